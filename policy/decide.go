@@ -1,0 +1,168 @@
+package policy
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Stage is where in an access Decide is asked; one function answers at all of them.
+type Stage uint8
+
+const (
+	AtAsk       Stage = iota + 1 // the request is being written
+	AtOpen                       // a person on shift opens the window
+	AtAdmit                      // a connection of a proven person
+	AtChannel                    // one shell, exec or stream
+	AtOperation                  // one operation inside a channel
+)
+
+// Block refuses a person, a firm, an asset, a zone or everything (island)
+// until a time. A zero Until has no end.
+type Block struct {
+	ID     string // B-3
+	Person PersonID
+	Firm   FirmID
+	Asset  AssetName
+	Zone   ZoneName
+	All    bool
+	By     PersonID
+	Why    string
+	Until  time.Time
+}
+
+// Query is one question. Kind names the channel request in SSH's words
+// ("shell", "exec", "pty-req", "subsystem", …) and may be empty.
+// At AtAsk, From and Until are the span asked for and Minutes the length.
+type Query struct {
+	Stage       Stage
+	Source      netip.Addr
+	Asset       AssetName
+	Port        PortName
+	Account     AccountName
+	Rights      Rights
+	Kind        string
+	From, Until time.Time
+	Minutes     int
+}
+
+// Facts are all that Decide knows beside the plant. Values only.
+type Facts struct {
+	Person PersonFacts
+	Window WindowFacts
+	Blocks []Block
+	Live   LiveFacts
+}
+
+// PersonFacts are of the person who would work, as the roster has them now.
+type PersonFacts struct {
+	ID       PersonID
+	Firm     FirmID
+	Plant    bool // the firm is the plant itself
+	Disabled bool
+	Networks []netip.Prefix // of the firm; empty: the firm declared none and no source fits
+	Until    time.Time      // end of the firm's contract; zero: none declared, which is no end
+}
+
+// Target is one way into one asset.
+type Target struct {
+	Asset   AssetName
+	Port    PortName
+	Account AccountName // empty on ports without accounts
+}
+
+// WindowFacts are made only by approvals. Agreed is evidence.Check's word on
+// the log's own leaves, never a row's.
+type WindowFacts struct {
+	ID          WindowID
+	Rev         uint64
+	Agreed      bool      // the answers in the log suffice for exactly this window
+	Live        bool      // open or ending, not paused, and Agreed
+	Ending      bool      // live, but nothing new begins
+	Paused      bool      // open but held: sessions stay, no input passes
+	From, Until time.Time // opened at, ends at
+	People      []PersonID
+	Targets     []Target
+	Rights      Rights
+}
+
+// LiveFacts are the present as the broker knows it. An absent gate is no.
+type LiveFacts struct {
+	Writers map[AssetName]SessionID
+	Escort  bool
+	Gates   map[string]bool
+}
+
+// Duties are what an allowed channel must also do.
+type Duties struct {
+	StrictBoth bool     // bytes to the vendor durable before they are shown
+	Escort     bool     // a named plant person watches
+	Inspect    string   // the inspector's name; empty: none
+	HostKeys   []string // pinned target keys, authorized_keys form without options; empty refuses an SSH dial
+	Login      Login    // how the broker proves itself to the target
+	InputOff   bool     // output goes on, the vendor's input is dropped (DESIGN 6: narrowed to look)
+}
+
+// Login says how the broker logs in at a target; for now always by the out certificate.
+type Login struct {
+	Principal string // "maint@filler-plc.kiel"
+}
+
+// Decision is what the rules say; what a person says is an Answer. The zero
+// value denies. Rule is the deciding rule's name, Say is for the person (what
+// to do next), Why for the log.
+type Decision struct {
+	Allow  bool
+	Rule   string
+	Say    string
+	Why    string
+	Path   []ZoneName
+	Target netip.AddrPort // the one address that may be dialled
+	Until  time.Time      // allowed at the latest until then
+	Duties Duties
+	Window WindowID // what it was decided on
+	Rev    uint64
+}
+
+// Refusal is the decision as an error; nil if it allows.
+func (d Decision) Refusal() error {
+	if d.Allow {
+		return nil
+	}
+	r := &Refusal{Rule: d.Rule, Say: d.Say, Why: d.Why}
+	if r.Rule == "" {
+		r.Rule = "default-deny"
+	}
+	return r
+}
+
+// Refusal travels as an error through all rooms: a no with two texts. Whatever
+// error is not a Refusal refuses too, with a reference instead of a reason.
+type Refusal struct {
+	Rule string // names the rule, kebab-case, stable: tests and metrics use it
+	Say  string // for the person: plain, what to do next
+	Why  string // for the log: everything
+}
+
+func (r *Refusal) Error() string {
+	if r.Why != "" {
+		return "refused (" + r.Rule + "): " + r.Why
+	}
+	return "refused (" + r.Rule + "): " + r.Say
+}
+
+// Need is how many distinct people of one role must say yes.
+type Need struct {
+	Role  Role
+	Count int    // ≥ 1
+	Rule  string // the rule that asks for it
+}
+
+// Quorum is who must agree to a set of rights on a set of assets, and who opens.
+type Quorum struct {
+	Needs   []Need        // never empty; sorted by role
+	Open    string        // "shift", "auto" or "vendor"
+	Openers []Role        // who may open, pause, extend: the shift roles of the assets' zones, at least one
+	Longest time.Duration // the strictest rule's
+	Escort  bool
+	Ask     []string // fields a request must fill: work_order, change, backout, …
+}
