@@ -1,0 +1,260 @@
+package durable
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+)
+
+// ErrStopped is what Sync returns once Run has ended: nobody commits any more.
+var ErrStopped = errors.New("the disk's committer has stopped")
+
+// atOnce is how many files of one round are synced at the same time.
+const atOnce = 8
+
+// Disk groups the fsyncs of one file system. Make one per disk and process.
+type Disk struct {
+	fs       FS
+	patience time.Duration
+
+	wake   chan struct{} // one token: waiting is not empty
+	failed chan struct{} // closed with err set
+
+	mu      sync.Mutex
+	waiting map[File]*flush // what the next round syncs; one entry a file
+	running bool
+	ended   bool
+	err     error
+}
+
+// flush is one fdatasync to come, and everybody who waits for it.
+type flush struct {
+	done chan struct{} // closed with err set
+	err  error
+}
+
+// Option changes how a Disk is opened.
+type Option func(*Disk)
+
+// On puts the Disk on another file system; the default is OS.
+func On(fs FS) Option { return func(d *Disk) { d.fs = fs } }
+
+// Patience is how long one flush may take before it counts as failed; the default is 2 s.
+func Patience(t time.Duration) Option { return func(d *Disk) { d.patience = t } }
+
+// OpenDisk checks that dir can be written and synced.
+func OpenDisk(dir string, options ...Option) (*Disk, error) {
+	d := &Disk{
+		fs: OS, patience: 2 * time.Second,
+		wake: make(chan struct{}, 1), failed: make(chan struct{}), waiting: map[File]*flush{},
+	}
+	for _, o := range options {
+		o(d)
+	}
+	probe := filepath.Join(dir, ".probe")
+	if err := d.WriteFile(probe, []byte("penstock\n"), 0o600); err != nil {
+		return nil, fmt.Errorf("try the disk at %s: %w", dir, err)
+	}
+	if err := d.fs.Remove(probe); err != nil {
+		return nil, fmt.Errorf("try the disk at %s: %w", dir, err)
+	}
+	return d, nil
+}
+
+// FS is the file system below d. Files that are given to Sync come from it.
+func (d *Disk) FS() FS { return d.fs }
+
+// Sync returns once everything written to f before the call is durable. A
+// failed sync is final for the Disk: this and every later call fails. ctx ends
+// the wait, not the sync. Before Run it waits; after Run it is ErrStopped.
+func (d *Disk) Sync(ctx context.Context, f File) error {
+	fl, err := d.join(f)
+	if err != nil {
+		return err
+	}
+	select {
+	case <-fl.done:
+		return fl.err
+	case <-d.failed:
+		select {
+		case <-fl.done: // it was through before the other failed
+			return fl.err
+		default:
+			return d.Err()
+		}
+	case <-ctx.Done():
+		return fmt.Errorf("wait for the disk: %w", context.Cause(ctx))
+	}
+}
+
+// join finds or makes the flush that covers all that f holds now.
+func (d *Disk) join(f File) (*flush, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	switch {
+	case d.err != nil:
+		return nil, d.err
+	case d.ended:
+		return nil, ErrStopped
+	}
+	fl := d.waiting[f]
+	if fl == nil {
+		fl = &flush{done: make(chan struct{})}
+		d.waiting[f] = fl
+	}
+	select {
+	case d.wake <- struct{}{}:
+	default:
+	}
+	return fl, nil
+}
+
+// SyncNow is Sync on the caller's own goroutine, for start-up and shut-down,
+// when Run may not be there.
+func (d *Disk) SyncNow(f File) error {
+	if err := d.Err(); err != nil {
+		return err
+	}
+	return d.timed("sync "+f.Name(), func() error { return datasync(f) })
+}
+
+// Run is the committer; it returns nil when ctx ends, after a last round for
+// those who wait, or the error when a sync failed. It runs once in a Disk's life.
+func (d *Disk) Run(ctx context.Context) error {
+	d.mu.Lock()
+	if d.running || d.ended {
+		d.mu.Unlock()
+		return errors.New("the disk's committer runs, or ran, already")
+	}
+	d.running = true
+	d.mu.Unlock()
+	for {
+		select {
+		case <-d.failed:
+			return d.stop()
+		case <-ctx.Done():
+			return d.stop()
+		case <-d.wake:
+			d.round(d.take())
+		}
+	}
+}
+
+// stop lets nobody in any more and serves those who are.
+func (d *Disk) stop() error {
+	d.mu.Lock()
+	d.ended = true
+	d.mu.Unlock()
+	d.round(d.take())
+	return d.Err()
+}
+
+func (d *Disk) take() map[File]*flush {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	w := d.waiting
+	d.waiting = map[File]*flush{}
+	return w
+}
+
+// round syncs each file once and releases its waiters as soon as it is through.
+func (d *Disk) round(todo map[File]*flush) {
+	if len(todo) == 1 {
+		for f, fl := range todo {
+			d.flush(f, fl)
+		}
+		return
+	}
+	var wg sync.WaitGroup
+	slots := make(chan struct{}, atOnce)
+	for _, f := range slices.Collect(maps.Keys(todo)) {
+		slots <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			d.flush(f, todo[f])
+		})
+	}
+	wg.Wait()
+}
+
+func (d *Disk) flush(f File, fl *flush) {
+	fl.err = d.SyncNow(f)
+	close(fl.done)
+}
+
+// timed runs one operation that makes things durable. An error, or no end
+// within the patience, is final. What hangs in the kernel stays behind: nobody
+// can stop it.
+func (d *Disk) timed(what string, op func() error) error {
+	done := make(chan error, 1)
+	go func() { done <- op() }()
+	t := time.NewTimer(d.patience)
+	defer t.Stop()
+	var err error
+	select {
+	case err = <-done:
+	case <-t.C:
+		// A process that was stopped (SIGSTOP) sees timer and end together.
+		t.Reset(d.patience / 10)
+		select {
+		case err = <-done:
+		case <-t.C:
+			err = fmt.Errorf("not done after %v", d.patience)
+		}
+	}
+	if err != nil {
+		return d.fail(fmt.Errorf("%s: %w; the disk is not used any more, start again when it is well", what, err))
+	}
+	return nil
+}
+
+// fail keeps the first error for good, and gives it to everybody who waits.
+func (d *Disk) fail(err error) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.err == nil {
+		d.err = err
+		close(d.failed)
+	}
+	return err
+}
+
+// Failed is closed when a sync has failed for good; Err says why.
+func (d *Disk) Failed() <-chan struct{} { return d.failed }
+
+// Err is the first failure, nil while there is none.
+func (d *Disk) Err() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.err
+}
+
+// WriteFile is durable.WriteFile on d: a failed sync in it is final for d.
+func (d *Disk) WriteFile(path string, b []byte, perm os.FileMode) error {
+	if err := d.Err(); err != nil {
+		return err
+	}
+	return writeFile(d.fs, d.timed, path, b, perm)
+}
+
+// MkdirAll is durable.MkdirAll on d: a failed sync in it is final for d.
+func (d *Disk) MkdirAll(path string, perm os.FileMode) error {
+	if err := d.Err(); err != nil {
+		return err
+	}
+	return mkdirAll(d.fs, d.timed, path, perm)
+}
+
+// SyncDir is durable.SyncDir on d: a failed sync in it is final for d.
+func (d *Disk) SyncDir(path string) error {
+	if err := d.Err(); err != nil {
+		return err
+	}
+	return d.timed("sync folder "+path, func() error { return d.fs.SyncDir(path) })
+}

@@ -1,0 +1,441 @@
+package audit
+
+import (
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"time"
+)
+
+// One struct for each event type, with a line of meaning. Adding one here, and
+// to the list at the end, is the only change that a new event needs in audit.
+// Fields are strings, integers below 2^53, booleans, times (UTC) and hashes;
+// never floats. A body says all that a fold needs: a fold never uses the
+// leaf's index or wall time in a row's value.
+
+// LogCreated is the first leaf of every log; Bootstrap names the file of the
+// first people, their roles and keys.
+type LogCreated struct {
+	Origin    string `json:"origin"`
+	Bootstrap Hash   `json:"bootstrap"`
+}
+
+// LogRecovered says that a torn tail was cut at start. Lost counts bytes after the last whole leaf.
+type LogRecovered struct {
+	Lost int64 `json:"lost"`
+	Size Index `json:"size"`
+}
+
+// NodeStarted and NodeStopped frame one life of the process.
+type NodeStarted struct {
+	Version string `json:"version"`
+}
+type NodeStopped struct{}
+
+// ConfigChanged names the plant file (Kind "plant") or penstock.yaml (Kind
+// "server") now in force.
+type ConfigChanged struct {
+	Kind     string `json:"kind"`
+	Document Hash   `json:"document"`
+}
+
+// ClockStepped says that the wall clock stands behind the last leaf's, or
+// jumped against CLOCK_BOOTTIME by Millis. Sessions wait for ClockAccepted by two people.
+type ClockStepped struct {
+	Millis int64 `json:"millis"`
+}
+
+// ClockAccepted is one person's word that the clock is right again. Proof is
+// "key" or "password", never a code.
+type ClockAccepted struct {
+	Person string    `json:"person"`
+	At     time.Time `json:"at"`
+	Proof  string    `json:"proof"`
+}
+
+// RequestSubmitted and RequestRevised name the exact request text. Rev is the
+// request document's revision, from 1.
+type RequestSubmitted struct {
+	Request  string `json:"request"`
+	Rev      int    `json:"rev"`
+	Firm     string `json:"firm"`
+	By       string `json:"by"`
+	Document Hash   `json:"document"`
+	Plant    Hash   `json:"plant"`
+}
+type RequestRevised RequestSubmitted
+
+// RequestWithdrawn takes a request back; an agreed window that is not open becomes unused in the same event.
+type RequestWithdrawn struct {
+	By     string `json:"by"`
+	Why    string `json:"why,omitempty"`
+	Window string `json:"window,omitempty"`
+}
+
+// RequestUnanswered: the span or the time to answer passed without enough answers.
+type RequestUnanswered struct{}
+
+// PersonAsked says who was asked in which role.
+type PersonAsked struct {
+	Role   string   `json:"role"`
+	People []string `json:"people"`
+}
+
+// AnswerGiven is one person's answer to one revision. Firm and Roles are the
+// person's at that moment, as the log has them; Document is the answer with its proof.
+type AnswerGiven struct {
+	Request  string   `json:"request"`
+	Rev      int      `json:"rev"`
+	Person   string   `json:"person"`
+	Firm     string   `json:"firm"`
+	Roles    []string `json:"roles"`
+	Says     string   `json:"says"` // yes, no, not-before, question
+	Document Hash     `json:"document"`
+	// NotBefore is set where Says is not-before.
+	NotBefore time.Time `json:"not_before,omitzero"`
+}
+
+// WindowAgreed makes a window of a request revision and the answers that
+// suffice. Claim is the canonical evidence.WindowClaim.
+type WindowAgreed struct {
+	Window  string   `json:"window"`
+	Request string   `json:"request"`
+	Rev     int      `json:"rev"`
+	Firm    string   `json:"firm"`
+	Claim   Hash     `json:"claim"`
+	Answers []string `json:"answers"` // places of answer.given, "node/index"
+}
+
+// WindowMoved is every other step of a window. To is one of opened, paused,
+// wenton, extended, ending, ended, cut, closed, unused. Until is the end in
+// force after the step. Answer names the opener's signed answer where the step extends.
+type WindowMoved struct {
+	Window string    `json:"window"`
+	To     string    `json:"to"`
+	By     string    `json:"by"`
+	At     time.Time `json:"at"`
+	Until  time.Time `json:"until,omitzero"`
+	Why    string    `json:"why,omitempty"`
+	Answer Hash      `json:"answer,omitzero"`
+}
+
+// HandbackGiven is what the vendor says was changed; HandbackAccepted is the plant's word to it.
+type HandbackGiven struct {
+	Window string `json:"window"`
+	By     string `json:"by"`
+	Text   Hash   `json:"text"`
+}
+type HandbackAccepted struct {
+	Window string `json:"window"`
+	By     string `json:"by"`
+}
+
+// BlockSet and BlockLifted: a refusal of a person, firm, asset, zone or everybody.
+type BlockSet struct {
+	Block  string    `json:"block"`
+	Person string    `json:"person,omitempty"`
+	Firm   string    `json:"firm,omitempty"`
+	Asset  string    `json:"asset,omitempty"`
+	Zone   string    `json:"zone,omitempty"`
+	All    bool      `json:"all,omitempty"`
+	By     string    `json:"by"`
+	Why    string    `json:"why"`
+	Until  time.Time `json:"until,omitzero"`
+}
+type BlockLifted struct {
+	Block string `json:"block"`
+	By    string `json:"by"`
+	Why   string `json:"why,omitempty"`
+}
+
+// FirmChanged makes or changes a firm; the fields are all of it.
+type FirmChanged struct {
+	Firm     string    `json:"firm"`
+	Name     string    `json:"name"`
+	Plant    bool      `json:"plant,omitempty"`
+	Sponsor  string    `json:"sponsor,omitempty"`
+	Networks []string  `json:"networks,omitempty"`
+	Until    time.Time `json:"until,omitzero"`
+	By       string    `json:"by"`
+}
+
+// PersonInvited: an invitation whose code is Code by hash; ends at Until.
+type PersonInvited struct {
+	Person string    `json:"person"`
+	Firm   string    `json:"firm"`
+	Name   string    `json:"name"`
+	Roles  []string  `json:"roles,omitempty"`
+	By     string    `json:"by"`
+	Code   Hash      `json:"code"`
+	Until  time.Time `json:"until"`
+}
+
+// PersonJoined: the code was given over a proven key, which is pending until PersonConfirmed.
+type PersonJoined struct {
+	Person string `json:"person"`
+	Code   Hash   `json:"code"`
+	Key    string `json:"key"` // fingerprint, SHA256:…
+	Public string `json:"public"`
+}
+
+// PersonConfirmed: the sponsor saw the fingerprint and vouches for it.
+type PersonConfirmed struct {
+	Person string `json:"person"`
+	Key    string `json:"key"`
+	By     string `json:"by"`
+}
+
+// PersonChanged gives the person's name, firm and roles anew.
+type PersonChanged struct {
+	Person string   `json:"person"`
+	Firm   string   `json:"firm"`
+	Name   string   `json:"name"`
+	Roles  []string `json:"roles,omitempty"`
+	By     string   `json:"by"`
+}
+type PersonDisabled struct {
+	Person string `json:"person"`
+	By     string `json:"by"`
+	Why    string `json:"why,omitempty"`
+}
+
+// KeyEnrolled adds or replaces a person's key, password or code generator. Kind
+// is ssh, password or totp. Public is set for ssh; Sealed names the document
+// with the password hash or the secret, sealed to a key of keys/.
+type KeyEnrolled struct {
+	Person string `json:"person"`
+	Kind   string `json:"kind"`
+	Key    string `json:"key"` // fingerprint for ssh, else the kind
+	Public string `json:"public,omitempty"`
+	Sealed Hash   `json:"sealed,omitzero"`
+	By     string `json:"by"`
+}
+type KeyRemoved struct {
+	Person string `json:"person"`
+	Key    string `json:"key"`
+	By     string `json:"by"`
+}
+
+// LoginOK and LoginRefused: a proof of a person. Step is the TOTP step that is
+// spent by it (unix seconds / 30), 0 where no code was given.
+type LoginOK struct {
+	Person string   `json:"person"`
+	Proofs []string `json:"proofs"`
+	Source string   `json:"source"`
+	Step   int64    `json:"step,omitempty"`
+}
+type LoginRefused struct {
+	Name   string `json:"name"` // as given, quoted and cut
+	Source string `json:"source"`
+	Why    string `json:"why"`
+}
+
+// AccessRefused: somebody was kept out before there was a session.
+type AccessRefused struct {
+	Person string `json:"person,omitempty"`
+	Source string `json:"source"`
+	Rule   string `json:"rule"`
+	Why    string `json:"why"`
+}
+
+// CertIssued and CertRefused. Serial is decimal. Key is the fingerprint of the
+// certified key.
+type CertIssued struct {
+	Serial  string    `json:"serial"`
+	CA      string    `json:"ca"` // in, out, host
+	Key     string    `json:"key"`
+	KeyID   string    `json:"key_id"`
+	Person  string    `json:"person,omitempty"`
+	Windows []string  `json:"windows,omitempty"`
+	Names   []string  `json:"names"` // principals
+	After   time.Time `json:"after"`
+	Before  time.Time `json:"before"`
+	Session string    `json:"session,omitempty"`
+	Channel int       `json:"channel,omitempty"`
+}
+type CertRefused struct {
+	Person string `json:"person"`
+	Key    string `json:"key"`
+	Rule   string `json:"rule"`
+	Why    string `json:"why"`
+}
+
+// SessionStarted: a proven person was admitted; Header is the hash of the
+// recording's session.json, Keys of keys.age.
+type SessionStarted struct {
+	Session string   `json:"session"`
+	Person  string   `json:"person"`
+	Firm    string   `json:"firm"`
+	Windows []string `json:"windows"`
+	Serial  string   `json:"serial"`
+	Source  string   `json:"source"`
+	Client  string   `json:"client"`
+	Kex     string   `json:"kex"`
+	Mode    string   `json:"mode"` // readable or sealed
+	Header  Hash     `json:"header"`
+	Keys    Hash     `json:"keys"`
+}
+
+// SessionEnded: Close is the hash of the recording's close.json, which lists
+// every file of it with its last head. Cause is client, window-end, cut,
+// paused-out, recorder, policy, drain or crash.
+type SessionEnded struct {
+	Session string `json:"session"`
+	Cause   string `json:"cause"`
+	Why     string `json:"why,omitempty"`
+	Close   Hash   `json:"close,omitzero"`
+}
+
+// ChannelOpened binds a channel to exactly one window. Decided names the rule
+// that allowed, Target the address that will be dialled.
+type ChannelOpened struct {
+	Session string   `json:"session"`
+	Channel int      `json:"channel"`
+	Window  string   `json:"window"`
+	Kind    string   `json:"kind"`
+	Asset   string   `json:"asset"`
+	Port    string   `json:"port"`
+	Account string   `json:"account,omitempty"`
+	Target  string   `json:"target"`
+	Path    []string `json:"path"`
+	Rule    string   `json:"rule"`
+	Rights  []string `json:"rights"`
+}
+type ChannelRefused struct {
+	Session string `json:"session"`
+	Kind    string `json:"kind"`
+	Asset   string `json:"asset,omitempty"`
+	Port    string `json:"port,omitempty"`
+	Account string `json:"account,omitempty"`
+	Rule    string `json:"rule"`
+	Why     string `json:"why"`
+}
+
+// ChannelClosed: In and Out count bytes that passed; Exit is the target's exit
+// status or signal, "" if it gave none.
+type ChannelClosed struct {
+	Session string `json:"session"`
+	Channel int    `json:"channel"`
+	In      int64  `json:"in"`
+	Out     int64  `json:"out"`
+	Exit    string `json:"exit,omitempty"`
+	Cause   string `json:"cause,omitempty"`
+}
+
+// FirstByte: the first byte to the vendor of a session in a window.
+type FirstByte struct {
+	Session string `json:"session"`
+	Window  string `json:"window"`
+}
+
+// RecordingHeads commits once a second to the running hash of every recording
+// that changed: Root is the RFC 6962 root over the head lines at Offset (Bytes
+// long) of log/heads/File.
+type RecordingHeads struct {
+	File   string `json:"file"`
+	Offset int64  `json:"offset"`
+	Bytes  int64  `json:"bytes"`
+	Count  int    `json:"count"`
+	Root   Hash   `json:"root"`
+}
+type RecordingRecovered struct {
+	Session string `json:"session"`
+	File    string `json:"file"`
+	Lost    int64  `json:"lost"` // bytes of the torn tail
+}
+type RecordingFailed struct {
+	Session string `json:"session"`
+	Why     string `json:"why"`
+}
+
+// ReviewOpened is written before a person reads a recording. What is list,
+// play, export or verify.
+type ReviewOpened struct {
+	Session string `json:"session,omitempty"`
+	Person  string `json:"person"`
+	What    string `json:"what"`
+	Form    string `json:"form,omitempty"`
+}
+
+func (LogCreated) Type() string         { return "log.created" }
+func (LogRecovered) Type() string       { return "log.recovered" }
+func (NodeStarted) Type() string        { return "node.started" }
+func (NodeStopped) Type() string        { return "node.stopped" }
+func (ConfigChanged) Type() string      { return "config.changed" }
+func (ClockStepped) Type() string       { return "clock.stepped" }
+func (ClockAccepted) Type() string      { return "clock.accepted" }
+func (RequestSubmitted) Type() string   { return "request.submitted" }
+func (RequestRevised) Type() string     { return "request.revised" }
+func (RequestWithdrawn) Type() string   { return "request.withdrawn" }
+func (RequestUnanswered) Type() string  { return "request.unanswered" }
+func (PersonAsked) Type() string        { return "person.asked" }
+func (AnswerGiven) Type() string        { return "answer.given" }
+func (WindowAgreed) Type() string       { return "window.agreed" }
+func (WindowMoved) Type() string        { return "window.moved" }
+func (HandbackGiven) Type() string      { return "handback.given" }
+func (HandbackAccepted) Type() string   { return "handback.accepted" }
+func (BlockSet) Type() string           { return "block.set" }
+func (BlockLifted) Type() string        { return "block.lifted" }
+func (FirmChanged) Type() string        { return "firm.changed" }
+func (PersonInvited) Type() string      { return "person.invited" }
+func (PersonJoined) Type() string       { return "person.joined" }
+func (PersonConfirmed) Type() string    { return "person.confirmed" }
+func (PersonChanged) Type() string      { return "person.changed" }
+func (PersonDisabled) Type() string     { return "person.disabled" }
+func (KeyEnrolled) Type() string        { return "key.enrolled" }
+func (KeyRemoved) Type() string         { return "key.removed" }
+func (LoginOK) Type() string            { return "login.ok" }
+func (LoginRefused) Type() string       { return "login.refused" }
+func (AccessRefused) Type() string      { return "access.refused" }
+func (CertIssued) Type() string         { return "cert.issued" }
+func (CertRefused) Type() string        { return "cert.refused" }
+func (SessionStarted) Type() string     { return "session.started" }
+func (SessionEnded) Type() string       { return "session.ended" }
+func (ChannelOpened) Type() string      { return "channel.opened" }
+func (ChannelRefused) Type() string     { return "channel.refused" }
+func (ChannelClosed) Type() string      { return "channel.closed" }
+func (FirstByte) Type() string          { return "firstbyte" }
+func (RecordingHeads) Type() string     { return "recording.heads" }
+func (RecordingRecovered) Type() string { return "recording.recovered" }
+func (RecordingFailed) Type() string    { return "recording.failed" }
+func (ReviewOpened) Type() string       { return "review.opened" }
+
+var bodies = func() map[string]reflect.Type {
+	m := map[string]reflect.Type{}
+	for _, b := range []Body{
+		LogCreated{}, LogRecovered{}, NodeStarted{}, NodeStopped{}, ConfigChanged{}, ClockStepped{}, ClockAccepted{},
+		RequestSubmitted{}, RequestRevised{}, RequestWithdrawn{}, RequestUnanswered{}, PersonAsked{}, AnswerGiven{},
+		WindowAgreed{}, WindowMoved{}, HandbackGiven{}, HandbackAccepted{}, BlockSet{}, BlockLifted{},
+		FirmChanged{}, PersonInvited{}, PersonJoined{}, PersonConfirmed{}, PersonChanged{}, PersonDisabled{},
+		KeyEnrolled{}, KeyRemoved{}, LoginOK{}, LoginRefused{}, AccessRefused{}, CertIssued{}, CertRefused{},
+		SessionStarted{}, SessionEnded{}, ChannelOpened{}, ChannelRefused{}, ChannelClosed{}, FirstByte{},
+		RecordingHeads{}, RecordingRecovered{}, RecordingFailed{}, ReviewOpened{},
+	} {
+		m[b.Type()] = reflect.TypeOf(b)
+	}
+	return m
+}()
+
+// Unknown is an event of a type that this build does not know, kept as it came.
+type Unknown struct {
+	Name string
+	Raw  json.RawMessage
+}
+
+func (u Unknown) Type() string                 { return u.Name }
+func (u Unknown) MarshalJSON() ([]byte, error) { return u.Raw, nil }
+
+// decodeBody makes the struct for an event's type; a known type with a body
+// that does not fit, or has a field more, is an error; an unknown type is an
+// Unknown.
+func decodeBody(name string, raw json.RawMessage) (Body, error) {
+	t, ok := bodies[name]
+	if !ok {
+		return Unknown{name, raw}, nil
+	}
+	v := reflect.New(t)
+	if err := strictly(raw, v.Interface()); err != nil {
+		return nil, fmt.Errorf("body of %s: %w", name, err)
+	}
+	return v.Elem().Interface().(Body), nil
+}

@@ -1,0 +1,8 @@
+// Package recording keeps everything that passed in a session: framed,
+// compressed, sealed and hash-chained, so that a cut or a changed byte shows.
+//
+// A byte from the vendor is durable here before it is forwarded (Stream.Commit);
+// bytes to the vendor within 100 ms (Stream.Append). The package gives no
+// person access: people read through review.Book. It trusts no byte that it
+// reads back, and the log only for what it was told there.
+package recording

@@ -1,0 +1,315 @@
+package policy
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+
+	"penstock/policy/source"
+)
+
+// Plant is a plant file that was read without a problem. It does not change:
+// its fields are for reading, by any number of goroutines. Lists are in the
+// order of their names, except Conduits, Rules and Patterns, which keep the
+// file's.
+type Plant struct {
+	Site       Site
+	Teams      []Team
+	Lines      []Line
+	Zones      []Zone
+	Conduits   []Conduit
+	Assets     []Asset
+	Calendars  []Calendar
+	Gates      []Gate
+	Rules      []Rule
+	Patterns   []Pattern
+	Emergency  Emergency
+	Recordings Recordings
+
+	document   []byte
+	location   *time.Location
+	start      ZoneName // where the broker stands and paths begin
+	inspectors []string
+
+	teams     map[Role]*Team
+	lines     map[LineName]*Line
+	zones     map[ZoneName]*Zone
+	assets    map[AssetName]*Asset
+	calendars map[string]*Calendar
+	gates     map[string]*Gate
+}
+
+// Site is the plant as a whole. ID is the last word of every asset's host
+// name (filler-plc.kiel).
+type Site struct {
+	ID, Name, Colour, Timezone, ControlRoom string
+}
+
+// Team is a role that people of the roster hold. AsksNext is asked too when
+// nobody of this team answered within After (zero: never).
+type Team struct {
+	Name     Role
+	Title    string
+	AsksNext Role
+	After    time.Duration
+	Deputy   Role
+}
+
+// Line is what the plant delivers. Criticality is 1 (most) to 4.
+type Line struct {
+	Name        LineName
+	Title       string
+	Criticality int
+	Feeds       []LineName
+}
+
+// Zone is a zone of IEC 62443-3-2. Levels are Purdue levels ("0" … "5",
+// "3.5"); SLT is the target security level, 0 to 4. VendorsNever closes it to
+// everybody who is not of the plant. Shift is empty where nobody is on shift.
+type Zone struct {
+	Name         ZoneName
+	Title        string
+	Levels       []string
+	SLT          int
+	Owner        Role
+	Shift        Role
+	VendorsNever bool
+	BrokerHere   bool
+}
+
+// Opener is the role that opens windows into the zone: its shift, else its owner.
+func (z Zone) Opener() Role {
+	if z.Shift != "" {
+		return z.Shift
+	}
+	return z.Owner
+}
+
+// Conduit is a declared way from one zone to another, in that direction only,
+// for the protocols it carries with at most its rights. Owners has two
+// different roles, one a side. Review is a day (00:00 UTC).
+type Conduit struct {
+	Name     string
+	From, To ZoneName
+	Carries  []string
+	Rights   Rights
+	Owners   []Role
+	Why      string
+	Review   time.Time
+}
+
+// Asset is a machine that can be reached. Tag is as painted. Safety is empty
+// or says what it is ("SIS"): no vendor ever reaches such an asset.
+type Asset struct {
+	Name       AssetName
+	Tag, Title string
+	Zone       ZoneName
+	Level      string
+	Address    netip.Addr
+	Is         Make
+	Stops      []LineName
+	Interlocks []Interlock
+	Backup     Backup
+	OneWriter  bool
+	Safety     string
+	Ports      []Port // by name
+}
+
+// Make is what the machine is, as its maker names it.
+type Make struct{ Maker, Model, Firmware, Serial string }
+
+// Interlock trips another asset.
+type Interlock struct {
+	Name  string
+	Trips AssetName
+}
+
+// Backup is the last known good copy.
+type Backup struct {
+	Last        time.Time // a day; zero: none known
+	Where, Tool string
+}
+
+// Port is one way into an asset over TCP. Worst is the worst it can do where
+// it has no accounts; what is undeclared is everything.
+type Port struct {
+	Name       PortName
+	Number     uint16
+	Accounts   []Account // by name; empty on ports without logins
+	Worst      Rights
+	Enforced   Enforced
+	HostKeys   []string // authorized_keys form, no options, no comment
+	StrictBoth bool
+	Unit       int // modbus unit; 0: none said
+	Unlisted   Unlisted
+	Registers  []Register
+}
+
+// Login says whether accounts log in at the port.
+func (p Port) Login() bool { return len(p.Accounts) > 0 }
+
+// Account looks an account of the port up.
+func (p Port) Account(name AccountName) (Account, bool) {
+	for i := range p.Accounts {
+		if p.Accounts[i].Name == name {
+			return p.Accounts[i], true
+		}
+	}
+	return Account{}, false
+}
+
+// Account is a login at a port. Worst is the worst it can do on the device.
+type Account struct {
+	Name     AccountName
+	Worst    Rights
+	Enforced Enforced
+	Hashes   bool // files: hashes; a file's content is not kept, its offsets, lengths and hash are
+}
+
+// Unlisted is what reading and writing an object that is not in the register
+// sheet takes; zero is never.
+type Unlisted struct{ Read, Write Rights }
+
+// Register is one object of a register sheet. Read and Write are the rights
+// that reading and writing it take; Write zero: it may not be written.
+type Register struct {
+	Object      string // "40012", "coil 17"
+	Name        string
+	Read, Write Rights
+	Unit        string
+	Limited     bool // Min and Max hold
+	Min, Max    float64
+	Why         string
+}
+
+// Gate is a condition asked before and during a window. StandIn may stand in
+// for it, once, by name; empty: nobody may.
+type Gate struct {
+	Name, Title string
+	Kind        string // "modbus-coil" or "manual"
+	At          string // modbus-coil: address:port/unit/coil
+	Stale       time.Duration
+	StandIn     Role
+}
+
+// Rule is one row of the rules: for what it is, and what it asks. Open empty:
+// the row only narrows (calendars, gates, escort) and cannot allow by itself.
+type Rule struct {
+	Name      string
+	When      When
+	Plan      []Need // Role "owner" is the owner of the asset's zone
+	Open      string // shift, auto or vendor
+	Longest   time.Duration
+	Ask       []string
+	Escort    bool
+	During    []string
+	NotDuring []string
+	Gates     []string
+}
+
+// When is what a rule is for; an empty column is everything.
+type When struct {
+	Rights Rights
+	Zones  []ZoneName
+	Assets []AssetName
+	Lines  []LineName
+	Ports  []PortName
+}
+
+// Pattern is the frame of an agreement made by day. It is read and shown; it
+// does not change a Quorum.
+type Pattern struct {
+	Name    string
+	Assets  []AssetName
+	Rights  Rights
+	Open    string // shift, auto, vendor or standing
+	Longest time.Duration
+	Machine bool
+	Confirm time.Duration
+	Owners  []Role
+	Why     string
+	Review  time.Time
+}
+
+// Emergency is the frame of the quick way. It is read and shown; it does not
+// change a Quorum. NoticeAbove uses within NoticeIn are told.
+type Emergency struct {
+	Agree       []Role
+	StartsAs    Rights
+	SecondTap   Rights
+	Longest     time.Duration
+	Tell        []Role
+	Review      time.Duration
+	NoticeAbove int
+	NoticeIn    time.Duration
+}
+
+// Recordings says which roles may open one; nobody where it is empty.
+type Recordings struct{ Read []Role }
+
+// ownerWord stands in plans for the owner of the asset's zone.
+const ownerWord Role = "owner"
+
+// Document is the bundle the plant was read from (see Bundle): the bytes that
+// the log names by hash as the plant file.
+func (p *Plant) Document() []byte { return slices.Clone(p.document) }
+
+// Location is the plant's time zone.
+func (p *Plant) Location() *time.Location { return p.location }
+
+// Start is the zone where the broker stands: every path begins there.
+func (p *Plant) Start() ZoneName { return p.start }
+
+// Asset looks an asset up.
+func (p *Plant) Asset(name AssetName) (Asset, bool) {
+	if a, ok := p.assets[name]; ok {
+		return *a, true
+	}
+	return Asset{}, false
+}
+
+// Zone looks a zone up.
+func (p *Plant) Zone(name ZoneName) (Zone, bool) {
+	if z, ok := p.zones[name]; ok {
+		return *z, true
+	}
+	return Zone{}, false
+}
+
+// Team looks a team up; HasRole only asks whether it is there.
+func (p *Plant) Team(name Role) (Team, bool) {
+	if t, ok := p.teams[name]; ok {
+		return *t, true
+	}
+	return Team{}, false
+}
+
+// HasRole says whether the plant file has such a team.
+func (p *Plant) HasRole(name Role) bool { return p.teams[name] != nil }
+
+// Roles are the names of all teams, sorted.
+func (p *Plant) Roles() []Role {
+	roles := make([]Role, len(p.Teams))
+	for i := range p.Teams {
+		roles[i] = p.Teams[i].Name
+	}
+	return roles
+}
+
+// Host is the name under which the broker shows an asset: filler-plc.kiel.
+func (p *Plant) Host(name AssetName) string { return string(name) + "." + p.Site.ID }
+
+// MayRead says whether one of these roles may open a recording.
+func (p *Plant) MayRead(roles []Role) bool {
+	return slices.ContainsFunc(p.Recordings.Read, func(r Role) bool { return slices.Contains(roles, r) })
+}
+
+// Port looks a port of the asset up.
+func (a Asset) Port(name PortName) (Port, bool) {
+	for i := range a.Ports {
+		if a.Ports[i].Name == name {
+			return a.Ports[i], true
+		}
+	}
+	return Port{}, false
+}
