@@ -27,6 +27,12 @@ type Leaves interface {
 	Leaf(context.Context, audit.Place) (audit.Leaf, error)
 }
 
+// Log is what the Desk needs of audit.Log beside its Journal.
+type Log interface {
+	Append(context.Context, audit.Event) (audit.Leaf, error)
+	Upto(context.Context, audit.Index) iter.Seq2[audit.Leaf, error]
+}
+
 // Stopper acts on sessions in memory, at once, waiting for no disk or network:
 // the Broker. Taking verbs call it before they commit.
 type Stopper interface {
@@ -136,6 +142,7 @@ type Parts struct {
 	Rows    state.Store
 	Leaves  Leaves
 	Docs    *audit.Documents
+	Log     Log              // person.asked goes straight there; read once at start
 	Now     func() time.Time // wall clock; nil: time.Now
 }
 
@@ -205,6 +212,10 @@ func (d *Desk) OpenFor(ctx context.Context, p policy.PersonID) ([]Window, error)
 func (d *Desk) Open(ctx context.Context, by people.Actor, id policy.WindowID) (Window, error) {
 	return Window{}, errUnbuilt
 }
+
+// OpenByUse opens the person's agreed windows whose rule lets the vendor's first
+// use open them (open: vendor); cert@ calls it before OpenFor.
+func (d *Desk) OpenByUse(ctx context.Context, p policy.PersonID) error { return errUnbuilt }
 func (d *Desk) Extend(ctx context.Context, by people.Actor, id policy.WindowID, until time.Time) (Window, error) {
 	return Window{}, errUnbuilt
 }

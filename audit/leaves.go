@@ -54,14 +54,17 @@ type ClockAccepted struct {
 }
 
 // RequestSubmitted and RequestRevised name the exact request text. Rev is the
-// request document's revision, from 1.
+// request document's revision, from 1. A revision voids all answers; Window is
+// the agreed window that becomes unused by it in the same event.
 type RequestSubmitted struct {
-	Request  string `json:"request"`
-	Rev      int    `json:"rev"`
-	Firm     string `json:"firm"`
-	By       string `json:"by"`
-	Document Hash   `json:"document"`
-	Plant    Hash   `json:"plant"`
+	Request  string    `json:"request"`
+	Rev      int       `json:"rev"`
+	Firm     string    `json:"firm"`
+	By       string    `json:"by"`
+	Document Hash      `json:"document"`
+	Plant    Hash      `json:"plant"`
+	Window   string    `json:"window,omitempty"`
+	At       time.Time `json:"at,omitzero"`
 }
 type RequestRevised RequestSubmitted
 
@@ -74,6 +77,13 @@ type RequestWithdrawn struct {
 
 // RequestUnanswered: the span or the time to answer passed without enough answers.
 type RequestUnanswered struct{}
+
+// RequestWoken: a request that slept until a not-before waits again. By is
+// penstock when that time has come, or the person who answered earlier.
+type RequestWoken struct {
+	By string    `json:"by"`
+	At time.Time `json:"at"`
+}
 
 // PersonAsked says who was asked in which role.
 type PersonAsked struct {
@@ -368,6 +378,7 @@ func (RequestSubmitted) Type() string   { return "request.submitted" }
 func (RequestRevised) Type() string     { return "request.revised" }
 func (RequestWithdrawn) Type() string   { return "request.withdrawn" }
 func (RequestUnanswered) Type() string  { return "request.unanswered" }
+func (RequestWoken) Type() string       { return "request.woken" }
 func (PersonAsked) Type() string        { return "person.asked" }
 func (AnswerGiven) Type() string        { return "answer.given" }
 func (WindowAgreed) Type() string       { return "window.agreed" }
@@ -404,7 +415,7 @@ var bodies = func() map[string]reflect.Type {
 	m := map[string]reflect.Type{}
 	for _, b := range []Body{
 		LogCreated{}, LogRecovered{}, NodeStarted{}, NodeStopped{}, ConfigChanged{}, ClockStepped{}, ClockAccepted{},
-		RequestSubmitted{}, RequestRevised{}, RequestWithdrawn{}, RequestUnanswered{}, PersonAsked{}, AnswerGiven{},
+		RequestSubmitted{}, RequestRevised{}, RequestWithdrawn{}, RequestUnanswered{}, RequestWoken{}, PersonAsked{}, AnswerGiven{},
 		WindowAgreed{}, WindowMoved{}, HandbackGiven{}, HandbackAccepted{}, BlockSet{}, BlockLifted{},
 		FirmChanged{}, PersonInvited{}, PersonJoined{}, PersonConfirmed{}, PersonChanged{}, PersonDisabled{},
 		KeyEnrolled{}, KeyRemoved{}, LoginOK{}, LoginRefused{}, AccessRefused{}, CertIssued{}, CertRefused{},
