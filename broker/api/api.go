@@ -1,0 +1,240 @@
+// Package api is the JSON of /api/v1 and its client: what pages, command line
+// and other programs say to a broker and hear from it.
+//
+// It decides nothing and keeps nothing. Names are the words of DESIGN section 2;
+// times are RFC 3339 in UTC, a zero time is left out.
+package api
+
+import "time"
+
+// SignIn asks for a token. Without a code the token may look and take (pause,
+// end, cut, block), not give.
+type SignIn struct {
+	Person   string `json:"person"`
+	Password string `json:"password"`
+	Code     string `json:"code,omitempty"`
+}
+
+// Token is a bearer token, good until Until for this person alone.
+type Token struct {
+	Token  string    `json:"token"`
+	Until  time.Time `json:"until"`
+	Person string    `json:"person"`
+	Name   string    `json:"name"`
+	Roles  []string  `json:"roles"`
+}
+
+// Target is one way into one asset.
+type Target struct {
+	Asset   string `json:"asset"`
+	Port    string `json:"port"`
+	Account string `json:"account,omitempty"`
+}
+
+// Ask is a request to be made. Port may be left out of a target with an account: ssh.
+type Ask struct {
+	Firm      string    `json:"firm"`
+	People    []string  `json:"people"`
+	Targets   []Target  `json:"targets"`
+	Rights    []string  `json:"rights"`
+	Reason    string    `json:"reason"`
+	WorkOrder string    `json:"work_order,omitempty"`
+	Change    string    `json:"change,omitempty"`
+	Backup    string    `json:"backup,omitempty"`
+	Backout   string    `json:"backout,omitempty"`
+	AreaClear string    `json:"area_clear,omitempty"`
+	Minutes   int       `json:"minutes"`
+	From      time.Time `json:"from"`
+	To        time.Time `json:"to"`
+}
+
+// Limits narrow a yes; what is left out does not limit.
+type Limits struct {
+	Rights  []string  `json:"rights,omitempty"`
+	Targets []Target  `json:"targets,omitempty"`
+	Minutes int       `json:"minutes,omitempty"`
+	Until   time.Time `json:"until,omitzero"`
+}
+
+// Answer is one person's reply to the revision whose document hash is Document.
+type Answer struct {
+	Document  string    `json:"document"`
+	Says      string    `json:"says"` // yes, no, not-before, question
+	Role      string    `json:"role,omitempty"`
+	Why       string    `json:"why,omitempty"`
+	Limits    Limits    `json:"limits,omitzero"`
+	NotBefore time.Time `json:"not_before,omitzero"`
+}
+
+// AnswerLine is one answer in a list.
+type AnswerLine struct {
+	Person string    `json:"person"`
+	Role   string    `json:"role"`
+	Says   string    `json:"says"`
+	Why    string    `json:"why,omitempty"`
+	Limits Limits    `json:"limits,omitzero"`
+	At     time.Time `json:"at"`
+}
+
+// Need is who must still say yes.
+type Need struct {
+	Role  string `json:"role"`
+	Count int    `json:"count"`
+	Rule  string `json:"rule"`
+}
+
+// Request is a request's newest revision.
+type Request struct {
+	ID       string       `json:"id"`
+	State    string       `json:"state"`
+	Rev      int          `json:"rev"`
+	Document string       `json:"document"` // sha256:… of the exact text
+	Words    []string     `json:"words"`    // the eight words of that hash
+	Ask      Ask          `json:"ask"`
+	By       string       `json:"by"`
+	Open     string       `json:"open"`
+	Needs    []Need       `json:"needs,omitempty"`
+	Answers  []AnswerLine `json:"answers,omitempty"`
+	Window   string       `json:"window,omitempty"`
+	Asleep   time.Time    `json:"asleep_until,omitzero"`
+	At       time.Time    `json:"at"`
+}
+
+// Window is where a window stands.
+type Window struct {
+	ID       string    `json:"id"`
+	Request  string    `json:"request"`
+	State    string    `json:"state"`
+	Firm     string    `json:"firm"`
+	People   []string  `json:"people"`
+	Targets  []Target  `json:"targets"`
+	Rights   []string  `json:"rights"`
+	Minutes  int       `json:"minutes"`
+	From     time.Time `json:"from"`
+	To       time.Time `json:"to"`
+	Opened   time.Time `json:"opened,omitzero"`
+	OpenedBy string    `json:"opened_by,omitempty"`
+	Until    time.Time `json:"until,omitzero"`
+	By       string    `json:"by,omitempty"`
+	Why      string    `json:"why,omitempty"`
+	HandBack string    `json:"hand_back,omitempty"`
+}
+
+// Step is what a verb on a window, request, block or person carries.
+type Step struct {
+	Why   string    `json:"why,omitempty"`
+	Text  string    `json:"text,omitempty"` // of a hand-back
+	Until time.Time `json:"until,omitzero"` // of an extension
+	Key   string    `json:"key,omitempty"`  // fingerprint that is confirmed
+}
+
+// Session is one person who is in.
+type Session struct {
+	ID       string    `json:"id"`
+	Person   string    `json:"person"`
+	Firm     string    `json:"firm"`
+	Source   string    `json:"source"`
+	Started  time.Time `json:"started"`
+	Channels []Channel `json:"channels"`
+}
+
+// Channel is one shell, exec or stream of a session.
+type Channel struct {
+	Number int       `json:"number"`
+	Window string    `json:"window"`
+	Kind   string    `json:"kind"`
+	Target Target    `json:"target"`
+	Until  time.Time `json:"until"`
+	In     int64     `json:"in"`
+	Out    int64     `json:"out"`
+	Held   bool      `json:"held,omitempty"`
+}
+
+// Block refuses a person, a firm, an asset, a zone or everybody.
+type Block struct {
+	ID     string    `json:"id,omitempty"`
+	Person string    `json:"person,omitempty"`
+	Firm   string    `json:"firm,omitempty"`
+	Asset  string    `json:"asset,omitempty"`
+	Zone   string    `json:"zone,omitempty"`
+	All    bool      `json:"all,omitempty"`
+	By     string    `json:"by,omitempty"`
+	Why    string    `json:"why"`
+	Until  time.Time `json:"until,omitzero"`
+}
+
+// Firm is any organisation, the plant's own too.
+type Firm struct {
+	ID       string    `json:"id"`
+	Name     string    `json:"name"`
+	Plant    bool      `json:"plant,omitempty"`
+	Sponsor  string    `json:"sponsor,omitempty"`
+	Networks []string  `json:"networks,omitempty"`
+	Until    time.Time `json:"until,omitzero"`
+}
+
+// Person is a human and their keys, secrets left out.
+type Person struct {
+	ID       string   `json:"id"`
+	Firm     string   `json:"firm"`
+	Name     string   `json:"name"`
+	Roles    []string `json:"roles,omitempty"`
+	Keys     []Key    `json:"keys,omitempty"`
+	Disabled bool     `json:"disabled,omitempty"`
+}
+
+// Key is one way of a person to prove themselves.
+type Key struct {
+	Kind    string `json:"kind"`
+	ID      string `json:"id"`
+	Pending bool   `json:"pending,omitempty"`
+}
+
+// Invitation lets one named person bring a key. Code is only in the answer to the inviter.
+type Invitation struct {
+	Person string    `json:"person"`
+	Firm   string    `json:"firm"`
+	Name   string    `json:"name"`
+	Roles  []string  `json:"roles,omitempty"`
+	Until  time.Time `json:"until,omitzero"`
+	Code   string    `json:"code,omitempty"`
+}
+
+// Recording is one recorded session.
+type Recording struct {
+	Session string    `json:"session"`
+	Person  string    `json:"person"`
+	Firm    string    `json:"firm"`
+	Windows []string  `json:"windows"`
+	Started time.Time `json:"started"`
+	Mode    string    `json:"mode"`
+}
+
+// Authorities are the public keys of the broker, authorized_keys form.
+type Authorities struct {
+	Host     string `json:"host"`     // for known_hosts @cert-authority lines
+	Out      string `json:"out"`      // for TrustedUserCAKeys of targets
+	HostKey  string `json:"host_key"` // plain, for clients that know no certificates
+	LogKey   string `json:"log_key"`  // verifier key of the log
+	Name     string `json:"name"`     // as vendors write the broker
+	Port     int    `json:"port"`
+	Site     string `json:"site"`
+	TimeZone string `json:"time_zone"`
+}
+
+// Problem is an error as application/problem+json (RFC 9457). Rule is set for
+// a refusal, Reference for a fault: the log has the rest under it.
+type Problem struct {
+	Title     string `json:"title"`
+	Status    int    `json:"status"`
+	Detail    string `json:"detail,omitempty"`
+	Rule      string `json:"rule,omitempty"`
+	Reference string `json:"reference,omitempty"`
+}
+
+func (p *Problem) Error() string {
+	if p.Detail != "" {
+		return p.Detail
+	}
+	return p.Title
+}
