@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
-	"time"
 
 	"penstock/audit/durable"
 )
@@ -22,13 +21,19 @@ const MaxDocument = 16 << 20
 // Put comes before the event that names the document; what no leaf names is
 // swept at start. Safe for concurrent use.
 type Documents struct {
-	dir    string
-	disk   *durable.Disk
-	opened time.Time
+	dir  string
+	disk *durable.Disk
+
+	sweeping sync.RWMutex // held by Put for reading, by Sweep folder by folder; before mu
 
 	mu     sync.Mutex
-	synced map[string]bool // fan-out folders whose entry this process has made durable; at most 256
+	synced map[string]bool   // fan-out folders whose entry this process has made durable; at most 256
+	fresh  map[Hash]struct{} // put since the opening; nil once swept
+	over   bool              // fresh was full: Sweep does not know enough any more
 }
+
+// maxFresh bounds what is remembered until Sweep: it is called at start.
+const maxFresh = 1 << 16
 
 // OpenDocuments opens or makes the folder.
 func OpenDocuments(dir string, disk *durable.Disk) (*Documents, error) {
@@ -39,7 +44,7 @@ func OpenDocuments(dir string, disk *durable.Disk) (*Documents, error) {
 	if err := disk.SyncDir(filepath.Dir(dir)); err != nil {
 		return nil, fmt.Errorf("open documents: %w", err)
 	}
-	return &Documents{dir: dir, disk: disk, opened: time.Now(), synced: map[string]bool{}}, nil
+	return &Documents{dir: dir, disk: disk, synced: map[string]bool{}, fresh: map[Hash]struct{}{}}, nil
 }
 
 func (d *Documents) path(h Hash) (folder, file string) {
@@ -59,6 +64,9 @@ func (d *Documents) Put(ctx context.Context, b []byte) (Hash, error) {
 	if err := ctx.Err(); err != nil {
 		return Hash{}, fmt.Errorf("put document: %w", err)
 	}
+	d.sweeping.RLock()
+	defer d.sweeping.RUnlock()
+	d.remember(h)
 	folder, file := d.path(h)
 	if err := d.folder(folder); err != nil {
 		return Hash{}, fmt.Errorf("put document %s: %w", h, err)
@@ -74,6 +82,20 @@ func (d *Documents) Put(ctx context.Context, b []byte) (Hash, error) {
 		return Hash{}, fmt.Errorf("put document %s: %w", h, err)
 	}
 	return h, nil
+}
+
+// remember keeps h from being swept: its event is still to come.
+func (d *Documents) remember(h Hash) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.fresh == nil {
+		return
+	}
+	if len(d.fresh) >= maxFresh {
+		d.over = true
+		return
+	}
+	d.fresh[h] = struct{}{}
 }
 
 // folder makes a fan-out folder durable, once in the life of the process.
@@ -145,10 +167,16 @@ func (d *Documents) read(file string) ([]byte, error) {
 }
 
 // Sweep removes what no leaf names: documents for which named is false, and
-// unfinished files. It touches only files older than the opening of d, so that
-// it never takes a document whose event is still to come. It returns how many
-// it removed.
+// unfinished files. It is for start-up, once. What was put since the opening
+// stays, because its event may still be to come; the clock has no say in that.
+// It returns how many files it removed.
 func (d *Documents) Sweep(ctx context.Context, named func(Hash) bool) (removed int, err error) {
+	d.mu.Lock()
+	again, over := d.fresh == nil, d.over
+	d.mu.Unlock()
+	if again || over {
+		return 0, errors.New("sweep documents: only at start, once, before much was put")
+	}
 	folders, err := d.disk.FS().ReadDir(d.dir)
 	if err != nil {
 		return 0, fmt.Errorf("sweep documents: %w", err)
@@ -163,10 +191,15 @@ func (d *Documents) Sweep(ctx context.Context, named func(Hash) bool) (removed i
 			return removed, fmt.Errorf("sweep documents: %w", err)
 		}
 	}
+	d.mu.Lock()
+	d.fresh = nil
+	d.mu.Unlock()
 	return removed, nil
 }
 
 func (d *Documents) sweepFolder(ctx context.Context, dir string, named func(Hash) bool) (removed int, err error) {
+	d.sweeping.Lock() // no Put is half done
+	defer d.sweeping.Unlock()
 	files, err := d.disk.FS().ReadDir(dir)
 	if err != nil {
 		return 0, err
@@ -175,15 +208,7 @@ func (d *Documents) sweepFolder(ctx context.Context, dir string, named func(Hash
 		if err := ctx.Err(); err != nil {
 			return removed, err
 		}
-		h, errHash := ParseHash("sha256:" + f.Name())
-		if errHash != nil && !durable.IsTemporary(f.Name()) || errHash == nil && named(h) {
-			continue // a name that is not ours stays
-		}
-		info, err := f.Info()
-		if err != nil {
-			return removed, err
-		}
-		if !info.ModTime().Before(d.opened) {
+		if !d.sweepable(f.Name(), named) {
 			continue
 		}
 		if err := d.disk.FS().Remove(filepath.Join(dir, f.Name())); err != nil {
@@ -192,4 +217,21 @@ func (d *Documents) sweepFolder(ctx context.Context, dir string, named func(Hash
 		removed++
 	}
 	return removed, nil
+}
+
+// sweepable: an unfinished file, or a document that neither a leaf nor this
+// life of the process knows. A name that is not ours stays.
+func (d *Documents) sweepable(name string, named func(Hash) bool) bool {
+	if durable.IsTemporary(name) {
+		return true
+	}
+	h, err := ParseHash("sha256:" + name)
+	if err != nil {
+		return false
+	}
+	d.mu.Lock()
+	_, fresh := d.fresh[h]
+	over := d.over
+	d.mu.Unlock()
+	return !fresh && !over && !named(h)
 }

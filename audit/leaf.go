@@ -113,7 +113,7 @@ func strictly(b []byte, v any) error {
 // three can be put between prepared pieces; TestDraftIsCanonical holds it to
 // Leaf.Canonical.
 type draft struct {
-	leaf             Leaf
+	leaf            Leaf
 	head, mid, tail []byte // {… "index": | ,"mono":" … | ","node": … "wall":"
 }
 

@@ -258,3 +258,10 @@ func (d *Disk) SyncDir(path string) error {
 	}
 	return d.timed("sync folder "+path, func() error { return d.fs.SyncDir(path) })
 }
+
+// Running says whether Run is there to serve Sync.
+func (d *Disk) Running() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.running && !d.ended
+}

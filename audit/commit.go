@@ -1,0 +1,196 @@
+package audit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/mod/sumdb/tlog"
+
+	"penstock/audit/durable"
+)
+
+const (
+	queueLen   = 1024        // events that wait for the committer; who comes then waits at the door
+	batchLen   = 512         // leaves of one sync
+	syncEvery  = time.Second // how often the stored checkpoint is made durable
+	checkpoint = "checkpoint"
+	floorFile  = "checkpoint.synced"
+)
+
+// commit is the committer: all that waits, one sync, one checkpoint.
+func (l *Log) commit() {
+	defer close(l.ended)
+	for {
+		batch, open := l.gather()
+		if len(batch) > 0 {
+			if err := l.write(batch); err != nil {
+				l.fail(err)
+				return
+			}
+			if time.Since(l.synced) >= syncEvery {
+				if err := l.syncCheckpoint(); err != nil {
+					l.fail(err)
+					return
+				}
+			}
+		}
+		if !open {
+			if l.syncedAt != l.edgeSize() {
+				l.closeOnly = l.syncCheckpoint()
+			}
+			return
+		}
+	}
+}
+
+// gather waits for one event and takes those behind it. open is false once
+// the log is closing and nothing waits.
+func (l *Log) gather() (batch []*pending, open bool) {
+	select {
+	case p := <-l.queue:
+		batch = append(batch, p)
+	case <-l.closing:
+	}
+	for len(batch) < batchLen {
+		select {
+		case p := <-l.queue:
+			batch = append(batch, p)
+		default:
+			return batch, len(batch) > 0
+		}
+	}
+	return batch, true
+}
+
+func (l *Log) edgeSize() Index { return Index(l.edge.size) }
+
+// write makes a batch durable, puts it in the tree, signs, and only then tells
+// anybody. The stored checkpoint is never ahead of durable entries.
+func (l *Log) write(batch []*pending) error {
+	if l.end >= l.o.SegmentSize {
+		if err := l.turn(); err != nil {
+			return err
+		}
+	}
+	frames, hashes, err := l.place(batch)
+	if err != nil {
+		return err
+	}
+	if _, err := l.seg.WriteAt(frames, l.end); err != nil {
+		return fmt.Errorf("write the log: %w", err)
+	}
+	if err := l.sync(l.seg); err != nil {
+		return err
+	}
+	l.end += int64(len(frames))
+	if err := l.hashes.write(l.edge.size-int64(len(batch)), hashes); err != nil {
+		return err
+	}
+	note, err := l.storeCheckpoint()
+	if err != nil {
+		return err
+	}
+	l.publish(note, batch[len(batch)-1].leaf.Wall)
+	for _, p := range batch {
+		close(p.done)
+	}
+	return nil
+}
+
+// place gives each event its index and time, and makes frames and tree hashes.
+func (l *Log) place(batch []*pending) (frames []byte, hashes []tlog.Hash, err error) {
+	number := l.segs.count() - 1
+	for i, p := range batch {
+		wall, mono := l.o.Clock.Wall().UTC(), l.o.Clock.Mono()
+		if y := wall.Year(); y < 0 || y > 9999 || mono < 0 {
+			return nil, nil, fmt.Errorf("the clock says %v, %v since boot: no leaf can carry that", wall, mono)
+		}
+		var b []byte
+		p.leaf, b = p.draft.finish(l.edgeSize(), wall, mono)
+		p.draft = nil
+		l.segs.mark(number, p.leaf.Index, l.end+int64(len(frames)))
+		frames = appendFrame(frames, b, i == 0)
+		hashes = append(hashes, l.edge.add(tlog.RecordHash(b))...)
+	}
+	return frames, hashes, nil
+}
+
+// sync makes a file durable: together with others while the disk's committer
+// runs, else alone (at start, at the end, and in a program that has none).
+func (l *Log) sync(f durable.File) error {
+	if l.disk.Running() {
+		err := l.disk.Sync(context.Background(), f)
+		if !errors.Is(err, durable.ErrStopped) {
+			return err
+		}
+	}
+	return l.disk.SyncNow(f)
+}
+
+// turn starts a new segment: file and folder are durable before its first leaf is.
+func (l *Log) turn() error {
+	f, err := l.newSegment(l.segs.count(), l.edgeSize())
+	if err != nil {
+		return fmt.Errorf("start a segment: %w", err)
+	}
+	err = l.seg.Close()
+	l.seg, l.end = f, 0
+	return err
+}
+
+func (l *Log) newSegment(number int, first Index) (durable.File, error) {
+	f, err := l.disk.FS().OpenFile(l.segs.path(number), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := errors.Join(l.disk.SyncNow(f), l.disk.SyncDir(l.segs.dir)); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	l.segs.add(first)
+	return f, nil
+}
+
+// storeCheckpoint signs the tree and renames the note into place, without a
+// sync: a kill does not lose it, and a power cut leaves floorFile.
+func (l *Log) storeCheckpoint() ([]byte, error) {
+	note, err := signCheckpoint(l.o.Signer, l.o.Origin, l.edge.size, l.edge.root())
+	if err != nil {
+		return nil, err
+	}
+	tmp := filepath.Join(l.dir, ".tmp-checkpoint")
+	f, err := l.disk.FS().OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("store checkpoint: %w", err)
+	}
+	_, err = f.Write(note)
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = l.disk.FS().Rename(tmp, filepath.Join(l.dir, checkpoint))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("store checkpoint: %w", err)
+	}
+	return note, nil
+}
+
+// syncCheckpoint keeps the newest checkpoint under the name that outlives a
+// power cut.
+func (l *Log) syncCheckpoint() error {
+	if err := l.disk.WriteFile(filepath.Join(l.dir, floorFile), l.Checkpoint(), 0o600); err != nil {
+		return fmt.Errorf("store checkpoint: %w", err)
+	}
+	l.synced, l.syncedAt = time.Now(), l.edgeSize()
+	return nil
+}
+
+// publish lets readers see the tree as it is now.
+func (l *Log) publish(note []byte, wall time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.size, l.root, l.checkpoint, l.last = l.edgeSize(), l.edge.root(), note, wall
+	close(l.grown)
+	l.grown = make(chan struct{})
+}
