@@ -41,6 +41,7 @@ type Query struct {
 	Account     AccountName
 	Rights      Rights
 	Kind        string
+	Session     SessionID // whose channel asks: it is no other writer to itself (one_writer)
 	From, Until time.Time
 	Minutes     int
 }

@@ -93,12 +93,12 @@ func (f *file) mentions() {
 func (f *file) unused() {
 	for _, c := range f.plant.Calendars {
 		if !f.uses["calendar/"+c.Name] {
-			c.at.Refuse(fmt.Sprintf("no rule names calendar %s, so it changes nothing", c.Name), "name it in a rule's during or not_during")
+			f.where["calendar/"+c.Name].Refuse(fmt.Sprintf("no rule names calendar %s, so it changes nothing", c.Name), "name it in a rule's during or not_during")
 		}
 	}
 	for _, g := range f.plant.Gates {
 		if !f.uses["gate/"+g.Name] {
-			g.at.Refuse(fmt.Sprintf("no rule names gate %s, so it holds nothing", g.Name), "name it in a rule's gates")
+			f.where["gate/"+g.Name].Refuse(fmt.Sprintf("no rule names gate %s, so it holds nothing", g.Name), "name it in a rule's gates")
 		}
 	}
 }

@@ -28,7 +28,7 @@ func Parse(main string, files map[string][]byte) (*Plant, source.Problems) {
 
 // ParseWith is Parse in a build that has inspectors.
 func ParseWith(o Options, main string, files map[string][]byte) (*Plant, source.Problems) {
-	f := &file{files: files, used: map[string]bool{main: true}, plant: &Plant{inspectors: o.Inspectors}, uses: map[string]bool{}}
+	f := &file{files: files, used: map[string]bool{main: true}, plant: &Plant{inspectors: o.Inspectors}, uses: map[string]bool{}, where: map[string]source.Value{}}
 	text, ok := files[main]
 	if !ok {
 		f.Add(source.Place{File: main}, "the plant file is not among the files given", "")
@@ -63,8 +63,9 @@ type file struct {
 	used  map[string]bool
 	plant *Plant
 	names []mention
-	uses  map[string]bool // "calendar/x": something names it
-	later []func()        // contradictions, looked for when all is read
+	uses  map[string]bool         // "calendar/x": something names it
+	where map[string]source.Value // "calendar/x": where it is declared
+	later []func()                // contradictions, looked for when all is read
 }
 
 // mention is a name that must be declared somewhere.
@@ -200,7 +201,8 @@ func (f *file) conduits(v source.Value) {
 func (f *file) gates(v source.Value) {
 	for _, e := range f.named(v, "gate") {
 		s := e.Fields("name", "kind", "at", "stale", "stand_in")
-		g := Gate{at: e.Name, Name: e.Key, Title: s.Need("name").Text(), Kind: s.Need("kind").OneOf("modbus-coil", "manual"),
+		f.where["gate/"+e.Key] = e.Name
+		g := Gate{Name: e.Key, Title: s.Need("name").Text(), Kind: s.Need("kind").OneOf("modbus-coil", "manual"),
 			Stale: s.Get("stale").Duration(time.Second, time.Hour), StandIn: f.team(s.Get("stand_in"))}
 		at := s.Get("at")
 		switch g.At = at.Text(); {

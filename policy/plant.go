@@ -4,8 +4,6 @@ import (
 	"net/netip"
 	"slices"
 	"time"
-
-	"penstock/policy/source"
 )
 
 // Plant is a plant file that was read without a problem. It does not change:

@@ -1,0 +1,418 @@
+package policy
+
+import (
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"net/netip"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"golang.org/x/crypto/ssh"
+
+	"penstock/policy/source"
+)
+
+// numbers are the usual TCP ports of the protocols that have one.
+var numbers = map[string]uint16{
+	"ssh": 22, "http": 80, "s7": 102, "https": 443, "modbus": 502, "rdp": 3389,
+	"opcua": 4840, "vnc": 5900, "enip": 44818, "iec104": 2404, "fins": 9600, "slmp": 5007,
+}
+
+// overSSH are carried by conduits but are no ports: they use the ssh port's accounts.
+var overSSH = []string{"sftp"}
+
+func protocols() []string {
+	all := slices.Clone(overSSH)
+	for n := range numbers {
+		all = append(all, n)
+	}
+	slices.Sort(all)
+	return all
+}
+
+// everything is the worst that a way in can do where nobody declared it.
+const everything = Look | Copy | Set | Operate | Load | Device
+
+// assets reads the assets of the plant file itself, or of the files it lists.
+func (f *file) assets(v source.Value) {
+	from := []source.Value{v}
+	if v.Kind() == "list" {
+		from = nil
+		for _, at := range f.some(v) {
+			if text, ok := f.open(at); ok {
+				from = append(from, source.Load(at.Text(), text, &f.Report))
+			}
+		}
+	}
+	seen := map[string]source.Place{}
+	for _, one := range from {
+		for _, e := range f.named(one, "asset") {
+			if first, twice := seen[e.Key]; twice {
+				e.Name.Refuse(fmt.Sprintf("asset %s is here twice; first at %s", e.Key, first), "keep one")
+				continue
+			}
+			seen[e.Key] = e.At
+			f.asset(e)
+		}
+	}
+	if len(f.plant.Assets) > maxNamed {
+		v.Refuse(fmt.Sprintf("%d assets; at most %d are read", len(f.plant.Assets), maxNamed), "")
+	}
+}
+
+// open finds a file that the plant file names.
+func (f *file) open(at source.Value) ([]byte, bool) {
+	name := at.Text()
+	if name == "" {
+		return nil, false
+	}
+	if err := checkName(name); err != nil {
+		at.Refuse(err.Error(), "files stand in the plant file's folder or below it")
+		return nil, false
+	}
+	text, ok := f.files[name]
+	if !ok {
+		at.Refuse(fmt.Sprintf("there is no file %s", name), "files are named from the plant file's folder")
+	}
+	if ok && f.used[name] && name == f.main {
+		at.Refuse("the plant file names itself", "")
+		return nil, false
+	}
+	f.used[name] = true
+	return text, ok
+}
+
+func (f *file) asset(e source.Entry) {
+	s := e.Fields("tag", "name", "zone", "level", "address", "is", "stops", "interlocks", "backup", "one_writer", "safety", "ports")
+	a := Asset{Name: AssetName(e.Key), Tag: s.Need("tag").Text(), Title: s.Need("name").Text(),
+		Zone: ZoneName(f.mention(s.Need("zone"), "zone")), Level: s.Need("level").OneOf(levels...),
+		OneWriter: s.Get("one_writer").Bool(), Safety: s.Get("safety").Text()}
+	a.Address = f.address(s.Need("address"))
+	is := s.Get("is").Fields("maker", "model", "firmware", "serial")
+	a.Is = Make{is.Get("maker").Text(), is.Get("model").Text(), is.Get("firmware").Text(), is.Get("serial").Text()}
+	for _, at := range f.list(s.Need("stops")) {
+		a.Stops = append(a.Stops, LineName(f.mention(at, "line")))
+	}
+	for _, at := range f.list(s.Get("interlocks")) {
+		i := at.Fields("name", "trips")
+		a.Interlocks = append(a.Interlocks, Interlock{i.Need("name").Text(), AssetName(f.mention(i.Need("trips"), "asset"))})
+		if i.Get("trips").Here() && string(a.Interlocks[len(a.Interlocks)-1].Trips) == e.Key {
+			i.Get("trips").Refuse("an interlock trips another asset", "")
+		}
+	}
+	b := s.Get("backup").Fields("last", "where", "tool")
+	a.Backup = Backup{b.Get("last").Date(), b.Get("where").Text(), b.Get("tool").Text()}
+	for _, port := range f.named(s.Need("ports"), "port") {
+		a.Ports = append(a.Ports, f.port(port))
+	}
+	slices.SortFunc(a.Ports, func(x, y Port) int { return strings.Compare(string(x.Name), string(y.Name)) })
+	f.oneNumber(s.Get("ports"), a.Ports)
+	f.plant.Assets = append(f.plant.Assets, a)
+	f.later = append(f.later, func() { f.checkAsset(e.Name, s, a) })
+}
+
+func (f *file) address(v source.Value) netip.Addr {
+	a := v.Addr()
+	if a.IsValid() && (a.Unmap().IsUnspecified() || a.Unmap().IsMulticast()) {
+		v.Refuse(fmt.Sprintf("%s is no address of one machine", a), "write the machine's own address")
+		return netip.Addr{}
+	}
+	return a
+}
+
+func (f *file) oneNumber(v source.Value, ports []Port) {
+	seen := map[uint16]PortName{}
+	for _, p := range ports {
+		if other, twice := seen[p.Number]; twice && p.Number != 0 {
+			v.Refuse(fmt.Sprintf("%s and %s are both TCP %d", other, p.Name, p.Number), "two ways in have two numbers")
+		}
+		seen[p.Number] = p.Name
+	}
+}
+
+func (f *file) port(e source.Entry) Port {
+	p := Port{Name: PortName(e.Key), Worst: everything}
+	known := []string{"tcp", "number", "rights", "enforced", "accounts", "strict_both"}
+	if slices.Contains([]string{"scp", "rsync", "git", "sftp"}, e.Key) {
+		e.Name.Refuse(e.Key+" is no port of its own", "it uses the ssh port's accounts; let the conduit carry sftp")
+		return p
+	}
+	switch e.Key {
+	case "ssh":
+		known = append(known, "host_keys")
+	case "modbus":
+		known = append(known, "unit", "unlisted", "registers")
+	}
+	s := e.Fields(known...)
+	f.number(e, s, &p)
+	p.Enforced = f.enforced(s.Get("enforced"), e.Key)
+	p.StrictBoth = e.Key != "ssh"
+	if s.Get("strict_both").Here() {
+		p.StrictBoth = s.Get("strict_both").Bool()
+	}
+	if s.Get("rights").Here() {
+		p.Worst = f.rights(s.Get("rights"))
+	}
+	f.accounts(e, s, &p)
+	f.hostKeys(s.Get("host_keys"), &p)
+	p.Unit = s.Get("unit").Int(0, 255)
+	if u := s.Get("unlisted"); u.Here() {
+		l := u.Fields("read", "write")
+		p.Unlisted = Unlisted{f.right(l.Need("read"), true), f.right(l.Need("write"), true)}
+	}
+	f.registers(s.Get("registers"), &p)
+	return p
+}
+
+func (f *file) number(e source.Entry, s source.Fields, p *Port) {
+	at := s.Get("tcp")
+	if other := s.Get("number"); !at.Here() {
+		at = other
+	} else if other.Here() {
+		other.Refuse("tcp and number say the same thing", "keep tcp")
+	}
+	p.Number = numbers[e.Key]
+	if at.Here() {
+		p.Number = uint16(at.Int(1, 65535))
+	} else if p.Number == 0 {
+		e.Name.Refuse(fmt.Sprintf("%s has no usual TCP port", e.Key), "add tcp: and its number")
+	}
+}
+
+func (f *file) enforced(v source.Value, port string) Enforced {
+	switch v.OneOf("penstock", "device", "nobody") {
+	case "device":
+		return ByDevice
+	case "penstock":
+		if !slices.Contains(f.plant.inspectors, port) {
+			v.Refuse("no inspector for "+port+" in this build", "say enforced: nobody, or device if the device itself stops the rest")
+			return ByNobody
+		}
+		return ByPenstock
+	}
+	return ByNobody
+}
+
+var accountName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.-]{0,31}$`)
+
+func (f *file) accounts(e source.Entry, s source.Fields, p *Port) {
+	v := s.Get("accounts")
+	if e.Key == "ssh" && (!v.Here() || len(v.Entries()) == 0) {
+		e.Name.Refuse("an ssh port has accounts", "accounts: {name: {rights: […], enforced: device}}")
+		return
+	}
+	if v.Here() && (s.Get("rights").Here() || s.Get("enforced").Here()) {
+		e.Name.Refuse("rights and enforced stand at the accounts where there are accounts", "move them there")
+	}
+	all := v.Entries()
+	if len(all) > maxListed {
+		v.Refuse(fmt.Sprintf("%d accounts; at most %d are read", len(all), maxListed), "")
+		return
+	}
+	for _, at := range all {
+		if !accountName.MatchString(at.Key) {
+			at.Name.Refuse(fmt.Sprintf("%q cannot name an account", at.Key), "a letter or underscore, then up to 31 letters, digits, dots, dashes, underscores")
+			continue
+		}
+		a := at.Fields("rights", "enforced", "files")
+		one := Account{Name: AccountName(at.Key), Worst: everything, Enforced: f.enforced(a.Get("enforced"), e.Key),
+			Hashes: a.Get("files").OneOf("content", "hashes") == "hashes"}
+		if a.Get("rights").Here() {
+			one.Worst = f.rights(a.Get("rights"))
+		}
+		p.Accounts = append(p.Accounts, one)
+	}
+	slices.SortFunc(p.Accounts, func(a, b Account) int { return strings.Compare(string(a.Name), string(b.Name)) })
+}
+
+func (f *file) hostKeys(v source.Value, p *Port) {
+	for _, at := range f.some(v) {
+		text := at.Text()
+		if text == "" {
+			continue
+		}
+		key, _, options, rest, err := ssh.ParseAuthorizedKey([]byte(text))
+		switch {
+		case err != nil || len(rest) > 0:
+			at.Refuse("this is no host key", "paste the line that ssh-keyscan prints, without the host's name: ssh-ed25519 AAAA…")
+			continue
+		case len(options) > 0:
+			at.Refuse("a host key has no options", "leave them out")
+			continue
+		case strings.Contains(key.Type(), "-cert-") || key.Type() == ssh.InsecureKeyAlgoDSA:
+			at.Refuse(key.Type()+" cannot be pinned", "pin the machine's ed25519, ecdsa or rsa key")
+			continue
+		}
+		line := strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key)))
+		if slices.Contains(p.HostKeys, line) {
+			at.Refuse("this host key is here twice", "")
+			continue
+		}
+		p.HostKeys = append(p.HostKeys, line)
+	}
+}
+
+var object = regexp.MustCompile(`^((coil|discrete|input|holding) )?[0-9]{1,6}$`)
+
+// registers reads a sheet: a mapping here, or the name of a CSV file.
+func (f *file) registers(v source.Value, p *Port) {
+	if v.Kind() == "text" {
+		if text, ok := f.open(v); ok {
+			f.sheet(v.Text(), text, p)
+		}
+		return
+	}
+	for _, e := range v.Entries() {
+		s := e.Fields("name", "right", "read", "unit", "min", "max", "why")
+		r := Register{Object: e.Key, Name: s.Need("name").Text(), Read: Look, Write: f.right(s.Get("right"), true), Unit: s.Get("unit").Text(), Why: s.Get("why").Text()}
+		if s.Get("read").Here() {
+			r.Read = f.right(s.Get("read"), true)
+		}
+		if s.Get("min").Here() != s.Get("max").Here() {
+			e.Name.Refuse("min and max go together", "")
+		}
+		r.Limited, r.Min, r.Max = s.Get("min").Here(), s.Get("min").Number(), s.Get("max").Number()
+		f.register(r, p, e.Name)
+	}
+}
+
+func (f *file) register(r Register, p *Port, at source.Value) {
+	switch {
+	case len(p.Registers) >= maxNamed:
+		at.Refuse(fmt.Sprintf("more than %d registers", maxNamed), "")
+	case !object.MatchString(r.Object):
+		at.Refuse(fmt.Sprintf("%q is no register", r.Object), "a number such as 40012, or coil 17, discrete 3, input 4, holding 12")
+	case slices.ContainsFunc(p.Registers, func(o Register) bool { return o.Object == r.Object }):
+		at.Refuse(fmt.Sprintf("register %s is here twice", r.Object), "")
+	case r.Limited && r.Min > r.Max:
+		at.Refuse(fmt.Sprintf("the least value of %s is above its greatest", r.Object), "")
+	default:
+		p.Registers = append(p.Registers, r)
+	}
+}
+
+var sheetColumns = []string{"object", "name", "right", "read", "unit", "min", "max", "why"}
+
+// sheet reads a register sheet in CSV: a head line with these columns in any
+// order, then one register a line. An empty cell is not there.
+func (f *file) sheet(name string, text []byte, p *Port) {
+	at := func(line, column int) source.Place {
+		return source.Place{File: name, Line: max(line, 1), Column: max(column, 1)}
+	}
+	if len(text) > source.MaxBytes {
+		f.Add(at(0, 0), fmt.Sprintf("the sheet has %d bytes; at most %d are read", len(text), source.MaxBytes), "")
+		return
+	}
+	r := csv.NewReader(strings.NewReader(strings.TrimPrefix(string(text), "\ufeff")))
+	r.TrimLeadingSpace = true
+	rows, err := r.ReadAll()
+	if err != nil {
+		line := 1
+		if bad, ok := errors.AsType[*csv.ParseError](err); ok {
+			line = bad.Line
+		}
+		f.Add(at(line, 1), err.Error(), "commas between the cells, every line as many as the first")
+		return
+	}
+	if len(rows) == 0 {
+		f.Add(at(1, 1), "the sheet is empty", "its first line is "+strings.Join(sheetColumns, ","))
+		return
+	}
+	if len(rows) > maxNamed {
+		f.Add(at(1, 1), fmt.Sprintf("more than %d lines in one sheet", maxNamed), "")
+		return
+	}
+	place := map[string]int{}
+	for i, c := range rows[0] {
+		if _, twice := place[c]; twice || !slices.Contains(sheetColumns, c) {
+			f.Add(at(1, i+1), fmt.Sprintf("column %q is unknown or here twice", c), "columns are "+strings.Join(sheetColumns, ", "))
+			return
+		}
+		place[c] = i
+	}
+	for i, row := range rows[1:] {
+		f.sheetRow(at(i+2, 1), row, place, p)
+	}
+}
+
+func (f *file) sheetRow(at source.Place, row []string, place map[string]int, p *Port) {
+	cell := func(column string) string {
+		if i, ok := place[column]; ok {
+			return strings.TrimSpace(row[i])
+		}
+		return ""
+	}
+	word := func(column string, absent Rights) Rights {
+		s := cell(column)
+		i := slices.Index(rightWords, s)
+		switch {
+		case s == "":
+			return absent
+		case i >= 0:
+			return 1 << i
+		case s != "never":
+			f.Add(at, fmt.Sprintf("%q is no right", s), "rights are "+strings.Join(rightWords, ", ")+", never")
+		}
+		return 0
+	}
+	number := func(column string) float64 {
+		n, err := strconv.ParseFloat(cell(column), 64)
+		if cell(column) != "" && (err != nil || n-n != 0) {
+			f.Add(at, fmt.Sprintf("%s %q is no number", column, cell(column)), "")
+		}
+		return n
+	}
+	r := Register{Object: cell("object"), Name: cell("name"), Read: word("read", Look), Write: word("right", 0), Unit: cell("unit"), Why: cell("why"),
+		Limited: cell("min") != "" || cell("max") != "", Min: number("min"), Max: number("max")}
+	switch {
+	case !object.MatchString(r.Object) || r.Name == "":
+		f.Add(at, "a line has an object such as 40012 or coil 17, and a name", "")
+	case (cell("min") == "") != (cell("max") == "") || (r.Limited && r.Min > r.Max):
+		f.Add(at, "min and max go together, the smaller first", "")
+	case slices.ContainsFunc(p.Registers, func(o Register) bool { return o.Object == r.Object }):
+		f.Add(at, fmt.Sprintf("register %s is here twice", r.Object), "")
+	default:
+		p.Registers = append(p.Registers, r)
+	}
+}
+
+// checkAsset looks for what two places of the file say differently.
+func (f *file) checkAsset(name source.Value, s source.Fields, a Asset) {
+	p := f.plant
+	zone := p.zones[a.Zone]
+	if !slices.Contains(zone.Levels, a.Level) {
+		s.Get("level").Refuse(fmt.Sprintf("%s is at level %s, but zone %s has levels %s", a.Name, a.Level, zone.Name, strings.Join(zone.Levels, ", ")), "mend one of them")
+	}
+	if a.Safety != "" && !zone.VendorsNever {
+		s.Get("safety").Refuse(fmt.Sprintf("safety asset %s stands in zone %s, which lets vendors in", a.Name, zone.Name), "put it into a zone with vendors: never")
+	}
+	if zone.VendorsNever {
+		return
+	}
+	for _, port := range a.Ports {
+		ways := []Account{{Worst: port.Worst, Enforced: port.Enforced}}
+		if port.Login() {
+			ways = port.Accounts
+		}
+		for _, w := range ways {
+			f.reachable(name, a, port, w)
+		}
+	}
+}
+
+// reachable refuses a way in that no window can ever use: it can do more than
+// the conduits carry, so it is always either too much or out of reach.
+func (f *file) reachable(name source.Value, a Asset, port Port, w Account) {
+	if w.Enforced == ByPenstock || f.plant.path(a.Zone, string(port.Name), Look) == nil || f.plant.path(a.Zone, string(port.Name), w.Worst) != nil {
+		return
+	}
+	what := string(port.Name)
+	if w.Name != "" {
+		what += " account " + string(w.Name)
+	}
+	name.Refuse(fmt.Sprintf("%s of %s can do more (%s) than any conduit to zone %s carries, so nobody could use it", what, a.Name, w.Worst, a.Zone),
+		"declare its real rights (undeclared is everything), or let the conduit carry them")
+}

@@ -1,0 +1,229 @@
+package policy
+
+import (
+	"fmt"
+	"net/netip"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"penstock/policy/source"
+)
+
+// askable are the fields of a request that a rule may ask for.
+var askable = []string{"work_order", "change", "backup", "backout", "area_clear", "isolation"}
+
+// validCoil holds a gate's place to address:port/unit/coil.
+func validCoil(s string) bool {
+	parts := strings.Split(s, "/")
+	if len(parts) != 3 {
+		return false
+	}
+	at, err := netip.ParseAddrPort(parts[0])
+	unit, errUnit := strconv.ParseUint(parts[1], 10, 8)
+	_, errCoil := strconv.ParseUint(parts[2], 10, 16)
+	return err == nil && at.Port() != 0 && at.Addr().Zone() == "" && errUnit == nil && unit <= 247 && errCoil == nil
+}
+
+func (f *file) rules(v source.Value) {
+	names := map[string]bool{}
+	for _, item := range f.list(v) {
+		s := item.Fields("name", "when", "plan", "open", "longest", "ask", "escort", "during", "not_during", "gates")
+		r := Rule{Name: f.once(s.Need("name"), names), When: f.when(s.Get("when")), Plan: f.plan(s.Get("plan")),
+			Open: s.Get("open").OneOf("shift", "auto", "vendor"), Longest: s.Get("longest").Duration(time.Minute, 31*24*time.Hour), Escort: s.Get("escort").Bool()}
+		for _, at := range f.list(s.Get("ask")) {
+			r.Ask = append(r.Ask, at.OneOf(askable...))
+		}
+		r.During = f.mentionList(s.Get("during"), "calendar")
+		r.NotDuring = f.mentionList(s.Get("not_during"), "calendar")
+		r.Gates = f.mentionList(s.Get("gates"), "gate")
+		f.soundRule(item, s, r)
+		f.plant.Rules = append(f.plant.Rules, r)
+	}
+}
+
+func (f *file) soundRule(item source.Value, s source.Fields, r Rule) {
+	plan, open, longest := s.Get("plan"), s.Get("open"), s.Get("longest")
+	switch {
+	case plan.Here() != open.Here() || open.Here() != longest.Here():
+		item.Refuse("plan, open and longest go together", "a rule with all three can allow; without any it only narrows")
+	case !plan.Here() && !r.Escort && len(r.During)+len(r.NotDuring)+len(r.Gates)+len(r.Ask) == 0:
+		item.Refuse("this rule says nothing", "give it plan, open and longest, or during, not_during, gates, ask or escort")
+	case plan.Here() && len(r.Plan) == 0 && (r.Open == "auto" || r.Open == "vendor"):
+		plan.Refuse("an empty plan with open: "+r.Open+" lets somebody in whom nobody agreed to", "name who agrees, or say open: shift")
+	}
+	for _, c := range r.During {
+		if slices.Contains(r.NotDuring, c) {
+			s.Get("not_during").Refuse(fmt.Sprintf("calendar %s is in during and in not_during: no moment is left", c), "keep one")
+		}
+	}
+	f.later = append(f.later, func() {
+		for _, c := range r.During {
+			if cal := f.plant.calendars[c]; len(cal.Freeze) > 0 {
+				s.Get("during").Refuse(fmt.Sprintf("calendar %s has a freeze; work is not done during a freeze", c), "is not_during meant?")
+			}
+		}
+	})
+}
+
+func (f *file) when(v source.Value) When {
+	s := v.Fields("right", "zone", "asset", "line", "port")
+	var w When
+	if at := s.Get("right"); at.Here() {
+		for _, one := range f.alone(at) {
+			w.Rights |= f.right(one, false)
+		}
+	}
+	w.Zones = typed[ZoneName](f.mentionAlone(s.Get("zone"), "zone"))
+	w.Assets = typed[AssetName](f.mentionAlone(s.Get("asset"), "asset"))
+	w.Lines = typed[LineName](f.mentionAlone(s.Get("line"), "line"))
+	w.Ports = typed[PortName](f.mentionAlone(s.Get("port"), "port"))
+	return w
+}
+
+func (f *file) alone(v source.Value) []source.Value {
+	all := f.bounded(v, v.OneOrMore())
+	if v.Kind() == "list" && len(all) == 0 {
+		v.Refuse("the list is empty, so the rule is for nothing", "leave it out to mean everything")
+	}
+	return all
+}
+
+func (f *file) mentionAlone(v source.Value, kind string) []string {
+	var all []string
+	for _, at := range f.alone(v) {
+		all = append(all, f.mention(at, kind))
+	}
+	return all
+}
+
+// mentionList is for columns where one name alone reads well.
+func (f *file) mentionList(v source.Value, kind string) []string { return f.mentionAlone(v, kind) }
+
+func typed[T ~string](words []string) []T {
+	var all []T
+	for _, w := range words {
+		all = append(all, T(w))
+	}
+	return all
+}
+
+// plan reads roles, each alone (one person) or as {role: how many}.
+func (f *file) plan(v source.Value) []Need {
+	var all []Need
+	add := func(at source.Value, role Role, n int) {
+		if role == "" || n == 0 {
+			return
+		}
+		if slices.ContainsFunc(all, func(o Need) bool { return o.Role == role }) {
+			at.Refuse(fmt.Sprintf("%s is in this plan twice", role), "write {"+string(role)+": 2} for two people")
+			return
+		}
+		all = append(all, Need{Role: role, Count: n})
+	}
+	for _, at := range f.list(v) {
+		if at.Kind() != "mapping" {
+			add(at, f.planRole(at), 1)
+			continue
+		}
+		for _, e := range at.Entries() {
+			add(e.Name, f.planRole(e.Name), e.Int(1, 9))
+		}
+	}
+	return all
+}
+
+func (f *file) planRole(at source.Value) Role {
+	if at.Kind() == "text" && at.Text() == string(ownerWord) {
+		return ownerWord
+	}
+	return f.team(at)
+}
+
+func (f *file) patterns(v source.Value) {
+	for _, e := range f.named(v, "pattern") {
+		s := e.Fields("assets", "rights", "open", "longest", "machine", "confirm", "owners", "why", "review")
+		p := Pattern{Name: e.Key, Rights: f.rights(s.Need("rights")), Open: s.Need("open").OneOf("shift", "auto", "vendor", "standing"),
+			Longest: s.Get("longest").Duration(time.Minute, 31*24*time.Hour), Machine: s.Get("machine").Bool(),
+			Owners: f.teamList(s.Need("owners")), Why: s.Need("why").Text(), Review: s.Need("review").Date()}
+		for _, at := range f.some(s.Need("assets")) {
+			p.Assets = append(p.Assets, AssetName(f.mention(at, "asset")))
+		}
+		p.Confirm = f.every(s.Get("confirm"))
+		standing := p.Open == "standing"
+		switch {
+		case standing && (!p.Machine || !s.Get("confirm").Here()):
+			e.Name.Refuse("a standing pattern is for a machine and is confirmed again and again", "machine: true, confirm: every 90d")
+		case !standing && p.Open != "" && !s.Get("longest").Here():
+			e.Name.Refuse("this pattern has no longest", "longest: 4h")
+		case standing && s.Get("longest").Here():
+			s.Get("longest").Refuse("a standing pattern has no longest", "it ends at its review")
+		}
+		f.plant.Patterns = append(f.plant.Patterns, p)
+		f.later = append(f.later, func() { f.checkPattern(s, p) })
+	}
+}
+
+var everyWords = regexp.MustCompile(`^every ([0-9a-z]+)$`)
+
+func (f *file) every(v source.Value) time.Duration {
+	s := v.Text()
+	if s == "" {
+		return 0
+	}
+	if m := everyWords.FindStringSubmatch(s); m != nil {
+		if d, err := source.ParseDuration(m[1]); err == nil && d >= 24*time.Hour && d <= 366*24*time.Hour {
+			return d
+		}
+	}
+	v.Refuse(fmt.Sprintf("%q does not say how often", s), "write every 90d")
+	return 0
+}
+
+func (f *file) checkPattern(s source.Fields, p Pattern) {
+	for i, name := range p.Assets {
+		a := f.plant.assets[name]
+		at := s.Get("assets")
+		if slices.Contains(p.Assets[:i], name) {
+			at.Refuse(fmt.Sprintf("%s is here twice", name), "")
+			continue
+		}
+		if f.plant.zones[a.Zone].VendorsNever || a.Safety != "" {
+			at.Refuse(fmt.Sprintf("no vendor ever reaches %s, so no pattern can be for it", name), "take it out")
+			continue
+		}
+		within := slices.ContainsFunc(a.Ports, func(port Port) bool { return f.plant.path(a.Zone, string(port.Name), p.Rights) != nil })
+		if !within {
+			s.Get("rights").Refuse(fmt.Sprintf("no conduit carries %s to any port of %s", p.Rights, name), "fewer rights, or another asset")
+		}
+	}
+}
+
+var aboveWords = regexp.MustCompile(`^([0-9]{1,4}) in ([0-9]{1,4}d)$`)
+
+func (f *file) emergency(v source.Value) {
+	if !v.Here() {
+		return
+	}
+	s := v.Fields("agree", "starts_as", "second_tap", "longest", "tell", "review", "notice_above")
+	e := Emergency{Agree: f.teamList(s.Need("agree")), StartsAs: f.rights(s.Need("starts_as")), Longest: s.Need("longest").Duration(time.Minute, 24*time.Hour),
+		Tell: f.teamList(s.Need("tell")), Review: s.Need("review").Duration(time.Hour, 31*24*time.Hour)}
+	if at := s.Get("second_tap"); at.Here() {
+		e.SecondTap = f.rights(at)
+	}
+	if e.StartsAs&^(Look|Copy) != 0 {
+		s.Get("starts_as").Refuse("an emergency starts with looking", "starts_as: [look]; the rest comes by second_tap")
+	}
+	if at := s.Get("notice_above"); at.Here() {
+		m := aboveWords.FindStringSubmatch(at.Text())
+		if m == nil {
+			at.Refuse("this does not say how many in how long", "write 4 in 30d")
+		} else {
+			e.NoticeAbove, _ = strconv.Atoi(m[1])
+			e.NoticeIn, _ = source.ParseDuration(m[2])
+		}
+	}
+	f.plant.Emergency = e
+}

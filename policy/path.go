@@ -1,0 +1,98 @@
+package policy
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// path is the shortest chain of zones from the broker's to the given one along
+// conduits that each carry the protocol with all the rights; nil if there is
+// none. Of equals, the one whose conduits stand first in the file.
+func (p *Plant) path(to ZoneName, protocol string, rights Rights) []ZoneName {
+	if to == p.start {
+		return []ZoneName{to}
+	}
+	var room [16]hop
+	hops := append(room[:0], hop{p.start, -1})
+	for i := 0; i < len(hops); i++ {
+		for c := range p.Conduits {
+			way := &p.Conduits[c]
+			if way.From != hops[i].zone || !way.Rights.Has(rights) || !slices.Contains(way.Carries, protocol) || been(hops, way.To) {
+				continue
+			}
+			hops = append(hops, hop{way.To, i})
+			if way.To == to {
+				return chain(hops)
+			}
+		}
+	}
+	return nil
+}
+
+// hop is a zone that a search reached, and the index of the hop before it.
+type hop struct {
+	zone ZoneName
+	from int
+}
+
+func been(hops []hop, z ZoneName) bool {
+	return slices.ContainsFunc(hops, func(h hop) bool { return h.zone == z })
+}
+
+func chain(hops []hop) []ZoneName {
+	var zones []ZoneName
+	for i := len(hops) - 1; i >= 0; i = hops[i].from {
+		zones = append(zones, hops[i].zone)
+	}
+	slices.Reverse(zones)
+	return zones
+}
+
+// miss says what is missing on the way that lacks least, and who owns it.
+func (p *Plant) miss(to ZoneName, protocol string, rights Rights) string {
+	type best struct {
+		cost int
+		via  *Conduit
+	}
+	found := map[ZoneName]best{p.start: {}}
+	for range p.Zones { // each round settles one more conduit of every cheapest way
+		changed := false
+		for c := range p.Conduits {
+			way := &p.Conduits[c]
+			at, ok := found[way.From]
+			if !ok {
+				continue
+			}
+			cost := at.cost + len(lacks(way, protocol, rights))
+			if old, have := found[way.To]; !have || cost < old.cost {
+				found[way.To] = best{cost, way}
+				changed = true
+			}
+		}
+		if !changed {
+			break
+		}
+	}
+	end, ok := found[to]
+	if !ok {
+		return fmt.Sprintf("no conduit leads from zone %s to zone %s", p.start, to)
+	}
+	var all []string
+	for n := 0; end.via != nil && n < len(p.Zones); n++ {
+		if l := lacks(end.via, protocol, rights); len(l) > 0 {
+			all = append(all, fmt.Sprintf("conduit %s does not carry %s (its owners: %s, %s)", end.via.Name, strings.Join(l, ", "), end.via.Owners[0], end.via.Owners[1]))
+		}
+		end = found[end.via.From]
+	}
+	slices.Reverse(all)
+	return strings.Join(all, "; ")
+}
+
+func lacks(c *Conduit, protocol string, rights Rights) []string {
+	var all []string
+	if !slices.Contains(c.Carries, protocol) {
+		all = append(all, protocol)
+	}
+	return append(all, (rights &^ c.Rights).Words()...)
+}

@@ -1,0 +1,180 @@
+package policy
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// matches says whether the rule is for any of these rights on this asset by
+// this port. An empty port is any port: who asks for an asset as a whole meets
+// the rules of all its ports.
+func (r *Rule) matches(a *Asset, port PortName, rights Rights) bool {
+	w := &r.When
+	return (w.Rights == 0 || w.Rights&rights != 0) &&
+		(len(w.Zones) == 0 || slices.Contains(w.Zones, a.Zone)) &&
+		(len(w.Assets) == 0 || slices.Contains(w.Assets, a.Name)) &&
+		(len(w.Ports) == 0 || slices.Contains(w.Ports, port) || port == "" && slices.ContainsFunc(a.Ports, func(p Port) bool { return slices.Contains(w.Ports, p.Name) })) &&
+		(len(w.Lines) == 0 || slices.ContainsFunc(a.Stops, func(l LineName) bool { return slices.Contains(w.Lines, l) }))
+}
+
+// uncovered are those of the rights for which no rule with plan, open and
+// longest is written: nobody could agree to them.
+func (p *Plant) uncovered(a *Asset, port PortName, rights Rights) Rights {
+	for i := range p.Rules {
+		r := &p.Rules[i]
+		if r.Open == "" || !r.matches(a, port, rights) {
+			continue
+		}
+		if r.When.Rights == 0 {
+			return 0
+		}
+		rights &^= r.When.Rights
+		if rights == 0 {
+			return 0
+		}
+	}
+	return rights
+}
+
+var strictness = map[string]int{"vendor": 1, "auto": 2, "shift": 3}
+
+// stricter says whether a asks more than b: first by who opens, then by the
+// shorter longest, then by more people.
+func stricter(a, b *Rule) bool {
+	if x, y := openRank(a.Open), openRank(b.Open); x != y {
+		return x > y
+	}
+	if a.Longest != b.Longest {
+		return a.Longest < b.Longest
+	}
+	return len(a.Plan) > len(b.Plan)
+}
+
+func openRank(open string) int { return strictness[open] }
+
+// Quorum is who must say yes to these rights on these assets, who opens, for
+// how long at most, and what the request must fill in: of all rules that
+// match, the strictest of each column. Each role counts once, with the largest
+// number any rule asks of it. Where the rules ask nobody, one of the shift
+// must say yes: somebody always does. The error is a *Refusal.
+func (p *Plant) Quorum(assets []AssetName, rights Rights) (Quorum, error) {
+	if len(assets) == 0 || rights == 0 {
+		return Quorum{}, &Refusal{Rule: "no-rights", Say: "say which assets and which rights are wanted", Why: "no asset or no right is named"}
+	}
+	rights |= Look
+	q := &quorum{needs: map[Role]Need{}}
+	for _, name := range assets {
+		a, ok := p.assets[name]
+		if !ok {
+			return Quorum{}, &Refusal{Rule: "unknown-asset", Say: fmt.Sprintf("there is no asset %q here; look at the list of assets", name), Why: "asset is not in the plant file"}
+		}
+		if left := p.uncovered(a, "", rights); left != 0 {
+			return Quorum{}, noRule(a, left)
+		}
+		q.asset(p, a, rights)
+	}
+	return q.done(), nil
+}
+
+func noRule(a *Asset, left Rights) *Refusal {
+	return &Refusal{Rule: "no-rule", Say: fmt.Sprintf("nobody can agree to %s on %s: the plant wrote no rule for it; ask for less", left, a.Name),
+		Why: fmt.Sprintf("no rule with plan, open and longest covers %s on %s", left, a.Name)}
+}
+
+type quorum struct {
+	Quorum
+	needs   map[Role]Need
+	openers map[Role]bool
+}
+
+func (q *quorum) asset(p *Plant, a *Asset, rights Rights) {
+	zone := p.zones[a.Zone]
+	asked := false
+	for i := range p.Rules {
+		r := &p.Rules[i]
+		if !r.matches(a, "", rights) {
+			continue
+		}
+		for _, n := range r.Plan {
+			if n.Role == ownerWord {
+				n.Role = zone.Owner
+			}
+			q.need(Need{n.Role, n.Count, r.Name})
+			asked = true
+		}
+		q.column(r)
+	}
+	if !asked {
+		q.need(Need{zone.Opener(), 1, "shift"})
+	}
+	if !slices.Contains(q.Openers, zone.Opener()) {
+		q.Openers = append(q.Openers, zone.Opener())
+	}
+}
+
+// column takes over what a rule says beside its plan, where it is stricter.
+func (q *quorum) column(r *Rule) {
+	if openRank(r.Open) > openRank(q.Open) {
+		q.Open = r.Open
+	}
+	if r.Longest > 0 && (q.Longest == 0 || r.Longest < q.Longest) {
+		q.Longest = r.Longest
+	}
+	q.Escort = q.Escort || r.Escort
+	for _, field := range r.Ask {
+		if !slices.Contains(q.Ask, field) {
+			q.Ask = append(q.Ask, field)
+		}
+	}
+}
+
+func (q *quorum) need(n Need) {
+	if old, have := q.needs[n.Role]; !have || n.Count > old.Count {
+		q.needs[n.Role] = n
+	}
+}
+
+func (q *quorum) done() Quorum {
+	for _, n := range q.needs {
+		q.Needs = append(q.Needs, n)
+	}
+	slices.SortFunc(q.Needs, func(a, b Need) int { return strings.Compare(string(a.Role), string(b.Role)) })
+	slices.Sort(q.Openers)
+	slices.Sort(q.Ask)
+	return q.Quorum
+}
+
+// Asked are the roles that hear of such a request, sorted: all who must say
+// yes, and where the shift opens, those.
+func (q Quorum) Asked() []Role {
+	var all []Role
+	for _, n := range q.Needs {
+		all = append(all, n.Role)
+	}
+	if q.Open == "shift" {
+		all = append(all, q.Openers...)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// opening are the moments within from … to at which the calendars of all
+// matching rules let work be done.
+func (p *Plant) opening(a *Asset, port PortName, rights Rights, from, to time.Time) []span {
+	open := []span{{from, to}}
+	for i := range p.Rules {
+		r := &p.Rules[i]
+		if len(r.During)+len(r.NotDuring) == 0 || !r.matches(a, port, rights) {
+			continue
+		}
+		for _, c := range r.During {
+			open = both(open, p.calendars[c].times(p.location, rights, from, to))
+		}
+		for _, c := range r.NotDuring {
+			open = without(open, p.calendars[c].times(p.location, rights, from, to))
+		}
+	}
+	return open
+}
