@@ -1,0 +1,328 @@
+package recording
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"filippo.io/age"
+
+	"penstock/audit"
+	"penstock/audit/durable"
+)
+
+// Parts of an Archive. Recipients wrap each session key: in readable mode the
+// broker's own age identity.
+type Parts struct {
+	Dir        string // DATA/recordings
+	HeadsDir   string // DATA/log/heads
+	Disk       *durable.Disk
+	Log        Log
+	Mode       string   // "readable" or "sealed"
+	Recipients []string // age recipients, age1…: the broker's own in readable mode, the auditors' when sealed
+	Identity   string   // age identity for reading, AGE-SECRET-KEY-1…; empty: Open fails
+
+	// MinFree is how many bytes must be free on the disk for a new session; 0:
+	// 512 MiB; below 0: not asked.
+	MinFree int64
+	// Ended says whether the log has session.ended of a session, so that
+	// Recover does not write it twice. Nil: sessions with a close.json have ended.
+	Ended func(session string) bool
+}
+
+const defaultMinFree = 512 << 20
+
+// Archive is the folder of all recordings. Safe for concurrent use.
+type Archive struct {
+	p          Parts
+	recipients []age.Recipient
+	identities []age.Identity
+
+	failOnce sync.Once
+	failed   chan struct{}
+	err      error // set before failed is closed
+
+	mu       sync.Mutex
+	sessions map[string]string // id → folder
+	writers  map[string]*Writer
+	heads    headsFile // owned by Run
+}
+
+// OpenArchive opens or makes the folders.
+func OpenArchive(p Parts) (*Archive, error) {
+	a := &Archive{p: p, failed: make(chan struct{}), sessions: map[string]string{}, writers: map[string]*Writer{}}
+	if p.MinFree == 0 {
+		a.p.MinFree = defaultMinFree
+	}
+	if p.Mode != "readable" && p.Mode != "sealed" {
+		return nil, fmt.Errorf("recordings are readable or sealed, not %q", p.Mode)
+	}
+	if len(p.Recipients) == 0 {
+		return nil, errors.New("no recipient for session keys: name at least one age1… key")
+	}
+	var err error
+	if a.recipients, err = age.ParseRecipients(strings.NewReader(strings.Join(p.Recipients, "\n"))); err != nil {
+		return nil, fmt.Errorf("recipients of session keys: %w", err)
+	}
+	if p.Identity != "" {
+		// The error of age names the line, not the key; it is safe to show.
+		if a.identities, err = age.ParseIdentities(strings.NewReader(p.Identity)); err != nil {
+			return nil, errors.New("the identity that reads recordings is not an AGE-SECRET-KEY-1… line")
+		}
+	}
+	for _, dir := range []string{p.Dir, p.HeadsDir} {
+		if err := p.Disk.MkdirAll(dir, 0o700); err != nil {
+			return nil, fmt.Errorf("make the archive: %w", err)
+		}
+	}
+	return a, a.findSessions()
+}
+
+// findSessions reads the names of YYYY/MM/DD/S-… and sweeps what an
+// interrupted Create left: a folder that begins with a dot never held a frame.
+func (a *Archive) findSessions() error {
+	days, err := filepath.Glob(filepath.Join(escapeGlob(a.p.Dir), "[0-9][0-9][0-9][0-9]", "[0-9][0-9]", "[0-9][0-9]"))
+	if err != nil {
+		return fmt.Errorf("list recordings: %w", err)
+	}
+	for _, day := range days {
+		entries, err := os.ReadDir(day)
+		if err != nil {
+			return fmt.Errorf("list recordings: %w", err)
+		}
+		for _, e := range entries {
+			path := filepath.Join(day, e.Name())
+			switch {
+			case strings.HasPrefix(e.Name(), "."):
+				if err := os.RemoveAll(path); err != nil {
+					return fmt.Errorf("sweep an unfinished recording: %w", err)
+				}
+			case e.IsDir() && sessionName.MatchString(e.Name()):
+				if other, ok := a.sessions[e.Name()]; ok {
+					return fmt.Errorf("two recordings of one session: %s and %s; move one of them away and run penstock-verify", other, path)
+				}
+				a.sessions[e.Name()] = path
+			}
+		}
+	}
+	return nil
+}
+
+func escapeGlob(path string) string {
+	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(path)
+}
+
+// Failed is closed when the disk or the log failed for good: no session may be admitted.
+func (a *Archive) Failed() <-chan struct{} { return a.failed }
+
+// fail is for faults of what all recordings stand on. Every open Writer fails with it.
+func (a *Archive) fail(err error) {
+	a.failOnce.Do(func() {
+		a.err = err
+		close(a.failed)
+		for _, w := range a.open() {
+			w.fail(err)
+		}
+	})
+}
+
+func (a *Archive) open() []*Writer {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	all := make([]*Writer, 0, len(a.writers))
+	for _, w := range a.writers {
+		all = append(all, w)
+	}
+	return all
+}
+
+// ready says why nothing can be recorded now, nil if it can.
+func (a *Archive) ready() error {
+	select {
+	case <-a.failed:
+		return fmt.Errorf("recording has failed: %w", a.err)
+	case <-a.p.Disk.Failed():
+		return errors.New("recording has failed: the disk refused to sync")
+	default:
+	}
+	if a.p.MinFree < 0 {
+		return nil
+	}
+	free, err := freeBytes(a.p.Dir)
+	if err != nil {
+		return fmt.Errorf("ask for free space: %w", err)
+	}
+	if free < uint64(a.p.MinFree) {
+		return fmt.Errorf("%d MiB are free, a new session needs %d MiB: %w", free>>20, a.p.MinFree>>20, ErrDiskFull)
+	}
+	return nil
+}
+
+// Create makes a session's folder, header and key file, durable: ready for
+// frames. The hashes are of session.json and keys.age. A session id that
+// exists is an error; too little space is ErrDiskFull.
+func (a *Archive) Create(ctx context.Context, h Header) (w *Writer, header, keys audit.Hash, err error) {
+	if err := context.Cause(ctx); err != nil {
+		return nil, header, keys, fmt.Errorf("begin recording: %w", err)
+	}
+	if err := a.ready(); err != nil {
+		return nil, header, keys, err
+	}
+	h.V, h.Mode, h.Started = 1, a.p.Mode, h.Started.UTC()
+	if !sessionName.MatchString(h.Session) {
+		return nil, header, keys, fmt.Errorf("begin recording: %q is no name of a session", h.Session)
+	}
+	if h.Started.IsZero() {
+		h.Started = time.Now().UTC()
+	}
+	dir := filepath.Join(a.p.Dir, h.Started.Format("2006/01/02"), h.Session)
+	if err := a.take(h.Session, dir); err != nil {
+		return nil, header, keys, err
+	}
+	w, err = a.create(dir, h)
+	if err != nil {
+		a.mu.Lock()
+		delete(a.sessions, h.Session)
+		a.mu.Unlock()
+		return nil, header, keys, fmt.Errorf("begin recording of %s: %w", h.Session, diskFull(err))
+	}
+	a.mu.Lock()
+	a.writers[h.Session] = w
+	a.mu.Unlock()
+	select {
+	case <-a.failed: // between the first look and the map
+		w.fail(a.err)
+	default:
+	}
+	return w, w.header, w.keys, nil
+}
+
+// take holds the session's name: one recording a name, for ever.
+func (a *Archive) take(session, dir string) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if other, ok := a.sessions[session]; ok {
+		return fmt.Errorf("begin recording: session %s is recorded already in %s", session, other)
+	}
+	a.sessions[session] = dir
+	return nil
+}
+
+// create fills a hidden folder and moves it to its name whole, so that a folder
+// with a session's name always has a header and a key.
+func (a *Archive) create(dir string, h Header) (*Writer, error) {
+	text, err := audit.Canonical(h)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := parseHeader(text); err != nil {
+		return nil, err
+	}
+	key, wrapped, err := wrapKey(h.Session, a.recipients)
+	if err != nil {
+		return nil, err
+	}
+	day, hidden := filepath.Dir(dir), filepath.Join(filepath.Dir(dir), "."+h.Session)
+	if err := a.p.Disk.MkdirAll(day, 0o700); err != nil {
+		return nil, err
+	}
+	if err := fillFolder(a.p.Disk, hidden, text, wrapped); err != nil {
+		os.RemoveAll(hidden)
+		return nil, err
+	}
+	if _, err := os.Lstat(dir); !errors.Is(err, fs.ErrNotExist) {
+		os.RemoveAll(hidden)
+		return nil, fmt.Errorf("%s is there already", dir)
+	}
+	if err := a.p.Disk.FS().Rename(hidden, dir); err != nil {
+		os.RemoveAll(hidden)
+		return nil, err
+	}
+	if err := a.p.Disk.SyncDir(day); err != nil {
+		return nil, err
+	}
+	return newWriter(a, dir, h, key, audit.HashOf(text), audit.HashOf(wrapped)), nil
+}
+
+func fillFolder(disk *durable.Disk, dir string, header, keys []byte) error {
+	if err := os.RemoveAll(dir); err != nil {
+		return err
+	}
+	if err := disk.FS().Mkdir(dir, 0o700); err != nil {
+		return err
+	}
+	if err := reserve(filepath.Join(dir, reserveFile)); err != nil {
+		return err
+	}
+	if err := disk.WriteFile(filepath.Join(dir, headerFile), header, 0o600); err != nil {
+		return err
+	}
+	return disk.WriteFile(filepath.Join(dir, keyFile), keys, 0o600)
+}
+
+// forget takes a finished Writer out of the once-a-second round.
+func (a *Archive) forget(session string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.writers, session)
+}
+
+// folder of a session; fs.ErrNotExist.
+func (a *Archive) folder(session string) (string, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	dir, ok := a.sessions[session]
+	if !ok {
+		return "", fmt.Errorf("no recording of %q: %w", session, fs.ErrNotExist)
+	}
+	return dir, nil
+}
+
+// Open reads a session's recording, also while it runs; no person behind it:
+// people go through review.Book.Read. fs.ErrNotExist if there is none.
+func (a *Archive) Open(session string) (*Reader, error) {
+	dir, err := a.folder(session)
+	if err != nil {
+		return nil, err
+	}
+	if len(a.identities) == 0 {
+		return nil, errors.New("recordings are sealed: this broker has no key to them; copy the folder to an auditor and read it there")
+	}
+	return OpenFolder(dir, a.identities...)
+}
+
+// List gives the headers of all recordings, oldest first. Like Open, it has no
+// person behind it. A header that cannot be read is an error.
+func (a *Archive) List() ([]Header, error) {
+	a.mu.Lock()
+	dirs := make([]string, 0, len(a.sessions))
+	for _, dir := range a.sessions {
+		dirs = append(dirs, dir)
+	}
+	a.mu.Unlock()
+	all := make([]Header, 0, len(dirs))
+	for _, dir := range dirs {
+		h, _, err := readHeader(dir)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // Create is at work on it
+		}
+		if err != nil {
+			return nil, fmt.Errorf("list recordings: %s: %w", filepath.Base(dir), err)
+		}
+		all = append(all, h)
+	}
+	slices.SortFunc(all, func(x, y Header) int {
+		if c := x.Started.Compare(y.Started); c != 0 {
+			return c
+		}
+		return strings.Compare(x.Session, y.Session)
+	})
+	return all, nil
+}

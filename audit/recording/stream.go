@@ -1,0 +1,266 @@
+package recording
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+)
+
+const (
+	maxWaiting = 1 << 20   // bytes that wait for the recorder; Append and Commit block above it
+	itemCost   = 64        // what one item counts beside its bytes, so that empty ones are bounded too
+	enough     = 256 << 10 // waiting bytes that are flushed without waiting for company
+)
+
+// item is what one call put in, on its way to the recorder.
+type item struct {
+	mark Mark
+	at   time.Duration
+	wall int64
+	data []byte
+	done chan<- struct{} // closed once durable; nil: Append
+}
+
+// Stream is one channel's frames. Callers put items into a bounded queue; the
+// stream's own goroutine compresses, seals, writes and syncs them in order.
+type Stream struct {
+	w       *Writer
+	channel uint16
+	kind    string
+
+	mu      sync.Mutex
+	queue   []item
+	waiting int           // bytes in queue, with itemCost
+	room    chan struct{} // closed, and made anew, when the queue was taken
+	urgent  bool          // somebody waits for durability, or there is enough
+	ended   bool
+	durable Head // of the newest durable frame
+	told    bool // durable is in log/heads already
+
+	wake chan struct{} // capacity 1
+	done chan struct{} // the recorder has returned
+
+	tape *tape // the recorder's; settle's once done is closed
+}
+
+func newStream(w *Writer, ch uint16, kind string) (*Stream, error) {
+	t, err := newTape(w, ch, kind)
+	if err != nil {
+		return nil, err
+	}
+	s := &Stream{
+		w: w, channel: ch, kind: kind, tape: t, told: true,
+		room: make(chan struct{}), wake: make(chan struct{}, 1), done: make(chan struct{}),
+	}
+	go s.record()
+	return s, nil
+}
+
+// Commit returns once p is durable. It copies p. An error promises nothing: p
+// may be in the recording, and must not be forwarded. ctx ends the wait only.
+// More than 1 MiB is taken in pieces, between which other callers' may come.
+func (s *Stream) Commit(ctx context.Context, m Mark, p []byte) error {
+	for len(p) > maxWaiting {
+		if err := s.put(ctx, m, p[:maxWaiting], nil); err != nil {
+			return err
+		}
+		p = p[maxWaiting:]
+	}
+	done := make(chan struct{})
+	if err := s.put(ctx, m, p, done); err != nil {
+		return err
+	}
+	select {
+	case <-done:
+		return nil
+	case <-s.w.failed:
+	case <-ctx.Done():
+	}
+	select {
+	case <-done:
+		return nil
+	default:
+	}
+	if err := s.w.Err(); err != nil {
+		return err
+	}
+	return fmt.Errorf("wait for the recording: %w", context.Cause(ctx))
+}
+
+// Append returns at once; p is on its way to the disk within 40 ms, durable
+// within 100 ms on a disk that keeps up, and the Writer fails if a flush takes
+// 2 s. It copies p, and blocks while 1 MiB waits.
+func (s *Stream) Append(m Mark, p []byte) error {
+	for len(p) > maxWaiting {
+		if err := s.put(context.Background(), m, p[:maxWaiting], nil); err != nil {
+			return err
+		}
+		p = p[maxWaiting:]
+	}
+	return s.put(context.Background(), m, p, nil)
+}
+
+func (s *Stream) put(ctx context.Context, m Mark, p []byte, done chan<- struct{}) error {
+	if !m.known() {
+		return fmt.Errorf("record: unknown mark %q", byte(m))
+	}
+	if !m.bytes() && len(p) > maxPlain {
+		return fmt.Errorf("record: a message of %d bytes; %d is the most", len(p), maxPlain)
+	}
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("record: %w", context.Cause(ctx))
+	}
+	it := item{mark: m, data: append([]byte(nil), p...), done: done}
+	s.mu.Lock()
+	for {
+		if err := s.w.Err(); err != nil {
+			s.mu.Unlock()
+			return err
+		}
+		if s.ended {
+			s.mu.Unlock()
+			return ErrClosed
+		}
+		if s.waiting == 0 || s.waiting+len(p)+itemCost <= maxWaiting {
+			break
+		}
+		room := s.room
+		s.mu.Unlock()
+		select {
+		case <-room:
+		case <-s.w.failed:
+		case <-ctx.Done():
+			return fmt.Errorf("record: %w", context.Cause(ctx))
+		}
+		s.mu.Lock()
+	}
+	now := time.Now() // under the lock: frames of a channel never go back in time
+	it.at, it.wall = max(0, now.Sub(s.w.start)), now.UnixNano()
+	s.queue = append(s.queue, it)
+	s.waiting += len(p) + itemCost
+	s.urgent = s.urgent || done != nil || s.waiting >= enough
+	s.mu.Unlock()
+	s.nudge()
+	return nil
+}
+
+func (s *Stream) nudge() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+// end lets the recorder finish what waits and return.
+func (s *Stream) end() {
+	s.mu.Lock()
+	s.ended = true
+	s.mu.Unlock()
+	s.nudge()
+}
+
+// wait for the recorder to return.
+func (s *Stream) wait(ctx context.Context) error {
+	select {
+	case <-s.done:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("wait for the recorder of channel %d: %w", s.channel, context.Cause(ctx))
+	}
+}
+
+// Close ends the stream; what was appended is durable on return. Closing again is safe.
+func (s *Stream) Close(ctx context.Context) error {
+	s.end()
+	if err := s.wait(ctx); err != nil {
+		return err
+	}
+	return s.w.Err()
+}
+
+// record is the recorder: the only goroutine that touches the tape.
+func (s *Stream) record() {
+	defer close(s.done)
+	defer s.tape.rest()
+	defer func() {
+		if r := recover(); r != nil {
+			s.w.fail(fmt.Errorf("channel %d: the recorder panicked: %v", s.channel, r))
+		}
+	}()
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for {
+		batch, ended, wait := s.take()
+		if len(batch) > 0 {
+			if err := s.flush(batch); err != nil {
+				s.w.fail(fmt.Errorf("channel %d: %w", s.channel, diskFull(err)))
+				return
+			}
+			continue
+		}
+		if ended {
+			return
+		}
+		timer.Reset(wait)
+		select {
+		case <-s.wake:
+		case <-timer.C:
+		case <-s.w.failed:
+			return
+		}
+	}
+}
+
+// take gives what is to be flushed now, or how long there is to wait.
+func (s *Stream) take() (batch []item, ended bool, wait time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.queue) == 0 {
+		return nil, s.ended, time.Hour
+	}
+	if age := time.Since(s.w.start) - s.queue[0].at; !s.urgent && !s.ended && age < flushAfter {
+		return nil, false, flushAfter - age
+	}
+	batch, s.queue, s.waiting, s.urgent = s.queue, nil, 0, false
+	close(s.room)
+	s.room = make(chan struct{})
+	return batch, s.ended, 0
+}
+
+var errSlow = errors.New("the disk took longer than 2 s for one flush")
+
+// flush makes a batch durable and lets those go who wait for it.
+func (s *Stream) flush(batch []item) error {
+	guard := time.AfterFunc(slowFlush, func() { s.w.fail(fmt.Errorf("channel %d: %w", s.channel, errSlow)) })
+	defer guard.Stop()
+	ctx, cancel := context.WithTimeout(context.Background(), slowFlush)
+	defer cancel()
+	for len(batch) > 0 {
+		n := s.tape.add(batch)
+		if err := s.tape.flush(ctx); err != nil {
+			return err
+		}
+		s.publish()
+		for _, it := range batch[:n] {
+			if it.done != nil {
+				close(it.done)
+			}
+		}
+		batch = batch[n:]
+	}
+	return nil
+}
+
+func (s *Stream) publish() {
+	h := s.tape.head()
+	s.mu.Lock()
+	s.durable, s.told = h, false
+	s.mu.Unlock()
+}
+
+// settle gives the files as close.json lists them.
+func (s *Stream) settle(ctx context.Context) ([]File, error) {
+	return s.tape.settle(ctx)
+}
