@@ -3,12 +3,12 @@ package review
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 
 	"penstock/audit"
 	"penstock/audit/recording"
 )
-
-var errUnbuilt = errors.New("not built yet")
 
 // Log is where readings are written: durable on return.
 type Log interface {
@@ -20,24 +20,59 @@ type Reader struct {
 	Person string
 	Roles  []string
 	What   string // list, play, export, verify
-	Form   string // of an export: asciicast-v3, asciicast-v2, text, raw
+	Form   string // of an export: asciicast-v3, asciicast-v2, text, raw; "+input" behind it where what the vendor typed is in it
 }
 
 // ErrMayNot is returned, wrapped, to a person whose roles do not include a reading one.
 var ErrMayNot = errors.New("this person may not read recordings")
 
-// Book opens recordings for people. May says whether one of the roles reads recordings.
-type Book struct{}
+// Book opens recordings for people. Safe for concurrent use.
+type Book struct {
+	archive *recording.Archive
+	log     Log
+	may     func(roles []string) bool
+}
 
-// NewBook: may is the plant file's word (policy.Plant.MayRead).
-func NewBook(a *recording.Archive, log Log, may func(roles []string) bool) *Book { panic(errUnbuilt) }
+// NewBook: may says whether one of the roles reads recordings; it is the plant
+// file's word (policy.Plant.MayRead). A nil may lets nobody read.
+func NewBook(a *recording.Archive, log Log, may func(roles []string) bool) *Book {
+	return &Book{a, log, may}
+}
 
-// Read writes review.opened, durable, and then opens the recording.
+// Read writes review.opened, durable, and then opens the recording. A failing
+// log opens nothing. ErrMayNot for a person without a reading role;
+// fs.ErrNotExist, with the event written, for a session without a recording.
 func (b *Book) Read(ctx context.Context, who Reader, session string) (*recording.Reader, error) {
-	return nil, errUnbuilt
+	if !slices.Contains([]string{"play", "export", "verify"}, who.What) {
+		return nil, fmt.Errorf("read a recording: %q is no way to read one", who.What)
+	}
+	if err := b.enter(ctx, who, session); err != nil {
+		return nil, fmt.Errorf("read the recording of %q: %w", session, err)
+	}
+	return b.archive.Open(session)
 }
 
 // List writes review.opened{list} and then names the recorded sessions, oldest first.
 func (b *Book) List(ctx context.Context, who Reader) ([]recording.Header, error) {
-	return nil, errUnbuilt
+	who.What, who.Form = "list", ""
+	if err := b.enter(ctx, who, ""); err != nil {
+		return nil, fmt.Errorf("list recordings: %w", err)
+	}
+	return b.archive.List()
+}
+
+// enter is the one gate: a right, then the event. who reads is text of the
+// caller's; session is what was asked for, cut to what fits a leaf.
+func (b *Book) enter(ctx context.Context, who Reader, session string) error {
+	if who.Person == "" || b.may == nil || !b.may(who.Roles) {
+		return ErrMayNot
+	}
+	if len(session) > 100 {
+		session = session[:100]
+	}
+	body := audit.ReviewOpened{Session: session, Person: who.Person, What: who.What, Form: who.Form}
+	if _, err := b.log.Append(ctx, audit.Event{Subject: session, Actor: who.Person, Body: body}); err != nil {
+		return fmt.Errorf("nothing is opened, because the log could not be told: %w", err)
+	}
+	return nil
 }

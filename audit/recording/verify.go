@@ -1,0 +1,247 @@
+package recording
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"penstock/audit"
+)
+
+// FolderReport is what a check of one recording found. Hashes are those of the
+// files as they lie there: the caller compares them with the log's
+// (session.started: header and keys; session.ended: close).
+type FolderReport struct {
+	Header  Header
+	Session audit.Hash // of session.json
+	Keys    audit.Hash // of keys.age
+	Close   audit.Hash // of close.json; zero while there is none
+	Closed  *Closed    // nil while there is none
+	Files   []File     // as read, up to the first damage
+	Opened  bool       // the seals were checked too, not only the chain
+
+	Findings []error // *Damage, or io.ErrUnexpectedEOF wrapped for a torn tail
+}
+
+// Whole says whether nothing was found.
+func (r FolderReport) Whole() bool { return len(r.Findings) == 0 }
+
+// VerifyFolder reads all of a recording: session.json against the hash in the
+// log (zero: not compared), every frame's bounds, order and place in the hash
+// chain, close.json against the files, and each of heads (lines of log/heads
+// for this session) against the frame that it names. With the session's key
+// also every seal, and that the data can be had. An error means that it could
+// not be checked at all; what is wrong is in Findings.
+func VerifyFolder(dir string, sessionJSON audit.Hash, key []byte, heads ...Head) (FolderReport, error) {
+	v := &folderCheck{dir: dir, key: key, heads: map[string]map[uint64]Head{}}
+	v.Opened = key != nil
+	for _, h := range heads {
+		if v.heads[h.File] == nil {
+			v.heads[h.File] = map[uint64]Head{}
+		}
+		v.heads[h.File][h.Seq] = h
+	}
+	if err := v.frame(sessionJSON); err != nil {
+		return v.FolderReport, err
+	}
+	c, err := listFolder(dir)
+	if err != nil {
+		return v.FolderReport, err
+	}
+	for _, d := range c.wrong {
+		v.find(d)
+	}
+	if c.closed && c.reserve {
+		v.find(&Damage{reserveFile, -1, "does not belong in a closed recording"})
+	}
+	if v.Closed != nil {
+		for _, d := range compareNames(*v.Closed, c) {
+			v.find(d)
+		}
+	}
+	for _, ch := range c.channels {
+		if err := v.channel(ch); err != nil {
+			return v.FolderReport, err
+		}
+	}
+	v.unmet()
+	return v.FolderReport, nil
+}
+
+// folderCheck is one VerifyFolder at work.
+type folderCheck struct {
+	FolderReport
+	dir   string
+	key   []byte
+	heads map[string]map[uint64]Head // not met yet
+}
+
+func (v *folderCheck) find(err error) { v.Findings = append(v.Findings, err) }
+
+// note takes damage down as a finding; any other error could not be checked.
+func (v *folderCheck) note(err error, file string) error {
+	var d *Damage
+	switch {
+	case err == nil:
+	case errors.As(err, &d) || errors.Is(err, io.ErrUnexpectedEOF):
+		v.find(err)
+	case errors.Is(err, fs.ErrNotExist):
+		v.find(&Damage{file, -1, "is missing"})
+	default:
+		return err
+	}
+	return nil
+}
+
+// frame checks the three files around the frames.
+func (v *folderCheck) frame(want audit.Hash) error {
+	var err error
+	v.Header, v.Session, err = readHeader(v.dir)
+	if err := v.note(err, headerFile); err != nil {
+		return err
+	}
+	if !want.IsZero() && v.Session != want {
+		v.find(&Damage{headerFile, -1, "is not the one that the log names"})
+	}
+	keys, err := readBounded(filepath.Join(v.dir, keyFile), maxKeyFile)
+	if err := v.note(err, keyFile); err != nil {
+		return err
+	}
+	v.Keys = audit.HashOf(keys)
+	closed, hash, err := readClosed(v.dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	v.Close = hash
+	if err != nil {
+		return v.note(err, closeFile)
+	}
+	v.Closed = &closed
+	if closed.Session != v.Header.Session || closed.Header != v.Session {
+		v.find(&Damage{closeFile, -1, "closes another session, or session.json was changed"})
+	}
+	if closed.Keys != v.Keys {
+		v.find(&Damage{keyFile, -1, "is not the one that close.json names"})
+	}
+	return nil
+}
+
+func (v *folderCheck) channel(c channelFiles) error {
+	s, err := newScanner(v.dir, v.Session, c, v.key)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	s.ended = func(f File) error {
+		v.Files = append(v.Files, f)
+		v.fits(f)
+		return nil
+	}
+	for {
+		_, _, err := s.next()
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			if s.at.Frames > 0 {
+				v.Files = append(v.Files, s.at)
+			}
+			return v.note(err, s.name(max(s.number, 0)))
+		}
+		v.meet(s)
+	}
+}
+
+// fits compares a file that was read to its end with close.json.
+func (v *folderCheck) fits(have File) {
+	if v.Closed == nil {
+		return
+	}
+	i := slices.IndexFunc(v.Closed.Files, func(f File) bool { return f.File == have.File })
+	if i < 0 {
+		return // compareNames has said so
+	}
+	want := v.Closed.Files[i]
+	if want.Damaged != "" {
+		v.find(&Damage{have.File, -1, "was found damaged after a crash: " + want.Damaged})
+	} else if have != want {
+		v.find(&Damage{have.File, have.Bytes, fmt.Sprintf("ends after %d bytes and %d frames; it was closed with %d bytes and %d frames, or another last hash", have.Bytes, have.Frames, want.Bytes, want.Frames)})
+	}
+}
+
+// meet compares the frame that was just read with the head line that names it.
+func (v *folderCheck) meet(s *scanner) {
+	h, ok := v.heads[s.at.File][s.seq-1]
+	if !ok {
+		return
+	}
+	delete(v.heads[s.at.File], s.seq-1)
+	if h.Head != s.at.Head || h.Bytes != s.at.Bytes {
+		v.find(&Damage{s.at.File, s.at.Bytes, fmt.Sprintf("frame %d is not the one that log/heads names", h.Seq)})
+	}
+}
+
+// unmet tells of heads whose frames were not found: cut away, or behind damage.
+func (v *folderCheck) unmet() {
+	for file, left := range v.heads {
+		if len(left) == 0 {
+			continue
+		}
+		first := uint64(1<<64 - 1)
+		for seq := range left {
+			first = min(first, seq)
+		}
+		v.find(&Damage{file, -1, fmt.Sprintf("%d frames that log/heads names are not there, the first is %d", len(left), first)})
+	}
+	slices.SortStableFunc(v.Findings, func(a, b error) int { return cmp.Compare(damagedFile(a), damagedFile(b)) })
+}
+
+func damagedFile(err error) string {
+	var d *Damage
+	if errors.As(err, &d) {
+		return d.File
+	}
+	return ""
+}
+
+// HeadAt gives the chain's hash as it stands behind one frame of a file, and the
+// bytes up to there; fs.ErrNotExist if the file has no such frame. It takes the
+// hash from the file and checks nothing: that is VerifyFolder's.
+func HeadAt(dir, file string, seq uint64) (Head, error) {
+	p, ok := parsePart(file)
+	if !ok {
+		return Head{}, fmt.Errorf("%q is no file of frames", file)
+	}
+	f, err := os.Open(filepath.Join(dir, file))
+	if err != nil {
+		return Head{}, err
+	}
+	defer f.Close()
+	at := Head{Session: filepath.Base(dir), Channel: int(p.channel), File: file}
+	for {
+		var b [headerSize]byte
+		if _, err := f.ReadAt(b[:], at.Bytes); err == io.EOF {
+			return Head{}, fmt.Errorf("frame %d of %s: %w", seq, file, fs.ErrNotExist)
+		} else if err != nil {
+			return Head{}, err
+		}
+		h, wrong := parseHead(b[:])
+		if wrong != "" {
+			return Head{}, &Damage{file, at.Bytes, wrong}
+		}
+		at.Bytes += headerSize + int64(h.length) + hashSize
+		if h.seq != seq {
+			continue
+		}
+		if _, err := f.ReadAt(at.Head[:], at.Bytes-hashSize); err != nil {
+			return Head{}, fmt.Errorf("frame %d of %s: %w", seq, file, io.ErrUnexpectedEOF)
+		}
+		at.Seq = seq
+		return at, nil
+	}
+}
