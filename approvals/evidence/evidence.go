@@ -7,16 +7,10 @@
 package evidence
 
 import (
-	"context"
-	"errors"
-	"iter"
 	"time"
 
 	"penstock/audit"
-	"penstock/policy"
 )
-
-var errUnbuilt = errors.New("not built yet")
 
 // Target is one way into one asset, as asked.
 type Target struct {
@@ -48,7 +42,7 @@ type Request struct {
 	To        time.Time  `json:"to"`
 	Open      string     `json:"open"`  // shift, auto, vendor: the rule's, at the asking
 	Plant     audit.Hash `json:"plant"` // plant file in force
-	Nonce     string     `json:"nonce"` // 32 random bytes, base64url
+	Nonce     string     `json:"nonce"` // 32 random bytes, base64url without padding
 }
 
 // Limits narrow a yes. A zero field does not limit.
@@ -82,14 +76,19 @@ type Answer struct {
 	NotBefore time.Time  `json:"not_before,omitzero"`
 	Window    string     `json:"window,omitempty"` // of an extension
 	Until     time.Time  `json:"until,omitzero"`   // of an extension: the new end
-	Nonce     string     `json:"nonce"`            // 32 random bytes, base64url
+	Nonce     string     `json:"nonce"`            // 32 random bytes, base64url without padding
 	At        time.Time  `json:"at"`
 	DecideBy  time.Time  `json:"decide_by"`
 	Proof     Proof      `json:"proof"`
 }
 
+// ProofTOTP is the proof of a yes by a code from the person's code generator.
+const ProofTOTP = "totp"
+
 // Proof says how the answer was signed. Kind "totp": the server's word, no
-// more; Data is the spent TOTP step in decimal, which counts once per person.
+// more; Data is the spent TOTP step (unix seconds / 30) in decimal, which counts
+// once per person and request revision. A yes and an extension need a proof;
+// other answers may leave it empty.
 type Proof struct {
 	Kind string `json:"kind"`
 	Data string `json:"data"`
@@ -127,54 +126,4 @@ type Key struct {
 	Kind   string
 	Public []byte
 	Since  audit.Place
-}
-
-// Check is empty if the answers suffice for exactly this window: exact
-// revision, distinct people and keys, nobody who works in the window or is of
-// that firm, keys older than answers, in time, nonces and steps once, quorum
-// recomputed from the plant file that the request names, window ⊆ intersection
-// of the limits ⊆ request. Each finding is one sentence.
-func Check(plant *policy.Plant, request []byte, answers []Given, keys []Key, w WindowClaim) (findings []string) {
-	return []string{errUnbuilt.Error()}
-}
-
-// Narrow is the widest claim that the request and these answers allow: the
-// intersection of the request and the limits of every yes. The Desk makes the
-// window of it, and Check recomputes it.
-func Narrow(r Request, answers []Answer) (WindowClaim, error) { return WindowClaim{}, errUnbuilt }
-
-// CheckExtension is empty if the opener's answer allows the window's new end:
-// within the span, every limit's earlier end and the rule's longest; by a
-// person who may open, not of the firm.
-func CheckExtension(plant *policy.Plant, request []byte, yes []Given, extension Given, keys []Key, w WindowClaim, opened time.Time) (findings []string) {
-	return []string{errUnbuilt.Error()}
-}
-
-// Words are the eight words that a document's hash makes; people compare them by voice.
-func Words(h audit.Hash) []string { panic(errUnbuilt) }
-
-// Documents is how Walk reads what leaves name.
-type Documents interface {
-	Get(context.Context, audit.Hash) ([]byte, error)
-}
-
-// Walk folds a log's leaves in order and checks every window in it: was it
-// agreed, by whom, opened by somebody who may, extended and ended as it says,
-// and did every session and channel fit a window that was open. It knows people
-// and keys only from the leaves. It satisfies audit/verify.Walk.
-type Walk struct{}
-
-// NewWalk begins before leaf 0.
-func NewWalk(docs Documents) *Walk { panic(errUnbuilt) }
-
-func (w *Walk) Leaf(ctx context.Context, leaf audit.Leaf) (findings []string) {
-	return []string{errUnbuilt.Error()}
-}
-func (w *Walk) Done(ctx context.Context) (windows int64, findings []string) {
-	return 0, []string{errUnbuilt.Error()}
-}
-
-// Leaves is what a Walk can be run over.
-type Leaves interface {
-	Upto(context.Context, audit.Index) iter.Seq2[audit.Leaf, error]
 }

@@ -1,0 +1,329 @@
+package evidence
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"penstock/audit"
+	"penstock/policy"
+)
+
+// What the clocks of an answer may differ by.
+const (
+	clockSlack = 2 * time.Minute              // leaf's wall clock before the time that the answer says
+	codeBefore = 90 * time.Second             // a phone's clock ahead of ours
+	codeAfter  = 6*time.Minute + codeBefore/3 // a code's step lasts 30 s, is taken 30 s late, and is good for 5 minutes after
+)
+
+// Check is empty if the answers suffice for exactly this window: exact
+// revision, distinct people and keys, nobody who works in the window or is of
+// that firm, keys older than answers, in time, nonces and steps once, quorum
+// recomputed from the plant file that the request names, window ⊆ intersection
+// of the limits ⊆ request. Each finding is one sentence.
+//
+// The quorum is that of the request as it was asked: limits never lower who has
+// to agree. Answers to another revision are passed over. keys nil means that the
+// caller vouches for enrolment itself (the Desk, whose sign-in has just used the
+// code generator); anything else must hold a key for each person who counts.
+// The claim's own id is the caller's to compare.
+func Check(plant *policy.Plant, request []byte, answers []Given, keys []Key, w WindowClaim) (findings []string) {
+	j, err := newJudge(plant, request)
+	if err != nil {
+		return []string{err.Error()}
+	}
+	yes := j.yeses(answers, keys)
+	j.quorate(yes)
+	j.window(yes, w)
+	return j.findings
+}
+
+// CheckExtension is empty if the opener's answer allows the window's new end:
+// within the span, every limit's earlier end and the rule's longest since
+// opened; by a person of the plant who may open and does not work in the
+// window. yes are the answers that Check agreed the window on. That the answer
+// came before the old end is the caller's to compare.
+func CheckExtension(plant *policy.Plant, request []byte, yes []Given, extension Given, keys []Key, w WindowClaim, opened time.Time) (findings []string) {
+	j, err := newJudge(plant, request)
+	if err != nil {
+		return []string{err.Error()}
+	}
+	a, err := ParseAnswer(extension.Body)
+	if err != nil {
+		return []string{at(extension) + err.Error()}
+	}
+	j.about = at(extension)
+	j.must(a.Says == Extend, "it says %s and does not extend", a.Says)
+	j.must(a.Request == j.hash, "it extends another request or revision")
+	j.must(a.Window == w.Window, "it extends %s and not %s", a.Window, w.Window)
+	j.must(slices.ContainsFunc(extension.Roles, func(r string) bool { return slices.Contains(j.quorum.Openers, policy.Role(r)) }),
+		"%s holds no role that opens this window", a.Person)
+	j.outsider(a, extension)
+	j.timely(a, extension)
+	j.proved(a, extension, keys)
+	j.must(!a.At.Before(opened), "it was given before the window was opened")
+	j.must(a.Until.After(opened), "its new end %s is before the window was opened", clock(a.Until))
+	j.must(!a.Until.After(j.request.To), "its new end %s is after the span's, %s", clock(a.Until), clock(j.request.To))
+	j.must(!a.Until.After(w.To), "its new end %s is after the window's limit, %s", clock(a.Until), clock(w.To))
+	j.must(a.Until.Sub(opened) <= j.quorum.Longest, "its new end %s is more than %s after the opening, the longest that the rules allow", clock(a.Until), j.quorum.Longest)
+	for _, g := range yes {
+		y, err := ParseAnswer(g.Body)
+		if err != nil {
+			j.findings = append(j.findings, at(g)+err.Error())
+			continue
+		}
+		j.must(y.Nonce != a.Nonce, "its nonce is that of the answer at leaf %s", g.Leaf)
+		if end := y.Limits.Until; y.Says == Yes && y.Request == j.hash && !end.IsZero() {
+			j.must(!a.Until.After(end), "its new end %s is after the limit of %s, %s", clock(a.Until), y.Person, clock(end))
+		}
+	}
+	return j.findings
+}
+
+// Strength says in one sentence what the weakest counted proof of a yes is
+// worth; empty if there is no yes.
+func Strength(answers []Given) string {
+	for _, g := range answers {
+		if a, err := ParseAnswer(g.Body); err == nil && (a.Says == Yes || a.Says == Extend) {
+			return "agreed by the server's word (codes), not by keys"
+		}
+	}
+	return ""
+}
+
+// judge holds one request and what is found against what was answered to it.
+type judge struct {
+	request  Request
+	hash     audit.Hash
+	quorum   policy.Quorum
+	about    string // what must's findings begin with
+	findings []string
+}
+
+func newJudge(plant *policy.Plant, request []byte) (*judge, error) {
+	r, err := ParseRequest(request)
+	if err != nil {
+		return nil, err
+	}
+	if plant == nil || audit.HashOf(plant.Document()) != r.Plant {
+		return nil, fmt.Errorf("request %s: the plant file is not the one that the request names, %s", r.Request, r.Plant)
+	}
+	q, err := quorumOf(plant, r)
+	if err != nil {
+		return nil, fmt.Errorf("request %s: who has to agree: %w", r.Request, err)
+	}
+	return &judge{request: r, hash: audit.HashOf(request), quorum: q}, nil
+}
+
+// quorumOf is who has to agree to a request, by the plant file.
+func quorumOf(plant *policy.Plant, r Request) (policy.Quorum, error) {
+	set, err := policy.ParseRights(r.Rights)
+	if err != nil {
+		return policy.Quorum{}, err
+	}
+	var assets []policy.AssetName
+	for _, t := range r.Assets {
+		if n := policy.AssetName(t.Asset); !slices.Contains(assets, n) {
+			assets = append(assets, n)
+		}
+	}
+	return plant.Quorum(assets, set)
+}
+
+func (j *judge) must(is bool, format string, args ...any) {
+	if !is {
+		j.findings = append(j.findings, j.about+fmt.Sprintf(format, args...))
+	}
+}
+
+// yes is an answer that counts, with the roles its person held at its leaf.
+type yes struct {
+	Answer
+	roles []string
+}
+
+// yeses are the answers to this revision that count. Every other yes is a
+// finding that says why it does not.
+func (j *judge) yeses(answers []Given, keys []Key) []yes {
+	var count []yes
+	nonces := map[string]audit.Place{}
+	steps := map[string]audit.Place{}
+	for _, g := range answers {
+		a, err := ParseAnswer(g.Body)
+		if err != nil {
+			j.findings = append(j.findings, at(g)+err.Error())
+			continue
+		}
+		if a.Request != j.hash {
+			continue
+		}
+		j.about = at(g)
+		before := len(j.findings)
+		first, seen := nonces[a.Nonce]
+		j.must(!seen, "its nonce was used at leaf %s already", first)
+		j.must(a.Nonce != j.request.Nonce, "its nonce is the request's")
+		nonces[a.Nonce] = g.Leaf
+		j.must(a.Says != No || !j.asked(g), "%s, who had to be asked, said no", a.Person)
+		if a.Says != Yes {
+			continue
+		}
+		j.must(slices.Contains(g.Roles, a.Role), "%s answered as %s and does not hold that role", a.Person, a.Role)
+		j.outsider(a, g)
+		j.timely(a, g)
+		j.proved(a, g, keys)
+		step := a.Person + " " + a.Proof.Kind + " " + a.Proof.Data
+		first, seen = steps[step]
+		j.must(!seen, "its code was used for the answer at leaf %s already", first)
+		steps[step] = g.Leaf
+		if len(j.findings) == before {
+			count = append(count, yes{a, g.Roles})
+		}
+	}
+	j.about = ""
+	return count
+}
+
+// asked says whether a person of the plant holds a role that has to agree.
+func (j *judge) asked(g Given) bool {
+	return g.Plant && slices.ContainsFunc(j.quorum.Needs, func(n policy.Need) bool { return slices.Contains(g.Roles, string(n.Role)) })
+}
+
+// outsider: of the plant, and neither a worker, the asker nor of their firm.
+func (j *judge) outsider(a Answer, g Given) {
+	r := j.request
+	j.must(a.Firm == g.Firm, "it says that %s is of %s, and the log says %s", a.Person, a.Firm, g.Firm)
+	j.must(g.Plant, "%s is of %s, which is not the plant", a.Person, g.Firm)
+	j.must(g.Firm != r.Firm, "%s is of %s, whose people work in the window", a.Person, g.Firm)
+	j.must(!slices.Contains(r.People, a.Person), "%s works in the window", a.Person)
+	j.must(a.Person != r.By || a.Says == Extend, "%s wrote the request", a.Person)
+}
+
+func (j *judge) timely(a Answer, g Given) {
+	j.must(!a.At.After(a.DecideBy), "it was given at %s, after %s, when it had to be decided", clock(a.At), clock(a.DecideBy))
+	j.must(!a.DecideBy.After(j.request.To), "it could be decided until %s, after the span's end %s", clock(a.DecideBy), clock(j.request.To))
+	j.must(!g.Wall.Before(a.At.Add(-clockSlack)), "the log has it at %s, before it was given at %s", clock(g.Wall), clock(a.At))
+	j.must(!g.Wall.After(a.DecideBy.Add(clockSlack)), "the log has it at %s, after %s, when it had to be decided", clock(g.Wall), clock(a.DecideBy))
+}
+
+// proved: by a proof that this build can check as far as such a proof goes,
+// with a key that the person had before.
+func (j *judge) proved(a Answer, g Given, keys []Key) {
+	if a.Proof.Kind != ProofTOTP {
+		j.must(false, "its proof %q is of no kind that this build can check", a.Proof.Kind)
+		return
+	}
+	step, err := strconv.ParseInt(a.Proof.Data, 10, 64)
+	if err != nil || step <= 0 || step > 1<<40 || strconv.FormatInt(step, 10) != a.Proof.Data {
+		j.must(false, "its code's step %q is not a number from 1", short(a.Proof.Data))
+		return
+	}
+	after := a.At.Sub(time.Unix(step*30, 0))
+	j.must(after >= -codeBefore && after <= codeAfter, "its code is of %s and it was given at %s", clock(time.Unix(step*30, 0).UTC()), clock(a.At))
+	if keys != nil {
+		j.must(hadBefore(keys, a, g.Leaf), "%s had no code generator before the answer", a.Person)
+	}
+	for _, k := range keys {
+		if k.Person == a.Person && len(k.Public) > 0 {
+			shared := slices.IndexFunc(keys, func(o Key) bool { return o.Person != a.Person && slices.Equal(o.Public, k.Public) })
+			j.must(shared < 0, "%s and another person have the same key", a.Person)
+		}
+	}
+}
+
+// hadBefore: of another node's log nothing is known about before and after, so
+// a key must be of the log that holds the answer.
+func hadBefore(keys []Key, a Answer, leaf audit.Place) bool {
+	return slices.ContainsFunc(keys, func(k Key) bool {
+		return k.Person == a.Person && k.Kind == a.Proof.Kind && k.Since.Node == leaf.Node && k.Since.Index < leaf.Index
+	})
+}
+
+// quorate: enough people for every role, each of them once over all roles.
+func (j *judge) quorate(given []yes) {
+	voices := map[string][]string{}
+	for _, y := range given {
+		voices[y.Person] = y.roles
+	}
+	j.must(len(j.quorum.Needs) > 0, "the plant file asks nobody, and somebody must always agree")
+	for _, n := range missing(j.quorum.Needs, voices) {
+		j.must(false, "%d yes of %s missing, which rule %s asks for", n.Count, n.Role, n.Rule)
+	}
+}
+
+// missing is what remains of the needs when as many as possible are met, each
+// person meeting one (a largest matching of persons to needs, by augmenting paths).
+func missing(needs []policy.Need, voices map[string][]string) []policy.Need {
+	people := make([]string, 0, len(voices))
+	for p := range voices {
+		people = append(people, p)
+	}
+	slices.Sort(people)
+	met := map[string]int{} // person → need
+	var left []policy.Need
+	for i, n := range needs {
+		open := 0
+		for range min(max(n.Count, 1), 1+len(people)) {
+			if !meet(needs, i, people, voices, met, map[string]bool{}) {
+				open++
+			}
+		}
+		if open > 0 {
+			n.Count = max(n.Count, 1) - (min(max(n.Count, 1), 1+len(people)) - open)
+			left = append(left, n)
+		}
+	}
+	return left
+}
+
+// meet finds a person for one more of need i, moving others to needs that they
+// could meet as well.
+func meet(needs []policy.Need, i int, people []string, voices map[string][]string, met map[string]int, tried map[string]bool) bool {
+	for _, p := range people {
+		if tried[p] || !slices.Contains(voices[p], string(needs[i].Role)) {
+			continue
+		}
+		tried[p] = true
+		if now, taken := met[p]; !taken || meet(needs, now, people, voices, met, tried) {
+			met[p] = i
+			return true
+		}
+	}
+	return false
+}
+
+// window: nothing wider than the request, the limits and the rules.
+func (j *judge) window(given []yes, w WindowClaim) {
+	answers := make([]Answer, len(given))
+	for i, y := range given {
+		answers[i] = y.Answer
+	}
+	widest, err := Narrow(j.request, answers)
+	if err != nil {
+		j.must(false, "%v", err)
+		return
+	}
+	r := j.request
+	j.must(w.Request == j.hash, "the window is of another request or revision")
+	j.must(len(w.People) > 0 && within(w.People, widest.People), "the window is for %q, and the request for %q", w.People, widest.People)
+	j.must(len(w.Assets) > 0 && within(w.Assets, widest.Assets), "the window has a way in that the request and the limits do not have")
+	j.must(len(w.Rights) > 0 && within(w.Rights, widest.Rights), "the window's rights are %q, and the request and the limits allow %q", w.Rights, widest.Rights)
+	j.must(w.Minutes > 0 && w.Minutes <= widest.Minutes, "the window is %d minutes long, and the request and the limits allow %d", w.Minutes, widest.Minutes)
+	j.must(!w.From.Before(widest.From), "the window begins at %s, before the span's begin %s", clock(w.From), clock(widest.From))
+	j.must(!w.To.After(widest.To), "the window ends at %s, after %s, which the request and the limits allow", clock(w.To), clock(widest.To))
+	j.must(w.From.Before(w.To), "the window ends before it begins")
+	j.must(time.Duration(w.Minutes)*time.Minute <= j.quorum.Longest, "the window is %d minutes long, and the rules allow %s", w.Minutes, j.quorum.Longest)
+	j.must(r.Open == j.quorum.Open, "the request says that %s opens, and the rules say %s", r.Open, j.quorum.Open)
+	j.must(w.Open == j.quorum.Open, "the window says that %s opens, and the rules say %s", w.Open, j.quorum.Open)
+	for _, y := range given {
+		j.must(y.At.Before(w.To), "the answer of %s is as late as the window's end", y.Person)
+	}
+}
+
+func within[T comparable](part, whole []T) bool {
+	return !slices.ContainsFunc(part, func(v T) bool { return !slices.Contains(whole, v) })
+}
+
+func at(g Given) string { return "answer at leaf " + g.Leaf.String() + ": " }
+
+func clock(t time.Time) string { return t.UTC().Format(time.RFC3339) }

@@ -1,0 +1,267 @@
+package evidence
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"penstock/audit"
+	"penstock/policy"
+)
+
+// Documents is how Walk reads what leaves name.
+type Documents interface {
+	Get(context.Context, audit.Hash) ([]byte, error)
+}
+
+// Walk folds a log's leaves in order and checks every window in it: was it
+// agreed, by whom, opened by somebody who may, extended and ended as it says,
+// and did every session and channel fit a window that was open. It knows people
+// and keys only from the leaves and the bootstrap document of the first. It
+// satisfies audit/verify.Walk. Not safe for concurrent use.
+//
+// It keeps what is open and small facts of what is over; documents are read
+// again when they are needed.
+type Walk struct {
+	docs  Documents
+	ctx   context.Context // of the running call of Leaf or Done
+	leaf  audit.Leaf      // being judged
+	wrong []string
+	notes []string
+
+	revs     map[string]uint64 // row key → revision
+	firms    map[string]*firm
+	people   map[string]*person
+	invited  map[audit.Hash]*invitation
+	owners   map[string]string // ssh key's fingerprint → person
+	inForce  audit.Hash        // plant file
+	plants   map[audit.Hash]*policy.Plant
+	requests map[string]*asked
+	windows  map[string]*window
+	blocks   map[string]audit.BlockSet
+	certs    map[string]audit.CertIssued // vendors', by serial
+	sessions map[string]*session
+
+	started  time.Time // wall of the newest node.started
+	stopped  bool      // by node.stopped since
+	last     time.Time // wall of the leaf before
+	stepped  bool      // the leaf before was clock.stepped
+	back     backwards
+	next     audit.Index
+	agreed   int64
+	readings int64
+	void     int64
+	unknown  map[string]int64 // event types that this build does not know
+}
+
+// backwards counts how often the wall clock ran back without clock.stepped.
+type backwards struct {
+	times int64
+	first audit.Index
+	by    time.Duration
+}
+
+// NewWalk begins before leaf 0.
+func NewWalk(docs Documents) *Walk {
+	return &Walk{docs: docs, revs: map[string]uint64{}, firms: map[string]*firm{}, people: map[string]*person{},
+		invited: map[audit.Hash]*invitation{}, owners: map[string]string{}, plants: map[audit.Hash]*policy.Plant{},
+		requests: map[string]*asked{}, windows: map[string]*window{}, blocks: map[string]audit.BlockSet{},
+		certs: map[string]audit.CertIssued{}, sessions: map[string]*session{}, unknown: map[string]int64{}}
+}
+
+// Leaf judges the next leaf and returns what is wrong with it.
+func (w *Walk) Leaf(ctx context.Context, leaf audit.Leaf) (findings []string) {
+	w.ctx, w.leaf, w.wrong = ctx, leaf, nil
+	w.clock()
+	_, created := leaf.Body.(audit.LogCreated)
+	w.must(created == (leaf.Index == 0), "log.created is the first leaf of a log and no other")
+	if w.follows() {
+		w.judge()
+	}
+	w.next = leaf.Index + 1
+	w.last = leaf.Wall
+	return w.wrong
+}
+
+// Notes returns what is to be known, and is no fault, since the last call.
+func (w *Walk) Notes() []string {
+	notes := w.notes
+	w.notes = nil
+	return notes
+}
+
+// Done judges what never came, and counts the windows that were agreed.
+func (w *Walk) Done(ctx context.Context) (windows int64, findings []string) {
+	w.ctx, w.wrong = ctx, nil
+	w.unended()
+	w.unclosed()
+	if w.readings > 0 {
+		w.note("recordings were opened for reading %d times, each by an event (review.opened)", w.readings)
+	}
+	if w.void > 0 {
+		w.note("%d leaves are void: another change of the same row came before them", w.void)
+	}
+	if w.back.times > 0 {
+		w.note("the wall clock ran back %d times without clock.stepped, first at leaf %d by %s", w.back.times, w.back.first, w.back.by)
+	}
+	for name, n := range w.unknown {
+		w.note("%d leaves of type %s are not known to this build and were not judged", n, short(name))
+	}
+	return w.agreed, w.wrong
+}
+
+// must adds a finding that names the leaf, unless it is so.
+func (w *Walk) must(is bool, format string, args ...any) bool {
+	if !is {
+		w.wrong = append(w.wrong, w.place()+fmt.Sprintf(format, args...))
+	}
+	return is
+}
+
+func (w *Walk) note(format string, args ...any) {
+	w.notes = append(w.notes, fmt.Sprintf(format, args...))
+}
+
+func (w *Walk) noteHere(format string, args ...any) {
+	w.note("%s%s", w.place(), fmt.Sprintf(format, args...))
+}
+
+func (w *Walk) place() string {
+	name := ""
+	if w.leaf.Body != nil {
+		name = w.leaf.Body.Type()
+	}
+	return fmt.Sprintf("leaf %d (%s %s): ", w.leaf.Index, short(name), short(w.leaf.Subject))
+}
+
+// clock compares the wall clock with the leaf before.
+func (w *Walk) clock() {
+	_, steps := w.leaf.Body.(audit.ClockStepped)
+	if d := w.last.Sub(w.leaf.Wall); d > 0 && !steps && !w.stepped {
+		if w.back.times == 0 {
+			w.back.first, w.back.by = w.leaf.Index, d
+		}
+		w.back.times++
+	}
+	w.stepped = steps
+}
+
+// keepsState: these events change rows, so they have a revision or mean nothing.
+func keepsState(body audit.Body) bool {
+	switch body.(type) {
+	case audit.LogCreated, audit.RequestSubmitted, audit.RequestRevised, audit.RequestWithdrawn, audit.RequestUnanswered,
+		audit.AnswerGiven, audit.WindowAgreed, audit.WindowMoved, audit.HandbackGiven, audit.HandbackAccepted,
+		audit.BlockSet, audit.BlockLifted, audit.FirmChanged, audit.PersonInvited, audit.PersonJoined,
+		audit.PersonConfirmed, audit.PersonChanged, audit.PersonDisabled, audit.KeyEnrolled, audit.KeyRemoved:
+		return true
+	}
+	return false
+}
+
+// follows says whether the leaf counts: replay passes over a leaf whose
+// revision is not one above its row's (state.Journal), and so does this.
+func (w *Walk) follows() bool {
+	if !keepsState(w.leaf.Body) && len(w.leaf.Rows) == 0 {
+		return true
+	}
+	if !w.must(w.leaf.Rev > 0 && len(w.leaf.Rows) > 0, "it changes state and names no row and revision") {
+		return false
+	}
+	if !w.oneAbove() {
+		w.void++
+		w.noteHere("void: revision %d does not follow", w.leaf.Rev)
+		return false
+	}
+	for key := range w.leaf.Rows {
+		w.revs[key]++
+	}
+	return true
+}
+
+// oneAbove: of the row that is named like the subject; where none is, of any.
+func (w *Walk) oneAbove() bool {
+	own, any := 0, false
+	for key := range w.leaf.Rows {
+		fits := w.revs[key]+1 == w.leaf.Rev
+		if _, id, _ := strings.Cut(key, "/"); id == w.leaf.Subject {
+			own++
+			if fits {
+				return true
+			}
+		}
+		any = any || fits
+	}
+	return own == 0 && any
+}
+
+// judge gives the leaf to whom it concerns. Bodies of people are in
+// walk_people.go, requests and windows in walk_window.go, the rest in walk_session.go.
+func (w *Walk) judge() {
+	switch b := w.leaf.Body.(type) {
+	case audit.LogCreated:
+		w.created(b)
+	case audit.NodeStarted:
+		w.started, w.stopped = w.leaf.Wall, false
+	case audit.NodeStopped:
+		w.stopped = true
+	case audit.ConfigChanged:
+		w.config(b)
+	case audit.BlockSet:
+		w.must(w.plantPerson(b.By), "blocked by %s, who is nobody of the plant", b.By)
+		w.blocks[b.Block] = b
+	case audit.BlockLifted:
+		w.must(w.plantPerson(b.By), "lifted by %s, who is nobody of the plant", b.By)
+		delete(w.blocks, b.Block)
+	case audit.ReviewOpened:
+		w.readings++
+	case audit.Unknown:
+		w.unknown[b.Name]++
+	default:
+		if !w.judgePeople() && !w.judgeWindow() {
+			w.judgeSession()
+		}
+	}
+}
+
+// config notes the plant file in force. It is parsed when a request names it.
+func (w *Walk) config(b audit.ConfigChanged) {
+	if b.Kind != "plant" {
+		return
+	}
+	w.inForce = b.Document
+	w.plant(b.Document)
+}
+
+// plant is the plant file with this hash, out of the documents. The newest few
+// are kept parsed. nil is a finding already.
+func (w *Walk) plant(h audit.Hash) *policy.Plant {
+	if p, ok := w.plants[h]; ok {
+		return p
+	}
+	doc := w.document("plant file", h)
+	if doc == nil {
+		return nil
+	}
+	p, problems := policy.ParseBundle(doc)
+	if !w.must(problems.Err() == nil, "the plant file %s does not hold: %v", h, problems.Err()) {
+		return nil
+	}
+	if len(w.plants) >= 8 {
+		clear(w.plants)
+	}
+	w.plants[h] = p
+	return p
+}
+
+// document reads what the leaf names; nil is a finding already.
+func (w *Walk) document(what string, h audit.Hash) []byte {
+	b, err := w.docs.Get(w.ctx, h)
+	if !w.must(err == nil, "its %s cannot be read: %v", what, err) {
+		return nil
+	}
+	if !w.must(audit.HashOf(b) == h, "its %s is not what the hash %s says", what, h) {
+		return nil
+	}
+	return b
+}

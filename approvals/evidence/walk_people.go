@@ -1,0 +1,208 @@
+package evidence
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"penstock/audit"
+)
+
+// What the leaves say of firms, persons, keys and invitations.
+type firm struct {
+	plant   bool
+	sponsor string
+	until   time.Time
+}
+
+type person struct {
+	firm     string
+	roles    []string
+	disabled bool
+	keys     []heldKey
+}
+
+// heldKey counts from since on; pending keys count for nothing.
+type heldKey struct {
+	kind, id string
+	pending  bool
+	since    audit.Place
+}
+
+type invitation struct {
+	person, firm string
+	roles        []string
+	by           string
+	until        time.Time
+	spent        bool
+}
+
+func (p *person) has(role string) bool { return slices.Contains(p.roles, role) }
+
+func (p *person) key(id string) *heldKey {
+	for i := range p.keys {
+		if p.keys[i].id == id {
+			return &p.keys[i]
+		}
+	}
+	return nil
+}
+
+// known is a person who may act now: known to the log and not disabled.
+func (w *Walk) known(id string) *person {
+	p := w.people[id]
+	if p == nil || p.disabled {
+		return nil
+	}
+	return p
+}
+
+// plantPerson says whether id is of the plant's own firm and may act now.
+func (w *Walk) plantPerson(id string) bool {
+	p := w.known(id)
+	return p != nil && w.ofPlant(p)
+}
+
+func (w *Walk) ofPlant(p *person) bool {
+	f := w.firms[p.firm]
+	return f != nil && f.plant
+}
+
+// created takes the first people from the bootstrap file.
+func (w *Walk) created(b audit.LogCreated) {
+	doc := w.document("bootstrap file", b.Bootstrap)
+	if doc == nil {
+		return
+	}
+	file, err := parseBootstrap(doc)
+	if !w.must(err == nil, "the bootstrap file does not hold: %v", err) {
+		return
+	}
+	for id, f := range file.Firms {
+		w.firms[id] = &firm{plant: f.Plant, sponsor: f.Sponsor}
+	}
+	for _, id := range slices.Sorted(maps.Keys(file.People)) {
+		p := file.People[id]
+		print, err := fingerprint(p.Key)
+		w.must(err == nil, "the key of %s: %v", id, err)
+		w.people[id] = &person{firm: p.Firm, roles: p.Roles}
+		w.hold(id, heldKey{kind: "ssh", id: print, since: w.leaf.Place()})
+	}
+}
+
+// hold gives a person a key. An ssh key is one person's for good.
+func (w *Walk) hold(id string, k heldKey) {
+	p := w.people[id]
+	if k.kind == "ssh" {
+		owner, taken := w.owners[k.id]
+		w.must(!taken || owner == id, "the key %s is %s's already", k.id, owner)
+		w.owners[k.id] = id
+	}
+	p.keys = slices.DeleteFunc(p.keys, func(old heldKey) bool { return old.id == k.id })
+	p.keys = append(p.keys, k)
+}
+
+// keys are all that can prove an answer, for Check.
+func (w *Walk) keys() []Key {
+	list := []Key{}
+	for id, p := range w.people {
+		for _, k := range p.keys {
+			if !k.pending {
+				list = append(list, Key{Person: id, Kind: k.kind, Since: k.since})
+			}
+		}
+	}
+	return list
+}
+
+// judgePeople says whether the leaf was about people.
+func (w *Walk) judgePeople() bool {
+	switch b := w.leaf.Body.(type) {
+	case audit.FirmChanged:
+		w.must(w.plantPerson(b.By), "changed by %s, who is nobody of the plant", b.By)
+		old := w.firms[b.Firm]
+		w.must(old == nil || old.plant == b.Plant, "a firm does not become the plant, nor cease to be it")
+		w.must(old != nil || !b.Plant, "a second plant firm")
+		w.firms[b.Firm] = &firm{plant: b.Plant, sponsor: b.Sponsor, until: b.Until}
+	case audit.PersonInvited:
+		w.must(w.plantPerson(b.By), "invited by %s, who is nobody of the plant", b.By)
+		w.must(b.By != b.Person, "%s invited themself", b.By)
+		w.must(w.firms[b.Firm] != nil, "of firm %s, which the log does not know", b.Firm)
+		w.invited[b.Code] = &invitation{person: b.Person, firm: b.Firm, roles: b.Roles, by: b.By, until: b.Until}
+	case audit.PersonJoined:
+		w.joined(b)
+	case audit.PersonConfirmed:
+		w.confirmed(b)
+	case audit.PersonChanged:
+		w.changed(b)
+	case audit.PersonDisabled:
+		if p := w.people[b.Person]; w.must(p != nil, "the log does not know %s", b.Person) {
+			p.disabled = true
+		}
+	case audit.KeyEnrolled:
+		w.enrolled(b)
+	case audit.KeyRemoved:
+		if p := w.people[b.Person]; w.must(p != nil, "the log does not know %s", b.Person) {
+			p.keys = slices.DeleteFunc(p.keys, func(k heldKey) bool { return k.id == b.Key })
+		}
+	default:
+		return false
+	}
+	return true
+}
+
+// joined: over an invitation to this person, once, in time. The key is pending.
+func (w *Walk) joined(b audit.PersonJoined) {
+	i := w.invited[b.Code]
+	if !w.must(i != nil && i.person == b.Person, "%s joined without an invitation", b.Person) {
+		return
+	}
+	w.must(!i.spent, "the invitation of %s was used before", b.Person)
+	w.must(!w.leaf.Wall.After(i.until), "%s joined after the invitation's end %s", b.Person, clock(i.until))
+	i.spent = true
+	print, err := fingerprint(b.Public)
+	w.must(err == nil && print == b.Key, "the key of %s has not the fingerprint that the leaf says", b.Person)
+	if p := w.people[b.Person]; p == nil {
+		w.people[b.Person] = &person{firm: i.firm, roles: i.roles}
+	} else {
+		p.firm, p.roles = i.firm, i.roles
+	}
+	w.hold(b.Person, heldKey{kind: "ssh", id: b.Key, pending: true, since: w.leaf.Place()})
+}
+
+// confirmed: by another person, of the plant. The key counts from here on.
+func (w *Walk) confirmed(b audit.PersonConfirmed) {
+	w.must(w.plantPerson(b.By), "confirmed by %s, who is nobody of the plant", b.By)
+	w.must(b.By != b.Person, "%s confirmed their own key", b.Person)
+	p := w.people[b.Person]
+	if !w.must(p != nil && p.key(b.Key) != nil, "%s has no such key", b.Person) {
+		return
+	}
+	k := p.key(b.Key)
+	k.pending, k.since = false, w.leaf.Place()
+}
+
+// changed: nobody gives themself a role.
+func (w *Walk) changed(b audit.PersonChanged) {
+	w.must(w.plantPerson(b.By), "changed by %s, who is nobody of the plant", b.By)
+	w.must(b.By != b.Person, "%s changed their own firm or roles", b.Person)
+	if p := w.people[b.Person]; w.must(p != nil, "the log does not know %s", b.Person) {
+		p.firm, p.roles = b.Firm, b.Roles
+	}
+}
+
+// enrolled: an ssh key is pending until it is confirmed; a password or code
+// generator is the person's own doing and counts at once.
+func (w *Walk) enrolled(b audit.KeyEnrolled) {
+	if !w.must(w.known(b.Person) != nil, "the log does not know %s", b.Person) {
+		return
+	}
+	w.must(b.By == b.Person, "%s of %s was enrolled by %s", b.Kind, b.Person, b.By)
+	if b.Kind == "ssh" {
+		print, err := fingerprint(b.Public)
+		w.must(err == nil && print == b.Key, "the key of %s has not the fingerprint that the leaf says", b.Person)
+	} else {
+		w.must(b.Key == b.Kind, "a %s is named %s", b.Kind, b.Key)
+	}
+	w.hold(b.Person, heldKey{kind: b.Kind, id: b.Key, pending: b.Kind == "ssh", since: w.leaf.Place()})
+}

@@ -1,0 +1,246 @@
+package evidence
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"penstock/audit"
+	"penstock/policy"
+)
+
+const (
+	vendorLife = time.Hour       // of a certificate, at most, after its leaf
+	targetLife = 5 * time.Minute // of a certificate to a target
+	loginTime  = 2 * time.Minute // from the certificate's proof to session.started
+	maxChannel = 1 << 20         // channels of one session that Walk follows
+)
+
+// session is one that has started; it is forgotten when it has ended.
+type session struct {
+	person   string
+	windows  []string
+	began    time.Time
+	started  audit.Index
+	channels map[int]*channel
+}
+
+type channel struct {
+	opened audit.ChannelOpened
+	late   string // why no byte may have passed in it; empty: it fits
+	closed bool
+}
+
+func (w *Walk) judgeSession() {
+	switch b := w.leaf.Body.(type) {
+	case audit.CertIssued:
+		w.issued(b)
+	case audit.SessionStarted:
+		w.sessionStarted(b)
+	case audit.SessionEnded:
+		if s := w.session(b.Session); s != nil {
+			w.leftOpen(b.Session, s)
+			delete(w.sessions, b.Session)
+		}
+	case audit.ChannelOpened:
+		w.channelOpened(b)
+	case audit.ChannelClosed:
+		w.channelClosed(b)
+	case audit.FirstByte:
+		if s := w.session(b.Session); s != nil {
+			w.must(slices.Contains(s.windows, b.Window), "session %s does not name window %s", b.Session, short(b.Window))
+		}
+	}
+}
+
+func (w *Walk) session(id string) *session {
+	s := w.sessions[id]
+	w.must(s != nil, "session %s is not running", short(id))
+	return s
+}
+
+// open says whether a window is open now, or was until a moment ago: what was
+// under way when it was taken may still reach the log. since is when it was taken.
+func (w *Walk) isOpen(v *window) (is bool, why string) {
+	switch {
+	case v.state == "agreed" || v.state == "unused":
+		return false, "was never open"
+	case v.state != "open":
+		return false, "was " + v.state
+	case !w.leaf.Wall.Before(v.until):
+		return false, "had reached its end " + clock(v.until)
+	}
+	return true, ""
+}
+
+// moment says whether a window was taken so recently that an event may have crossed it.
+func (w *Walk) justTaken(v *window) bool {
+	end := v.taken
+	if end.IsZero() || v.until.Before(end) && !v.until.IsZero() {
+		end = v.until
+	}
+	return !end.IsZero() && !w.leaf.Wall.After(end.Add(settleTime))
+}
+
+func (w *Walk) issued(b audit.CertIssued) {
+	switch b.CA {
+	case "in":
+		w.issuedIn(b)
+	case "out":
+		w.issuedOut(b)
+	case "host":
+	default:
+		w.must(false, "%q is no certificate authority of a broker", short(b.CA))
+	}
+}
+
+// issuedIn: to one person, for one confirmed key, on windows that were open.
+func (w *Walk) issuedIn(b audit.CertIssued) {
+	_, again := w.certs[b.Serial]
+	w.must(!again, "serial %s was issued before", short(b.Serial))
+	w.certs[b.Serial] = b
+	p := w.known(b.Person)
+	if !w.must(p != nil, "to %s, whom the log does not know", short(b.Person)) {
+		return
+	}
+	k := p.key(b.Key)
+	w.must(k != nil && k.kind == "ssh" && !k.pending, "for the key %s, which no earlier leaf confirms for %s", short(b.Key), b.Person)
+	w.must(len(b.Names) == 1 && b.Names[0] == b.Person, "it names %q, and its person is %s", b.Names, b.Person)
+	w.must(len(b.Windows) > 0, "it names no window")
+	var end time.Time
+	for _, id := range b.Windows {
+		v := w.window(id)
+		if v == nil {
+			continue
+		}
+		w.must(w.worksIn(b.Person, v), "%s does not work in %s", b.Person, id)
+		is, why := w.isOpen(v)
+		w.must(is || v.state == "paused" || w.justTaken(v), "%s %s", id, why)
+		if v.until.After(end) {
+			end = v.until
+		}
+	}
+	w.must(!b.Before.After(end), "it is good until %s, after the end of its windows %s", clock(b.Before), clock(end))
+	w.must(!b.Before.After(w.leaf.Wall.Add(vendorLife+settleTime)), "it is good until %s, for more than %s", clock(b.Before), vendorLife)
+}
+
+// issuedOut: one principal, for a channel that is open in a running session.
+func (w *Walk) issuedOut(b audit.CertIssued) {
+	w.must(!b.Before.After(w.leaf.Wall.Add(targetLife+settleTime)), "it is good until %s, for more than %s", clock(b.Before), targetLife)
+	if !w.must(len(b.Names) == 1, "it names %d principals", len(b.Names)) {
+		return
+	}
+	s := w.session(b.Session)
+	if s == nil {
+		return
+	}
+	c := s.channels[b.Channel]
+	if !w.must(c != nil && !c.closed, "channel %d of %s is not open", b.Channel, b.Session) {
+		return
+	}
+	want := c.opened.Account + "@" + c.opened.Asset + "."
+	w.must(strings.HasPrefix(b.Names[0], want), "it names %q, and the channel is to %s", short(b.Names[0]), want)
+}
+
+func (w *Walk) sessionStarted(b audit.SessionStarted) {
+	_, again := w.sessions[b.Session]
+	w.must(!again, "%s is running already", short(b.Session))
+	s := &session{person: b.Person, windows: b.Windows, began: w.leaf.Wall, started: w.leaf.Index, channels: map[int]*channel{}}
+	w.sessions[b.Session] = s
+	p := w.known(b.Person)
+	w.must(p != nil && p.firm == b.Firm, "%s is not known as a person of %s", short(b.Person), short(b.Firm))
+	c, ok := w.certs[b.Serial]
+	if !w.must(ok, "no certificate with the serial %s was issued", short(b.Serial)) {
+		return
+	}
+	w.must(c.Person == b.Person, "its certificate %s is %s's", short(b.Serial), c.Person)
+	w.must(w.leaf.Wall.Before(c.Before.Add(loginTime)) && !w.leaf.Wall.Before(c.After), "its certificate was good from %s to %s", clock(c.After), clock(c.Before))
+	w.must(len(b.Windows) > 0, "it names no window")
+	for _, id := range b.Windows {
+		w.must(slices.Contains(c.Windows, id), "its certificate does not name %s", short(id))
+		if v := w.window(id); v != nil {
+			w.must(w.worksIn(b.Person, v), "%s does not work in %s", b.Person, id)
+		}
+	}
+}
+
+// channelOpened: bound to a window that is open and names person, way in and
+// rights. One that crossed the window's taking is let stand if no byte passed.
+func (w *Walk) channelOpened(b audit.ChannelOpened) {
+	s := w.session(b.Session)
+	v := w.window(b.Window)
+	if s == nil || v == nil {
+		return
+	}
+	_, again := s.channels[b.Channel]
+	w.must(!again, "channel %d was opened before", b.Channel)
+	w.must(len(s.channels) < maxChannel, "more than %d channels", maxChannel)
+	c := &channel{opened: b}
+	s.channels[b.Channel] = c
+	w.must(slices.Contains(s.windows, b.Window), "session %s does not name window %s", b.Session, b.Window)
+	w.must(w.worksIn(s.person, v), "%s does not work in %s", s.person, b.Window)
+	t := Target{Asset: b.Asset, Port: b.Port, Account: b.Account}
+	w.must(slices.Contains(v.claim.Assets, t), "%s does not name %s", b.Window, t)
+	w.must(within(b.Rights, v.claim.Rights), "its rights are %q, and %s allows %q", b.Rights, b.Window, v.claim.Rights)
+	if is, why := w.isOpen(v); !is {
+		if w.must(w.justTaken(v), "%s %s", b.Window, why) {
+			c.late = b.Window + " " + why
+		}
+	}
+	if id := w.blocked(s.person, b, v); id != "" {
+		c.late = "block " + id + " was set"
+	}
+}
+
+// blocked is the block that stands against a channel; empty if none.
+func (w *Walk) blocked(who string, b audit.ChannelOpened, v *window) string {
+	zone := ""
+	if plant := w.plant(w.inForce); plant != nil {
+		if a, ok := plant.Asset(policy.AssetName(b.Asset)); ok {
+			zone = string(a.Zone)
+		}
+	}
+	p := w.people[who]
+	for _, id := range slices.Sorted(maps.Keys(w.blocks)) {
+		k := w.blocks[id]
+		hits := k.All || k.Person == who || p != nil && k.Firm == p.firm && k.Firm != "" || k.Asset != "" && k.Asset == b.Asset || k.Zone != "" && k.Zone == zone
+		if hits && (k.Until.IsZero() || w.leaf.Wall.Before(k.Until)) {
+			return id
+		}
+	}
+	return ""
+}
+
+func (w *Walk) channelClosed(b audit.ChannelClosed) {
+	s := w.session(b.Session)
+	if s == nil {
+		return
+	}
+	c := s.channels[b.Channel]
+	if !w.must(c != nil && !c.closed, "channel %d is not open", b.Channel) {
+		return
+	}
+	w.must(c.late == "" || b.In == 0, "%d bytes went to %s although %s", b.In, c.opened.Asset, c.late)
+	c.closed = true
+}
+
+// leftOpen: a channel that crossed its window's taking must have said that no byte passed.
+func (w *Walk) leftOpen(id string, s *session) {
+	for n, c := range s.channels {
+		w.must(c.closed || c.late == "", "%s ended without closing channel %d, which was opened although %s", id, n, c.late)
+	}
+}
+
+// unclosed: sessions without an end. The broker ends, at its start, what a crash left.
+func (w *Walk) unclosed() {
+	for _, id := range slices.Sorted(maps.Keys(w.sessions)) {
+		s := w.sessions[id]
+		if w.started.After(s.began.Add(0)) && w.last.After(w.started.Add(10*time.Second)) {
+			w.wrong = append(w.wrong, fmt.Sprintf("session %s (leaf %d) has no end, and the broker was started again since", id, s.started))
+			continue
+		}
+		w.note("session %s (leaf %d) has no end yet: it is running, or the broker stopped without ending it", id, s.started)
+	}
+}

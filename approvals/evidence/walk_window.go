@@ -1,0 +1,465 @@
+package evidence
+
+import (
+	"slices"
+	"time"
+
+	"penstock/audit"
+	"penstock/policy"
+)
+
+// settleTime is how late after its end a window may be told as ended, and how
+// long after a taking an event that was already on its way may still come.
+const settleTime = 2 * time.Second
+
+// asked is a request as the leaves tell it. The states are DESIGN section 3's.
+type asked struct {
+	state   string
+	rev     int
+	hash    audit.Hash // of the document of the newest revision
+	plant   audit.Hash
+	firm    string
+	by      string
+	to      time.Time
+	needs   []policy.Need
+	answers []heard // to the newest revision
+	sleeper string  // who said not before
+	until   time.Time
+	window  string
+}
+
+// heard is one answer.given: the answer, and the keys that its person had then.
+type heard struct {
+	Given
+	document audit.Hash
+	keys     []Key
+}
+
+// window is a window as the leaves tell it.
+type window struct {
+	state   string
+	request string
+	plant   audit.Hash
+	text    audit.Hash // request document
+	claim   WindowClaim
+	answers []heard
+	opened  time.Time
+	until   time.Time
+	taken   time.Time // wall of the newest step that took it
+	nonces  map[string]bool
+	quorum  policy.Quorum
+}
+
+// steps is the table of a window's steps: from where each may be made, and
+// where it leads. What is not here is not possible.
+var steps = map[string]struct {
+	from []string
+	to   string
+}{
+	"opened":   {[]string{"agreed"}, "open"},
+	"unused":   {[]string{"agreed"}, "unused"},
+	"paused":   {[]string{"open"}, "paused"},
+	"wenton":   {[]string{"paused"}, "open"},
+	"extended": {[]string{"open", "paused"}, ""},
+	"ending":   {[]string{"open", "paused"}, "ending"},
+	"ended":    {[]string{"open", "paused", "ending"}, "ended"},
+	"cut":      {[]string{"agreed", "open", "paused", "ending"}, "cut"},
+	"closed":   {[]string{"ended", "cut"}, "closed"},
+}
+
+// judgeWindow says whether the leaf was about a request or a window.
+func (w *Walk) judgeWindow() bool {
+	switch b := w.leaf.Body.(type) {
+	case audit.RequestSubmitted:
+		w.must(w.requests[b.Request] == nil, "%s was submitted before", b.Request)
+		w.must(b.Rev == 1, "it is submitted as revision %d", b.Rev)
+		w.submitted(b)
+	case audit.RequestRevised:
+		w.revised(audit.RequestSubmitted(b))
+	case audit.RequestWithdrawn:
+		w.withdrawn(b)
+	case audit.RequestUnanswered:
+		if r := w.request(w.leaf.Subject); r != nil && w.must(r.awaits(), "it was %s", r.state) {
+			r.state, r.answers = "unanswered", nil
+		}
+	case audit.PersonAsked:
+		for _, p := range b.People {
+			w.must(w.known(p) != nil, "%s was asked, whom the log does not know", p)
+		}
+	case audit.AnswerGiven:
+		w.answered(b)
+	case audit.WindowAgreed:
+		w.agree(b)
+	case audit.WindowMoved:
+		w.moved(b)
+	case audit.HandbackGiven:
+		if v := w.window(b.Window); v != nil {
+			w.must(w.worksIn(b.By, v) || w.known(b.By) != nil, "handed back by %s, whom the log does not know", b.By)
+			w.must(v.state == "ended" || v.state == "cut", "handed back while it was %s", v.state)
+			w.document("hand-back", b.Text)
+		}
+	case audit.HandbackAccepted:
+		if v := w.window(b.Window); v != nil {
+			w.must(w.plantPerson(b.By), "accepted by %s, who is nobody of the plant", b.By)
+			if w.must(v.state == "ended" || v.state == "cut", "accepted while it was %s", v.state) {
+				w.close(v)
+			}
+		}
+	default:
+		return false
+	}
+	return true
+}
+
+func (r *asked) awaits() bool { return r.state == "waiting" || r.state == "asleep" }
+
+// request and window find what a leaf names; nil is a finding already.
+func (w *Walk) request(id string) *asked {
+	r := w.requests[id]
+	w.must(r != nil, "the log does not know request %s", short(id))
+	return r
+}
+
+func (w *Walk) window(id string) *window {
+	v := w.windows[id]
+	w.must(v != nil, "the log does not know window %s", short(id))
+	return v
+}
+
+func (w *Walk) worksIn(person string, v *window) bool { return slices.Contains(v.claim.People, person) }
+
+// submitted takes one revision's document and holds the leaf to it.
+func (w *Walk) submitted(b audit.RequestSubmitted) {
+	r := &asked{state: "waiting", rev: b.Rev, hash: b.Document, plant: b.Plant, firm: b.Firm, by: b.By}
+	w.requests[b.Request] = r
+	doc := w.document("request", b.Document)
+	if doc == nil {
+		return
+	}
+	text, err := ParseRequest(doc)
+	if !w.must(err == nil, "%v", err) {
+		return
+	}
+	w.must(text.Request == b.Request && text.Rev == b.Rev && text.Firm == b.Firm && text.By == b.By && text.Plant == b.Plant,
+		"the leaf and the request's text differ")
+	w.must(w.leaf.Actor == b.By, "%s submitted what %s wrote", short(w.leaf.Actor), b.By)
+	w.must(b.Plant == w.inForce, "it names the plant file %s, and %s was in force", b.Plant, w.inForce)
+	r.to = text.To
+	w.workers(text)
+	if plant := w.plant(b.Plant); plant != nil {
+		q, err := quorumOf(plant, text)
+		w.must(err == nil, "who has to agree: %v", err)
+		r.needs = q.Needs
+	}
+}
+
+// workers: known people of the firm, asked for by the firm or by the plant.
+func (w *Walk) workers(text Request) {
+	by := w.known(text.By)
+	w.must(by != nil && (by.firm == text.Firm || w.ofPlant(by)), "%s wrote it, who is neither of %s nor of the plant", text.By, text.Firm)
+	for _, id := range text.People {
+		p := w.known(id)
+		w.must(p != nil && p.firm == text.Firm, "%s shall work, who is not known as a person of %s", id, text.Firm)
+	}
+}
+
+// revised: a new text; what was answered to the old one is void.
+func (w *Walk) revised(b audit.RequestSubmitted) {
+	old := w.request(b.Request)
+	if old == nil {
+		return
+	}
+	w.must(b.Rev == old.rev+1, "revision %d follows revision %d", b.Rev, old.rev)
+	w.takeBack(old)
+	w.submitted(b)
+}
+
+func (w *Walk) withdrawn(b audit.RequestWithdrawn) {
+	r := w.request(w.leaf.Subject)
+	if r == nil {
+		return
+	}
+	w.must(b.Window == "" || b.Window == r.window, "it names window %s, and the request's is %q", b.Window, r.window)
+	w.must(w.known(b.By) != nil || b.By == penstock, "withdrawn by %s, whom the log does not know", b.By)
+	w.takeBack(r)
+	r.state = "withdrawn"
+}
+
+// takeBack: only while it awaits, or while its window is not open, which is then unused.
+func (w *Walk) takeBack(r *asked) {
+	v := w.windows[r.window]
+	w.must(r.awaits() || r.state == "agreed" && v != nil && v.state == "agreed", "it was %s and could not be taken back", r.state)
+	if v != nil && v.state == "agreed" {
+		w.finish(v, "unused")
+	}
+	r.answers = nil
+}
+
+// answered: the document says what the leaf says, and the leaf says of the
+// person what earlier leaves say.
+func (w *Walk) answered(b audit.AnswerGiven) {
+	r := w.request(b.Request)
+	p := w.known(b.Person)
+	if r == nil || !w.must(p != nil, "the log does not know %s", short(b.Person)) {
+		return
+	}
+	doc := w.document("answer", b.Document)
+	if doc == nil {
+		return
+	}
+	a, err := ParseAnswer(doc)
+	if !w.must(err == nil, "%v", err) {
+		return
+	}
+	w.must(a.Person == b.Person && a.Says == b.Says && a.Firm == b.Firm && a.NotBefore.Equal(b.NotBefore), "the leaf and the answer's text differ")
+	w.must(w.leaf.Actor == b.Person, "%s gave the answer of %s", short(w.leaf.Actor), b.Person)
+	w.must(b.Firm == p.firm, "it says that %s is of %s, and earlier leaves say %s", b.Person, b.Firm, p.firm)
+	w.must(sameSet(b.Roles, p.roles), "it says that %s holds %q, and earlier leaves say %q", b.Person, b.Roles, p.roles)
+	w.must(a.Request == r.hash && b.Rev == r.rev, "it answers another revision than the newest, %d", r.rev)
+	if !w.must(r.awaits(), "the request was %s", r.state) {
+		return
+	}
+	w.must(len(r.answers) < maxAnswers, "it is answer %d to one revision", len(r.answers)+1)
+	h := heard{document: b.Document, keys: w.keysOf(b.Person),
+		Given: Given{Leaf: w.leaf.Place(), Wall: w.leaf.Wall, Firm: p.firm, Roles: slices.Clone(p.roles), Plant: w.ofPlant(p)}}
+	r.answers = append(r.answers[:min(len(r.answers), maxAnswers)], h)
+	r.hear(a, h)
+}
+
+const maxAnswers = 256
+
+// hear moves the request: one no of somebody who had to be asked refuses it.
+func (r *asked) hear(a Answer, h heard) {
+	had := h.Plant && slices.ContainsFunc(r.needs, func(n policy.Need) bool { return slices.Contains(h.Roles, string(n.Role)) })
+	switch {
+	case a.Says == No && had:
+		r.state = "refused"
+	case a.Says == NotBefore:
+		r.state, r.sleeper, r.until = "asleep", a.Person, a.NotBefore
+	case a.Person == r.sleeper:
+		r.state, r.sleeper = "waiting", ""
+	}
+}
+
+func sameSet(a, b []string) bool {
+	a, b = slices.Clone(a), slices.Clone(b)
+	slices.Sort(a)
+	slices.Sort(b)
+	return slices.Equal(a, b)
+}
+
+// agree checks a window anew against everything that was answered.
+func (w *Walk) agree(b audit.WindowAgreed) {
+	w.agreed++
+	r := w.request(b.Request)
+	if r == nil || !w.must(w.windows[b.Window] == nil, "%s was agreed before", b.Window) {
+		return
+	}
+	awake := r.state == "waiting" || r.state == "asleep" && !w.leaf.Wall.Before(r.until)
+	w.must(awake, "its request was %s", r.state)
+	w.must(b.Rev == r.rev && b.Firm == r.firm, "it is of revision %d of %s, and the newest is %d of %s", b.Rev, b.Firm, r.rev, r.firm)
+	v := &window{state: "agreed", request: b.Request, plant: r.plant, text: r.hash, nonces: map[string]bool{}}
+	w.windows[b.Window] = v
+	r.state, r.window = "agreed", b.Window
+	doc := w.document("claim", b.Claim)
+	if doc == nil {
+		return
+	}
+	claim, err := ParseClaim(doc)
+	if !w.must(err == nil, "%v", err) {
+		return
+	}
+	w.must(claim.Window == b.Window, "its claim is for %s", claim.Window)
+	v.claim = claim
+	v.answers = w.named(r, b.Answers)
+	w.recheck(b, v)
+}
+
+// named are the answers that the leaf counts on, by place.
+func (w *Walk) named(r *asked, places []string) []heard {
+	var list []heard
+	for _, place := range places {
+		i := slices.IndexFunc(r.answers, func(h heard) bool { return h.Leaf.String() == place })
+		if w.must(i >= 0, "it counts on leaf %s, which is no answer to this revision", short(place)) {
+			list = append(list, r.answers[i])
+		}
+	}
+	return list
+}
+
+func (w *Walk) recheck(b audit.WindowAgreed, v *window) {
+	plant, request := w.plant(v.plant), w.document("request", v.text)
+	if plant == nil || request == nil {
+		return
+	}
+	given, keys := w.bodies(v.answers)
+	for _, f := range Check(plant, request, given, keys, v.claim) {
+		w.must(false, "%s", f)
+	}
+	if text, err := ParseRequest(request); err == nil {
+		v.quorum, _ = quorumOf(plant, text) // an error is a finding of Check
+	}
+	for _, g := range given {
+		if a, err := ParseAnswer(g.Body); err == nil {
+			v.nonces[a.Nonce] = true
+		}
+	}
+	if s := Strength(given); s != "" {
+		w.noteHere("%s is %s", b.Window, s)
+	}
+}
+
+// bodies reads the answers' documents again and gathers their people's keys.
+func (w *Walk) bodies(list []heard) (given []Given, keys []Key) {
+	keys = []Key{}
+	for _, h := range list {
+		h.Body = w.document("answer", h.document)
+		if h.Body != nil {
+			given = append(given, h.Given)
+			keys = append(keys, h.keys...)
+		}
+	}
+	return given, keys
+}
+
+// penstock is the actor of what time or a crash did.
+const penstock = "penstock"
+
+// moved takes one step of a window by the table, and holds it to who and when.
+func (w *Walk) moved(b audit.WindowMoved) {
+	v := w.window(b.Window)
+	if v == nil {
+		return
+	}
+	step, ok := steps[b.To]
+	if !w.must(ok, "%q is no step of a window", short(b.To)) {
+		return
+	}
+	if b.To == "closed" && v.state == "closed" {
+		return // the hand-back's acceptance closed it
+	}
+	w.must(slices.Contains(step.from, v.state), "it was %s, and from there it cannot be %s", v.state, b.To)
+	w.must(w.leaf.Actor == b.By, "%s moved it, and the leaf says %s", short(w.leaf.Actor), short(b.By))
+	w.must(b.By == penstock || w.known(b.By) != nil, "moved by %s, whom the log does not know", short(b.By))
+	w.must(!b.At.After(w.leaf.Wall.Add(settleTime)) && !b.At.Before(w.leaf.Wall.Add(-clockSlack)) || b.By == penstock,
+		"it says %s, and the log has it at %s", clock(b.At), clock(w.leaf.Wall))
+	switch b.To {
+	case "opened":
+		w.open(b, v)
+	case "extended":
+		w.extend(b, v)
+	case "wenton":
+		w.must(w.opens(b.By, v), "%s may not open this window, so may not let it go on", b.By)
+	case "ended":
+		w.endedLate(b, v)
+	}
+	if b.To == "wenton" || b.To == "paused" || b.To == "ending" {
+		w.must(b.Until.IsZero() || !b.Until.After(v.until), "its end moves from %s to %s without an extension", clock(v.until), clock(b.Until))
+	}
+	if step.to != "" {
+		v.state = step.to
+	}
+	if v.state != "open" && v.state != "agreed" {
+		v.taken = w.leaf.Wall
+	}
+	if v.state == "unused" || v.state == "closed" {
+		w.finish(v, v.state)
+	}
+}
+
+// opens: a person of the plant with a role that opens, who does not work in it.
+func (w *Walk) opens(id string, v *window) bool {
+	p := w.known(id)
+	return p != nil && w.ofPlant(p) && !w.worksIn(id, v) &&
+		slices.ContainsFunc(v.quorum.Openers, func(r policy.Role) bool { return p.has(string(r)) })
+}
+
+func (w *Walk) open(b audit.WindowMoved, v *window) {
+	switch v.claim.Open {
+	case "auto":
+		w.must(b.By == penstock || w.opens(b.By, v), "opened by %s, and it opens by itself", b.By)
+	case "vendor":
+		w.must(w.worksIn(b.By, v) || w.opens(b.By, v), "opened by %s, who neither works in it nor may open it", b.By)
+	default:
+		w.must(w.opens(b.By, v), "opened by %s, who held no role that opens it", b.By)
+	}
+	w.must(!b.At.Before(v.claim.From) && b.At.Before(v.claim.To), "opened at %s, outside its span %s to %s", clock(b.At), clock(v.claim.From), clock(v.claim.To))
+	w.must(!b.At.After(w.leaf.Wall.Add(settleTime)), "opened at %s, and the log has it at %s", clock(b.At), clock(w.leaf.Wall))
+	end := b.At.Add(time.Duration(v.claim.Minutes) * time.Minute)
+	if end.After(v.claim.To) {
+		end = v.claim.To
+	}
+	w.must(b.Until.Equal(end), "it ends at %s, and by its minutes and span it ends at %s", clock(b.Until), clock(end))
+	v.opened, v.until = b.At, b.Until
+}
+
+// extend checks the opener's answer anew, and that it came before the end.
+func (w *Walk) extend(b audit.WindowMoved, v *window) {
+	p, doc := w.known(b.By), w.document("extension", b.Answer)
+	plant, request := w.plant(v.plant), w.document("request", v.text)
+	if doc == nil || plant == nil || request == nil || p == nil {
+		return
+	}
+	ext := Given{Leaf: w.leaf.Place(), Wall: w.leaf.Wall, Body: doc, Firm: p.firm, Roles: p.roles, Plant: w.ofPlant(p)}
+	given, keys := w.bodies(v.answers)
+	for _, f := range CheckExtension(plant, request, given, ext, append(keys, w.keysOf(b.By)...), v.claim, v.opened) {
+		w.must(false, "%s", f)
+	}
+	if a, err := ParseAnswer(doc); err == nil {
+		w.must(a.Person == b.By, "%s extended it by an answer of %s", b.By, a.Person)
+		w.must(a.Until.Equal(b.Until), "the leaf ends it at %s, and the answer at %s", clock(b.Until), clock(a.Until))
+		w.must(!v.nonces[a.Nonce], "the answer's nonce was used before")
+		v.nonces[a.Nonce] = true
+	}
+	w.must(w.leaf.Wall.Before(v.until.Add(settleTime)), "extended at %s, after its end %s", clock(w.leaf.Wall), clock(v.until))
+	v.until = b.Until
+}
+
+// endedLate: within settleTime of the end, unless the broker was not running then.
+func (w *Walk) endedLate(b audit.WindowMoved, v *window) {
+	late := w.leaf.Wall.Sub(v.until)
+	if v.until.IsZero() || late <= settleTime {
+		return
+	}
+	if w.started.After(v.until) {
+		w.noteHere("%s ended %s after its end, when the broker was started again", b.Window, late.Round(time.Second))
+		return
+	}
+	w.must(false, "ended late: %s after its end %s", late.Round(time.Millisecond), clock(v.until))
+}
+
+func (w *Walk) close(v *window) { w.finish(v, "closed") }
+
+// finish lets go of what a window that is over needs no more.
+func (w *Walk) finish(v *window, state string) {
+	v.state, v.answers, v.nonces = state, nil, nil
+	if r := w.requests[v.request]; r != nil {
+		r.answers = nil
+	}
+}
+
+// keysOf are one person's keys that count now.
+func (w *Walk) keysOf(id string) []Key {
+	list := []Key{}
+	for _, k := range w.people[id].keys {
+		if !k.pending {
+			list = append(list, Key{Person: id, Kind: k.kind, Since: k.since})
+		}
+	}
+	return list
+}
+
+// unended: windows whose end has passed in the log without a leaf that ends them.
+func (w *Walk) unended() {
+	for id, v := range w.windows {
+		running := v.state == "open" || v.state == "paused" || v.state == "ending"
+		if !running || v.until.IsZero() || !w.last.After(v.until.Add(settleTime)) {
+			continue
+		}
+		if w.stopped || w.last.Before(w.started.Add(10*time.Second)) {
+			w.note("%s has passed its end %s while the broker was not running; no leaf ends it yet", id, clock(v.until))
+			continue
+		}
+		w.wrong = append(w.wrong, id+" never ended: its end was "+clock(v.until)+", and the log goes on until "+clock(w.last))
+	}
+}
