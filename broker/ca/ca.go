@@ -3,13 +3,19 @@
 // them) and out (broker to target). Never one key for two of them.
 //
 // Every certificate is an event before it is handed out. The package proves no
-// person; it trusts keys/ and the rows that the log's cert.issued leaves make.
+// person: it says what a certificate is worth, and x/crypto says who holds its
+// key. It trusts the files of keys/ and the log's cert.issued leaves; a row is
+// only the way to the leaf.
 package ca
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/binary"
 	"errors"
-	"net/netip"
+	"fmt"
+	"strconv"
+	"sync"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -19,11 +25,17 @@ import (
 	"penstock/policy"
 )
 
-var errUnbuilt = errors.New("not built yet")
-
 // WindowOption is the private critical option of in certificates: no stock
 // sshd knows it, and so none accepts one. Its value lists the windows, comma-separated.
 const WindowOption = "window-id@penstock"
+
+const (
+	backdate   = 120 * time.Second // clocks of clients and targets are not exact
+	vendorLife = 60 * time.Minute
+	targetLife = 5 * time.Minute
+	hostLife   = 365 * 24 * time.Hour
+	hostRenew  = 30 * 24 * time.Hour
+)
 
 // Claim is what an in certificate says.
 type Claim struct {
@@ -34,8 +46,27 @@ type Claim struct {
 	Until   time.Time // asked for; the certificate ends at min(Until, now+60 min)
 }
 
-// Authorities hold the three keys.
-type Authorities struct{}
+// Leaves reads one leaf of the log, checked against its tree.
+type Leaves interface {
+	Leaf(context.Context, audit.Place) (audit.Leaf, error) // fs.ErrNotExist if there is none
+}
+
+// Authorities hold the three keys and the plain host key. Safe for concurrent use.
+type Authorities struct {
+	journal *state.Journal
+	rows    state.Reader
+	leaves  Leaves
+	now     func() time.Time
+
+	host, in, out ssh.Signer
+	hostKey       ssh.Signer
+
+	mu      sync.Mutex // of the two below; never held across I/O
+	hosts   map[string]hostCert
+	running map[string]time.Time // key fingerprint → end of its newest in certificate of this life of the process
+
+	renewing sync.Mutex // held while a host certificate is written; only HostSigner takes it
+}
 
 // Parts of Authorities. Keys are files host_ca, in_ca, out_ca and host_key in
 // Dir: OpenSSH private keys, 0600; wider is refused. They are made when absent and Make is set.
@@ -44,57 +75,77 @@ type Parts struct {
 	Make    bool
 	Journal *state.Journal
 	Rows    state.Reader
+	Leaves  Leaves // the log: rows are not believed about certificates
 	Now     func() time.Time
 }
 
 // Open loads, or makes, the keys.
-func Open(p Parts) (*Authorities, error) { return nil, errUnbuilt }
-
-// CheckVendor is asked on offered keys, proven or not: no side effect, nothing
-// logged as that person. It checks authority, type, validity, exactly one
-// principal = person part of the user name, critical options, source-address,
-// and that cert.issued has this serial with this key. The Permissions carry
-// CriticalOptions so that x/crypto enforces source-address.
-func (a *Authorities) CheckVendor(m ssh.ConnMetadata, person policy.PersonID, k ssh.PublicKey) (Claim, *ssh.Permissions, error) {
-	return Claim{}, nil, errUnbuilt
+func Open(p Parts) (*Authorities, error) {
+	if p.Journal == nil || p.Rows == nil || p.Leaves == nil {
+		return nil, errors.New("open authorities: Journal, Rows and Leaves are needed")
+	}
+	if p.Now == nil {
+		p.Now = time.Now
+	}
+	a := &Authorities{journal: p.Journal, rows: p.Rows, leaves: p.Leaves, now: p.Now,
+		hosts: map[string]hostCert{}, running: map[string]time.Time{}}
+	seen := map[string]string{}
+	for _, k := range []struct {
+		file string
+		to   *ssh.Signer
+	}{{"host_ca", &a.host}, {"in_ca", &a.in}, {"out_ca", &a.out}, {"host_key", &a.hostKey}} {
+		signer, err := loadKey(p.Dir, k.file, p.Make)
+		if err != nil {
+			return nil, fmt.Errorf("open authorities: %w", err)
+		}
+		print := ssh.FingerprintSHA256(signer.PublicKey())
+		if other, twice := seen[print]; twice {
+			return nil, fmt.Errorf("open authorities: %s and %s in %s hold the same key; each needs its own: remove one of them and start again", other, k.file, p.Dir)
+		}
+		seen[print] = k.file
+		*k.to = signer
+	}
+	return a, nil
 }
 
-// IssueVendor writes cert.issued and then signs: one person, one key, all of
-// the person's open windows. from is the firm's networks (source-address);
-// empty is a refusal.
-func (a *Authorities) IssueVendor(ctx context.Context, c Claim, k ssh.PublicKey, from []netip.Prefix) (*ssh.Certificate, error) {
-	return nil, errUnbuilt
+// HostKey is the plain host key beside the certificate, for clients that know no certificates.
+func (a *Authorities) HostKey() ssh.Signer { return a.hostKey }
+
+// Host, In and Out are the authorities' public keys, for known_hosts and TrustedUserCAKeys.
+func (a *Authorities) Host() ssh.PublicKey { return a.host.PublicKey() }
+func (a *Authorities) In() ssh.PublicKey   { return a.in.PublicKey() }
+func (a *Authorities) Out() ssh.PublicKey  { return a.out.PublicKey() }
+
+// issue writes cert.issued and then signs. Two random serials may meet: then another is drawn.
+func (a *Authorities) issue(ctx context.Context, authority ssh.Signer, cert *ssh.Certificate, ev audit.CertIssued, actor string) error {
+	ev.Key, ev.KeyID, ev.Names = ssh.FingerprintSHA256(cert.Key), cert.KeyId, cert.ValidPrincipals
+	ev.After, ev.Before = time.Unix(int64(cert.ValidAfter), 0).UTC(), time.Unix(int64(cert.ValidBefore), 0).UTC()
+	for try := 0; ; try++ {
+		serial, err := newSerial()
+		if err != nil {
+			return err
+		}
+		cert.Serial, ev.Serial = serial, strconv.FormatUint(serial, 10)
+		_, err = a.journal.Commit(ctx, rowKey(ev.Serial), audit.Event{Subject: ev.Serial, Rev: 1, Actor: actor, Body: ev})
+		if errors.Is(err, state.ErrConflict) && try < 3 {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("write cert.issued: %w", err)
+		}
+		break
+	}
+	if err := cert.SignCert(rand.Reader, authority); err != nil {
+		return fmt.Errorf("sign certificate %s: %w", ev.Serial, err)
+	}
+	return nil
 }
 
-// SignTarget makes a fresh key and a certificate of at most 5 min for exactly
-// one principal; cert.issued first.
-func (a *Authorities) SignTarget(ctx context.Context, principal, keyID string, session policy.SessionID, channel int) (ssh.Signer, error) {
-	return nil, errUnbuilt
+// newSerial is random, 63 bits, never 0.
+func newSerial() (uint64, error) {
+	var b [8]byte
+	if _, err := rand.Read(b[:]); err != nil {
+		return 0, fmt.Errorf("draw a serial: %w", err)
+	}
+	return max(binary.BigEndian.Uint64(b[:])>>1, 1), nil
 }
-
-// HostSigner is the broker's host key with a certificate for the names.
-func (a *Authorities) HostSigner(ctx context.Context, names ...string) (ssh.Signer, error) {
-	return nil, errUnbuilt
-}
-
-// HostKey is the plain host key beside it, for clients that know no certificates.
-func (a *Authorities) HostKey() ssh.Signer { panic(errUnbuilt) }
-
-// Public keys of the authorities, for known_hosts and TrustedUserCAKeys.
-func (a *Authorities) Host() ssh.PublicKey { panic(errUnbuilt) }
-func (a *Authorities) In() ssh.PublicKey   { panic(errUnbuilt) }
-func (a *Authorities) Out() ssh.PublicKey  { panic(errUnbuilt) }
-
-// Fold makes rows cert/<serial> of cert.issued leaves.
-func Fold() state.Fold { panic(errUnbuilt) }
-
-// Row of one issued certificate.
-type Row struct {
-	Key     string    `json:"key"`
-	CA      string    `json:"ca"`
-	Person  string    `json:"person,omitempty"`
-	Windows []string  `json:"windows,omitempty"`
-	Before  time.Time `json:"before"`
-}
-
-var _ = audit.Hash{}

@@ -4,14 +4,19 @@
 // Passwords are argon2id, codes are TOTP (RFC 6238), each step once per person;
 // both are kept only as documents sealed to a key of keys/. Guessing is slow
 // for the guesser and never locks the owner out for long. It trusts the roster
-// for who holds which key.
+// for who holds which key, and the rows spent/<person> for which codes are
+// used up: whoever edits such a row back and knows a code of the last minute
+// can use that code again until the next start, when the row is made anew.
 package login
 
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 	"time"
+
+	"filippo.io/age"
 
 	"penstock/approvals/people"
 	"penstock/approvals/state"
@@ -19,11 +24,17 @@ import (
 	"penstock/policy"
 )
 
-var errUnbuilt = errors.New("not built yet")
-
-// Log is where refused logins are told.
+// Log is where refused logins, and those that spend no code, are told.
 type Log interface {
 	Append(context.Context, audit.Event) (audit.Leaf, error)
+}
+
+// roster is what login asks of people.Roster.
+type roster interface {
+	Person(ctx context.Context, id policy.PersonID) (people.Person, error) // fs.ErrNotExist
+	Firm(ctx context.Context, id policy.FirmID) (people.Firm, error)       // fs.ErrNotExist
+	ByKey(ctx context.Context, authorizedKey string) (people.Person, error)
+	Enroll(ctx context.Context, by people.Actor, k people.Key) error
 }
 
 // Parts of Proofs. Seal is the file of the age identity that secrets are sealed to (keys/seal.key, 0600; made when absent).
@@ -38,44 +49,201 @@ type Parts struct {
 	Now     func() time.Time
 }
 
-// Proofs checks who somebody is.
-type Proofs struct{}
+// Proofs checks who somebody is. Safe for concurrent use.
+type Proofs struct {
+	roster  roster
+	journal *state.Journal
+	rows    state.Reader
+	docs    *audit.Documents
+	log     Log
+	plant   func() string
+	now     func() time.Time
 
-func New(p Parts) (*Proofs, error) { return nil, errUnbuilt }
+	seal    *age.X25519Identity
+	hashing chan struct{} // a token for each argon2id run at once: 2, of 64 MiB each
+	nobody  []byte        // a password document that no password fits, for names that do not exist
+	slow    *throttle
+	told    *throttleLog
+}
+
+// New loads, or makes, the seal key.
+func New(p Parts) (*Proofs, error) {
+	if p.Now == nil {
+		p.Now = time.Now
+	}
+	if p.Plant == nil {
+		p.Plant = func() string { return "plant" }
+	}
+	seal, err := loadSeal(p.Seal)
+	if err != nil {
+		return nil, fmt.Errorf("login: %w", err)
+	}
+	s := &Proofs{roster: p.Roster, journal: p.Journal, rows: p.Rows, docs: p.Docs, log: p.Log, plant: p.Plant, now: p.Now,
+		seal: seal, hashing: make(chan struct{}, 2), slow: newThrottle(p.Now), told: newThrottleLog(p.Now)}
+	if s.nobody, err = hashPassword("nobody's password: " + newNonce()); err != nil {
+		return nil, fmt.Errorf("login: %w", err)
+	}
+	return s, nil
+}
+
+// errWrong is the one answer for every wrong: name, password, code, disabled.
+func errWrong(why string) error {
+	return &policy.Refusal{Rule: "login", Say: "That is not right. Check name, password and code, wait for the next code, and try again.", Why: why}
+}
+
+func errWait(d time.Duration) error {
+	return &policy.Refusal{Rule: "login-wait",
+		Say: fmt.Sprintf("Too many wrong attempts from here. Wait %d seconds and try again.", int(d/time.Second)+1), Why: "throttled"}
+}
 
 // SignIn proves password and, unless code is empty, code: one answer for every
 // wrong, at one speed. Without a code the actor may take and look, not give.
+// It writes login.ok or login.refused. Errors: *policy.Refusal, else a fault.
 func (p *Proofs) SignIn(ctx context.Context, from netip.Addr, name, password, code string) (people.Actor, error) {
-	return people.Actor{}, errUnbuilt
+	if err := p.slow.enter(ctx, name, from); err != nil {
+		p.refused(ctx, name, from, "throttled")
+		return people.Actor{}, err
+	}
+	who, why, err := p.password(ctx, name, password)
+	if err != nil {
+		return people.Actor{}, err
+	}
+	a := people.Actor{Person: who.ID, Firm: who.Firm, Roles: who.Roles, Proofs: []people.KeyKind{people.Password}, At: p.now(), Source: from}
+	if why == "" && code != "" {
+		a.Step, why, err = p.fits(ctx, who, code)
+		a.Proofs = append(a.Proofs, people.TOTP)
+	} else if code != "" {
+		p.pretend(code) // a wrong password costs what a right one costs
+	}
+	if err != nil {
+		return people.Actor{}, err
+	}
+	if why != "" {
+		p.refused(ctx, name, from, why)
+		return people.Actor{}, errWrong(why)
+	}
+	if a, err = p.admit(ctx, a); err != nil {
+		var r *policy.Refusal
+		if errors.As(err, &r) { // a code used twice at the same moment
+			p.refused(ctx, name, from, r.Why)
+		}
+		return people.Actor{}, err
+	}
+	p.slow.right(name, from)
+	return a, nil
 }
 
-// Code steps an actor up: good for 5 minutes for this person and sign-in. No code twice, web or ssh.
+// Code steps an actor up: good for 5 minutes for this person and sign-in. No
+// code twice, web or ssh. It writes login.ok or login.refused.
 func (p *Proofs) Code(ctx context.Context, a people.Actor, code string) (people.Actor, error) {
-	return people.Actor{}, errUnbuilt
+	name := string(a.Person)
+	if err := p.slow.enter(ctx, name, a.Source); err != nil {
+		p.refused(ctx, name, a.Source, "throttled")
+		return people.Actor{}, err
+	}
+	who, err := p.present(ctx, a.Person)
+	if err != nil {
+		return people.Actor{}, err
+	}
+	if _, ok := who.Key(people.TOTP); !ok {
+		return people.Actor{}, &policy.Refusal{Rule: "no-code-generator",
+			Say: "You have no code generator yet. Set one up with: ssh desk@… totp", Why: "no totp key"}
+	}
+	step, why, err := p.fits(ctx, who, code)
+	if err != nil {
+		return people.Actor{}, err
+	}
+	if why == "" {
+		a.Step, a.At, a.Roles, a.Firm = step, p.now(), who.Roles, who.Firm
+		if !a.Proved(people.TOTP) {
+			a.Proofs = append(append([]people.KeyKind{}, a.Proofs...), people.TOTP)
+		}
+		var r *policy.Refusal
+		stepped, err := p.admit(ctx, a)
+		if err == nil {
+			p.slow.right(name, a.Source)
+			return stepped, nil
+		}
+		if !errors.As(err, &r) {
+			return people.Actor{}, err
+		}
+		why = r.Why
+	}
+	p.refused(ctx, name, a.Source, why)
+	return people.Actor{}, errWrong(why)
 }
 
 // SSHKey makes the actor of a key that x/crypto has verified (authorized_keys form).
 // It writes no event: the caller's next step does. fs.ErrNotExist if nobody has it.
 func (p *Proofs) SSHKey(ctx context.Context, from netip.Addr, authorizedKey string) (people.Actor, error) {
-	return people.Actor{}, errUnbuilt
+	who, err := p.roster.ByKey(ctx, authorizedKey)
+	if err != nil {
+		return people.Actor{}, fmt.Errorf("whose key: %w", err)
+	}
+	return p.ofFirm(ctx, people.Actor{Person: who.ID, Firm: who.Firm, Roles: who.Roles,
+		Proofs: []people.KeyKind{people.SSH}, At: p.now(), Source: from})
 }
 
-// SetPassword sets the actor's own password (12 to 256 characters; not the name, not a common one).
-func (p *Proofs) SetPassword(ctx context.Context, a people.Actor, password string) error {
-	return errUnbuilt
+// present reads a person who may prove something now.
+func (p *Proofs) present(ctx context.Context, id policy.PersonID) (people.Person, error) {
+	who, err := p.roster.Person(ctx, id)
+	if err != nil {
+		return people.Person{}, fmt.Errorf("read person %q: %w", id, err)
+	}
+	if who.Disabled {
+		return people.Person{}, errWrong("disabled")
+	}
+	return who, nil
 }
 
-// NewSecret makes a TOTP secret that is not yet enrolled, with its otpauth URI, shown once.
-func (p *Proofs) NewSecret(ctx context.Context, a people.Actor) (secret, uri string, err error) {
-	return "", "", errUnbuilt
+// ofFirm adds whether the actor's firm is the plant itself.
+func (p *Proofs) ofFirm(ctx context.Context, a people.Actor) (people.Actor, error) {
+	firm, err := p.roster.Firm(ctx, a.Firm)
+	if err != nil {
+		return people.Actor{}, fmt.Errorf("read firm %q of %q: %w", a.Firm, a.Person, err)
+	}
+	a.Plant = firm.Plant
+	return a, nil
 }
 
-// EnrolSecret enrols it once a code of it has been given; the code's step is spent.
-func (p *Proofs) EnrolSecret(ctx context.Context, a people.Actor, secret, code string) error {
-	return errUnbuilt
+// admit writes login.ok, and spends the code's step in the same event, before
+// the actor is handed out.
+func (p *Proofs) admit(ctx context.Context, a people.Actor) (people.Actor, error) {
+	a, err := p.ofFirm(ctx, a)
+	if err != nil {
+		return people.Actor{}, err
+	}
+	body := audit.LoginOK{Person: string(a.Person), Step: a.Step}
+	if a.Source.IsValid() {
+		body.Source = a.Source.Unmap().String()
+	}
+	for _, k := range a.Proofs {
+		body.Proofs = append(body.Proofs, string(k))
+	}
+	if a.Step != 0 {
+		return a, p.spend(ctx, a.Person, body)
+	}
+	if _, err := p.log.Append(ctx, audit.Event{Subject: string(a.Person), Actor: string(a.Person), Body: body}); err != nil {
+		return people.Actor{}, fmt.Errorf("write login.ok: %w", err)
+	}
+	return a, nil
 }
 
-// Fold makes rows spent/<person> of login.ok and key.enrolled leaves: the last TOTP step.
-func Fold() state.Fold { panic(errUnbuilt) }
-
-var _ = policy.ByNobody
+// refused writes login.refused; of one source at most one a second, so that a
+// guesser does not fill the log. What is left out is counted in the next one.
+func (p *Proofs) refused(ctx context.Context, name string, from netip.Addr, why string) {
+	left, tell := p.told.tell(from)
+	if !tell {
+		return
+	}
+	if left > 0 {
+		why = fmt.Sprintf("%s (and %d more from there)", why, left)
+	}
+	source := "local"
+	if from.IsValid() {
+		source = from.Unmap().String()
+	}
+	// The refusal stands whether or not the log takes it; a log that fails stops the broker by itself.
+	_, _ = p.log.Append(context.WithoutCancel(ctx), audit.Event{Subject: source, Actor: "penstock",
+		Body: audit.LoginRefused{Name: quoted(name), Source: source, Why: why}})
+}

@@ -1,0 +1,52 @@
+package ca
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"strings"
+
+	"golang.org/x/crypto/ssh"
+
+	"penstock/audit"
+	"penstock/policy"
+)
+
+// SignTarget makes a fresh key and a certificate of at most 5 min for exactly
+// one principal; cert.issued first. keyID is printable ASCII, at most 128 bytes.
+// The key is in memory only and is forgotten with the Signer.
+func (a *Authorities) SignTarget(ctx context.Context, principal, keyID string, session policy.SessionID, channel int) (ssh.Signer, error) {
+	if !oneWord(principal) || !oneWord(keyID) {
+		return nil, fmt.Errorf("sign for target: principal %q or key id %q is not one printable word of at most %d bytes", principal, keyID, maxKeyID)
+	}
+	if session == "" {
+		return nil, errors.New("sign for target: no session")
+	}
+	_, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		return nil, fmt.Errorf("sign for target: %w", err)
+	}
+	key, err := ssh.NewSignerFromKey(private)
+	if err != nil {
+		return nil, fmt.Errorf("sign for target: %w", err)
+	}
+	now := a.now()
+	cert := &ssh.Certificate{
+		Key: key.PublicKey(), CertType: ssh.UserCert, KeyId: keyID, ValidPrincipals: []string{principal},
+		ValidAfter: uint64(now.Add(-backdate).Unix()), ValidBefore: uint64(now.Add(targetLife).Unix()),
+		Permissions: ssh.Permissions{Extensions: map[string]string{"permit-pty": ""}},
+	}
+	ev := audit.CertIssued{CA: "out", Session: string(session), Channel: channel}
+	if err := a.issue(ctx, a.out, cert, ev, "penstock"); err != nil {
+		return nil, fmt.Errorf("sign for target %s: %w", principal, err)
+	}
+	return ssh.NewCertSigner(cert, key)
+}
+
+// oneWord: what a principal or key id may be; sshd's logs and files split at
+// blanks and commas have a meaning of their own in principals files.
+func oneWord(s string) bool {
+	return s != "" && len(s) <= maxKeyID && strings.IndexFunc(s, func(r rune) bool { return r <= ' ' || r > '~' }) < 0
+}

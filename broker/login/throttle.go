@@ -1,0 +1,214 @@
+package login
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"strings"
+	"sync"
+	"time"
+	"unicode"
+)
+
+const (
+	freeTries  = 5                // wrong ones before a wait
+	firstWait  = 30 * time.Second // doubles up to
+	maxWait    = 5 * time.Minute
+	forget     = 15 * time.Minute // after the last wrong one
+	maxTracked = 8192             // of each kind; the oldest go first
+
+	softTries = 20          // wrong ones for one person, from anywhere, before each try is slowed
+	softDelay = time.Second // which is all that others can do to an owner
+)
+
+// throttle makes guessing slow. One person from one source waits hard: after
+// five wrong ones 30 s, doubling to 5 min. One source for all persons waits
+// the same after four times as many. One person from many sources is only
+// slowed by a second: so nobody can lock the owner out from elsewhere.
+type throttle struct {
+	now func() time.Time
+
+	mu      sync.Mutex
+	pairs   map[string]*guesses
+	sources map[string]*guesses
+	persons map[string]*guesses
+}
+
+type guesses struct {
+	wrong int
+	last  time.Time
+	until time.Time
+}
+
+func newThrottle(now func() time.Time) *throttle {
+	return &throttle{now: now, pairs: map[string]*guesses{}, sources: map[string]*guesses{}, persons: map[string]*guesses{}}
+}
+
+// place is the source as guesses are counted: an IPv6 network of 64 bits is one caller.
+func place(from netip.Addr) string {
+	from = from.Unmap()
+	if !from.IsValid() {
+		return "local"
+	}
+	if from.Is6() {
+		p, _ := from.WithZone("").Prefix(64)
+		return p.String()
+	}
+	return from.String()
+}
+
+func keyName(name string) string {
+	if len(name) > 64 {
+		name = name[:64]
+	}
+	return strings.ToLower(name)
+}
+
+// enter refuses while a wait runs, and slows a person who is being guessed at.
+// The try is counted here as a wrong one, before it is looked at, so that many
+// at once are no better than one after the other; right takes it back.
+func (t *throttle) enter(ctx context.Context, name string, from netip.Addr) error {
+	name, at := keyName(name), place(from)
+	t.mu.Lock()
+	now := t.now()
+	wait := max(t.pairs[name+"\x00"+at].left(now), t.sources[at].left(now))
+	soft := t.persons[name].left(now) > 0
+	if wait <= 0 {
+		count(t.pairs, name+"\x00"+at, now, freeTries)
+		count(t.sources, at, now, 4*freeTries)
+		count(t.persons, name, now, softTries)
+	}
+	t.mu.Unlock()
+	if wait > 0 {
+		return errWait(wait)
+	}
+	if !soft {
+		return nil
+	}
+	timer := time.NewTimer(softDelay)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("wait to sign in: %w", context.Cause(ctx))
+	}
+}
+
+func (g *guesses) left(now time.Time) time.Duration {
+	if g == nil {
+		return 0
+	}
+	return g.until.Sub(now)
+}
+
+// right forgets the pair and takes back the try of source and person. What
+// others got wrong stays counted.
+func (t *throttle) right(name string, from netip.Addr) {
+	name, at := keyName(name), place(from)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.pairs, name+"\x00"+at)
+	uncount(t.sources[at], 4*freeTries)
+	uncount(t.persons[name], softTries)
+}
+
+func uncount(g *guesses, free int) {
+	if g == nil || g.wrong == 0 {
+		return
+	}
+	g.wrong--
+	if g.wrong < free {
+		g.until = time.Time{}
+	}
+}
+
+func count(m map[string]*guesses, key string, now time.Time, free int) {
+	g := m[key]
+	if g == nil {
+		makeRoom(m, now)
+		g = &guesses{}
+		m[key] = g
+	}
+	if now.Sub(g.last) > forget {
+		g.wrong = 0
+	}
+	g.wrong++
+	g.last = now
+	if over := g.wrong - free; over >= 0 {
+		wait := maxWait
+		if over < 4 {
+			wait = firstWait << over
+		}
+		g.until = now.Add(min(wait, maxWait))
+	}
+}
+
+// makeRoom keeps a map bounded: the forgotten go, and if all are fresh the oldest.
+func makeRoom(m map[string]*guesses, now time.Time) {
+	if len(m) < maxTracked {
+		return
+	}
+	oldest, at := "", now
+	for k, g := range m {
+		if now.Sub(g.last) > forget && g.left(now) <= 0 {
+			delete(m, k)
+		} else if g.last.Before(at) || oldest == "" {
+			oldest, at = k, g.last
+		}
+	}
+	if len(m) >= maxTracked {
+		delete(m, oldest)
+	}
+}
+
+// throttleLog lets one line a second of each source through and counts the rest.
+type throttleLog struct {
+	now  func() time.Time
+	mu   sync.Mutex
+	seen map[string]*lines
+}
+
+type lines struct {
+	last time.Time
+	left int
+}
+
+func newThrottleLog(now func() time.Time) *throttleLog {
+	return &throttleLog{now: now, seen: map[string]*lines{}}
+}
+
+func (t *throttleLog) tell(from netip.Addr) (left int, tell bool) {
+	at := place(from)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	now := t.now()
+	l := t.seen[at]
+	if l == nil {
+		if len(t.seen) >= maxTracked {
+			clear(t.seen)
+		}
+		l = &lines{}
+		t.seen[at] = l
+	}
+	if now.Sub(l.last) < time.Second && now.Sub(l.last) >= 0 {
+		l.left++
+		return 0, false
+	}
+	left, l.left, l.last = l.left, 0, now
+	return left, true
+}
+
+// quoted is a name as somebody gave it, fit for the log: cut, and nothing in it that moves a terminal.
+func quoted(name string) string {
+	clean := strings.Map(func(r rune) rune {
+		if r == unicode.ReplacementChar || !unicode.IsGraphic(r) || unicode.Is(unicode.Bidi_Control, r) {
+			return '?'
+		}
+		return r
+	}, strings.ToValidUTF8(name, "?"))
+	if r := []rune(clean); len(r) > 64 {
+		clean = string(r[:64]) + "…"
+	}
+	return clean
+}
