@@ -44,6 +44,7 @@ type Archive struct {
 	p          Parts
 	recipients []age.Recipient
 	identities []age.Identity
+	limits     limits
 
 	failOnce sync.Once
 	failed   chan struct{}
@@ -57,7 +58,7 @@ type Archive struct {
 
 // OpenArchive opens or makes the folders.
 func OpenArchive(p Parts) (*Archive, error) {
-	a := &Archive{p: p, failed: make(chan struct{}), sessions: map[string]string{}, writers: map[string]*Writer{}}
+	a := &Archive{p: p, limits: partLimits, failed: make(chan struct{}), sessions: map[string]string{}, writers: map[string]*Writer{}}
 	if p.MinFree == 0 {
 		a.p.MinFree = defaultMinFree
 	}

@@ -18,12 +18,14 @@ import (
 	"penstock/audit/durable"
 )
 
-// A part ends, and the next begins with a fresh zstd stream, at the first of these.
-const (
-	partTime  = time.Minute
-	partBytes = 4 << 20  // of the file
-	partPlain = 64 << 20 // of data, so that a reader never decodes much more to reach a moment
-)
+// limits: a part ends, and the next begins with a fresh zstd stream, at the first of these.
+type limits struct {
+	time  time.Duration
+	bytes int64 // of the file
+	plain int64 // of data: a reader never decodes much more to reach a moment
+}
+
+var partLimits = limits{time.Minute, 4 << 20, 64 << 20}
 
 // keptBuffer is what an idle channel's recorder holds on to.
 const keptBuffer = 64 << 10
@@ -156,7 +158,8 @@ func (t *tape) one(it item, data []byte) {
 	t.made.Frames++
 	t.made.Bytes += int64(len(t.buf) - before)
 	t.made.Head = t.chain
-	t.full = t.made.Bytes >= partBytes || t.plain >= partPlain || it.at-t.began >= partTime
+	l := t.w.a.limits
+	t.full = t.made.Bytes >= l.bytes || t.plain >= l.plain || it.at-t.began >= l.time
 }
 
 // pack gives the length of data and data through the part's zstd stream, flushed.

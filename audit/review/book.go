@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"penstock/audit"
 	"penstock/audit/recording"
@@ -68,7 +69,7 @@ func (b *Book) enter(ctx context.Context, who Reader, session string) error {
 		return ErrMayNot
 	}
 	if len(session) > 100 {
-		session = session[:100]
+		session = strings.ToValidUTF8(session[:100], "")
 	}
 	body := audit.ReviewOpened{Session: session, Person: who.Person, What: who.What, Form: who.Form}
 	if _, err := b.log.Append(ctx, audit.Event{Subject: session, Actor: who.Person, Body: body}); err != nil {
