@@ -144,7 +144,8 @@ func subtree(leaves []tlog.Hash) tlog.Hash {
 }
 
 // openHashes opens the file for reading and writing, making it where it is missing.
-func openHashes(fsys durable.FS, path string) (hashFile, error) {
-	f, err := fsys.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+// flag is 0 or os.O_TRUNC.
+func openHashes(fsys durable.FS, path string, flag int) (hashFile, error) {
+	f, err := fsys.OpenFile(path, os.O_RDWR|os.O_CREATE|flag, 0o600)
 	return hashFile{f}, err
 }

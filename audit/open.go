@@ -352,26 +352,44 @@ func (l *Log) openTree(t tail, floor Checkpoint) error {
 		return &Damage{File: at, Offset: t.end, Index: t.size(),
 			What: fmt.Sprintf("the log ends here, and its checkpoint covers %d leaves: bring it back from a backup", floor.Size)}
 	}
+	path := filepath.Join(l.dir, "hashes")
 	var err error
-	if l.hashes, err = openHashes(l.disk.FS(), filepath.Join(l.dir, "hashes")); err != nil {
+	if l.hashes, err = openHashes(l.disk.FS(), path, 0); err != nil {
 		return err
 	}
-	if err := l.grow(t, floor, l.fromHashes); err == nil {
-		return nil
-	} else if !errors.Is(err, errHashes) {
+	if err = l.grow(t, floor, l.fromHashes); !errors.Is(err, errHashes) {
 		return err
 	}
-	// What can be made again is: the entries are the only truth.
-	if err := l.hashes.f.Truncate(0); err != nil {
+	// The entries are the only truth: the hashes are made again beside the old
+	// ones, which stay if the entries are not what was signed.
+	if err = l.hashes.f.Close(); err != nil {
 		return err
 	}
-	if err := l.grow(t, floor, l.fromEntries); errors.Is(err, errHashes) {
-		return &Damage{File: l.segs.dir, Offset: -1, What: fmt.Sprintf(
-			"the entries are whole, and not those of the signed checkpoint of size %d: somebody has changed them, or the checkpoint", floor.Size)}
+	tmp := filepath.Join(l.dir, ".tmp-hashes")
+	if l.hashes, err = openHashes(l.disk.FS(), tmp, os.O_TRUNC); err != nil {
+		return err
+	}
+	if err = l.grow(t, floor, l.fromEntries); errors.Is(err, errHashes) {
+		return l.blame(floor)
 	} else if err != nil {
 		return err
 	}
-	return nil
+	return l.disk.FS().Rename(tmp, path)
+}
+
+// blame finds the leaf that is not what was signed, if the old hashes still tell.
+func (l *Log) blame(floor Checkpoint) error {
+	r, err := openReader(l.disk.FS(), l.dir, selfVerifier{l.o.Signer})
+	if err != nil {
+		return err
+	}
+	for _, err := range r.All(context.Background()) {
+		if err != nil {
+			return err
+		}
+	}
+	return &Damage{File: l.segs.dir, Offset: -1, What: fmt.Sprintf(
+		"the entries are not those of the signed checkpoint of size %d: somebody has changed them, or the checkpoint", floor.Size)}
 }
 
 // grow builds the edge from the leaves before the tail, then from the tail.

@@ -6,7 +6,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"sort"
 	"sync"
 
 	"penstock/audit/durable"
@@ -31,6 +30,7 @@ type segments struct {
 type segment struct {
 	number int
 	first  Index   // its first leaf
+	unread bool    // its first frame is damaged: first is not known
 	marks  []int64 // marks[k] is the offset of leaf first+k*markEvery, as far as somebody has read
 }
 
@@ -61,12 +61,19 @@ func (s *segments) add(first Index) {
 	s.list = append(s.list, &segment{number: len(s.list), first: first, marks: []int64{0}})
 }
 
+// addUnread tells of a next segment whose first frame is damaged.
+func (s *segments) addUnread() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.list = append(s.list, &segment{number: len(s.list), unread: true})
+}
+
 // mark remembers where a leaf starts, if it is the next worth remembering.
 func (s *segments) mark(number int, at Index, off int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	g := s.list[number]
-	if at == g.first+Index(len(g.marks))*markEvery {
+	if !g.unread && at == g.first+Index(len(g.marks))*markEvery {
 		g.marks = append(g.marks, off)
 	}
 }
@@ -75,7 +82,10 @@ func (s *segments) mark(number int, at Index, off int64) {
 func (s *segments) near(i Index) (number int, at Index, off int64, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	k := sort.Search(len(s.list), func(k int) bool { return s.list[k].first > i }) - 1
+	k := len(s.list) - 1
+	for k >= 0 && (s.list[k].unread || s.list[k].first > i) {
+		k--
+	}
 	if k < 0 {
 		return 0, 0, 0, false
 	}

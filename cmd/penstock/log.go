@@ -1,0 +1,318 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/spf13/cobra"
+
+	"penstock/audit"
+)
+
+// logCommand reads the log of a data directory, with or without a server on it.
+func logCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "log",
+		Short: "Read and check the log of a data directory, without a server",
+		Args:  cobra.NoArgs,
+		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	c.AddCommand(logTail(), logVerify(), logProof(), logCheckpoint())
+	return c
+}
+
+// openLogReader opens DIR/log with the key in DIR/keys/log.pub.
+func openLogReader(dir string) (*audit.Reader, error) {
+	v, err := audit.LogVerifier(filepath.Join(dir, "keys"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%w: is %s a data directory?", err, dir)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return audit.OpenReader(filepath.Join(dir, "log"), v)
+}
+
+func logTail() *cobra.Command {
+	var o tailOptions
+	c := &cobra.Command{
+		Use:   "tail DIR",
+		Short: "Show the newest leaves",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			if o.count < 0 {
+				return exit{exitUsage, errors.New("-n is a number of leaves, 0 or more")}
+			}
+			o.dir, o.out, o.errs = args[0], c.OutOrStdout(), c.ErrOrStderr()
+			return o.run(c.Context())
+		},
+	}
+	c.Flags().IntVarP(&o.count, "lines", "n", 20, "how many leaves")
+	c.Flags().BoolVar(&o.json, "json", false, "the canonical leaves, one on a line")
+	c.Flags().BoolVar(&o.follow, "follow", false, "go on with what comes, until interrupted")
+	return c
+}
+
+type tailOptions struct {
+	dir       string
+	count     int
+	json      bool
+	follow    bool
+	out, errs io.Writer
+}
+
+// followEvery is how often another process's log is looked at.
+const followEvery = 500 * time.Millisecond
+
+func (o tailOptions) run(ctx context.Context) error {
+	r, err := openLogReader(o.dir)
+	if err != nil {
+		return err
+	}
+	if p := r.Problem(); p != nil {
+		fmt.Fprintln(o.errs, visible(p.Error()))
+	}
+	size, err := r.End(ctx)
+	if err != nil {
+		return err
+	}
+	next, damaged, err := o.show(ctx, r, size-min(size, audit.Index(o.count)))
+	for err == nil && o.follow {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(followEvery):
+		}
+		if r, err = openLogReader(o.dir); err == nil {
+			next, _, err = o.show(ctx, r, next)
+		}
+	}
+	if o.follow && ctx.Err() != nil {
+		return nil
+	}
+	if err == nil && (damaged || r.Problem() != nil) {
+		err = exit{exitNo, errors.New("the log is damaged; penstock log verify says all of it")}
+	}
+	return err
+}
+
+// show prints leaves from one on; next is the one after the last.
+func (o tailOptions) show(ctx context.Context, r *audit.Reader, from audit.Index) (next audit.Index, damaged bool, err error) {
+	next = from
+	for leaf, err := range r.From(ctx, from) {
+		if d, ok := errors.AsType[*audit.Damage](err); ok {
+			fmt.Fprintln(o.errs, visible(d.Error()))
+			damaged = true
+			continue
+		}
+		if err != nil {
+			return next, damaged, err
+		}
+		if err := o.print(leaf); err != nil {
+			return next, damaged, err
+		}
+		next = leaf.Index + 1
+	}
+	return next, damaged, nil
+}
+
+func (o tailOptions) print(l audit.Leaf) error {
+	b, err := l.Canonical()
+	if err != nil {
+		return err
+	}
+	if !o.json {
+		b = []byte(leafLine(l))
+	}
+	_, err = fmt.Fprintf(o.out, "%s\n", visible(string(b)))
+	return err
+}
+
+// leafLine is local time with its zone, index, type, subject, actor, body.
+func leafLine(l audit.Leaf) string {
+	body, err := audit.Canonical(l.Body)
+	if err != nil {
+		body = []byte(err.Error())
+	}
+	const most = 400
+	text := []rune(string(body))
+	if len(text) > most {
+		text = append(text[:most], []rune(" …")...)
+	}
+	return fmt.Sprintf("%s  %d  %s  %s  by %s  %s", l.Wall.Local().Format("2006-01-02 15:04:05.000 MST"), l.Index,
+		l.Body.Type(), cmp.Or(l.Subject, "-"), cmp.Or(l.Actor, "-"), string(text))
+}
+
+// visible writes what a terminal would obey, or would show in another
+// order, as \uXXXX: controls, formats (bidi among them), private and unknown runes.
+func visible(s string) string {
+	var b strings.Builder
+	for i, r := range s {
+		switch {
+		case r == unicode.ReplacementChar && !strings.HasPrefix(s[i:], "\uFFFD"):
+			fmt.Fprintf(&b, `\x%02x`, s[i])
+		case unicode.IsPrint(r):
+			b.WriteRune(r)
+		case r > 0xFFFF:
+			fmt.Fprintf(&b, `\U%08x`, r)
+		default:
+			fmt.Fprintf(&b, `\u%04x`, r)
+		}
+	}
+	return b.String()
+}
+
+func logVerify() *cobra.Command {
+	var files []string
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "verify DIR",
+		Short: "Check every leaf, the tree and the signed checkpoints",
+		Long: `Check every frame, the canonical form of every leaf, the tree, the signature of the
+stored checkpoint, and that the log begins with what each --checkpoint covers.
+Only a checkpoint that was kept elsewhere shows a log that was made anew.
+Exit 0: the log is whole. Exit 3: it is not.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			return verifyLog(c, args[0], files, asJSON)
+		},
+	}
+	c.Flags().StringArrayVar(&files, "checkpoint", nil, "file with a checkpoint that was kept elsewhere; may be repeated")
+	c.Flags().BoolVar(&asJSON, "json", false, "findings as JSON")
+	return c
+}
+
+// verified is what log verify says as JSON.
+type verified struct {
+	Origin   string          `json:"origin"`
+	Leaves   uint64          `json:"leaves"`  // read whole
+	Covered  uint64          `json:"covered"` // by the stored checkpoint
+	Outside  int             `json:"outside"` // checkpoints compared
+	Findings []*audit.Damage `json:"findings"`
+}
+
+func verifyLog(c *cobra.Command, dir string, files []string, asJSON bool) error {
+	v, err := audit.LogVerifier(filepath.Join(dir, "keys"))
+	if err != nil {
+		return err
+	}
+	outside, err := readCheckpoints(files, func(b []byte) (audit.Checkpoint, error) { return audit.ParseCheckpoint(b, v) })
+	if err != nil {
+		return err
+	}
+	r, err := openLogReader(dir)
+	if err != nil {
+		return err
+	}
+	said := verified{Origin: r.Head().Origin, Covered: uint64(r.Size()), Outside: len(outside), Findings: []*audit.Damage{}}
+	for _, err := range r.All(c.Context(), outside...) {
+		if d, ok := errors.AsType[*audit.Damage](err); ok {
+			said.Findings = append(said.Findings, d)
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		said.Leaves++
+	}
+	if err := said.print(c.OutOrStdout(), asJSON); err != nil {
+		return err
+	}
+	if n := len(said.Findings); n > 0 {
+		return exit{exitNo, fmt.Errorf("the log is not whole: findings: %d", n)}
+	}
+	return nil
+}
+
+// readCheckpoints: a file that is no checkpoint of this log is an error, not a finding.
+func readCheckpoints(files []string, parse func([]byte) (audit.Checkpoint, error)) (all []audit.Checkpoint, err error) {
+	for _, name := range files {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			return nil, fmt.Errorf("read checkpoint: %w", err)
+		}
+		c, err := parse(b)
+		if err != nil {
+			return nil, exit{exitNo, fmt.Errorf("%s: %w", name, err)}
+		}
+		all = append(all, c)
+	}
+	return all, nil
+}
+
+func (s verified) print(w io.Writer, asJSON bool) error {
+	if asJSON {
+		e := json.NewEncoder(w)
+		e.SetIndent("", "  ")
+		return e.Encode(s)
+	}
+	for _, d := range s.Findings {
+		fmt.Fprintln(w, visible(d.Error()))
+	}
+	if len(s.Findings) > 0 {
+		return nil
+	}
+	_, err := fmt.Fprintf(w, "whole: %d leaves of %s, %d under the stored checkpoint, %d checkpoints from outside\n",
+		s.Leaves, visible(s.Origin), s.Covered, s.Outside)
+	if err == nil && s.Outside == 0 {
+		_, err = fmt.Fprintln(w, "no checkpoint from outside was given: a log made anew with the same key would look the same")
+	}
+	return err
+}
+
+func logProof() *cobra.Command {
+	return &cobra.Command{
+		Use:   "proof DIR INDEX",
+		Short: "Print the proof that a leaf is in the log (C2SP tlog-proof)",
+		Args:  cobra.ExactArgs(2),
+		RunE: func(c *cobra.Command, args []string) error {
+			at, err := strconv.ParseUint(args[1], 10, 53)
+			if err != nil {
+				return exit{exitUsage, fmt.Errorf("%q is no index: leaves are counted from 0", args[1])}
+			}
+			r, err := openLogReader(args[0])
+			if err != nil {
+				return err
+			}
+			p, err := r.Proof(c.Context(), audit.Index(at))
+			if errors.Is(err, fs.ErrNotExist) {
+				return exit{exitNo, err}
+			}
+			if err != nil {
+				return err
+			}
+			_, err = c.OutOrStdout().Write(p.Marshal())
+			return err
+		},
+	}
+}
+
+func logCheckpoint() *cobra.Command {
+	return &cobra.Command{
+		Use:   "checkpoint DIR",
+		Short: "Print the newest signed checkpoint, to be kept elsewhere",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			r, err := openLogReader(args[0])
+			if err != nil {
+				return err
+			}
+			if p := r.Problem(); p != nil {
+				return exit{exitNo, p}
+			}
+			_, err = c.OutOrStdout().Write(r.Checkpoint())
+			return err
+		},
+	}
+}
