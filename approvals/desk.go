@@ -5,13 +5,21 @@
 // the plant (policy does) and moves no bytes (broker does). It trusts the log's
 // leaves and the documents they name, and no row: facts for a decision are
 // recomputed from leaves by evidence.Check.
+//
+// The revision of its row owns the transitions of a request and of a window: a
+// verb reads the row, decides, and commits one revision above; whoever was
+// overtaken reads anew. No lock is held across that, but the one that makes a
+// firm's requests wait for each other.
 package approvals
 
 import (
 	"context"
 	"errors"
 	"iter"
+	"strings"
+	"sync"
 	"time"
+	"unicode/utf8"
 
 	"penstock/approvals/evidence"
 	"penstock/approvals/people"
@@ -20,111 +28,8 @@ import (
 	"penstock/policy"
 )
 
-var errUnbuilt = errors.New("not built yet")
-
-// Leaves reads leaves; rows are never believed about answers.
-type Leaves interface {
-	Leaf(context.Context, audit.Place) (audit.Leaf, error)
-}
-
-// Log is what the Desk needs of audit.Log beside its Journal.
-type Log interface {
-	Append(context.Context, audit.Event) (audit.Leaf, error)
-	Upto(context.Context, audit.Index) iter.Seq2[audit.Leaf, error]
-}
-
-// Stopper acts on sessions in memory, at once, waiting for no disk or network:
-// the Broker. Taking verbs call it before they commit.
-type Stopper interface {
-	// Stop ends every channel that is bound to the window.
-	Stop(w policy.WindowID, why error)
-	// Hold stops the vendor's input of a window; Release lets it go on.
-	Hold(w policy.WindowID, why string)
-	Release(w policy.WindowID)
-	// Block ends every session that the block fits.
-	Block(b policy.Block, why error)
-}
-
-// Ask is what a person fills in; Submit makes the document of it.
-type Ask struct {
-	Firm                                          policy.FirmID // of the people who will work
-	People                                        []policy.PersonID
-	Kind                                          string // "" is remote
-	Targets                                       []policy.Target
-	Rights                                        policy.Rights
-	Reason                                        string
-	WorkOrder, Change, Backup, Backout, AreaClear string
-	Minutes                                       int
-	From, To                                      time.Time
-}
-
-// RequestState is one of the words of DESIGN section 3.
-type RequestState string
-
-const (
-	RequestWaiting    RequestState = "waiting"
-	RequestAsleep     RequestState = "asleep"
-	RequestAgreed     RequestState = "agreed"
-	RequestRefused    RequestState = "refused"
-	RequestWithdrawn  RequestState = "withdrawn"
-	RequestUnanswered RequestState = "unanswered"
-	RequestSuperseded RequestState = "superseded" // a revision that another replaced
-)
-
-// WindowState is one of the words of DESIGN section 3.
-type WindowState string
-
-const (
-	WindowAgreed WindowState = "agreed"
-	WindowOpen   WindowState = "open"
-	WindowPaused WindowState = "paused"
-	WindowEnding WindowState = "ending"
-	WindowEnded  WindowState = "ended"
-	WindowClosed WindowState = "closed"
-	WindowCut    WindowState = "cut"
-	WindowUnused WindowState = "unused"
-)
-
-// Request is a request's newest revision with what was answered to it.
-type Request struct {
-	ID       policy.RequestID
-	State    RequestState
-	Rev      int // of the document
-	Document evidence.Request
-	Hash     audit.Hash    // of the canonical document
-	Needs    []policy.Need // still to be answered
-	Answers  []AnswerLine
-	Window   policy.WindowID // once agreed
-	Asleep   time.Time       // until, where asleep
-	At       time.Time       // submitted or revised
-}
-
-// AnswerLine is one answer for a list.
-type AnswerLine struct {
-	Person policy.PersonID
-	Role   policy.Role
-	Says   string
-	Why    string
-	Limits evidence.Limits
-	At     time.Time
-	Leaf   audit.Place
-}
-
-// Window is where a window stands.
-type Window struct {
-	ID       policy.WindowID
-	Request  policy.RequestID
-	State    WindowState
-	Claim    evidence.WindowClaim
-	Firm     policy.FirmID
-	Opened   time.Time // zero: not yet
-	OpenedBy policy.PersonID
-	Until    time.Time // the end in force; zero while not open
-	Why      string    // of the newest step
-	By       policy.PersonID
-	HandBack string // given text
-	Rev      uint64
-}
+// penstock is the actor of what time or a crash did.
+const penstock = "penstock"
 
 // Changed tells which window, block or person to ask Facts about again. All
 // empty: ask about everything.
@@ -148,114 +53,235 @@ type Parts struct {
 
 // Desk is where requests are asked and answered, and windows opened and ended.
 // Errors of every verb: *policy.Refusal, state.ErrConflict, else a fault.
-type Desk struct{}
+// Safe for concurrent use.
+type Desk struct {
+	plant   func() *policy.Plant
+	roster  roster
+	journal journal
+	rows    state.Store
+	leaves  Leaves
+	docs    documents
+	log     Log
+	now     func() time.Time
+
+	heads  heads
+	poke   chan struct{} // the next moment may have changed
+	repair chan struct{} // a row differs from the log
+	asking sync.Mutex    // one Submit or Revise at a time; nothing that takes needs it
+
+	holding sync.Mutex                 // orders Hold and Release; held for memory only
+	pauses  map[policy.WindowID]uint64 // under holding: how often a pause began
+
+	mu       sync.Mutex // of all below; held for memory only
+	stops    Stopper
+	plants   map[audit.Hash]*policy.Plant
+	checks   map[checked]bool
+	stopped  map[policy.WindowID]int // ended or cut, and not written yet
+	held     map[policy.WindowID]int // paused, and not written yet
+	blocking map[int]policy.Block    // in force, and not written yet
+	blocks   int
+	broken   error // a taking that could not be written: nothing is admitted any more
+}
 
 // NewDesk does no I/O.
-func NewDesk(p Parts) *Desk { panic(errUnbuilt) }
+func NewDesk(p Parts) *Desk {
+	d := &Desk{plant: p.Plant, roster: p.Roster, journal: p.Journal, rows: p.Rows, leaves: p.Leaves, docs: p.Docs, log: p.Log, now: p.Now,
+		heads: heads{rows: map[string]head{}}, poke: make(chan struct{}, 1), repair: make(chan struct{}, 1),
+		pauses: map[policy.WindowID]uint64{}, plants: map[audit.Hash]*policy.Plant{}, checks: map[checked]bool{},
+		stopped: map[policy.WindowID]int{}, held: map[policy.WindowID]int{}, blocking: map[int]policy.Block{}}
+	if d.now == nil {
+		d.now = time.Now
+	}
+	return d
+}
 
 // Stops sets who stops sessions; before Run, which fails without.
-func (d *Desk) Stops(s Stopper) { panic(errUnbuilt) }
-
-// Run settles: what time does (asleep, unanswered, unused, ended) and what a
-// crash left half done; then again whenever a verb or a moment asks for it,
-// until ctx ends.
-func (d *Desk) Run(ctx context.Context) error { return errUnbuilt }
-
-// Requests.
-func (d *Desk) Submit(ctx context.Context, by people.Actor, a Ask) (Request, error) {
-	return Request{}, errUnbuilt
-}
-func (d *Desk) Revise(ctx context.Context, by people.Actor, id policy.RequestID, a Ask) (Request, error) {
-	return Request{}, errUnbuilt
-}
-func (d *Desk) Withdraw(ctx context.Context, by people.Actor, id policy.RequestID, why string) error {
-	return errUnbuilt
+func (d *Desk) Stops(s Stopper) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.stops = s
 }
 
-// Answer is one person's answer to exactly the revision whose document hash is
-// given (a page gone stale is refused with what happened meanwhile). Yes asks
-// for a code proved within 5 minutes (Actor.Step); no, not-before and question do not.
-func (d *Desk) Answer(ctx context.Context, by people.Actor, id policy.RequestID, document audit.Hash, r Reply) (Request, error) {
-	return Request{}, errUnbuilt
+func (d *Desk) stopper() Stopper {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.stops
 }
 
-// Reply is what an answer says.
-type Reply struct {
-	Says      string      // evidence.Yes, No, NotBefore, Question
-	Role      policy.Role // empty: the one of the actor's roles that is still needed
-	Why       string
-	Limits    evidence.Limits
-	NotBefore time.Time
+// second is now as documents and events hold it.
+func (d *Desk) second() time.Time { return whole(d.now()) }
+
+// commit makes one change and lets Run look at the clock again.
+func (d *Desk) commit(ctx context.Context, key string, rev uint64, actor string, body audit.Body) (audit.Leaf, error) {
+	_, subject, _ := strings.Cut(key, "/")
+	leaf, err := d.journal.Commit(ctx, key, audit.Event{Subject: subject, Rev: rev, Actor: actor, Body: body})
+	if err != nil {
+		return leaf, err
+	}
+	d.heads.note(leaf)
+	select {
+	case d.poke <- struct{}{}:
+	default:
+	}
+	return leaf, nil
 }
 
-// Look: everybody of the plant sees all; a vendor's person the firm's own.
-func (d *Desk) Request(ctx context.Context, by people.Actor, id policy.RequestID) (Request, error) {
-	return Request{}, errUnbuilt
-}
-func (d *Desk) Requests(ctx context.Context, by people.Actor) ([]Request, error) {
-	return nil, errUnbuilt
-}
-func (d *Desk) Window(ctx context.Context, by people.Actor, id policy.WindowID) (Window, error) {
-	return Window{}, errUnbuilt
-}
-func (d *Desk) Windows(ctx context.Context, by people.Actor) ([]Window, error) {
-	return nil, errUnbuilt
-}
-
-// OpenFor lists a person's windows that are open now and agreed by the log's
-// leaves: what a certificate may name. The time is the latest of their ends.
-func (d *Desk) OpenFor(ctx context.Context, p policy.PersonID) ([]Window, error) {
-	return nil, errUnbuilt
+// trouble is why nothing may be admitted: the journal is broken, or a taking
+// could not be written.
+func (d *Desk) trouble() error {
+	select {
+	case <-d.journal.Failed():
+		return errors.Join(errors.New("the journal is broken"), d.journal.Err())
+	default:
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.broken
 }
 
-// Windows. Giving (Open, GoOn, Extend) asks for a code; taking never does.
-func (d *Desk) Open(ctx context.Context, by people.Actor, id policy.WindowID) (Window, error) {
-	return Window{}, errUnbuilt
+// admitNothing keeps what has taken effect, and refuses everybody from now on.
+func (d *Desk) admitNothing(doing, err error) error {
+	err = &unwritten{doing, err}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.broken == nil {
+		d.broken = err
+	}
+	return err
 }
 
-// OpenByUse opens the person's agreed windows whose rule lets the vendor's first
-// use open them (open: vendor); cert@ calls it before OpenFor.
-func (d *Desk) OpenByUse(ctx context.Context, p policy.PersonID) error { return errUnbuilt }
-func (d *Desk) Extend(ctx context.Context, by people.Actor, id policy.WindowID, until time.Time) (Window, error) {
-	return Window{}, errUnbuilt
+// unwritten is a taking that took effect and could not be written.
+type unwritten struct{ doing, err error }
+
+func (u *unwritten) Error() string {
+	return "it has taken effect, and nobody is admitted any more, because this failed: " + u.doing.Error() + ": " + u.err.Error() +
+		". Look at the disk and the log, then start penstock again"
 }
-func (d *Desk) Pause(ctx context.Context, by people.Actor, id policy.WindowID, why string) (Window, error) {
-	return Window{}, errUnbuilt
-}
-func (d *Desk) GoOn(ctx context.Context, by people.Actor, id policy.WindowID) (Window, error) {
-	return Window{}, errUnbuilt
-}
-func (d *Desk) End(ctx context.Context, by people.Actor, id policy.WindowID, why string) (Window, error) {
-	return Window{}, errUnbuilt
-}
-func (d *Desk) Cut(ctx context.Context, by people.Actor, id policy.WindowID, why string) (Window, error) {
-	return Window{}, errUnbuilt
-}
-func (d *Desk) HandBack(ctx context.Context, by people.Actor, id policy.WindowID, text string) (Window, error) {
-	return Window{}, errUnbuilt
-}
-func (d *Desk) Accept(ctx context.Context, by people.Actor, id policy.WindowID) (Window, error) {
-	return Window{}, errUnbuilt
+func (u *unwritten) Unwrap() error { return u.err }
+
+func (d *Desk) mark(m map[policy.WindowID]int, id policy.WindowID) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	m[id]++
 }
 
-// Blocks.
-func (d *Desk) Block(ctx context.Context, by people.Actor, b policy.Block) (policy.Block, error) {
-	return policy.Block{}, errUnbuilt
-}
-func (d *Desk) Lift(ctx context.Context, by people.Actor, id, why string) error { return errUnbuilt }
-func (d *Desk) Island(ctx context.Context, by people.Actor, why string) (policy.Block, error) {
-	return policy.Block{}, errUnbuilt
-}
-func (d *Desk) Blocks(ctx context.Context) ([]policy.Block, error) { return nil, errUnbuilt }
-
-// Facts are a window and a person for Decide, recomputed from leaves and
-// documents; Agreed is evidence.Check's word. Any error refuses.
-func (d *Desk) Facts(ctx context.Context, w policy.WindowID, p policy.PersonID) (policy.Facts, error) {
-	return policy.Facts{}, errUnbuilt
+func (d *Desk) unmark(m map[policy.WindowID]int, id policy.WindowID) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if m[id]--; m[id] <= 0 {
+		delete(m, id)
+	}
 }
 
-// Watch yields what to ask again about, from the call on, until ctx ends.
-func (d *Desk) Watch(ctx context.Context) iter.Seq2[Changed, error] { panic(errUnbuilt) }
+// hold stops a window's input in memory.
+func (d *Desk) hold(id policy.WindowID, why string) {
+	d.mark(d.held, id)
+	s := d.stopper()
+	d.holding.Lock()
+	defer d.holding.Unlock()
+	d.pauses[id]++
+	if s != nil {
+		s.Hold(id, why)
+	}
+}
 
-// Fold makes rows request/…, window/… and block/… of leaves.
-func Fold(docs *audit.Documents) state.Fold { panic(errUnbuilt) }
+func (d *Desk) pausesOf(id policy.WindowID) uint64 {
+	d.holding.Lock()
+	defer d.holding.Unlock()
+	return d.pauses[id]
+}
+
+// release lets input go on, unless a pause began after the count was taken.
+func (d *Desk) release(id policy.WindowID, pauses uint64) {
+	s := d.stopper()
+	d.holding.Lock()
+	defer d.holding.Unlock()
+	if s != nil && d.pauses[id] == pauses {
+		s.Release(id)
+	}
+}
+
+// isPaused: also where that cannot be read.
+func (d *Desk) isPaused(ctx context.Context, id policy.WindowID) bool {
+	w, err := d.windowRow(ctx, id)
+	return !isRule(err, "no-such-window") && (err != nil || w.State == WindowPaused)
+}
+
+// blockNow puts a block in force in memory.
+func (d *Desk) blockNow(b *policy.Block) int {
+	b.ID = d.heads.next("block/B-")
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.blocks++
+	d.blocking[d.blocks] = *b
+	return d.blocks
+}
+
+func (d *Desk) unblock(number int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.broken == nil {
+		delete(d.blocking, number)
+	}
+}
+
+// Watch yields what to ask again about, from the call on, until ctx ends. An
+// error means that something may have been missed: ask about everything.
+func (d *Desk) Watch(ctx context.Context) iter.Seq2[Changed, error] {
+	rows := d.rows.Watch(ctx, "")
+	return func(yield func(Changed, error) bool) {
+		for row, err := range rows {
+			if err != nil {
+				yield(Changed{}, err)
+				return
+			}
+			if c, ok := changed(row.Key); ok && !yield(c, nil) {
+				return
+			}
+		}
+	}
+}
+
+func changed(key string) (Changed, bool) {
+	kind, id, _ := strings.Cut(key, "/")
+	switch kind {
+	case "window":
+		return Changed{Window: policy.WindowID(id)}, true
+	case "block":
+		return Changed{Block: id}, true
+	case "person":
+		return Changed{Person: policy.PersonID(id)}, true
+	case "firm":
+		return Changed{}, true
+	}
+	return Changed{}, false
+}
+
+func refused(err error) bool {
+	var r *policy.Refusal
+	return errors.As(err, &r) && r.Rule != "row-differs"
+}
+
+func isRule(err error, rule string) bool {
+	var r *policy.Refusal
+	return errors.As(err, &r) && r.Rule == rule
+}
+
+// cleaned makes any text one that may stand in the log: taking never fails for
+// a character.
+func cleaned(s string) string {
+	var b strings.Builder
+	for _, c := range strings.TrimSpace(s) {
+		if c == '\n' || c == '\t' {
+			c = ' '
+		}
+		if c == utf8.RuneError || evidence.CheckText("", "x"+string(c)+"x", evidence.MaxText) != nil {
+			continue
+		}
+		if b.Len()+utf8.RuneLen(c) > evidence.MaxText {
+			break
+		}
+		b.WriteRune(c)
+	}
+	return strings.TrimSpace(b.String())
+}

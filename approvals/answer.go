@@ -1,0 +1,380 @@
+package approvals
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"penstock/approvals/evidence"
+	"penstock/approvals/people"
+	"penstock/approvals/state"
+	"penstock/audit"
+	"penstock/policy"
+)
+
+// mostAnswers bounds the lines of one revision, questions among them; the last
+// eight are kept for a yes or a no.
+const mostAnswers = 64
+
+// AnswerLine is one answer for a list.
+type AnswerLine struct {
+	Person policy.PersonID
+	Role   policy.Role
+	Says   string
+	Why    string
+	Limits evidence.Limits
+	At     time.Time
+	Leaf   audit.Place
+}
+
+// Reply is what an answer says.
+type Reply struct {
+	Says      string      // evidence.Yes, No, NotBefore, Question
+	Role      policy.Role // empty: the one of the actor's roles that is still needed
+	Why       string
+	Limits    evidence.Limits
+	NotBefore time.Time
+}
+
+// Answer is one person's answer to exactly the revision whose document hash is
+// given (a page gone stale is refused with what happened meanwhile). Yes asks
+// for a code proved within 5 minutes (Actor.Step); no, not-before and question do not.
+func (d *Desk) Answer(ctx context.Context, by people.Actor, id policy.RequestID, document audit.Hash, r Reply) (Request, error) {
+	_, err := again(func() (none, error) { return none{}, d.answer(ctx, by, id, document, r) })
+	if err != nil {
+		return Request{}, err
+	}
+	if _, err := d.settleRequest(ctx, id); err != nil {
+		return Request{}, fmt.Errorf("the answer stands; what follows from it: %w", err)
+	}
+	return d.Request(ctx, by, id)
+}
+
+func (d *Desk) answer(ctx context.Context, by people.Actor, id policy.RequestID, document audit.Hash, r Reply) error {
+	row, err := d.requestRow(ctx, id)
+	if err != nil {
+		return err
+	}
+	person, err := d.presentPlant(ctx, by)
+	if err != nil {
+		return err
+	}
+	doc, _, err := d.request(ctx, row.Document)
+	if err != nil {
+		return err
+	}
+	if err := d.mayAnswer(person, row, doc, document); err != nil {
+		return err
+	}
+	if r.Says == evidence.Yes {
+		if err := d.proved(by); err != nil {
+			return err
+		}
+	}
+	if r, err = d.fit(ctx, person, row, doc, r); err != nil {
+		return err
+	}
+	if row.State == RequestAsleep && r.Says != evidence.Question {
+		body := audit.RequestWoken{By: string(by.Person), At: d.second()}
+		if _, err := d.commit(ctx, requestKey(id), row.row+1, string(by.Person), body); err != nil {
+			return err
+		}
+		row.row++
+	}
+	return d.give(ctx, by, person, row, doc, r)
+}
+
+// mayAnswer: the newest revision, while it waits, by somebody of the plant who
+// neither asked nor works in the window, and who has not answered it already.
+func (d *Desk) mayAnswer(p people.Person, row requestRow, doc evidence.Request, document audit.Hash) error {
+	if document != row.Document {
+		return refuse("stale-revision", "%s has changed: it is revision %d now, and %s. Read it again before you answer.", row.Request, row.Rev, row.State)
+	}
+	if row.State == RequestAgreed {
+		return refuse("already-agreed", "%s is agreed. To take it back, withdraw it, or cut window %s.", row.Request, row.Window)
+	}
+	if !row.waits() {
+		return refuse("not-waiting", "%s is %s; it takes no answers.", row.Request, row.State)
+	}
+	if string(p.Firm) == doc.Firm || slices.Contains(doc.People, string(p.ID)) || string(p.ID) == doc.By {
+		return refuse("own-request", "Whoever asks, works in the window or is of that firm never answers it. Somebody else must.")
+	}
+	if !d.now().Before(doc.To.Add(-lastMinute)) {
+		return refuse("too-late", "The span of %s is over.", row.Request)
+	}
+	return nil
+}
+
+// fit checks what is said against the request and fills in the role.
+func (d *Desk) fit(ctx context.Context, p people.Person, row requestRow, doc evidence.Request, r Reply) (Reply, error) {
+	quorum, err := d.quorum(ctx, doc)
+	if err != nil {
+		return r, err
+	}
+	if err := text("why", r.Why, evidence.MaxReason); err != nil {
+		return r, err
+	}
+	stands := slices.ContainsFunc(row.Answers, func(a said) bool { return a.Person == string(p.ID) && a.Says == evidence.Yes })
+	if len(row.Answers) >= mostAnswers || len(row.Answers) >= mostAnswers-8 && (r.Says == evidence.Question || r.Says == evidence.NotBefore) {
+		return r, refuse("too-many-answers", "%s has %d answers already. Let it be revised.", row.Request, len(row.Answers))
+	}
+	switch r.Says {
+	case evidence.Yes:
+		if stands {
+			return r, refuse("already-answered", "You have said yes to this revision. Say no to take it back while it is not agreed.")
+		}
+		return d.fitYes(ctx, p, row, doc, quorum, r)
+	case evidence.No, evidence.Question:
+	case evidence.NotBefore:
+		r.NotBefore = whole(r.NotBefore)
+		if stands {
+			return r, refuse("already-answered", "You have said yes to this revision. Say no to take it back.")
+		}
+		if !r.NotBefore.After(d.now()) || !r.NotBefore.Before(doc.To.Add(-lastMinute)) {
+			return r, refuse("bad-time", "Not before must lie between now and %s, the end of the span.", doc.To.Format(time.RFC3339))
+		}
+	default:
+		return r, refuse("bad-answer", "An answer is yes, no, not-before or question.")
+	}
+	r.Limits = evidence.Limits{}
+	return pickRole(p, quorum.Needs, r)
+}
+
+// pickRole sets a role in which the person was asked.
+func pickRole(p people.Person, needs []policy.Need, r Reply) (Reply, error) {
+	for _, n := range needs {
+		if p.Has(n.Role) && (r.Role == "" || r.Role == n.Role) {
+			r.Role = n.Role
+			return r, nil
+		}
+	}
+	return r, refuse("not-asked", "You were not asked: this needs %s, and you do not hold such a role.", roleList(needs))
+}
+
+// fitYes: the yes must still be needed, and must leave something to agree to.
+func (d *Desk) fitYes(ctx context.Context, p people.Person, row requestRow, doc evidence.Request, q policy.Quorum, r Reply) (Reply, error) {
+	if _, err := pickRole(p, q.Needs, r); err != nil {
+		return r, err
+	}
+	before := left(q.Needs, row.yes())
+	if places(left(q.Needs, append(row.yes(), p.Roles))) == places(before) {
+		return r, refuse("not-needed", "Your yes would add nothing: still needed is %s.", roleList(before))
+	}
+	picked, err := pickRole(p, before, r)
+	if err != nil { // another's yes moves to make room for this one
+		picked, _ = pickRole(p, q.Needs, r)
+	}
+	picked.Limits.Until = utc(picked.Limits.Until)
+	picked.Limits.Assets = slices.Clone(picked.Limits.Assets)
+	slices.SortFunc(picked.Limits.Assets, evidence.Target.Compare)
+	if err := d.narrower(picked.Limits, doc); err != nil {
+		return r, err
+	}
+	yes, err := d.answers(ctx, row)
+	if err != nil {
+		return r, err
+	}
+	all := []evidence.Answer{}
+	for _, y := range yes {
+		all = append(all, y.answer)
+	}
+	all = append(all, evidence.Answer{Says: evidence.Yes, Request: row.Document, Person: string(p.ID), Limits: picked.Limits})
+	if _, err := evidence.Narrow(doc, all); err != nil {
+		return r, refuse("limits-conflict", "These limits leave nothing to agree to: %v.", err)
+	}
+	return picked, nil
+}
+
+// narrower refuses limits that would widen the request or are over already.
+func (d *Desk) narrower(l evidence.Limits, doc evidence.Request) error {
+	for _, t := range l.Assets {
+		if !slices.Contains(doc.Assets, t) {
+			return refuse("limit-widens", "%s is not in the request. A wider access needs a new revision.", t)
+		}
+	}
+	if len(l.Rights) > 0 {
+		asked, err := policy.ParseRights(doc.Rights)
+		if err != nil {
+			return err
+		}
+		limit, err := policy.ParseRights(l.Rights)
+		if err != nil {
+			return asRefusal("bad-limit", err)
+		}
+		if !asked.Has(limit) {
+			return refuse("limit-widens", "The request asks for %s; %s is more. A wider access needs a new revision.", asked, limit)
+		}
+	}
+	if l.Minutes < 0 || l.Minutes > doc.Minutes {
+		return refuse("limit-widens", "A limit of minutes lies between 1 and the %d that were asked for.", doc.Minutes)
+	}
+	if !l.Until.IsZero() && (l.Until.After(doc.To) || !l.Until.After(d.now().Add(lastMinute)) || !l.Until.After(doc.From)) {
+		return refuse("bad-limit", "An earlier end must lie after now and inside the span.")
+	}
+	return nil
+}
+
+// give writes the signed answer and its event.
+func (d *Desk) give(ctx context.Context, by people.Actor, p people.Person, row requestRow, doc evidence.Request, r Reply) error {
+	a := evidence.Answer{V: 1, Request: row.Document, Person: string(p.ID), Firm: string(p.Firm), Role: string(r.Role), Says: r.Says,
+		Why: r.Why, Limits: r.Limits, NotBefore: r.NotBefore, Nonce: nonce(), At: d.second(), DecideBy: doc.To}
+	if r.Says == evidence.Yes {
+		a.Proof = totp(by)
+	}
+	if len(a.Limits.Rights) > 0 {
+		rights, err := policy.ParseRights(a.Limits.Rights)
+		if err != nil {
+			return asRefusal("bad-limit", err)
+		}
+		a.Limits.Rights = rights.Words()
+	}
+	hash, err := d.sign(ctx, a)
+	if err != nil {
+		return err
+	}
+	body := audit.AnswerGiven{Request: row.Request, Rev: row.Rev, Person: a.Person, Firm: a.Firm, Roles: sorted(words(p.Roles)),
+		Says: a.Says, Document: hash, NotBefore: a.NotBefore}
+	_, err = d.commit(ctx, requestKey(row.Request), row.row+1, a.Person, body)
+	return err
+}
+
+// totp is the server's word that a code was given.
+func totp(by people.Actor) evidence.Proof {
+	return evidence.Proof{Kind: "totp", Data: strconv.FormatInt(by.Step, 10)}
+}
+
+// sign puts an answer as a document, held to the form that the verifier reads.
+func (d *Desk) sign(ctx context.Context, a evidence.Answer) (audit.Hash, error) {
+	b, err := audit.Canonical(a)
+	if err != nil {
+		return audit.Hash{}, asRefusal("bad-answer", err)
+	}
+	if _, err := evidence.ParseAnswer(b); err != nil {
+		return audit.Hash{}, asRefusal("bad-answer", err)
+	}
+	hash, err := d.docs.Put(ctx, b)
+	if err != nil {
+		return hash, fmt.Errorf("keep the answer: %w", err)
+	}
+	return hash, nil
+}
+
+// answerRow is the value of answer/R-n/N: its row says at which leaf the
+// answer stands, which the request's own row cannot know.
+type answerRow struct {
+	Request  string     `json:"request"`
+	N        int        `json:"n"`
+	Document audit.Hash `json:"document"`
+}
+
+func answerKey(request string, n int) string { return fmt.Sprintf("answer/%s/%d", request, n) }
+
+// given is an answer as the log has it.
+type given struct {
+	given  evidence.Given
+	answer evidence.Answer
+}
+
+// answers reads the answers to a request's newest revision from their leaves.
+func (d *Desk) answers(ctx context.Context, r requestRow) ([]given, error) {
+	var list []given
+	for _, a := range r.Answers {
+		row, err := d.row(ctx, answerKey(r.Request, a.N))
+		if err != nil {
+			return nil, fmt.Errorf("answer %d of %s: %w", a.N, r.Request, err)
+		}
+		g, err := d.given(ctx, row.Leaf, r.Request, r.Rev)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, g)
+	}
+	return list, nil
+}
+
+// given reads one answer from its leaf, which must be an answer to this revision.
+func (d *Desk) given(ctx context.Context, at audit.Place, request string, rev int) (given, error) {
+	leaf, err := d.leaves.Leaf(ctx, at)
+	if err != nil {
+		return given{}, fmt.Errorf("read answer at leaf %s: %w", at, err)
+	}
+	body, ok := leaf.Body.(audit.AnswerGiven)
+	if !ok || body.Request != request || body.Rev != rev {
+		return given{}, &policy.Refusal{Rule: "row-differs", Say: "The broker's index does not fit its log. Tell OT security.", Why: fmt.Sprintf("leaf %s is no answer to %s revision %d", at, request, rev)}
+	}
+	b, err := d.docs.Get(ctx, body.Document)
+	if err != nil {
+		return given{}, fmt.Errorf("read answer document %s: %w", body.Document, err)
+	}
+	a, err := evidence.ParseAnswer(b)
+	if err != nil {
+		return given{}, fmt.Errorf("answer at leaf %s: %w", at, err)
+	}
+	// Nobody but the plant's own people is let to the journal with an answer
+	// (presentPlant); the verifier holds this against the log's firms by itself.
+	return given{evidence.Given{Leaf: at, Wall: leaf.Wall, Body: b, Firm: body.Firm, Roles: body.Roles, Plant: true}, a}, nil
+}
+
+// answer makes the rows of answer.given.
+func (f folder) answer(ctx context.Context, rows state.Reader, leaf audit.Leaf) ([]state.Change, error) {
+	b := leaf.Body.(audit.AnswerGiven)
+	r, err := load[requestRow](ctx, rows, requestKey(leaf.Subject))
+	if err != nil || leaf.Rev != r.rev+1 {
+		return nil, err
+	}
+	v := &r.value
+	if b.Request != v.Request || b.Rev != v.Rev || !v.waits() {
+		return nil, refuse("illegal-step", "%s is %s at revision %d; it takes no answer to revision %d.", leaf.Subject, v.State, v.Rev, b.Rev)
+	}
+	switch b.Says {
+	case evidence.No:
+		err = v.move(RequestRefused)
+	case evidence.NotBefore:
+		err, v.Asleep = v.move(RequestAsleep), b.NotBefore
+	case evidence.Yes:
+		if v.State != RequestWaiting || slices.ContainsFunc(v.Answers, func(a said) bool { return a.Person == b.Person && a.Says == evidence.Yes }) {
+			err = refuse("illegal-step", "%s is %s, or %s said yes already.", v.Request, v.State, b.Person)
+		}
+	case evidence.Question:
+	default:
+		err = refuse("illegal-step", "An answer does not say %.20q.", b.Says)
+	}
+	if err != nil {
+		return nil, err
+	}
+	v.Count++
+	v.Answers = append(v.Answers, said{v.Count, b.Person, b.Roles, b.Says, b.Document})
+	line := stored[answerRow]{key: answerKey(v.Request, v.Count), value: answerRow{v.Request, v.Count, b.Document}}
+	return both(r.changed())(line.changed())
+}
+
+func roleList(needs []policy.Need) string {
+	if len(needs) == 0 {
+		return "nothing"
+	}
+	s := ""
+	for i, n := range needs {
+		if i > 0 {
+			s += " and "
+		}
+		s += fmt.Sprintf("%d × %s", n.Count, n.Role)
+	}
+	return s
+}
+
+func utc(t time.Time) time.Time {
+	if t.IsZero() {
+		return t
+	}
+	return whole(t)
+}
+
+// text holds what a person writes to evidence's rule.
+func text(field, s string, most int) error {
+	if err := evidence.CheckText(field, s, most); err != nil {
+		return asRefusal("bad-text", err)
+	}
+	return nil
+}

@@ -1,0 +1,180 @@
+package approvals
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+	"time"
+
+	"penstock/approvals/people"
+	"penstock/approvals/state"
+	"penstock/audit"
+	"penstock/policy"
+)
+
+// blockRow is the value of block/B-n. A lifted block keeps its row.
+type blockRow struct {
+	Block  string    `json:"block"`
+	Person string    `json:"person,omitempty"`
+	Firm   string    `json:"firm,omitempty"`
+	Asset  string    `json:"asset,omitempty"`
+	Zone   string    `json:"zone,omitempty"`
+	All    bool      `json:"all,omitempty"`
+	By     string    `json:"by"`
+	Why    string    `json:"why"`
+	Until  time.Time `json:"until,omitzero"`
+	Lifted string    `json:"lifted,omitempty"` // by whom
+
+	row uint64 // revision of the row
+}
+
+func blockKey[T ~string](id T) string { return "block/" + string(id) }
+
+func (b blockRow) block() policy.Block {
+	return policy.Block{ID: b.Block, Person: policy.PersonID(b.Person), Firm: policy.FirmID(b.Firm), Asset: policy.AssetName(b.Asset),
+		Zone: policy.ZoneName(b.Zone), All: b.All, By: policy.PersonID(b.By), Why: b.Why, Until: b.Until}
+}
+
+// Block refuses a person, a firm, an asset or a zone until a time (zero: until
+// it is lifted), at once. It makes the id.
+func (d *Desk) Block(ctx context.Context, by people.Actor, b policy.Block) (policy.Block, error) {
+	if err := d.mayTake(by); err != nil {
+		return b, err
+	}
+	scopes := 0
+	for _, one := range []bool{b.Person != "", b.Firm != "", b.Asset != "", b.Zone != "", b.All} {
+		if one {
+			scopes++
+		}
+	}
+	if scopes != 1 {
+		return b, refuse("bad-block", "A block is of one person, or one firm, or one asset, or one zone, or of everybody.")
+	}
+	if !b.Until.IsZero() && !b.Until.After(d.now()) {
+		return b, refuse("bad-block", "The block would be over already.")
+	}
+	b.By, b.Why, b.Until = by.Person, cleaned(b.Why), utc(b.Until)
+	if b.Why == "" {
+		b.Why = "no reason given"
+	}
+	number := d.blockNow(&b)
+	defer d.unblock(number)
+	if s := d.stopper(); s != nil {
+		s.Block(b, &policy.Refusal{Rule: "blocked", Say: fmt.Sprintf("Blocked by %s: %s. Call the control room.", by.Person, b.Why)})
+	}
+	return d.blocked(context.WithoutCancel(ctx), by, b)
+}
+
+// blocked writes what is in force already.
+func (d *Desk) blocked(ctx context.Context, by people.Actor, b policy.Block) (policy.Block, error) {
+	_, err := again(func() (none, error) {
+		if err := d.heads.load(ctx, d.log); err != nil {
+			return none{}, err
+		}
+		b.ID = d.heads.next("block/B-")
+		body := audit.BlockSet{Block: b.ID, Person: string(b.Person), Firm: string(b.Firm), Asset: string(b.Asset), Zone: string(b.Zone),
+			All: b.All, By: string(b.By), Why: b.Why, Until: b.Until}
+		_, err := d.commit(ctx, blockKey(b.ID), 1, string(by.Person), body)
+		return none{}, err
+	})
+	if err != nil {
+		return b, d.admitNothing(errors.New("write the block"), err)
+	}
+	return b, nil
+}
+
+// Island blocks everything and everybody until it is lifted.
+func (d *Desk) Island(ctx context.Context, by people.Actor, why string) (policy.Block, error) {
+	return d.Block(ctx, by, policy.Block{All: true, Why: why})
+}
+
+// Lift takes a block away. It gives access back, so it asks for a code.
+func (d *Desk) Lift(ctx context.Context, by people.Actor, id, why string) error {
+	if err := d.mayTake(by); err != nil {
+		return err
+	}
+	if _, err := d.presentPlant(ctx, by); err != nil {
+		return err
+	}
+	if err := d.proved(by); err != nil {
+		return err
+	}
+	_, err := again(func() (none, error) {
+		row, err := d.row(ctx, blockKey(id))
+		if errors.Is(err, fs.ErrNotExist) {
+			return none{}, refuse("no-such-block", "There is no block %.40q.", id)
+		}
+		if err != nil {
+			return none{}, err
+		}
+		body := audit.BlockLifted{Block: id, By: string(by.Person), Why: cleaned(why)}
+		_, err = d.commit(ctx, blockKey(id), row.Rev+1, string(by.Person), body)
+		return none{}, err
+	})
+	return err
+}
+
+// Blocks are those in force now, those among them that are not written yet.
+func (d *Desk) Blocks(ctx context.Context) ([]policy.Block, error) {
+	var list []policy.Block
+	err := d.each(ctx, "block/", func(id string) error {
+		row, err := d.row(ctx, blockKey(id))
+		if err != nil {
+			return err
+		}
+		var b blockRow
+		if err := decode(row, &b); err != nil {
+			return err
+		}
+		if b.Lifted != "" || !b.Until.IsZero() && !d.now().Before(b.Until) {
+			return nil
+		}
+		list = append(list, b.block())
+		return nil
+	})
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, b := range d.blocking {
+		list = append(list, b)
+	}
+	return list, err
+}
+
+// block makes the row of block.set and block.lifted.
+func (f folder) block(ctx context.Context, rows state.Reader, leaf audit.Leaf) ([]state.Change, error) {
+	r, err := load[blockRow](ctx, rows, blockKey(leaf.Subject))
+	if err != nil || leaf.Rev != r.rev+1 {
+		return nil, err
+	}
+	switch b := leaf.Body.(type) {
+	case audit.BlockSet:
+		if r.rev != 0 {
+			return nil, illegal(b.Block, "set", "set again")
+		}
+		r.value = blockRow{Block: b.Block, Person: b.Person, Firm: b.Firm, Asset: b.Asset, Zone: b.Zone, All: b.All, By: b.By, Why: b.Why, Until: b.Until}
+	case audit.BlockLifted:
+		if r.rev == 0 {
+			return nil, illegal(leaf.Subject, "", "lifted")
+		}
+		if r.value.Lifted != "" {
+			return nil, illegal(leaf.Subject, "lifted by "+r.value.Lifted, "lifted again")
+		}
+		r.value.Lifted = b.By
+	}
+	return r.changed()
+}
+
+// each calls f for every id of a kind that the log knows.
+func (d *Desk) each(ctx context.Context, prefix string, f func(id string) error) error {
+	if err := d.heads.load(ctx, d.log); err != nil {
+		return err
+	}
+	for _, key := range d.heads.keys(prefix) {
+		if err := f(strings.TrimPrefix(key, prefix)); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,140 @@
+package approvals
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"penstock/approvals/evidence"
+	"penstock/audit"
+	"penstock/policy"
+)
+
+// mostChecked bounds how many windows' outcome of evidence.Check is kept.
+const mostChecked = 1024
+
+// checked is what evidence.Check was asked about: documents by hash and leaves
+// by place do not change, so neither does the outcome.
+type checked struct {
+	claim   audit.Hash
+	answers string
+}
+
+// Facts are a window and a person for Decide, recomputed from leaves and
+// documents; Agreed is evidence.Check's word. Any error refuses. Live is false
+// from the first moment of an end, pause or cut, before that is written.
+func (d *Desk) Facts(ctx context.Context, w policy.WindowID, p policy.PersonID) (policy.Facts, error) {
+	if err := d.trouble(); err != nil {
+		return policy.Facts{}, err
+	}
+	row, err := d.windowRow(ctx, w)
+	if err != nil {
+		return policy.Facts{}, err
+	}
+	claim, err := d.claim(ctx, row)
+	if err != nil {
+		return policy.Facts{}, err
+	}
+	agreed, err := d.holds(ctx, row, claim)
+	if err != nil {
+		return policy.Facts{}, err
+	}
+	person, err := d.roster.Facts(ctx, p)
+	if err != nil {
+		return policy.Facts{}, fmt.Errorf("facts of %s: %w", p, err)
+	}
+	blocks, err := d.Blocks(ctx)
+	if err != nil {
+		return policy.Facts{}, err
+	}
+	window, err := d.windowFacts(row, claim, agreed)
+	return policy.Facts{Person: person, Window: window, Blocks: blocks}, err
+}
+
+func (d *Desk) windowFacts(row windowRow, claim evidence.WindowClaim, agreed bool) (policy.WindowFacts, error) {
+	rights, err := policy.ParseRights(claim.Rights)
+	if err != nil {
+		return policy.WindowFacts{}, fmt.Errorf("rights of %s: %w", row.Window, err)
+	}
+	f := policy.WindowFacts{ID: policy.WindowID(row.Window), Rev: row.row, Agreed: agreed, Ending: row.State == WindowEnding,
+		From: claim.From, Until: claim.To, People: named[policy.PersonID](claim.People), Targets: asPolicy(claim.Assets), Rights: rights}
+	if !row.runs() {
+		return f, nil
+	}
+	f.From, f.Until = row.Opened, row.Until
+	d.mu.Lock()
+	stopped, held := d.stopped[f.ID] > 0, d.held[f.ID] > 0
+	d.mu.Unlock()
+	now := d.now()
+	inside := !row.Until.After(claim.To) && !row.Opened.Before(claim.From) &&
+		(row.Extended > 0 || !row.Until.After(row.Opened.Add(time.Duration(claim.Minutes)*time.Minute)))
+	f.Paused = row.State == WindowPaused || held
+	f.Live = agreed && inside && !stopped && !f.Paused && !now.Before(f.From) && now.Before(f.Until)
+	return f, nil
+}
+
+// holds says whether the answers in the log suffice for exactly this window.
+func (d *Desk) holds(ctx context.Context, w windowRow, claim evidence.WindowClaim) (bool, error) {
+	key := checked{w.Claim, w.Window + " " + strings.Join(w.Answers, " ")}
+	d.mu.Lock()
+	ok, known := d.checks[key]
+	d.mu.Unlock()
+	if known {
+		return ok, nil
+	}
+	doc, text, err := d.request(ctx, claim.Request)
+	if err != nil {
+		return false, err
+	}
+	if doc.Request != w.Request || doc.Rev != w.Rev || doc.Firm != w.Firm {
+		return false, nil
+	}
+	plant, err := d.plantOf(ctx, doc.Plant)
+	if err != nil {
+		return false, err
+	}
+	given, err := d.agreedBy(ctx, w)
+	if err != nil {
+		return false, err
+	}
+	ok = len(evidence.Check(plant, text, given, nil, claim)) == 0
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(d.checks) >= mostChecked {
+		clear(d.checks)
+	}
+	d.checks[key] = ok
+	return ok, nil
+}
+
+// agreedBy reads the answers that window.agreed names, from their leaves.
+func (d *Desk) agreedBy(ctx context.Context, w windowRow) ([]evidence.Given, error) {
+	var list []evidence.Given
+	for _, s := range w.Answers {
+		at, err := place(s)
+		if err != nil {
+			return nil, fmt.Errorf("answers of %s: %w", w.Window, err)
+		}
+		g, err := d.given(ctx, at, w.Request, w.Rev)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, g.given)
+	}
+	return list, nil
+}
+
+// place reads "node/index".
+func place(s string) (audit.Place, error) {
+	i := strings.LastIndexByte(s, '/')
+	if i < 1 {
+		return audit.Place{}, fmt.Errorf("%.80q is no place of a leaf", s)
+	}
+	n, err := strconv.ParseUint(s[i+1:], 10, 63)
+	if err != nil {
+		return audit.Place{}, fmt.Errorf("place of a leaf: %w", err)
+	}
+	return audit.Place{Node: s[:i], Index: audit.Index(n)}, nil
+}

@@ -1,0 +1,116 @@
+package approvals
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"penstock/approvals/state"
+	"penstock/audit"
+	"penstock/policy"
+)
+
+// Fold makes rows request/…, answer/…, window/… and block/… of leaves. It uses
+// the event's body and the documents that it names, and refuses a step that
+// the tables do not list.
+func Fold(docs *audit.Documents) state.Fold { return folder{docs}.fold }
+
+type folder struct{ docs reads }
+
+func (f folder) fold(ctx context.Context, rows state.Reader, leaf audit.Leaf) ([]state.Change, error) {
+	if leaf.Rev == 0 {
+		return nil, nil
+	}
+	switch leaf.Body.(type) {
+	case audit.RequestSubmitted, audit.RequestRevised, audit.RequestWithdrawn, audit.RequestUnanswered, audit.RequestWoken:
+		return f.request(ctx, rows, leaf)
+	case audit.AnswerGiven:
+		return f.answer(ctx, rows, leaf)
+	case audit.WindowAgreed:
+		return f.agreed(ctx, rows, leaf)
+	case audit.WindowMoved, audit.HandbackGiven, audit.HandbackAccepted:
+		return f.window(ctx, rows, leaf)
+	case audit.BlockSet, audit.BlockLifted:
+		return f.block(ctx, rows, leaf)
+	}
+	return nil, nil
+}
+
+// stored is a row that a fold is about to change; rev 0 is a new one.
+type stored[T any] struct {
+	key   string
+	rev   uint64
+	value T
+}
+
+func load[T any](ctx context.Context, rows state.Reader, key string) (stored[T], error) {
+	s := stored[T]{key: key}
+	row, err := rows.Get(ctx, key)
+	if errors.Is(err, fs.ErrNotExist) {
+		return s, nil
+	}
+	if err != nil {
+		return s, fmt.Errorf("read row %s: %w", key, err)
+	}
+	s.rev = row.Rev
+	return s, decode(row, &s.value)
+}
+
+func (s stored[T]) changed() ([]state.Change, error) {
+	b, err := audit.Canonical(s.value)
+	if err != nil {
+		return nil, fmt.Errorf("row %s: %w", s.key, err)
+	}
+	return []state.Change{{Row: state.Row{Key: s.key, Rev: s.rev + 1, Value: b}}}, nil
+}
+
+// both joins the changes of two rows: both(a.changed())(b.changed()).
+func both(a []state.Change, err error) func([]state.Change, error) ([]state.Change, error) {
+	return func(b []state.Change, err2 error) ([]state.Change, error) {
+		if err := errors.Join(err, err2); err != nil {
+			return nil, err
+		}
+		return append(a, b...), nil
+	}
+}
+
+func decode(row state.Row, v any) error {
+	if err := json.Unmarshal(row.Value, v); err != nil {
+		return fmt.Errorf("row %s: %w", row.Key, err)
+	}
+	return nil
+}
+
+// illegal is the refusal for a step that no table lists.
+func illegal(id, from, to string) error {
+	if from == "" {
+		return &policy.Refusal{Rule: "illegal-step", Say: fmt.Sprintf("There is no %s.", id), Why: fmt.Sprintf("%s: from nothing to %s", id, to)}
+	}
+	return &policy.Refusal{Rule: "illegal-step", Say: fmt.Sprintf("%s is %s; from there it cannot become %s.", id, from, to), Why: fmt.Sprintf("%s: from %s to %s", id, from, to)}
+}
+
+type none struct{}
+
+// mostTries bounds how often a change that others overtook is tried again.
+const mostTries = 32
+
+// again runs a step anew while others were faster.
+func again[T any](step func() (T, error)) (T, error) {
+	for try := 1; ; try++ {
+		v, err := step()
+		if !errors.Is(err, state.ErrConflict) || try == mostTries {
+			return v, err
+		}
+	}
+}
+
+// asRefusal keeps a refusal as it is and makes one of another error's text.
+func asRefusal(rule string, err error) error {
+	var r *policy.Refusal
+	if errors.As(err, &r) {
+		return r
+	}
+	return &policy.Refusal{Rule: rule, Say: err.Error(), Why: err.Error()}
+}

@@ -1,0 +1,87 @@
+package approvals
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"penstock/approvals/evidence"
+	"penstock/approvals/people"
+	"penstock/audit"
+	"penstock/policy"
+)
+
+// HandBack is what the vendor says was changed, after the window has ended or
+// was cut. It may be given anew until the plant accepts it.
+func (d *Desk) HandBack(ctx context.Context, by people.Actor, id policy.WindowID, words string) (Window, error) {
+	if words == "" {
+		return Window{}, refuse("bad-text", "Say what was changed, or that nothing was.")
+	}
+	if err := text("hand-back", words, evidence.MaxReason); err != nil {
+		return Window{}, err
+	}
+	if _, err := d.present(ctx, by); err != nil {
+		return Window{}, err
+	}
+	return d.after(ctx, by, id, func(w windowRow) (audit.Body, error) {
+		if string(by.Firm) != w.Firm {
+			return nil, refuse("not-vendor", "The people who worked in %s hand it back.", id)
+		}
+		if w.State != WindowEnded && w.State != WindowCut {
+			return nil, illegal(w.Window, string(w.State), "handed back; end it first")
+		}
+		hash, err := d.docs.Put(ctx, []byte(words))
+		if err != nil {
+			return nil, fmt.Errorf("keep the hand-back: %w", err)
+		}
+		return audit.HandbackGiven{Window: w.Window, By: string(by.Person), Text: hash}, nil
+	})
+}
+
+// Accept closes a window, by somebody of the plant with an opener's or a zone
+// owner's role. A window that ended waits for its hand-back; one that was cut
+// may be closed without.
+func (d *Desk) Accept(ctx context.Context, by people.Actor, id policy.WindowID) (Window, error) {
+	if _, err := d.presentPlant(ctx, by); err != nil {
+		return Window{}, err
+	}
+	if err := d.mayTake(by); err != nil {
+		return Window{}, err
+	}
+	return d.after(ctx, by, id, func(w windowRow) (audit.Body, error) {
+		claim, err := d.claim(ctx, w)
+		if err != nil {
+			return nil, err
+		}
+		if slices.Contains(claim.People, string(by.Person)) || string(by.Firm) == w.Firm {
+			return nil, refuse("own-request", "Whoever worked in %s does not accept it.", id)
+		}
+		if w.State == WindowEnded && w.HandBack.IsZero() {
+			return nil, refuse("no-handback", "The hand-back of %s is missing. Ask %s for it.", id, w.Firm)
+		}
+		return audit.HandbackAccepted{Window: w.Window, By: string(by.Person)}, nil
+	})
+}
+
+// after makes one event of a window that is over.
+func (d *Desk) after(ctx context.Context, by people.Actor, id policy.WindowID, event func(windowRow) (audit.Body, error)) (Window, error) {
+	_, err := again(func() (none, error) {
+		w, err := d.windowRow(ctx, id)
+		if err != nil {
+			return none{}, err
+		}
+		if err := seen(by, w.Firm, "window", string(id)); err != nil {
+			return none{}, err
+		}
+		body, err := event(w)
+		if err != nil {
+			return none{}, err
+		}
+		_, err = d.commit(ctx, windowKey(id), w.row+1, string(by.Person), body)
+		return none{}, err
+	})
+	if err != nil {
+		return Window{}, err
+	}
+	return d.windowView(ctx, id)
+}

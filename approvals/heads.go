@@ -1,0 +1,194 @@
+package approvals
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"penstock/approvals/state"
+	"penstock/audit"
+	"penstock/policy"
+)
+
+// heads knows, for each row of this package, the newest leaf that made it and
+// the hash that this leaf gives its value. It is read from the log once and
+// kept up by every commit, so that neither an edited row nor an old row put
+// back beside its old leaf is believed.
+type heads struct {
+	loading sync.Mutex // held while the log is read; nothing that takes access away needs it
+	loaded  bool       // under loading
+
+	mu   sync.Mutex // never held across I/O
+	rows map[string]head
+}
+
+type head struct {
+	at   audit.Place
+	hash audit.Hash
+}
+
+// kinds are the rows that this package owns.
+var kinds = []string{"request/", "answer/", "window/", "block/"}
+
+func ours(key string) bool {
+	return slices.ContainsFunc(kinds, func(k string) bool { return strings.HasPrefix(key, k) })
+}
+
+// load reads the log once; a failed reading is tried again by the next call.
+func (h *heads) load(ctx context.Context, log Log) error {
+	h.loading.Lock()
+	defer h.loading.Unlock()
+	if h.loaded {
+		return nil
+	}
+	if log == nil {
+		return errors.New("the desk has no log")
+	}
+	revs := map[string]uint64{}
+	for leaf, err := range log.Upto(ctx, 0) {
+		if err != nil {
+			return fmt.Errorf("read the log for its newest leaves: %w", err)
+		}
+		if follows(leaf, revs) {
+			h.note(leaf)
+		}
+	}
+	h.loaded = true
+	return nil
+}
+
+// follows counts the revisions that a leaf makes; false if the leaf is void
+// because its subject's revision does not follow.
+func follows(leaf audit.Leaf, revs map[string]uint64) bool {
+	for key := range leaf.Rows {
+		if _, id, _ := strings.Cut(key, "/"); id == leaf.Subject && leaf.Rev != revs[key]+1 {
+			return false
+		}
+	}
+	for key := range leaf.Rows {
+		revs[key]++
+	}
+	return true
+}
+
+// note takes a leaf in that is not void. Of two leaves for one row the later
+// one counts, in whatever order they are noted.
+func (h *heads) note(leaf audit.Leaf) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for key, hash := range leaf.Rows {
+		old, known := h.rows[key]
+		if !ours(key) || known && old.at.Node == leaf.Node && leaf.Index <= old.at.Index {
+			continue
+		}
+		h.rows[key] = head{leaf.Place(), hash}
+	}
+}
+
+func (h *heads) get(key string) (head, bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	at, ok := h.rows[key]
+	return at, ok
+}
+
+// keys are the rows of a kind that the log knows, sorted.
+func (h *heads) keys(prefix string) []string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	var keys []string
+	for key := range maps.Keys(h.rows) {
+		if strings.HasPrefix(key, prefix) {
+			keys = append(keys, key)
+		}
+	}
+	slices.SortFunc(keys, byNumber)
+	return keys
+}
+
+// next is the first number above all that the log knows: next("window/W-").
+func (h *heads) next(prefix string) string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	most := 0
+	for key := range h.rows {
+		if rest, ok := strings.CutPrefix(key, prefix); ok {
+			if n, err := strconv.Atoi(rest); err == nil {
+				most = max(most, n)
+			}
+		}
+	}
+	_, letter, _ := strings.Cut(prefix, "/")
+	return letter + strconv.Itoa(most+1)
+}
+
+// byNumber sorts W-9 before W-10.
+func byNumber(a, b string) int {
+	if len(a) != len(b) {
+		return len(a) - len(b)
+	}
+	return strings.Compare(a, b)
+}
+
+// row reads a row that its newest leaf vouches for; fs.ErrNotExist if the log
+// knows none either. A row that differs is refused and made again by Run.
+func (d *Desk) row(ctx context.Context, key string) (state.Row, error) {
+	if err := d.heads.load(ctx, d.log); err != nil {
+		return state.Row{}, err
+	}
+	row, err := d.rows.Get(ctx, key)
+	if errors.Is(err, fs.ErrNotExist) {
+		if at, ok := d.heads.get(key); ok {
+			return state.Row{}, d.differs(key, fmt.Sprintf("the row is gone; leaf %s made it", at.at))
+		}
+		return state.Row{}, err
+	}
+	if err != nil {
+		return state.Row{}, fmt.Errorf("read row %s: %w", key, err)
+	}
+	return row, d.vouched(ctx, row)
+}
+
+// vouched is nil if the row's newest leaf gives exactly this value.
+func (d *Desk) vouched(ctx context.Context, row state.Row) error {
+	at, known := d.heads.get(row.Key)
+	hash := audit.HashOf(row.Value)
+	if known && row.Leaf == at.at {
+		if hash != at.hash {
+			return d.differs(row.Key, fmt.Sprintf("leaf %s says otherwise", at.at))
+		}
+		return nil
+	}
+	if known && row.Leaf.Node == at.at.Node && row.Leaf.Index < at.at.Index {
+		return d.differs(row.Key, fmt.Sprintf("the row is of leaf %s, the newest is %s", row.Leaf, at.at))
+	}
+	leaf, err := d.leaves.Leaf(ctx, row.Leaf)
+	if errors.Is(err, fs.ErrNotExist) {
+		return d.differs(row.Key, fmt.Sprintf("there is no leaf %s", row.Leaf))
+	}
+	if err != nil {
+		return fmt.Errorf("read leaf %s of row %s: %w", row.Leaf, row.Key, err)
+	}
+	if want, ok := leaf.Rows[row.Key]; !ok || want != hash {
+		return d.differs(row.Key, fmt.Sprintf("leaf %s says otherwise", row.Leaf))
+	}
+	d.heads.note(leaf)
+	return nil
+}
+
+// differs is the refusal for a row that the log does not vouch for.
+func (d *Desk) differs(key, why string) error {
+	select {
+	case d.repair <- struct{}{}:
+	default:
+	}
+	return &policy.Refusal{Rule: "row-differs",
+		Say: "The broker's index does not fit its log here, so nothing is opened on it. It is being made again: try again in a moment, and tell OT security.",
+		Why: key + ": " + why}
+}

@@ -1,0 +1,64 @@
+package approvals
+
+import (
+	"context"
+	"iter"
+
+	"penstock/approvals/people"
+	"penstock/audit"
+	"penstock/policy"
+)
+
+// Leaves reads leaves; rows are never believed about answers.
+type Leaves interface {
+	// Leaf is checked against the log's tree; fs.ErrNotExist if there is none.
+	Leaf(context.Context, audit.Place) (audit.Leaf, error)
+}
+
+// Log is what the Desk needs of audit.Log beside its Journal.
+type Log interface {
+	// Append returns once the event is durable; an error is final.
+	Append(context.Context, audit.Event) (audit.Leaf, error)
+	// Upto yields leaves in order, from an index to the size at the call.
+	Upto(context.Context, audit.Index) iter.Seq2[audit.Leaf, error]
+}
+
+// Stopper acts on sessions in memory, at once, waiting for no disk or network:
+// the Broker. Taking verbs call it before they commit. It must be safe to call
+// again and for windows without a session.
+type Stopper interface {
+	// Stop ends every channel that is bound to the window.
+	Stop(w policy.WindowID, why error)
+	// Hold stops the vendor's input of a window; Release lets it go on.
+	Hold(w policy.WindowID, why string)
+	Release(w policy.WindowID)
+	// Block ends every session that the block fits.
+	Block(b policy.Block, why error)
+}
+
+// journal is what the Desk asks of state.Journal, whose contract stands there.
+type journal interface {
+	Commit(ctx context.Context, key string, ev audit.Event) (audit.Leaf, error)
+	Check(ctx context.Context) (differences []string, err error)
+	Failed() <-chan struct{}
+	Err() error
+}
+
+// roster is what the Desk asks of people.Roster.
+type roster interface {
+	Person(ctx context.Context, id policy.PersonID) (people.Person, error) // fs.ErrNotExist
+	Firm(ctx context.Context, id policy.FirmID) (people.Firm, error)       // fs.ErrNotExist
+	People(ctx context.Context) ([]people.Person, error)
+	Facts(ctx context.Context, id policy.PersonID) (policy.PersonFacts, error)
+}
+
+// reads is the half of audit.Documents that a fold needs.
+type reads interface {
+	Get(ctx context.Context, h audit.Hash) ([]byte, error) // checked; fs.ErrNotExist
+}
+
+// documents is audit.Documents.
+type documents interface {
+	reads
+	Put(ctx context.Context, b []byte) (audit.Hash, error) // durable on return
+}

@@ -1,0 +1,618 @@
+package approvals
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+	"time"
+
+	"penstock/approvals/evidence"
+	"penstock/approvals/people"
+	"penstock/approvals/state"
+	"penstock/audit"
+	"penstock/policy"
+)
+
+// Bounds of asking.
+const (
+	mostWaiting   = 5  // requests of one firm that wait or sleep (trust.md 24: flooding)
+	mostADay      = 20 // requests and revisions of one firm in 24 hours
+	longestSpan   = 14 * 24 * time.Hour
+	latestStart   = time.Hour   // a From that is no further past than this means now
+	lastMinute    = time.Minute // less of a span than this is not worth opening
+	mostRevisions = 20          // of one request
+	mostListed    = 500         // newest requests or windows in a list
+)
+
+// Ask is what a person fills in; Submit makes the document of it.
+type Ask struct {
+	Firm                                          policy.FirmID // of the people who will work
+	People                                        []policy.PersonID
+	Kind                                          string // "" is remote
+	Targets                                       []policy.Target
+	Rights                                        policy.Rights
+	Reason                                        string
+	WorkOrder, Change, Backup, Backout, AreaClear string
+	Minutes                                       int
+	From, To                                      time.Time
+}
+
+// RequestState is one of the words of DESIGN section 3.
+type RequestState string
+
+const (
+	RequestWaiting    RequestState = "waiting"
+	RequestAsleep     RequestState = "asleep"
+	RequestAgreed     RequestState = "agreed"
+	RequestRefused    RequestState = "refused"
+	RequestWithdrawn  RequestState = "withdrawn"
+	RequestUnanswered RequestState = "unanswered"
+	RequestSuperseded RequestState = "superseded" // a revision that another replaced
+)
+
+// requestSteps is every step of a revision of a request (DESIGN section 3);
+// what is not here is an error. From agreed both steps are possible only while
+// the window is not open yet, which becomes unused by the same event.
+var requestSteps = map[RequestState][]RequestState{
+	"":             {RequestWaiting},
+	RequestWaiting: {RequestAsleep, RequestAgreed, RequestRefused, RequestWithdrawn, RequestUnanswered, RequestSuperseded},
+	RequestAsleep:  {RequestWaiting, RequestWithdrawn, RequestUnanswered, RequestSuperseded},
+	RequestAgreed:  {RequestWithdrawn, RequestSuperseded},
+}
+
+// Request is a request's newest revision with what was answered to it.
+type Request struct {
+	ID       policy.RequestID
+	State    RequestState
+	Rev      int // of the document
+	Document evidence.Request
+	Hash     audit.Hash    // of the canonical document
+	Needs    []policy.Need // still to be answered
+	Answers  []AnswerLine
+	Window   policy.WindowID // once agreed
+	Asleep   time.Time       // until, where asleep
+	At       time.Time       // submitted or revised
+}
+
+// requestRow is the value of request/R-n.
+type requestRow struct {
+	Request  string       `json:"request"`
+	Rev      int          `json:"rev"` // of the document, from 1
+	State    RequestState `json:"state"`
+	Firm     string       `json:"firm"`
+	By       string       `json:"by"`
+	Document audit.Hash   `json:"document"`
+	Plant    audit.Hash   `json:"plant"`
+	At       time.Time    `json:"at"`
+	Window   string       `json:"window,omitempty"`
+	Asleep   time.Time    `json:"asleep,omitzero"`
+	Answers  []said       `json:"answers,omitempty"` // to this revision
+	Count    int          `json:"count"`             // answers to all revisions
+	Former   []former     `json:"former,omitempty"`
+
+	row uint64 // revision of the row
+}
+
+// said is an answer as its leaf has it; row answer/R-n/N has the leaf's place.
+type said struct {
+	N        int        `json:"n"` // from 1, over all revisions
+	Person   string     `json:"person"`
+	Roles    []string   `json:"roles"`
+	Says     string     `json:"says"`
+	Document audit.Hash `json:"document"`
+}
+
+// former is a revision that another replaced.
+type former struct {
+	Rev      int          `json:"rev"`
+	State    RequestState `json:"state"`
+	Document audit.Hash   `json:"document"`
+	At       time.Time    `json:"at"`
+	Window   string       `json:"window,omitempty"` // that became unused by it
+}
+
+func (r *requestRow) move(to RequestState) error {
+	if !slices.Contains(requestSteps[r.State], to) {
+		return illegal(r.Request, string(r.State), string(to))
+	}
+	r.State = to
+	return nil
+}
+
+// waits says whether answers are still wanted.
+func (r *requestRow) waits() bool { return r.State == RequestWaiting || r.State == RequestAsleep }
+
+func requestKey[T ~string](id T) string { return "request/" + string(id) }
+
+// requestRow reads a request's row as its newest leaf vouches for it.
+func (d *Desk) requestRow(ctx context.Context, id policy.RequestID) (requestRow, error) {
+	row, err := d.row(ctx, requestKey(id))
+	if errors.Is(err, fs.ErrNotExist) {
+		return requestRow{}, refuse("no-such-request", "There is no request %.40q. See `requests` for those you may see.", id)
+	}
+	if err != nil {
+		return requestRow{}, err
+	}
+	r := requestRow{row: row.Rev}
+	return r, decode(row, &r)
+}
+
+// Submit asks: the impossible is refused at once, with the rule's words.
+func (d *Desk) Submit(ctx context.Context, by people.Actor, a Ask) (Request, error) {
+	d.asking.Lock() // two at once would both be a firm's fifth
+	defer d.asking.Unlock()
+	if err := d.mayAsk(ctx, by, a.Firm); err != nil {
+		return Request{}, err
+	}
+	if err := d.flooded(ctx, by, a.Firm, true); err != nil {
+		return Request{}, err
+	}
+	return again(func() (Request, error) {
+		id := policy.RequestID(d.heads.next("request/R-"))
+		doc, hash, err := d.write(ctx, by, id, 1, a)
+		if err != nil {
+			return Request{}, err
+		}
+		body := audit.RequestSubmitted{Request: string(id), Rev: 1, Firm: doc.Firm, By: doc.By, Document: hash, Plant: doc.Plant, At: d.second()}
+		if _, err := d.commit(ctx, requestKey(id), 1, string(by.Person), body); err != nil {
+			return Request{}, err
+		}
+		return d.asked(ctx, by, id)
+	})
+}
+
+// Revise replaces a request by a new revision: every answer to the old one is
+// void, and a window that is agreed but not open becomes unused.
+func (d *Desk) Revise(ctx context.Context, by people.Actor, id policy.RequestID, a Ask) (Request, error) {
+	d.asking.Lock()
+	defer d.asking.Unlock()
+	if err := d.mayAsk(ctx, by, a.Firm); err != nil {
+		return Request{}, err
+	}
+	if err := d.flooded(ctx, by, a.Firm, false); err != nil {
+		return Request{}, err
+	}
+	return again(func() (Request, error) {
+		old, err := d.requestRow(ctx, id)
+		if err != nil {
+			return Request{}, err
+		}
+		if old.Firm != string(a.Firm) {
+			return Request{}, refuse("other-firm", "A revision stays with the firm that %s is of. Ask anew for another firm.", id)
+		}
+		if len(old.Former) >= mostRevisions-1 {
+			return Request{}, refuse("too-many-revisions", "%s has been changed %d times. Withdraw it and ask anew.", id, len(old.Former))
+		}
+		doc, hash, err := d.write(ctx, by, id, old.Rev+1, a)
+		if err != nil {
+			return Request{}, err
+		}
+		body := audit.RequestRevised{Request: string(id), Rev: doc.Rev, Firm: doc.Firm, By: doc.By, Document: hash, Plant: doc.Plant, Window: old.Window, At: d.second()}
+		if _, err := d.commit(ctx, requestKey(id), old.row+1, string(by.Person), body); err != nil {
+			return Request{}, err
+		}
+		return d.asked(ctx, by, id)
+	})
+}
+
+// Withdraw takes a request back, by whoever asked, the firm, or the plant; a
+// window that is agreed but not open becomes unused.
+func (d *Desk) Withdraw(ctx context.Context, by people.Actor, id policy.RequestID, why string) error {
+	if err := text("why", why, evidence.MaxText); err != nil {
+		return err
+	}
+	_, err := again(func() (none, error) {
+		r, err := d.requestRow(ctx, id)
+		if err != nil {
+			return none{}, err
+		}
+		if err := seen(by, r.Firm, "request", string(id)); err != nil {
+			return none{}, err
+		}
+		if by.Plant && string(by.Person) != r.By {
+			if err := d.mayTake(by); err != nil {
+				return none{}, err
+			}
+		}
+		body := audit.RequestWithdrawn{By: string(by.Person), Why: why, Window: r.Window}
+		_, err = d.commit(ctx, requestKey(id), r.row+1, string(by.Person), body)
+		return none{}, err
+	})
+	return err
+}
+
+// mayAsk: a person of the firm, or one of the plant for a firm; never for the
+// plant itself, because then nobody could agree.
+func (d *Desk) mayAsk(ctx context.Context, by people.Actor, firm policy.FirmID) error {
+	if err := d.heads.load(ctx, d.log); err != nil {
+		return err
+	}
+	if _, err := d.present(ctx, by); err != nil {
+		return err
+	}
+	f, err := d.roster.Firm(ctx, firm)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && by.Firm != firm && !by.Plant {
+		return refuse("no-such-firm", "You may ask for your own firm only; %.40q is not yours or is not known here.", firm)
+	}
+	if err != nil {
+		return fmt.Errorf("look up firm %s: %w", firm, err)
+	}
+	if f.Plant {
+		return refuse("own-firm", "A request is for people of another firm: nobody of the plant could agree to its own.")
+	}
+	return nil
+}
+
+// flooded refuses a firm that asks too much. The plant's own people may always ask.
+func (d *Desk) flooded(ctx context.Context, by people.Actor, firm policy.FirmID, one bool) error {
+	if by.Plant {
+		return nil
+	}
+	waiting, today, since := 0, 0, d.now().Add(-24*time.Hour)
+	for _, key := range d.heads.keys("request/") {
+		r, err := d.requestRow(ctx, policy.RequestID(strings.TrimPrefix(key, "request/")))
+		if err != nil {
+			return err
+		}
+		if r.Firm != string(firm) {
+			continue
+		}
+		if r.waits() {
+			waiting++
+		}
+		for _, f := range append(r.Former, former{At: r.At}) {
+			if f.At.After(since) {
+				today++
+			}
+		}
+	}
+	if one && waiting >= mostWaiting {
+		return refuse("too-many-waiting", "%d requests of your firm wait for an answer already. Withdraw one, or wait for the plant.", waiting)
+	}
+	if today >= mostADay {
+		return refuse("too-many-today", "Your firm has asked %d times within 24 hours. Call the control room instead.", today)
+	}
+	return nil
+}
+
+// write makes the request document, decides whether it is possible at all, and
+// puts it.
+func (d *Desk) write(ctx context.Context, by people.Actor, id policy.RequestID, rev int, a Ask) (evidence.Request, audit.Hash, error) {
+	plant, now := d.plant(), d.second()
+	if a.From.Before(now) && now.Sub(a.From) <= latestStart {
+		a.From = now
+	}
+	doc := evidence.Request{V: 1, Request: string(id), Rev: rev, Firm: string(a.Firm), By: string(by.Person), Kind: a.Kind,
+		People: sorted(words(a.People)), Assets: asTargets(a.Targets), Rights: (a.Rights | policy.Look).Words(),
+		Reason: strings.TrimSpace(a.Reason), WorkOrder: strings.TrimSpace(a.WorkOrder), Change: strings.TrimSpace(a.Change),
+		Backup: strings.TrimSpace(a.Backup), Backout: strings.TrimSpace(a.Backout), AreaClear: strings.TrimSpace(a.AreaClear),
+		Minutes: a.Minutes, From: whole(a.From), To: whole(a.To), Nonce: nonce()}
+	if doc.Kind == "" {
+		doc.Kind = "remote"
+	}
+	if doc.From.Before(now) || doc.To.Before(now) || doc.To.Sub(doc.From) > longestSpan {
+		return doc, audit.Hash{}, refuse("bad-span", "The span must begin now or later, end after that, and be 14 days long at most.")
+	}
+	quorum, err := plant.Quorum(assetsOf(a.Targets), a.Rights|policy.Look)
+	if err != nil {
+		return doc, audit.Hash{}, asRefusal("not-possible", err)
+	}
+	if missing := unfilled(doc, quorum.Ask); len(missing) > 0 {
+		return doc, audit.Hash{}, refuse("fields-missing", "The plant asks for more here. Fill in: %s.", strings.Join(missing, ", "))
+	}
+	doc.Open = quorum.Open
+	file := plant.Document()
+	doc.Plant = audit.HashOf(file)
+	b, err := audit.Canonical(doc)
+	if err != nil {
+		return doc, audit.Hash{}, asRefusal("bad-text", err)
+	}
+	if _, err := evidence.ParseRequest(b); err != nil {
+		return doc, audit.Hash{}, asRefusal("bad-text", err)
+	}
+	if err := d.possible(ctx, plant, quorum, doc, now); err != nil {
+		return doc, audit.Hash{}, err
+	}
+	if _, err := d.docs.Put(ctx, file); err != nil {
+		return doc, audit.Hash{}, fmt.Errorf("keep the plant file: %w", err)
+	}
+	hash, err := d.docs.Put(ctx, b)
+	if err != nil {
+		return doc, hash, fmt.Errorf("keep the request: %w", err)
+	}
+	return doc, hash, nil
+}
+
+// possible asks the plant's rules about every target and person.
+func (d *Desk) possible(ctx context.Context, plant *policy.Plant, q policy.Quorum, doc evidence.Request, now time.Time) error {
+	if q.Longest > 0 && time.Duration(doc.Minutes)*time.Minute > q.Longest {
+		return refuse("too-long", "The plant allows at most %s for this. Ask for fewer minutes.", q.Longest)
+	}
+	blocks, err := d.Blocks(ctx)
+	if err != nil {
+		return err
+	}
+	rights, err := policy.ParseRights(doc.Rights)
+	if err != nil {
+		return asRefusal("bad-text", err)
+	}
+	for _, id := range doc.People {
+		p, err := d.roster.Person(ctx, policy.PersonID(id))
+		if errors.Is(err, fs.ErrNotExist) || err == nil && (p.Disabled || string(p.Firm) != doc.Firm) {
+			return refuse("no-such-person", "%s is not an active person of firm %s. The plant must invite and confirm everybody who will work.", id, doc.Firm)
+		}
+		if err != nil {
+			return fmt.Errorf("look up %s: %w", id, err)
+		}
+		facts, err := d.roster.Facts(ctx, p.ID)
+		if err != nil {
+			return fmt.Errorf("facts of %s: %w", id, err)
+		}
+		for _, t := range doc.Assets {
+			q := policy.Query{Stage: policy.AtAsk, Asset: policy.AssetName(t.Asset), Port: policy.PortName(t.Port), Account: policy.AccountName(t.Account),
+				Rights: rights, From: doc.From, Until: doc.To, Minutes: doc.Minutes}
+			if err := plant.Decide(policy.Facts{Person: facts, Blocks: blocks}, q, now).Refusal(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// unfilled lists the fields that the rules ask for and the request lacks.
+func unfilled(r evidence.Request, ask []string) (missing []string) {
+	have := map[string]string{"reason": r.Reason, "work_order": r.WorkOrder, "change": r.Change, "backup": r.Backup,
+		"backout": r.Backout, "area_clear": r.AreaClear}
+	for _, field := range append([]string{"reason"}, ask...) {
+		if have[field] == "" && !slices.Contains(missing, field) {
+			missing = append(missing, field)
+		}
+	}
+	return missing
+}
+
+// asked tells the log who was asked for each need, and returns the request. A
+// crash before it loses no right of anybody: pages show the needs themselves.
+func (d *Desk) asked(ctx context.Context, by people.Actor, id policy.RequestID) (Request, error) {
+	r, err := d.Request(ctx, by, id)
+	if err != nil {
+		return r, err
+	}
+	all, err := d.roster.People(ctx)
+	if err != nil {
+		return r, fmt.Errorf("list the people to ask: %w", err)
+	}
+	plantFirm := map[policy.FirmID]bool{}
+	for _, need := range r.Needs {
+		var who []string
+		for _, p := range all {
+			if _, known := plantFirm[p.Firm]; !known {
+				f, err := d.roster.Firm(ctx, p.Firm)
+				plantFirm[p.Firm] = err == nil && f.Plant
+			}
+			if !p.Disabled && plantFirm[p.Firm] && p.Has(need.Role) && len(who) < evidence.MaxList {
+				who = append(who, string(p.ID))
+			}
+		}
+		ev := audit.Event{Subject: string(id), Actor: penstock, Body: audit.PersonAsked{Role: string(need.Role), People: sorted(who)}}
+		if _, err := d.log.Append(ctx, ev); err != nil {
+			return r, fmt.Errorf("write who was asked: %w", err)
+		}
+	}
+	return r, nil
+}
+
+// Request is one request; everybody of the plant sees all, a vendor's person
+// the firm's own.
+func (d *Desk) Request(ctx context.Context, by people.Actor, id policy.RequestID) (Request, error) {
+	row, err := d.requestRow(ctx, id)
+	if err != nil {
+		return Request{}, err
+	}
+	if err := seen(by, row.Firm, "request", string(id)); err != nil {
+		return Request{}, err
+	}
+	return d.view(ctx, row)
+}
+
+// Requests are the newest 500 that the actor may see, newest first.
+func (d *Desk) Requests(ctx context.Context, by people.Actor) ([]Request, error) {
+	if err := d.heads.load(ctx, d.log); err != nil {
+		return nil, err
+	}
+	var list []Request
+	for _, key := range slices.Backward(d.heads.keys("request/")) {
+		row, err := d.requestRow(ctx, policy.RequestID(strings.TrimPrefix(key, "request/")))
+		if err != nil {
+			return nil, err
+		}
+		if !by.Plant && row.Firm != string(by.Firm) {
+			continue
+		}
+		r, err := d.view(ctx, row)
+		if err != nil {
+			return nil, err
+		}
+		if list = append(list, r); len(list) == mostListed {
+			break
+		}
+	}
+	return list, nil
+}
+
+// view reads what a row names.
+func (d *Desk) view(ctx context.Context, row requestRow) (Request, error) {
+	doc, _, err := d.request(ctx, row.Document)
+	if err != nil {
+		return Request{}, err
+	}
+	r := Request{ID: policy.RequestID(row.Request), State: row.State, Rev: row.Rev, Document: doc, Hash: row.Document,
+		Window: policy.WindowID(row.Window), At: row.At}
+	if row.State == RequestAsleep {
+		r.Asleep = row.Asleep
+	}
+	given, err := d.answers(ctx, row)
+	if err != nil {
+		return Request{}, err
+	}
+	for _, g := range given {
+		a := g.answer
+		r.Answers = append(r.Answers, AnswerLine{Person: policy.PersonID(a.Person), Role: policy.Role(a.Role), Says: a.Says, Why: a.Why, Limits: a.Limits, At: a.At, Leaf: g.given.Leaf})
+	}
+	if row.waits() {
+		quorum, err := d.quorum(ctx, doc)
+		if err != nil {
+			return Request{}, err
+		}
+		r.Needs = left(quorum.Needs, row.yes())
+	}
+	return r, nil
+}
+
+// seen refuses a vendor's person what is another firm's, as if it were not there.
+func seen(by people.Actor, firm, what, id string) error {
+	if by.Plant || string(by.Firm) == firm {
+		return nil
+	}
+	return refuse("no-such-"+what, "There is no %s %.40q. See `%ss` for those you may see.", what, id, what)
+}
+
+// request reads a request document and its bytes.
+func (d *Desk) request(ctx context.Context, h audit.Hash) (evidence.Request, []byte, error) {
+	b, err := d.docs.Get(ctx, h)
+	if err != nil {
+		return evidence.Request{}, nil, fmt.Errorf("read request document %s: %w", h, err)
+	}
+	r, err := evidence.ParseRequest(b)
+	if err != nil {
+		return r, nil, fmt.Errorf("request document %s: %w", h, err)
+	}
+	return r, b, nil
+}
+
+// request makes the rows of a request's own events.
+func (f folder) request(ctx context.Context, rows state.Reader, leaf audit.Leaf) ([]state.Change, error) {
+	r, err := load[requestRow](ctx, rows, requestKey(leaf.Subject))
+	if err != nil || leaf.Rev != r.rev+1 {
+		return nil, err
+	}
+	v := &r.value
+	switch b := leaf.Body.(type) {
+	case audit.RequestSubmitted:
+		if err := v.move(RequestWaiting); err != nil {
+			return nil, err
+		}
+		v.asked(b)
+	case audit.RequestRevised:
+		return f.revised(ctx, rows, r, audit.RequestSubmitted(b))
+	case audit.RequestWithdrawn:
+		old := v.State
+		if err := v.move(RequestWithdrawn); err != nil {
+			return nil, err
+		}
+		if old == RequestAgreed {
+			return f.unused(ctx, rows, r, b.Window, b.By, b.Why)
+		}
+	case audit.RequestUnanswered:
+		err = v.move(RequestUnanswered)
+	case audit.RequestWoken:
+		err, v.Asleep = v.move(RequestWaiting), time.Time{}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return r.changed()
+}
+
+// asked takes a revision's text in.
+func (r *requestRow) asked(b audit.RequestSubmitted) {
+	r.Request, r.Rev, r.Firm, r.By, r.Document, r.Plant, r.At = b.Request, b.Rev, b.Firm, b.By, b.Document, b.Plant, b.At
+	r.Window, r.Asleep, r.Answers = "", time.Time{}, nil
+}
+
+// revised makes the old revision superseded and lets the new one wait.
+func (f folder) revised(ctx context.Context, rows state.Reader, r stored[requestRow], b audit.RequestSubmitted) ([]state.Change, error) {
+	v := &r.value
+	if b.Rev != v.Rev+1 {
+		return nil, refuse("illegal-step", "Revision %d does not follow revision %d of %s.", b.Rev, v.Rev, v.Request)
+	}
+	agreed := v.State == RequestAgreed
+	if err := v.move(RequestSuperseded); err != nil {
+		return nil, err
+	}
+	v.Former = append(v.Former, former{v.Rev, v.State, v.Document, v.At, v.Window})
+	window := v.Window
+	v.asked(b)
+	v.State = RequestWaiting // the new revision's first state
+	if !agreed {
+		return r.changed()
+	}
+	if window != b.Window {
+		return nil, refuse("illegal-step", "%s has window %s, not %s.", v.Request, window, b.Window)
+	}
+	return f.unused(ctx, rows, r, window, b.By, "")
+}
+
+// unused adds the change of the window that goes with its request.
+func (f folder) unused(ctx context.Context, rows state.Reader, r stored[requestRow], window, by, why string) ([]state.Change, error) {
+	w, err := load[windowRow](ctx, rows, windowKey(window))
+	if err != nil {
+		return nil, err
+	}
+	if w.value.Request != r.value.Request {
+		return nil, refuse("illegal-step", "%s is not a window of %s.", window, r.value.Request)
+	}
+	if err := w.value.move(WindowUnused); err != nil {
+		return nil, err
+	}
+	w.value.By, w.value.Why = by, why
+	return both(r.changed())(w.changed())
+}
+
+func nonce() string {
+	b := make([]byte, 32)
+	rand.Read(b) // never fails (crypto/rand)
+	return base64.RawURLEncoding.EncodeToString(b)
+}
+
+// whole is t in UTC without fractions of a second: what documents hold.
+func whole(t time.Time) time.Time { return t.UTC().Truncate(time.Second) }
+
+func sorted(list []string) []string {
+	list = slices.Clone(list)
+	slices.Sort(list)
+	return slices.Compact(list)
+}
+
+func asTargets(list []policy.Target) []evidence.Target {
+	out := make([]evidence.Target, len(list))
+	for i, t := range list {
+		out[i] = evidence.Target{Asset: string(t.Asset), Port: string(t.Port), Account: string(t.Account)}
+	}
+	slices.SortFunc(out, evidence.Target.Compare)
+	return slices.Compact(out)
+}
+
+func asPolicy(list []evidence.Target) []policy.Target {
+	out := make([]policy.Target, len(list))
+	for i, t := range list {
+		out[i] = policy.Target{Asset: policy.AssetName(t.Asset), Port: policy.PortName(t.Port), Account: policy.AccountName(t.Account)}
+	}
+	return out
+}
+
+func assetsOf(list []policy.Target) []policy.AssetName {
+	var names []policy.AssetName
+	for _, t := range list {
+		if !slices.Contains(names, t.Asset) {
+			names = append(names, t.Asset)
+		}
+	}
+	slices.Sort(names)
+	return names
+}

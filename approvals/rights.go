@@ -1,0 +1,100 @@
+package approvals
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"time"
+
+	"penstock/approvals/people"
+	"penstock/policy"
+)
+
+// codeGood is how long a code that was given stands for giving access.
+const codeGood = 5 * time.Minute
+
+// security is the role that may take access away in every zone.
+const security policy.Role = "ot-security"
+
+func refuse(rule, format string, a ...any) *policy.Refusal {
+	say := fmt.Sprintf(format, a...)
+	return &policy.Refusal{Rule: rule, Say: say}
+}
+
+// proved asks for a code within the last five minutes: for all that gives
+// access. What takes it away never calls this.
+func (d *Desk) proved(by people.Actor) error {
+	age := d.now().Sub(by.At)
+	if by.Step == 0 || !by.Proved(people.TOTP) || age > codeGood || age < -30*time.Second {
+		return refuse("code-needed", "Give the code of your generator again: it must be less than 5 minutes old for this.")
+	}
+	return nil
+}
+
+// present is the actor as the roster has them now: an Actor may be older than
+// a change of roles or of the person's being disabled.
+func (d *Desk) present(ctx context.Context, by people.Actor) (people.Person, error) {
+	p, err := d.roster.Person(ctx, by.Person)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && (p.Disabled || p.Firm != by.Firm) {
+		return p, refuse("not-active", "You are not an active person of this plant any more. Ask the plant's OT security.")
+	}
+	if err != nil {
+		return p, fmt.Errorf("look up %s: %w", by.Person, err)
+	}
+	return p, nil
+}
+
+// presentPlant is present, for somebody of the plant itself.
+func (d *Desk) presentPlant(ctx context.Context, by people.Actor) (people.Person, error) {
+	p, err := d.present(ctx, by)
+	if err != nil {
+		return p, err
+	}
+	firm, err := d.roster.Firm(ctx, p.Firm)
+	if err != nil {
+		return p, fmt.Errorf("look up firm %s: %w", p.Firm, err)
+	}
+	if !by.Plant || !firm.Plant {
+		return p, refuse("not-plant", "Only the plant's own people may do this.")
+	}
+	return p, nil
+}
+
+// mayTake says whether somebody may pause, end, cut or block: anybody of the
+// plant who holds a shift, owner or security role, for every zone. It looks at
+// memory only, because taking waits for nothing.
+func (d *Desk) mayTake(by people.Actor) error {
+	if !by.Plant {
+		return refuse("not-plant", "Only the plant's own people may do this. Call the control room.")
+	}
+	if by.Has(security) {
+		return nil
+	}
+	for _, z := range d.plant().Zones {
+		if by.Has(z.Owner) || z.Shift != "" && by.Has(z.Shift) {
+			return nil
+		}
+	}
+	return refuse("not-on-shift", "Only somebody with a shift, zone owner or OT security role may do this. Call the control room.")
+}
+
+// hasAny says whether a person holds one of the roles.
+func hasAny(p people.Person, roles []policy.Role) bool { return slices.ContainsFunc(roles, p.Has) }
+
+func words[T ~string](list []T) []string {
+	out := make([]string, len(list))
+	for i, v := range list {
+		out[i] = string(v)
+	}
+	return out
+}
+
+func named[T ~string](list []string) []T {
+	out := make([]T, len(list))
+	for i, v := range list {
+		out[i] = T(v)
+	}
+	return out
+}

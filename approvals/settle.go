@@ -1,0 +1,201 @@
+package approvals
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"penstock/approvals/state"
+	"penstock/audit"
+	"penstock/policy"
+)
+
+// relook is how long Run sleeps at most: the wall clock may step.
+const relook = 30 * time.Second
+
+// never is far away for the next moment.
+var never = time.Unix(1<<40, 0)
+
+// Run settles: what time does (asleep, unanswered, unused, ended) and what a
+// crash left half done; then again whenever a verb or a moment asks for it,
+// until ctx ends (then nil). No end of a byte depends on it: the broker's gate
+// looks at the clocks itself. An error is a fault, and final.
+func (d *Desk) Run(ctx context.Context) error {
+	if d.stopper() == nil {
+		return errors.New("the desk has nobody who stops sessions: call Stops before Run")
+	}
+	settled := map[string]head{} // rows that time does nothing to, at this head
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		next, err := d.settle(ctx, settled)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("settle: %w", err)
+		}
+		timer.Reset(min(max(next.Sub(d.now()), time.Millisecond), relook))
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-d.journal.Failed():
+			return fmt.Errorf("settle: the journal is broken: %w", d.journal.Err())
+		case <-timer.C:
+		case <-d.poke:
+		case <-d.repair:
+			if err := d.rebuild(ctx); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// rebuild makes rows that differ from the log again, and says which.
+func (d *Desk) rebuild(ctx context.Context) error {
+	differences, err := d.journal.Check(ctx)
+	if err != nil {
+		return fmt.Errorf("make rows again from the log: %w", err)
+	}
+	for _, diff := range differences {
+		slog.ErrorContext(ctx, "a row was changed behind the log's back and is made again", "difference", diff)
+	}
+	return nil
+}
+
+// settle looks at everything that time or a crash may have to do with, and
+// says when to look again.
+func (d *Desk) settle(ctx context.Context, settled map[string]head) (next time.Time, err error) {
+	next = never
+	look := func(prefix string, one func(context.Context, string) (time.Time, error)) error {
+		return d.each(ctx, prefix, func(id string) error {
+			at, _ := d.heads.get(prefix + id)
+			if settled[prefix+id] == at {
+				return nil
+			}
+			when, err := one(ctx, id)
+			if isRule(err, "row-differs") {
+				return nil // Run is told to make it again
+			}
+			if err != nil {
+				return fmt.Errorf("%s: %w", id, err)
+			}
+			if when.Equal(never) {
+				settled[prefix+id] = at
+			}
+			next = earlier(next, when)
+			return nil
+		})
+	}
+	err = look("request/", func(ctx context.Context, id string) (time.Time, error) {
+		return d.settleRequest(ctx, policy.RequestID(id))
+	})
+	if err != nil {
+		return next, err
+	}
+	return next, look("window/", func(ctx context.Context, id string) (time.Time, error) {
+		return d.settleWindow(ctx, policy.WindowID(id))
+	})
+}
+
+// settleRequest does what is due for a request, step by step; next is when
+// something will be due again.
+func (d *Desk) settleRequest(ctx context.Context, id policy.RequestID) (next time.Time, err error) {
+	return d.due(func() (time.Time, bool, error) {
+		r, err := d.requestRow(ctx, id)
+		if err != nil || !r.waits() {
+			return never, false, err
+		}
+		doc, _, err := d.request(ctx, r.Document)
+		if err != nil {
+			return never, false, err
+		}
+		end := doc.To.Add(-lastMinute)
+		var body audit.Body
+		switch now := d.now(); {
+		case !now.Before(end):
+			body = audit.RequestUnanswered{}
+		case r.State == RequestAsleep && !now.Before(r.Asleep):
+			body = audit.RequestWoken{By: penstock, At: d.second()}
+		case r.State == RequestAsleep:
+			return earlier(r.Asleep, end), false, nil
+		default:
+			moved, err := d.agree(ctx, r)
+			return end, moved, err
+		}
+		_, err = d.commit(ctx, requestKey(id), r.row+1, penstock, body)
+		return end, true, err
+	})
+}
+
+// settleWindow does what is due for a window.
+func (d *Desk) settleWindow(ctx context.Context, id policy.WindowID) (next time.Time, err error) {
+	return d.due(func() (time.Time, bool, error) {
+		w, err := d.windowRow(ctx, id)
+		if err != nil {
+			return never, false, err
+		}
+		now := d.now()
+		switch {
+		case w.State == WindowAgreed:
+			return d.settleAgreed(ctx, w)
+		case w.runs() && now.Before(w.Until):
+			return w.Until, false, nil
+		case w.runs():
+			why := "its time is over"
+			d.mark(d.stopped, id)
+			defer d.unmark(d.stopped, id)
+			d.stopper().Stop(id, &policy.Refusal{Rule: "ended", Say: fmt.Sprintf("%s ended at %s: %s.", id, w.Until.In(d.plant().Location()).Format("15:04"), why)})
+			body := audit.WindowMoved{Window: w.Window, To: "ended", By: penstock, At: w.Until, Until: w.Until, Why: why}
+			_, err := d.commit(ctx, windowKey(id), w.row+1, penstock, body)
+			return never, true, err
+		}
+		return never, false, nil
+	})
+}
+
+// settleAgreed: unused when its time has passed; open by itself where the rule
+// says auto and nothing refuses it now.
+func (d *Desk) settleAgreed(ctx context.Context, w windowRow) (time.Time, bool, error) {
+	claim, err := d.claim(ctx, w)
+	if err != nil {
+		return never, false, err
+	}
+	now := d.now()
+	switch {
+	case !now.Before(claim.To):
+		body := audit.WindowMoved{Window: w.Window, To: "unused", By: penstock, At: claim.To, Why: "nobody opened it"}
+		_, err := d.commit(ctx, windowKey(w.Window), w.row+1, penstock, body)
+		return never, true, err
+	case claim.Open != "auto":
+		return claim.To, false, nil
+	case now.Before(claim.From):
+		return claim.From, false, nil
+	}
+	body, err := d.opened(ctx, w, claim, penstock)
+	if refused(err) {
+		return earlier(now.Add(relook), claim.To), false, nil
+	}
+	if err != nil {
+		return never, false, err
+	}
+	_, err = d.commit(ctx, windowKey(w.Window), w.row+1, penstock, body)
+	return claim.To, true, err
+}
+
+// due repeats a step until it moves nothing. Who was overtaken looks anew; a
+// refusal of the tables is the same, because the row has changed since.
+func (d *Desk) due(step func() (next time.Time, moved bool, err error)) (time.Time, error) {
+	for range mostTries {
+		next, moved, err := step()
+		if errors.Is(err, state.ErrConflict) || isRule(err, "illegal-step") {
+			continue
+		}
+		if err != nil || !moved {
+			return next, err
+		}
+	}
+	return d.now().Add(time.Second), nil
+}
