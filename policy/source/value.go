@@ -161,7 +161,11 @@ func (v Value) Items() []Value {
 		return nil
 	}
 	if v.node.Kind != yaml.SequenceNode {
-		v.Refuse("a list is wanted here, not "+v.what(), "write ["+short(v.node.Value)+"]")
+		hint := ""
+		if v.Kind() == "text" {
+			hint = "write [" + short(v.node.Value) + "]"
+		}
+		v.Refuse("a list is wanted here, not "+v.what(), hint)
 		return nil
 	}
 	all := make([]Value, len(v.node.Content))
