@@ -150,7 +150,7 @@ func (w *Walk) clock() {
 // keepsState: these events change rows, so they have a revision or mean nothing.
 func keepsState(body audit.Body) bool {
 	switch body.(type) {
-	case audit.LogCreated, audit.RequestSubmitted, audit.RequestRevised, audit.RequestWithdrawn, audit.RequestUnanswered,
+	case audit.LogCreated, audit.RequestSubmitted, audit.RequestRevised, audit.RequestWithdrawn, audit.RequestUnanswered, audit.RequestWoken,
 		audit.AnswerGiven, audit.WindowAgreed, audit.WindowMoved, audit.HandbackGiven, audit.HandbackAccepted,
 		audit.BlockSet, audit.BlockLifted, audit.FirmChanged, audit.PersonInvited, audit.PersonJoined,
 		audit.PersonConfirmed, audit.PersonChanged, audit.PersonDisabled, audit.KeyEnrolled, audit.KeyRemoved:

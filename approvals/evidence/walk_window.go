@@ -22,9 +22,8 @@ type asked struct {
 	by      string
 	to      time.Time
 	needs   []policy.Need
-	answers []heard // to the newest revision
-	sleeper string  // who said not before
-	until   time.Time
+	answers []heard   // to the newest revision
+	until   time.Time // asleep until then
 	window  string
 }
 
@@ -82,6 +81,8 @@ func (w *Walk) judgeWindow() bool {
 		if r := w.request(w.leaf.Subject); r != nil && w.must(r.awaits(), "it was %s", r.state) {
 			r.state, r.answers = "unanswered", nil
 		}
+	case audit.RequestWoken:
+		w.woken(b)
 	case audit.PersonAsked:
 		for _, p := range b.People {
 			w.must(w.known(p) != nil, "%s was asked, whom the log does not know", p)
@@ -163,6 +164,16 @@ func (w *Walk) workers(text Request) {
 	}
 }
 
+// woken: when its time has come, or earlier by a person of the plant who answers.
+func (w *Walk) woken(b audit.RequestWoken) {
+	r := w.request(w.leaf.Subject)
+	if r == nil || !w.must(r.state == "asleep", "it was %s", r.state) {
+		return
+	}
+	r.state = "waiting"
+	w.must(w.plantPerson(b.By) || b.By == penstock && !w.leaf.Wall.Before(r.until), "woken by %s, before its time %s", short(b.By), clock(r.until))
+}
+
 // revised: a new text; what was answered to the old one is void.
 func (w *Walk) revised(b audit.RequestSubmitted) {
 	old := w.request(b.Request)
@@ -170,6 +181,7 @@ func (w *Walk) revised(b audit.RequestSubmitted) {
 		return
 	}
 	w.must(b.Rev == old.rev+1, "revision %d follows revision %d", b.Rev, old.rev)
+	w.must(b.Window == "" || b.Window == old.window, "it names window %s, and the request's is %q", short(b.Window), old.window)
 	w.takeBack(old)
 	w.submitted(b)
 }
@@ -219,6 +231,7 @@ func (w *Walk) answered(b audit.AnswerGiven) {
 	if !w.must(r.awaits(), "the request was %s", r.state) {
 		return
 	}
+	w.must(r.state == "waiting" || a.Says == Question, "the request was asleep")
 	w.must(len(r.answers) < maxAnswers, "it is answer %d to one revision", len(r.answers)+1)
 	h := heard{document: b.Document, keys: w.keysOf(b.Person),
 		Given: Given{Leaf: w.leaf.Place(), Wall: w.leaf.Wall, Firm: p.firm, Roles: slices.Clone(p.roles), Plant: w.ofPlant(p)}}
@@ -235,9 +248,7 @@ func (r *asked) hear(a Answer, h heard) {
 	case a.Says == No && had:
 		r.state = "refused"
 	case a.Says == NotBefore:
-		r.state, r.sleeper, r.until = "asleep", a.Person, a.NotBefore
-	case a.Person == r.sleeper:
-		r.state, r.sleeper = "waiting", ""
+		r.state, r.until = "asleep", a.NotBefore
 	}
 }
 
@@ -255,8 +266,7 @@ func (w *Walk) agree(b audit.WindowAgreed) {
 	if r == nil || !w.must(w.windows[b.Window] == nil, "%s was agreed before", b.Window) {
 		return
 	}
-	awake := r.state == "waiting" || r.state == "asleep" && !w.leaf.Wall.Before(r.until)
-	w.must(awake, "its request was %s", r.state)
+	w.must(r.state == "waiting", "its request was %s", r.state)
 	w.must(b.Rev == r.rev && b.Firm == r.firm, "it is of revision %d of %s, and the newest is %d of %s", b.Rev, b.Firm, r.rev, r.firm)
 	v := &window{state: "agreed", request: b.Request, plant: r.plant, text: r.hash, nonces: map[string]bool{}}
 	w.windows[b.Window] = v
