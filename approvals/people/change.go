@@ -1,0 +1,134 @@
+package people
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"slices"
+
+	"penstock/audit"
+	"penstock/policy"
+)
+
+// Change gives a person's name and roles anew. By another holder of a security
+// role, with a code: nobody gives themself a role.
+func (r *Roster) Change(ctx context.Context, by Actor, who policy.PersonID, name string, roles []policy.Role) error {
+	p, err := r.giving(ctx, by)
+	if err != nil {
+		return err
+	}
+	if !r.isSecurity(p) || by.Person == who {
+		return refuse("not-yours", "Names and roles are changed by OT security, and nobody changes their own. Ask another one.", "%s may not change %s", by.Person, who)
+	}
+	have, firm, err := r.present(ctx, who)
+	if err != nil {
+		return err
+	}
+	if err := r.checkInvited(Invitation{Person: who, Name: name, Roles: roles}, firm); err != nil {
+		return err
+	}
+	if r.isSecurity(have) && !r.isSecurity(Person{Roles: roles}) {
+		if err := r.keepsSecurity(ctx, who); err != nil {
+			return err
+		}
+	}
+	return r.commit(ctx, personRow+string(who), have.Rev+1, by.Person, audit.PersonChanged{
+		Person: string(who), Firm: string(have.Firm), Name: name, Roles: plain(roles), By: string(by.Person),
+	})
+}
+
+// Enroll adds or replaces the actor's own password or code generator; k.Sealed
+// is already put. The first of a kind over the person's own ssh key; another one
+// in its place with a code. Either proof is of the last five minutes.
+func (r *Roster) Enroll(ctx context.Context, by Actor, k Key) error {
+	if k.Kind != Password && k.Kind != TOTP || k.Sealed.IsZero() {
+		return refuse("enroll", "Only a password or a code generator is enrolled here; a new ssh key comes by an invitation.", "%.20q", k.Kind)
+	}
+	p, _, err := r.present(ctx, by.Person)
+	if err != nil {
+		return err
+	}
+	if _, there := p.Key(k.Kind); there {
+		if err := r.withCode(by); err != nil {
+			return err
+		}
+	} else if !by.Proved(SSH) || !r.isFresh(by) {
+		return refuse("key-needed", "The first password and the first code generator are set over your own ssh key: ssh desk@… setup says how.",
+			"%s enrolls the first %s without a fresh ssh key", by.Person, k.Kind)
+	}
+	return r.commit(ctx, personRow+string(by.Person), p.Rev+1, by.Person, audit.KeyEnrolled{
+		Person: string(by.Person), Kind: string(k.Kind), Key: string(k.Kind), Sealed: k.Sealed, By: string(by.Person),
+	})
+}
+
+// RemoveKey takes a key, password or code generator away (a lost phone), by
+// whoever may invite the person. To take an ssh key needs no code; a password or
+// generator does, because the next one is then set over the ssh key alone.
+func (r *Roster) RemoveKey(ctx context.Context, by Actor, who policy.PersonID, key string) error {
+	p, err := r.plantPerson(ctx, by)
+	if err != nil {
+		return err
+	}
+	have, firm, err := r.present(ctx, who)
+	if err != nil {
+		return err
+	}
+	if !r.mayInvite(p, firm) || by.Person == who {
+		return notYours(by.Person, who, "take a key from")
+	}
+	i := slices.IndexFunc(have.Keys, func(k Key) bool { return k.ID == key })
+	if i < 0 {
+		return noKey(who, key)
+	}
+	if have.Keys[i].Kind != SSH {
+		if err := r.withCode(by); err != nil {
+			return err
+		}
+	}
+	return r.commit(ctx, personRow+string(who), have.Rev+1, by.Person, audit.KeyRemoved{
+		Person: string(who), Key: key, By: string(by.Person),
+	})
+}
+
+// Disable ends a person's access, for good: sessions end by the watch, and the
+// id and its keys do not come back. By whoever may invite the person; no code.
+// Somebody who is disabled already: nothing, nil. The last holder of a security
+// role stays.
+func (r *Roster) Disable(ctx context.Context, by Actor, who policy.PersonID, why string) error {
+	p, err := r.plantPerson(ctx, by)
+	if err != nil {
+		return err
+	}
+	if err := checkText("the reason", why, maxWhy); err != nil {
+		return refuse("why", "Write the reason in plain words: "+err.Error()+".", "%v", err)
+	}
+	return again(func() error { return r.disable(ctx, p, who, why) })
+}
+
+func (r *Roster) disable(ctx context.Context, by Person, who policy.PersonID, why string) error {
+	have, err := r.Person(ctx, who)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nobody(who)
+	}
+	if err != nil {
+		return err
+	}
+	firm, err := r.Firm(ctx, have.Firm)
+	if err != nil {
+		return err
+	}
+	if !r.mayInvite(by, firm) {
+		return notYours(by.ID, who, "disable")
+	}
+	if have.Disabled {
+		return nil
+	}
+	if r.isSecurity(have) {
+		if err := r.keepsSecurity(ctx, who); err != nil {
+			return err
+		}
+	}
+	return r.commit(ctx, personRow+string(who), have.Rev+1, by.ID, audit.PersonDisabled{
+		Person: string(who), By: string(by.ID), Why: why,
+	})
+}

@@ -1,0 +1,101 @@
+package people
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"slices"
+	"time"
+
+	"penstock/audit"
+	"penstock/policy"
+)
+
+// SetFirm makes or changes a firm; the fields are all of it. By a holder of a
+// security role, with a code. A vendor has a sponsor among the plant's people;
+// there is one plant, and no firm becomes or ceases to be it.
+func (r *Roster) SetFirm(ctx context.Context, by Actor, f Firm) error {
+	p, err := r.giving(ctx, by)
+	if err != nil {
+		return err
+	}
+	if !r.isSecurity(p) {
+		return notYours(by.Person, f.ID, "change firm")
+	}
+	have, rev, err := r.firm(ctx, f.ID)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if f.Plant != have.Plant {
+		return refuse("one-plant", "There is one plant, made with the log. A firm does not become it.", "plant flag of %.40q", f.ID)
+	}
+	body, err := r.firmBody(ctx, f)
+	if err != nil {
+		return err
+	}
+	body.By = string(by.Person)
+	return r.commit(ctx, firmRow+string(f.ID), rev+1, by.Person, body)
+}
+
+func (r *Roster) firmBody(ctx context.Context, f Firm) (audit.FirmChanged, error) {
+	bad := func(err error) (audit.FirmChanged, error) {
+		return audit.FirmChanged{}, refuse("firm-fields", "The firm cannot be written so: "+err.Error()+".", "%v", err)
+	}
+	if !policy.ValidID(string(f.ID)) {
+		return bad(fmt.Errorf("an id is a small letter, then small letters, digits and hyphens, at most 32; not %.40q", f.ID))
+	}
+	if err := checkName("the name", f.Name); err != nil {
+		return bad(err)
+	}
+	networks, err := cleanNetworks(f.Networks)
+	if err != nil {
+		return bad(err)
+	}
+	if f.Plant == (f.Sponsor != "") {
+		return bad(errors.New("a vendor has a sponsor of the plant, the plant has none"))
+	}
+	if f.Sponsor != "" {
+		if err := r.plantSponsor(ctx, f.Sponsor); err != nil {
+			return audit.FirmChanged{}, err
+		}
+	}
+	return audit.FirmChanged{
+		Firm: string(f.ID), Name: f.Name, Plant: f.Plant, Sponsor: string(f.Sponsor), Networks: networks, Until: cleanTime(f.Until),
+	}, nil
+}
+
+func (r *Roster) plantSponsor(ctx context.Context, id policy.PersonID) error {
+	facts, err := r.Facts(ctx, id)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err != nil || !facts.Plant || facts.Disabled {
+		return refuse("sponsor", "The sponsor is a person of the plant who is here now. Name another one.", "%.40q is not of the plant, or disabled", id)
+	}
+	return nil
+}
+
+// cleanNetworks masks, sorts and drops doubles.
+func cleanNetworks(list []netip.Prefix) (words []string, err error) {
+	if len(list) > maxNetworks {
+		return nil, fmt.Errorf("%d networks; %d are the most", len(list), maxNetworks)
+	}
+	for _, n := range list {
+		if !n.IsValid() {
+			return nil, errors.New("a network is written as 198.51.100.0/24")
+		}
+		words = append(words, n.Masked().String())
+	}
+	slices.Sort(words)
+	return slices.Compact(words), nil
+}
+
+// cleanTime is in UTC and whole seconds, so that it reads back as it was written.
+func cleanTime(t time.Time) time.Time {
+	if t.IsZero() {
+		return time.Time{}
+	}
+	return t.UTC().Truncate(time.Second)
+}

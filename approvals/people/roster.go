@@ -1,0 +1,164 @@
+package people
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"time"
+
+	"penstock/approvals/state"
+	"penstock/audit"
+	"penstock/policy"
+)
+
+// Roster is the directory of firms and persons. Errors of its verbs:
+// *policy.Refusal, state.ErrConflict, else a fault. Set its options before the
+// first verb.
+type Roster struct {
+	// Security names the roles whose holders may change firms, invite anybody and
+	// confirm keys of the plant's people. Default: ot-security.
+	Security func() []policy.Role
+	// Roles says whether the plant file has a team. Default: any.
+	Roles func(policy.Role) bool
+	// Now is the wall clock. Default: time.Now.
+	Now func() time.Time
+
+	journal *state.Journal
+	rows    state.Reader
+}
+
+// NewRoster reads rows and commits through the journal, which has Fold among
+// its folds. docs must be the documents that the fold reads: the bootstrap
+// file and what Enroll names are in there.
+func NewRoster(j *state.Journal, rows state.Reader, docs *audit.Documents) *Roster {
+	return &Roster{
+		Security: func() []policy.Role { return []policy.Role{"ot-security"} },
+		Roles:    func(policy.Role) bool { return true },
+		Now:      time.Now,
+		journal:  j, rows: rows,
+	}
+}
+
+// Person reads one; fs.ErrNotExist.
+func (r *Roster) Person(ctx context.Context, id policy.PersonID) (Person, error) {
+	var p Person
+	_, ok, err := read(ctx, r.rows, personRow+string(id), &p)
+	if err == nil && !ok {
+		err = fmt.Errorf("person %.40q: %w", id, fs.ErrNotExist)
+	}
+	return p, err
+}
+
+// Firm reads one; fs.ErrNotExist.
+func (r *Roster) Firm(ctx context.Context, id policy.FirmID) (Firm, error) {
+	f, _, err := r.firm(ctx, id)
+	return f, err
+}
+
+func (r *Roster) firm(ctx context.Context, id policy.FirmID) (f Firm, rev uint64, err error) {
+	rev, ok, err := read(ctx, r.rows, firmRow+string(id), &f)
+	if err == nil && !ok {
+		err = fmt.Errorf("firm %.40q: %w", id, fs.ErrNotExist)
+	}
+	return f, rev, err
+}
+
+// People are all, disabled ones too, by id.
+func (r *Roster) People(ctx context.Context) ([]Person, error) {
+	var all []Person
+	for row, err := range r.rows.List(ctx, personRow) {
+		p := Person{Rev: row.Rev}
+		if err == nil {
+			err = json.Unmarshal(row.Value, &p)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("list people: %w", err)
+		}
+		all = append(all, p)
+	}
+	return all, nil
+}
+
+// Firms are all, by id.
+func (r *Roster) Firms(ctx context.Context) ([]Firm, error) {
+	var all []Firm
+	for row, err := range r.rows.List(ctx, firmRow) {
+		var f Firm
+		if err == nil {
+			err = json.Unmarshal(row.Value, &f)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("list firms: %w", err)
+		}
+		all = append(all, f)
+	}
+	return all, nil
+}
+
+// ByKey finds the person whose confirmed, present key this is; pending keys and
+// disabled persons are fs.ErrNotExist, and so is what is no key. Of
+// authorizedKey, in authorized_keys form, only type and blob count.
+func (r *Roster) ByKey(ctx context.Context, authorizedKey string) (Person, error) {
+	public, fingerprint, err := parseKey(authorizedKey)
+	if err != nil {
+		return Person{}, fmt.Errorf("%w: %w", fs.ErrNotExist, err)
+	}
+	unknown := fmt.Errorf("key %s: %w", fingerprint, fs.ErrNotExist)
+	var owner keyOwner
+	_, ok, err := read(ctx, r.rows, keyRow+fingerprint, &owner)
+	if err != nil {
+		return Person{}, err
+	}
+	if !ok {
+		return Person{}, unknown
+	}
+	p, err := r.Person(ctx, owner.Person)
+	if err != nil {
+		return Person{}, err
+	}
+	counts := slices.ContainsFunc(p.Keys, func(k Key) bool {
+		return k.Kind == SSH && !k.Pending && k.ID == fingerprint && k.Public == public
+	})
+	if p.Disabled || !counts {
+		return Person{}, unknown
+	}
+	return p, nil
+}
+
+// Facts are the person as policy sees them; fs.ErrNotExist.
+func (r *Roster) Facts(ctx context.Context, id policy.PersonID) (policy.PersonFacts, error) {
+	p, err := r.Person(ctx, id)
+	if err != nil {
+		return policy.PersonFacts{}, err
+	}
+	f, err := r.Firm(ctx, p.Firm)
+	if err != nil {
+		return policy.PersonFacts{}, err
+	}
+	return policy.PersonFacts{
+		ID: p.ID, Firm: p.Firm, Plant: f.Plant, Disabled: p.Disabled, Networks: f.Networks, Until: f.Until,
+	}, nil
+}
+
+// commit writes one event about a row. What it refuses was not written.
+func (r *Roster) commit(ctx context.Context, row string, rev uint64, actor policy.PersonID, body audit.Body) error {
+	_, err := r.journal.Commit(ctx, row, audit.Event{Subject: row, Rev: rev, Actor: string(actor), Body: body})
+	return err
+}
+
+// retries bounds how often a verb that cannot be left half done begins again.
+const retries = 8
+
+// again calls f until it meets no conflict.
+func again(f func() error) error {
+	var err error
+	for range retries {
+		if err = f(); !errors.Is(err, state.ErrConflict) {
+			return err
+		}
+	}
+	return err
+}

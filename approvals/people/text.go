@@ -1,0 +1,62 @@
+package people
+
+import (
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"penstock/policy"
+)
+
+// Bounds of what people write.
+const (
+	maxName     = 80 // runes
+	maxWhy      = 300
+	maxRoles    = 16
+	maxRole     = 40 // bytes
+	maxNetworks = 32
+)
+
+// checkText refuses text that could look like something else where it is shown:
+// control characters, those that turn the direction of writing, and invisible ones.
+func checkText(what, s string, most int) error {
+	if !utf8.ValidString(s) {
+		return fmt.Errorf("%s is not UTF-8", what)
+	}
+	if n := utf8.RuneCountInString(s); n > most {
+		return fmt.Errorf("%s has %d characters; %d are the most", what, n, most)
+	}
+	for i, r := range s {
+		if !unicode.IsPrint(r) {
+			return fmt.Errorf("%s holds U+%04X at byte %d, which cannot be shown", what, r, i)
+		}
+	}
+	return nil
+}
+
+func checkName(what, s string) error {
+	if strings.TrimSpace(s) != s || s == "" {
+		return fmt.Errorf("%s is empty, or has spaces around it", what)
+	}
+	return checkText(what, s, maxName)
+}
+
+func checkRoles(roles []policy.Role, known func(policy.Role) bool) error {
+	if len(roles) > maxRoles {
+		return fmt.Errorf("%d roles; %d are the most", len(roles), maxRoles)
+	}
+	seen := map[policy.Role]bool{}
+	for _, r := range roles {
+		switch {
+		case len(r) > maxRole || checkName("a role", string(r)) != nil:
+			return fmt.Errorf("%.60q is no role", r)
+		case known != nil && !known(r):
+			return fmt.Errorf("the plant file knows no team %q", r)
+		case seen[r]:
+			return fmt.Errorf("role %q is given twice", r)
+		}
+		seen[r] = true
+	}
+	return nil
+}
