@@ -123,6 +123,9 @@ func escapeGlob(path string) string {
 // Failed is closed when the disk or the log failed for good: no session may be admitted.
 func (a *Archive) Failed() <-chan struct{} { return a.failed }
 
+// Mode is "readable" or "sealed".
+func (a *Archive) Mode() string { return a.p.Mode }
+
 // fail is for faults of what all recordings stand on. Every open Writer fails with it.
 func (a *Archive) fail(err error) {
 	a.failOnce.Do(func() {
