@@ -1,0 +1,68 @@
+package web
+
+import (
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"net/http"
+
+	"penstock/approvals/state"
+	"penstock/audit/recording"
+	"penstock/audit/review"
+	"penstock/broker/api"
+	"penstock/policy"
+)
+
+// fail is the one place where an error becomes a status and words (RFC 9457).
+// What is no refusal and no fault of the call is a fault of ours: the person
+// reads a reference, the log has the rest.
+func (s *server) fail(w http.ResponseWriter, r *http.Request, err error) {
+	p := problem(err)
+	if p.Status >= 500 {
+		p.Reference = reference()
+		p.Detail = "Something went wrong here. Nothing was changed that you were not told of. Tell OT security this reference: " + p.Reference
+		s.Slog.Error("a call failed", "method", r.Method, "path", r.URL.Path, "reference", p.Reference, "err", err)
+	} else if p.Rule != "" {
+		s.Slog.Info("a call was refused", "method", r.Method, "path", r.URL.Path, "rule", p.Rule, "err", err)
+	}
+	b, err := json.Marshal(p)
+	if err != nil {
+		http.Error(w, p.Title, p.Status)
+		return
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(p.Status)
+	_, _ = w.Write(append(b, '\n')) // the caller may be gone
+}
+
+func problem(err error) *api.Problem {
+	status := func(code int, detail string) *api.Problem {
+		return &api.Problem{Title: http.StatusText(code), Status: code, Detail: detail}
+	}
+	if refusal, ok := errors.AsType[*policy.Refusal](err); ok {
+		p := status(http.StatusForbidden, refusal.Say)
+		p.Rule = refusal.Rule
+		return p
+	}
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return status(http.StatusRequestEntityTooLarge, "The call is larger than 64 KiB.")
+	}
+	if bad, ok := errors.AsType[badCall](err); ok {
+		return status(http.StatusBadRequest, bad.Error())
+	}
+	switch {
+	case errors.Is(err, errSignedOut):
+		return status(http.StatusUnauthorized, errSignedOut.Error())
+	case errors.Is(err, review.ErrMayNot):
+		p := status(http.StatusForbidden, "Your roles do not include one that reads recordings. Ask OT security.")
+		p.Rule = "may-not-read"
+		return p
+	case errors.Is(err, state.ErrConflict):
+		return status(http.StatusConflict, "Somebody else changed this in the same moment. Look again, then decide.")
+	case errors.Is(err, recording.ErrDiskFull):
+		return status(http.StatusInsufficientStorage, "The recording disk is full. Call whoever runs the broker.")
+	case errors.Is(err, fs.ErrNotExist):
+		return status(http.StatusNotFound, "There is nothing of that name that you may see.")
+	}
+	return status(http.StatusInternalServerError, "")
+}

@@ -1,0 +1,94 @@
+package web
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+
+	"penstock/approvals/people"
+	"penstock/audit/recording"
+	"penstock/audit/review"
+	"penstock/broker/api"
+)
+
+func (s *server) recordings(mux *http.ServeMux) {
+	mux.HandleFunc("GET /api/v1/recordings", s.plant(func(r *http.Request, a people.Actor) (any, error) {
+		list, err := s.Book.List(r.Context(), reader(a, "list", ""))
+		return each(list, err, func(h recording.Header) api.Recording {
+			return api.Recording{Session: h.Session, Person: h.Person, Firm: h.Firm, Windows: h.Windows, Started: h.Started, Mode: h.Mode}
+		})
+	}))
+	mux.HandleFunc("GET /api/v1/recordings/{id}/export", s.export)
+}
+
+func reader(a people.Actor, what, form string) review.Reader {
+	return review.Reader{Person: string(a.Person), Roles: words(a.Roles), What: what, Form: form}
+}
+
+// form is one way to export a recording.
+type form struct {
+	contentType, ending string
+	write               func(w io.Writer, r *recording.Reader, ch int, o ...recording.ExportOption) error
+}
+
+var forms = map[string]form{
+	"asciicast-v3": {"application/x-asciicast", ".cast", cast(3)},
+	"asciicast-v2": {"application/x-asciicast", ".cast", cast(2)},
+	"text":         {"text/plain; charset=utf-8", ".txt", recording.ExportText},
+	"raw-in":       {"application/octet-stream", ".in", raw(recording.In)},
+	"raw-out":      {"application/octet-stream", ".out", raw(recording.Out)},
+	"raw-err":      {"application/octet-stream", ".err", raw(recording.Err)},
+}
+
+func cast(version int) func(io.Writer, *recording.Reader, int, ...recording.ExportOption) error {
+	return func(w io.Writer, r *recording.Reader, ch int, o ...recording.ExportOption) error {
+		return recording.ExportCast(w, r, ch, version, o...)
+	}
+}
+
+func raw(m recording.Mark) func(io.Writer, *recording.Reader, int, ...recording.ExportOption) error {
+	return func(w io.Writer, r *recording.Reader, ch int, _ ...recording.ExportOption) error {
+		return recording.ExportRaw(w, r, ch, m)
+	}
+}
+
+// export streams one channel. The event stands before the first byte; damage
+// breaks the connection off, so that nobody takes a part for the whole.
+func (s *server) export(w http.ResponseWriter, r *http.Request) {
+	a, err := s.actor(r)
+	if err == nil && !a.Plant {
+		err = review.ErrMayNot
+	}
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	q := r.URL.Query()
+	name := q.Get("form")
+	f, ok := forms[name]
+	ch, cherr := strconv.Atoi(q.Get("channel"))
+	if !ok || cherr != nil || ch < 0 {
+		s.fail(w, r, badCall{errors.New("say form=asciicast-v3, asciicast-v2, text, raw-in, raw-out or raw-err, and channel=0 or above")})
+		return
+	}
+	var options []recording.ExportOption
+	said := name
+	if q.Get("input") == "true" {
+		options = append(options, recording.WithInput())
+		said += "+input"
+	}
+	rec, err := s.Book.Read(r.Context(), reader(a, "export", said), r.PathValue("id"))
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	defer rec.Close()
+	w.Header().Set("Content-Type", f.contentType)
+	w.Header().Set("Content-Disposition", fmt.Sprintf("attachment; filename=%q", rec.Header().Session+"-"+strconv.Itoa(ch)+f.ending))
+	if err := f.write(w, rec, ch, options...); err != nil {
+		s.Slog.Error("an export broke off", "session", rec.Header().Session, "channel", ch, "err", err)
+		panic(http.ErrAbortHandler)
+	}
+}

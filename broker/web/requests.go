@@ -1,0 +1,142 @@
+package web
+
+import (
+	"net/http"
+
+	"penstock/approvals"
+	"penstock/approvals/evidence"
+	"penstock/approvals/people"
+	"penstock/audit"
+	"penstock/broker/api"
+	"penstock/policy"
+)
+
+func (s *server) requests(mux *http.ServeMux) {
+	mux.HandleFunc("GET /api/v1/requests", s.signedIn(func(r *http.Request, a people.Actor) (any, error) {
+		list, err := s.Desk.Requests(r.Context(), a)
+		return each(list, err, requestJSON)
+	}))
+	mux.HandleFunc("POST /api/v1/requests", s.signedIn(func(r *http.Request, a people.Actor) (any, error) {
+		ask, err := readAsk(r)
+		if err != nil {
+			return nil, err
+		}
+		return one(requestJSON)(s.Desk.Submit(r.Context(), a, ask))
+	}))
+	mux.HandleFunc("GET /api/v1/requests/{id}", s.signedIn(func(r *http.Request, a people.Actor) (any, error) {
+		return one(requestJSON)(s.Desk.Request(r.Context(), a, requestID(r)))
+	}))
+	mux.HandleFunc("POST /api/v1/requests/{id}/revise", s.signedIn(func(r *http.Request, a people.Actor) (any, error) {
+		ask, err := readAsk(r)
+		if err != nil {
+			return nil, err
+		}
+		return one(requestJSON)(s.Desk.Revise(r.Context(), a, requestID(r), ask))
+	}))
+	mux.HandleFunc("POST /api/v1/requests/{id}/withdraw", s.signedIn(func(r *http.Request, a people.Actor) (any, error) {
+		step, err := read[api.Step](r)
+		if err != nil {
+			return nil, err
+		}
+		if err := s.Desk.Withdraw(r.Context(), a, requestID(r), step.Why); err != nil {
+			return nil, err
+		}
+		return one(requestJSON)(s.Desk.Request(r.Context(), a, requestID(r)))
+	}))
+	mux.HandleFunc("POST /api/v1/requests/{id}/answer", s.plant(s.answerRequest))
+}
+
+func requestID(r *http.Request) policy.RequestID { return policy.RequestID(r.PathValue("id")) }
+
+func (s *server) answerRequest(r *http.Request, a people.Actor) (any, error) {
+	in, err := read[api.Answer](r)
+	if err != nil {
+		return nil, err
+	}
+	document, err := audit.ParseHash(in.Document)
+	if err != nil {
+		return nil, badCall{err}
+	}
+	return one(requestJSON)(s.Desk.Answer(r.Context(), a, requestID(r), document, approvals.Reply{
+		Says: in.Says, Role: policy.Role(in.Role), Why: in.Why, NotBefore: in.NotBefore,
+		Limits: evidence.Limits{Rights: in.Limits.Rights, Assets: evidenceTargets(in.Limits.Targets),
+			Minutes: in.Limits.Minutes, Until: in.Limits.Until},
+	}))
+}
+
+func readAsk(r *http.Request) (approvals.Ask, error) {
+	in, err := read[api.Ask](r)
+	if err != nil {
+		return approvals.Ask{}, err
+	}
+	rights, err := policy.ParseRights(in.Rights)
+	if err != nil {
+		return approvals.Ask{}, badCall{err}
+	}
+	ask := approvals.Ask{Firm: policy.FirmID(in.Firm), People: names[policy.PersonID](in.People), Rights: rights,
+		Reason: in.Reason, WorkOrder: in.WorkOrder, Change: in.Change, Backup: in.Backup, Backout: in.Backout,
+		AreaClear: in.AreaClear, Minutes: in.Minutes, From: in.From, To: in.To}
+	for _, t := range in.Targets {
+		if t.Port == "" && t.Account != "" {
+			t.Port = "ssh"
+		}
+		ask.Targets = append(ask.Targets, policy.Target{Asset: policy.AssetName(t.Asset),
+			Port: policy.PortName(t.Port), Account: policy.AccountName(t.Account)})
+	}
+	return ask, nil
+}
+
+func requestJSON(q approvals.Request) api.Request {
+	d := q.Document
+	out := api.Request{ID: string(q.ID), State: string(q.State), Rev: q.Rev, Document: q.Hash.String(),
+		Words: evidence.Words(q.Hash), By: d.By, Open: d.Open, Window: string(q.Window), Asleep: q.Asleep, At: q.At,
+		Ask: api.Ask{Firm: d.Firm, People: d.People, Targets: apiTargets(d.Assets), Rights: d.Rights, Reason: d.Reason,
+			WorkOrder: d.WorkOrder, Change: d.Change, Backup: d.Backup, Backout: d.Backout, AreaClear: d.AreaClear,
+			Minutes: d.Minutes, From: d.From, To: d.To}}
+	for _, n := range q.Needs {
+		out.Needs = append(out.Needs, api.Need{Role: string(n.Role), Count: n.Count, Rule: n.Rule})
+	}
+	for _, l := range q.Answers {
+		out.Answers = append(out.Answers, api.AnswerLine{Person: string(l.Person), Role: string(l.Role), Says: l.Says,
+			Why: l.Why, At: l.At, Limits: api.Limits{Rights: l.Limits.Rights, Targets: apiTargets(l.Limits.Assets),
+				Minutes: l.Limits.Minutes, Until: l.Limits.Until}})
+	}
+	return out
+}
+
+func apiTargets(list []evidence.Target) []api.Target {
+	out := make([]api.Target, 0, len(list))
+	for _, t := range list {
+		out = append(out, api.Target(t))
+	}
+	return out
+}
+
+func evidenceTargets(list []api.Target) []evidence.Target {
+	var out []evidence.Target
+	for _, t := range list {
+		out = append(out, evidence.Target(t))
+	}
+	return out
+}
+
+// one and each put a room's value into the API's form, and pass errors on.
+func one[T, J any](f func(T) J) func(T, error) (any, error) {
+	return func(v T, err error) (any, error) {
+		if err != nil {
+			return nil, err
+		}
+		return f(v), nil
+	}
+}
+
+func each[T, J any](list []T, err error, f func(T) J) (any, error) {
+	if err != nil {
+		return nil, err
+	}
+	out := make([]J, 0, len(list))
+	for _, v := range list {
+		out = append(out, f(v))
+	}
+	return out, nil
+}

@@ -1,0 +1,117 @@
+package web
+
+import (
+	"context"
+	"net/http"
+
+	"penstock/approvals"
+	"penstock/approvals/people"
+	"penstock/broker"
+	"penstock/broker/api"
+	"penstock/policy"
+)
+
+// windowVerb is one step of a window, as the Desk has it.
+type windowVerb func(ctx context.Context, a people.Actor, id policy.WindowID, step api.Step) (approvals.Window, error)
+
+func (s *server) windows(mux *http.ServeMux) {
+	mux.HandleFunc("GET /api/v1/windows", s.signedIn(func(r *http.Request, a people.Actor) (any, error) {
+		list, err := s.Desk.Windows(r.Context(), a)
+		return each(list, err, windowJSON)
+	}))
+	mux.HandleFunc("GET /api/v1/windows/{id}", s.signedIn(func(r *http.Request, a people.Actor) (any, error) {
+		return one(windowJSON)(s.Desk.Window(r.Context(), a, policy.WindowID(r.PathValue("id"))))
+	}))
+	d := s.Desk
+	for name, verb := range map[string]windowVerb{
+		"open": func(ctx context.Context, a people.Actor, id policy.WindowID, _ api.Step) (approvals.Window, error) {
+			return d.Open(ctx, a, id)
+		},
+		"extend": func(ctx context.Context, a people.Actor, id policy.WindowID, p api.Step) (approvals.Window, error) {
+			return d.Extend(ctx, a, id, p.Until)
+		},
+		"pause": func(ctx context.Context, a people.Actor, id policy.WindowID, p api.Step) (approvals.Window, error) {
+			return d.Pause(ctx, a, id, p.Why)
+		},
+		"go-on": func(ctx context.Context, a people.Actor, id policy.WindowID, _ api.Step) (approvals.Window, error) {
+			return d.GoOn(ctx, a, id)
+		},
+		"end": func(ctx context.Context, a people.Actor, id policy.WindowID, p api.Step) (approvals.Window, error) {
+			return d.End(ctx, a, id, p.Why)
+		},
+		"cut": func(ctx context.Context, a people.Actor, id policy.WindowID, p api.Step) (approvals.Window, error) {
+			return d.Cut(ctx, a, id, p.Why)
+		},
+		"hand-back": func(ctx context.Context, a people.Actor, id policy.WindowID, p api.Step) (approvals.Window, error) {
+			return d.HandBack(ctx, a, id, p.Text)
+		},
+		"accept": func(ctx context.Context, a people.Actor, id policy.WindowID, _ api.Step) (approvals.Window, error) {
+			return d.Accept(ctx, a, id)
+		},
+	} {
+		mux.HandleFunc("POST /api/v1/windows/{id}/"+name, s.signedIn(func(r *http.Request, a people.Actor) (any, error) {
+			step, err := read[api.Step](r)
+			if err != nil {
+				return nil, err
+			}
+			return one(windowJSON)(verb(r.Context(), a, policy.WindowID(r.PathValue("id")), step))
+		}))
+	}
+	mux.HandleFunc("GET /api/v1/sessions", s.plant(func(*http.Request, people.Actor) (any, error) {
+		return each(s.Broker.Sessions(), nil, sessionJSON)
+	}))
+	s.blocks(mux)
+}
+
+func (s *server) blocks(mux *http.ServeMux) {
+	mux.HandleFunc("GET /api/v1/blocks", s.plant(func(r *http.Request, _ people.Actor) (any, error) {
+		list, err := s.Desk.Blocks(r.Context())
+		return each(list, err, blockJSON)
+	}))
+	mux.HandleFunc("POST /api/v1/blocks", s.plant(func(r *http.Request, a people.Actor) (any, error) {
+		b, err := read[api.Block](r)
+		if err != nil {
+			return nil, err
+		}
+		return one(blockJSON)(s.Desk.Block(r.Context(), a, policy.Block{Person: policy.PersonID(b.Person),
+			Firm: policy.FirmID(b.Firm), Asset: policy.AssetName(b.Asset), Zone: policy.ZoneName(b.Zone), All: b.All,
+			Why: b.Why, Until: b.Until}))
+	}))
+	mux.HandleFunc("POST /api/v1/blocks/{id}/lift", s.plant(func(r *http.Request, a people.Actor) (any, error) {
+		step, err := read[api.Step](r)
+		if err != nil {
+			return nil, err
+		}
+		return struct{}{}, s.Desk.Lift(r.Context(), a, r.PathValue("id"), step.Why)
+	}))
+	mux.HandleFunc("POST /api/v1/island", s.plant(func(r *http.Request, a people.Actor) (any, error) {
+		step, err := read[api.Step](r)
+		if err != nil {
+			return nil, err
+		}
+		return one(blockJSON)(s.Desk.Island(r.Context(), a, step.Why))
+	}))
+}
+
+func windowJSON(w approvals.Window) api.Window {
+	c := w.Claim
+	return api.Window{ID: string(w.ID), Request: string(w.Request), State: string(w.State), Firm: string(w.Firm),
+		People: c.People, Targets: apiTargets(c.Assets), Rights: c.Rights, Minutes: c.Minutes, From: c.From, To: c.To,
+		Opened: w.Opened, OpenedBy: string(w.OpenedBy), Until: w.Until, By: string(w.By), Why: w.Why, HandBack: w.HandBack}
+}
+
+func blockJSON(b policy.Block) api.Block {
+	return api.Block{ID: b.ID, Person: string(b.Person), Firm: string(b.Firm), Asset: string(b.Asset),
+		Zone: string(b.Zone), All: b.All, By: string(b.By), Why: b.Why, Until: b.Until}
+}
+
+func sessionJSON(l broker.Live) api.Session {
+	out := api.Session{ID: string(l.Session), Person: string(l.Person), Firm: string(l.Firm),
+		Source: l.Source.String(), Started: l.Started, Channels: []api.Channel{}}
+	for _, c := range l.Channels {
+		out.Channels = append(out.Channels, api.Channel{Number: c.Number, Window: string(c.Window), Kind: c.Kind,
+			Target: api.Target{Asset: string(c.Target.Asset), Port: string(c.Target.Port), Account: string(c.Target.Account)},
+			Until:  c.Until, In: c.In, Out: c.Out, Held: c.Held})
+	}
+	return out
+}

@@ -1,0 +1,177 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"penstock/broker/api"
+)
+
+// caller is what every verb that goes through the running broker shares: which
+// broker, who speaks, and how the answer is shown.
+type caller struct {
+	socket string
+	as     string
+	json   bool
+}
+
+// flags gives cmd the flags of a caller.
+func (c *caller) flags(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVar(&c.socket, "socket", os.Getenv("PENSTOCK_SOCKET"), "private socket of the running broker ($PENSTOCK_SOCKET)")
+	f.StringVar(&c.as, "as", os.Getenv("PENSTOCK_AS"), "person who speaks ($PENSTOCK_AS); password and code are asked for on the terminal")
+	f.BoolVar(&c.json, "json", false, "answer as JSON")
+}
+
+// proof says what a verb asks its person for: giving access needs a code,
+// looking and taking never do.
+type proof bool
+
+const (
+	withCode    proof = true
+	withoutCode proof = false
+)
+
+// signIn asks for password and code on the terminal. Root on this machine is
+// nobody: without them the broker answers nothing.
+func (c *caller) signIn(ctx context.Context, p proof) (*api.Client, error) {
+	if c.socket == "" {
+		return nil, usage("say which broker: --socket DATA/penstock.sock, or set PENSTOCK_SOCKET")
+	}
+	if c.as == "" {
+		return nil, usage("say who you are: --as PERSON, or set PENSTOCK_AS")
+	}
+	in := api.SignIn{Person: c.as}
+	var err error
+	if in.Password, err = askSecret("Password for " + c.as + ": "); err != nil {
+		return nil, err
+	}
+	if p == withCode {
+		if in.Code, err = askSecret("Code for " + c.as + ": "); err != nil {
+			return nil, err
+		}
+	}
+	client := api.Unix(c.socket)
+	if _, err := client.SignIn(ctx, in); err != nil {
+		return nil, apiError(err)
+	}
+	return client, nil
+}
+
+// askSecret reads a line from the terminal without showing it. Never from
+// standard input that is no terminal: a secret in a pipe is a secret in a file.
+func askSecret(prompt string) (string, error) {
+	tty, err := os.OpenFile("/dev/tty", os.O_RDWR, 0)
+	if err != nil {
+		return "", errNoTerminal
+	}
+	defer tty.Close()
+	if _, err := fmt.Fprint(tty, prompt); err != nil {
+		return "", fmt.Errorf("ask on the terminal: %w", err)
+	}
+	b, err := term.ReadPassword(int(tty.Fd()))
+	fmt.Fprintln(tty)
+	if err != nil {
+		return "", fmt.Errorf("read from the terminal: %w", err)
+	}
+	return strings.TrimSpace(string(b)), nil
+}
+
+// apiError gives an error of the API its exit code.
+func apiError(err error) error {
+	if errors.Is(err, api.ErrNoReach) {
+		return exit{exitNoReach, fmt.Errorf("%w; is penstock serve running on this socket?", err)}
+	}
+	if p, ok := errors.AsType[*api.Problem](err); ok {
+		switch p.Status {
+		case http.StatusForbidden, http.StatusUnauthorized, http.StatusConflict, http.StatusNotFound:
+			return exit{exitNo, err}
+		case http.StatusBadRequest:
+			return exit{exitUsage, err}
+		}
+	}
+	return err
+}
+
+// show prints v as JSON where asked for, else text makes the lines for people.
+func (c *caller) show(cmd *cobra.Command, v any, text func(*tabwriter.Writer)) error {
+	out := cmd.OutOrStdout()
+	if c.json {
+		e := json.NewEncoder(out)
+		e.SetIndent("", "  ")
+		return e.Encode(v)
+	}
+	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
+	text(w)
+	return w.Flush()
+}
+
+// zone is the plant's time zone, for showing times as the plant says them.
+func zone(ctx context.Context, client *api.Client) *time.Location {
+	var a api.Authorities
+	if client.Get(ctx, "/authorities", &a) == nil {
+		if l, err := time.LoadLocation(a.TimeZone); err == nil {
+			return l
+		}
+	}
+	return time.UTC
+}
+
+// local shows a time as the plant does, with its zone.
+func local(t time.Time, l *time.Location) string {
+	if t.IsZero() {
+		return "-"
+	}
+	return t.In(l).Format("Mon 2 Jan 15:04 MST")
+}
+
+// parseTime reads 15:04 (today, or tomorrow if that is past), 2006-01-02 15:04,
+// both in the plant's zone, +90m, or RFC 3339.
+func parseTime(s string, now time.Time, l *time.Location) (time.Time, error) {
+	if after, ok := strings.CutPrefix(s, "+"); ok {
+		d, err := time.ParseDuration(after)
+		if err != nil || d <= 0 {
+			return time.Time{}, usage("%q is no time: say +90m, 05:10, 2026-11-22 05:10 or RFC 3339", s)
+		}
+		return now.Add(d), nil
+	}
+	if t, err := time.ParseInLocation("15:04", s, l); err == nil {
+		n := now.In(l)
+		t = time.Date(n.Year(), n.Month(), n.Day(), t.Hour(), t.Minute(), 0, 0, l)
+		if t.Before(now) {
+			t = time.Date(n.Year(), n.Month(), n.Day()+1, t.Hour(), t.Minute(), 0, 0, l)
+		}
+		return t, nil
+	}
+	if t, err := time.ParseInLocation("2006-01-02 15:04", s, l); err == nil {
+		return t, nil
+	}
+	if t, err := time.Parse(time.RFC3339, s); err == nil {
+		return t, nil
+	}
+	return time.Time{}, usage("%q is no time: say +90m, 05:10, 2026-11-22 05:10 or RFC 3339", s)
+}
+
+func targetWords(list []api.Target) string {
+	out := make([]string, len(list))
+	for i, t := range list {
+		out[i] = t.Asset
+		if t.Account != "" {
+			out[i] = t.Account + "@" + t.Asset
+		}
+		if t.Port != "ssh" {
+			out[i] += " by " + t.Port
+		}
+	}
+	return strings.Join(out, ", ")
+}

@@ -1,0 +1,82 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"filippo.io/age"
+
+	"penstock/audit/durable"
+)
+
+// dataFolder names the parts of a data directory (DESIGN 5.4).
+type dataFolder string
+
+func (d dataFolder) log() string        { return filepath.Join(string(d), "log") }
+func (d dataFolder) heads() string      { return filepath.Join(string(d), "log", "heads") }
+func (d dataFolder) documents() string  { return filepath.Join(string(d), "documents") }
+func (d dataFolder) recordings() string { return filepath.Join(string(d), "recordings") }
+func (d dataFolder) keys() string       { return filepath.Join(string(d), "keys") }
+func (d dataFolder) state() string      { return filepath.Join(string(d), "state.db") }
+
+// make creates the folder and keys/, durable, and refuses keys that others can read.
+func (d dataFolder) make() error {
+	for _, dir := range []string{string(d), d.keys()} {
+		if err := durable.MkdirAll(dir, 0o700); err != nil {
+			return fmt.Errorf("make the data directory: %w", err)
+		}
+	}
+	return d.checkKeys()
+}
+
+// checkKeys refuses a keys folder, or a private key in it, that anybody but its
+// owner can read. Public halves end in .pub.
+func (d dataFolder) checkKeys() error {
+	return filepath.WalkDir(d.keys(), func(path string, e fs.DirEntry, err error) error {
+		if err != nil {
+			return fmt.Errorf("look at the keys: %w", err)
+		}
+		info, err := e.Info()
+		if err != nil {
+			return fmt.Errorf("look at the keys: %w", err)
+		}
+		if filepath.Ext(path) != ".pub" && info.Mode().Perm()&0o077 != 0 {
+			return fmt.Errorf("%s can be read by others (%v): run chmod go-rwx %s, and think about who may have read it", path, info.Mode().Perm(), path)
+		}
+		return nil
+	})
+}
+
+// identity loads an age identity from keys/name, or makes one where there is none.
+func (d dataFolder) identity(name string) (*age.X25519Identity, error) {
+	path := filepath.Join(d.keys(), name)
+	b, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		id, err := age.GenerateX25519Identity()
+		if err != nil {
+			return nil, fmt.Errorf("make %s: %w", path, err)
+		}
+		if err := durable.WriteFile(path, []byte(id.String()+"\n"), 0o600); err != nil {
+			return nil, fmt.Errorf("make %s: %w", path, err)
+		}
+		return id, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", path, err)
+	}
+	id, err := age.ParseX25519Identity(string(trimLine(b)))
+	if err != nil {
+		return nil, fmt.Errorf("%s is no age identity", path) // the error would show the key
+	}
+	return id, nil
+}
+
+func trimLine(b []byte) []byte {
+	for len(b) > 0 && (b[len(b)-1] == '\n' || b[len(b)-1] == '\r') {
+		b = b[:len(b)-1]
+	}
+	return b
+}

@@ -1,0 +1,88 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"penstock/audit"
+)
+
+// history is what one pass over the log at start tells: which session ids were
+// used, which sessions have ended, which documents are named, and whether a
+// clock that stepped back was accepted.
+type history struct {
+	sessions uint64 // highest number in use
+	ended    map[string]bool
+	named    map[audit.Hash]bool
+	plant    audit.Hash // newest plant file
+	clock    clockState
+}
+
+// readHistory folds the whole log.
+func readHistory(ctx context.Context, l *audit.Log) (*history, error) {
+	h := &history{ended: map[string]bool{}, named: map[audit.Hash]bool{}}
+	for leaf, err := range l.Upto(ctx, 0) {
+		if err != nil {
+			return nil, fmt.Errorf("read the log: %w", err)
+		}
+		if err := h.fold(leaf); err != nil {
+			return nil, err
+		}
+	}
+	return h, nil
+}
+
+var hashWord = regexp.MustCompile(`"sha256:[0-9a-f]{64}"`)
+
+func (h *history) fold(leaf audit.Leaf) error {
+	switch b := leaf.Body.(type) {
+	case audit.SessionStarted:
+		h.sessions = max(h.sessions, sessionNumber(b.Session))
+	case audit.SessionEnded:
+		h.ended[b.Session] = true
+	case audit.ConfigChanged:
+		if b.Kind == "plant" {
+			h.plant = b.Document
+		}
+	}
+	h.clock.fold(leaf.Body)
+	// Whatever looks like a hash in a body keeps its document: sweeping too
+	// little costs space, sweeping too much costs evidence.
+	body, err := json.Marshal(leaf.Body)
+	if err != nil {
+		return fmt.Errorf("leaf %s: %w", leaf.Place(), err)
+	}
+	for _, m := range hashWord.FindAllString(string(body), -1) {
+		hash, err := audit.ParseHash(strings.Trim(m, `"`))
+		if err != nil {
+			return fmt.Errorf("leaf %s: %w", leaf.Place(), err)
+		}
+		h.named[hash] = true
+	}
+	return nil
+}
+
+// folders counts session ids that a crash left as a folder without an event.
+func (h *history) folders(recordings string) error {
+	list, err := filepath.Glob(filepath.Join(recordings, "*", "*", "*", "S-*"))
+	if err != nil {
+		return fmt.Errorf("list recordings: %w", err)
+	}
+	for _, p := range list {
+		h.sessions = max(h.sessions, sessionNumber(filepath.Base(p)))
+	}
+	return nil
+}
+
+func sessionNumber(id string) uint64 {
+	n, err := strconv.ParseUint(strings.TrimPrefix(id, "S-"), 10, 63)
+	if err != nil {
+		return 0
+	}
+	return n
+}

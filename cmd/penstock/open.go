@@ -1,0 +1,301 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"penstock/approvals"
+	"penstock/approvals/people"
+	"penstock/approvals/state"
+	"penstock/approvals/state/bolt"
+	"penstock/audit"
+	"penstock/audit/durable"
+	"penstock/audit/recording"
+	"penstock/audit/review"
+	"penstock/broker"
+	"penstock/broker/api"
+	"penstock/broker/ca"
+	"penstock/broker/dial"
+	"penstock/broker/login"
+	"penstock/broker/sshd"
+	"penstock/broker/verbs"
+	"penstock/broker/web"
+	"penstock/policy"
+)
+
+// plantHouse is everything that one running broker has, in the order in which it is built.
+type plantHouse struct {
+	file    serverFile
+	slog    *slog.Logger
+	folder  dataFolder
+	inForce inForce
+
+	disk      *durable.Disk
+	endDisk   func() error
+	log       *audit.Log
+	logKey    string // verifier key
+	docs      *audit.Documents
+	store     *bolt.Store
+	journal   *state.Journal
+	archive   *recording.Archive
+	book      *review.Book
+	roster    *people.Roster
+	desk      *approvals.Desk
+	ca        *ca.Authorities
+	proofs    *login.Proofs
+	broker    *broker.Broker
+	dialer    *dial.Dialer
+	door      *sshd.Door
+	web       http.Handler
+	clock     *clockGuard
+	admission *admission
+	sessions  atomic.Uint64
+}
+
+// open builds the house bottom-up; nothing listens yet. A crash is mended here
+// by the same code that runs otherwise: catch up, check, recover.
+func open(ctx context.Context, f serverFile, p plantFile, logger *slog.Logger) (_ *plantHouse, err error) {
+	h := &plantHouse{file: f, slog: logger, folder: dataFolder(f.Data)}
+	h.inForce.Store(&p)
+	if err := h.folder.make(); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, h.close())
+		}
+	}()
+	if err := h.openDisk(); err != nil {
+		return nil, err
+	}
+	clock := audit.SystemClock()
+	behind, err := h.openLog(clock)
+	if err != nil {
+		return nil, err
+	}
+	past, err := h.openState(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := h.openArchive(ctx, past); err != nil {
+		return nil, err
+	}
+	if _, err := h.docs.Sweep(ctx, func(hash audit.Hash) bool { return past.named[hash] }); err != nil {
+		return nil, fmt.Errorf("sweep documents that no leaf names: %w", err)
+	}
+	if err := h.openRooms(past, clock); err != nil {
+		return nil, err
+	}
+	if _, err := h.log.Append(ctx, audit.Event{Subject: f.Node, Actor: "penstock", Body: audit.NodeStarted{Version: version()}}); err != nil {
+		return nil, fmt.Errorf("write that the node started: %w", err)
+	}
+	if _, err := putIntoForce(ctx, h.log, h.docs, "plant", p.plant.Document(), past.plant); err != nil {
+		return nil, err
+	}
+	return h, h.clock.start(ctx, behind)
+}
+
+// openDisk starts the committer, which runs until close.
+func (h *plantHouse) openDisk() error {
+	disk, err := durable.OpenDisk(h.folder.keys())
+	if err != nil {
+		return fmt.Errorf("open the data directory: %w", err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- disk.Run(ctx) }()
+	h.disk = disk
+	h.endDisk = func() error {
+		cancel()
+		if err := <-done; err != nil && !errors.Is(err, context.Canceled) {
+			return fmt.Errorf("disk: %w", err)
+		}
+		return nil
+	}
+	return nil
+}
+
+// openLog says also how far the wall clock stands behind the newest leaf.
+func (h *plantHouse) openLog(clock audit.Clock) (time.Duration, error) {
+	origin := h.plant().Site.ID + "/penstock/audit/" + h.file.Node
+	signer, verifier, err := audit.LogKeys(h.folder.keys(), origin)
+	if err != nil {
+		return 0, err
+	}
+	h.logKey = verifierText(h.folder)
+	h.log, err = audit.OpenLog(h.folder.log(), h.disk, audit.Options{Origin: origin, Node: h.file.Node, Signer: signer, Verifier: verifier, Clock: clock})
+	if err != nil {
+		return 0, fmt.Errorf("open the log: %w", err)
+	}
+	behind := h.log.ClockBehind()
+	if h.docs, err = audit.OpenDocuments(h.folder.documents(), h.disk); err != nil {
+		return 0, fmt.Errorf("open the documents: %w", err)
+	}
+	return behind, nil
+}
+
+// openState brings the rows to where the log is, mends rows that were edited,
+// and starts a new log from the bootstrap file.
+func (h *plantHouse) openState(ctx context.Context) (*history, error) {
+	var err error
+	if h.store, err = bolt.Open(h.folder.state()); err != nil {
+		return nil, err
+	}
+	h.journal = state.NewJournal(h.file.Node, h.log, h.store,
+		people.Fold(h.docs), approvals.Fold(h.docs), ca.Fold(), login.Fold())
+	if _, err := h.journal.CatchUp(ctx); err != nil {
+		return nil, fmt.Errorf("bring the rows to where the log is: %w", err)
+	}
+	differences, err := h.journal.Check(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("check the rows against the log: %w", err)
+	}
+	for _, d := range differences {
+		h.slog.Error("a row was not what the log says and was made again from it: somebody or something changed state.db", "row", d)
+	}
+	if h.log.Size() == 0 {
+		if err := h.bootstrap(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return readHistory(ctx, h.log)
+}
+
+// bootstrap makes the first leaf of a new log.
+func (h *plantHouse) bootstrap(ctx context.Context) error {
+	if h.file.Bootstrap == "" {
+		return errors.New("the log is new, and bootstrap: in the server's file names no file with the first people of the plant: nobody could ever answer. See configs/bootstrap.yaml")
+	}
+	text, err := os.ReadFile(h.file.Bootstrap)
+	if err != nil {
+		return fmt.Errorf("read the first people: %w", err)
+	}
+	if _, err := people.ParseBootstrap(filepath.Base(h.file.Bootstrap), text, h.plant().HasRole); err != nil {
+		return err
+	}
+	hash, err := h.docs.Put(ctx, text)
+	if err != nil {
+		return fmt.Errorf("keep the first people: %w", err)
+	}
+	_, err = h.journal.Commit(ctx, "bootstrap/1", audit.Event{Subject: "bootstrap", Rev: 1, Actor: "penstock",
+		Body: audit.LogCreated{Origin: h.plant().Site.ID + "/penstock/audit/" + h.file.Node, Bootstrap: hash}})
+	if err != nil {
+		return fmt.Errorf("write the first leaf: %w", err)
+	}
+	h.slog.Info("a new log was started", "bootstrap", hash.String())
+	return nil
+}
+
+func (h *plantHouse) openArchive(ctx context.Context, past *history) error {
+	identity, err := h.folder.identity("recordings.key")
+	if err != nil {
+		return err
+	}
+	h.archive, err = recording.OpenArchive(recording.Parts{Dir: h.folder.recordings(), HeadsDir: h.folder.heads(),
+		Disk: h.disk, Log: h.log, Mode: "readable", Recipients: []string{identity.Recipient().String()}, Identity: identity.String(),
+		Ended: func(session string) bool { return past.ended[session] }})
+	if err != nil {
+		return fmt.Errorf("open the recordings: %w", err)
+	}
+	if err := past.folders(h.folder.recordings()); err != nil {
+		return err
+	}
+	if err := h.archive.Recover(ctx); err != nil {
+		return fmt.Errorf("recover recordings that a crash left open: %w", err)
+	}
+	h.book = review.NewBook(h.archive, h.log, func(roles []string) bool {
+		list := make([]policy.Role, len(roles))
+		for i, r := range roles {
+			list[i] = policy.Role(r)
+		}
+		return h.plant().MayRead(list)
+	})
+	return nil
+}
+
+func (h *plantHouse) openRooms(past *history, clock audit.Clock) error {
+	var err error
+	h.roster = people.NewRoster(h.journal, h.store, h.docs)
+	h.desk = approvals.NewDesk(approvals.Parts{Plant: h.plant, Roster: h.roster, Journal: h.journal, Rows: h.store,
+		Leaves: h.log, Log: h.log, Docs: h.docs})
+	h.ca, err = ca.Open(ca.Parts{Dir: h.folder.keys(), Make: true, Journal: h.journal, Rows: h.store})
+	if err != nil {
+		return err
+	}
+	h.proofs, err = login.New(login.Parts{Roster: h.roster, Journal: h.journal, Rows: h.store, Docs: h.docs, Log: h.log,
+		Seal: filepath.Join(h.folder.keys(), "seal.key"), Plant: func() string { return h.plant().Site.Name }})
+	if err != nil {
+		return err
+	}
+	h.sessions.Store(past.sessions)
+	h.broker = broker.New(h.plant, h.desk, h.log, h.archive, broker.Limits{}, broker.Clock{Wall: clock.Wall, Boot: clock.Mono},
+		func() policy.SessionID { return policy.SessionID(fmt.Sprintf("S-%d", h.sessions.Add(1))) })
+	h.desk.Stops(h.broker)
+	h.admission = &admission{set: h.broker.Refuse, reasons: map[string]*policy.Refusal{}}
+	h.clock = &clockGuard{log: h.log, refuse: func(r *policy.Refusal) { h.admission.refuse("clock", r) }, slog: h.slog, clock: clock, state: past.clock}
+	h.dialer = &dial.Dialer{CA: h.ca, Broker: h.file.Node, Loopback: h.file.Loopback}
+	clerk := &verbs.Clerk{Desk: h.desk, Roster: h.roster, Proofs: h.proofs, CA: h.ca, Plant: h.plant, Name: h.file.Name, Port: h.file.SSHPort}
+	h.door, err = sshd.New(sshd.Parts{Plant: h.plant, Broker: h.broker, CA: h.ca, Dialer: h.dialer, Proofs: h.proofs,
+		Roster: h.roster, Clerk: clerk, Log: h.log, Names: []string{h.file.Name}, Slog: h.slog})
+	if err != nil {
+		return err
+	}
+	h.web, err = web.New(web.Parts{Plant: h.plant, Roster: h.roster, Desk: h.desk, Proofs: h.proofs, Broker: h.broker,
+		Book: h.book, Authorities: h.authorities, AcceptClock: h.clock.accept, Slog: h.slog})
+	return err
+}
+
+func (h *plantHouse) authorities() api.Authorities {
+	line := func(k ssh.PublicKey) string { return string(trimLine(ssh.MarshalAuthorizedKey(k))) }
+	site := h.plant().Site
+	return api.Authorities{Host: line(h.ca.Host()), Out: line(h.ca.Out()), HostKey: line(h.ca.HostKey().PublicKey()),
+		LogKey: h.logKey, Name: h.file.Name, Port: h.file.SSHPort, Site: site.ID, TimeZone: h.plant().Location().String()}
+}
+
+func (h *plantHouse) hostKeyPrint() string { return ssh.FingerprintSHA256(h.ca.HostKey().PublicKey()) }
+
+// ownAddress tells the dialer an address of ours, which is never a target.
+func (h *plantHouse) ownAddress(a net.Addr) {
+	ap, err := netip.ParseAddrPort(a.String())
+	if err != nil {
+		return
+	}
+	h.dialer.Own = append(h.dialer.Own, ap)
+}
+
+// close takes down what open built, in reverse.
+func (h *plantHouse) close() error {
+	var errs []error
+	if h.log != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), drainTime)
+		_, err := h.log.Append(ctx, audit.Event{Subject: h.file.Node, Actor: "penstock", Body: audit.NodeStopped{}})
+		cancel()
+		errs = append(errs, err, h.log.Close())
+	}
+	if h.store != nil {
+		errs = append(errs, h.store.Close())
+	}
+	if h.endDisk != nil {
+		errs = append(errs, h.endDisk())
+	}
+	return errors.Join(errs...)
+}
+
+func verifierText(d dataFolder) string {
+	b, err := os.ReadFile(filepath.Join(d.keys(), "log.pub"))
+	if err != nil {
+		return ""
+	}
+	return string(trimLine(b))
+}

@@ -1,0 +1,182 @@
+package main
+
+import (
+	"fmt"
+	"net/url"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"penstock/broker/api"
+)
+
+func peopleCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "people", Short: "Invite, confirm, list and disable people"}
+	cmd.AddCommand(inviteCommand(), confirmCommand(), peopleListCommand(), disableCommand(), firmCommand())
+	return cmd
+}
+
+func inviteCommand() *cobra.Command {
+	var c caller
+	var in api.Invitation
+	cmd := &cobra.Command{Use: "invite FIRM/PERSON", Short: "Invite a person to bring a key; prints the code once",
+		Example: `  penstock people invite krall/ann --name "Ann Keller" --as olaf`,
+		Args:    exactly(1, "FIRM/PERSON, such as krall/ann"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			var ok bool
+			if in.Firm, in.Person, ok = strings.Cut(args[0], "/"); !ok {
+				return usage("%q is no FIRM/PERSON, such as krall/ann", args[0])
+			}
+			client, err := c.signIn(cmd.Context(), withCode)
+			if err != nil {
+				return err
+			}
+			var made api.Invitation
+			if err := client.Post(cmd.Context(), "/people/invite", in, &made); err != nil {
+				return apiError(err)
+			}
+			var a api.Authorities
+			if err := client.Get(cmd.Context(), "/authorities", &a); err != nil {
+				return apiError(err)
+			}
+			l := zone(cmd.Context(), client)
+			return c.show(cmd, made, func(w *tabwriter.Writer) {
+				fmt.Fprintf(w, "Give %s this code by phone or in person. It works once, until %s:\n\n    %s\n\n", printable(made.Name), local(made.Until, l), made.Code)
+				fmt.Fprintf(w, "%s's known_hosts needs this line first, so that nobody can stand in for the broker:\n\n    %s\n\n", printable(made.Name), knownHostsLine(a))
+				fmt.Fprintf(w, "Then %s types, and gives the code when asked:\n\n    %s\n\n", printable(made.Name), sshLine(a, "join"))
+				fmt.Fprintf(w, "After that compare the fingerprint by phone and run:\n\n    penstock people confirm %s SHA256:…\n", made.Person)
+			})
+		}}
+	c.flags(cmd)
+	cmd.Flags().StringVar(&in.Name, "name", "", "the person's name")
+	cmd.Flags().StringSliceVar(&in.Roles, "role", nil, "roles, for people of the plant")
+	_ = cmd.MarkFlagRequired("name") // only fails for a flag that is not there
+	return cmd
+}
+
+// sshLine is what somebody types to reach the broker as name.
+func sshLine(a api.Authorities, name string) string {
+	if a.Port == 22 {
+		return fmt.Sprintf("ssh %s@%s", name, a.Name)
+	}
+	return fmt.Sprintf("ssh -p %d %s@%s", a.Port, name, a.Name)
+}
+
+func knownHostsLine(a api.Authorities) string {
+	return fmt.Sprintf("@cert-authority %s,*.%s %s", a.Name, a.Site, a.Host)
+}
+
+func confirmCommand() *cobra.Command {
+	var c caller
+	cmd := &cobra.Command{Use: "confirm PERSON FINGERPRINT", Short: "Vouch for a key that a person has brought",
+		Args: exactly(2, "a person and the fingerprint that you have compared"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			client, err := c.signIn(cmd.Context(), withCode)
+			if err != nil {
+				return err
+			}
+			var p api.Person
+			if err := client.Post(cmd.Context(), "/people/"+url.PathEscape(args[0])+"/confirm", api.Step{Key: args[1]}, &p); err != nil {
+				return apiError(err)
+			}
+			return c.show(cmd, p, func(w *tabwriter.Writer) { personLine(w, p) })
+		}}
+	c.flags(cmd)
+	return cmd
+}
+
+func peopleListCommand() *cobra.Command {
+	var c caller
+	cmd := &cobra.Command{Use: "list", Short: "List people and their keys", Args: exactly(0, "nothing more"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			client, err := c.signIn(cmd.Context(), withoutCode)
+			if err != nil {
+				return err
+			}
+			var list []api.Person
+			if err := client.Get(cmd.Context(), "/people", &list); err != nil {
+				return apiError(err)
+			}
+			return c.show(cmd, list, func(w *tabwriter.Writer) {
+				for _, p := range list {
+					personLine(w, p)
+				}
+			})
+		}}
+	c.flags(cmd)
+	return cmd
+}
+
+func personLine(w *tabwriter.Writer, p api.Person) {
+	state := ""
+	if p.Disabled {
+		state = "disabled"
+	}
+	fmt.Fprintf(w, "%s/%s\t%s\t%s\t%s\n", p.Firm, p.ID, printable(p.Name), strings.Join(p.Roles, ","), state)
+	for _, k := range p.Keys {
+		pending := ""
+		if k.Pending {
+			pending = "waits to be confirmed"
+		}
+		fmt.Fprintf(w, "  %s\t%s\t%s\n", k.Kind, k.ID, pending)
+	}
+}
+
+func disableCommand() *cobra.Command {
+	var c caller
+	var step api.Step
+	cmd := &cobra.Command{Use: "disable PERSON", Short: "End a person's access, and their sessions, now",
+		Args: exactly(1, "a person"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			client, err := c.signIn(cmd.Context(), withoutCode)
+			if err != nil {
+				return err
+			}
+			var p api.Person
+			if err := client.Post(cmd.Context(), "/people/"+url.PathEscape(args[0])+"/disable", step, &p); err != nil {
+				return apiError(err)
+			}
+			return c.show(cmd, p, func(w *tabwriter.Writer) { personLine(w, p) })
+		}}
+	c.flags(cmd)
+	cmd.Flags().StringVar(&step.Why, "why", "", "why")
+	return cmd
+}
+
+func firmCommand() *cobra.Command {
+	var c caller
+	var f api.Firm
+	var until string
+	cmd := &cobra.Command{Use: "firm FIRM", Short: "Make or change a firm: name, sponsor, networks, end of contract",
+		Example: `  penstock people firm krall --name "Krall Fillers" --sponsor olaf --network 198.51.100.0/24 --until 2027-03-31T00:00:00Z --as sec`,
+		Args:    exactly(1, "a firm"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			client, err := c.signIn(cmd.Context(), withCode)
+			if err != nil {
+				return err
+			}
+			f.ID = args[0]
+			l := zone(cmd.Context(), client)
+			if until != "" {
+				if f.Until, err = parseTime(until, time.Now(), l); err != nil {
+					return err
+				}
+			}
+			var made api.Firm
+			if err := client.Post(cmd.Context(), "/firms", f, &made); err != nil {
+				return apiError(err)
+			}
+			return c.show(cmd, made, func(w *tabwriter.Writer) {
+				fmt.Fprintf(w, "%s\t%s\tsponsor %s\tfrom %s\tuntil %s\n", made.ID, printable(made.Name), made.Sponsor,
+					strings.Join(made.Networks, ", "), local(made.Until, l))
+			})
+		}}
+	c.flags(cmd)
+	cmd.Flags().StringVar(&f.Name, "name", "", "its name")
+	cmd.Flags().StringVar(&f.Sponsor, "sponsor", "", "person of the plant who vouches for it")
+	cmd.Flags().StringSliceVar(&f.Networks, "network", nil, "network it comes from; may be repeated")
+	cmd.Flags().StringVar(&until, "until", "", "end of its contract")
+	return cmd
+}

@@ -1,0 +1,221 @@
+package main
+
+import (
+	"fmt"
+	"net/url"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"penstock/broker/api"
+)
+
+func requestCommands() []*cobra.Command {
+	return []*cobra.Command{requestCommand(), requestsCommand(), answerCommand()}
+}
+
+func requestCommand() *cobra.Command {
+	var c caller
+	var ask api.Ask
+	var targets []string
+	var rights, from, to string
+	cmd := &cobra.Command{
+		Use:   "request [R-1]",
+		Short: "Ask for access for a firm's people, or show one request",
+		Example: `  penstock request --as mia --firm krall --person ann --target maint@filler-plc \
+    --rights look,set --minutes 120 --why "Alarm F-417"
+  penstock request R-1 --as mia`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			client, err := c.signIn(cmd.Context(), withoutCode)
+			if err != nil {
+				return err
+			}
+			l := zone(cmd.Context(), client)
+			var q api.Request
+			if len(args) == 1 {
+				if err := client.Get(cmd.Context(), "/requests/"+url.PathEscape(args[0]), &q); err != nil {
+					return apiError(err)
+				}
+				return c.showRequest(cmd, q, l)
+			}
+			if ask.Targets, err = parseTargets(targets); err != nil {
+				return err
+			}
+			ask.Rights = strings.Split(rights, ",")
+			now := time.Now()
+			if ask.From, err = parseTime(from, now, l); err != nil {
+				return err
+			}
+			if ask.To, err = parseTime(to, now, l); err != nil {
+				return err
+			}
+			if err := client.Post(cmd.Context(), "/requests", ask, &q); err != nil {
+				return apiError(err)
+			}
+			return c.showRequest(cmd, q, l)
+		},
+	}
+	c.flags(cmd)
+	f := cmd.Flags()
+	f.StringVar(&ask.Firm, "firm", "", "firm of the people who will work")
+	f.StringSliceVar(&ask.People, "person", nil, "who will work; may be repeated")
+	f.StringSliceVar(&targets, "target", nil, "account@asset, or asset:port; may be repeated")
+	f.StringVar(&rights, "rights", "look", "rights, with commas: look,copy,set,operate,load,device")
+	f.StringVar(&ask.Reason, "why", "", "why")
+	f.StringVar(&ask.WorkOrder, "work-order", "", "work order")
+	f.StringVar(&ask.Change, "change", "", "change number")
+	f.StringVar(&ask.Backup, "backup", "", "which backup there is")
+	f.StringVar(&ask.Backout, "backout", "", "the way back if it fails")
+	f.StringVar(&ask.AreaClear, "area-clear", "", "who says that nobody stands at the machine")
+	f.IntVar(&ask.Minutes, "minutes", 60, "how long, once it is open")
+	f.StringVar(&from, "from", "+1s", "earliest start: +90m, 22:00, 2026-11-22 22:00 or RFC 3339")
+	f.StringVar(&to, "to", "+12h", "latest end")
+	return cmd
+}
+
+func parseTargets(list []string) ([]api.Target, error) {
+	var out []api.Target
+	for _, s := range list {
+		if account, asset, ok := strings.Cut(s, "@"); ok {
+			out = append(out, api.Target{Asset: asset, Port: "ssh", Account: account})
+		} else if asset, port, ok := strings.Cut(s, ":"); ok {
+			out = append(out, api.Target{Asset: asset, Port: port})
+		} else {
+			return nil, usage("%q is no target: say account@asset, or asset:port", s)
+		}
+	}
+	return out, nil
+}
+
+func (c *caller) showRequest(cmd *cobra.Command, q api.Request, l *time.Location) error {
+	return c.show(cmd, q, func(w *tabwriter.Writer) {
+		fmt.Fprintf(w, "%s\t%s, revision %d\n", q.ID, q.State, q.Rev)
+		fmt.Fprintf(w, "who\t%s of %s\n", strings.Join(q.Ask.People, ", "), q.Ask.Firm)
+		fmt.Fprintf(w, "where\t%s\n", targetWords(q.Ask.Targets))
+		fmt.Fprintf(w, "may\t%s\n", strings.Join(q.Ask.Rights, ", "))
+		fmt.Fprintf(w, "why\t%s\n", printable(q.Ask.Reason))
+		for _, x := range []struct{ name, text string }{{"work order", q.Ask.WorkOrder}, {"change", q.Ask.Change},
+			{"backup", q.Ask.Backup}, {"way back", q.Ask.Backout}, {"area clear", q.Ask.AreaClear}} {
+			if x.text != "" {
+				fmt.Fprintf(w, "%s\t%s\n", x.name, printable(x.text))
+			}
+		}
+		fmt.Fprintf(w, "when\t%d min, between %s and %s\n", q.Ask.Minutes, local(q.Ask.From, l), local(q.Ask.To, l))
+		if len(q.Words) >= 2 {
+			fmt.Fprintf(w, "say on the phone\t%s\n", strings.ToUpper(strings.Join(q.Words[:2], " ")))
+		}
+		for _, a := range q.Answers {
+			fmt.Fprintf(w, "answer\t%s (%s) said %s %s%s\n", a.Person, a.Role, a.Says, local(a.At, l), suffix(a.Why))
+		}
+		for _, n := range q.Needs {
+			fmt.Fprintf(w, "waits for\t%d × %s (rule %s)\n", n.Count, n.Role, n.Rule)
+		}
+		if q.Window != "" {
+			fmt.Fprintf(w, "window\t%s\n", q.Window)
+		}
+	})
+}
+
+func suffix(why string) string {
+	if why == "" {
+		return ""
+	}
+	return ": " + printable(why)
+}
+
+func requestsCommand() *cobra.Command {
+	var c caller
+	cmd := &cobra.Command{Use: "requests", Short: "List requests", Args: exactly(0, "nothing more"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			client, err := c.signIn(cmd.Context(), withoutCode)
+			if err != nil {
+				return err
+			}
+			var list []api.Request
+			if err := client.Get(cmd.Context(), "/requests", &list); err != nil {
+				return apiError(err)
+			}
+			l := zone(cmd.Context(), client)
+			return c.show(cmd, list, func(w *tabwriter.Writer) {
+				if len(list) == 0 {
+					fmt.Fprintln(w, "Nothing was asked for.")
+				}
+				for _, q := range list {
+					fmt.Fprintf(w, "%s\t%s\t%s of %s\t%s\t%s\t%s\n", q.ID, q.State, strings.Join(q.Ask.People, ", "),
+						q.Ask.Firm, targetWords(q.Ask.Targets), strings.Join(q.Ask.Rights, ","), local(q.At, l))
+				}
+			})
+		}}
+	c.flags(cmd)
+	return cmd
+}
+
+func answerCommand() *cobra.Command {
+	var c caller
+	var a api.Answer
+	var targets []string
+	var rights, until, notBefore string
+	cmd := &cobra.Command{
+		Use:   "answer R-1 yes|no|not-before|question",
+		Short: "Answer a request; a yes may be limited",
+		Example: `  penstock answer R-1 yes --as olaf
+  penstock answer R-1 yes --as mia --rights look --minutes 30
+  penstock answer R-1 no --as mia --why "CIP is running"`,
+		Args: exactly(2, "a request and what you say: yes, no, not-before or question"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			a.Says = args[1]
+			need := withoutCode
+			if a.Says == "yes" {
+				need = withCode
+			}
+			client, err := c.signIn(cmd.Context(), need)
+			if err != nil {
+				return err
+			}
+			path := "/requests/" + url.PathEscape(args[0])
+			l, now := zone(cmd.Context(), client), time.Now()
+			var q api.Request
+			if err := client.Get(cmd.Context(), path, &q); err != nil {
+				return apiError(err)
+			}
+			// The answer is to exactly what is shown here, and to nothing that replaced it meanwhile.
+			if a.Document == "" {
+				a.Document = q.Document
+			}
+			if a.Limits.Targets, err = parseTargets(targets); err != nil {
+				return err
+			}
+			if rights != "" {
+				a.Limits.Rights = strings.Split(rights, ",")
+			}
+			if until != "" {
+				if a.Limits.Until, err = parseTime(until, now, l); err != nil {
+					return err
+				}
+			}
+			if notBefore != "" {
+				if a.NotBefore, err = parseTime(notBefore, now, l); err != nil {
+					return err
+				}
+			}
+			if err := client.Post(cmd.Context(), path+"/answer", a, &q); err != nil {
+				return apiError(err)
+			}
+			return c.showRequest(cmd, q, l)
+		},
+	}
+	c.flags(cmd)
+	f := cmd.Flags()
+	f.StringVar(&a.Role, "role", "", "role in which you answer, if you hold several that are needed")
+	f.StringVar(&a.Why, "why", "", "why")
+	f.StringVar(&a.Document, "document", "", "hash of the request text that you read; default: the newest revision")
+	f.StringVar(&rights, "rights", "", "limit: only these rights")
+	f.StringSliceVar(&targets, "target", nil, "limit: only these targets")
+	f.IntVar(&a.Limits.Minutes, "minutes", 0, "limit: at most so many minutes")
+	f.StringVar(&until, "until", "", "limit: ends at the latest then")
+	f.StringVar(&notBefore, "not-before", "", "with not-before: when it may be asked again")
+	return cmd
+}

@@ -1,0 +1,118 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"penstock/policy/source"
+)
+
+// serverFile is penstock.yaml: how this broker runs. What may happen in the
+// plant is in the plant file, not here. Paths are relative to the file.
+type serverFile struct {
+	Path      string // of the file itself
+	Text      []byte // as read
+	Node      string // short name of this node, in every leaf
+	Name      string // host name as vendors write it
+	Data      string // data directory
+	Plant     string // plant file
+	Bootstrap string // first people; read only when the log is new
+	SSH       string // listen address
+	SSHPort   int    // as vendors reach it; default: the listen port
+	Socket    string // private unix socket; default DATA/penstock.sock
+	Loopback  bool   // loopback_targets: targets on this very machine (demo, tests)
+}
+
+// readServerFile reads penstock.yaml strictly; all problems at once.
+func readServerFile(path string) (serverFile, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return serverFile{}, fmt.Errorf("read the server's file: %w", err)
+	}
+	var report source.Report
+	f := serverFile{Path: path, Text: text}
+	fields := source.Load(path, text, &report).Fields(
+		"node", "name", "data", "plant", "bootstrap", "ssh", "socket", "loopback_targets")
+	f.Node = word(fields.Get("node"), "a")
+	f.Name = hostName(fields.Need("name"))
+	dir := filepath.Dir(path)
+	f.Data = beside(dir, fields.Need("data").Text())
+	f.Plant = beside(dir, fields.Need("plant").Text())
+	f.Bootstrap = beside(dir, fields.Get("bootstrap").Text())
+	f.Socket = beside(dir, fields.Get("socket").Text())
+	if f.Socket == "" {
+		f.Socket = filepath.Join(f.Data, "penstock.sock")
+	}
+	f.Loopback = fields.Get("loopback_targets").Bool()
+	ssh := fields.Get("ssh").Fields("listen", "port")
+	f.SSH = listenAddress(ssh.Get("listen"), ":2222")
+	f.SSHPort = ssh.Get("port").Int(1, 65535)
+	if f.SSHPort == 0 {
+		_, port, _ := net.SplitHostPort(f.SSH)
+		f.SSHPort, _ = strconv.Atoi(port)
+	}
+	if err := report.Problems().Err(); err != nil {
+		return serverFile{}, err
+	}
+	return f, nil
+}
+
+func beside(dir, path string) string {
+	if path == "" || filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(dir, path)
+}
+
+func word(v source.Value, otherwise string) string {
+	s := v.Text()
+	if s == "" {
+		return otherwise
+	}
+	for _, c := range s {
+		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' {
+			v.Refuse(fmt.Sprintf("%q has other signs than a-z, 0-9 and -", s), "a short name such as "+otherwise)
+			return otherwise
+		}
+	}
+	return s
+}
+
+func hostName(v source.Value) string {
+	s := v.Text()
+	ok := s != ""
+	for label := range strings.SplitSeq(s, ".") {
+		if label == "" || len(label) > 63 || strings.Trim(strings.ToLower(label), "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
+			ok = false
+		}
+	}
+	if _, err := netip.ParseAddr(s); err == nil {
+		ok = true
+	}
+	if v.Here() && !ok {
+		v.Refuse(fmt.Sprintf("%q is no host name", s), "the name vendors will type, such as broker.kiel.example")
+	}
+	return s
+}
+
+func listenAddress(v source.Value, otherwise string) string {
+	s := v.Text()
+	if s == "" {
+		return otherwise
+	}
+	host, port, err := net.SplitHostPort(s)
+	n, nerr := strconv.Atoi(port)
+	if err == nil && host != "" {
+		_, err = netip.ParseAddr(host)
+	}
+	if err != nil || nerr != nil || n < 1 || n > 65535 {
+		v.Refuse(fmt.Sprintf("%q is no address to listen on", s), "such as :2222 or 192.0.2.10:2222")
+		return otherwise
+	}
+	return s
+}

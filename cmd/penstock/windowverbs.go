@@ -1,0 +1,209 @@
+package main
+
+import (
+	"fmt"
+	"net/url"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"penstock/broker/api"
+)
+
+func windowCommands() []*cobra.Command {
+	return []*cobra.Command{
+		windowsCommand(), sessionsCommand(),
+		windowStep("open", "Open an agreed window: the clock starts", withCode),
+		windowStep("extend", "Move the end of an open window, inside what was asked", withCode),
+		windowStep("pause", "Hold the vendor's input; the clock runs on", withoutCode),
+		windowStep("go-on", "Let a paused window go on", withCode),
+		windowStep("end", "End a window in order", withoutCode),
+		windowStep("cut", "Cut a window at once", withoutCode),
+		windowStep("accept", "Take the vendor's hand-back; the window is closed", withoutCode),
+	}
+}
+
+// windowStep is one verb on one window.
+func windowStep(name, short string, need proof) *cobra.Command {
+	var c caller
+	var step api.Step
+	var until string
+	cmd := &cobra.Command{Use: name + " W-1", Short: short, Args: exactly(1, "a window, such as W-1"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			client, err := c.signIn(cmd.Context(), need)
+			if err != nil {
+				return err
+			}
+			l := zone(cmd.Context(), client)
+			if name == "extend" {
+				if step.Until, err = parseTime(until, time.Now(), l); err != nil {
+					return err
+				}
+			}
+			var w api.Window
+			if err := client.Post(cmd.Context(), "/windows/"+url.PathEscape(args[0])+"/"+name, step, &w); err != nil {
+				return apiError(err)
+			}
+			return c.show(cmd, w, func(t *tabwriter.Writer) { windowLine(t, w, l) })
+		}}
+	c.flags(cmd)
+	switch name {
+	case "extend":
+		cmd.Flags().StringVar(&until, "until", "", "new end: +30m, 05:10, 2026-11-22 05:10 or RFC 3339")
+		_ = cmd.MarkFlagRequired("until") // only fails for a flag that is not there
+	case "pause", "end", "cut":
+		cmd.Flags().StringVar(&step.Why, "why", "", "what the vendor will read")
+	}
+	return cmd
+}
+
+func windowLine(t *tabwriter.Writer, w api.Window, l *time.Location) {
+	state := map[string]string{
+		"agreed": "agreed, waits for the shift; any time from " + local(w.From, l) + " to " + local(w.To, l),
+		"open":   "open, ends " + local(w.Until, l),
+		"paused": "paused by " + w.By + ", ends " + local(w.Until, l) + "; go on or end",
+		"ending": "ending, ends " + local(w.Until, l),
+		"ended":  "ended, hand-back missing",
+		"cut":    "cut by " + w.By + suffix(w.Why),
+		"closed": "closed",
+		"unused": "not used",
+	}[w.State]
+	if w.State == "ended" && w.HandBack != "" {
+		state = "ended, hand-back waits to be accepted: " + printable(w.HandBack)
+	}
+	fmt.Fprintf(t, "%s\t%s\t%s of %s\t%s\t%s\n", w.ID, state, strings.Join(w.People, ", "), w.Firm,
+		targetWords(w.Targets), strings.Join(w.Rights, ","))
+}
+
+func windowsCommand() *cobra.Command {
+	var c caller
+	cmd := &cobra.Command{Use: "windows", Short: "List windows", Args: exactly(0, "nothing more"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			client, err := c.signIn(cmd.Context(), withoutCode)
+			if err != nil {
+				return err
+			}
+			var list []api.Window
+			if err := client.Get(cmd.Context(), "/windows", &list); err != nil {
+				return apiError(err)
+			}
+			l := zone(cmd.Context(), client)
+			return c.show(cmd, list, func(t *tabwriter.Writer) {
+				if len(list) == 0 {
+					fmt.Fprintln(t, "No window was agreed.")
+				}
+				for _, w := range list {
+					windowLine(t, w, l)
+				}
+			})
+		}}
+	c.flags(cmd)
+	return cmd
+}
+
+func sessionsCommand() *cobra.Command {
+	var c caller
+	cmd := &cobra.Command{Use: "sessions", Short: "List who is in now", Args: exactly(0, "nothing more"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			client, err := c.signIn(cmd.Context(), withoutCode)
+			if err != nil {
+				return err
+			}
+			var list []api.Session
+			if err := client.Get(cmd.Context(), "/sessions", &list); err != nil {
+				return apiError(err)
+			}
+			l := zone(cmd.Context(), client)
+			return c.show(cmd, list, func(t *tabwriter.Writer) {
+				if len(list) == 0 {
+					fmt.Fprintln(t, "Nobody is in.")
+				}
+				for _, s := range list {
+					fmt.Fprintf(t, "%s\t%s of %s\tfrom %s\tsince %s\n", s.ID, s.Person, s.Firm, s.Source, local(s.Started, l))
+					for _, ch := range s.Channels {
+						held := ""
+						if ch.Held {
+							held = ", paused"
+						}
+						fmt.Fprintf(t, "  %d\t%s in %s\t%s\tends %s%s\n", ch.Number, ch.Kind, ch.Window,
+							targetWords([]api.Target{ch.Target}), local(ch.Until, l), held)
+					}
+				}
+			})
+		}}
+	c.flags(cmd)
+	return cmd
+}
+
+func blockCommands() []*cobra.Command {
+	var c, lc, ic caller
+	var b api.Block
+	var until string
+	block := &cobra.Command{Use: "block", Short: "Refuse a person, a firm, an asset or a zone, now and until then",
+		Example: `  penstock block --as mia --asset filler-plc --why "CIP running" --until 06:00`,
+		Args:    exactly(0, "flags only"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			client, err := c.signIn(cmd.Context(), withoutCode)
+			if err != nil {
+				return err
+			}
+			l := zone(cmd.Context(), client)
+			if until != "" {
+				if b.Until, err = parseTime(until, time.Now(), l); err != nil {
+					return err
+				}
+			}
+			var made api.Block
+			if err := client.Post(cmd.Context(), "/blocks", b, &made); err != nil {
+				return apiError(err)
+			}
+			return c.show(cmd, made, func(t *tabwriter.Writer) {
+				fmt.Fprintf(t, "%s\tin force until %s; lift it with: penstock lift %s\n", made.ID, local(made.Until, l), made.ID)
+			})
+		}}
+	c.flags(block)
+	f := block.Flags()
+	f.StringVar(&b.Person, "person", "", "person")
+	f.StringVar(&b.Firm, "firm", "", "firm")
+	f.StringVar(&b.Asset, "asset", "", "asset")
+	f.StringVar(&b.Zone, "zone", "", "zone")
+	f.StringVar(&b.Why, "why", "", "what the vendor will read")
+	f.StringVar(&until, "until", "", "end; without it the block stays until it is lifted")
+
+	var step api.Step
+	lift := &cobra.Command{Use: "lift B-1", Short: "Lift a block", Args: exactly(1, "a block, such as B-1"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			client, err := lc.signIn(cmd.Context(), withCode)
+			if err != nil {
+				return err
+			}
+			if err := client.Post(cmd.Context(), "/blocks/"+url.PathEscape(args[0])+"/lift", step, nil); err != nil {
+				return apiError(err)
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "%s is lifted.\n", args[0])
+			return nil
+		}}
+	lc.flags(lift)
+	lift.Flags().StringVar(&step.Why, "why", "", "why")
+
+	var island api.Step
+	isl := &cobra.Command{Use: "island", Short: "Let nobody in, and everybody out, now", Args: exactly(0, "flags only"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			client, err := ic.signIn(cmd.Context(), withoutCode)
+			if err != nil {
+				return err
+			}
+			var made api.Block
+			if err := client.Post(cmd.Context(), "/island", island, &made); err != nil {
+				return apiError(err)
+			}
+			return ic.show(cmd, made, func(t *tabwriter.Writer) {
+				fmt.Fprintf(t, "%s\tnobody is let in; lift it with: penstock lift %s\n", made.ID, made.ID)
+			})
+		}}
+	ic.flags(isl)
+	isl.Flags().StringVar(&island.Why, "why", "", "what vendors will read")
+	return []*cobra.Command{block, lift, isl}
+}
