@@ -42,6 +42,9 @@ func ParseCheckpoint(b []byte, v note.Verifier) (Checkpoint, error) {
 		return Checkpoint{}, fmt.Errorf("checkpoint: %w", err)
 	}
 	c, err := parseCheckpointText(n.Text)
+	if err == nil {
+		err = strictSignatures(b[len(n.Text):])
+	}
 	if err != nil {
 		return Checkpoint{}, fmt.Errorf("checkpoint: %w", err)
 	}
@@ -50,6 +53,21 @@ func ParseCheckpoint(b []byte, v note.Verifier) (Checkpoint, error) {
 	}
 	c.Note = b
 	return c, nil
+}
+
+// strictSignatures refuses base64 with bits that say nothing: package note
+// reads over them, and each byte of a checkpoint shall count.
+func strictSignatures(b []byte) error {
+	for line := range strings.Lines(string(b)) {
+		fields := strings.Fields(line)
+		if len(fields) == 0 {
+			continue
+		}
+		if _, err := base64.StdEncoding.Strict().DecodeString(fields[len(fields)-1]); err != nil {
+			return fmt.Errorf("a signature line: %w", err)
+		}
+	}
+	return nil
 }
 
 // parseCheckpointText: origin, size, root, and any number of extension lines

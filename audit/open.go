@@ -198,6 +198,7 @@ type tail struct {
 	number int // of the segment; -1: there is none
 	base   Index
 	leaves []tlog.Hash // record hashes from base on
+	fresh  int64       // where the leaves start that the checkpoint does not cover
 	end    int64       // of its last whole frame
 	lost   int64       // bytes behind that
 	last   Leaf        // the newest leaf, if there is one
@@ -299,6 +300,9 @@ func (l *Log) walkSegment(number int, base, floor Index) (tail, error) {
 			if _, err := parseAt(e); err != nil {
 				return tail{}, err
 			}
+		}
+		if e.at < floor {
+			t.fresh = c.off
 		}
 		newest = append(newest[:0], e.leaf...)
 		t.leaves = append(t.leaves, tlog.RecordHash(e.leaf))
@@ -465,7 +469,7 @@ func (l *Log) settle(t tail, floor Checkpoint) (err error) {
 			err = l.seg.Truncate(t.end)
 		}
 		if err == nil {
-			err = l.disk.SyncNow(l.seg)
+			err = l.writeAgain(t)
 		}
 	}
 	if err != nil {
@@ -487,6 +491,24 @@ func (l *Log) settle(t tail, floor Checkpoint) (err error) {
 		return nil
 	}
 	return l.tell(LogRecovered{Lost: t.lost, Size: t.size()})
+}
+
+// writeAgain makes durable what no checkpoint covers. If its sync failed in an
+// earlier life, Linux may show the bytes and call them clean: a sync alone
+// would do nothing, so they are written once more.
+func (l *Log) writeAgain(t tail) error {
+	b := make([]byte, 1<<20)
+	for at := t.fresh; at < t.end; {
+		n, err := l.seg.ReadAt(b[:min(int64(len(b)), t.end-at)], at)
+		if n == 0 {
+			return fmt.Errorf("read the tail: %w", err)
+		}
+		if _, err := l.seg.WriteAt(b[:n], at); err != nil {
+			return fmt.Errorf("write the tail again: %w", err)
+		}
+		at += int64(n)
+	}
+	return l.disk.SyncNow(l.seg)
 }
 
 // lastWall finds the newest leaf's time where the last segment is still empty.

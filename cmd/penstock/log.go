@@ -49,7 +49,7 @@ func logTail() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "tail DIR",
 		Short: "Show the newest leaves",
-		Args:  cobra.ExactArgs(1),
+		Args:  exactly(1, "the data directory"),
 		RunE: func(c *cobra.Command, args []string) error {
 			if o.count < 0 {
 				return exit{exitUsage, errors.New("-n is a number of leaves, 0 or more")}
@@ -183,7 +183,7 @@ func logVerify() *cobra.Command {
 stored checkpoint, and that the log begins with what each --checkpoint covers.
 Only a checkpoint that was kept elsewhere shows a log that was made anew.
 Exit 0: the log is whole. Exit 3: it is not.`,
-		Args: cobra.ExactArgs(1),
+		Args: exactly(1, "the data directory"),
 		RunE: func(c *cobra.Command, args []string) error {
 			return verifyLog(c, args[0], files, asJSON)
 		},
@@ -275,7 +275,7 @@ func logProof() *cobra.Command {
 	return &cobra.Command{
 		Use:   "proof DIR INDEX",
 		Short: "Print the proof that a leaf is in the log (C2SP tlog-proof)",
-		Args:  cobra.ExactArgs(2),
+		Args:  exactly(2, "the data directory and an index"),
 		RunE: func(c *cobra.Command, args []string) error {
 			at, err := strconv.ParseUint(args[1], 10, 53)
 			if err != nil {
@@ -302,7 +302,7 @@ func logCheckpoint() *cobra.Command {
 	return &cobra.Command{
 		Use:   "checkpoint DIR",
 		Short: "Print the newest signed checkpoint, to be kept elsewhere",
-		Args:  cobra.ExactArgs(1),
+		Args:  exactly(1, "the data directory"),
 		RunE: func(c *cobra.Command, args []string) error {
 			r, err := openLogReader(args[0])
 			if err != nil {
