@@ -2,13 +2,13 @@ package state
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
-	"reflect"
+	"math"
 	"slices"
 	"sync"
+	"time"
 
 	"penstock/audit"
 )
@@ -64,7 +64,8 @@ func (j *Journal) Commit(ctx context.Context, key string, ev audit.Event) (audit
 
 // prepare asks everything that may still say no.
 func (j *Journal) prepare(ctx context.Context, key string, ev audit.Event) (audit.Event, []Change, error) {
-	ev, err := asReplayed(ev)
+	ev.Rows = nil
+	ev, err := j.asReplayed(ev)
 	if err != nil {
 		return ev, nil, err
 	}
@@ -87,7 +88,8 @@ func (j *Journal) prepare(ctx context.Context, key string, ev audit.Event) (audi
 	for _, c := range changes {
 		ev.Rows[c.Row.Key] = audit.HashOf(c.Row.Value)
 	}
-	return ev, changes, nil
+	ev, err = j.asReplayed(ev)
+	return ev, changes, err
 }
 
 // fits holds the folds to their contract: the row named is among the changes,
@@ -159,27 +161,24 @@ func (j *Journal) fold(ctx context.Context, rows Reader, leaf audit.Leaf) (chang
 }
 
 // asReplayed is the event as it will be read back: a fold that saw a local time
-// zone or an empty list at Commit would make other bytes at replay.
-func asReplayed(ev audit.Event) (audit.Event, error) {
-	if ev.Body == nil {
-		return ev, errors.New("an event has a body")
-	}
-	ev.Rows = nil
-	t := reflect.TypeOf(ev.Body)
-	if t.Kind() != reflect.Struct {
-		return ev, fmt.Errorf("body of %s is a %s; give the struct itself", ev.Body.Type(), t.Kind())
-	}
-	text, err := json.Marshal(ev.Body)
+// zone or an empty list at Commit would make other bytes at replay. What no
+// leaf can hold is refused here, where nothing is written yet.
+func (j *Journal) asReplayed(ev audit.Event) (audit.Event, error) {
+	b, err := audit.Leaf{
+		Event: ev, Node: j.node, Boot: longestBoot, Index: 1<<53 - 1, Mono: math.MaxInt64, Wall: time.Unix(0, 1).UTC(),
+	}.Canonical()
 	if err != nil {
-		return ev, fmt.Errorf("body of %s: %w", ev.Body.Type(), err)
+		return ev, fmt.Errorf("event of %s: %w", ev.Subject, err)
 	}
-	back := reflect.New(t)
-	if err := json.Unmarshal(text, back.Interface()); err != nil {
-		return ev, fmt.Errorf("body of %s: %w", ev.Body.Type(), err)
+	leaf, err := audit.ParseLeaf(b)
+	if err != nil {
+		return ev, fmt.Errorf("event of %s: %w", ev.Subject, err)
 	}
-	ev.Body = back.Elem().Interface().(audit.Body)
-	return ev, nil
+	return leaf.Event, nil
 }
+
+// longestBoot is as long as the id of a boot may be (a UUID).
+const longestBoot = "00000000-0000-0000-0000-000000000000"
 
 // Failed is closed when the Journal is broken; Err says why.
 func (j *Journal) Failed() <-chan struct{} { return j.failed }

@@ -110,6 +110,10 @@ func (j *Journal) replay(ctx context.Context, rows Reader, leaf audit.Leaf) ([]C
 	}
 	made := make(map[string]bool, len(changes))
 	for _, c := range changes {
+		said, ok := leaf.Rows[c.Row.Key]
+		if !ok {
+			return nil, fault(c.Row.Key, errors.New("it changes the row and does not name it"))
+		}
 		row, err := stored(ctx, rows, c.Row.Key)
 		if err != nil {
 			return nil, fault(c.Row.Key, err)
@@ -117,8 +121,7 @@ func (j *Journal) replay(ctx context.Context, rows Reader, leaf audit.Leaf) ([]C
 		if row.Rev+1 != c.Row.Rev {
 			return nil, nil
 		}
-		said, ok := leaf.Rows[c.Row.Key]
-		if !ok || said != audit.HashOf(c.Row.Value) {
+		if said != audit.HashOf(c.Row.Value) {
 			return nil, fault(c.Row.Key, errors.New("the value that it makes has not the hash that it names"))
 		}
 		made[c.Row.Key] = true
