@@ -471,28 +471,36 @@ func (w *walk) calendarAsked() no {
 	if to.Sub(from) > longestSpan || !from.Before(to) {
 		return nil // the length check has refused this
 	}
-	if u := w.f.Person.Until; !u.IsZero() {
-		to = earlier(to, u)
-	}
 	length := time.Duration(w.q.Minutes) * time.Minute
-	open := w.p.opening(w.asset, w.port.Name, w.q.Rights, from, to)
-	for _, s := range open {
-		if s.to.Sub(s.from) >= length {
-			if w.trace == nil {
-				return nil
-			}
-			return w.yes("calendar", "fits from %s to %s", w.local(s.from), w.local(s.to))
+	fits, ok := w.firstFit(from, to, length)
+	if u := w.f.Person.Until; ok && !u.IsZero() && u.Before(to) {
+		if fits, ok = w.firstFit(from, u, length); !ok {
+			return refusal("firm-ended", "your firm's contract ends before there is time for this; ask for less, or for an earlier time", "firm %s ends %s; no %s before that", w.f.Person.Firm, w.local(u), length)
 		}
+	}
+	if ok {
+		if w.trace == nil {
+			return nil
+		}
+		return w.yes("calendar", "fits from %s to %s", w.local(fits.from), w.local(fits.to))
 	}
 	rule, why := w.shutBy(from, to, length)
 	say := fmt.Sprintf("in that time the calendar leaves no %s for this work (%s)", source.Words(length), why)
-	for _, s := range w.p.opening(w.asset, w.port.Name, w.q.Rights, from, from.Add(longestSpan)) {
-		if s.to.Sub(s.from) >= length {
-			say += "; the next is " + w.local(s.from)
-			break
-		}
+	if next, ok := w.firstFit(from, from.Add(longestSpan), length); ok {
+		say += "; the next is " + w.local(next.from)
 	}
 	return refusal(rule, say, "no %s between %s and %s: %s", length, w.local(from), w.local(to), why)
+}
+
+// firstFit is the first stretch of that length at which the calendars let the
+// work be done.
+func (w *walk) firstFit(from, to time.Time, length time.Duration) (span, bool) {
+	for _, s := range w.p.opening(w.asset, w.port.Name, w.q.Rights, from, to) {
+		if s.to.Sub(s.from) >= length {
+			return s, true
+		}
+	}
+	return span{}, false
 }
 
 // shutBy names the calendar to blame: the first that alone leaves no time, or
@@ -520,7 +528,7 @@ func (w *walk) shutBy(from, to time.Time, length time.Duration) (rule, why strin
 			}
 		}
 	}
-	return "calendar", "the calendars together, or the end of your firm's contract"
+	return "calendar", "the calendars together"
 }
 
 func (w *walk) gate() no {

@@ -41,13 +41,16 @@ func (p *Plant) uncovered(a *Asset, port PortName, rights Rights) Rights {
 var strictness = map[string]int{"vendor": 1, "auto": 2, "shift": 3}
 
 // stricter says whether a asks more than b: first by who opens, then by the
-// shorter longest, then by more people.
+// shorter longest, then by the weightier right, then by more people.
 func stricter(a, b *Rule) bool {
 	if x, y := openRank(a.Open), openRank(b.Open); x != y {
 		return x > y
 	}
 	if a.Longest != b.Longest {
 		return a.Longest < b.Longest
+	}
+	if a.When.Rights != b.When.Rights {
+		return a.When.Rights > b.When.Rights
 	}
 	return len(a.Plan) > len(b.Plan)
 }

@@ -157,10 +157,39 @@ func (p *Plant) complete(w *Want) {
 	}
 }
 
+// moment is when the story plays. A weekday without a date is the next such
+// moment of an ordinary day, so that a story means the same in every season.
+func (s Story) moment(p *Plant, base time.Time) (time.Time, error) {
+	for range 60 {
+		at, err := Moment(s.At, base, p.location)
+		if err != nil || at.Before(base) || !slices.Contains(weekdays, strings.SplitN(s.At, " ", 2)[0]) || p.ordinary(at) {
+			return at, err
+		}
+		base = at.Add(time.Minute)
+	}
+	return time.Time{}, fmt.Errorf("no ordinary %s in more than a year; give the day's date", s.At)
+}
+
+// ordinary says whether nothing but the weekly calendars holds on the days
+// around t: no freeze, nothing that is once, no change of the clock.
+func (p *Plant) ordinary(t time.Time) bool {
+	from, to := t.Add(-24*time.Hour), t.Add(48*time.Hour)
+	for i := range p.Calendars {
+		for _, s := range slices.Concat(p.Calendars[i].Once, p.Calendars[i].Freeze) {
+			if s.From.Before(to) && from.Before(s.To) {
+				return false
+			}
+		}
+	}
+	_, before := from.In(p.location).Zone()
+	_, after := to.In(p.location).Zone()
+	return before == after
+}
+
 // Check plays the story on the plant and lists what came out otherwise.
-// A moment without a date is the next one from base on.
+// A weekday without a date is looked for from base on.
 func (s Story) Check(p *Plant, base time.Time) []string {
-	now, err := Moment(s.At, base, p.location)
+	now, err := s.moment(p, base)
 	if err != nil {
 		return []string{err.Error()}
 	}
