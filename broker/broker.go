@@ -5,41 +5,30 @@
 // and login do), agrees nothing (approvals does) and dials nothing (dial does).
 // It trusts the decision of policy, the facts of the Agreement and the
 // recorder's word that a byte is durable; an error of any of them refuses.
+//
+// Every look at whether bytes may pass is one atomic load of a value that never
+// changes, compared with three clocks (gate.go). Taking verbs replace that
+// value; they wait for no disk, network or lock that is held across them.
 package broker
 
 import (
+	"cmp"
 	"context"
 	"errors"
-	"io"
-	"iter"
+	"fmt"
+	"log/slog"
 	"net/netip"
+	"slices"
+	"sync"
 	"time"
+
+	"golang.org/x/time/rate"
 
 	"penstock/approvals"
 	"penstock/audit"
 	"penstock/audit/recording"
 	"penstock/policy"
 )
-
-var errUnbuilt = errors.New("not built yet")
-
-// Agreement is what was agreed; *approvals.Desk is it.
-type Agreement interface {
-	Facts(context.Context, policy.WindowID, policy.PersonID) (policy.Facts, error) // any error refuses
-	Watch(context.Context) iter.Seq2[approvals.Changed, error]                     // if it ends, sessions that cannot be re-checked end
-}
-
-// Log is where the broker says what happens: durable on return, an error is
-// final and nothing more is admitted.
-type Log interface {
-	Append(context.Context, audit.Event) (audit.Leaf, error)
-}
-
-// Guest is the person's end of a session: sshd has one per connection.
-type Guest interface {
-	Tell(text string) // without disturbing a full-screen program; ≤ 200 ms, shown or not
-	Close(why error)  // says why and cuts; ≤ 500 ms; safe to repeat
-}
 
 // Arrival is who came, proved, not offered.
 type Arrival struct {
@@ -57,50 +46,397 @@ type Limits struct {
 	SessionsPerPerson int             // 8
 	Channels          int             // open in one session; 64
 	Warnings          []time.Duration // before the end: 15, 5 and 1 min
+	Node              string          // short name of this broker, for recordings' headers; "a"
 }
 
-// Clock is where the gate takes its three times from.
-type Clock struct {
-	Wall func() time.Time     // may step
-	Boot func() time.Duration // CLOCK_BOOTTIME: goes on in suspend; monotonic comes with time.Now
+func (l Limits) defaults() Limits {
+	l.Sessions = cmp.Or(l.Sessions, 500)
+	l.SessionsPerPerson = cmp.Or(l.SessionsPerPerson, 8)
+	l.Channels = cmp.Or(l.Channels, 64)
+	l.Node = cmp.Or(l.Node, "a")
+	if l.Warnings == nil {
+		l.Warnings = []time.Duration{15 * time.Minute, 5 * time.Minute, time.Minute}
+	}
+	l.Warnings = slices.Clone(l.Warnings)
+	slices.SortFunc(l.Warnings, func(a, b time.Duration) int { return cmp.Compare(b, a) })
+	return l
 }
+
+const (
+	maxWindows   = 64              // of one certificate
+	startMoment  = 2 * time.Second // how long Admit waits for Run to follow the Agreement
+	admitRecords = 15 * time.Second
+)
 
 // Broker holds every session in one hand.
-type Broker struct{}
+type Broker struct {
+	plant     func() *policy.Plant
+	agreement Agreement
+	log       Log
+	archive   archive
+	limits    Limits
+	clock     Clock
+	newID     func() policy.SessionID
+	board     *board
+	wake      chan struct{} // one token: pending is not empty
+	asking    sync.Mutex    // held by one round of questions; nothing that takes or passes bytes wants it
+
+	mu       sync.Mutex // of what follows; memory only
+	sessions map[policy.SessionID]*Session
+	entering map[policy.PersonID]int // on their way in, per person
+	pending  map[approvals.Changed]bool
+	steady   chan struct{} // closed while the Agreement is followed
+	follows  bool
+	draining bool
+	refusing *policy.Refusal
+	failed   error
+}
 
 // New makes a broker. next gives session ids ("S-1", durable counter from the log: never twice).
 func New(plant func() *policy.Plant, a Agreement, log Log, archive *recording.Archive, l Limits, c Clock, next func() policy.SessionID) *Broker {
-	panic(errUnbuilt)
+	return newBroker(plant, a, log, recorded{archive}, l, c, next)
+}
+
+func newBroker(plant func() *policy.Plant, a Agreement, log Log, ar archive, l Limits, c Clock, next func() policy.SessionID) *Broker {
+	return &Broker{
+		plant: plant, agreement: a, log: log, archive: ar, limits: l.defaults(), clock: c, newID: next,
+		board: newBoard(), wake: make(chan struct{}, 1), sessions: map[policy.SessionID]*Session{},
+		entering: map[policy.PersonID]int{}, pending: map[approvals.Changed]bool{}, steady: make(chan struct{}),
+	}
+}
+
+// following says whether changes of the Agreement are heard of.
+func (b *Broker) following(yes bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.follows == yes {
+		return
+	}
+	b.follows = yes
+	if yes {
+		close(b.steady)
+	} else {
+		b.steady = make(chan struct{})
+	}
 }
 
 // Ready says why nobody is admitted now (disk, log, clock, drain), nil if people are.
-func (b *Broker) Ready() error { return errUnbuilt }
-
-// Refuse makes Admit refuse with this refusal until nil is set: clock not accepted, and the like.
-func (b *Broker) Refuse(why *policy.Refusal) { panic(errUnbuilt) }
-
-// Admit: at least one of Windows is live (Facts, Decide(AtAdmit)) → Archive.Create
-// → session.started, durable. The first no or error; nothing is left behind.
-func (b *Broker) Admit(ctx context.Context, a Arrival, g Guest) (*Session, error) {
-	return nil, errUnbuilt
+func (b *Broker) Ready() error {
+	select {
+	case <-b.archive.Failed():
+		return recordingFailed(errors.New("the archive has failed"))
+	default:
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.ready()
 }
 
-// Run follows the Agreement, clocks and recorder: warns, asks again, ends.
-// It returns when ctx ends or when the Agreement can no longer be followed.
-func (b *Broker) Run(ctx context.Context) error { return errUnbuilt }
+// ready is Ready without the archive. mu is held.
+func (b *Broker) ready() error {
+	switch {
+	case b.failed != nil:
+		return recordingFailed(b.failed)
+	case b.draining:
+		return errDrained
+	case b.refusing != nil:
+		return b.refusing
+	case !b.follows:
+		return &policy.Refusal{Rule: "starting", Say: "the broker is starting; try again in a moment", Why: "the agreement is not followed"}
+	}
+	return nil
+}
 
-// Recheck asks again for every session: after a new plant file.
-func (b *Broker) Recheck(ctx context.Context) { panic(errUnbuilt) }
+// Refuse makes Admit refuse with this refusal until nil is set: clock not accepted, and the like.
+func (b *Broker) Refuse(why *policy.Refusal) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.refusing = why
+}
 
-// Drain admits nobody more, tells everybody, waits for sessions to end until
-// ctx ends, and then ends them.
-func (b *Broker) Drain(ctx context.Context) error { return errUnbuilt }
+// fail is for good: the log or the archive cannot be written any more.
+func (b *Broker) fail(err error) {
+	b.mu.Lock()
+	first := b.failed == nil
+	if first {
+		b.failed = err
+	}
+	b.mu.Unlock()
+	if first {
+		slog.Error("nobody is admitted any more", "err", err)
+	}
+	b.endAll(recordingFailed(err))
+}
 
-// Stop, Hold, Release and Block make the Broker an approvals.Stopper: at once, in memory.
-func (b *Broker) Stop(w policy.WindowID, why error)  { panic(errUnbuilt) }
-func (b *Broker) Hold(w policy.WindowID, why string) { panic(errUnbuilt) }
-func (b *Broker) Release(w policy.WindowID)          { panic(errUnbuilt) }
-func (b *Broker) Block(bl policy.Block, why error)   { panic(errUnbuilt) }
+func (b *Broker) endAll(why error) {
+	for _, s := range b.all() {
+		s.end(why)
+	}
+}
+
+func (b *Broker) all() []*Session {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	all := make([]*Session, 0, len(b.sessions))
+	for _, s := range b.sessions {
+		all = append(all, s)
+	}
+	return all
+}
+
+// append writes an event, durable; an error is final for the broker.
+func (b *Broker) append(ctx context.Context, who policy.PersonID, subject policy.SessionID, body audit.Body) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), logPatience)
+	defer cancel()
+	_, err := b.log.Append(ctx, audit.Event{Subject: string(subject), Actor: cmp.Or(string(who), "penstock"), Body: body})
+	if err != nil {
+		err = fmt.Errorf("write %s: %w", body.Type(), err)
+		b.fail(err)
+		return recordingFailed(err)
+	}
+	return nil
+}
+
+// decide completes the facts with what only the broker knows, and asks policy.
+func (b *Broker) decide(f policy.Facts, q policy.Query) policy.Decision {
+	b.board.mu.Lock()
+	defer b.board.mu.Unlock()
+	return b.judge(f, q)
+}
+
+func (b *Broker) judge(f policy.Facts, q policy.Query) policy.Decision {
+	b.board.complete(&f)
+	return b.plant().Decide(f, q, b.clock.now().wall)
+}
+
+// rights are what a channel asks for: the window's, as far as the way in goes.
+// That the way in can do no more than the window is for Decide.
+func (b *Broker) rights(q policy.Query, window policy.Rights) policy.Rights {
+	asset, _ := b.plant().Asset(q.Asset)
+	name := q.Port
+	if name == "sftp" {
+		name = "ssh"
+	}
+	port, ok := asset.Port(name)
+	worst, by := port.Worst, port.Enforced
+	if a, login := port.Account(q.Account); login {
+		worst, by = a.Worst, a.Enforced
+	}
+	if !ok || by == policy.ByPenstock || worst&window == 0 {
+		return window
+	}
+	return worst & window
+}
+
+// facts asks the Agreement, within bounds.
+func (b *Broker) facts(ctx context.Context, w policy.WindowID, p policy.PersonID) (f policy.Facts, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("facts about %s: panic: %v", w, r)
+		}
+	}()
+	ctx, cancel := context.WithTimeout(ctx, askPatience)
+	defer cancel()
+	f, err = b.agreement.Facts(ctx, w, p)
+	if err != nil {
+		return f, fmt.Errorf("facts about %s: %w", w, err)
+	}
+	if f.Window.ID != w || f.Person.ID != p {
+		return f, fmt.Errorf("asked for facts about %s and %s, got %s and %s", w, p, f.Window.ID, f.Person.ID)
+	}
+	return f, nil
+}
+
+// Admit lets a proven person in: at least one of Windows is live (Facts,
+// Decide(AtAdmit)) → Archive.Create → session.started, durable. The first no
+// or error; nothing is left behind. A *policy.Refusal has words for the person.
+func (b *Broker) Admit(ctx context.Context, a Arrival, g Guest) (*Session, error) {
+	if len(a.Windows) == 0 || len(a.Windows) > maxWindows {
+		return nil, &policy.Refusal{Rule: "no-window", Say: "your certificate names no window; get a new one", Why: fmt.Sprintf("%d windows in the certificate", len(a.Windows))}
+	}
+	a.Windows = slices.Clone(a.Windows)
+	slices.Sort(a.Windows)
+	a.Windows = slices.Compact(a.Windows)
+	if err := b.enter(ctx, a.Person); err != nil {
+		return nil, err
+	}
+	defer b.entered(a.Person)
+	ad, err := b.mayEnter(ctx, a)
+	if err != nil {
+		return nil, err
+	}
+	return b.admit(ctx, a, g, ad)
+}
+
+// enter takes a place for somebody on the way in.
+func (b *Broker) enter(ctx context.Context, p policy.PersonID) error {
+	b.mu.Lock()
+	steady := b.steady
+	b.mu.Unlock()
+	late := time.NewTimer(startMoment)
+	defer late.Stop()
+	select {
+	case <-steady:
+	case <-late.C:
+	case <-ctx.Done():
+	}
+	if err := b.Ready(); err != nil {
+		return err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	total, own := len(b.sessions), b.entering[p]
+	for _, n := range b.entering {
+		total += n
+	}
+	for _, s := range b.sessions {
+		if s.person == p {
+			own++
+		}
+	}
+	switch {
+	case own >= b.limits.SessionsPerPerson:
+		return &policy.Refusal{Rule: "too-many-sessions", Say: fmt.Sprintf("you have %d connections open; close one", own), Why: "sessions of one person above the limit"}
+	case total >= b.limits.Sessions:
+		return &policy.Refusal{Rule: "too-many-sessions", Say: "this broker is full; try again in a few minutes", Why: "sessions above the limit"}
+	}
+	b.entering[p]++
+	return nil
+}
+
+func (b *Broker) entered(p policy.PersonID) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.entering[p]--; b.entering[p] == 0 {
+		delete(b.entering, p)
+	}
+}
+
+// admitted is what mayEnter found.
+type admitted struct {
+	firm  policy.FirmID
+	stays []*stay
+	marks map[policy.WindowID][2]uint64
+}
+
+// mayEnter asks about every window of the certificate.
+func (b *Broker) mayEnter(ctx context.Context, a Arrival) (*admitted, error) {
+	ad := &admitted{marks: map[policy.WindowID][2]uint64{}}
+	var no error
+	for _, w := range a.Windows {
+		now := b.clock.now()
+		ad.marks[w] = b.board.mark(w, now)
+		f, err := b.facts(ctx, w, a.Person)
+		if err != nil {
+			no = cmp.Or(no, err)
+			continue
+		}
+		st := &stay{window: w, until: f.Window.Until, due: b.board.due(w, f.Window.Until, now)}
+		d := b.decide(f, policy.Query{Stage: policy.AtAdmit, Source: a.Source})
+		if d.Allow {
+			ad.firm = f.Person.Firm
+		} else {
+			no = cmp.Or(no, d.Refusal())
+		}
+		if !d.Allow && d.Rule != "window-paused" { // a paused one may go on while the session lives
+			st.gone = d.Refusal()
+		}
+		ad.stays = append(ad.stays, st)
+	}
+	if ad.firm == "" {
+		return nil, no
+	}
+	return ad, nil
+}
+
+// admit records from here on.
+func (b *Broker) admit(ctx context.Context, a Arrival, g Guest, ad *admitted) (*Session, error) {
+	s := b.newSession(a, g, ad)
+	plant := audit.HashOf(b.plant().Document())
+	ctx, cancel := context.WithTimeout(ctx, admitRecords)
+	defer cancel()
+	w, header, keys, err := b.archive.Create(ctx, recording.Header{
+		Session: string(s.id), Node: b.limits.Node, Person: string(a.Person), Firm: string(ad.firm), Windows: words(a.Windows),
+		Serial: a.Serial, Source: a.Source.String(), Client: a.Client, Kex: a.Kex, Plant: plant, Started: s.started,
+	})
+	if err != nil {
+		return nil, recordingFailed(err)
+	}
+	s.writer = w
+	err = s.append(audit.SessionStarted{
+		Session: string(s.id), Person: string(a.Person), Firm: string(ad.firm), Windows: words(a.Windows), Serial: a.Serial,
+		Source: a.Source.String(), Client: short(a.Client), Kex: short(a.Kex), Mode: b.archive.Mode(), Header: header, Keys: keys,
+	})
+	if err != nil {
+		_, _ = w.Close(context.WithoutCancel(ctx), causeWord(err)) // the log is gone: nothing can be said about it
+		return nil, err
+	}
+	s.guest.run(w, func(err error) { s.recorderFailed(err) })
+	if err := b.letIn(s, ad); err != nil {
+		s.end(err)
+		<-s.done
+		return nil, err
+	}
+	return s, nil
+}
+
+// letIn makes the session one that taking verbs find, unless one has come by meanwhile.
+func (b *Broker) letIn(s *Session, ad *admitted) error {
+	b.mu.Lock()
+	if err := b.ready(); err != nil {
+		b.mu.Unlock()
+		return err
+	}
+	b.sessions[s.id] = s
+	b.mu.Unlock()
+	moved, stopped, alive := false, error(nil), 0
+	now := b.clock.now()
+	s.mu.Lock()
+	b.board.mu.Lock()
+	for _, st := range ad.stays {
+		e := b.board.window(st.window, now)
+		moved = moved || ad.marks[st.window] != [2]uint64{b.board.gen, e.gen}
+		if st.gone == nil && e.stopped != nil {
+			st.gone, stopped = e.stopped, e.stopped
+		}
+		if st.gone == nil {
+			alive++
+		}
+	}
+	b.board.mu.Unlock()
+	s.mu.Unlock()
+	if alive == 0 {
+		return stopped
+	}
+	if moved {
+		for _, st := range ad.stays {
+			s.askAgain(context.Background(), st.window)
+		}
+	}
+	if s.over.Load() {
+		return s.cause()
+	}
+	return nil
+}
+
+func (b *Broker) newSession(a Arrival, g Guest, ad *admitted) *Session {
+	id := b.newID()
+	return &Session{
+		clock: b.clock, limits: b.limits, board: b.board, decide: b.decide, judge: b.judge, rights: b.rights,
+		facts:  func(ctx context.Context, w policy.WindowID) (policy.Facts, error) { return b.facts(ctx, w, a.Person) },
+		append: func(body audit.Body) error { return b.append(context.Background(), a.Person, id, body) },
+		leave:  b.left,
+		id:     id, person: a.Person, firm: ad.firm, arrival: a, started: b.clock.now().wall.UTC(), guest: newGuest(g),
+		opens: rate.NewLimiter(opensASecond, opensAtOnce), done: make(chan struct{}),
+		channels: map[int]*Channel{}, stays: ad.stays, firsts: map[policy.WindowID]*first{},
+	}
+}
+
+func (b *Broker) left(s *Session) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.sessions, s.id)
+}
 
 // Live is one session for a list.
 type Live struct {
@@ -111,6 +447,8 @@ type Live struct {
 	Started  time.Time
 	Channels []LiveChannel
 }
+
+// LiveChannel is one channel of it.
 type LiveChannel struct {
 	Number  int
 	Window  policy.WindowID
@@ -121,65 +459,23 @@ type LiveChannel struct {
 	Held    bool
 }
 
-// Sessions lists who is in.
-func (b *Broker) Sessions() []Live { panic(errUnbuilt) }
-
-// Session is one authenticated connection of one person.
-type Session struct{}
-
-func (s *Session) ID() policy.SessionID    { panic(errUnbuilt) }
-func (s *Session) Person() policy.PersonID { panic(errUnbuilt) }
-
-// Open binds a channel to the one live window that fits asset, port and account
-// (several: the one that ends last): Decide(AtChannel) → Stream →
-// channel.opened, durable. kind is the SSH word ("session", …). A *policy.Refusal leaves the
-// session alive, and is written as channel.refused.
-func (s *Session) Open(ctx context.Context, q policy.Query) (*Channel, error) {
-	return nil, errUnbuilt
+// Sessions lists who is in, in the order of arrival.
+func (b *Broker) Sessions() []Live {
+	var all []Live
+	for _, s := range b.all() {
+		l := Live{Session: s.id, Person: s.person, Firm: s.firm, Source: s.arrival.Source, Started: s.started}
+		for _, c := range s.open("") {
+			p := c.pass.Load()
+			l.Channels = append(l.Channels, LiveChannel{
+				Number: c.number, Window: c.window, Kind: p.query.Kind, Until: p.due.wall, In: c.in.Load(), Out: c.out.Load(), Held: p.held,
+				Target: policy.Target{Asset: p.query.Asset, Port: p.query.Port, Account: p.query.Account},
+			})
+		}
+		slices.SortFunc(l.Channels, func(a, b LiveChannel) int { return cmp.Compare(a.Number, b.Number) })
+		all = append(all, l)
+	}
+	slices.SortFunc(all, func(a, b Live) int {
+		return cmp.Or(a.Started.Compare(b.Started), cmp.Compare(a.Session, b.Session))
+	})
+	return all
 }
-
-// End ends the session; it returns when the last byte has passed. The recording
-// and session.ended follow; Done is closed after them.
-func (s *Session) End(why error)         { panic(errUnbuilt) }
-func (s *Session) Done() <-chan struct{} { panic(errUnbuilt) }
-
-// Channel is one shell, exec or stream: the gate for its bytes.
-type Channel struct{}
-
-func (c *Channel) Number() int               { panic(errUnbuilt) }
-func (c *Channel) Decision() policy.Decision { panic(errUnbuilt) }
-func (c *Channel) Query() policy.Query       { panic(errUnbuilt) }
-func (c *Channel) Session() policy.SessionID { panic(errUnbuilt) }
-func (c *Channel) Person() policy.PersonID   { panic(errUnbuilt) }
-func (c *Channel) Firm() policy.FirmID       { panic(errUnbuilt) }
-
-// Context ends with the channel; its cause is why.
-func (c *Channel) Context() context.Context { panic(errUnbuilt) }
-
-// Own registers what must be closed with the channel: a dialled connection, a
-// cancel. After the end: closed now, and the cause is returned. So a dial cannot outlive a cut.
-func (c *Channel) Own(x io.Closer) error { return errUnbuilt }
-
-// In is the one gate for a vendor's bytes (promises 1 and 2): waits while held,
-// looks at the clocks and the end, Commit, looks once more; nil: p may be
-// written to the target, now. InputOff swallows: forward is false.
-func (c *Channel) In(ctx context.Context, p []byte) (forward bool, err error) {
-	return false, errUnbuilt
-}
-
-// Out records bytes to the vendor: Append, or Commit where Duties.StrictBoth;
-// nil: p may be shown.
-func (c *Channel) Out(ctx context.Context, m recording.Mark, p []byte) error { return errUnbuilt }
-
-// Ask is one decision inside the channel (pty-req, exec, subsystem, an
-// operation), recorded as a Request frame with its outcome. detail is put in
-// the frame as it is: canonical JSON or nil.
-func (c *Channel) Ask(ctx context.Context, kind string, detail any) policy.Decision {
-	panic(errUnbuilt)
-}
-
-// Mark records what is no byte stream: Resize, Exit, EOF, Note.
-func (c *Channel) Mark(ctx context.Context, m recording.Mark, p []byte) error { return errUnbuilt }
-
-// Close ends the channel from this side: exit is the target's status or "".
-func (c *Channel) Close(exit string, cause error) { panic(errUnbuilt) }

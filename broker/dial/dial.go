@@ -2,39 +2,123 @@
 // pinned host key first, the credential after.
 //
 // A connection is registered with its channel before it is used, so that no
-// dial outlives a cut. It trusts the decision for address, keys and principal,
-// and nothing that the target says.
+// dial outlives a cut, and each write on it looks at the channel's gate once
+// more. It trusts the decision for address, keys and principal, and nothing
+// that the target says.
 package dial
 
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"net"
 	"net/netip"
+	"syscall"
+	"time"
 
 	"golang.org/x/crypto/ssh"
 
 	"penstock/broker"
-	"penstock/broker/ca"
 	"penstock/policy"
 )
 
-var errUnbuilt = errors.New("not built yet")
+const (
+	connectTime   = 10 * time.Second
+	handshakeTime = 15 * time.Second
+)
+
+// Signer makes the credential for a target; *ca.Authorities is it. The event
+// of it is durable on return.
+type Signer interface {
+	SignTarget(ctx context.Context, principal, keyID string, session policy.SessionID, channel int) (ssh.Signer, error)
+}
 
 // Dialer dials for channels.
 type Dialer struct {
-	CA       *ca.Authorities
+	CA       Signer
 	Broker   string           // short name of this broker, for key ids
 	Loopback bool             // loopback_targets of penstock.yaml: demo and tests
 	Own      []netip.AddrPort // the broker's own listeners: never a target
 }
 
-// TCP dials the Decision's Target, checked below DNS; owned by the channel before return.
+// TCP dials the Decision's Target, checked below DNS; owned by the channel
+// before return. The connection has CloseWrite for half-closing. A
+// *policy.Refusal has words for the person.
 func (d *Dialer) TCP(ctx context.Context, ch *broker.Channel) (net.Conn, error) {
-	return nil, errUnbuilt
+	decision := ch.Decision()
+	if err := decision.Refusal(); err != nil {
+		return nil, err
+	}
+	if err := d.allowed(decision.Target); err != nil {
+		return nil, err
+	}
+	if err := ch.Look(); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, connectTime)
+	defer cancel()
+	defer context.AfterFunc(ch.Context(), cancel)()
+	dialer := net.Dialer{ControlContext: d.control(decision.Target)}
+	raw, err := dialer.DialContext(ctx, "tcp", decision.Target.String())
+	if err != nil {
+		return nil, unreachable(ch, decision.Target, err)
+	}
+	conn := &guarded{TCPConn: raw.(*net.TCPConn), ch: ch}
+	if err := ch.Own(conn); err != nil {
+		return nil, err // Own has closed it
+	}
+	_ = conn.SetNoDelay(true) // already the default; a keystroke must not wait
+	return conn, ch.Look()
 }
 
-// SSH dials, checks the pinned host key, and only then logs in with a fresh out certificate.
-func (d *Dialer) SSH(ctx context.Context, ch *broker.Channel, a policy.AccountName) (ssh.Conn, <-chan ssh.NewChannel, <-chan *ssh.Request, error) {
-	return nil, nil, nil, errUnbuilt
+// control looks at the address that is really dialled, after any resolution.
+func (d *Dialer) control(want netip.AddrPort) func(context.Context, string, string, syscall.RawConn) error {
+	return func(_ context.Context, network, address string, _ syscall.RawConn) error {
+		got, err := netip.ParseAddrPort(address)
+		if err != nil {
+			return fmt.Errorf("dial: %q is no address", address)
+		}
+		if got != want {
+			return refuse(got, "another address than the decision's would be dialled")
+		}
+		return d.allowed(got)
+	}
+}
+
+func unreachable(ch *broker.Channel, target netip.AddrPort, err error) error {
+	if why := ch.Look(); why != nil {
+		return why
+	}
+	var r *policy.Refusal
+	if errors.As(err, &r) {
+		return r
+	}
+	return &policy.Refusal{Rule: "target-unreachable",
+		Say: "the machine does not answer; ask the plant whether it is on and in the network", Why: fmt.Sprintf("dial %s: %v", target, err)}
+}
+
+// guarded is a connection whose every write looks at the gate: what lies
+// between relay and wire (SSH packets, key exchange) ends with the channel too.
+type guarded struct {
+	*net.TCPConn
+	ch *broker.Channel
+}
+
+func (g *guarded) Write(p []byte) (int, error) {
+	if err := g.ch.Look(); err != nil {
+		return 0, err
+	}
+	return g.TCPConn.Write(p)
+}
+
+// ReadFrom hides TCPConn's, which would write past the look.
+func (g *guarded) ReadFrom(r io.Reader) (int64, error) {
+	return io.Copy(struct{ io.Writer }{g}, r)
+}
+
+// Close sends a FIN first, so that a PLC is not left half-open.
+func (g *guarded) Close() error {
+	_ = g.TCPConn.CloseWrite() // an error shows in Close too
+	return g.TCPConn.Close()
 }

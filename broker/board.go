@@ -1,0 +1,200 @@
+package broker
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"penstock/policy"
+)
+
+// How long the board remembers what the log will say soon, or has said long ago.
+const (
+	blockSettles = time.Minute    // from Block to its event in the log
+	windowStale  = 48 * time.Hour // of a window that no session uses
+	maxRecalled  = 4096           // windows above which stale ones are swept
+)
+
+// board is what taking verbs have said and the log may not say yet, and who
+// writes where. It is memory only: mu is never held across I/O, and no other
+// lock is taken under it.
+type board struct {
+	mu      sync.Mutex
+	gen     uint64 // moves with what is about everybody
+	windows map[policy.WindowID]*onBoard
+	blocks  []postedBlock
+	writers map[policy.AssetName][]*Channel
+}
+
+// onBoard is one window.
+type onBoard struct {
+	gen     uint64  // moves with each change that is about this window
+	first   reading // when it was seen first: its ends count from here
+	stopped error   // cut or ended: for good, no window comes back
+	held    bool    // by Hold; until Release, or until the facts have said so too
+	paused  bool    // by the facts
+}
+
+type postedBlock struct {
+	policy.Block
+	why  error
+	when time.Time // monotonic
+}
+
+func newBoard() *board {
+	return &board{windows: map[policy.WindowID]*onBoard{}, writers: map[policy.AssetName][]*Channel{}}
+}
+
+// window is the entry, made when the window is first seen. mu is held.
+func (b *board) window(w policy.WindowID, now reading) *onBoard {
+	e := b.windows[w]
+	if e == nil {
+		if len(b.windows) >= maxRecalled {
+			b.sweep(now)
+		}
+		e = &onBoard{first: now}
+		b.windows[w] = e
+	}
+	return e
+}
+
+// sweep forgets windows that were seen first long ago; one that still lives
+// is only counted from a later moment. mu is held.
+func (b *board) sweep(now reading) {
+	for w, e := range b.windows {
+		if now.mono.Sub(e.first.mono) > windowStale {
+			delete(b.windows, w)
+		}
+	}
+}
+
+// due is the window's end t by all clocks.
+func (b *board) due(w policy.WindowID, t time.Time, now reading) deadline {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.window(w, now).first.at(t)
+}
+
+// mark is how far the board has moved; a decision on facts asked for before
+// holds only if it has not moved since.
+func (b *board) mark(w policy.WindowID, now reading) [2]uint64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return [2]uint64{b.gen, b.window(w, now).gen}
+}
+
+// moved tells that facts about a window (empty: about anybody) are old.
+func (b *board) moved(w policy.WindowID, now reading) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if w == "" {
+		b.gen++
+		return
+	}
+	b.window(w, now).gen++
+}
+
+// stop, hold, release and post are the taking verbs' and GoOn's words.
+func (b *board) stop(w policy.WindowID, why error, now reading) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	e := b.window(w, now)
+	e.gen++
+	if e.stopped == nil {
+		e.stopped = why
+	}
+}
+
+func (b *board) hold(w policy.WindowID, now reading) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	e := b.window(w, now)
+	e.gen++
+	e.held = true
+}
+
+func (b *board) release(w policy.WindowID, now reading) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	e := b.window(w, now)
+	e.gen++
+	e.held, e.paused = false, false
+}
+
+func (b *board) post(bl policy.Block, why error, now reading) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.gen++
+	b.blocks = append(b.blocks, postedBlock{bl, why, now.mono})
+}
+
+// settled drops a posted block that the log has spoken of; id empty: those
+// that it must have spoken of by now.
+func (b *board) settled(id string, now reading) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.blocks = slices.DeleteFunc(b.blocks, func(p postedBlock) bool {
+		return id != "" && p.ID == id || now.mono.Sub(p.when) > blockSettles
+	})
+}
+
+// told brings what the facts say of a pause together with what Hold said. A
+// Hold stays until facts that were asked for after it (at mark) have shown the
+// pause once; then the facts lead.
+func (b *board) told(f *policy.Facts, mark [2]uint64, now reading) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	e := b.window(f.Window.ID, now)
+	e.paused = f.Window.Paused
+	if e.paused && e.gen == mark[1] {
+		e.held = false
+	}
+}
+
+// isHeld says whether a window's input waits.
+func (b *board) isHeld(w policy.WindowID) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	e := b.windows[w]
+	return e != nil && (e.held || e.paused)
+}
+
+// complete adds to facts what only the broker knows. mu is held.
+func (b *board) complete(f *policy.Facts) {
+	for _, p := range b.blocks {
+		f.Blocks = append(slices.Clip(f.Blocks), p.Block)
+	}
+	writers := make(map[policy.AssetName]policy.SessionID, len(b.writers)+len(f.Live.Writers))
+	maps.Copy(writers, f.Live.Writers)
+	f.Live.Writers = writers
+	for asset, all := range b.writers {
+		f.Live.Writers[asset] = all[0].s.id
+	}
+}
+
+// refuses says why nothing new begins in a window, whatever the facts say. mu is held.
+func (e *onBoard) refuses(w policy.WindowID) error {
+	switch {
+	case e.stopped != nil:
+		return e.stopped
+	case e.held:
+		return &policy.Refusal{Rule: "window-paused", Say: "the plant has paused this window; wait", Why: fmt.Sprintf("window %s is held", w)}
+	}
+	return nil
+}
+
+// writesBegin and writesEnd count who writes on an asset. For writesBegin mu is held.
+func (b *board) writesBegin(a policy.AssetName, c *Channel) { b.writers[a] = append(b.writers[a], c) }
+
+func (b *board) writesEnd(a policy.AssetName, c *Channel) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	left := slices.DeleteFunc(b.writers[a], func(other *Channel) bool { return other == c })
+	if len(left) == 0 {
+		delete(b.writers, a)
+		return
+	}
+	b.writers[a] = left
+}

@@ -1,0 +1,308 @@
+package broker
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"penstock/audit"
+	"penstock/audit/recording"
+	"penstock/policy"
+)
+
+// Bounds of what a channel's end may wait for.
+const (
+	closePatience = 2 * time.Second  // for what it owns to be closed
+	quietPatience = 3 * time.Second  // for calls of In and Out to return
+	tapePatience  = 5 * time.Second  // for the stream to be on the disk
+	logPatience   = 10 * time.Second // for one event
+)
+
+const maxOwned = 64 // connections and cancels of one channel
+
+// ErrChannelClosed is the cause of a channel that was closed from this side.
+var ErrChannelClosed = errors.New("the channel is closed")
+
+// Channel is one shell, exec or stream: the gate for its bytes.
+type Channel struct {
+	s      *Session
+	number int
+	window policy.WindowID
+	kind   string // as opened: the kind of the recorded stream
+	rights policy.Rights
+	writes bool // it may change something: counts for one_writer
+
+	pass   atomic.Pointer[pass]
+	stream stream
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	counts
+
+	ready    chan struct{} // closed: Open is through, well or not; guards stream and recorded
+	recorded bool          // channel.opened is written
+
+	inside    atomic.Int64 // calls between look and consequence
+	quietOnce sync.Once
+	quiet     chan struct{} // closed: ended and nobody inside
+	shut      chan struct{} // closed: ended and everything owned is closed
+	finished  chan struct{} // closed: channel.closed is written, or could not be
+
+	warned int // how many of Limits.Warnings are behind; Broker.Run's alone
+
+	mu    sync.Mutex // of what follows; never held across I/O
+	owned []io.Closer
+	gone  bool // owned was taken to be closed: nothing more is taken in
+	exit  string
+}
+
+// Number is the channel's in its session, from 0.
+func (c *Channel) Number() int { return c.number }
+
+// Decision is what the channel is allowed on; it may be replaced while the channel lives.
+func (c *Channel) Decision() policy.Decision { return c.pass.Load().decision }
+
+// Query is what was asked, with the kind that was allowed last.
+func (c *Channel) Query() policy.Query { return c.pass.Load().query }
+
+// Session, Person, Firm and Window say whose the channel is.
+func (c *Channel) Session() policy.SessionID { return c.s.id }
+func (c *Channel) Person() policy.PersonID   { return c.s.person }
+func (c *Channel) Firm() policy.FirmID       { return c.s.firm }
+func (c *Channel) Window() policy.WindowID   { return c.window }
+
+// Context ends with the channel; its cause is why. Where the cause is a
+// *policy.Refusal, its Say is for the person, and the door shows it.
+func (c *Channel) Context() context.Context { return c.ctx }
+
+// Own registers what must be closed with the channel: a dialled connection, a
+// cancel. After the end: closed now, and the cause is returned. So a dial cannot outlive a cut.
+func (c *Channel) Own(x io.Closer) error {
+	c.mu.Lock()
+	full := len(c.owned) >= maxOwned
+	if !c.gone && !full {
+		c.owned = append(c.owned, x)
+		c.mu.Unlock()
+		return nil
+	}
+	c.mu.Unlock()
+	closeSafely(x)
+	if full {
+		return fmt.Errorf("a channel owns at most %d things", maxOwned)
+	}
+	return c.ended()
+}
+
+// end takes the channel's pass away, at once and in memory, and lets a
+// goroutine see to the rest. The first cause stays. It takes no lock.
+func (c *Channel) end(why error) {
+	if !c.change(func(p *pass) bool { p.ended, p.held = why, false; return true }) {
+		return
+	}
+	c.cancel(why)
+	if c.inside.Load() == 0 {
+		c.quietOnce.Do(func() { close(c.quiet) })
+	}
+	go c.finish(why)
+}
+
+// finish does, with bounds, what end must not wait for.
+func (c *Channel) finish(why error) {
+	defer close(c.finished)
+	defer c.s.forget(c)
+	c.closeOwned()
+	close(c.shut)
+	waitFor(c.quiet, quietPatience)
+	<-c.ready // Open is bounded by the disk's and the log's patience
+	if c.stream == nil {
+		return
+	}
+	if !errors.Is(why, ErrChannelClosed) {
+		if err := c.stream.Append(recording.Note, note("ended", says(why))); err != nil {
+			c.recorderFailed(err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), tapePatience)
+	defer cancel()
+	if err := c.stream.Close(ctx); err != nil {
+		c.recorderFailed(err)
+	}
+	if !c.recorded {
+		return
+	}
+	c.mu.Lock()
+	exit := c.exit
+	c.mu.Unlock()
+	body := audit.ChannelClosed{Session: string(c.s.id), Channel: c.number, In: c.in.Load(), Out: c.out.Load(), Exit: short(exit)}
+	if !errors.Is(why, ErrChannelClosed) {
+		body.Cause = short(why.Error())
+	}
+	c.s.say(body)
+}
+
+// closeOwned closes everything at the same time and waits for it, within bounds.
+func (c *Channel) closeOwned() {
+	c.mu.Lock()
+	owned := c.owned
+	c.owned, c.gone = nil, true
+	c.mu.Unlock()
+	if len(owned) == 0 {
+		return
+	}
+	var wg sync.WaitGroup
+	for _, x := range owned {
+		wg.Go(func() { closeSafely(x) })
+	}
+	all := make(chan struct{})
+	go func() { wg.Wait(); close(all) }()
+	if !waitFor(all, closePatience) {
+		slog.Error("what a channel owns does not close", "session", c.s.id, "channel", c.number)
+	}
+}
+
+func closeSafely(x io.Closer) {
+	defer func() {
+		if r := recover(); r != nil {
+			slog.Error("panic while closing what a channel owns", "panic", r)
+		}
+	}()
+	_ = x.Close() // it is gone either way
+}
+
+// waitFor says whether ch was closed in time.
+func waitFor(ch <-chan struct{}, patience time.Duration) bool {
+	t := time.NewTimer(patience)
+	defer t.Stop()
+	select {
+	case <-ch:
+		return true
+	case <-t.C:
+		return false
+	}
+}
+
+// Close ends the channel from this side: exit is the target's status or "".
+// It returns when channel.closed is written, or when that has failed.
+func (c *Channel) Close(exit string, cause error) {
+	c.mu.Lock()
+	if c.exit == "" {
+		c.exit = exit
+	}
+	c.mu.Unlock()
+	switch {
+	case cause == nil:
+		cause = ErrChannelClosed
+	case !errors.Is(cause, ErrChannelClosed):
+		cause = fmt.Errorf("%w: %w", ErrChannelClosed, cause)
+	}
+	c.end(cause)
+	<-c.finished
+}
+
+// recorderFailed ends the session: nothing passes that is not recorded.
+func (c *Channel) recorderFailed(err error) error {
+	return c.s.recorderFailed(err)
+}
+
+// Ask is one decision inside the channel (pty-req, exec, subsystem, an
+// operation): facts are asked for again, and the outcome is durable as a
+// Request frame before it is returned. A JSON object as detail stands in the
+// frame beside kind, allowed and rule; anything else under "detail". It waits
+// while the channel is paused.
+func (c *Channel) Ask(ctx context.Context, kind string, detail any) policy.Decision {
+	defer c.leave()
+	c.enter()
+	d, q := c.decide(ctx, kind)
+	frame, err := requestFrame(kind, detail, d)
+	if err != nil {
+		return denied(&policy.Refusal{Rule: "request-unreadable", Say: "this request cannot be recorded, so it is refused", Why: err.Error()})
+	}
+	if err := c.commit(ctx, recording.Request, frame); err != nil {
+		return denied(err)
+	}
+	if !d.Allow {
+		return d
+	}
+	if _, err := c.await(ctx); err != nil {
+		return denied(err)
+	}
+	switch kind {
+	case "shell", "exec", "subsystem": // what the channel is from now on
+		c.change(func(p *pass) bool {
+			p.query, p.decision.Duties = q, d.Duties
+			return true
+		})
+	}
+	return d
+}
+
+// decide asks everything anew for one request inside the channel.
+func (c *Channel) decide(ctx context.Context, kind string) (policy.Decision, policy.Query) {
+	p, err := c.await(ctx)
+	q := p.query
+	q.Stage, q.Kind = policy.AtOperation, kind
+	if err != nil {
+		return denied(err), q
+	}
+	both, stop := both(ctx, c.ctx)
+	defer stop()
+	f, err := c.s.facts(both, c.window)
+	if err != nil {
+		return denied(err), q
+	}
+	q.Rights = c.s.rights(q, f.Window.Rights)
+	d := c.s.decide(f, q)
+	switch {
+	case d.Allow && d.Target != p.decision.Target:
+		d = denied(targetMoved)
+	case d.Allow && d.Duties.InputOff:
+		d = denied(inputOff)
+	}
+	return d, q
+}
+
+// requestFrame is the text of a Request frame.
+func requestFrame(kind string, detail any, d policy.Decision) ([]byte, error) {
+	frame := map[string]any{}
+	if detail != nil {
+		b, err := json.Marshal(detail)
+		if err != nil {
+			return nil, fmt.Errorf("request %s: %w", kind, err)
+		}
+		if json.Unmarshal(b, &frame) != nil || frame == nil {
+			frame = map[string]any{"detail": json.RawMessage(b)}
+		}
+	}
+	frame["kind"], frame["allowed"], frame["rule"] = kind, d.Allow, d.Rule
+	b, err := audit.Canonical(frame)
+	if err != nil {
+		return nil, fmt.Errorf("request %s: %w", kind, err)
+	}
+	if len(b) > maxFrame {
+		return nil, fmt.Errorf("request %s: %d bytes, at most %d are recorded", kind, len(b), maxFrame)
+	}
+	return b, nil
+}
+
+const maxFrame = 64 << 10 // of a message in a recording
+
+func denied(err error) policy.Decision {
+	var r *policy.Refusal
+	if errors.As(err, &r) {
+		return policy.Decision{Rule: r.Rule, Say: r.Say, Why: r.Why}
+	}
+	return policy.Decision{Rule: "fault", Why: err.Error()}
+}
+
+// note is the text of a Note frame: what Penstock itself did, in words.
+func note(what, text string) []byte {
+	if len(text) > 2048 {
+		text = text[:2048]
+	}
+	return []byte(what + ": " + text)
+}

@@ -1,0 +1,158 @@
+package broker
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"penstock/policy"
+)
+
+// shutMoment is how long a taking verb waits for connections to be closed
+// after everything was ended in memory; nothing passes in that moment either.
+const shutMoment = 20 * time.Millisecond
+
+// Stop ends every channel that is bound to the window, at once, in memory; it
+// waits for no disk, network or lock that is held across them. No channel is
+// opened in that window again. A session whose every window has ended ends.
+// Stop, Hold, Release and Block make the Broker an approvals.Stopper.
+func (b *Broker) Stop(w policy.WindowID, why error) {
+	why = windowStopped(w, why)
+	b.board.stop(w, why, b.clock.now())
+	var ended []*Channel
+	for _, s := range b.all() {
+		ended = append(ended, s.windowGone(w, why)...)
+	}
+	shut(ended)
+}
+
+// Hold stops the vendor's input of a window: it waits, and output goes on.
+func (b *Broker) Hold(w policy.WindowID, why string) {
+	b.board.hold(w, b.clock.now())
+	for _, s := range b.all() {
+		s.hold(w, fmt.Sprintf("Your window %s is paused: %s. What you type waits until it goes on.", w, why))
+	}
+}
+
+// Release lets the vendor's input of a window go on.
+func (b *Broker) Release(w policy.WindowID) {
+	b.board.release(w, b.clock.now())
+	for _, s := range b.all() {
+		s.hold(w, fmt.Sprintf("Your window %s goes on.", w))
+	}
+}
+
+// Block ends every session of a blocked person or firm, or of everybody, and
+// every channel to a blocked asset or zone; until the log has the block, it is
+// kept here and refuses.
+func (b *Broker) Block(bl policy.Block, why error) {
+	why = blocked(bl, why)
+	b.board.post(bl, why, b.clock.now())
+	var ended []*Channel
+	for _, s := range b.all() {
+		if bl.All || bl.Person != "" && bl.Person == s.person || bl.Firm != "" && bl.Firm == s.firm {
+			ended = append(ended, s.end(why)...)
+			continue
+		}
+		for _, c := range s.open("") {
+			asset := c.Query().Asset
+			if bl.Asset != "" && bl.Asset == asset || bl.Zone != "" && bl.Zone == b.zone(asset) {
+				c.end(why)
+				ended = append(ended, c)
+			}
+		}
+	}
+	shut(ended)
+}
+
+func (b *Broker) zone(a policy.AssetName) policy.ZoneName {
+	asset, _ := b.plant().Asset(a)
+	return asset.Zone
+}
+
+// shut gives the connections of ended channels a moment to be closed.
+func shut(all []*Channel) {
+	if len(all) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), shutMoment)
+	defer cancel()
+	for _, c := range all {
+		select {
+		case <-c.shut:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// windowGone ends the window's channels, and the session if it was the last window.
+func (s *Session) windowGone(w policy.WindowID, why error) []*Channel {
+	last, concerned := true, false
+	s.mu.Lock()
+	for _, st := range s.stays {
+		if st.window == w {
+			concerned = true
+			if st.gone == nil {
+				st.gone = why
+			}
+		}
+		last = last && st.gone != nil
+	}
+	s.mu.Unlock()
+	if !concerned {
+		return nil
+	}
+	if last {
+		return s.end(why)
+	}
+	all := s.open(w)
+	for _, c := range all {
+		c.end(why)
+	}
+	return all
+}
+
+// hold stops or releases the input of a window's channels, as the board has it,
+// and tells the person. The board is read anew on each try, so that of several
+// callers the last word stands.
+func (s *Session) hold(w policy.WindowID, text string) {
+	var changed []*Channel
+	for _, c := range s.open(w) {
+		if c.change(func(p *pass) bool { was := p.held; p.held = s.board.isHeld(w); return was != p.held }) {
+			changed = append(changed, c)
+		}
+	}
+	if len(changed) > 0 {
+		s.guest.say(text, changed)
+	}
+}
+
+// Drain admits nobody more, tells everybody, waits for sessions to end until
+// ctx ends, and then ends them.
+func (b *Broker) Drain(ctx context.Context) error {
+	b.mu.Lock()
+	b.draining = true
+	b.mu.Unlock()
+	all := b.all()
+	for _, s := range all {
+		s.guest.say("This broker is about to stop. Finish what you are doing and leave.", s.open(""))
+	}
+	for _, s := range all {
+		select {
+		case <-s.done:
+		case <-ctx.Done():
+		}
+	}
+	b.endAll(errDrained)
+	late := time.NewTimer(2 * closeWriter)
+	defer late.Stop()
+	for _, s := range all {
+		select {
+		case <-s.done:
+		case <-late.C:
+			return fmt.Errorf("drain: %d sessions have not ended", len(b.all()))
+		}
+	}
+	return nil
+}
