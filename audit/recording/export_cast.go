@@ -93,6 +93,7 @@ func (c *cast) frame(f Frame) {
 	case Note:
 		c.event("m", valid(f.Data))
 	case Exit:
+		c.rests()
 		c.exit(string(f.Data))
 	}
 }
@@ -189,11 +190,15 @@ func (c *cast) json(v any) {
 	c.out.Write(bytes.TrimSuffix(b.Bytes(), []byte("\n")))
 }
 
-// end writes what was waiting for the rest of a rune.
 func (c *cast) end() {
 	if c.seen {
 		c.begin()
 	}
+	c.rests()
+}
+
+// rests writes what was waiting for the rest of a rune.
+func (c *cast) rests() {
 	c.data("o", c.outs.end())
 	c.data("o", c.errs.end())
 	if c.options.input {
