@@ -1,0 +1,310 @@
+package approvals
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"penstock/approvals/evidence"
+	"penstock/approvals/people"
+	"penstock/approvals/state"
+	"penstock/audit"
+	"penstock/policy"
+)
+
+// judge holds a whole history to what must always be so, without asking the
+// Desk: steps as DESIGN section 3 lists them, a quorum counted anew, windows
+// inside limits inside requests, the verifier's own walk, and rows that come
+// back from the log.
+func (w *world) judge(t interface {
+	Helper()
+	Fatalf(string, ...any)
+}) {
+	t.Helper()
+	walk := evidence.NewWalk(w.docs)
+	h := history{w: w, requests: map[string]*pastRequest{}, windows: map[string]*pastWindow{}}
+	for _, leaf := range w.log.leaves() {
+		if wrong := walk.Leaf(w.ctx, leaf); len(wrong) > 0 {
+			t.Fatalf("the verifier finds: %v", wrong)
+		}
+		if err := h.leaf(leaf); err != nil {
+			t.Fatalf("leaf %d %s %s: %v\n%+v", leaf.Index, leaf.Body.Type(), leaf.Subject, err, leaf.Body)
+		}
+	}
+	if err := w.rebuilt(); err != nil {
+		t.Fatalf("%v", err)
+	}
+}
+
+// rebuilt makes all rows from the log alone, and compares.
+func (w *world) rebuilt() error {
+	fresh := state.NewMemory()
+	if _, err := state.NewJournal("a", w.log, fresh, people.Fold(w.docs), Fold(w.docs)).CatchUp(w.ctx); err != nil {
+		return fmt.Errorf("rebuild: %w", err)
+	}
+	list := func(m *state.Memory) (rows []state.Row) {
+		for row, err := range m.All(w.ctx) {
+			if err == nil {
+				rows = append(rows, row)
+			}
+		}
+		return rows
+	}
+	have, want := list(w.store.Memory), list(fresh)
+	if len(have) != len(want) {
+		return fmt.Errorf("%d rows, and %d from the log", len(have), len(want))
+	}
+	for i := range have {
+		if have[i].Key != want[i].Key || have[i].Rev != want[i].Rev || have[i].Leaf != want[i].Leaf || !bytes.Equal(have[i].Value, want[i].Value) {
+			return fmt.Errorf("row %s is not what the log makes of it:\n%+v\n%+v", have[i].Key, have[i], want[i])
+		}
+	}
+	return nil
+}
+
+// history is the test's own small reading of the leaves.
+type history struct {
+	w        *world
+	requests map[string]*pastRequest
+	windows  map[string]*pastWindow
+}
+
+type pastRequest struct {
+	state string
+	doc   evidence.Request
+	hash  audit.Hash
+	yes   map[string]evidence.Answer // by place
+	roles map[string][]string
+	who   map[string]bool
+}
+
+type pastWindow struct {
+	state   string
+	claim   evidence.WindowClaim
+	request string
+	until   time.Time
+}
+
+// legal is DESIGN section 3 as text.
+var legal = strings.Fields(`r:>waiting r:waiting>asleep r:waiting>agreed r:waiting>refused r:waiting>withdrawn r:waiting>unanswered r:waiting>superseded
+r:asleep>waiting r:asleep>withdrawn r:asleep>unanswered r:asleep>superseded r:agreed>withdrawn r:agreed>superseded
+w:>agreed w:agreed>open w:agreed>unused w:agreed>cut w:open>paused w:open>ending w:open>ended w:open>cut
+w:paused>open w:paused>ending w:paused>ended w:paused>cut w:ending>ended w:ending>cut w:ended>closed w:cut>closed`)
+
+func step(kind string, state *string, to string) error {
+	if !slices.Contains(legal, kind+":"+*state+">"+to) {
+		return fmt.Errorf("illegal step %s:%s>%s", kind, *state, to)
+	}
+	*state = to
+	return nil
+}
+
+func (h *history) leaf(leaf audit.Leaf) error {
+	switch b := leaf.Body.(type) {
+	case audit.RequestSubmitted:
+		h.requests[b.Request] = &pastRequest{}
+		return h.text(b, "waiting")
+	case audit.RequestRevised:
+		r := h.requests[b.Request]
+		if err := h.takeBack(r, b.Request, "superseded"); err != nil {
+			return err
+		}
+		r.state = ""
+		return h.text(audit.RequestSubmitted(b), "waiting")
+	case audit.RequestWithdrawn:
+		return h.takeBack(h.requests[leaf.Subject], leaf.Subject, "withdrawn")
+	case audit.RequestUnanswered:
+		return step("r", &h.requests[leaf.Subject].state, "unanswered")
+	case audit.RequestWoken:
+		return step("r", &h.requests[leaf.Subject].state, "waiting")
+	case audit.AnswerGiven:
+		return h.answer(leaf, b)
+	case audit.WindowAgreed:
+		return h.agreed(b)
+	case audit.WindowMoved:
+		return h.moved(leaf, b)
+	case audit.HandbackAccepted:
+		return step("w", &h.windows[b.Window].state, "closed")
+	}
+	return nil
+}
+
+func (h *history) text(b audit.RequestSubmitted, to string) error {
+	r := h.requests[b.Request]
+	text, err := h.w.docs.Get(h.w.ctx, b.Document)
+	if err != nil {
+		return err
+	}
+	r.doc, err = evidence.ParseRequest(text)
+	r.hash, r.yes, r.roles, r.who = b.Document, map[string]evidence.Answer{}, map[string][]string{}, map[string]bool{}
+	if err != nil {
+		return err
+	}
+	return step("r", &r.state, to)
+}
+
+// takeBack: an agreed request goes only with a window that is not open.
+func (h *history) takeBack(r *pastRequest, id, to string) error {
+	if r.state == "agreed" {
+		for _, v := range h.windows {
+			if v.request == id && v.state != "unused" {
+				if err := step("w", &v.state, "unused"); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return step("r", &r.state, to)
+}
+
+func (h *history) answer(leaf audit.Leaf, b audit.AnswerGiven) error {
+	r := h.requests[b.Request]
+	text, err := h.w.docs.Get(h.w.ctx, b.Document)
+	if err != nil {
+		return err
+	}
+	a, err := evidence.ParseAnswer(text)
+	if err != nil {
+		return err
+	}
+	c := cast[policy.PersonID(a.Person)]
+	if c.firm != "fjord" || slices.Contains(r.doc.People, a.Person) || r.doc.By == a.Person {
+		return fmt.Errorf("an answer of %s, who is a vendor, a worker or the asker", a.Person)
+	}
+	switch b.Says {
+	case "yes":
+		if r.who[a.Person] || r.state != "waiting" {
+			return fmt.Errorf("%s says yes twice, or the request is %s", a.Person, r.state)
+		}
+		r.who[a.Person] = true
+		r.yes[leaf.Place().String()], r.roles[leaf.Place().String()] = a, words(c.roles)
+	case "no":
+		return step("r", &r.state, "refused")
+	case "not-before":
+		return step("r", &r.state, "asleep")
+	}
+	return nil
+}
+
+// agreed counts the quorum by trying everything.
+func (h *history) agreed(b audit.WindowAgreed) error {
+	r := h.requests[b.Request]
+	text, err := h.w.docs.Get(h.w.ctx, b.Claim)
+	if err != nil {
+		return err
+	}
+	claim, err := evidence.ParseClaim(text)
+	if err != nil {
+		return err
+	}
+	rights, _ := policy.ParseRights(r.doc.Rights)
+	q, err := thePlant().Quorum(assetsOf(asPolicy(r.doc.Assets)), rights)
+	if err != nil {
+		return err
+	}
+	var needed []string
+	for _, n := range q.Needs {
+		for range n.Count {
+			needed = append(needed, string(n.Role))
+		}
+	}
+	var have [][]string
+	for _, p := range b.Answers {
+		a, ok := r.yes[p]
+		if !ok {
+			return fmt.Errorf("it counts %s, which is no yes", p)
+		}
+		have = append(have, r.roles[p])
+		if err := inside(claim, a.Limits, r.doc); err != nil {
+			return err
+		}
+	}
+	if !covers(needed, have) {
+		return fmt.Errorf("needed %v, said yes %v", needed, have)
+	}
+	h.windows[b.Window] = &pastWindow{claim: claim, request: b.Request}
+	if err := step("r", &r.state, "agreed"); err != nil {
+		return err
+	}
+	return step("w", &h.windows[b.Window].state, "agreed")
+}
+
+func covers(needed []string, have [][]string) bool {
+	if len(needed) == 0 {
+		return true
+	}
+	for i, roles := range have {
+		if slices.Contains(roles, needed[0]) && covers(needed[1:], slices.Delete(slices.Clone(have), i, i+1)) {
+			return true
+		}
+	}
+	return false
+}
+
+// inside: window ⊆ limits ⊆ request.
+func inside(c evidence.WindowClaim, l evidence.Limits, r evidence.Request) error {
+	sub := func(a, b []string) bool {
+		return !slices.ContainsFunc(a, func(s string) bool { return !slices.Contains(b, s) })
+	}
+	targets := func(a, b []evidence.Target) bool {
+		return !slices.ContainsFunc(a, func(s evidence.Target) bool { return !slices.Contains(b, s) })
+	}
+	switch {
+	case !sub(c.People, r.People), !sub(c.Rights, r.Rights), !targets(c.Assets, r.Assets), c.Minutes > r.Minutes, c.From.Before(r.From), c.To.After(r.To):
+		return fmt.Errorf("the window is wider than the request")
+	case len(l.Rights) > 0 && !sub(c.Rights, append([]string{"look"}, l.Rights...)), len(l.Assets) > 0 && !targets(c.Assets, l.Assets),
+		l.Minutes > 0 && c.Minutes > l.Minutes, !l.Until.IsZero() && c.To.After(l.Until):
+		return fmt.Errorf("the window is wider than a limit")
+	}
+	return nil
+}
+
+func (h *history) moved(leaf audit.Leaf, b audit.WindowMoved) error {
+	v := h.windows[b.Window]
+	if v == nil {
+		return fmt.Errorf("no such window")
+	}
+	to := map[string]string{"opened": "open", "wenton": "open", "paused": "paused", "ending": "ending", "ended": "ended", "cut": "cut", "closed": "closed", "unused": "unused"}[b.To]
+	switch b.To {
+	case "opened":
+		v.until = b.Until
+		if b.At.Before(v.claim.From) || b.Until.After(v.claim.To) || b.Until.Sub(b.At) > time.Duration(v.claim.Minutes)*time.Minute {
+			return fmt.Errorf("open outside of its claim")
+		}
+	case "extended":
+		if v.state != "open" && v.state != "paused" || b.Until.After(v.claim.To) || !leaf.Wall.Before(v.until) {
+			return fmt.Errorf("extended in state %s to %s", v.state, b.Until)
+		}
+		v.until = b.Until
+		return nil
+	case "ended", "cut":
+		if !v.until.IsZero() && b.Until.After(v.until) {
+			return fmt.Errorf("its end moved out by ending")
+		}
+	}
+	return step("w", &v.state, to)
+}
+
+// facts never call a window live that the history does not have open, now.
+func (w *world) truth(t interface{ Fatalf(string, ...any) }) {
+	h := history{w: w, requests: map[string]*pastRequest{}, windows: map[string]*pastWindow{}}
+	for _, leaf := range w.log.leaves() {
+		if err := h.leaf(leaf); err != nil {
+			t.Fatalf("leaf %d: %v", leaf.Index, err)
+		}
+	}
+	for id, v := range h.windows {
+		f, err := w.desk.Facts(context.Background(), policy.WindowID(id), "ann")
+		live := err == nil && f.Window.Live
+		should := (v.state == "open" || v.state == "ending") && w.now().Before(v.until)
+		if live && !should || should && !live && err == nil {
+			t.Fatalf("%s is %s until %s, now %s: live %v", id, v.state, v.until, w.now(), live)
+		}
+		if live && !f.Window.Agreed {
+			t.Fatalf("%s is live and not agreed", id)
+		}
+	}
+}

@@ -1,0 +1,438 @@
+package approvals
+
+import (
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"io/fs"
+	"iter"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"penstock/approvals/evidence"
+	"penstock/approvals/people"
+	"penstock/approvals/state"
+	"penstock/audit"
+	"penstock/audit/durable"
+	"penstock/audit/durable/faultdisk"
+	"penstock/policy"
+)
+
+// plantText has one zone for each way to open: line-1 by the shift, ops by
+// itself, utilities by the vendor's first use.
+const plantText = `
+site: {id: kiel, name: Fjord Dairy Kiel, colour: teal, timezone: Europe/Berlin, control_room: "+49 431 555 0100"}
+teams:
+  shift:        {name: Shift}
+  line-1-owner: {name: Line 1 owner}
+  util-owner:   {name: Utilities owner}
+  ot-security:  {name: OT security}
+  it-network:   {name: IT network}
+lines:
+  filling-1: {name: Filling line 1, criticality: 1}
+zones:
+  dmz:       {name: DMZ,       levels: [3.5], sl_t: 3, owner: it-network, broker: here}
+  ops:       {name: Ops,       levels: [3],   sl_t: 2, owner: ot-security}
+  line-1:    {name: Line 1,    levels: [1],   sl_t: 2, owner: line-1-owner, shift: shift}
+  utilities: {name: Utilities, levels: [1],   sl_t: 2, owner: util-owner, shift: shift}
+conduits:
+  - {name: a, from: dmz, to: ops,       carries: [ssh], rights: [look, copy, set, load], owners: [it-network, ot-security],  why: x, review: 2027-03-31}
+  - {name: b, from: dmz, to: line-1,    carries: [ssh], rights: [look, copy, set, load], owners: [it-network, line-1-owner], why: x, review: 2027-03-31}
+  - {name: c, from: dmz, to: utilities, carries: [ssh], rights: [look, copy, set, load], owners: [it-network, util-owner],   why: x, review: 2027-03-31}
+assets:
+  filler-plc:
+    {tag: F-1, name: Filler, zone: line-1, level: 1, address: 10.20.1.11, stops: [filling-1], ports: {ssh: {accounts: {viewer: {rights: [look], enforced: device}, recipes: {rights: [look, copy], enforced: device}, maint: {rights: [look, copy, set, load], enforced: nobody}}}}}
+  capper-plc:
+    {tag: C-1, name: Capper, zone: line-1, level: 1, address: 10.20.1.12, stops: [filling-1], ports: {ssh: {accounts: {viewer: {rights: [look], enforced: device}, recipes: {rights: [look, copy], enforced: device}}}}}
+  historian:
+    {tag: H-1, name: Historian, zone: ops, level: 3, address: 10.10.0.30, stops: [], ports: {ssh: {accounts: {reader: {rights: [look, copy], enforced: device}}}}}
+  chiller:
+    {tag: U-1, name: Chiller, zone: utilities, level: 1, address: 10.30.1.11, stops: [filling-1], ports: {ssh: {accounts: {trend: {rights: [look, copy], enforced: device}}}}}
+rules:
+  - {name: line,  when: {zone: line-1, right: [look, copy]},    plan: [owner],              open: shift,  longest: 8h}
+  - {name: load,  when: {zone: line-1, right: [set, load]},     plan: [owner, ot-security], open: shift,  longest: 4h, ask: [work_order, backup]}
+  - {name: ops,   when: {zone: ops, right: [look, copy]},       plan: [owner],              open: auto,   longest: 8h}
+  - {name: utils, when: {zone: utilities, right: [look, copy]}, plan: [owner],              open: vendor, longest: 8h}
+`
+
+var thePlant = sync.OnceValue(func() *policy.Plant {
+	p, problems := policy.Parse("plant.yaml", map[string][]byte{"plant.yaml": []byte(plantText)})
+	if err := problems.Err(); err != nil {
+		panic(err)
+	}
+	return p
+})
+
+// cast: two firms, and a plant with more than one person for a role.
+var cast = map[policy.PersonID]struct {
+	firm  policy.FirmID
+	roles []policy.Role
+}{
+	"ann": {"krall", nil}, "bob": {"krall", nil}, "eve": {"polar", nil},
+	"mia": {"fjord", []policy.Role{"shift"}}, "max": {"fjord", []policy.Role{"shift", "line-1-owner"}},
+	"olaf": {"fjord", []policy.Role{"line-1-owner"}}, "sara": {"fjord", []policy.Role{"ot-security"}},
+	"sven": {"fjord", []policy.Role{"ot-security", "util-owner"}}, "ida": {"fjord", []policy.Role{"it-network"}},
+	"tom": {"fjord", nil},
+}
+
+func names() []policy.PersonID {
+	var list []policy.PersonID
+	for id := range cast {
+		list = append(list, id)
+	}
+	slices.Sort(list)
+	return list
+}
+
+// bootstrap is the first file, with a key for each of the cast.
+func bootstrap() []byte {
+	var b strings.Builder
+	b.WriteString("firms:\n  fjord: {name: Fjord, plant: true}\n")
+	b.WriteString("  krall: {name: Krall, sponsor: olaf, networks: [198.51.100.0/24]}\n  polar: {name: Polar, sponsor: sven, networks: [198.51.100.0/24]}\npeople:\n")
+	for i, id := range names() {
+		pub, err := ssh.NewPublicKey(ed25519.NewKeyFromSeed(slices.Repeat([]byte{byte(i + 1)}, 32)).Public())
+		if err != nil {
+			panic(err)
+		}
+		roles := ""
+		if len(cast[id].roles) > 0 {
+			roles = ", roles: [" + strings.Join(words(cast[id].roles), ", ") + "]"
+		}
+		fmt.Fprintf(&b, "  %s: {name: %s, firm: %s%s, key: %s}\n", id, id, cast[id].firm, roles, strings.TrimSpace(string(ssh.MarshalAuthorizedKey(pub))))
+	}
+	return []byte(b.String())
+}
+
+// memLog is a log in memory that can fail before or after it keeps a leaf.
+type memLog struct {
+	now  func() time.Time
+	mu   sync.Mutex
+	all  []audit.Leaf
+	fail string // "", before, after: of the next Append
+	dead bool   // after a failure every call fails
+}
+
+var errDisk = errors.New("disk failed")
+
+func (l *memLog) Append(_ context.Context, ev audit.Event) (audit.Leaf, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.dead || l.fail == "before" {
+		l.dead = true
+		return audit.Leaf{}, errDisk
+	}
+	leaf := audit.Leaf{Event: ev, Index: audit.Index(len(l.all)), Wall: l.now().UTC(), Node: "a"}
+	l.all = append(l.all, leaf)
+	if l.fail == "after" {
+		l.dead = true
+		return audit.Leaf{}, errDisk
+	}
+	return leaf, nil
+}
+
+func (l *memLog) leaves() []audit.Leaf {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.all)
+}
+
+func (l *memLog) Upto(_ context.Context, from audit.Index) iter.Seq2[audit.Leaf, error] {
+	all := l.leaves()
+	return func(yield func(audit.Leaf, error) bool) {
+		for i := int(from); i < len(all); i++ {
+			if !yield(all[i], nil) {
+				return
+			}
+		}
+	}
+}
+
+func (l *memLog) Leaf(_ context.Context, at audit.Place) (audit.Leaf, error) {
+	all := l.leaves()
+	if at.Node != "a" || int(at.Index) >= len(all) {
+		return audit.Leaf{}, fs.ErrNotExist
+	}
+	return all[at.Index], nil
+}
+
+// memStore is a state.Memory that can fail before or after it applies, and
+// whose rows can be edited by hand.
+type memStore struct {
+	*state.Memory
+	mu   sync.Mutex
+	fail string
+	hand map[string]state.Row // rows that somebody edited
+}
+
+func (s *memStore) Get(ctx context.Context, key string) (state.Row, error) {
+	s.mu.Lock()
+	row, edited := s.hand[key]
+	s.mu.Unlock()
+	if edited {
+		if row.Value == nil {
+			return row, fs.ErrNotExist
+		}
+		return row, nil
+	}
+	return s.Memory.Get(ctx, key)
+}
+
+func (s *memStore) Apply(ctx context.Context, leaf audit.Leaf, changes []state.Change) error {
+	s.mu.Lock()
+	fail := s.fail
+	s.mu.Unlock()
+	if fail == "before" {
+		return errDisk
+	}
+	if err := s.Memory.Apply(ctx, leaf, changes); err != nil {
+		return err
+	}
+	if fail == "after" {
+		return errDisk
+	}
+	return nil
+}
+
+// stops notes what the Desk tells the broker.
+type stops struct {
+	mu   sync.Mutex
+	done []string
+	then func() // called in Stop, Hold and Block
+}
+
+func (s *stops) note(format string, a ...any) {
+	s.mu.Lock()
+	s.done = append(s.done, fmt.Sprintf(format, a...))
+	then := s.then
+	s.mu.Unlock()
+	if then != nil {
+		then()
+	}
+}
+func (s *stops) Stop(w policy.WindowID, _ error)  { s.note("stop %s", w) }
+func (s *stops) Hold(w policy.WindowID, _ string) { s.note("hold %s", w) }
+func (s *stops) Release(w policy.WindowID)        { s.note("release %s", w) }
+func (s *stops) Block(b policy.Block, _ error)    { s.note("block %s%s%s", b.Person, b.Firm, b.Asset) }
+func (s *stops) told() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.done)
+}
+
+// world is a Desk with the real Journal, Roster, Documents, policy and
+// evidence over a log and rows in memory.
+type world struct {
+	t     interface{ Fatalf(string, ...any) }
+	ctx   context.Context
+	clock func() time.Time // nil: the field at
+	at    time.Time
+	docs  *audit.Documents
+	log   *memLog
+	store *memStore
+	stops *stops
+	desk  *Desk
+	jour  *state.Journal
+	hops  int64 // makes every code's step another one
+}
+
+// start is a Monday morning.
+var start = time.Date(2026, 11, 23, 8, 0, 0, 0, time.UTC)
+
+func (w *world) now() time.Time {
+	if w.clock != nil {
+		return w.clock()
+	}
+	return w.at
+}
+
+func (w *world) pass(d time.Duration) { w.at = w.at.Add(d) }
+
+// documentsAt opens real documents on a disk that syncs nothing.
+func documentsAt(dir string) *audit.Documents {
+	disk, err := durable.OpenDisk(dir, durable.On(faultdisk.New(dir)))
+	if err != nil {
+		panic(err)
+	}
+	docs, err := audit.OpenDocuments(dir+"/documents", disk)
+	if err != nil {
+		panic(err)
+	}
+	return docs
+}
+
+var sharedDocs *audit.Documents
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "approvals")
+	if err != nil {
+		panic(err)
+	}
+	sharedDocs = documentsAt(dir)
+	code := m.Run()
+	os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+func newWorld(t interface{ Fatalf(string, ...any) }, clock func() time.Time) *world {
+	w := &world{t: t, ctx: context.Background(), clock: clock, at: start, docs: sharedDocs, stops: &stops{}}
+	w.log = &memLog{now: w.now}
+	w.store = &memStore{Memory: state.NewMemory(), hand: map[string]state.Row{}}
+	w.restart()
+	first := w.put(bootstrap())
+	w.commit("bootstrap/1", audit.Event{Subject: "bootstrap", Rev: 1, Actor: penstock, Body: audit.LogCreated{Origin: "test", Bootstrap: first}})
+	if _, err := w.log.Append(w.ctx, audit.Event{Subject: "plant", Actor: penstock, Body: audit.ConfigChanged{Kind: "plant", Document: w.put(thePlant().Document())}}); err != nil {
+		t.Fatalf("%v", err)
+	}
+	sealed := w.put([]byte("sealed"))
+	for _, id := range names() {
+		w.commit("person/"+string(id), audit.Event{Subject: string(id), Rev: 2, Actor: string(id),
+			Body: audit.KeyEnrolled{Person: string(id), Kind: "totp", Key: "totp", Sealed: sealed, By: string(id)}})
+	}
+	return w
+}
+
+func (w *world) put(b []byte) audit.Hash {
+	h, err := w.docs.Put(w.ctx, b)
+	if err != nil {
+		w.t.Fatalf("put: %v", err)
+	}
+	return h
+}
+
+func (w *world) commit(key string, ev audit.Event) {
+	if _, err := w.jour.Commit(w.ctx, key, ev); err != nil {
+		w.t.Fatalf("commit %s: %v", key, err)
+	}
+}
+
+// restart is a new process over the same log, rows and documents.
+func (w *world) restart() {
+	w.log.dead, w.log.fail, w.store.fail = false, "", ""
+	w.jour = state.NewJournal("a", w.log, w.store, people.Fold(w.docs), Fold(w.docs))
+	if _, err := w.jour.CatchUp(w.ctx); err != nil {
+		w.t.Fatalf("catch up: %v", err)
+	}
+	roster := people.NewRoster(w.jour, w.store, w.docs)
+	w.desk = NewDesk(Parts{Plant: thePlant, Roster: roster, Journal: w.jour, Rows: w.store, Leaves: w.log, Docs: w.docs, Log: w.log, Now: w.now})
+	w.desk.Stops(w.stops)
+}
+
+// as is a person who has just given password and code.
+func (w *world) as(id policy.PersonID) people.Actor {
+	c := cast[id]
+	return people.Actor{Person: id, Firm: c.firm, Plant: c.firm == "fjord", Roles: c.roles,
+		Proofs: []people.KeyKind{people.Password, people.TOTP}, At: w.now(), Step: w.now().Unix() / 30}
+}
+
+// stale is a person whose code is too old to give anything.
+func (w *world) stale(id policy.PersonID) people.Actor {
+	a := w.as(id)
+	a.At = a.At.Add(-codeGood - time.Second)
+	return a
+}
+
+// ask is an hour on the filler within eight hours, to look and copy.
+func (w *world) ask(change ...func(*Ask)) Ask {
+	a := Ask{Firm: "krall", People: []policy.PersonID{"ann"}, Targets: []policy.Target{{Asset: "filler-plc", Port: "ssh", Account: "recipes"}},
+		Rights: policy.Look | policy.Copy, Reason: "valve drifts", Minutes: 60, From: w.now(), To: w.now().Add(8 * time.Hour)}
+	for _, c := range change {
+		c(&a)
+	}
+	return a
+}
+
+func on(asset, account string) func(*Ask) {
+	return func(a *Ask) {
+		a.Targets = []policy.Target{{Asset: policy.AssetName(asset), Port: "ssh", Account: policy.AccountName(account)}}
+	}
+}
+
+// two needs the owner and security.
+func two(a *Ask) {
+	on("filler-plc", "maint")(a)
+	a.Rights = policy.Look | policy.Copy | policy.Set | policy.Load
+	a.WorkOrder, a.Backup = "WO-7", "vault/1"
+}
+
+func (w *world) submit(change ...func(*Ask)) Request {
+	r, err := w.desk.Submit(w.ctx, w.as("ann"), w.ask(change...))
+	if err != nil {
+		w.t.Fatalf("submit: %v", err)
+	}
+	return r
+}
+
+func (w *world) say(id policy.PersonID, r Request, says string) (Request, error) {
+	return w.desk.Answer(w.ctx, w.as(id), r.ID, r.Hash, Reply{Says: says})
+}
+
+func (w *world) yes(id policy.PersonID, r Request) Request {
+	r, err := w.say(id, r, evidence.Yes)
+	if err != nil {
+		w.t.Fatalf("yes of %s: %v", id, err)
+	}
+	return r
+}
+
+// open goes the whole way to a window that max has opened.
+func (w *world) open(change ...func(*Ask)) Window {
+	r := w.yes("olaf", w.submit(change...))
+	if r.Window == "" {
+		w.t.Fatalf("not agreed: %+v", r)
+	}
+	win, err := w.desk.Open(w.ctx, w.as("mia"), r.Window)
+	if err != nil {
+		w.t.Fatalf("open: %v", err)
+	}
+	return win
+}
+
+func (w *world) settle() {
+	if _, err := w.desk.settle(w.ctx, map[string]head{}); err != nil {
+		w.t.Fatalf("settle: %v", err)
+	}
+}
+
+func (w *world) state(id policy.WindowID) WindowState {
+	row, err := w.desk.windowRow(w.ctx, id)
+	if err != nil {
+		w.t.Fatalf("window %s: %v", id, err)
+	}
+	return row.State
+}
+
+func (w *world) requestState(id policy.RequestID) RequestState {
+	row, err := w.desk.requestRow(w.ctx, id)
+	if err != nil {
+		w.t.Fatalf("request %s: %v", id, err)
+	}
+	return row.State
+}
+
+func (w *world) live(id policy.WindowID) bool {
+	f, err := w.desk.Facts(w.ctx, id, "ann")
+	return err == nil && f.Window.Live
+}
+
+func rule(err error) string {
+	var r *policy.Refusal
+	if errors.As(err, &r) {
+		return r.Rule
+	}
+	return ""
+}
+
+// wants fails unless err is a refusal by this rule.
+func wants(t testing.TB, err error, want string) {
+	t.Helper()
+	if want == "" && err != nil || want != "" && rule(err) != want {
+		t.Fatalf("got %v, want rule %q", err, want)
+	}
+}
