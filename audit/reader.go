@@ -216,10 +216,17 @@ func (r *Reader) skip(c *cursor, d *Damage) error {
 	if err != nil {
 		return err
 	}
-	if !ok && c.number+1 < c.s.count() {
+	switch {
+	case ok:
+	case c.number+1 < c.s.count():
 		c.turn(c.number + 1)
+		if first, known := c.s.firstOf(c.number); known && first > d.Index {
+			c.at = first
+		}
+	default: // nothing follows: the checkpoint says how much was there
+		c.at = max(c.at, r.head.Size)
 	}
-	if ok && c.at > d.Index+1 {
+	if c.at > d.Index+1 {
 		d.What += fmt.Sprintf("; with it leaves to %d cannot be read", c.at-1)
 	}
 	return d

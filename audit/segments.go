@@ -94,6 +94,14 @@ func (s *segments) near(i Index) (number int, at Index, off int64, ok bool) {
 	return k, g.first + Index(m)*markEvery, g.marks[m], true
 }
 
+// firstOf is the first leaf of a segment, where it is known.
+func (s *segments) firstOf(number int) (first Index, known bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	g := s.list[number]
+	return g.first, !g.unread
+}
+
 func (s *segments) count() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -1,0 +1,38 @@
+package durable_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"penstock/audit/durable"
+)
+
+func TestWriteFileReplacesAndLeavesNothing(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "f")
+	for _, text := range []string{"one", "two"} {
+		if err := durable.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if b, err := os.ReadFile(path); err != nil || string(b) != text {
+			t.Errorf("%q, %v", b, err)
+		}
+	}
+	if err := durable.WriteFile(dir, []byte("x"), 0o600); err == nil {
+		t.Error("a folder was replaced by a file")
+	}
+	list, err := os.ReadDir(dir)
+	if err != nil || len(list) != 1 {
+		t.Errorf("left are %v, %v", list, err)
+	}
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("%v, %v", info, err)
+	}
+	if err := durable.MkdirAll(filepath.Join(path, "sub"), 0o700); err == nil {
+		t.Error("a folder was made in a file")
+	}
+	if err := durable.MkdirAll(filepath.Join(dir, "a", "b"), 0o700); err != nil {
+		t.Error(err)
+	}
+}
