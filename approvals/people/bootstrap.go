@@ -111,6 +111,9 @@ func (r *bootReader) notYAML(err error) {
 func (r *bootReader) read(root *yaml.Node) {
 	r.places = map[string]*yaml.Node{}
 	top := r.mapping(root, "the file", "firms", "people")
+	if top == nil {
+		return
+	}
 	for id, n := range r.entries(root, top["firms"], "firms") {
 		r.firm(id, n)
 	}
@@ -124,13 +127,14 @@ func (r *bootReader) read(root *yaml.Node) {
 	}
 }
 
-// mapping gives the values of a mapping by their keys; known are all there may be.
+// mapping gives the values of a mapping by their keys, nil where n is none;
+// known are all the keys there may be.
 func (r *bootReader) mapping(n *yaml.Node, what string, known ...string) map[string]*yaml.Node {
-	values := map[string]*yaml.Node{}
 	if n.Kind != yaml.MappingNode || n.Anchor != "" {
 		r.add(n, "%s is a mapping of %s", what, strings.Join(known, ", "))
-		return values
+		return nil
 	}
+	values := map[string]*yaml.Node{}
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		k, v := n.Content[i], n.Content[i+1]
 		switch {
@@ -214,6 +218,9 @@ func (r *bootReader) name(at, n *yaml.Node) string {
 
 func (r *bootReader) firm(id string, n *yaml.Node) {
 	fields := r.mapping(n, "firm "+id, "name", "plant", "sponsor", "networks", "until")
+	if fields == nil {
+		return
+	}
 	f := Firm{ID: policy.FirmID(id), Name: r.name(n, fields["name"])}
 	if v := fields["plant"]; v != nil {
 		f.Plant = r.flag(v)
@@ -268,6 +275,9 @@ func (r *bootReader) until(n *yaml.Node) time.Time {
 
 func (r *bootReader) person(id string, n *yaml.Node) {
 	fields := r.mapping(n, "person "+id, "name", "firm", "roles", "key")
+	if fields == nil {
+		return
+	}
 	p := Person{ID: policy.PersonID(id), Name: r.name(n, fields["name"]), Firm: policy.FirmID(r.word(fields["firm"], "firm"))}
 	for _, v := range r.words(fields["roles"], "roles") {
 		p.Roles = append(p.Roles, policy.Role(v.Value))
