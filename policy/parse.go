@@ -65,7 +65,8 @@ type file struct {
 	names []mention
 	uses  map[string]bool         // "calendar/x": something names it
 	where map[string]source.Value // "calendar/x": where it is declared
-	later []func()                // contradictions, looked for when all is read
+	later []func()                // contradictions, looked for when all is read; a name may still be undeclared
+	paths []func()                // those that need every conduit
 }
 
 // mention is a name that must be declared somewhere.
@@ -92,13 +93,16 @@ func (f *file) read(top source.Value) {
 	f.plant.Recordings.Read = f.teamList(r.Get("read"))
 	f.index()
 	f.mentions()
-	if len(f.Problems()) > 0 {
-		return // contradictions are only looked for between things that are there
-	}
+	sound := len(f.Problems()) == 0
 	for _, look := range f.later {
 		look()
 	}
 	f.unused()
+	if sound { // a conduit that was not read would make every path look wrong
+		for _, look := range f.paths {
+			look()
+		}
+	}
 }
 
 func (f *file) site(v source.Value) {

@@ -111,7 +111,8 @@ func (f *file) asset(e source.Entry) {
 	slices.SortFunc(a.Ports, func(x, y Port) int { return strings.Compare(string(x.Name), string(y.Name)) })
 	f.oneNumber(s.Get("ports"), a.Ports)
 	f.plant.Assets = append(f.plant.Assets, a)
-	f.later = append(f.later, func() { f.checkAsset(e.Name, s, a) })
+	f.later = append(f.later, func() { f.checkAsset(s, a) })
+	f.paths = append(f.paths, func() { f.checkWays(e.Name, a) })
 }
 
 func (f *file) address(v source.Value) netip.Addr {
@@ -380,16 +381,22 @@ func (f *file) sheetRow(at source.Place, row []string, place map[string]int, p *
 }
 
 // checkAsset looks for what two places of the file say differently.
-func (f *file) checkAsset(name source.Value, s source.Fields, a Asset) {
-	p := f.plant
-	zone := p.zones[a.Zone]
-	if !slices.Contains(zone.Levels, a.Level) {
+func (f *file) checkAsset(s source.Fields, a Asset) {
+	zone := f.plant.zones[a.Zone]
+	if zone == nil {
+		return
+	}
+	if a.Level != "" && !slices.Contains(zone.Levels, a.Level) {
 		s.Get("level").Refuse(fmt.Sprintf("%s is at level %s, but zone %s has levels %s", a.Name, a.Level, zone.Name, strings.Join(zone.Levels, ", ")), "mend one of them")
 	}
 	if a.Safety != "" && !zone.VendorsNever {
 		s.Get("safety").Refuse(fmt.Sprintf("safety asset %s stands in zone %s, which lets vendors in", a.Name, zone.Name), "put it into a zone with vendors: never")
 	}
-	if zone.VendorsNever {
+}
+
+// checkWays looks at every way into an asset that vendors may reach.
+func (f *file) checkWays(name source.Value, a Asset) {
+	if f.plant.zones[a.Zone].VendorsNever {
 		return
 	}
 	for _, port := range a.Ports {

@@ -13,7 +13,7 @@ import (
 )
 
 // askable are the fields of a request that a rule may ask for.
-var askable = []string{"work_order", "change", "backup", "backout", "area_clear", "isolation"}
+var askable = []string{"reason", "work_order", "change", "backup", "backout", "area_clear"}
 
 // validCoil holds a gate's place to address:port/unit/coil.
 func validCoil(s string) bool {
@@ -61,7 +61,7 @@ func (f *file) soundRule(item source.Value, s source.Fields, r Rule) {
 	}
 	f.later = append(f.later, func() {
 		for _, c := range r.During {
-			if cal := f.plant.calendars[c]; len(cal.Freeze) > 0 {
+			if cal := f.plant.calendars[c]; cal != nil && len(cal.Freeze) > 0 {
 				s.Get("during").Refuse(fmt.Sprintf("calendar %s has a freeze; work is not done during a freeze", c), "is not_during meant?")
 			}
 		}
@@ -162,7 +162,7 @@ func (f *file) patterns(v source.Value) {
 			s.Get("longest").Refuse("a standing pattern has no longest", "it ends at its review")
 		}
 		f.plant.Patterns = append(f.plant.Patterns, p)
-		f.later = append(f.later, func() { f.checkPattern(s, p) })
+		f.paths = append(f.paths, func() { f.checkPattern(s, p) })
 	}
 }
 

@@ -128,12 +128,13 @@ func TestAllProblemsComeAtOnceInOrder(t *testing.T) {
 	files := edited(t, "timezone: Europe/Berlin", "timezone: Nowhere")
 	text := string(files["plant.yaml"])
 	text = strings.Replace(text, "sl_t: 2", "sl_t: 9", 1)
+	text = strings.Replace(text, "level: 1\n    address: 10.20.1.11", "level: 3\n    address: 10.20.1.11", 1)
 	text = strings.Replace(text, "stops: [batch-data]", "stops: [batches]", 1)
 	text = strings.Replace(text, "tell: [ot-security", "tell: [ot-securty", 1)
 	files["plant.yaml"] = []byte(text)
 	files["registers/fil-1.csv"] = []byte("object,name,right\n40012,Fill volume,sett\nx,y,set\n")
 	_, problems := policy.Parse("plant.yaml", files)
-	if len(problems) != 6 {
+	if len(problems) != 7 {
 		t.Fatalf("%d problems:\n%s", len(problems), problems.Error())
 	}
 	for i := 1; i < len(problems); i++ {
