@@ -115,8 +115,9 @@ type memLog struct {
 	now  func() time.Time
 	mu   sync.Mutex
 	all  []audit.Leaf
-	fail string // "", before, after: of the next Append
-	dead bool   // after a failure every call fails
+	fail string // "", before, after: of the next Append, or the one that in counts down to
+	in   int
+	dead bool // after a failure every call fails
 }
 
 var errDisk = errors.New("disk failed")
@@ -124,13 +125,16 @@ var errDisk = errors.New("disk failed")
 func (l *memLog) Append(_ context.Context, ev audit.Event) (audit.Leaf, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.dead || l.fail == "before" {
+	if l.in > 0 {
+		l.in--
+	}
+	if l.dead || l.in == 0 && l.fail == "before" {
 		l.dead = true
 		return audit.Leaf{}, errDisk
 	}
 	leaf := audit.Leaf{Event: ev, Index: audit.Index(len(l.all)), Wall: l.now().UTC(), Node: "a"}
 	l.all = append(l.all, leaf)
-	if l.fail == "after" {
+	if l.in == 0 && l.fail == "after" {
 		l.dead = true
 		return audit.Leaf{}, errDisk
 	}
@@ -168,6 +172,7 @@ type memStore struct {
 	*state.Memory
 	mu   sync.Mutex
 	fail string
+	in   int
 	hand map[string]state.Row // rows that somebody edited
 }
 
@@ -186,7 +191,13 @@ func (s *memStore) Get(ctx context.Context, key string) (state.Row, error) {
 
 func (s *memStore) Apply(ctx context.Context, leaf audit.Leaf, changes []state.Change) error {
 	s.mu.Lock()
+	if s.in > 0 {
+		s.in--
+	}
 	fail := s.fail
+	if s.in > 0 {
+		fail = ""
+	}
 	s.mu.Unlock()
 	if fail == "before" {
 		return errDisk
@@ -314,7 +325,7 @@ func (w *world) commit(key string, ev audit.Event) {
 
 // restart is a new process over the same log, rows and documents.
 func (w *world) restart() {
-	w.log.dead, w.log.fail, w.store.fail = false, "", ""
+	w.log.dead, w.log.fail, w.log.in, w.store.fail, w.store.in = false, "", 0, "", 0
 	w.jour = state.NewJournal("a", w.log, w.store, people.Fold(w.docs), Fold(w.docs))
 	if _, err := w.jour.CatchUp(w.ctx); err != nil {
 		w.t.Fatalf("catch up: %v", err)

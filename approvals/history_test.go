@@ -1,0 +1,220 @@
+package approvals
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"penstock/approvals/evidence"
+	"penstock/approvals/people"
+	"penstock/policy"
+)
+
+// Any people do any things in any order, time passes, disks fail and the
+// process starts again: no history breaks what must always be so.
+func TestHistories(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w := newWorld(t, nil)
+		m := machine{w}
+		t.Repeat(map[string]func(*rapid.T){
+			"submit":   m.submit,
+			"revise":   m.revise,
+			"withdraw": func(t *rapid.T) { m.try(t, w.desk.Withdraw(w.ctx, m.who(t), m.request(t), "")) },
+			"answer":   m.answer, "answer2": m.answer, "yes": m.yes, "yes2": m.yes, "yes3": m.yes,
+			"open": m.open, "open2": m.open,
+			"extend": m.extend,
+			"window": m.window,
+			"block":  m.block,
+			"lift":   func(t *rapid.T) { m.try(t, w.desk.Lift(w.ctx, m.who(t), "B-1", "")) },
+			"use":    func(t *rapid.T) { m.try(t, w.desk.OpenByUse(w.ctx, m.person(t))) },
+			"time":   m.time,
+			"crash":  m.crash,
+			"":       func(t *rapid.T) { w.truth(t) },
+		})
+		w.restart()
+		w.settle()
+		w.judge(t)
+	})
+}
+
+type machine struct{ w *world }
+
+func (m machine) person(t *rapid.T) policy.PersonID {
+	return rapid.SampledFrom(names()).Draw(t, "person")
+}
+
+// who sometimes has an old code.
+func (m machine) who(t *rapid.T) people.Actor {
+	id := m.person(t)
+	if rapid.IntRange(0, 9).Draw(t, "stale") == 0 {
+		return m.w.stale(id)
+	}
+	return m.w.as(id)
+}
+
+// try lets refusals be, and starts a new process after a fault.
+func (m machine) try(t *rapid.T, err error) {
+	if err == nil {
+		return
+	}
+	if r := rule(err); r != "" {
+		if r == "row-differs" {
+			t.Fatalf("nobody edited a row: %v", err)
+		}
+		return
+	}
+	if !strings.Contains(err.Error(), errDisk.Error()) && !strings.Contains(err.Error(), "broken") {
+		t.Fatalf("a fault that nobody made: %v", err)
+	}
+	m.w.restart()
+	m.w.settle()
+}
+
+func (m machine) pick(t *rapid.T, prefix string) string {
+	keys := m.w.desk.heads.keys(prefix)
+	if len(keys) == 0 {
+		return "none"
+	}
+	return strings.TrimPrefix(rapid.SampledFrom(keys).Draw(t, prefix), prefix)
+}
+
+func (m machine) request(t *rapid.T) policy.RequestID { return policy.RequestID(m.pick(t, "request/")) }
+func (m machine) windowID(t *rapid.T) policy.WindowID { return policy.WindowID(m.pick(t, "window/")) }
+
+func (m machine) ask(t *rapid.T) Ask {
+	return m.w.ask(func(a *Ask) {
+		switch rapid.IntRange(0, 4).Draw(t, "what") {
+		case 1:
+			two(a)
+		case 2:
+			on("historian", "reader")(a)
+		case 3:
+			on("chiller", "trend")(a)
+		case 4:
+			a.Targets = append(a.Targets, policy.Target{Asset: "capper-plc", Port: "ssh", Account: "recipes"}, policy.Target{Asset: "historian", Port: "ssh", Account: "reader"})
+		}
+		a.Minutes = rapid.IntRange(1, 240).Draw(t, "minutes")
+		a.From = a.From.Add(time.Duration(rapid.IntRange(0, 120).Draw(t, "from")) * time.Minute)
+		a.To = a.From.Add(time.Duration(rapid.IntRange(1, 600).Draw(t, "span")) * time.Minute)
+		if rapid.Bool().Draw(t, "both") {
+			a.People = []policy.PersonID{"bob", "ann"}
+		}
+	})
+}
+
+func (m machine) submit(t *rapid.T) {
+	_, err := m.w.desk.Submit(m.w.ctx, m.who(t), m.ask(t))
+	m.try(t, err)
+}
+
+func (m machine) revise(t *rapid.T) {
+	_, err := m.w.desk.Revise(m.w.ctx, m.who(t), m.request(t), m.ask(t))
+	m.try(t, err)
+}
+
+func (m machine) current(t *rapid.T) (Request, bool) {
+	r, err := m.w.desk.Request(m.w.ctx, m.w.as("mia"), m.request(t))
+	return r, err == nil
+}
+
+func (m machine) yes(t *rapid.T) {
+	if r, ok := m.current(t); ok {
+		by := m.w.as(rapid.SampledFrom([]policy.PersonID{"olaf", "max", "sara", "sven"}).Draw(t, "by"))
+		_, err := m.w.desk.Answer(m.w.ctx, by, r.ID, r.Hash, Reply{Says: evidence.Yes})
+		m.try(t, err)
+	}
+}
+
+func (m machine) answer(t *rapid.T) {
+	r, ok := m.current(t)
+	if !ok {
+		return
+	}
+	reply := Reply{Says: rapid.SampledFrom([]string{"yes", "yes", "no", "not-before", "question", "extend"}).Draw(t, "says")}
+	if reply.Says == "not-before" {
+		reply.NotBefore = m.w.now().Add(time.Duration(rapid.IntRange(-10, 300).Draw(t, "when")) * time.Minute)
+	}
+	if reply.Says == "yes" && rapid.Bool().Draw(t, "limited") {
+		reply.Limits.Minutes = rapid.IntRange(0, 120).Draw(t, "limit")
+		if rapid.Bool().Draw(t, "look only") {
+			reply.Limits.Rights = []string{"look"}
+		}
+		if rapid.Bool().Draw(t, "earlier") {
+			reply.Limits.Until = r.Document.To.Add(-time.Duration(rapid.IntRange(0, 300).Draw(t, "until")) * time.Minute)
+		}
+		if rapid.Bool().Draw(t, "one asset") {
+			reply.Limits.Assets = r.Document.Assets[:1]
+		}
+	}
+	_, err := m.w.desk.Answer(m.w.ctx, m.who(t), r.ID, r.Hash, reply)
+	m.try(t, err)
+}
+
+func (m machine) open(t *rapid.T) {
+	by := m.w.as(rapid.SampledFrom([]policy.PersonID{"mia", "max", "sara", "ann"}).Draw(t, "by"))
+	_, err := m.w.desk.Open(m.w.ctx, by, m.windowID(t))
+	m.try(t, err)
+}
+
+func (m machine) extend(t *rapid.T) {
+	until := m.w.now().Add(time.Duration(rapid.IntRange(-30, 400).Draw(t, "until")) * time.Minute)
+	_, err := m.w.desk.Extend(m.w.ctx, m.who(t), m.windowID(t), until)
+	m.try(t, err)
+}
+
+func (m machine) window(t *rapid.T) {
+	d, w, by, id := m.w.desk, m.w.ctx, m.who(t), m.windowID(t)
+	var err error
+	switch rapid.IntRange(0, 5).Draw(t, "verb") {
+	case 0:
+		_, err = d.Pause(w, by, id, "x")
+	case 1:
+		_, err = d.GoOn(w, by, id)
+	case 2:
+		_, err = d.End(w, by, id, "x")
+	case 3:
+		_, err = d.Cut(w, by, id, "x")
+	case 4:
+		_, err = d.HandBack(w, by, id, "all well")
+	case 5:
+		_, err = d.Accept(w, by, id)
+	}
+	m.try(t, err)
+}
+
+func (m machine) block(t *rapid.T) {
+	b := rapid.SampledFrom([]policy.Block{{Person: "ann"}, {Firm: "polar"}, {Asset: "historian", Until: m.w.now().Add(time.Hour)}, {Zone: "line-1", Until: m.w.now().Add(time.Minute)}}).Draw(t, "block")
+	_, err := m.w.desk.Block(m.w.ctx, m.who(t), b)
+	m.try(t, err)
+}
+
+// time passes in steps of no more than Run's, which looks at every next moment.
+func (m machine) time(t *rapid.T) {
+	for range rapid.IntRange(1, 40).Draw(t, "looks") {
+		next, err := m.w.desk.settle(m.w.ctx, map[string]head{})
+		if err != nil {
+			m.try(t, err)
+			continue
+		}
+		if !next.After(m.w.now()) {
+			t.Fatalf("the next moment %s is not after now, %s", next, m.w.now())
+		}
+		m.w.pass(min(next.Sub(m.w.now()), time.Duration(rapid.IntRange(1, 900).Draw(t, "seconds"))*time.Second))
+	}
+	if _, err := m.w.desk.settle(m.w.ctx, map[string]head{}); err != nil {
+		m.try(t, err)
+	}
+}
+
+// crash lets one of the next writes fail.
+func (m machine) crash(t *rapid.T) {
+	when := rapid.SampledFrom([]string{"before", "after"}).Draw(t, "when")
+	n := rapid.IntRange(1, 3).Draw(t, "write")
+	if rapid.Bool().Draw(t, "log") {
+		m.w.log.fail, m.w.log.in = when, n
+	} else {
+		m.w.store.fail, m.w.store.in = when, n
+	}
+}
