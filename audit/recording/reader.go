@@ -173,7 +173,7 @@ func (m *merge) plan(channels []channelFiles) error {
 			if err != nil && err != io.EOF {
 				return err
 			}
-			if err == nil && h.at() <= m.from {
+			if err == nil && h.at() < m.from { // an equal time may stand in the part before
 				p.part, lo = mid, mid+1
 			} else {
 				hi = mid

@@ -1,0 +1,123 @@
+package recording_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"penstock/audit/recording"
+)
+
+// quantile gives the given part, from 0 to 1, in milliseconds.
+func quantile(d []time.Duration, at float64) float64 {
+	slices.Sort(d)
+	return float64(d[int(float64(len(d)-1)*at)]) / 1e6
+}
+
+// fdatasync measures the folder's disk: append 512 bytes, sync.
+func fdatasync(b *testing.B, dir string) []time.Duration {
+	f, err := os.Create(filepath.Join(dir, "probe"))
+	must(b, err)
+	defer f.Close()
+	var took []time.Duration
+	for range 300 {
+		start := time.Now()
+		_, err := f.Write(make([]byte, 512))
+		must(b, err)
+		must(b, syscall.Fdatasync(int(f.Fd())))
+		took = append(took, time.Since(start))
+	}
+	return took
+}
+
+// BenchmarkCommit: sessions that commit a keystroke each, as fast as they are
+// acknowledged. fsync-p50-ms is the bare disk in the same run.
+func BenchmarkCommit(b *testing.B) {
+	for _, sessions := range []int{1, 20, 100} {
+		b.Run(fmt.Sprintf("sessions=%d", sessions), func(b *testing.B) {
+			r := newRoom(b, b.TempDir())
+			bare := fdatasync(b, r.dir)
+			var streams []*recording.Stream
+			for i := range sessions {
+				w := r.create(b, fmt.Sprintf("S-%d", i))
+				b.Cleanup(func() { w.Close(b.Context(), "client") })
+				streams = append(streams, stream(b, w, 0, "shell"))
+				must(b, streams[i].Commit(b.Context(), 'i', []byte("k")))
+			}
+			took := make([][]time.Duration, sessions)
+			b.ResetTimer()
+			var all sync.WaitGroup
+			for i, s := range streams {
+				all.Go(func() {
+					for range (b.N + sessions - 1) / sessions {
+						start := time.Now()
+						if err := s.Commit(b.Context(), 'i', []byte("k")); err != nil {
+							b.Error(err)
+							return
+						}
+						took[i] = append(took[i], time.Since(start))
+					}
+				})
+			}
+			all.Wait()
+			b.StopTimer()
+			every := slices.Concat(took...)
+			b.ReportMetric(quantile(every, 0.5), "p50-ms")
+			b.ReportMetric(quantile(every, 0.99), "p99-ms")
+			b.ReportMetric(quantile(bare, 0.5), "fsync-p50-ms")
+			for _, s := range streams {
+				must(b, s.Close(b.Context()))
+			}
+		})
+	}
+}
+
+// BenchmarkAppend: one stream's output, as fast as it is taken; what is
+// appended is durable at the end.
+func BenchmarkAppend(b *testing.B) {
+	var line strings.Builder
+	for i := 0; line.Len() < 32<<10; i++ {
+		fmt.Fprintf(&line, "%08d press 4: %d.%d C, valve %x open\r\n", i, 60+i%30, i%10, i*7919)
+	}
+	p := []byte(line.String())[:32<<10]
+	r := newRoom(b, b.TempDir())
+	w := r.create(b, "S-1")
+	s := stream(b, w, 0, "exec")
+	b.SetBytes(int64(len(p)))
+	b.ResetTimer()
+	for range b.N {
+		must(b, s.Append('o', p))
+	}
+	must(b, s.Close(b.Context()))
+	b.StopTimer()
+	_, err := w.Close(b.Context(), "client")
+	must(b, err)
+}
+
+// BenchmarkRead: the same bytes back, checked, opened and decompressed.
+func BenchmarkRead(b *testing.B) {
+	r := newRoom(b, b.TempDir())
+	w := r.create(b, "S-1")
+	s := stream(b, w, 0, "exec")
+	p := []byte(strings.Repeat("press 4 is at 81.3 C, valve open\r\n", 2000))[:64<<10]
+	for range 256 {
+		must(b, s.Append('o', p))
+	}
+	_, err := w.Close(b.Context(), "client")
+	must(b, err)
+	b.SetBytes(256 * int64(len(p)))
+	for b.Loop() {
+		rd, err := r.Open("S-1")
+		must(b, err)
+		for _, err := range rd.Frames(0, 0) {
+			must(b, err)
+		}
+		rd.Close()
+	}
+}
