@@ -1,8 +1,12 @@
 package configs
 
 import (
+	"os"
+	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/mod/modfile"
 
 	"penstock/policy"
 )
@@ -46,5 +50,33 @@ func TestEveryStoryOfTheExampleHolds(t *testing.T) {
 				t.Errorf("on %s: %s: %s", today, s.Place, off)
 			}
 		}
+	}
+}
+
+// Nobody adds a module without saying why.
+func TestEveryDirectModuleHasItsReason(t *testing.T) {
+	text, err := os.ReadFile("../go.mod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	mod, err := modfile.Parse("go.mod", text, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	readme, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range mod.Require {
+		if !r.Indirect && !strings.Contains(string(readme), "| "+r.Mod.Path+" | ") {
+			t.Errorf("configs/README.md does not say why we depend on %s", r.Mod.Path)
+		}
+	}
+}
+
+func TestTheServerExampleIsThere(t *testing.T) {
+	text, err := ServerExample()
+	if err != nil || !strings.Contains(string(text), "plant: plant.yaml") {
+		t.Errorf("the example penstock.yaml does not name the example plant file: %v", err)
 	}
 }
