@@ -1,16 +1,23 @@
 // Package sshd is the SSH front door: who comes in, as what, and with which
 // limits. Authentication lives in x/crypto callbacks only; gliderlabs/ssh is
-// listener, connection loop and channel dispatch (reference/ssh-traps.md).
+// connection loop and channel dispatch (reference/ssh-traps.md).
 //
 // It trusts no offered key, only proven ones, and no user name but the last.
+// It decides nothing about access: ca says what a certificate is worth, login
+// whose key and code it is, broker whether the person gets in and where to.
 package sshd
 
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
+	"sync"
 	"time"
+
+	glider "github.com/gliderlabs/ssh"
+	"golang.org/x/crypto/ssh"
 
 	"penstock/approvals/people"
 	"penstock/audit"
@@ -22,21 +29,9 @@ import (
 	"penstock/policy"
 )
 
-var errUnbuilt = errors.New("not built yet")
-
 // Log is where refusals at the door are told.
 type Log interface {
 	Append(context.Context, audit.Event) (audit.Leaf, error)
-}
-
-// Limits of the door; zero fields take the defaults.
-type Limits struct {
-	Handshakes  int           // under way at once, all sources; 64
-	PerSource   int           // connections of one source at once; 16
-	PerSecond   float64       // new connections of one source; 5, burst 20
-	Grace       time.Duration // to finish authentication; 30 s (cert@ waits for a code: 120 s)
-	Connections int           // at once; 1000
-	Opens       float64       // channel opens per second in one connection; 10, burst 64
 }
 
 // Parts of a Door.
@@ -56,13 +51,178 @@ type Parts struct {
 }
 
 // Door listens for SSH.
-type Door struct{}
+type Door struct {
+	Parts
+	srv     *glider.Server
+	slots   chan struct{} // handshakes under way
+	sources *sources
+	told    *teller
+	spoil   func(*ssh.ServerConfig) // tests break the callbacks here, to see that SelfTest notices
 
-func New(p Parts) (*Door, error) { return nil, errUnbuilt }
+	mu     sync.Mutex
+	conns  map[*conn]struct{}
+	active int        // connections and channel handlers that still run
+	idle   *sync.Cond // on mu: active went down
+}
+
+// New makes a door; it does no I/O.
+func New(p Parts) (*Door, error) {
+	if p.Broker == nil || p.CA == nil || p.Proofs == nil || p.Roster == nil || p.Clerk == nil || p.Log == nil || len(p.Names) == 0 {
+		return nil, errors.New("ssh door: Broker, CA, Proofs, Roster, Clerk, Log and Names are needed")
+	}
+	if p.Slog == nil {
+		p.Slog = slog.New(slog.DiscardHandler)
+	}
+	if p.Now == nil {
+		p.Now = time.Now
+	}
+	p.Limits = p.Limits.filled()
+	d := &Door{Parts: p, slots: make(chan struct{}, p.Limits.Handshakes), sources: newSources(p.Limits),
+		told: newTeller(p.Log, p.Now), conns: map[*conn]struct{}{}}
+	d.idle = sync.NewCond(&d.mu)
+	d.srv = &glider.Server{
+		// Only the plain key stands here: gliderlabs adds it to each fresh config (and would make a key of its own if there were none).
+		HostSigners:              []glider.Signer{p.CA.HostKey()},
+		ServerConfigCallback:     d.config,
+		ConnCallback:             d.greet,
+		ConnectionFailedCallback: d.failed,
+		ChannelHandlers:          map[string]glider.ChannelHandler{"session": d.channel, "default": d.otherChannel},
+		RequestHandlers:          map[string]glider.RequestHandler{"default": d.global},
+	}
+	return d, nil
+}
 
 // Serve accepts until ctx ends; it returns when every connection is closed.
-func (d *Door) Serve(ctx context.Context, l net.Listener) error { return errUnbuilt }
+func (d *Door) Serve(ctx context.Context, l net.Listener) error {
+	stop := context.AfterFunc(ctx, func() { l.Close() })
+	defer stop()
+	defer l.Close()
+	err := d.accept(ctx, l)
+	for _, c := range d.open() {
+		c.Close()
+	}
+	d.wait()
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
 
-// SelfTest tries to get in over an in-memory connection without a key, with a
-// plain key as a person, and with a certificate whose key is not proven. nil: nobody got in.
-func (d *Door) SelfTest(ctx context.Context) error { return errUnbuilt }
+// accept hands every connection to its own goroutine at once: nobody who is
+// silent, slow or too much can hold it.
+func (d *Door) accept(ctx context.Context, l net.Listener) error {
+	delay := 5 * time.Millisecond
+	for {
+		nc, err := l.Accept()
+		if ctx.Err() != nil || errors.Is(err, net.ErrClosed) {
+			if err == nil {
+				nc.Close()
+			}
+			return err
+		}
+		if err != nil { // out of file descriptors, and the like: others must be able to leave
+			d.Slog.Warn("accept ssh connection", "err", err)
+			select {
+			case <-time.After(delay):
+			case <-ctx.Done():
+				return nil
+			}
+			delay = min(2*delay, time.Second)
+			continue
+		}
+		delay = 5 * time.Millisecond
+		c, why := d.admitted(nc)
+		if c == nil {
+			nc.Close()
+			d.told.refused(sourceOf(nc), "", "limit", why)
+			continue
+		}
+		go d.serve(c)
+	}
+}
+
+// admitted takes a connection in if the limits have room for it.
+func (d *Door) admitted(nc net.Conn) (*conn, string) {
+	source := sourceOf(nc)
+	if !d.sources.enter(source) {
+		return nil, "too many connections of this source"
+	}
+	d.mu.Lock()
+	full := len(d.conns) >= d.Limits.Connections
+	d.mu.Unlock()
+	if full {
+		d.sources.leave(source)
+		return nil, "too many connections"
+	}
+	select {
+	case d.slots <- struct{}{}:
+	default:
+		d.sources.leave(source)
+		return nil, "too many handshakes under way"
+	}
+	c := newConn(d, dial.QuickAck(nc), source)
+	d.mu.Lock()
+	d.conns[c] = struct{}{}
+	d.active++
+	d.mu.Unlock()
+	return c, ""
+}
+
+// serve runs one connection to its end. A panic ends the connection, not the server.
+func (d *Door) serve(c *conn) {
+	defer d.left(c)
+	defer d.recovered("connection", c)
+	d.srv.HandleConn(c)
+}
+
+func (d *Door) left(c *conn) {
+	c.Close()
+	c.gone()
+	if !c.quiet {
+		d.sources.leave(c.source)
+	}
+	d.mu.Lock()
+	delete(d.conns, c)
+	d.mu.Unlock()
+	d.done()
+}
+
+func (d *Door) open() []*conn {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	all := make([]*conn, 0, len(d.conns))
+	for c := range d.conns {
+		all = append(all, c)
+	}
+	return all
+}
+
+func (d *Door) begin() {
+	d.mu.Lock()
+	d.active++
+	d.mu.Unlock()
+}
+
+func (d *Door) done() {
+	d.mu.Lock()
+	d.active--
+	d.idle.Broadcast()
+	d.mu.Unlock()
+}
+
+func (d *Door) wait() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for d.active > 0 {
+		d.idle.Wait()
+	}
+}
+
+// recovered is deferred in every goroutine that reads a stranger's bytes.
+func (d *Door) recovered(what string, c *conn) {
+	if p := recover(); p != nil {
+		d.Slog.Error("panic in the ssh door", "in", what, "source", c.source, "panic", fmt.Sprint(p))
+		c.panicked.Store(true)
+		c.Close()
+	}
+}

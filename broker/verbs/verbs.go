@@ -1,6 +1,9 @@
 // Package verbs is what desk@ and cert@ understand: lines of text in, text for
-// people or JSON out. No channel and no socket in it; it trusts the Actor that
-// it is given.
+// people or JSON out. No channel and no socket in it.
+//
+// It decides nothing: the Desk, the Roster and the Proofs do, and it puts their
+// refusals into words. It trusts the Actor that it is given, and no word of the
+// line; what it prints has no control characters of anybody else's.
 package verbs
 
 import (
@@ -18,7 +21,16 @@ import (
 	"penstock/policy"
 )
 
-var errUnbuilt = errors.New("not built yet")
+// Exit codes of DESIGN 5.3.
+const (
+	exitDone  = 0
+	exitError = 1
+	exitUsage = 2
+	exitNo    = 3
+)
+
+// ErrNoTerminal is what Ask returns for a question without echo where there is no terminal.
+var ErrNoTerminal = errors.New("there is no terminal to ask on without echo")
 
 // Clerk serves desk@ and cert@.
 type Clerk struct {
@@ -40,17 +52,88 @@ type Terminal struct {
 	TTY      bool // a person watches
 }
 
-// Desk runs one line of desk@ and returns its exit code (DESIGN 5.3).
+// call is one line being served.
+type call struct {
+	*Clerk
+	ctx  context.Context
+	by   people.Actor
+	key  ssh.PublicKey
+	args args
+	t    Terminal
+}
+
+// verb is one word of desk@.
+type verb struct {
+	name  string
+	usage string
+	says  string
+	flags []string
+	run   func(*call) error
+}
+
+func (c *Clerk) verbs() []verb {
+	asking := []string{"asset", "account", "port", "target", "rights", "minutes", "from", "to", "why", "work-order", "change", "backup", "backout", "area-clear", "people", "firm"}
+	return []verb{
+		{"help", "help", "this text", nil, (*call).help},
+		{"setup", "setup", "the lines for ssh, PuTTY and WinSCP, ready to copy", nil, (*call).setup},
+		{"assets", "assets", "the machines you have asked for, and their accounts", nil, (*call).assets},
+		{"request", "request --asset A --account U --rights look,copy --minutes 60 --why TEXT …", "ask for access; request R-1 shows one", asking, (*call).request},
+		{"requests", "requests", "what your firm has asked for, and how it stands", nil, (*call).requests},
+		{"withdraw", "withdraw R-1 [WHY]", "take a request back", nil, (*call).withdraw},
+		{"windows", "windows", "your windows, how they stand, and what to type", nil, (*call).windows},
+		{"handback", `handback W-1 "WHAT YOU CHANGED"`, "tell the plant what you changed", nil, (*call).handback},
+		{"more", "more W-1 --minutes 30 --rights look,copy --why TEXT", "ask for more of the same", asking, (*call).more},
+		{"extend", "extend W-1 --minutes 30 --why TEXT", "ask for more time", []string{"minutes", "why", "work-order", "from", "to"}, (*call).extend},
+		{"key", "key", "the fingerprint of the key you came with", nil, (*call).showKey},
+		{"totp", "totp", "set up, or replace, your code generator", nil, (*call).totp},
+		{"password", "password", "set your password (for the web pages)", nil, (*call).password},
+	}
+}
+
+// Run serves one line of desk@ and returns its exit code (DESIGN 5.3).
 func (c *Clerk) Run(ctx context.Context, by people.Actor, key ssh.PublicKey, line string, t Terminal) int {
-	return exitError
+	k := &call{Clerk: c, ctx: ctx, by: by, key: key, t: bounded(t)}
+	words, err := split(line)
+	if err != nil {
+		return k.end(usage(err.Error()))
+	}
+	if len(words) == 0 {
+		words = []string{"help"}
+	}
+	for _, v := range c.verbs() {
+		if v.name != words[0] {
+			continue
+		}
+		if k.args, err = parseArgs(words[1:], v.flags); err != nil {
+			return k.end(usage(err.Error() + "\nUsage: " + c.command("desk", v.usage)))
+		}
+		return k.end(v.run(k))
+	}
+	return k.end(usage(words[0] + " is no verb here. Try: " + c.command("desk", "help")))
 }
 
-// Cert runs cert@: by has proved key and code. The certificate is all that
-// goes to Out; on a no nothing does, and the code is 3.
-func (c *Clerk) Cert(ctx context.Context, by people.Actor, key ssh.PublicKey, line string, t Terminal) int {
-	return exitError
+func bounded(t Terminal) Terminal {
+	if t.Width < 40 || t.Width > 500 {
+		t.Width = 80
+	}
+	return t
 }
 
-const exitError = 1
+func (c *Clerk) now() time.Time {
+	if c.Now == nil {
+		return time.Now()
+	}
+	return c.Now()
+}
 
-var _ = errUnbuilt
+// Joined tells a person whose key has just come under an invitation what happens next.
+func (c *Clerk) Joined(ctx context.Context, who people.Person, fingerprint string, t Terminal) int {
+	k := &call{Clerk: c, ctx: ctx, t: bounded(t)}
+	sponsor := "the person who invited you"
+	if firm, err := c.Roster.Firm(ctx, who.Firm); err == nil && firm.Sponsor != "" {
+		sponsor = k.name(firm.Sponsor)
+	}
+	k.printf("Welcome, %s.\nYour key waits for %s to confirm it. Tell them this fingerprint, by telephone or face to face:\n\n    %s\n\n", who.Name, sponsor, fingerprint)
+	k.printf("When it is confirmed, set up your code generator and your ssh:\n\n    %s\n    %s\n", c.terminalCommand("desk", "totp"), c.command("desk", "setup"))
+	return exitDone
+}

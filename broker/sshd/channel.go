@@ -1,0 +1,104 @@
+package sshd
+
+import (
+	glider "github.com/gliderlabs/ssh"
+	"golang.org/x/crypto/ssh"
+)
+
+// counted runs f for a channel that the limits of its connection have room
+// for; else the channel is refused, and who goes on asking is closed.
+func (d *Door) counted(ctx glider.Context, nc ssh.NewChannel, f func(*conn)) {
+	c := connOf(ctx)
+	if c == nil {
+		nc.Reject(ssh.Prohibited, "no connection")
+		return
+	}
+	d.begin()
+	defer d.done()
+	defer d.recovered("channel", c)
+	n := c.handlers.Add(1)
+	defer c.handlers.Add(-1)
+	if !c.opens.Allow() || n > maxHandlers {
+		// Somebody who asks on and reads no answer would pile up answers here.
+		if c.refused.Add(1) > maxRefusedOpens || n > 2*maxHandlers {
+			d.told.refused(c.source, "", "channel-flood", "channel opens over the limit")
+			c.Close()
+			return
+		}
+		nc.Reject(ssh.ResourceShortage, "too many channels at once: close some, and try again in a few seconds")
+		return
+	}
+	f(c)
+}
+
+// channel serves "session": what it may be depends on who has proven what.
+func (d *Door) channel(_ *glider.Server, sc *ssh.ServerConn, nc ssh.NewChannel, ctx glider.Context) {
+	d.counted(ctx, nc, func(c *conn) {
+		switch who := callerOf(sc).(type) {
+		case joiner:
+			d.textual(c, nc, who)
+		case clerk:
+			d.textual(c, nc, who)
+		case certifier:
+			d.textual(c, nc, who)
+		case vendor:
+			if who.jump {
+				nc.Reject(ssh.Prohibited, "this name is for jumps, which this broker does not carry yet; use "+d.Clerk.PlusForm(who.claim.Person))
+				return
+			}
+			d.work(c, sc, nc, who)
+		default: // authentication made no caller: nobody is served
+			d.told.refused(c.source, "", "no-caller", "a connection without a caller")
+			nc.Reject(ssh.Prohibited, "not authenticated")
+			c.Close()
+		}
+	})
+}
+
+// refusals says for each kind of channel what to do instead.
+var refusals = map[string]string{
+	"direct-tcpip":                      "this broker does not carry forwards (-L, -J, -W) yet; use the form PERSON+ACCOUNT+ASSET, for example ssh ann+maint+filler-plc@…",
+	"direct-streamlocal@openssh.com":    "forwards to sockets on the machine are not carried; work in a shell on the machine instead",
+	"forwarded-streamlocal@openssh.com": "forwards of sockets are not carried; leave out the -R option",
+	"forwarded-tcpip":                   "remote forwards are not carried; leave out the -R option",
+	"tun@openssh.com":                   "network tunnels are not carried; leave out the -w option",
+	"x11":                               "X11 is not carried; leave out the -X and -Y options",
+	"auth-agent@openssh.com":            "agent forwarding is not carried; leave out the -A option",
+}
+
+func (d *Door) otherChannel(_ *glider.Server, sc *ssh.ServerConn, nc ssh.NewChannel, ctx glider.Context) {
+	d.counted(ctx, nc, func(c *conn) {
+		say, known := refusals[nc.ChannelType()]
+		reason := ssh.Prohibited
+		if !known {
+			say, reason = "this kind of channel is not known here; open a shell or run a command", ssh.UnknownChannelType
+		}
+		person := ""
+		if v, ok := callerOf(sc).(vendor); ok {
+			person = string(v.claim.Person)
+		}
+		d.told.refused(c.source, person, "channel-type", "channel "+nc.ChannelType())
+		nc.Reject(reason, say)
+	})
+}
+
+// global answers requests of the connection: keepalives, and no to the rest.
+func (d *Door) global(ctx glider.Context, _ *glider.Server, req *ssh.Request) (bool, []byte) {
+	c := connOf(ctx)
+	if c == nil {
+		return false, nil
+	}
+	defer d.recovered("global request", c)
+	if !c.requests.Allow() {
+		c.Close()
+		return false, nil
+	}
+	switch req.Type {
+	case "keepalive@openssh.com":
+		return true, nil
+	case "tcpip-forward", "streamlocal-forward@openssh.com":
+		d.told.refused(c.source, "", "remote-forward", req.Type)
+		c.note("Remote forwards are not carried: leave out the -R option. If the machine must send you something, fetch it from here.")
+	}
+	return false, nil
+}

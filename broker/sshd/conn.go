@@ -1,0 +1,223 @@
+package sshd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	glider "github.com/gliderlabs/ssh"
+	"golang.org/x/crypto/ssh"
+	"golang.org/x/time/rate"
+
+	"penstock/broker"
+)
+
+var errClientGone = errors.New("client")
+
+const (
+	aliveEvery  = 15 * time.Second
+	aliveMisses = 3
+)
+
+// conn is one TCP connection: what gliderlabs reads from.
+type conn struct {
+	net.Conn
+	door   *Door
+	source netip.Addr
+	ctx    context.Context // ends with the connection
+	cancel context.CancelCauseFunc
+	ssh    glider.Context // of gliderlabs; its ContextKeyConn is set once authentication is over
+
+	release func()      // gives the handshake slot back, once
+	grace   *time.Timer // closes who does not finish authentication
+
+	opens    *rate.Limiter // channel opens
+	requests *rate.Limiter // global requests
+	refused  atomic.Int32  // opens over the limit
+	handlers atomic.Int32
+	codes    atomic.Int32 // wrong codes
+	bannered atomic.Bool  // one banner for a refused key is help, seven are noise
+	authed   atomic.Bool
+	panicked atomic.Bool
+	quiet    bool                   // the self-test's: its refusals are no events
+	lastWhy  atomic.Pointer[string] // of the last refused key, for the log
+
+	admission sync.Mutex // one Admit at a time; nothing that takes access away needs it
+
+	mu      sync.Mutex // memory only
+	session *broker.Session
+	screens map[*screen]struct{}
+	notes   []string // sentences that found no screen yet
+	closing bool
+}
+
+func newConn(d *Door, nc net.Conn, source netip.Addr) *conn {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	c := &conn{Conn: nc, door: d, source: source, ctx: ctx, cancel: cancel, screens: map[*screen]struct{}{},
+		opens: rate.NewLimiter(rate.Limit(d.Limits.Opens), openBurst), requests: rate.NewLimiter(50, maxRequests)}
+	c.release = sync.OnceFunc(func() { <-d.slots })
+	// A deadline would be erased by gliderlabs' own at the first read; a timer is not.
+	c.grace = time.AfterFunc(d.Limits.Grace, func() {
+		d.told.refused(source, "", "grace", "authentication took too long")
+		c.Close()
+	})
+	return c
+}
+
+// Close closes the connection at once. It is safe to repeat.
+func (c *conn) Close() error {
+	c.cancel(errClientGone)
+	c.grace.Stop()
+	c.release()
+	return c.Conn.Close()
+}
+
+// gone follows when the connection's loop has returned.
+func (c *conn) gone() {
+	c.mu.Lock()
+	s := c.session
+	c.mu.Unlock()
+	if s != nil {
+		s.End(errClientGone)
+	}
+}
+
+// greet ties gliderlabs' context to the connection.
+func (d *Door) greet(ctx glider.Context, nc net.Conn) net.Conn {
+	c, ok := nc.(*conn)
+	if !ok {
+		return nil
+	}
+	c.ssh = ctx
+	ctx.SetValue(connKey{}, c)
+	return c
+}
+
+type connKey struct{}
+
+func connOf(ctx glider.Context) *conn {
+	c, _ := ctx.Value(connKey{}).(*conn)
+	return c
+}
+
+// patient gives time to type a code.
+func (c *conn) patient() {
+	if c.grace.Stop() {
+		c.grace.Reset(4 * c.door.Limits.Grace)
+	}
+}
+
+// authenticated is called once, when the last step of authentication is over.
+func (c *conn) authenticated() {
+	if !c.authed.CompareAndSwap(false, true) {
+		return
+	}
+	c.grace.Stop()
+	c.release()
+	c.door.begin()
+	go c.keepAlive()
+}
+
+// keepAlive closes a connection whose other end is gone: three questions
+// without an answer. Answers of any kind count.
+func (c *conn) keepAlive() {
+	defer c.door.done()
+	defer c.door.recovered("keepalive", c)
+	tick := time.NewTicker(aliveEvery)
+	defer tick.Stop()
+	var waiting atomic.Bool
+	missed := 0
+	for {
+		select {
+		case <-c.ctx.Done():
+			return
+		case <-tick.C:
+		}
+		sc, ok := c.ssh.Value(glider.ContextKeyConn).(*ssh.ServerConn)
+		if !ok {
+			continue
+		}
+		if waiting.Load() {
+			if missed++; missed >= aliveMisses {
+				c.Close()
+				return
+			}
+			continue
+		}
+		missed = 0
+		waiting.Store(true)
+		c.door.begin()
+		go func() { // SendRequest has no time limit of its own
+			defer c.door.done()
+			defer c.door.recovered("keepalive", c)
+			if _, _, err := sc.SendRequest("keepalive@openssh.com", true, nil); err == nil {
+				waiting.Store(false)
+			}
+		}()
+	}
+}
+
+// failed hears how a handshake ended that did not succeed.
+func (d *Door) failed(nc net.Conn, err error) {
+	why := err.Error()
+	at := d.byAddr(nc)
+	if at != nil && at.quiet {
+		return
+	}
+	if at != nil {
+		if last := at.lastWhy.Load(); last != nil {
+			why = *last
+		}
+	}
+	d.told.refused(sourceOf(nc), "", "auth", why)
+}
+
+// byAddr finds the connection of a failed handshake: gliderlabs hands out its own wrapper.
+func (d *Door) byAddr(nc net.Conn) *conn {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for c := range d.conns {
+		if c.RemoteAddr() == nc.RemoteAddr() {
+			return c
+		}
+	}
+	return nil
+}
+
+// admit brings the vendor's session about, once for the connection.
+func (c *conn) admit(ctx context.Context, sc *ssh.ServerConn, v vendor) (*broker.Session, error) {
+	c.admission.Lock()
+	defer c.admission.Unlock()
+	c.mu.Lock()
+	s := c.session
+	c.mu.Unlock()
+	if s != nil {
+		return s, nil
+	}
+	s, err := c.door.Broker.Admit(ctx, broker.Arrival{Person: v.claim.Person, Windows: v.claim.Windows, Serial: v.claim.Serial,
+		Source: c.source, Client: clean(string(sc.ClientVersion()), 128), Kex: negotiated(sc)}, guest{c})
+	if err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	c.session = s
+	c.mu.Unlock()
+	if c.ctx.Err() != nil { // it went while it was being admitted, and gone may have looked before
+		s.End(errClientGone)
+	}
+	return s, nil
+}
+
+func negotiated(sc *ssh.ServerConn) string {
+	m, ok := sc.Conn.(ssh.AlgorithmsConnMetadata)
+	if !ok {
+		return ""
+	}
+	a := m.Algorithms()
+	return fmt.Sprintf("%s %s in %s %s out %s %s", a.KeyExchange, a.HostKey, a.Read.Cipher, a.Read.MAC, a.Write.Cipher, a.Write.MAC)
+}

@@ -1,0 +1,254 @@
+package sshd
+
+import (
+	"bytes"
+	"io"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+)
+
+const (
+	tellTime = 200 * time.Millisecond
+	lastTime = 300 * time.Millisecond
+)
+
+// screen is the vendor's end of one channel: the target's output and Penstock's
+// own words share it, one write at a time, so that neither tears the other.
+type screen struct {
+	ch    ssh.Channel
+	pty   atomic.Bool
+	lock  chan struct{} // holds a token while somebody writes
+	seen  terminal      // under lock
+	busy  atomic.Bool   // one note at a time
+	once  sync.Once
+	ended chan struct{} // closed when the last word was said
+}
+
+func newScreen(ch ssh.Channel) *screen {
+	return &screen{ch: ch, lock: make(chan struct{}, 1), ended: make(chan struct{})}
+}
+
+// Write shows the target's output.
+func (s *screen) Write(p []byte) (int, error) {
+	s.lock <- struct{}{}
+	defer func() { <-s.lock }()
+	if s.pty.Load() {
+		s.seen.watch(p)
+	}
+	return s.ch.Write(p)
+}
+
+// tell shows a sentence without disturbing what the person works in: without a
+// terminal on stderr; in a full-screen program as bell and title; else as a
+// line of its own, between two escape sequences and never inside one. It
+// returns within 200 ms, shown or not.
+func (s *screen) tell(text string, wait *sync.WaitGroup) {
+	if !s.busy.CompareAndSwap(false, true) {
+		return
+	}
+	wait.Add(1)
+	shown := make(chan struct{})
+	go func() { // a write to somebody who does not read ends with the channel
+		defer s.busy.Store(false)
+		defer close(shown)
+		defer func() { _ = recover() }() // x/crypto's own, on a channel that is being torn down
+		if s.take(tellTime, true) {
+			defer func() { <-s.lock }()
+			s.print("Penstock: " + text)
+		}
+	}()
+	go func() {
+		defer wait.Done()
+		select {
+		case <-shown:
+		case <-time.After(tellTime):
+		}
+	}()
+}
+
+// take waits for the right to write; whole waits also until no escape sequence
+// or character of the target is half out.
+func (s *screen) take(limit time.Duration, whole bool) bool {
+	over := time.NewTimer(limit)
+	defer over.Stop()
+	again := time.NewTicker(limit / 20)
+	defer again.Stop()
+	for {
+		select {
+		case s.lock <- struct{}{}:
+			if !whole || s.seen.ground() {
+				return true
+			}
+			<-s.lock
+		case <-over.C:
+			return false
+		}
+		select {
+		case <-again.C:
+		case <-over.C:
+			return false
+		}
+	}
+}
+
+func (s *screen) print(text string) {
+	if !s.pty.Load() {
+		_, _ = io.WriteString(s.ch.Stderr(), text+"\n")
+		return
+	}
+	if s.seen.alt {
+		_, _ = io.WriteString(s.ch, "\a\x1b]0;"+oneLine(text)+"\x1b\\")
+		return
+	}
+	_, _ = io.WriteString(s.ch, "\r\n"+string(crlf([]byte(text)))+"\r\n")
+}
+
+// last says why it is over, leaves a full-screen program's screen first, and
+// closes the channel with a status that is no success. It returns within 300 ms
+// and a little; the rest ends with the connection.
+func (s *screen) last(text string) {
+	s.once.Do(func() {
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			defer func() { _ = recover() }()
+			if s.take(lastTime, false) {
+				if s.pty.Load() {
+					if !s.seen.ground() {
+						_, _ = io.WriteString(s.ch, "\x18") // CAN ends any sequence (ECMA-48, 8.3.6)
+					}
+					if s.seen.alt {
+						_, _ = io.WriteString(s.ch, "\x1b[?1049l")
+						s.seen.alt = false
+					}
+					_, _ = io.WriteString(s.ch, "\x1b[0m\x1b[?25h")
+					s.seen = terminal{}
+				}
+				s.print("Penstock: " + text)
+				<-s.lock
+			}
+			s.exit(255)
+		}()
+		select {
+		case <-done:
+		case <-time.After(lastTime):
+		}
+		close(s.ended)
+	})
+}
+
+// exit sends exit-status, end of file and close, in the order that stock clients expect.
+func (s *screen) exit(status uint32) {
+	_, _ = s.ch.SendRequest("exit-status", false, ssh.Marshal(struct{ Status uint32 }{status}))
+	_ = s.ch.CloseWrite()
+	_ = s.ch.Close()
+}
+
+func oneLine(s string) string {
+	return string(bytes.ReplaceAll([]byte(s), []byte("\n"), []byte(" ")))
+}
+
+func crlf(p []byte) []byte { return bytes.ReplaceAll(p, []byte("\n"), []byte("\r\n")) }
+
+// terminal follows a target's output just far enough to know whether a
+// full-screen program is on, and whether a sequence is half out (ECMA-48 and
+// xterm's private modes 47, 1047, 1049).
+type terminal struct {
+	state  byte
+	alt    bool
+	params []byte // of a CSI sequence, bounded
+	rest   int    // bytes of a UTF-8 character that are still to come
+}
+
+const (
+	onGround byte = iota
+	inEscape
+	inCSI
+	inString    // OSC, DCS, SOS, PM, APC
+	inStringEsc // ESC inside a string
+)
+
+func (t *terminal) ground() bool { return t.state == onGround && t.rest == 0 }
+
+func (t *terminal) watch(p []byte) {
+	for _, b := range p {
+		t.next(b)
+	}
+}
+
+func (t *terminal) next(b byte) {
+	switch {
+	case b == 0x18 || b == 0x1a: // CAN, SUB
+		t.state, t.rest = onGround, 0
+	case t.state == inString:
+		if b == 0x07 {
+			t.state = onGround
+		} else if b == 0x1b {
+			t.state = inStringEsc
+		}
+	case t.state == inStringEsc:
+		t.state = inString
+		if b == '\\' {
+			t.state = onGround
+		}
+	case b == 0x1b:
+		t.state, t.rest = inEscape, 0
+	case t.state == inEscape:
+		t.escape(b)
+	case t.state == inCSI:
+		t.csi(b)
+	default:
+		t.text(b)
+	}
+}
+
+func (t *terminal) escape(b byte) {
+	switch {
+	case b == '[':
+		t.state, t.params = inCSI, t.params[:0]
+	case b == ']' || b == 'P' || b == 'X' || b == '^' || b == '_':
+		t.state = inString
+	case b >= 0x30 && b <= 0x7e:
+		if b == 'c' { // full reset
+			t.alt = false
+		}
+		t.state = onGround
+	}
+}
+
+func (t *terminal) csi(b byte) {
+	if b < 0x40 || b > 0x7e {
+		if len(t.params) < 32 {
+			t.params = append(t.params, b)
+		}
+		return
+	}
+	t.state = onGround
+	if (b != 'h' && b != 'l') || len(t.params) == 0 || t.params[0] != '?' {
+		return
+	}
+	for mode := range bytes.SplitSeq(t.params[1:], []byte(";")) {
+		switch string(mode) {
+		case "47", "1047", "1049":
+			t.alt = b == 'h'
+		}
+	}
+}
+
+func (t *terminal) text(b byte) {
+	switch {
+	case b&0xc0 == 0x80 && t.rest > 0:
+		t.rest--
+	case b&0xe0 == 0xc0:
+		t.rest = 1
+	case b&0xf0 == 0xe0:
+		t.rest = 2
+	case b&0xf8 == 0xf0:
+		t.rest = 3
+	default:
+		t.rest = 0
+	}
+}

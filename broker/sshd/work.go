@@ -1,0 +1,496 @@
+package sshd
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+	"unicode/utf8"
+
+	"golang.org/x/crypto/ssh"
+	"golang.org/x/time/rate"
+
+	"penstock/audit/recording"
+	"penstock/broker"
+	"penstock/broker/relay"
+	"penstock/policy"
+)
+
+const (
+	toStart  = 30 * time.Second // from the channel's opening to shell or exec
+	toFinish = time.Second      // for the pumps, once a channel is over
+)
+
+// job is one session channel of a vendor: one shell or one command on one machine.
+type job struct {
+	d      *Door
+	c      *conn
+	sc     *ssh.ServerConn
+	who    vendor
+	ch     ssh.Channel
+	screen *screen
+
+	pty     *ptyRequest
+	env     [][]byte
+	refused []string // env names, for the record; bounded
+
+	started bool
+	live    atomic.Bool // the target takes signals and resizes
+	size    chan []byte // newest window-change; 1
+	signals chan *ssh.Request
+	gone    context.Context // ends when the vendor's side of the channel is closed
+}
+
+// work accepts a vendor's session channel and serves its requests to the end.
+func (d *Door) work(c *conn, sc *ssh.ServerConn, nc ssh.NewChannel, who vendor) {
+	ch, reqs, err := nc.Accept()
+	if err != nil {
+		return
+	}
+	gone, left := context.WithCancelCause(c.ctx)
+	j := &job{d: d, c: c, sc: sc, who: who, ch: ch, screen: newScreen(ch), size: make(chan []byte, 1), signals: make(chan *ssh.Request, 16), gone: gone}
+	defer left(errClientGone)
+	notes, ok := c.enter(j.screen)
+	if !ok {
+		ch.Close()
+		return
+	}
+	defer c.leave(j.screen)
+	for _, n := range notes {
+		j.say(n)
+	}
+	late := time.AfterFunc(toStart, func() { j.screen.last("No shell and no command was asked for, so the channel is closed.") })
+	defer late.Stop()
+	var run sync.WaitGroup
+	j.serve(reqs, late, &run)
+	left(errClientGone)
+	run.Wait()
+	ch.Close()
+}
+
+// say puts a sentence on stderr; before the work begins nothing else is there.
+func (j *job) say(text string) {
+	end := "\n"
+	if j.pty != nil {
+		end = "\r\n"
+	}
+	_, _ = j.ch.Stderr().Write([]byte("Penstock: " + text + end))
+}
+
+// serve drains the channel's requests until the vendor's side is closed: one
+// that is not drained would stop the whole connection.
+func (j *job) serve(reqs <-chan *ssh.Request, late *time.Timer, run *sync.WaitGroup) {
+	pace := rate.NewLimiter(50, maxRequests)
+	for req := range reqs {
+		if !pace.Allow() {
+			reply(req, false)
+			continue
+		}
+		switch req.Type {
+		case "shell", "exec", "subsystem":
+			if j.started {
+				reply(req, false)
+				continue
+			}
+			j.started = true
+			late.Stop()
+			reply(req, true) // what is refused is said in words on stderr, and by the exit status
+			run.Go(func() {
+				defer j.d.recovered("session", j.c)
+				j.start(req.Type, req.Payload)
+			})
+		default:
+			j.request(req)
+		}
+	}
+}
+
+func reply(req *ssh.Request, ok bool) {
+	if req.WantReply {
+		_ = req.Reply(ok, nil)
+	}
+}
+
+// request serves what comes beside shell, exec and subsystem.
+func (j *job) request(req *ssh.Request) {
+	switch req.Type {
+	case "pty-req":
+		p, err := parsePty(req.Payload)
+		if err != nil || j.started || j.pty != nil {
+			reply(req, false)
+			if err != nil {
+				j.say("This terminal was refused: TERM is letters, digits, dot, dash and underscore, at most 40 of them.")
+			}
+			return
+		}
+		j.pty = &p
+		j.screen.pty.Store(true)
+		reply(req, true)
+	case "env":
+		name, _, err := parseEnv(req.Payload)
+		ok := err == nil && !j.started && len(j.env) < maxEnv
+		if ok {
+			j.env = append(j.env, append([]byte(nil), req.Payload...))
+		} else if !j.started && len(j.refused) < maxEnv {
+			j.refused = append(j.refused, clean(name, 64))
+		}
+		reply(req, ok)
+	case "window-change":
+		if _, _, err := parseResize(req.Payload); err == nil && j.pty != nil {
+			select { // the newest counts
+			case <-j.size:
+			default:
+			}
+			j.size <- append([]byte(nil), req.Payload...)
+		}
+		reply(req, false)
+	case "signal", "break":
+		j.queue(req)
+	case "auth-agent-req@openssh.com":
+		reply(req, false)
+		j.say("Your agent is not forwarded: nothing behind this broker may use your keys. Leave out -A, or set ForwardAgent no.")
+	case "x11-req":
+		reply(req, false)
+		j.say("X11 is not carried. Leave out -X and -Y, or set ForwardX11 no.")
+	default:
+		reply(req, false)
+	}
+}
+
+// queue hands signals and breaks (RFC 4335) on; too many are dropped.
+func (j *job) queue(req *ssh.Request) {
+	if req.Type == "signal" {
+		if _, err := parseSignal(req.Payload); err != nil {
+			reply(req, false)
+			return
+		}
+	} else if len(req.Payload) != 4 {
+		reply(req, false)
+		return
+	}
+	if !j.live.Load() {
+		reply(req, false)
+		return
+	}
+	select {
+	case j.signals <- req:
+	default:
+		reply(req, false)
+	}
+}
+
+// start runs the shell or command to its end; it says so where it may not.
+func (j *job) start(kind string, payload []byte) {
+	err := j.run(kind, payload)
+	if err == nil {
+		return
+	}
+	rule, why := ruleOf(err)
+	if !errors.Is(err, errClientGone) {
+		j.d.told.refused(j.c.source, string(j.who.claim.Person), rule, why)
+	}
+	j.screen.last(j.d.words(err, "person", j.who.claim.Person, "asset", j.who.asset, "account", j.who.account))
+}
+
+func (j *job) run(kind string, payload []byte) error {
+	command, err := j.wanted(kind, payload)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeoutCause(j.gone, 60*time.Second, errors.New("the machine did not answer in time"))
+	defer cancel()
+	session, err := j.c.admit(ctx, j.sc, j.who)
+	if err != nil {
+		return fmt.Errorf("admit: %w", err)
+	}
+	ch, err := session.Open(ctx, policy.Query{Source: j.c.source, Asset: j.who.asset, Port: "ssh", Account: j.who.account, Kind: kind})
+	if err != nil {
+		return fmt.Errorf("open channel: %w", err)
+	}
+	w := &wire{job: j, gate: ch}
+	// A cut, or the window's end, speaks and closes the vendor's side at once, whatever else waits here.
+	stop := context.AfterFunc(ch.Context(), func() {
+		defer j.d.recovered("end of a channel", j.c)
+		j.screen.last(j.d.words(context.Cause(ch.Context())))
+	})
+	defer func() {
+		stop()
+		ch.Close(w.exit, w.cause)
+	}()
+	if err := w.ask(ctx, kind, command); err != nil {
+		w.cause = err
+		return err
+	}
+	if err := w.reach(ctx, kind, payload); err != nil {
+		w.cause = err
+		if ended := context.Cause(ch.Context()); ended != nil {
+			return ended
+		}
+		return err
+	}
+	w.pump()
+	return nil
+}
+
+// wanted reads what was asked for and refuses what is never carried.
+func (j *job) wanted(kind string, payload []byte) (command string, err error) {
+	if kind == "shell" {
+		return "", nil
+	}
+	command, err = parseCommand(payload)
+	if err != nil {
+		return "", &policy.Refusal{Rule: "bad-request", Say: "That command cannot be passed on. It is at most 32 KiB of text; put what is longer into a script on the machine.", Why: err.Error()}
+	}
+	if kind == "subsystem" || transfer(command) {
+		return "", &policy.Refusal{Rule: "no-transfer",
+			Say: "This broker does not carry file transfer (sftp, scp, rsync, git) yet. For one file: ssh … 'cat FILE' > FILE, or ssh … 'cat > FILE' < FILE.",
+			Why: kind + " " + clean(command, 200)}
+	}
+	return command, nil
+}
+
+// wire is a job that has its channel at the gate.
+type wire struct {
+	*job
+	gate   *broker.Channel
+	target ssh.Channel
+	reqs   <-chan *ssh.Request
+	close  func()
+	exit   string
+	cause  error
+}
+
+// ask has every request decided and recorded before any of it is passed on.
+func (w *wire) ask(ctx context.Context, kind, command string) error {
+	if w.pty != nil {
+		detail := map[string]any{"term": w.pty.Term, "cols": w.pty.Cols, "rows": w.pty.Rows}
+		if err := w.gate.Ask(ctx, "pty-req", detail).Refusal(); err != nil {
+			return err
+		}
+	}
+	for _, e := range w.env {
+		name, value, _ := parseEnv(e)
+		if err := w.gate.Ask(ctx, "env", map[string]any{"name": name, "value": value}).Refusal(); err != nil {
+			return err
+		}
+	}
+	for _, name := range w.refused {
+		if err := w.gate.Mark(ctx, recording.Note, []byte("environment variable "+name+" was not passed on")); err != nil {
+			return err
+		}
+	}
+	var detail any
+	if kind == "exec" {
+		detail = map[string]any{"command": command}
+		if !utf8.ValidString(command) {
+			detail = map[string]any{"command_base64": base64.StdEncoding.EncodeToString([]byte(command))}
+		}
+	}
+	return w.gate.Ask(ctx, kind, detail).Refusal()
+}
+
+// reach dials the machine and starts there what was asked for here.
+func (w *wire) reach(ctx context.Context, kind string, payload []byte) error {
+	tc, chans, reqs, err := w.d.Dialer.SSH(ctx, w.gate, w.who.account)
+	if err != nil {
+		return fmt.Errorf("reach %s: %w", w.who.asset, err)
+	}
+	w.d.begin()
+	go func() { // a machine opens nothing towards us
+		defer w.d.done()
+		for nc := range chans {
+			_ = nc.Reject(ssh.Prohibited, "not carried")
+		}
+	}()
+	w.d.begin()
+	go func() { defer w.d.done(); ssh.DiscardRequests(reqs) }()
+	w.close = sync.OnceFunc(func() { tc.Close() })
+	stop := context.AfterFunc(ctx, w.close) // requests below have no time limit of their own
+	defer stop()
+	if err := w.begin(tc, kind, payload); err != nil {
+		w.close()
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		return err
+	}
+	return nil
+}
+
+func (w *wire) begin(tc ssh.Conn, kind string, payload []byte) (err error) {
+	if w.target, w.reqs, err = tc.OpenChannel("session", nil); err != nil {
+		return w.notThere("open a session", err)
+	}
+	if w.pty != nil {
+		if ok, err := w.target.SendRequest("pty-req", true, w.pty.raw); err != nil || !ok {
+			return w.notThere("get a terminal", err)
+		}
+	}
+	for _, e := range w.env {
+		if _, err := w.target.SendRequest("env", false, e); err != nil {
+			return w.notThere("set the locale", err)
+		}
+	}
+	if ok, err := w.target.SendRequest(kind, true, payload); err != nil || !ok {
+		return w.notThere("start the "+kind, err)
+	}
+	return nil
+}
+
+func (w *wire) notThere(what string, err error) error {
+	why := "the machine refused"
+	if err != nil {
+		why = err.Error()
+	}
+	return &policy.Refusal{Rule: "target-refused",
+		Say: fmt.Sprintf("The machine %s was reached, but it did not %s. Ask the plant whether the account %s may.", w.who.asset, what, w.who.account),
+		Why: fmt.Sprintf("%s: %s: %s", w.who.asset, what, why)}
+}
+
+// pump relays until the machine closes its side, the vendor leaves, or the
+// channel ends; then it passes the exit status on, verbatim and last.
+func (w *wire) pump() {
+	defer w.close()
+	ctx, cancel := context.WithCancelCause(w.gate.Context())
+	defer cancel(nil)
+	defer context.AfterFunc(w.gone, func() { cancel(errClientGone); w.close() })()
+	w.live.Store(true)
+	defer w.live.Store(false)
+
+	var shown, pumps sync.WaitGroup
+	goes := func(g *sync.WaitGroup, f func() error) {
+		w.d.begin()
+		g.Go(func() {
+			defer w.d.done()
+			defer w.d.recovered("relay", w.c)
+			if err := f(); err != nil && ctx.Err() == nil {
+				cancel(err)
+			}
+		})
+	}
+	goes(&shown, func() error { return relay.ToVendor(ctx, w.gate, recording.Out, w.screen, w.target) })
+	goes(&shown, func() error { return relay.ToVendor(ctx, w.gate, recording.Err, w.ch.Stderr(), w.target.Stderr()) })
+	goes(&pumps, func() error { return w.input(ctx) })
+	goes(&pumps, func() error { w.outward(ctx); return nil })
+
+	last := w.inward(ctx) // returns when the machine has closed its side
+	over := make(chan struct{})
+	go func() { shown.Wait(); close(over) }()
+	select {
+	case <-over:
+	case <-ctx.Done():
+	}
+	if w.gate.Context().Err() == nil && w.gone.Err() == nil {
+		w.goodbye(context.Cause(ctx), last)
+	}
+	if w.cause == nil {
+		w.cause = context.Cause(ctx)
+	}
+	cancel(nil)
+	w.close()
+	bounded(&shown, &pumps)
+}
+
+// bounded waits for the pumps a moment: a write to a vendor who does not read
+// ends only with the connection, and must not hold up the channel's end.
+func bounded(groups ...*sync.WaitGroup) {
+	all := make(chan struct{})
+	go func() {
+		for _, g := range groups {
+			g.Wait()
+		}
+		close(all)
+	}()
+	select {
+	case <-all:
+	case <-time.After(toFinish):
+	}
+}
+
+// input is the vendor's side: bytes, then end of file, each kept apart from the output.
+func (w *wire) input(ctx context.Context) error {
+	if err := relay.ToTarget(ctx, w.gate, w.target, w.ch); err != nil {
+		return err
+	}
+	if w.gone.Err() == nil && ctx.Err() == nil {
+		if err := w.gate.Mark(ctx, recording.EOF, []byte("in")); err != nil {
+			return err
+		}
+	}
+	_ = w.target.CloseWrite()
+	return nil
+}
+
+// outward passes resizes, signals and breaks on, each recorded first.
+func (w *wire) outward(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case raw := <-w.size:
+			cols, rows, _ := parseResize(raw)
+			if w.gate.Mark(ctx, recording.Resize, fmt.Appendf(nil, "%dx%d", cols, rows)) == nil {
+				_, _ = w.target.SendRequest("window-change", false, raw)
+			}
+		case req := <-w.signals:
+			detail := map[string]any{}
+			if req.Type == "signal" {
+				detail["signal"], _ = parseSignal(req.Payload)
+			}
+			ok := w.gate.Pass(ctx) == nil && w.gate.Ask(ctx, req.Type, detail).Allow
+			if ok {
+				_, err := w.target.SendRequest(req.Type, false, req.Payload)
+				ok = err == nil
+			}
+			reply(req, ok)
+		}
+	}
+}
+
+// exitRequest is what a machine says last.
+type exitRequest struct {
+	kind    string
+	payload []byte
+}
+
+// inward drains the machine's requests; only its exit is passed back.
+func (w *wire) inward(ctx context.Context) (last *exitRequest) {
+	for {
+		select {
+		case <-ctx.Done():
+			return last
+		case req, open := <-w.reqs:
+			if !open {
+				return last
+			}
+			if text, ok := exitOf(req.Type, req.Payload); ok {
+				last, w.exit = &exitRequest{req.Type, req.Payload}, text
+			}
+			reply(req, false)
+		}
+	}
+}
+
+// goodbye ends the vendor's side as the machine ended its own.
+func (w *wire) goodbye(cause error, last *exitRequest) {
+	if last == nil {
+		say := "The machine closed the connection without an exit status."
+		if cause != nil {
+			say = w.d.words(cause)
+		}
+		w.screen.last(say)
+		return
+	}
+	if w.gate.Mark(w.gate.Context(), recording.Exit, []byte(w.exit)) != nil {
+		return // ended meanwhile, and it says so
+	}
+	w.screen.once.Do(func() {
+		_, _ = w.ch.SendRequest(last.kind, false, last.payload)
+		_ = w.ch.CloseWrite()
+		_ = w.ch.Close()
+		close(w.screen.ended)
+	})
+}

@@ -1,0 +1,163 @@
+package verbs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"penstock/approvals"
+	"penstock/approvals/people"
+	"penstock/broker/ca"
+	"penstock/policy"
+)
+
+// longestWait bounds cert@ --wait.
+const longestWait = 12 * time.Hour
+
+// Cert runs cert@: by has proved key and code. The certificate is all that
+// goes to Out; on a no nothing does, and the code is 3.
+func (c *Clerk) Cert(ctx context.Context, by people.Actor, key ssh.PublicKey, line string, t Terminal) int {
+	t = bounded(t)
+	k := &call{Clerk: c, ctx: ctx, by: by, key: key, t: t}
+	words, err := split(line)
+	if err != nil {
+		return k.end(usage(err.Error()))
+	}
+	wait := false
+	var only []policy.WindowID
+	for _, w := range words {
+		switch {
+		case w == "--wait":
+			wait = true
+		case isID(w, "W"):
+			only = append(only, policy.WindowID(w))
+		default:
+			return k.end(usage(w + " is not understood. Type: " + c.command("cert", "[W-17] [--wait] > FILE")))
+		}
+	}
+	open, err := k.open(only)
+	if no := (*policy.Refusal)(nil); wait && errors.As(err, &no) && no.Rule == "no-window" {
+		open, err = k.wait(only)
+	}
+	if err != nil {
+		return k.end(err)
+	}
+	return k.end(k.issue(open))
+}
+
+// issue certifies the key for the windows and prints the one line.
+func (c *call) issue(open []approvals.Window) error {
+	firm, err := c.Roster.Firm(c.ctx, c.by.Firm)
+	if err != nil {
+		return fmt.Errorf("read firm: %w", err)
+	}
+	claim := ca.Claim{Person: c.by.Person, Firm: c.by.Firm}
+	for _, w := range open {
+		claim.Windows = append(claim.Windows, w.ID)
+		if w.Until.After(claim.Until) {
+			claim.Until = w.Until
+		}
+	}
+	cert, err := c.CA.IssueVendor(c.ctx, claim, c.key, firm.Networks)
+	if err != nil {
+		return err
+	}
+	blob := strings.TrimSpace(string(ssh.MarshalAuthorizedKey(cert)))
+	if _, err := io.WriteString(c.t.Out, blob+" "+string(c.by.Person)+"@"+c.Name+"\n"); err != nil {
+		return fmt.Errorf("write the certificate: %w", err)
+	}
+	ids := make([]string, len(open))
+	for i, w := range open {
+		ids[i] = string(w.ID)
+	}
+	c.warnf("Penstock: certificate for %s, good to %s. Reach the machine with:\n", strings.Join(ids, ", "), c.when(time.Unix(int64(cert.ValidBefore), 0)))
+	for _, w := range open {
+		for _, t := range targets(w) {
+			if t.Account != "" {
+				c.warnf("    %s\n", c.reach(c.by.Person, t))
+			}
+		}
+	}
+	return nil
+}
+
+// open are the person's open windows, those that open by use opened first. None is a refusal with the next step.
+func (c *call) open(only []policy.WindowID) ([]approvals.Window, error) {
+	// Windows whose rule says so open by asking for the certificate; one that may not open now stays as it is and is told below.
+	useErr := c.Desk.OpenByUse(c.ctx, c.by.Person)
+	open, err := c.Desk.OpenFor(c.ctx, c.by.Person)
+	if err != nil {
+		return nil, fmt.Errorf("look for open windows: %w", err)
+	}
+	if len(only) > 0 {
+		open = slices.DeleteFunc(open, func(w approvals.Window) bool { return !slices.Contains(only, w.ID) })
+	}
+	if len(open) > 0 {
+		return open, nil
+	}
+	if no := (*policy.Refusal)(nil); errors.As(useErr, &no) {
+		return nil, useErr
+	}
+	return nil, c.none(only)
+}
+
+// none says why no window is open and what comes next.
+func (c *call) none(only []policy.WindowID) error {
+	say := "None of your windows is open, so there is no certificate."
+	if len(only) > 0 {
+		say = "That window is not open, so there is no certificate."
+	}
+	windows, err := c.Desk.Windows(c.ctx, c.by)
+	if err == nil {
+		for _, w := range windows {
+			if !slices.Contains(w.Claim.People, string(c.by.Person)) || len(only) > 0 && !slices.Contains(only, w.ID) || over(w.State) {
+				continue
+			}
+			say += fmt.Sprintf("\n  %s: %s", w.ID, c.stands(w))
+		}
+	}
+	say += "\nAsk the shift to open it, or wait for it: " + c.command("cert", "--wait > FILE")
+	return &policy.Refusal{Rule: "no-window", Say: say, Why: "no open window for this person"}
+}
+
+func over(s approvals.WindowState) bool {
+	return s == approvals.WindowClosed || s == approvals.WindowUnused || s == approvals.WindowEnded || s == approvals.WindowCut
+}
+
+// wait blocks until a window is open, the person goes, or 12 h are over.
+func (c *call) wait(only []policy.WindowID) ([]approvals.Window, error) {
+	ctx, cancel := context.WithTimeout(c.ctx, longestWait)
+	defer cancel()
+	c.warnf("Penstock: waiting for a window to be opened. Stop with Ctrl-C.\n")
+	outer := c.ctx
+	defer func() { c.ctx = outer }()
+	c.ctx = ctx
+	changes := c.Desk.Watch(ctx) // before the look: nothing is missed between
+	open, err := c.open(only)
+	if !none(err) {
+		return open, err
+	}
+	for change, err := range changes {
+		if err != nil {
+			return nil, fmt.Errorf("watch the windows: %w", err)
+		}
+		if change.Window == "" {
+			continue
+		}
+		if open, err := c.open(only); !none(err) {
+			return open, err
+		}
+	}
+	return nil, &policy.Refusal{Rule: "no-window", Say: "No window was opened meanwhile. Ask the shift, and try again.", Why: "waiting ended"}
+}
+
+func none(err error) bool {
+	var no *policy.Refusal
+	return errors.As(err, &no)
+}

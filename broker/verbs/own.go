@@ -1,0 +1,167 @@
+package verbs
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"golang.org/x/crypto/ssh"
+
+	"penstock/approvals/people"
+	"penstock/policy"
+)
+
+func (c *call) help() error {
+	c.printf("Penstock, %s. You are %s.\nType: %s\n\n", c.Plant().Site.Name, c.name(c.by.Person), c.command("desk", "VERB"))
+	for _, v := range c.verbs() {
+		c.printf("  %-10s %s\n", v.name, v.says)
+		if v.usage != v.name {
+			c.printf("             %s\n", v.usage)
+		}
+	}
+	c.printf("\nThe certificate of an open window:  %s\n--json prints for programs. Exit codes: 0 done, 1 error, 2 not understood, 3 the answer is no.\n", c.CertLine())
+	return nil
+}
+
+// setup prints what a person copies into their own files.
+func (c *call) setup() error {
+	site := c.Plant().Site.ID
+	hostCA, hostKey := line(c.CA.Host()), line(c.CA.HostKey().PublicKey())
+	known := c.Name
+	if c.Port != 0 && c.Port != 22 {
+		known = fmt.Sprintf("[%s]:%d", c.Name, c.Port)
+	}
+	if c.args.json {
+		c.json(map[string]any{"known_hosts": []string{"@cert-authority " + c.Name + ",*." + site + " " + hostCA, known + " " + hostKey},
+			"host": c.Name, "port": c.Port, "fingerprint": ssh.FingerprintSHA256(c.CA.HostKey().PublicKey()), "certificate": c.CertLine()})
+		return nil
+	}
+	c.printf("# 1. Add to ~/.ssh/known_hosts, so that nobody can stand between you and the broker:\n@cert-authority %s,*.%s %s\n\n", c.Name, site, hostCA)
+	c.printf("# 2. Add to ~/.ssh/config (with the name of your own key):\nHost %s\n", c.Name)
+	if c.Port != 0 && c.Port != 22 {
+		c.printf("    Port %d\n", c.Port)
+	}
+	c.printf("    IdentityFile ~/.ssh/id_ed25519\n    CertificateFile ~/.ssh/id_ed25519-cert.pub\n    IdentitiesOnly yes\n    ForwardAgent no\n    ForwardX11 no\n\n")
+	c.printf("# 3. When your window is open, get the certificate (again after an hour), then work:\n%s\n", c.CertLine())
+	lines := 0
+	if windows, err := c.Desk.Windows(c.ctx, c.by); err == nil {
+		for _, w := range windows {
+			for _, t := range targets(w) {
+				if !over(w.State) && t.Account != "" {
+					c.printf("%s\n", c.reach(c.by.Person, t))
+					lines++
+				}
+			}
+		}
+	}
+	if lines == 0 {
+		c.printf("%s\n", c.PlusForm(c.by.Person))
+	}
+	c.printf("\n# PuTTY and WinSCP: host name %s, port %d, user name %s+ACCOUNT+ASSET.\n", c.Name, max(c.Port, 22), c.by.Person)
+	c.printf("# Private key file: your key; \"Certificate to use with the private key\": the file of step 3.\n")
+	c.printf("# The host key that they show must be %s\n# or this line in the known_hosts of other programs:\n# %s %s\n", ssh.FingerprintSHA256(c.CA.HostKey().PublicKey()), known, hostKey)
+	c.printf("# PowerShell writes > in UTF-16, which is no certificate: use cmd /c \"%s\"\n", c.command("cert", `> %USERPROFILE%\.ssh\id_ed25519-cert.pub`))
+	return nil
+}
+
+func line(k ssh.PublicKey) string { return strings.TrimSpace(string(ssh.MarshalAuthorizedKey(k))) }
+
+func (c *call) showKey() error {
+	print := ssh.FingerprintSHA256(c.key)
+	if c.args.json {
+		c.json(map[string]string{"person": string(c.by.Person), "key": print, "type": c.key.Type()})
+		return nil
+	}
+	c.printf("%s came with the key\n%s\n", c.name(c.by.Person), print)
+	return nil
+}
+
+// totp enrols a code generator: the secret is shown once and counts only after
+// a code of it. Replacing one asks for a code of the old one first.
+func (c *call) totp() error {
+	who, err := c.Roster.Person(c.ctx, c.by.Person)
+	if err != nil {
+		return fmt.Errorf("read person: %w", err)
+	}
+	by := c.by
+	if _, has := who.Key(people.TOTP); has {
+		if by, err = c.code("You have a code generator. To replace it, give a code of the old one: "); err != nil {
+			return err
+		}
+	}
+	secret, uri, err := c.Proofs.NewSecret(c.ctx, by)
+	if err != nil {
+		return err
+	}
+	c.warnf("Enter this in an authenticator app. It is shown once; nobody can show it again.\n\n    secret  %s\n    %s\n\n", groups(secret), uri)
+	for try := 0; ; try++ {
+		code, err := c.t.Ask("Code that the app shows now: ", true)
+		if err != nil {
+			return err
+		}
+		err = c.Proofs.EnrolSecret(c.ctx, by, secret, strings.TrimSpace(code))
+		var no *policy.Refusal
+		if errors.As(err, &no) && no.Rule == "login" && try < 2 {
+			c.warnf("%s\n", no.Say)
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		c.printf("Your code generator is set up. The code you gave is used up; the next one comes in at most 30 seconds.\n")
+		return nil
+	}
+}
+
+// code proves the second factor in the middle of a verb.
+func (c *call) code(prompt string) (people.Actor, error) {
+	code, err := c.t.Ask(prompt, true)
+	if err != nil {
+		return people.Actor{}, err
+	}
+	return c.Proofs.Code(c.ctx, c.by, strings.TrimSpace(code))
+}
+
+func (c *call) password() error {
+	who, err := c.Roster.Person(c.ctx, c.by.Person)
+	if err != nil {
+		return fmt.Errorf("read person: %w", err)
+	}
+	if !c.t.TTY {
+		return ErrNoTerminal
+	}
+	by := c.by
+	if _, has := who.Key(people.Password); has {
+		if by, err = c.code("You have a password. To replace it, give a code of your generator: "); err != nil {
+			return err
+		}
+	}
+	first, err := c.t.Ask("New password (12 characters or more): ", false)
+	if err != nil {
+		return err
+	}
+	second, err := c.t.Ask("Once more: ", false)
+	if err != nil {
+		return err
+	}
+	if first != second {
+		return &policy.Refusal{Rule: "password-differs", Say: "The two are not the same. Nothing was changed; try again.", Why: "typed differently"}
+	}
+	if err := c.Proofs.SetPassword(c.ctx, by, first); err != nil {
+		return err
+	}
+	c.printf("Your password is set.\n")
+	return nil
+}
+
+// groups cuts a secret into fours: people type it.
+func groups(s string) string {
+	var b strings.Builder
+	for i, r := range s {
+		if i > 0 && i%4 == 0 {
+			b.WriteByte(' ')
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
+}

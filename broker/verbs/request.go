@@ -1,0 +1,319 @@
+package verbs
+
+import (
+	"errors"
+	"io/fs"
+	"slices"
+	"strings"
+	"time"
+
+	"penstock/approvals"
+	"penstock/policy"
+)
+
+// request asks for access, or shows one request.
+func (c *call) request() error {
+	if len(c.args.words) > 0 {
+		return c.showRequest()
+	}
+	ask := approvals.Ask{Firm: c.by.Firm, People: []policy.PersonID{c.by.Person}}
+	return c.submit(ask)
+}
+
+// submit fills an ask from the flags, submits it and says who is asked.
+func (c *call) submit(ask approvals.Ask) error {
+	if err := c.fill(&ask); err != nil {
+		return err
+	}
+	r, err := c.Desk.Submit(c.ctx, c.by, ask)
+	if err != nil {
+		return err
+	}
+	if c.args.json {
+		c.json(c.requestLine(r))
+		return nil
+	}
+	c.printf("%s is asked. It waits for: %s\n", r.ID, c.asks(r.Needs))
+	c.printf("See how it stands: %s\n", c.command("desk", "request "+string(r.ID)))
+	return nil
+}
+
+func (c *call) fill(ask *approvals.Ask) (err error) {
+	if err := c.fillTargets(ask); err != nil {
+		return err
+	}
+	if words := c.args.list("rights"); len(words) > 0 {
+		if ask.Rights, err = rightsOf(words); err != nil {
+			return err
+		}
+	}
+	if ask.Rights == 0 {
+		return usage("What do you want to do? --rights look,copy,set,operate,load,device; name only what you need")
+	}
+	if n, err := c.args.number("minutes"); err != nil {
+		return err
+	} else if n > 0 {
+		ask.Minutes = n
+	}
+	if ask.Minutes == 0 {
+		return usage("For how long? --minutes 60")
+	}
+	if ask.From, err = c.moment("from", c.args.text("from")); err != nil {
+		return err
+	}
+	if ask.From.IsZero() {
+		ask.From = c.now()
+	}
+	if ask.To, err = c.moment("to", c.args.text("to")); err != nil {
+		return err
+	}
+	if ask.To.IsZero() {
+		ask.To = ask.From.Add(12 * time.Hour)
+	}
+	if people := c.args.list("people"); len(people) > 0 {
+		ask.People = nil
+		for _, p := range people {
+			ask.People = append(ask.People, policy.PersonID(p))
+		}
+	}
+	if firm := c.args.text("firm"); firm != "" {
+		ask.Firm = policy.FirmID(firm)
+	}
+	for flag, to := range map[string]*string{"why": &ask.Reason, "work-order": &ask.WorkOrder, "change": &ask.Change,
+		"backup": &ask.Backup, "backout": &ask.Backout, "area-clear": &ask.AreaClear} {
+		if v := c.args.text(flag); v != "" {
+			*to = v
+		}
+	}
+	if ask.Reason == "" {
+		return usage(`Why? --why "Alarm F-417, fill volume drifts"`)
+	}
+	return nil
+}
+
+// fillTargets reads --asset with --account or --port, and --target ASSET:ACCOUNT, which may be repeated.
+func (c *call) fillTargets(ask *approvals.Ask) error {
+	var all []policy.Target
+	if assets := c.args.list("asset"); len(assets) > 0 {
+		accounts, ports := c.args.list("account"), c.args.list("port")
+		if len(accounts) == 0 && len(ports) == 0 {
+			return usage("As whom? --account NAME, for example --account maint; for a port without accounts --port NAME")
+		}
+		for _, a := range assets {
+			for _, u := range accounts {
+				all = append(all, policy.Target{Asset: policy.AssetName(a), Port: "ssh", Account: policy.AccountName(u)})
+			}
+			for _, p := range ports {
+				all = append(all, policy.Target{Asset: policy.AssetName(a), Port: policy.PortName(p)})
+			}
+		}
+	}
+	for _, t := range c.args.list("target") {
+		asset, what, ok := strings.Cut(t, ":")
+		if !ok || asset == "" || what == "" {
+			return usage("--target is ASSET:ACCOUNT, for example filler-plc:maint")
+		}
+		target := policy.Target{Asset: policy.AssetName(asset), Port: "ssh", Account: policy.AccountName(what)}
+		if a, ok := c.Plant().Asset(target.Asset); ok {
+			if p, ok := a.Port(policy.PortName(what)); ok && !p.Login() {
+				target = policy.Target{Asset: target.Asset, Port: p.Name}
+			}
+		}
+		all = append(all, target)
+	}
+	if len(all) > 64 {
+		return usage("at most 64 targets in one request")
+	}
+	if len(all) > 0 {
+		ask.Targets = all
+	}
+	if len(ask.Targets) == 0 {
+		return usage("Which machine? --asset filler-plc --account maint")
+	}
+	return nil
+}
+
+// requestLine is a request for a program.
+type requestLine struct {
+	Request string       `json:"request"`
+	State   string       `json:"state"`
+	Rev     int          `json:"rev"`
+	By      string       `json:"by"`
+	People  []string     `json:"people"`
+	Targets []targetLine `json:"targets"`
+	Rights  []string     `json:"rights"`
+	Reason  string       `json:"reason"`
+	Minutes int          `json:"minutes"`
+	From    time.Time    `json:"from"`
+	To      time.Time    `json:"to"`
+	Waits   []string     `json:"waits_for,omitempty"` // roles
+	Answers []answerLine `json:"answers,omitempty"`
+	Window  string       `json:"window,omitempty"`
+}
+
+type answerLine struct {
+	Role string    `json:"role"`
+	Says string    `json:"says"`
+	Why  string    `json:"why,omitempty"`
+	At   time.Time `json:"at"`
+}
+
+func (c *call) requestLine(r approvals.Request) requestLine {
+	d := r.Document
+	l := requestLine{Request: string(r.ID), State: string(r.State), Rev: r.Rev, By: d.By, People: d.People, Rights: d.Rights, Reason: d.Reason,
+		Minutes: d.Minutes, From: d.From.UTC(), To: d.To.UTC(), Window: string(r.Window), Targets: []targetLine{}}
+	for _, t := range d.Assets {
+		l.Targets = append(l.Targets, targetLine{t.Asset, t.Port, t.Account})
+	}
+	for _, n := range r.Needs {
+		l.Waits = append(l.Waits, string(n.Role))
+	}
+	for _, a := range r.Answers {
+		l.Answers = append(l.Answers, answerLine{string(a.Role), a.Says, a.Why, a.At.UTC()})
+	}
+	return l
+}
+
+// stood is a request's state with the next step (words.md).
+func (c *call) stood(r approvals.Request) string {
+	switch r.State {
+	case approvals.RequestWaiting:
+		return "waiting for " + c.asks(r.Needs)
+	case approvals.RequestAsleep:
+		return "asleep until " + c.when(r.Asleep)
+	case approvals.RequestAgreed:
+		return "agreed: window " + string(r.Window)
+	case approvals.RequestSuperseded:
+		return "replaced by a newer revision"
+	}
+	return string(r.State)
+}
+
+func (c *call) requests() error {
+	all, err := c.Desk.Requests(c.ctx, c.by)
+	if err != nil {
+		return err
+	}
+	if c.args.json {
+		lines := []requestLine{}
+		for _, r := range all {
+			lines = append(lines, c.requestLine(r))
+		}
+		c.json(lines)
+		return nil
+	}
+	if len(all) == 0 {
+		c.printf("Nothing has been asked for. Ask: %s\n", c.command("desk", "help"))
+	}
+	for _, r := range all {
+		c.printf("%s  %s\n      %s: %s\n", r.ID, c.stood(r), r.Document.By, r.Document.Reason)
+	}
+	return nil
+}
+
+func (c *call) showRequest() error {
+	id, err := c.args.id(0, "R")
+	if err != nil {
+		return err
+	}
+	r, err := c.Desk.Request(c.ctx, c.by, policy.RequestID(id))
+	if errors.Is(err, fs.ErrNotExist) {
+		return &policy.Refusal{Rule: "no-request", Say: "There is no request " + id + " of your firm.", Why: "absent"}
+	}
+	if err != nil {
+		return err
+	}
+	if c.args.json {
+		c.json(c.requestLine(r))
+		return nil
+	}
+	d := r.Document
+	var ts []policy.Target
+	for _, t := range d.Assets {
+		ts = append(ts, policy.Target{Asset: policy.AssetName(t.Asset), Port: policy.PortName(t.Port), Account: policy.AccountName(t.Account)})
+	}
+	c.printf("%s, revision %d: %s\n", r.ID, r.Rev, c.stood(r))
+	c.printf("  who     %s (asked by %s)\n  where   %s\n  what    %s\n", list(d.People), d.By, c.where(ts), strings.Join(d.Rights, ", "))
+	c.printf("  when    %d minutes, between %s and %s\n  why     %s\n", d.Minutes, c.when(d.From), c.when(d.To), d.Reason)
+	for _, f := range [][2]string{{"order", d.WorkOrder}, {"change", d.Change}, {"backup", d.Backup}, {"backout", d.Backout}, {"area", d.AreaClear}} {
+		if f[1] != "" {
+			c.printf("  %-7s %s\n", f[0], f[1])
+		}
+	}
+	for _, a := range r.Answers {
+		c.printf("  %s says %s%s (%s)\n", c.title(a.Role), a.Says, because(a.Why), c.when(a.At))
+	}
+	if r.State == approvals.RequestAgreed {
+		c.printf("Next: %s\n", c.command("desk", "windows"))
+	}
+	return nil
+}
+
+func (c *call) withdraw() error {
+	id, err := c.args.id(0, "R")
+	if err != nil {
+		return err
+	}
+	if err := c.Desk.Withdraw(c.ctx, c.by, policy.RequestID(id), c.args.rest(1)); err != nil {
+		return err
+	}
+	if c.args.json {
+		c.json(map[string]string{"request": id, "state": string(approvals.RequestWithdrawn)})
+		return nil
+	}
+	c.printf("%s is withdrawn.\n", id)
+	return nil
+}
+
+// assets lists the machines that the person's firm has asked for; people of
+// the plant see all. What else there is, a vendor hears from the sponsor.
+func (c *call) assets() error {
+	seen := map[policy.AssetName]bool{}
+	if !c.by.Plant {
+		all, err := c.Desk.Requests(c.ctx, c.by)
+		if err != nil {
+			return err
+		}
+		for _, r := range all {
+			for _, t := range r.Document.Assets {
+				seen[policy.AssetName(t.Asset)] = true
+			}
+		}
+	}
+	type line struct {
+		Asset    string   `json:"asset"`
+		Tag      string   `json:"tag"`
+		Accounts []string `json:"accounts"`
+		Ports    []string `json:"ports"`
+	}
+	lines := []line{}
+	for _, a := range c.Plant().Assets {
+		if !c.by.Plant && !seen[a.Name] {
+			continue
+		}
+		l := line{Asset: string(a.Name), Tag: a.Tag, Accounts: []string{}, Ports: []string{}}
+		for _, p := range a.Ports {
+			l.Ports = append(l.Ports, string(p.Name))
+			for _, u := range p.Accounts {
+				l.Accounts = append(l.Accounts, string(u.Name))
+			}
+		}
+		slices.Sort(l.Accounts)
+		lines = append(lines, l)
+	}
+	if c.args.json {
+		c.json(lines)
+		return nil
+	}
+	if len(lines) == 0 {
+		c.printf("You have not asked for a machine yet. Your contact at the plant tells you its name; then: %s\n", c.command("desk", "help"))
+	}
+	for _, l := range lines {
+		c.printf("%-20s %-16s by %s", l.Asset, l.Tag, strings.Join(l.Ports, ", "))
+		if len(l.Accounts) > 0 {
+			c.printf(" as %s", strings.Join(l.Accounts, ", "))
+		}
+		c.printf("\n")
+	}
+	return nil
+}

@@ -1,0 +1,260 @@
+package verbs
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"penstock/approvals"
+	"penstock/approvals/people"
+	"penstock/policy"
+)
+
+func targets(w approvals.Window) []policy.Target {
+	var all []policy.Target
+	for _, t := range w.Claim.Assets {
+		all = append(all, policy.Target{Asset: policy.AssetName(t.Asset), Port: policy.PortName(t.Port), Account: policy.AccountName(t.Account)})
+	}
+	return all
+}
+
+// stands is a window's state with the next step (words.md).
+func (c *call) stands(w approvals.Window) string {
+	switch w.State {
+	case approvals.WindowAgreed:
+		switch {
+		case c.now().Before(w.Claim.From):
+			return "agreed, can be opened from " + c.when(w.Claim.From)
+		case w.Claim.Open == "vendor":
+			return "agreed, opens when you get your certificate, to " + c.when(w.Claim.To) + " at the latest"
+		case w.Claim.Open == "auto":
+			return "agreed, opens by itself at " + c.when(w.Claim.From)
+		}
+		return "agreed, waits for the shift to open it, until " + c.when(w.Claim.To)
+	case approvals.WindowOpen:
+		return "open, ends " + c.when(w.Until)
+	case approvals.WindowPaused:
+		return "paused by " + c.name(w.By) + because(w.Why) + "; wait, or call the control room"
+	case approvals.WindowEnding:
+		return "ending, finish your work by " + c.when(w.Until)
+	case approvals.WindowEnded:
+		if w.HandBack == "" {
+			return "ended, hand-back missing: " + c.command("desk", "handback "+string(w.ID)+" WHAT YOU CHANGED")
+		}
+		return "ended, handed back; waits for the plant to accept it"
+	case approvals.WindowCut:
+		return "cut by " + c.name(w.By) + because(w.Why) + c.handbackHint(w)
+	case approvals.WindowUnused:
+		return "not used"
+	}
+	return string(w.State)
+}
+
+func because(why string) string {
+	if why == "" {
+		return ""
+	}
+	return ", because: " + why
+}
+
+func (c *call) handbackHint(w approvals.Window) string {
+	if w.HandBack != "" {
+		return ""
+	}
+	return "; tell what you changed: " + c.command("desk", "handback "+string(w.ID)+" WHAT YOU CHANGED")
+}
+
+// windowLine is a window for a program.
+type windowLine struct {
+	Window  string         `json:"window"`
+	Request string         `json:"request"`
+	State   string         `json:"state"`
+	Rights  []string       `json:"rights"`
+	Targets []targetLine   `json:"targets"`
+	Until   time.Time      `json:"until,omitzero"`
+	From    time.Time      `json:"from"`
+	To      time.Time      `json:"to"`
+	Type    []string       `json:"type,omitempty"`
+	Extra   map[string]any `json:"-"`
+}
+
+type targetLine struct {
+	Asset   string `json:"asset"`
+	Port    string `json:"port"`
+	Account string `json:"account,omitempty"`
+}
+
+func (c *call) windows() error {
+	all, err := c.Desk.Windows(c.ctx, c.by)
+	if err != nil {
+		return err
+	}
+	if c.args.json {
+		lines := []windowLine{}
+		for _, w := range all {
+			lines = append(lines, c.windowLine(w))
+		}
+		c.json(lines)
+		return nil
+	}
+	if len(all) == 0 {
+		c.printf("You have no window. Ask for one: %s\n", c.command("desk", "help"))
+		return nil
+	}
+	for _, w := range all {
+		c.printf("%s  %s\n      for %s, %s (%s)\n", w.ID, c.stands(w), list(w.Claim.People), c.where(targets(w)), strings.Join(w.Claim.Rights, ", "))
+		for _, line := range c.windowLine(w).Type {
+			c.printf("      %s\n", line)
+		}
+	}
+	return nil
+}
+
+func (c *call) windowLine(w approvals.Window) windowLine {
+	l := windowLine{Window: string(w.ID), Request: string(w.Request), State: string(w.State), Rights: w.Claim.Rights,
+		Until: w.Until.UTC(), From: w.Claim.From.UTC(), To: w.Claim.To.UTC(), Targets: []targetLine{}}
+	mine := slices.Contains(w.Claim.People, string(c.by.Person))
+	if mine && (w.State == approvals.WindowOpen || w.State == approvals.WindowEnding || w.State == approvals.WindowAgreed && w.Claim.Open == "vendor") {
+		l.Type = append(l.Type, c.CertLine())
+	}
+	for _, t := range targets(w) {
+		l.Targets = append(l.Targets, targetLine{string(t.Asset), string(t.Port), string(t.Account)})
+		if mine && t.Account != "" && (w.State == approvals.WindowOpen || w.State == approvals.WindowEnding) {
+			l.Type = append(l.Type, c.reach(c.by.Person, t))
+		}
+	}
+	return l
+}
+
+func (c *call) where(ts []policy.Target) string {
+	words := make([]string, len(ts))
+	for i, t := range ts {
+		words[i] = string(t.Asset) + " by " + string(t.Port)
+		if t.Account != "" {
+			words[i] += " as " + string(t.Account)
+		}
+	}
+	return strings.Join(words, "; ")
+}
+
+func list(ids []string) string { return strings.Join(ids, ", ") }
+
+func (c *call) handback() error {
+	id, err := c.args.id(0, "W")
+	if err != nil {
+		return err
+	}
+	text := c.args.rest(1)
+	if text == "" {
+		return usage("Say what you changed: " + c.command("desk", "handback "+id+" WHAT YOU CHANGED"))
+	}
+	w, err := c.Desk.HandBack(c.ctx, c.by, policy.WindowID(id), text)
+	if err != nil {
+		return err
+	}
+	if c.args.json {
+		c.json(c.windowLine(w))
+		return nil
+	}
+	c.printf("Handed back %s. The plant looks at it and accepts it; you need to do nothing more.\n", w.ID)
+	return nil
+}
+
+// more asks for the same machines and accounts again, with what the flags say.
+func (c *call) more() error {
+	id, err := c.args.id(0, "W")
+	if isRequest := len(c.args.words) > 0 && isID(c.args.words[0], "R"); err != nil && !isRequest {
+		return err
+	} else if isRequest {
+		return c.again(policy.RequestID(c.args.words[0]))
+	}
+	w, err := c.Desk.Window(c.ctx, c.by, policy.WindowID(id))
+	if err != nil {
+		return err
+	}
+	return c.again(w.Request)
+}
+
+// extend asks for more time with the rights that there are: the shift may also
+// just move the end, and the text says so.
+func (c *call) extend() error {
+	id, err := c.args.id(0, "W")
+	if err != nil {
+		return err
+	}
+	if c.args.text("minutes") == "" {
+		return usage("How many minutes more? " + c.command("desk", "extend "+id+" --minutes 30 --why TEXT"))
+	}
+	w, err := c.Desk.Window(c.ctx, c.by, policy.WindowID(id))
+	if err != nil {
+		return err
+	}
+	if !c.args.json {
+		c.printf("Only the plant moves the end of %s. Whoever opened it can do so at once: %s\n", w.ID, c.callLine(w))
+	}
+	return c.again(w.Request)
+}
+
+func (c *call) callLine(w approvals.Window) string {
+	who := "the shift"
+	if w.OpenedBy != "" && policy.ValidID(string(w.OpenedBy)) {
+		who = c.name(w.OpenedBy)
+	}
+	if room := c.Plant().Site.ControlRoom; room != "" {
+		return "call " + who + ", control room " + room + "."
+	}
+	return "call " + who + "."
+}
+
+// again submits a request like an earlier one.
+func (c *call) again(id policy.RequestID) error {
+	r, err := c.Desk.Request(c.ctx, c.by, id)
+	if err != nil {
+		return err
+	}
+	doc := r.Document
+	rights, err := policy.ParseRights(doc.Rights)
+	if err != nil {
+		return fmt.Errorf("rights of %s: %w", id, err)
+	}
+	ask := approvals.Ask{Firm: policy.FirmID(doc.Firm), Kind: doc.Kind, Rights: rights, Reason: doc.Reason, WorkOrder: doc.WorkOrder,
+		Change: doc.Change, Backup: doc.Backup, Backout: doc.Backout, AreaClear: doc.AreaClear, Minutes: doc.Minutes}
+	for _, p := range doc.People {
+		ask.People = append(ask.People, policy.PersonID(p))
+	}
+	for _, t := range doc.Assets {
+		ask.Targets = append(ask.Targets, policy.Target{Asset: policy.AssetName(t.Asset), Port: policy.PortName(t.Port), Account: policy.AccountName(t.Account)})
+	}
+	return c.submit(ask)
+}
+
+// asks names who has to answer.
+func (c *call) asks(needs []policy.Need) string {
+	everybody, _ := c.Roster.People(c.ctx) // without names the roles are still told
+	var words []string
+	for _, n := range needs {
+		var names []string
+		for _, p := range everybody {
+			if p.Has(n.Role) && !p.Disabled && len(names) < 4 {
+				names = append(names, person(p))
+			}
+		}
+		word := c.title(n.Role)
+		if n.Count > 1 {
+			word = fmt.Sprintf("%d of %s", n.Count, word)
+		}
+		if len(names) > 0 {
+			word += " (" + strings.Join(names, ", ") + ")"
+		}
+		words = append(words, word)
+	}
+	return strings.Join(words, "; ")
+}
+
+func person(p people.Person) string {
+	if p.Name != "" {
+		return p.Name
+	}
+	return string(p.ID)
+}

@@ -1,0 +1,197 @@
+package verbs
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+
+	"penstock/policy"
+)
+
+// printf prints text for a person; every argument that is a string is made
+// safe for a terminal first.
+func (c *call) printf(format string, args ...any) {
+	fmt.Fprintf(c.t.Out, format, safe(args)...)
+}
+
+func (c *call) warnf(format string, args ...any) {
+	fmt.Fprintf(c.t.Err, format, safe(args)...)
+}
+
+func safe(args []any) []any {
+	for i, a := range args {
+		switch v := a.(type) {
+		case string:
+			args[i] = clean(v)
+		case fmt.Stringer:
+			args[i] = clean(v.String())
+		case error:
+			args[i] = clean(v.Error())
+		case policy.PersonID, policy.FirmID, policy.AssetName, policy.AccountName, policy.PortName, policy.WindowID, policy.RequestID, policy.Role:
+			args[i] = clean(fmt.Sprint(v))
+		}
+	}
+	return args
+}
+
+// clean shows what could move a terminal or turn its direction as \uXXXX.
+func clean(s string) string {
+	var b strings.Builder
+	for _, r := range s {
+		if r == '\n' {
+			b.WriteRune(r)
+		} else if r == unicode.ReplacementChar || unicode.In(r, unicode.Cc, unicode.Cf, unicode.Co, unicode.Zl, unicode.Zp) {
+			fmt.Fprintf(&b, "\\u%04X", r)
+		} else {
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}
+
+// end turns a verb's error into words and an exit code: the one place that does.
+func (c *call) end(err error) int {
+	var bad usageError
+	var no *policy.Refusal
+	switch {
+	case err == nil:
+		return exitDone
+	case errors.As(err, &bad):
+		c.fail(exitUsage, "usage", string(bad))
+		return exitUsage
+	case errors.As(err, &no):
+		say := no.Say
+		if say == "" {
+			say = "This was refused (" + no.Rule + "). Ask OT security."
+		}
+		c.fail(exitNo, no.Rule, say)
+		return exitNo
+	case errors.Is(err, ErrNoTerminal):
+		c.fail(exitUsage, "no-terminal", "This asks for a secret and needs a terminal. Type: "+c.terminalCommand("desk", "password"))
+		return exitUsage
+	case errors.Is(err, io.EOF):
+		c.fail(exitError, "interrupted", "Nothing was changed.")
+		return exitError
+	}
+	c.fail(exitError, "fault", "Something is wrong here; nothing is promised about what you asked for. Look again with requests or windows, and tell OT security. ("+reason(err)+")")
+	return exitError
+}
+
+// reason is a fault's text, cut: a vendor needs its first words to report it, not the broker's paths.
+func reason(err error) string {
+	s, _, _ := strings.Cut(err.Error(), ":")
+	if r := []rune(s); len(r) > 80 {
+		s = string(r[:80])
+	}
+	return s
+}
+
+func (c *call) fail(code int, rule, say string) {
+	if c.args.json {
+		c.json(map[string]any{"error": rule, "say": say, "exit": code})
+		return
+	}
+	c.warnf("Penstock: %s\n", say)
+}
+
+// json prints one value for a program.
+func (c *call) json(v any) {
+	e := json.NewEncoder(c.t.Out)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	_ = e.Encode(v) // a reader who went away is no fault of ours
+}
+
+// when shows a moment in the plant's zone, and in UTC where that differs.
+func (c *call) when(t time.Time) string {
+	if t.IsZero() {
+		return "-"
+	}
+	local := t.In(c.Plant().Location())
+	day := ""
+	if now := c.now().In(c.Plant().Location()); now.YearDay() != local.YearDay() || now.Year() != local.Year() {
+		day = local.Format("Mon 2 Jan ")
+	}
+	s := day + local.Format("15:04 MST")
+	if _, offset := local.Zone(); offset != 0 {
+		s += " (" + t.UTC().Format("15:04") + " UTC)"
+	}
+	return s
+}
+
+// moment reads a time as people write it: RFC 3339, or day and time of day in the plant's zone.
+func (c *call) moment(name, s string) (time.Time, error) {
+	if s == "" {
+		return time.Time{}, nil
+	}
+	zone := c.Plant().Location()
+	if t, err := time.Parse(time.RFC3339, s); err == nil {
+		return t, nil
+	}
+	for _, layout := range []string{"2006-01-02 15:04", "2006-01-02T15:04"} {
+		if t, err := time.ParseInLocation(layout, s, zone); err == nil {
+			return t, nil
+		}
+	}
+	if clock, err := time.Parse("15:04", s); err == nil {
+		now := c.now().In(zone)
+		t := time.Date(now.Year(), now.Month(), now.Day(), clock.Hour(), clock.Minute(), 0, 0, zone)
+		if t.Before(now.Add(-time.Hour)) {
+			t = time.Date(now.Year(), now.Month(), now.Day()+1, clock.Hour(), clock.Minute(), 0, 0, zone)
+		}
+		return t, nil
+	}
+	return time.Time{}, usage("--" + name + " is a time such as 22:00 or 2026-11-28 22:00 in the plant's zone (" + zone.String() + "), or RFC 3339")
+}
+
+// name is how a person is called, or the id where the roster does not say.
+func (c *call) name(id policy.PersonID) string {
+	if p, err := c.Roster.Person(c.ctx, id); err == nil && p.Name != "" {
+		return p.Name
+	}
+	return string(id)
+}
+
+// title is what a role is called in the plant.
+func (c *call) title(r policy.Role) string {
+	if t, ok := c.Plant().Team(r); ok && t.Title != "" {
+		return t.Title
+	}
+	return string(r)
+}
+
+// command is a line to type, as stock OpenSSH takes it.
+func (c *Clerk) command(user, rest string) string {
+	return strings.TrimSpace("ssh " + c.port() + user + "@" + c.Name + " " + rest)
+}
+
+// terminalCommand is a line that brings a terminal along, for secrets.
+func (c *Clerk) terminalCommand(user, rest string) string {
+	return strings.TrimSpace("ssh -t " + c.port() + user + "@" + c.Name + " " + rest)
+}
+
+func (c *Clerk) port() string {
+	if c.Port == 0 || c.Port == 22 {
+		return ""
+	}
+	return "-p " + strconv.Itoa(c.Port) + " "
+}
+
+// CertLine is the line that gets the certificate.
+func (c *Clerk) CertLine() string {
+	return c.command("cert", "> ~/.ssh/id_ed25519-cert.pub")
+}
+
+// PlusForm is the line that reaches a machine, with names to fill in.
+func (c *Clerk) PlusForm(p policy.PersonID) string {
+	return c.command(string(p)+"+ACCOUNT+ASSET", "")
+}
+
+func (c *Clerk) reach(p policy.PersonID, t policy.Target) string {
+	return c.command(string(p)+"+"+string(t.Account)+"+"+string(t.Asset), "")
+}
