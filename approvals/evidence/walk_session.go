@@ -40,10 +40,7 @@ func (w *Walk) judgeSession() {
 	case audit.SessionStarted:
 		w.sessionStarted(b)
 	case audit.SessionEnded:
-		if s := w.session(b.Session); s != nil {
-			w.leftOpen(b.Session, s)
-			delete(w.sessions, b.Session)
-		}
+		w.sessionEnded(b)
 	case audit.ChannelOpened:
 		w.channelOpened(b)
 	case audit.ChannelClosed:
@@ -52,6 +49,19 @@ func (w *Walk) judgeSession() {
 		if s := w.session(b.Session); s != nil {
 			w.must(slices.Contains(s.windows, b.Window), "session %s does not name window %s", b.Session, short(b.Window))
 		}
+	}
+}
+
+// sessionEnded: at its start the broker also ends what a crash left between the
+// recording's folder and session.started.
+func (w *Walk) sessionEnded(b audit.SessionEnded) {
+	if w.sessions[b.Session] == nil && b.Cause == "crash" {
+		w.noteHere("session %s had a recording and was never admitted", short(b.Session))
+		return
+	}
+	if s := w.session(b.Session); s != nil {
+		w.leftOpen(b.Session, s)
+		delete(w.sessions, b.Session)
 	}
 }
 

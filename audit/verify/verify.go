@@ -2,12 +2,13 @@ package verify
 
 import (
 	"context"
-	"errors"
+	"fmt"
+	"path/filepath"
+	"sync"
+	"time"
 
 	"penstock/audit"
 )
-
-var errUnbuilt = errors.New("not built yet")
 
 // Trust is what the checker believes before it looks.
 type Trust struct {
@@ -24,22 +25,36 @@ const (
 	Wrong                   // not proved: exit code 3
 )
 
+// String is "note" or "wrong".
+func (w Weight) String() string {
+	if w == Note {
+		return "note"
+	}
+	return "wrong"
+}
+
+// MarshalText is String's word.
+func (w Weight) MarshalText() ([]byte, error) { return []byte(w.String()), nil }
+
 // Finding is one thing that is to be known or wrong.
 type Finding struct {
-	Weight Weight
-	Where  string // file, offset, leaf or session
-	What   string
+	Weight Weight `json:"weight"`
+	Where  string `json:"where"` // file, offset, leaf or session
+	What   string `json:"what"`
 }
 
 // Report counts what was checked, beside the findings.
 type Report struct {
-	Leaves     int64
-	Documents  int64
-	Recordings int64
-	Windows    int64
-	Size       audit.Index
-	Root       audit.Hash
-	Findings   []Finding
+	Leaves     int64       `json:"leaves"`
+	Documents  int64       `json:"documents"`
+	Recordings int64       `json:"recordings"`
+	Windows    int64       `json:"windows"`
+	Origin     string      `json:"origin"`
+	Size       audit.Index `json:"size"` // leaves that the stored checkpoint covers
+	Root       audit.Hash  `json:"root"`
+	Outside    int         `json:"outside"` // checkpoints from outside that the log was found to continue
+	Opened     int64       `json:"opened"`  // recordings whose content was decrypted and checked, too
+	Findings   []Finding   `json:"findings"`
 }
 
 // Proved says whether nothing was wrong.
@@ -54,13 +69,111 @@ func (r Report) Proved() bool {
 
 // Walk is how verify reaches evidence without importing it: cmd gives
 // evidence.Walk here. It sees each leaf in order and says what is wrong with
-// windows and answers.
+// windows and answers. Notes gives, and forgets, what is to be known beside it.
 type Walk interface {
 	Leaf(ctx context.Context, leaf audit.Leaf) []string
 	Done(ctx context.Context) (windows int64, findings []string)
+	Notes() []string
 }
 
-// Dir checks a data folder. An error means that it could not check.
+// Dir checks a data folder: log, documents, heads, recordings, and by walk
+// (which may be nil) the windows. It writes nothing, needs no lock, and may be
+// run beside a live server. progress (which may be nil) hears bytes, from one
+// goroutine at a time. An error means that it could not check.
+//
+// Not checked: state.db, an index made from the log, and the private keys.
 func Dir(ctx context.Context, dir string, t Trust, walk Walk, progress func(done, all int64)) (Report, error) {
-	return Report{}, errUnbuilt
+	c := &checker{dir: dir, trust: t, walk: walk, tell: progress, report: Report{Findings: []Finding{}},
+		documents: NewDocuments(dir), mentioned: map[audit.Hash]bool{}, sessions: map[string]*session{}, heads: map[string]int64{}}
+	if err := c.run(ctx); err != nil {
+		return Report{}, fmt.Errorf("verify %s: %w", dir, err)
+	}
+	return c.report, nil
+}
+
+// checker is one Dir at work.
+type checker struct {
+	dir       string
+	trust     Trust
+	walk      Walk
+	documents *Documents
+
+	mu     sync.Mutex // report.Findings, done and tell, which recordings' goroutines use too
+	report Report
+	tell   func(done, all int64)
+	done   int64
+	all    int64
+
+	tree      tree
+	last      audit.Leaf
+	started   time.Time           // wall of the newest node.started
+	damaged   bool                // some leaf could not be read
+	mentioned map[audit.Hash]bool // hashes in bodies: true where they must be a document
+	heads     map[string]int64    // file of heads → bytes that leaves cover
+	sessions  map[string]*session
+	order     []*session // not yet checked
+	batches   int64      // recording.heads so far
+	folders   folders
+	pool      pool
+}
+
+func (c *checker) run(ctx context.Context) error {
+	if err := c.measure(); err != nil {
+		return err
+	}
+	v, err := c.key()
+	if err != nil {
+		return err
+	}
+	if err := c.folders.list(filepath.Join(c.dir, "recordings")); err != nil {
+		return err
+	}
+	if err := c.open(); err != nil {
+		return err
+	}
+	defer c.pool.wait()
+	if err := c.log(ctx, v); err != nil {
+		return err
+	}
+	if err := c.rest(ctx); err != nil {
+		return err
+	}
+	if err := c.pool.wait(); err != nil {
+		return err
+	}
+	return c.extra(ctx)
+}
+
+func (c *checker) find(w Weight, where, format string, args ...any) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.report.Findings = append(c.report.Findings, Finding{w, where, fmt.Sprintf(format, args...)})
+}
+
+func (c *checker) wrong(where, format string, args ...any) { c.find(Wrong, where, format, args...) }
+func (c *checker) note(where, format string, args ...any)  { c.find(Note, where, format, args...) }
+
+func (c *checker) passed(bytes int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.done += bytes
+	if c.tell != nil {
+		c.tell(min(c.done, c.all), c.all)
+	}
+}
+
+// leftover is the weight of what a crash may leave: after a clean stop nothing may.
+func (c *checker) leftover() Weight {
+	if _, stopped := c.last.Body.(audit.NodeStopped); stopped {
+		return Wrong
+	}
+	return Note
+}
+
+// in gives a path as it is named in findings: below the data folder, with slashes.
+func (c *checker) in(path string) string {
+	if rel, err := filepath.Rel(c.dir, path); err == nil {
+		return filepath.ToSlash(rel)
+	}
+	return path
 }

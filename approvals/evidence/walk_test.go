@@ -1,0 +1,420 @@
+package evidence_test
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"strings"
+	"testing"
+	"time"
+
+	"penstock/approvals/evidence"
+	"penstock/approvals/evidence/evidencetest"
+	"penstock/audit"
+)
+
+// documents are a story's.
+type documents map[audit.Hash][]byte
+
+func (d documents) Get(_ context.Context, h audit.Hash) ([]byte, error) {
+	b, ok := d[h]
+	if !ok {
+		return nil, fmt.Errorf("document %s: %w", h, fs.ErrNotExist)
+	}
+	return b, nil
+}
+
+// walk gives all findings and notes of a story.
+func walk(s *evidencetest.Story) (windows int64, wrong, notes []string) {
+	w := evidence.NewWalk(documents(s.Docs))
+	for _, leaf := range s.Leaves() {
+		wrong = append(wrong, w.Leaf(context.Background(), leaf)...)
+		notes = append(notes, w.Notes()...)
+	}
+	windows, last := w.Done(context.Background())
+	return windows, append(wrong, last...), append(notes, w.Notes()...)
+}
+
+// change edits the body of a step.
+func change[T audit.Body](s *evidencetest.Step, do func(*T)) {
+	b := s.Event.Body.(T)
+	do(&b)
+	s.Event.Body = b
+}
+
+func moved(s *evidencetest.Story, to string) *evidencetest.Step {
+	for i := 0; ; i++ {
+		step := s.Step("window.moved", i)
+		if step.Event.Body.(audit.WindowMoved).To == to {
+			return step
+		}
+	}
+}
+
+const minute = time.Minute
+
+func TestWalk(t *testing.T) {
+	plant := evidencetest.Plant()
+	at := evidencetest.At
+	for _, row := range []struct {
+		story string
+		do    func(*evidencetest.Story)
+		want  []string // each in some finding, each finding met by one; none: the log holds
+	}{
+		{"the whole night", func(*evidencetest.Story) {}, nil},
+
+		// people
+		{"no bootstrap file", func(s *evidencetest.Story) { delete(s.Docs, audit.HashOf(evidencetest.Bootstrap())) },
+			[]string{"bootstrap file cannot be read", "*"}},
+		{"a second beginning", func(s *evidencetest.Story) {
+			s.Add(50, "penstock", audit.LogCreated{Bootstrap: audit.HashOf(evidencetest.Bootstrap())}, "again", "bootstrap/2")
+			s.Insert(s.Step("person.confirmed", 0))
+		}, []string{"the first leaf of a log and no other", "*"}},
+		{"the vendor confirms her own key", func(s *evidencetest.Story) {
+			change(s.Step("person.confirmed", 0), func(b *audit.PersonConfirmed) { b.By = "ann" })
+		}, []string{"confirmed by ann, who is nobody of the plant", "ann confirmed their own key"}},
+		{"a key that nobody confirmed", func(s *evidencetest.Story) { s.Drop(s.Step("person.confirmed", 0)) },
+			[]string{"which no earlier leaf confirms"}},
+		{"somebody else's code generator", func(s *evidencetest.Story) {
+			change(s.Step("key.enrolled", 1), func(b *audit.KeyEnrolled) { b.By = "otto" })
+		}, []string{"totp of ines was enrolled by otto"}},
+		{"an invitation used twice", func(s *evidencetest.Story) {
+			twice := *s.Step("person.joined", 0)
+			twice.Event.Body = audit.PersonJoined{Person: "ann", Code: audit.HashOf([]byte("code")), Key: evidencetest.Fingerprint(evidencetest.Key("x")), Public: evidencetest.Key("x")}
+			s.Steps = append(s.Steps, &twice)
+			s.Insert(s.Step("person.confirmed", 0))
+		}, []string{"was used before"}},
+		{"the shift gives itself a role", func(s *evidencetest.Story) {
+			s.Add(50, "mia", audit.PersonChanged{Person: "mia", Firm: "fjord", Name: "mia", Roles: []string{"shift", "ot-security"}, By: "mia"}, "mia", "person/mia")
+			s.Insert(s.Step("person.confirmed", 0))
+		}, []string{"changed their own firm or roles"}},
+		{"the vendor becomes the plant", func(s *evidencetest.Story) {
+			s.Add(50, "olaf", audit.FirmChanged{Firm: "krall", Name: "Krall", Plant: true, By: "olaf"}, "krall", "firm/krall")
+			s.Insert(s.Step("person.confirmed", 0))
+		}, []string{"does not become the plant", "*"}},
+
+		// requests and answers
+		{"a request that names another plant file", func(s *evidencetest.Story) {
+			change(s.Step("config.changed", 0), func(b *audit.ConfigChanged) { b.Document = s.Put([]byte("{}")) })
+		}, []string{"does not hold", "was in force", "*"}},
+		{"the request's text is gone", func(s *evidencetest.Story) {
+			delete(s.Docs, s.Step("request.submitted", 0).Event.Body.(audit.RequestSubmitted).Document)
+		}, []string{"request cannot be read", "*"}},
+		{"a stranger asks", func(s *evidencetest.Story) { s.Step("request.submitted", 0).Event.Actor = "bob" }, []string{"bob submitted what ann wrote"}},
+		{"the leaf gives a role that was never given", func(s *evidencetest.Story) {
+			change(s.Step("answer.given", 1), func(b *audit.AnswerGiven) { b.Roles = []string{"ot-security", "shift"} })
+		}, []string{"earlier leaves say"}},
+		{"an answer before its key", func(s *evidencetest.Story) {
+			step := s.Step("key.enrolled", 1)
+			s.Drop(step)
+			s.Steps = append(s.Steps, step)
+			step.Wall = at(300)
+			s.Insert(s.Step("answer.given", 1))
+		}, []string{"ines had no code generator before the answer", "1 yes of ot-security missing"}},
+		{"the vendor's own yes", func(s *evidencetest.Story) {
+			s.Drop(s.Step("answer.given", 1))
+			s.Answer(300, "ann", "ot-security", evidence.Yes, nil)
+			s.Counts[1] = s.Insert(s.Step("answer.given", 0))
+		}, []string{"ann is of fjord, and earlier leaves say krall", "ann holds", "the log says krall", "ann is of krall, which is not the plant", "whose people work", "ann works in the window",
+			"does not hold that role", "wrote the request", "no code generator", "ot-security missing"}},
+		{"one of two answers", func(s *evidencetest.Story) {
+			s.Counts = s.Counts[:1]
+		}, []string{"1 yes of ot-security missing"}},
+		{"an answer that is none", func(s *evidencetest.Story) {
+			s.Counts[1] = s.Step("node.started", 0)
+		}, []string{"no answer to this revision", "ot-security missing"}},
+		{"a no is passed over", func(s *evidencetest.Story) {
+			s.Answer(250, "otto", "ot-security", evidence.No, nil)
+			s.Insert(s.Step("answer.given", 1))
+		}, []string{"its request was refused"}},
+		{"an answer after a no", func(s *evidencetest.Story) {
+			s.Answer(250, "otto", "ot-security", evidence.No, nil)
+			s.Insert(s.Step("answer.given", 0))
+		}, []string{"the request was refused", "its request was refused", "no answer to this revision", "ot-security missing"}},
+		{"agreed while it sleeps", func(s *evidencetest.Story) {
+			s.Answer(350, "otto", "ot-security", evidence.NotBefore, func(a *evidence.Answer) { a.NotBefore = at(3000) })
+			s.Insert(s.Step("answer.given", 1))
+		}, []string{"its request was asleep"}},
+		{"woken when its time has come", func(s *evidencetest.Story) {
+			s.Answer(350, "otto", "ot-security", evidence.NotBefore, func(a *evidence.Answer) { a.NotBefore = at(400) })
+			asleep := s.Insert(s.Step("answer.given", 1))
+			s.Add(400, "penstock", audit.RequestWoken{By: "penstock", At: at(400)}, "R-1", "request/R-1")
+			s.Insert(asleep)
+			s.Step("window.agreed", 0).Wall = at(401)
+		}, nil},
+		{"woken before its time", func(s *evidencetest.Story) {
+			s.Answer(350, "otto", "ot-security", evidence.NotBefore, func(a *evidence.Answer) { a.NotBefore = at(3000) })
+			asleep := s.Insert(s.Step("answer.given", 1))
+			s.Add(400, "penstock", audit.RequestWoken{By: "penstock", At: at(400)}, "R-1", "request/R-1")
+			s.Insert(asleep)
+			s.Step("window.agreed", 0).Wall = at(401)
+		}, []string{"before its time"}},
+		{"answers to a text that was changed after", func(s *evidencetest.Story) {
+			s.Request.Rev, s.Request.Rights = 2, []string{"look", "load", "device"}
+			s.Add(260, "ann", audit.RequestRevised{Request: "R-1", Rev: 2, Firm: "krall", By: "ann", Document: s.PutJSON(s.Request), Plant: s.Request.Plant}, "R-1", "request/R-1")
+			s.Insert(s.Step("answer.given", 1))
+			change(s.Step("window.agreed", 0), func(b *audit.WindowAgreed) { b.Rev = 2 })
+		}, []string{"no answer to this revision", "no answer to this revision", "line-1-owner missing", "2 yes of ot-security missing", "another request or revision", "extends another request"}},
+		{"a wider claim", func(s *evidencetest.Story) {
+			s.Claim.Minutes = 90
+			change(s.Step("window.agreed", 0), func(b *audit.WindowAgreed) { b.Claim = s.PutJSON(s.Claim) })
+		}, []string{"90 minutes", "it ends at"}},
+		{"one agreement twice", func(s *evidencetest.Story) {
+			twice := *s.Step("window.agreed", 0)
+			s.Steps = append(s.Steps, &twice)
+			s.Insert(s.Step("window.agreed", 0))
+		}, []string{"was agreed before"}},
+
+		// steps of a window
+		{"opened by the vendor", func(s *evidencetest.Story) {
+			step := moved(s, "opened")
+			step.Event.Actor = "ann"
+			change(step, func(b *audit.WindowMoved) { b.By = "ann" })
+		}, []string{"no role that opens"}},
+		{"opened by somebody without the shift", func(s *evidencetest.Story) {
+			step := moved(s, "opened")
+			step.Event.Actor = "ines"
+			change(step, func(b *audit.WindowMoved) { b.By = "ines" })
+		}, []string{"no role that opens"}},
+		{"opened in another's name", func(s *evidencetest.Story) { moved(s, "opened").Event.Actor = "ann" }, []string{"ann moved it"}},
+		{"opened by somebody whose role was taken", func(s *evidencetest.Story) {
+			s.Add(3000, "ines", audit.PersonChanged{Person: "mia", Firm: "fjord", Name: "mia", By: "ines"}, "mia", "person/mia")
+			s.Insert(s.Step("window.agreed", 0))
+		}, []string{"no role that opens", "no role that opens"}},
+		{"opened by somebody who was disabled", func(s *evidencetest.Story) {
+			s.Add(3000, "ines", audit.PersonDisabled{Person: "mia", By: "ines"}, "mia", "person/mia")
+			s.Insert(s.Step("window.agreed", 0))
+		}, []string{"whom the log does not know", "no role that opens", "*"}},
+		{"opened before the span", func(s *evidencetest.Story) {
+			step := moved(s, "opened")
+			step.Wall = at(3000)
+			change(step, func(b *audit.WindowMoved) { b.At, b.Until = at(3000), at(6600) })
+		}, []string{"outside its span", "*"}},
+		{"a longer end than its minutes", func(s *evidencetest.Story) {
+			change(moved(s, "opened"), func(b *audit.WindowMoved) { b.Until = b.Until.Add(minute) })
+		}, []string{"by its minutes and span"}},
+		{"never opened", func(s *evidencetest.Story) { s.Drop(moved(s, "opened")) },
+			[]string{"from there it cannot be extended", "was never open", "*"}},
+		{"ended twice", func(s *evidencetest.Story) {
+			s.Move(4*3600+1, "penstock", "ended", at(4*3600))
+			s.Insert(moved(s, "ended"))
+		}, []string{"it was ended, and from there it cannot be ended"}},
+		{"ended late", func(s *evidencetest.Story) { moved(s, "ended").Wall = at(4*3600 + 5) }, []string{"ended late: 5s"}},
+		{"ended when the broker came back", func(s *evidencetest.Story) {
+			s.Add(4*3600+60, "penstock", audit.NodeStarted{}, "a")
+			s.Insert(s.Step("session.ended", 0))
+			moved(s, "ended").Wall = at(4*3600 + 61)
+		}, nil},
+		{"never ended", func(s *evidencetest.Story) {
+			s.Drop(moved(s, "ended"))
+			s.Drop(s.Step("handback.given", 0))
+			s.Drop(s.Step("handback.accepted", 0))
+			s.Drop(s.Step("node.stopped", 0))
+			s.Add(16000, "penstock", audit.LoginRefused{Name: "x"}, "x")
+		}, []string{"W-1 never ended"}},
+		{"extended without an answer", func(s *evidencetest.Story) {
+			change(moved(s, "extended"), func(b *audit.WindowMoved) { b.Answer = audit.HashOf([]byte("nothing")) })
+		}, []string{"extension cannot be read", "*"}},
+		{"extended past an answer's limit", func(s *evidencetest.Story) {
+			old := moved(s, "extended")
+			s.Extend(7000, at(4*3600+60), nil)
+			s.Insert(old)
+			s.Drop(old)
+		}, []string{"after the window's limit", "limit of olaf", "*"}},
+		{"the leaf extends further than the answer", func(s *evidencetest.Story) {
+			change(moved(s, "extended"), func(b *audit.WindowMoved) { b.Until = b.Until.Add(minute) })
+		}, []string{"the leaf ends it at", "*"}},
+		{"extended by an answer that was used before", func(s *evidencetest.Story) {
+			again := *moved(s, "extended")
+			s.Steps = append(s.Steps, &again)
+			s.Insert(moved(s, "extended"))
+		}, []string{"nonce was used before"}},
+		{"extended after the end", func(s *evidencetest.Story) {
+			old := moved(s, "extended")
+			s.Extend(7700, at(4*3600), nil)
+			s.Insert(old)
+			s.Drop(old)
+		}, []string{"after its end"}},
+		{"a pause that moves the end", func(s *evidencetest.Story) {
+			s.Move(5000, "mia", "paused", at(8000))
+			s.Insert(s.Step("firstbyte", 0))
+			s.Move(5100, "mia", "wenton", at(7600))
+			s.Insert(moved(s, "paused"))
+		}, []string{"without an extension"}},
+		{"the vendor goes on by herself", func(s *evidencetest.Story) {
+			s.Move(5000, "mia", "paused", at(7600))
+			s.Insert(s.Step("firstbyte", 0))
+			s.Move(5100, "ann", "wenton", at(7600))
+			s.Insert(moved(s, "paused"))
+		}, []string{"ann may not open this window"}},
+
+		// sessions
+		{"a certificate for another's key", func(s *evidencetest.Story) {
+			change(s.Step("cert.issued", 0), func(b *audit.CertIssued) { b.Key = evidencetest.Fingerprint(evidencetest.Key("mallory")) })
+		}, []string{"no earlier leaf confirms"}},
+		{"a certificate that outlives its window", func(s *evidencetest.Story) {
+			change(s.Step("cert.issued", 0), func(b *audit.CertIssued) { b.Before = at(7601) })
+		}, []string{"after the end of its windows"}},
+		{"a certificate with two names", func(s *evidencetest.Story) {
+			change(s.Step("cert.issued", 0), func(b *audit.CertIssued) { b.Names = []string{"ann", "mia"} })
+		}, []string{"it names"}},
+		{"a certificate before the opening", func(s *evidencetest.Story) {
+			step := s.Step("cert.issued", 0)
+			s.Drop(step)
+			s.Steps = append(s.Steps, step)
+			step.Wall = at(3900)
+			s.Insert(s.Step("window.agreed", 0))
+		}, []string{"was never open", "after the end", "*"}},
+		{"a certificate to the plant's shift", func(s *evidencetest.Story) {
+			change(s.Step("cert.issued", 0), func(b *audit.CertIssued) { b.Person = "mia" })
+		}, []string{"*", "mia does not work in W-1", "its certificate 77 is mia's"}},
+		{"a session without a certificate", func(s *evidencetest.Story) { s.Drop(s.Step("cert.issued", 0)) }, []string{"no certificate with the serial 77"}},
+		{"a session of somebody else", func(s *evidencetest.Story) {
+			change(s.Step("session.started", 0), func(b *audit.SessionStarted) { b.Person = "bob" })
+		}, []string{"bob is not known", "certificate 77 is ann's", "bob does not work", "bob does not work"}},
+		{"a channel to another machine", func(s *evidencetest.Story) {
+			change(s.Step("channel.opened", 0), func(b *audit.ChannelOpened) { b.Asset = "capper-plc" })
+		}, []string{"does not name capper-plc by ssh as maint", "the channel is to maint@capper-plc."}},
+		{"a channel with more rights", func(s *evidencetest.Story) {
+			change(s.Step("channel.opened", 0), func(b *audit.ChannelOpened) { b.Rights = []string{"look", "load", "device"} })
+		}, []string{"its rights are"}},
+		{"a channel in a paused window", func(s *evidencetest.Story) {
+			s.Move(4010, "mia", "paused", at(7600))
+			s.Insert(s.Step("session.started", 0))
+		}, []string{"W-1 was paused", "*"}},
+		{"a channel that crossed the cut, and passed nothing", func(s *evidencetest.Story) {
+			s.Move(4020, "mia", "cut", time.Time{})
+			s.Insert(s.Step("session.started", 0))
+			change(s.Step("channel.closed", 0), func(b *audit.ChannelClosed) { b.In = 0 })
+			s.Drop(moved(s, "extended"))
+			s.Drop(moved(s, "ended"))
+		}, nil},
+		{"a channel that crossed the cut, and passed a byte", func(s *evidencetest.Story) {
+			s.Move(4020, "mia", "cut", time.Time{})
+			s.Insert(s.Step("session.started", 0))
+			change(s.Step("channel.closed", 0), func(b *audit.ChannelClosed) { b.In = 1 })
+			s.Drop(moved(s, "extended"))
+			s.Drop(moved(s, "ended"))
+		}, []string{"1 bytes went to filler-plc although W-1 was cut"}},
+		{"a channel against a block", func(s *evidencetest.Story) {
+			s.Add(4015, "ines", audit.BlockSet{Block: "B-1", Firm: "krall", By: "ines", Why: "virus"}, "B-1", "block/B-1")
+			s.Insert(s.Step("session.started", 0))
+		}, []string{"although block B-1 was set"}},
+		{"a block that was lifted", func(s *evidencetest.Story) {
+			s.Add(4015, "ines", audit.BlockSet{Block: "B-1", Firm: "krall", By: "ines", Why: "virus"}, "B-1", "block/B-1")
+			set := s.Insert(s.Step("session.started", 0))
+			s.Add(4016, "ines", audit.BlockLifted{Block: "B-1", By: "ines"}, "B-1", "block/B-1")
+			s.Insert(set)
+		}, nil},
+		{"a target's certificate without a channel", func(s *evidencetest.Story) { s.Drop(s.Step("channel.opened", 0)) },
+			[]string{"channel 0 of S-1 is not open", "channel 0 is not open"}},
+		{"a target's certificate for an hour", func(s *evidencetest.Story) {
+			change(s.Step("cert.issued", 1), func(b *audit.CertIssued) { b.Before = at(4022 + 3600) })
+		}, []string{"for more than 5m0s"}},
+		{"a session without an end, and the broker was started again", func(s *evidencetest.Story) {
+			s.Drop(s.Step("session.ended", 0))
+			s.Add(10000, "penstock", audit.NodeStarted{}, "a")
+			s.Insert(s.Step("channel.closed", 0))
+		}, []string{"session S-1 (leaf 17) has no end"}},
+
+		// rows
+		{"an event without a revision", func(s *evidencetest.Story) { moved(s, "opened").Rows = nil },
+			[]string{"names no row and revision", "*"}},
+	} {
+		t.Run(row.story, func(t *testing.T) {
+			s := evidencetest.New(plant)
+			row.do(s)
+			_, wrong, _ := walk(s)
+			match(t, wrong, row.want)
+		})
+	}
+}
+
+// match wants each of want in a finding of its own; "*" takes any number of the rest.
+func match(t *testing.T, wrong, want []string) {
+	t.Helper()
+	left := append([]string{}, wrong...)
+	rest := false
+	for _, w := range want {
+		if w == "*" {
+			rest = true
+			continue
+		}
+		found := -1
+		for i, f := range left {
+			if strings.Contains(f, w) {
+				found = i
+				break
+			}
+		}
+		if found < 0 {
+			t.Errorf("no finding says %q", w)
+			continue
+		}
+		left = append(left[:found], left[found+1:]...)
+	}
+	if len(left) > 0 && !rest {
+		t.Errorf("findings that nobody expected:\n%s", strings.Join(left, "\n"))
+	}
+	if t.Failed() {
+		t.Logf("all findings:\n%s", strings.Join(wrong, "\n"))
+	}
+}
+
+func TestWalkNotes(t *testing.T) {
+	plant := evidencetest.Plant()
+	for _, row := range []struct {
+		story string
+		do    func(*evidencetest.Story)
+		want  string
+	}{
+		{"codes are the server's word", func(*evidencetest.Story) {}, "W-1 is agreed by the server's word (codes), not by keys"},
+		{"readings are counted", func(s *evidencetest.Story) {
+			s.Add(15300, "ines", audit.ReviewOpened{Session: "S-1", Person: "ines", What: "play"}, "S-1")
+		}, "opened for reading 1 times"},
+		{"the clock ran back", func(s *evidencetest.Story) { s.Step("firstbyte", 0).Wall = evidencetest.At(4000) }, "ran back 1 times without clock.stepped"},
+		{"a session that still runs", func(s *evidencetest.Story) { s.Drop(s.Step("session.ended", 0)) }, "session S-1 (leaf 17) has no end yet"},
+		{"an event of a later build", func(s *evidencetest.Story) {
+			s.Add(15300, "x", audit.Unknown{Name: "later.thing", Raw: []byte("{}")}, "x")
+		}, "type later.thing"},
+		{"a session that was never admitted", func(s *evidencetest.Story) {
+			s.Add(15300, "penstock", audit.SessionEnded{Session: "S-9", Cause: "crash"}, "S-9")
+		}, "S-9 had a recording and was never admitted"},
+	} {
+		t.Run(row.story, func(t *testing.T) {
+			s := evidencetest.New(plant)
+			row.do(s)
+			windows, wrong, notes := walk(s)
+			if len(wrong) > 0 || windows != 1 {
+				t.Fatalf("%d windows, findings %q", windows, wrong)
+			}
+			if all := strings.Join(notes, "\n"); !strings.Contains(all, row.want) {
+				t.Errorf("no note says %q:\n%s", row.want, all)
+			}
+		})
+	}
+}
+
+// A leaf whose revision does not follow changes nothing (state.Journal passes
+// over it at replay), and is told.
+func TestWalkVoid(t *testing.T) {
+	s := evidencetest.New(evidencetest.Plant())
+	leaves := s.Leaves()
+	w := evidence.NewWalk(documents(s.Docs))
+	var wrong, notes []string
+	for _, leaf := range leaves {
+		wrong = append(wrong, w.Leaf(context.Background(), leaf)...)
+		if b, ok := leaf.Body.(audit.WindowMoved); ok && b.To == "opened" { // another node was as fast
+			again := leaf
+			b.By, again.Actor, again.Index = "ann", "ann", leaf.Index
+			again.Body = b
+			wrong = append(wrong, w.Leaf(context.Background(), again)...)
+		}
+		notes = append(notes, w.Notes()...)
+	}
+	_, last := w.Done(context.Background())
+	match(t, append(wrong, last...), nil)
+	if all := strings.Join(append(notes, w.Notes()...), "\n"); !strings.Contains(all, "1 leaves are void") || !strings.Contains(all, "void: revision 2 does not follow") {
+		t.Errorf("notes: %s", all)
+	}
+}

@@ -1,0 +1,213 @@
+// Command penstock-verify checks a data folder of a broker, or a copy of it,
+// offline and without the broker: that the log is whole and continues what was
+// kept outside, that these people gave these answers to these requests and were
+// the ones who had to, and that the recordings are those that the log committed
+// to. It says as plainly what it could not prove.
+//
+// It writes nothing and opens no connection. It trusts the log's key, the
+// checkpoints that it is given, and itself.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"penstock/approvals/evidence"
+	"penstock/audit/verify"
+)
+
+// Exit codes (DESIGN 5.3).
+const (
+	exitProved = 0
+	exitError  = 1 // could not check
+	exitUsage  = 2
+	exitNo     = 3 // checked, and not proved
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// errNo ends a check that did not prove the folder; what is wrong is printed by then.
+var errNo = errors.New("not proved")
+
+// usageError is for words of the call that are off.
+type usageError struct{ error }
+
+func run(ctx context.Context, args []string, out, errs io.Writer) int {
+	c := command()
+	c.SetArgs(args)
+	c.SetOut(out)
+	c.SetErr(errs)
+	err := c.ExecuteContext(ctx)
+	var usage usageError
+	switch {
+	case err == nil:
+		return exitProved
+	case errors.Is(err, errNo):
+		return exitNo
+	case errors.As(err, &usage):
+		fmt.Fprintf(errs, "penstock-verify: %v\nTry penstock-verify --help.\n", err)
+		return exitUsage
+	}
+	fmt.Fprintf(errs, "penstock-verify: could not check: %s\n", visible(err.Error()))
+	return exitError
+}
+
+// call is what the words of the call say.
+type call struct {
+	checkpoints []string
+	identity    string
+	key         string
+	json        bool
+}
+
+func command() *cobra.Command {
+	var o call
+	c := &cobra.Command{
+		Use:   "penstock-verify PATH",
+		Short: "Check a broker's data folder, or a copy of it, without the broker",
+		Long: `Check a broker's data folder, or a copy of it, without the broker: the log, the
+documents that it names, every window and its answers, and every recording.
+
+Exit 0: all of it is proved as far as it says. Exit 3: it is not, and each thing
+that is wrong is named. Exit 1: it could not be checked.`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return usageError{errors.New("name one data folder")}
+			}
+			return nil
+		},
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		RunE:          func(c *cobra.Command, args []string) error { return o.run(c, args[0]) },
+	}
+	c.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	c.Flags().StringArrayVar(&o.checkpoints, "checkpoint", nil, "file with a checkpoint that was kept outside; may be repeated")
+	c.Flags().StringVar(&o.identity, "identity", "", "file with an age identity (AGE-SECRET-KEY-1…) that opens the recordings")
+	c.Flags().StringVar(&o.key, "key", "", "the log's verifier key, or a file that holds it; else the folder's own keys/log.pub")
+	c.Flags().BoolVar(&o.json, "json", false, "the report as JSON")
+	return c
+}
+
+func (o call) run(c *cobra.Command, dir string) error {
+	trust, err := o.trust()
+	if err != nil {
+		return err
+	}
+	bar := newProgress(c.ErrOrStderr())
+	report, err := verify.Dir(c.Context(), dir, trust, evidence.NewWalk(verify.NewDocuments(dir)), bar.show)
+	bar.clear()
+	if err != nil {
+		return err
+	}
+	if o.json {
+		err = printJSON(c.OutOrStdout(), report)
+	} else {
+		err = printText(c.OutOrStdout(), dir, trust, report)
+	}
+	if err == nil && !report.Proved() {
+		err = errNo
+	}
+	return err
+}
+
+// maxFile bounds the small files that the call names.
+const maxFile = 64 << 10
+
+func (o call) trust() (verify.Trust, error) {
+	var t verify.Trust
+	for _, name := range o.checkpoints {
+		b, err := small(name)
+		if err != nil {
+			return t, fmt.Errorf("read the checkpoint: %w", err)
+		}
+		t.Checkpoints = append(t.Checkpoints, b)
+	}
+	if o.identity != "" {
+		b, err := small(o.identity)
+		if err != nil {
+			return t, fmt.Errorf("read the identity: %w", err)
+		}
+		t.Identity = string(b)
+	}
+	t.LogKey = o.key
+	if o.key != "" && !strings.Contains(o.key, "+") { // every verifier key has a plus (C2SP signed-note)
+		b, err := small(o.key)
+		if err != nil {
+			return t, fmt.Errorf("read the log's key: %w", err)
+		}
+		t.LogKey = string(b)
+	} else if _, err := os.Stat(filepath.Clean(o.key)); o.key != "" && err == nil {
+		b, err := small(o.key)
+		if err != nil {
+			return t, fmt.Errorf("read the log's key: %w", err)
+		}
+		t.LogKey = string(b)
+	}
+	return t, nil
+}
+
+func small(name string) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err == nil && len(b) > maxFile {
+		err = fmt.Errorf("%s is larger than %d bytes", name, maxFile)
+	}
+	return b, err
+}
+
+func printJSON(w io.Writer, r verify.Report) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	return e.Encode(struct {
+		Proved bool `json:"proved"`
+		verify.Report
+	}{r.Proved(), r})
+}
+
+// progress shows a line on a terminal, at most four times a second.
+type progress struct {
+	w    io.Writer // nil: no terminal
+	next time.Time
+}
+
+func newProgress(w io.Writer) *progress {
+	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+		return &progress{w: f}
+	}
+	return &progress{}
+}
+
+func (p *progress) show(done, all int64) {
+	now := time.Now()
+	if p.w == nil || all == 0 || now.Before(p.next) {
+		return
+	}
+	p.next = now.Add(250 * time.Millisecond)
+	fmt.Fprintf(p.w, "\r%3d %%  %d of %d MiB ", done*100/all, done>>20, all>>20)
+}
+
+func (p *progress) clear() {
+	if p.w != nil {
+		fmt.Fprint(p.w, "\r\x1b[K")
+	}
+}

@@ -1,0 +1,107 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"unicode"
+
+	"penstock/audit/verify"
+)
+
+// printText says what is proved, by what, and what is not.
+func printText(w io.Writer, dir string, t verify.Trust, r verify.Report) error {
+	var b strings.Builder
+	wrong, notes := 0, 0
+	for _, f := range r.Findings {
+		if f.Weight == verify.Wrong {
+			wrong++
+		} else {
+			notes++
+		}
+	}
+	if wrong > 0 {
+		fmt.Fprintf(&b, "NOT PROVED. %s wrong in %s:\n", things(wrong), visible(dir))
+		list(&b, r, verify.Wrong)
+	} else {
+		fmt.Fprintf(&b, "Proved, as far as this goes: %s\n", visible(dir))
+		proved(&b, t, r)
+	}
+	if notes > 0 {
+		fmt.Fprintf(&b, "\nTo be known:\n")
+		list(&b, r, verify.Note)
+	}
+	unproved(&b, t, r)
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func things(n int) string {
+	if n == 1 {
+		return "1 thing is"
+	}
+	return fmt.Sprintf("%d things are", n)
+}
+
+func list(b *strings.Builder, r verify.Report, weight verify.Weight) {
+	for _, f := range r.Findings {
+		if f.Weight == weight {
+			fmt.Fprintf(b, "  %s: %s\n", visible(f.Where), visible(f.What))
+		}
+	}
+}
+
+func proved(b *strings.Builder, t verify.Trust, r verify.Report) {
+	by := "by the folder's own key"
+	if t.LogKey != "" {
+		by = "by the key that you gave"
+	}
+	fmt.Fprintf(b, "  log         %d leaves of %s, whole and in order; the first %d are signed %s\n", r.Leaves, visible(r.Origin), r.Size, by)
+	if r.Outside > 0 {
+		fmt.Fprintf(b, "              it continues %s that you gave\n", count(int64(r.Outside), "checkpoint", "checkpoints"))
+	}
+	fmt.Fprintf(b, "  documents   %d, each the one that a leaf names\n", r.Documents)
+	fmt.Fprintf(b, "  windows     %d, each agreed by those who had to, by the plant file in force; opened, extended and ended as the rules say\n", r.Windows)
+	fmt.Fprintf(b, "  recordings  %d, each whole and the one that the log committed to; what %d of them hold was opened and read\n", r.Recordings, r.Opened)
+}
+
+func count(n int64, one, many string) string {
+	if n == 1 {
+		return "the " + one
+	}
+	return fmt.Sprintf("the %d %s", n, many)
+}
+
+// unproved says what no log can prove alone.
+func unproved(b *strings.Builder, t verify.Trust, r verify.Report) {
+	b.WriteString("\nNot proved by this:\n")
+	if len(t.Checkpoints) == 0 {
+		b.WriteString("  that nobody with the broker's key has written all of it anew: compare with a checkpoint that was kept elsewhere (--checkpoint)\n")
+	} else {
+		b.WriteString("  what came after the newest checkpoint that you gave, against somebody with the broker's key\n")
+	}
+	if t.LogKey == "" {
+		b.WriteString("  that the log's key is this broker's: give it from where you keep it (--key)\n")
+	}
+	if r.Windows > 0 {
+		b.WriteString("  answers with a code are the server's word that the person was there; only answers signed by a key are the person's own\n")
+	}
+	b.WriteString("  that a target did what it was told, and that nothing reached it by another way\n")
+	b.WriteString("  that state.db and the pages show what the log says: they are made from it\n")
+}
+
+// visible writes what a terminal would obey, or would show in another order, as \uXXXX.
+func visible(s string) string {
+	var b strings.Builder
+	for _, r := range s {
+		switch {
+		case unicode.IsPrint(r):
+			b.WriteRune(r)
+		case r > 0xFFFF:
+			fmt.Fprintf(&b, `\U%08x`, r)
+		default:
+			fmt.Fprintf(&b, `\u%04x`, r)
+		}
+	}
+	return b.String()
+}
