@@ -67,7 +67,7 @@ func (l *Log) fails(ev audit.Event, kept bool) error {
 // Upto yields the leaves from an index to the size at the call.
 func (l *Log) Upto(ctx context.Context, from audit.Index) iter.Seq2[audit.Leaf, error] {
 	l.mu.Lock()
-	leaves := l.leaves[min(int(from), len(l.leaves)):]
+	leaves := l.leaves[min(from, audit.Index(len(l.leaves))):]
 	l.mu.Unlock()
 	return func(yield func(audit.Leaf, error) bool) {
 		for _, b := range leaves {
