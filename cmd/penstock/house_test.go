@@ -28,12 +28,13 @@ var mayImport = map[string][]string{
 	"audit/review":            {"audit", "audit/recording"},
 	"audit/verify":            {"audit", "audit/recording"},
 
-	"approvals/evidence":        {"policy", "audit"},
-	"approvals/state":           {"audit"},
-	"approvals/state/bolt":      {"approvals/state", "audit"},
-	"approvals/state/statetest": {"approvals/state", "audit"},
-	"approvals/people":          {"policy", "audit", "approvals/state"},
-	"approvals":                 {"policy", "audit", "approvals/evidence", "approvals/state", "approvals/people"},
+	"approvals/evidence":              {"policy", "audit"},
+	"approvals/evidence/evidencetest": {"policy", "audit", "approvals/evidence"}, // for tests
+	"approvals/state":                 {"audit"},
+	"approvals/state/bolt":            {"approvals/state", "audit"},
+	"approvals/state/statetest":       {"approvals/state", "audit"},
+	"approvals/people":                {"policy", "audit", "approvals/state"},
+	"approvals":                       {"policy", "audit", "approvals/evidence", "approvals/state", "approvals/people"},
 
 	"broker":            {"policy", "audit", "audit/recording", "approvals"},
 	"broker/brokertest": {"policy", "audit", "audit/durable", "audit/recording", "approvals", "broker"}, // for tests
