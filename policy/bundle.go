@@ -128,21 +128,20 @@ func readBundle(doc []byte) (bundle, error) {
 
 // Files lists the further files that a plant file, or an asset file of it,
 // names: asset files and register sheets, relative to the plant file's folder.
-// What is wrong with the file beyond that is for Parse to say.
+// Names that Parse will refuse are left out, and of a text that is no YAML
+// there are none: Parse says what is wrong, with its place. The error is for
+// more files than a plant file may have.
 func Files(text []byte) ([]string, error) {
-	var r source.Report
-	top := source.Load("plant file", text, &r)
-	if ps := r.Problems(); !top.Here() && len(ps) > 0 {
-		return nil, fmt.Errorf("look for the files it names: %w", ps)
-	}
+	var unheard source.Report
+	top := source.Load("plant file", text, &unheard)
 	var names []string
 	add := func(v source.Value) {
-		if s := v.Text(); s != "" && !slices.Contains(names, s) {
+		if s := v.Text(); len(names) <= maxFiles && checkName(s) == nil && !slices.Contains(names, s) {
 			names = append(names, s)
 		}
 	}
 	assets := top.Entries()
-	for _, e := range top.Entries() {
+	for _, e := range assets {
 		if e.Key != "assets" {
 			continue
 		}
@@ -160,10 +159,8 @@ func Files(text []byte) ([]string, error) {
 			add(v)
 		}
 	}
-	for _, n := range names {
-		if err := checkName(n); err != nil {
-			return nil, err
-		}
+	if len(names) > maxFiles {
+		return nil, fmt.Errorf("the plant file names more than %d files", maxFiles)
 	}
 	slices.Sort(names)
 	return names, nil
@@ -218,7 +215,7 @@ func Gather(main string, read func(name string) ([]byte, error)) (map[string][]b
 		}
 		more, err := Files(text)
 		if err != nil {
-			continue // Parse says what is wrong, with its place
+			return nil, fmt.Errorf("%s: %w", name, err)
 		}
 		wanted = append(wanted, more...)
 	}

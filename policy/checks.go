@@ -224,13 +224,11 @@ func (w *walk) windowState(f *WindowFacts) no {
 }
 
 // isTarget also lets sftp through on a window for the ssh port: it is the same
-// login, and the conduits decide whether files pass.
+// login, and the conduits decide whether files pass. A window for sftp alone
+// is for nothing else.
 func (w *walk) isTarget(t Target) bool {
-	port := w.q.Port
-	if port == "sftp" && t.Port == "ssh" {
-		port = "ssh"
-	}
-	return t.Asset == w.q.Asset && t.Port == port && t.Account == w.q.Account
+	same := string(t.Port) == w.protocol || w.protocol == "sftp" && t.Port == "ssh"
+	return same && t.Asset == w.q.Asset && t.Account == w.q.Account
 }
 
 func (w *walk) asked() string {
@@ -316,13 +314,13 @@ func (w *walk) fitting(allowed Rights) string {
 // rule looks for the rules that match: every right needs one that can allow.
 func (w *walk) rule() no {
 	rights := w.effect()
-	if left := w.p.uncovered(w.asset, w.port.Name, rights); left != 0 {
+	if left := w.p.uncovered(w.asset, PortName(w.protocol), rights); left != 0 {
 		return noRule(w.asset, left)
 	}
 	var strictest *Rule
 	for i := range w.p.Rules {
 		r := &w.p.Rules[i]
-		if !r.matches(w.asset, w.port.Name, rights) {
+		if !r.matches(w.asset, PortName(w.protocol), rights) {
 			continue
 		}
 		w.d.Duties.Escort = w.d.Duties.Escort || r.Escort
@@ -356,7 +354,7 @@ func (w *walk) longest() (time.Duration, string) {
 	name := ""
 	for i := range w.p.Rules {
 		r := &w.p.Rules[i]
-		if r.Longest > 0 && (least == 0 || r.Longest < least) && r.matches(w.asset, w.port.Name, w.agreedRights()) {
+		if r.Longest > 0 && (least == 0 || r.Longest < least) && r.matches(w.asset, PortName(w.protocol), w.agreedRights()) {
 			least, name = r.Longest, r.Name
 		}
 	}
@@ -417,7 +415,7 @@ func (w *walk) calendar() no {
 	rights := w.effect()
 	for i := range w.p.Rules {
 		r := &w.p.Rules[i]
-		if len(r.During)+len(r.NotDuring) == 0 || !r.matches(w.asset, w.port.Name, rights) {
+		if len(r.During)+len(r.NotDuring) == 0 || !r.matches(w.asset, PortName(w.protocol), rights) {
 			continue
 		}
 		if no := w.calendarNow(r, rights); no != nil {
@@ -495,7 +493,7 @@ func (w *walk) calendarAsked() no {
 // firstFit is the first stretch of that length at which the calendars let the
 // work be done.
 func (w *walk) firstFit(from, to time.Time, length time.Duration) (span, bool) {
-	for _, s := range w.p.opening(w.asset, w.port.Name, w.q.Rights, from, to) {
+	for _, s := range w.p.opening(w.asset, PortName(w.protocol), w.q.Rights, from, to) {
 		if s.to.Sub(s.from) >= length {
 			return s, true
 		}
@@ -512,7 +510,7 @@ func (w *walk) shutBy(from, to time.Time, length time.Duration) (rule, why strin
 	all := []span{{from, to}}
 	for i := range w.p.Rules {
 		r := &w.p.Rules[i]
-		if !r.matches(w.asset, w.port.Name, w.q.Rights) {
+		if !r.matches(w.asset, PortName(w.protocol), w.q.Rights) {
 			continue
 		}
 		for _, name := range r.During {
@@ -536,7 +534,7 @@ func (w *walk) gate() no {
 	asked := 0
 	for i := range w.p.Rules {
 		r := &w.p.Rules[i]
-		if len(r.Gates) == 0 || !r.matches(w.asset, w.port.Name, rights) {
+		if len(r.Gates) == 0 || !r.matches(w.asset, PortName(w.protocol), rights) {
 			continue
 		}
 		for _, name := range r.Gates {

@@ -428,6 +428,32 @@ func TestARightWithoutARuleIsRefused(t *testing.T) {
 	}
 }
 
+func TestRulesForFiles(t *testing.T) {
+	p := parse(t, edited(t, "  - {name: campaign, when: {zone: ops", "  - {name: files, when: {port: sftp, asset: historian}, plan: [it-network], open: shift, longest: 10m}\n  - {name: campaign, when: {zone: ops"))
+	s := looking()
+	s.q.Asset, s.q.Account, s.q.Rights = "historian", "reader", policy.Look|policy.Copy
+	s.f.Window.Rights, s.f.Window.Targets, s.f.Window.From = s.q.Rights, []policy.Target{{Asset: "historian", Port: "ssh", Account: "reader"}}, s.now
+	if d := p.Decide(s.f, s.q, s.now); d.Rule != "copy" {
+		t.Errorf("a shell: %+v", d)
+	}
+	s.q.Kind = "subsystem"
+	if d := p.Decide(s.f, s.q, s.now); d.Rule != "files" || !d.Until.Equal(s.now.Add(10*time.Minute)) {
+		t.Errorf("files by subsystem: %+v", d)
+	}
+	s.f.Window.Targets[0].Port = "sftp"
+	if d := p.Decide(s.f, s.q, s.now); !d.Allow {
+		t.Errorf("files in a window for files: %+v", d)
+	}
+	s.q.Kind = "shell"
+	if d := p.Decide(s.f, s.q, s.now); d.Rule != "target-not-in-window" {
+		t.Errorf("a shell in a window for files: %+v", d)
+	}
+	q, err := p.Quorum([]policy.AssetName{"historian"}, policy.Look)
+	if err != nil || !slices.Contains(q.Asked(), "it-network") || q.Longest != 10*time.Minute {
+		t.Errorf("whoever asks for the historian may come for files: %v %s", err, q)
+	}
+}
+
 func TestWhoReadsRecordings(t *testing.T) {
 	p := parse(t, example(t))
 	if !p.MayRead([]policy.Role{"shift", "ot-security"}) || p.MayRead([]policy.Role{"shift"}) || p.MayRead(nil) {

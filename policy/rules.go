@@ -15,8 +15,22 @@ func (r *Rule) matches(a *Asset, port PortName, rights Rights) bool {
 	return (w.Rights == 0 || w.Rights&rights != 0) &&
 		(len(w.Zones) == 0 || slices.Contains(w.Zones, a.Zone)) &&
 		(len(w.Assets) == 0 || slices.Contains(w.Assets, a.Name)) &&
-		(len(w.Ports) == 0 || slices.Contains(w.Ports, port) || port == "" && slices.ContainsFunc(a.Ports, func(p Port) bool { return slices.Contains(w.Ports, p.Name) })) &&
+		(len(w.Ports) == 0 || w.port(a, port)) &&
 		(len(w.Lines) == 0 || slices.ContainsFunc(a.Stops, func(l LineName) bool { return slices.Contains(w.Lines, l) }))
+}
+
+// port says whether one of the rule's ports is meant. sftp is a way through
+// the ssh port: rules for either are for it.
+func (w *When) port(a *Asset, port PortName) bool {
+	switch port {
+	case "":
+		return slices.ContainsFunc(a.Ports, func(p Port) bool {
+			return slices.Contains(w.Ports, p.Name) || p.Name == "ssh" && slices.Contains(w.Ports, "sftp")
+		})
+	case "sftp":
+		return slices.Contains(w.Ports, "sftp") || slices.Contains(w.Ports, "ssh")
+	}
+	return slices.Contains(w.Ports, port)
 }
 
 // uncovered are those of the rights for which no rule with plan, open and
