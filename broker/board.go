@@ -185,6 +185,13 @@ func (e *onBoard) refuses(w policy.WindowID) error {
 	return nil
 }
 
+// refusal is refuses for whoever does not hold mu.
+func (b *board) refusal(w policy.WindowID, now reading) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.window(w, now).refuses(w)
+}
+
 // writesBegin and writesEnd count who writes on an asset. For writesBegin mu is held.
 func (b *board) writesBegin(a policy.AssetName, c *Channel) { b.writers[a] = append(b.writers[a], c) }
 

@@ -204,9 +204,12 @@ func (b *Broker) decide(f policy.Facts, q policy.Query) policy.Decision {
 	return b.judge(f, q)
 }
 
+// judge is decide with the board's lock held. A wall clock that steps back does
+// not make a window younger.
 func (b *Broker) judge(f policy.Facts, q policy.Query) policy.Decision {
 	b.board.complete(&f)
-	return b.plant().Decide(f, q, b.clock.now().wall)
+	now := b.clock.now()
+	return b.plant().Decide(f, q, b.board.window(f.Window.ID, now).first.wallNow(now))
 }
 
 // rights are what a channel asks for: the window's, as far as the way in goes.
@@ -333,6 +336,9 @@ func (b *Broker) mayEnter(ctx context.Context, a Arrival) (*admitted, error) {
 		}
 		st := &stay{window: w, until: f.Window.Until, due: b.board.due(w, f.Window.Until, now)}
 		d := b.decide(f, policy.Query{Stage: policy.AtAdmit, Source: a.Source})
+		if err := b.board.refusal(w, now); d.Allow && err != nil {
+			d = denied(err)
+		}
 		if d.Allow {
 			ad.firm = f.Person.Firm
 		} else {

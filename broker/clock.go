@@ -63,3 +63,10 @@ func (r reading) at(t time.Time) deadline {
 func (d deadline) remaining(now reading) time.Duration {
 	return min(d.wall.Sub(now.wall), d.boot-now.boot, d.left-now.mono.Sub(d.seen))
 }
+
+// wallNow is the wall clock as the one of three clocks that is furthest has it,
+// counted from the moment r: it does not go back.
+func (r reading) wallNow(now reading) time.Time {
+	most := max(now.wall.Sub(r.wall), now.boot-r.boot, now.mono.Sub(r.mono))
+	return r.wall.Add(most)
+}

@@ -1,0 +1,14 @@
+package broker
+
+// What tests of the gate put in place of the recorder.
+type (
+	TestArchive = archive
+	TestWriter  = writer
+	TestStream  = stream
+)
+
+// NewWith is New with another recorder.
+var NewWith = newBroker
+
+// CauseWord is the word of session.ended for an error.
+var CauseWord = causeWord
