@@ -600,3 +600,13 @@ func BenchmarkDecide(b *testing.B) {
 		})
 	}
 }
+
+func TestTheZeroDecisionDenies(t *testing.T) {
+	r, ok := errors.AsType[*policy.Refusal](policy.Decision{}.Refusal())
+	if !ok || r.Rule != "default-deny" {
+		t.Errorf("%+v", r)
+	}
+	if err := (policy.Decision{Allow: true}).Refusal(); err != nil {
+		t.Errorf("an allowed one refuses: %v", err)
+	}
+}

@@ -232,7 +232,7 @@ func (f *file) named(v source.Value, kind string) []source.Entry {
 	}
 	return slices.DeleteFunc(all, func(e source.Entry) bool {
 		if !ValidID(e.Key) {
-			e.Name.Refuse(fmt.Sprintf("%q cannot name a %s", e.Key, kind), "a small letter, then up to 31 small letters, digits or dashes")
+			e.Name.Refuse(fmt.Sprintf("%q cannot be the name of this %s", e.Key, kind), "a small letter, then up to 31 small letters, digits or dashes")
 			return true
 		}
 		return false

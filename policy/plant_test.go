@@ -104,7 +104,7 @@ func TestWhatIsWrongWithAPlantFile(t *testing.T) {
 		"a gate's coil that is none":          {"10.20.1.9:502/1/5", "10.20.1.9/1/5", `"10.20.1.9/1/5" is no coil`},
 		"an interlock with itself":            {"trips: safety-plc}]\n    backup: {last: 2026-09-22", "trips: filler-plc}]\n    backup: {last: 2026-09-22", "an interlock trips another asset"},
 		"a section nobody knows":              {"recordings: {read", "recording: {read", `unknown key "recording" (is recordings meant?)`},
-		"a number as an asset's name":         {"  cip-plc:\n", "  7-plc:\n", `"7-plc" cannot name a asset`},
+		"a number as an asset's name":         {"  cip-plc:\n", "  7-plc:\n", `"7-plc" cannot be the name of this asset`},
 		"strict_both as a bare yes":           {"strict_both: true", "strict_both: yes", `"yes" is neither true nor false`},
 	} {
 		t.Run(story, func(t *testing.T) {
