@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"syscall"
 	"testing"
@@ -12,64 +13,68 @@ import (
 
 	"penstock/audit"
 	"penstock/audit/durable"
+	"penstock/audit/durable/faultdisk"
 	"penstock/audit/recording"
 )
 
-// One session on a disk that fails at its n-th operation, then a power cut,
-// then a new start: what Commit acknowledged is in the recording, in order and
-// nothing else; the recording verifies; and after the failure nothing was
-// acknowledged any more.
+// One session on a disk that fails at its n-th operation, before or after it
+// was done, then a power cut that keeps nothing or some of what was not
+// synced, then a new start: what Commit acknowledged is in the recording, in
+// order and nothing else; the recording verifies; and after the failure nothing
+// was acknowledged any more.
 func TestEachOperationFailsOnce(t *testing.T) {
-	modes := []struct {
+	t.Parallel()
+	rng := rand.New(rand.NewPCG(1, 2)) // of one row only
+	rows := []struct {
 		name string
-		mode fault
-		keep int64
-	}{{"before", before, 0}, {"after", after, 1 << 20}, {"torn", torn, 50}}
-	for _, m := range modes {
-		t.Run(m.name, func(t *testing.T) {
-			struck := map[string]bool{}
-			for n := 0; ; n++ {
-				op := failAt(t, n, m.mode, m.keep)
-				if op == "" {
-					break
-				}
-				struck[strings.Fields(op)[0]] = true
+		when faultdisk.When
+		keep faultdisk.Keep
+	}{
+		{"not done, nothing unsynced is kept", faultdisk.Before, faultdisk.Lost()},
+		{"done and called failed, nothing unsynced is kept", faultdisk.After, faultdisk.Lost()},
+		{"half done, some is kept", faultdisk.Half, faultdisk.Torn(rng)},
+	}
+	for _, row := range rows {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			n := 1
+			for failAt(t, n, row.when, row.keep) {
+				n++
 			}
-			for _, op := range []string{"create", "write", "sync", "rename", "mkdir"} {
-				if !struck[op] {
-					t.Errorf("no %s was made to fail", op)
-				}
+			if n < 25 { // make, fill and move a folder, three parts, heads, close.json
+				t.Errorf("only %d operations were made to fail", n)
 			}
 		})
 	}
 }
 
-func failAt(t *testing.T, n int, mode fault, keep int64) (struck string) {
+func failAt(t *testing.T, n int, when faultdisk.When, keep faultdisk.Keep) (fired bool) {
 	dir := t.TempDir()
-	fs := newFaulty()
-	disk, err := durable.OpenDisk(dir, durable.On(fs))
+	fault := faultdisk.New(dir)
+	disk, err := durable.OpenDisk(dir, durable.On(fault))
 	must(t, err)
 	ctx, stop := context.WithCancel(context.Background())
 	ran := make(chan error, 1)
 	go func() { ran <- disk.Run(ctx) }()
 	r := onDisk(t, dir, disk)
 	recording.SmallParts(r.Archive, 300, 1<<20, time.Hour)
-	fs.arm(n, mode)
+	fault.Fail(n, when)
 	acknowledged, err := work(t, r)
 	stop()
 	<-ran
-	struck = fs.struck
-	if struck != "" && err == nil {
-		t.Fatalf("%d: %q failed and nobody said so", n, struck)
+	fired = fault.Fired()
+	story := fmt.Sprintf("operation %d", n)
+	if fired != (err != nil) {
+		t.Fatalf("%s: fired %v, and the error is %v", story, fired, err)
 	}
-	if struck == "" && err != nil {
-		t.Fatalf("%d: nothing was made to fail, and: %v", n, err)
-	}
-	must(t, fs.losePower(dir, keep))
+	must(t, fault.PowerCut(keep))
 	after := newRoom(t, dir)
 	must(t, after.Recover(t.Context()))
-	checkRecovered(t, after, "S-1", acknowledged, fmt.Sprintf("%d, %s", n, struck))
-	return struck
+	if lost := after.log.of("recording.failed"); len(lost) > 0 {
+		t.Errorf("%s: taken for damage: %v", story, lost)
+	}
+	checkRecovered(t, after, "S-1", acknowledged, story)
+	return fired
 }
 
 // work is a small session. It gives what was acknowledged, and the first error.
@@ -87,7 +92,7 @@ func work(t *testing.T, r *room) (acknowledged []string, first error) {
 	if err != nil {
 		note(err)
 	}
-	for i := 0; s != nil && i < 8; i++ {
+	for i := 0; s != nil && i < 5; i++ {
 		note(s.Append('o', []byte("output ")))
 		in := fmt.Sprintf("in %d", i)
 		if err := s.Commit(t.Context(), 'i', []byte(in)); err != nil {
@@ -97,11 +102,14 @@ func work(t *testing.T, r *room) (acknowledged []string, first error) {
 		} else {
 			acknowledged = append(acknowledged, in)
 		}
+		if i%3 == 2 && first == nil {
+			note(recording.CommitHeads(t.Context(), r.Archive))
+		}
 	}
 	if first != nil {
 		select {
 		case <-w.Failed():
-		default:
+		case <-time.After(5 * time.Second):
 			t.Errorf("the Writer does not know of: %v", first)
 		}
 	}

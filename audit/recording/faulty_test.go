@@ -4,49 +4,45 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 
 	"penstock/audit/durable"
 )
 
-// faulty is the machine's file system with one operation that fails, and a
-// memory of what was synced, so that a power cut can be played afterwards.
+// faulty is the machine's file system with a write or sync that fails with an
+// error of the test's choice, or hangs. Power cuts are faultdisk's.
 type faulty struct {
 	durable.FS
-	mu     sync.Mutex
-	armed  bool
-	left   int   // operations until the fault
-	mode   fault // how it fails
-	err    error
-	struck string           // the operation that failed
-	synced map[string]int64 // path → bytes that outlive a power cut
-	block  chan struct{}    // not nil: every sync of a file waits for it
-	syncs  func(name string)
+	mu    sync.Mutex
+	armed bool
+	left  int   // operations until the fault
+	mode  fault // how it fails
+	err   error
+	block chan struct{}     // not nil: every sync of a file waits for it
+	syncs func(name string) // told of every sync of a file
 }
 
 type fault int
 
 const (
 	before fault = iota // nothing happened
-	after               // it happened, and was reported as failed
 	torn                // a write: half of it happened
 )
 
 var errFault = errors.New("input/output error")
 
 func newFaulty() *faulty {
-	return &faulty{FS: durable.OS, err: errFault, synced: map[string]int64{}}
+	return &faulty{FS: durable.OS, err: errFault}
 }
 
 func (d *faulty) arm(left int, mode fault) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.armed, d.left, d.mode, d.struck = true, left, mode, ""
+	d.armed, d.left, d.mode = true, left, mode
 }
 
 // strike says how this operation is to fail, if it is the one.
-func (d *faulty) strike(op string) (fault, bool) {
+func (d *faulty) strike() (fault, bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if !d.armed {
@@ -56,50 +52,16 @@ func (d *faulty) strike(op string) (fault, bool) {
 	if d.left >= 0 {
 		return 0, false
 	}
-	d.armed, d.struck = false, op
+	d.armed = false
 	return d.mode, true
 }
 
-func (d *faulty) do(op string, f func() error) error {
-	mode, hit := d.strike(op)
-	if hit && mode == before {
-		return d.err
-	}
-	if err := f(); err != nil {
-		return err
-	}
-	if hit {
-		return d.err
-	}
-	return nil
-}
-
-func (d *faulty) OpenFile(name string, flag int, perm os.FileMode) (f durable.File, err error) {
-	open := func() error {
-		f, err = durable.OS.OpenFile(name, flag, perm)
-		return err
-	}
-	if flag&os.O_CREATE == 0 {
-		err = open()
-	} else if err = d.do("create "+filepath.Base(name), open); err != nil && f != nil {
-		f.Close()
-	}
+func (d *faulty) OpenFile(name string, flag int, perm os.FileMode) (durable.File, error) {
+	f, err := durable.OS.OpenFile(name, flag, perm)
 	if err != nil {
 		return nil, err
 	}
 	return &faultyFile{f, d}, nil
-}
-
-func (d *faulty) Rename(from, to string) error {
-	return d.do("rename to "+filepath.Base(to), func() error { return durable.OS.Rename(from, to) })
-}
-
-func (d *faulty) Mkdir(name string, perm os.FileMode) error {
-	return d.do("mkdir "+filepath.Base(name), func() error { return durable.OS.Mkdir(name, perm) })
-}
-
-func (d *faulty) SyncDir(name string) error {
-	return d.do("sync folder", func() error { return durable.OS.SyncDir(name) })
 }
 
 type faultyFile struct {
@@ -108,18 +70,15 @@ type faultyFile struct {
 }
 
 func (f *faultyFile) Write(p []byte) (n int, err error) {
-	mode, hit := f.d.strike("write " + filepath.Base(f.Name()))
+	mode, hit := f.d.strike()
 	switch {
-	case hit && mode == before:
-		return 0, f.d.err
 	case hit && mode == torn:
 		n, _ = f.File.Write(p[:len(p)/2])
 		return n, f.d.err
-	}
-	if n, err = f.File.Write(p); hit {
+	case hit:
 		return 0, f.d.err
 	}
-	return n, err
+	return f.File.Write(p)
 }
 
 func (f *faultyFile) Sync() error {
@@ -132,29 +91,8 @@ func (f *faultyFile) Sync() error {
 	if block != nil {
 		<-block
 	}
-	return f.d.do("sync "+filepath.Base(f.Name()), func() error {
-		info, err := f.Stat()
-		if err != nil {
-			return err
-		}
-		f.d.mu.Lock()
-		f.d.synced[f.Name()] = info.Size()
-		f.d.mu.Unlock()
-		return nil // nobody pulls a plug here: what was written is there
-	})
-}
-
-// losePower takes away from each file of frames what was not synced: all of
-// it, or all but some bytes.
-func (d *faulty) losePower(dir string, keep int64) error {
-	return filepath.WalkDir(dir, func(path string, e os.DirEntry, err error) error {
-		if err != nil || !strings.HasSuffix(path, ".brf") {
-			return err
-		}
-		info, err := e.Info()
-		if err != nil {
-			return err
-		}
-		return os.Truncate(path, min(info.Size(), d.synced[path]+keep))
-	})
+	if _, hit := f.d.strike(); hit {
+		return f.d.err
+	}
+	return nil // nobody pulls a plug here: what was written is there
 }

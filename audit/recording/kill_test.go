@@ -90,6 +90,7 @@ func childStream(ctx context.Context, s *recording.Stream, session, ch int) erro
 // What Commit acknowledged before kill -9 is in the recording, in order,
 // without a gap; and the recording verifies against the heads in the log.
 func TestKill9(t *testing.T) {
+	t.Parallel()
 	for round := range 5 {
 		dir := t.TempDir()
 		acknowledged := killed(t, dir, 1+rand.N(1500))

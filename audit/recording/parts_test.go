@@ -3,6 +3,7 @@ package recording
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"io"
 	"os"
 	"path/filepath"
@@ -138,3 +139,12 @@ func SealOne(t testing.TB, key []byte, mark Mark, flags byte, plain []byte) []by
 }
 
 func ParseHeader(b []byte) (Header, error) { return parseHeader(b) }
+
+// CommitHeads is one round of Run.
+func CommitHeads(ctx context.Context, a *Archive) error {
+	err := a.commitHeads(ctx)
+	if err != nil {
+		a.fail(err)
+	}
+	return err
+}

@@ -49,9 +49,10 @@ var steps = rapid.SliceOfN(rapid.Custom(func(t *rapid.T) step {
 // Whatever is put in comes out: each direction's bytes in order, times that do
 // not run backwards, from any moment on, over parts of any size.
 func TestWhatGoesInComesOut(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
 		todo := steps.Draw(rt, "steps")
-		part := rapid.Int64Range(1, 2000).Draw(rt, "part")
+		part := rapid.Int64Range(100, 3000).Draw(rt, "part")
 		from := time.Duration(rapid.Int64Range(0, int64(5*time.Minute)).Draw(rt, "from"))
 		var wrong error
 		synctest.Test(t, func(t *testing.T) { wrong = inAndOut(t, todo, part, from) })

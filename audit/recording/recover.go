@@ -134,13 +134,24 @@ func eachHead(path string, f func(Head)) error {
 		return err
 	}
 	defer file.Close()
-	lines := bufio.NewScanner(file)
-	for lines.Scan() {
-		if h, err := ParseHead(lines.Bytes()); err == nil {
+	in := bufio.NewReader(file)
+	for {
+		// A power cut may leave zeros, as many as one write had: no line is
+		// that long, and what is not a line is passed over.
+		line, more, err := in.ReadLine()
+		for ; more && err == nil; _, more, err = in.ReadLine() {
+			line = nil
+		}
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if h, err := ParseHead(line); err == nil {
 			f(h)
 		}
 	}
-	return lines.Err()
 }
 
 func (a *Archive) recoverOne(ctx context.Context, session string, heads map[string]Head) error {
@@ -221,6 +232,11 @@ func (a *Archive) recoverChannel(ctx context.Context, dir string, header audit.H
 			committed.frame(s)
 			continue
 		case err == io.EOF:
+			if n := len(files); n > 0 {
+				if err := a.rewrite(dir, files[n-1], false); err != nil {
+					return nil, err
+				}
+			}
 			return a.finish(ctx, session, files, committed.open())
 		case !errors.Is(err, io.ErrUnexpectedEOF) && !errors.As(err, &damage):
 			return nil, err
@@ -300,15 +316,35 @@ func (a *Archive) cut(ctx context.Context, dir, session string, at File, lost in
 	if err != nil {
 		return fmt.Errorf("log: %w", err)
 	}
-	f, err := a.p.Disk.FS().OpenFile(filepath.Join(dir, at.File), os.O_WRONLY, 0)
+	return a.rewrite(dir, at, true)
+}
+
+// rewrite puts a channel's last part on the disk once more, in place, and cuts
+// it where that is asked for. After a failed fsync of an earlier life Linux may
+// show bytes that the disk does not have, and a sync alone would not bring
+// them there; close.json must not vouch for those.
+func (a *Archive) rewrite(dir string, at File, cut bool) error {
+	f, err := a.p.Disk.FS().OpenFile(filepath.Join(dir, at.File), os.O_RDWR, 0)
 	if err != nil {
 		return err
 	}
-	err = f.Truncate(at.Bytes)
-	if err == nil {
-		err = a.p.Disk.SyncNow(f)
+	defer f.Close()
+	buf := make([]byte, 64<<10)
+	for off := int64(0); off < at.Bytes; off += int64(len(buf)) {
+		b := buf[:min(int64(len(buf)), at.Bytes-off)]
+		if _, err := f.ReadAt(b, off); err != nil {
+			return fmt.Errorf("rewrite %s: %w", at.File, err)
+		}
+		if _, err := f.WriteAt(b, off); err != nil {
+			return fmt.Errorf("rewrite %s: %w", at.File, err)
+		}
 	}
-	return errors.Join(err, f.Close())
+	if cut {
+		if err := f.Truncate(at.Bytes); err != nil {
+			return fmt.Errorf("cut %s: %w", at.File, err)
+		}
+	}
+	return a.p.Disk.SyncNow(f)
 }
 
 // commits are a channel's committed heads that were not met yet.

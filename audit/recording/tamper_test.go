@@ -49,6 +49,7 @@ func judge(dir string, header, keys, closed audit.Hash, key []byte) (seen bool, 
 }
 
 func TestEveryFlippedAndCutByteIsSeen(t *testing.T) {
+	t.Parallel()
 	r := newRoom(t, t.TempDir())
 	header, closed := sample(t, r, "S-1")
 	dir := r.path("S-1")
