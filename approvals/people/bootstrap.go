@@ -26,6 +26,7 @@ type Bootstrap struct {
 // log, which has 4 KiB: the first people only, the others are invited.
 const (
 	maxBootstrap = 64 << 10 // bytes
+	maxProblems  = 100
 	maxFirstRows = 3200     // bytes of the leaf
 	rowHash      = 80       // bytes of a row's hash there, with its quotes, colon and comma
 )
@@ -90,7 +91,11 @@ func (r *bootReader) err() error {
 	for _, p := range r.problems {
 		lines = append(lines, fmt.Sprintf("%s:%d:%d: %s", r.file, p.line, p.column, p.text))
 	}
-	return errors.New(strings.Join(slices.Compact(lines), "\n"))
+	lines = slices.Compact(lines)
+	if n := len(lines) - maxProblems; n > 0 {
+		lines = append(lines[:maxProblems], fmt.Sprintf("%s: and %d more", r.file, n))
+	}
+	return errors.New(strings.Join(lines, "\n"))
 }
 
 func (r *bootReader) notYAML(err error) {

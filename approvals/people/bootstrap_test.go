@@ -90,6 +90,13 @@ func TestBootstrapProblems(t *testing.T) {
 	}
 }
 
+func TestProblemsAreBounded(t *testing.T) {
+	_, err := ParseBootstrap("boot.yaml", []byte("people: {}\nfirms:\n"+strings.Repeat("  a: 1\n", 5000)), nil)
+	if lines := strings.Split(fmt.Sprint(err), "\n"); len(lines) != maxProblems+1 || lines[maxProblems] != "boot.yaml: and 4901 more" {
+		t.Errorf("%d lines, the last %q", len(lines), lines[len(lines)-1])
+	}
+}
+
 func TestLargestBootstrapFits(t *testing.T) {
 	docs := documents(t)
 	var file strings.Builder

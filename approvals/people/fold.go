@@ -15,7 +15,7 @@ import (
 	"penstock/policy"
 )
 
-// Keys of the rows. The subject of an event of people is the key of its row.
+// Keys of the rows. The subject of an event is the id in the key of its row.
 const (
 	firmRow      = "firm/"
 	personRow    = "person/"
@@ -141,8 +141,8 @@ func (f folding) joined(ctx context.Context, b audit.PersonJoined) ([]state.Chan
 	if _, _, err := read(ctx, f.rows, personRow+b.Person, &p); err != nil {
 		return nil, err
 	}
-	if p.Firm != inv.Firm || p.Disabled {
-		return nil, wrongCode("the person is disabled or of another firm")
+	if !inv.fits(p) {
+		return nil, wrongCode("the person is disabled, or not any more as invited")
 	}
 	var all changes
 	var owner keyOwner
@@ -160,6 +160,12 @@ func (f folding) joined(ctx context.Context, b audit.PersonJoined) ([]state.Chan
 	all.put(personRow+b.Person, f.leaf.Rev, p)
 	all.delete(inviteKey(b.Code), invRev+1)
 	return all.done()
+}
+
+// fits: an invitation never changes somebody who is there. One that was made
+// before the person's roles were is void.
+func (inv Invitation) fits(p Person) bool {
+	return !p.Disabled && p.Firm == inv.Firm && slices.Equal(p.Roles, inv.Roles)
 }
 
 var errMismatch = errors.New("text and fingerprint differ")

@@ -158,8 +158,8 @@ func (r *Roster) join(ctx context.Context, code audit.Hash, public, fingerprint 
 		return Person{}, wrongCode("the code is late")
 	case !invited || inviter.Disabled:
 		return Person{}, wrongCode("the inviter is disabled")
-	case there && (p.Disabled || p.Firm != inv.Firm):
-		return Person{}, wrongCode("the person is disabled or of another firm")
+	case there && !inv.fits(p):
+		return Person{}, wrongCode("the person is disabled, or not any more as invited")
 	}
 	err = r.commit(ctx, personRow+string(inv.Person), rev+1, inv.Person, audit.PersonJoined{
 		Person: string(inv.Person), Code: code, Key: fingerprint, Public: public,

@@ -1,6 +1,7 @@
 package people
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"slices"
@@ -32,7 +33,10 @@ func openServer(t *testing.T, dir string) *server {
 	}
 	disk, err := durable.OpenDisk(dir)
 	must(err)
-	go disk.Run(t.Context())
+	running, stop := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() { defer close(done); disk.Run(running) }()
+	t.Cleanup(func() { stop(); <-done })
 	signer, _, err := audit.LogKeys(filepath.Join(dir, "keys"), "kiel.example/audit/a")
 	must(err)
 	log, err := audit.OpenLog(filepath.Join(dir, "log"), disk, audit.Options{

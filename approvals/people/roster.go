@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
+	"strings"
 	"time"
 
 	"penstock/approvals/state"
@@ -145,7 +146,8 @@ func (r *Roster) Facts(ctx context.Context, id policy.PersonID) (policy.PersonFa
 
 // commit writes one event about a row. What it refuses was not written.
 func (r *Roster) commit(ctx context.Context, row string, rev uint64, actor policy.PersonID, body audit.Body) error {
-	_, err := r.journal.Commit(ctx, row, audit.Event{Subject: row, Rev: rev, Actor: string(actor), Body: body})
+	_, subject, _ := strings.Cut(row, "/")
+	_, err := r.journal.Commit(ctx, row, audit.Event{Subject: subject, Rev: rev, Actor: string(actor), Body: body})
 	return err
 }
 

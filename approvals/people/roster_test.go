@@ -177,13 +177,16 @@ func TestWrongCodes(t *testing.T) {
 	good := h.invite("olaf", "max", "krall")
 	ofTom := h.invite("sven", "tim", "krall")
 	h.ok(h.r.Disable(ctx, h.actor("nora"), "sven", "left"))
+	asShift := h.invite2("nora", "mia")
+	h.ok(h.r.Change(ctx, h.actor("nora"), "mia", "Mia Voss", []policy.Role{"maintenance"}))
 	gone := h.invite2("olaf", "kim")
 	h.ok(h.r.Disable(ctx, h.actor("olaf"), "kim", "left"))
 
 	var said string
 	for name, code := range map[string]string{
 		"spent": spent.Code, "late": late.Code, "of a disabled inviter": ofTom.Code, "for a disabled person": gone.Code,
-		"guessed": "AAAA-BBBB-CCCC-DDDD", "empty": "", "cut": good.Code[:18], "longer": good.Code + "A",
+		"with roles the person has not any more": asShift.Code,
+		"guessed":                                "AAAA-BBBB-CCCC-DDDD", "empty": "", "cut": good.Code[:18], "longer": good.Code + "A",
 		"huge": strings.Repeat(good.Code, 100000), "hostile": "\x1b[2J\x00‮" + good.Code,
 	} {
 		size := h.log.Size()

@@ -32,6 +32,7 @@ type Fanout struct {
 type watcher struct {
 	prefix string
 	ready  chan struct{} // one token: something is waiting, or ended is set
+	leave  func() bool   // takes the watch off its context
 
 	// under Fanout.mu
 	waiting []Row
@@ -107,7 +108,7 @@ func (f *Fanout) Watch(ctx context.Context, prefix string) iter.Seq2[Row, error]
 	}
 	f.mu.Unlock()
 	// A watch that nobody ranges over must not stay when its context is over.
-	context.AfterFunc(ctx, func() {
+	w.leave = context.AfterFunc(ctx, func() {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		f.end(w, context.Cause(ctx))
@@ -125,6 +126,7 @@ func (f *Fanout) run(w *watcher, yield func(Row, error) bool) {
 		return
 	}
 	defer func() {
+		w.leave()
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		f.end(w, errors.New("the reader left"))

@@ -363,6 +363,33 @@ func TestVoidLeaves(t *testing.T) {
 	commit(t, j, "krall", 2, "two")
 }
 
+// Of an event on two rows the one named like the subject decides: that the
+// other one's revision happens to fit does not make the leaf count.
+func TestVoidLeafOnTwoRows(t *testing.T) {
+	log, store := &statetest.Log{}, state.NewMemory()
+	j := journal(log, store)
+	confirmed := func(rev uint64) audit.Event {
+		return audit.Event{Subject: "kim", Rev: rev, Body: audit.PersonConfirmed{Person: "kim", By: "krall"}}
+	}
+	for rev := range uint64(2) {
+		if _, err := j.Commit(context.Background(), "person/kim", confirmed(rev+1)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	commit(t, j, "krall", 3, "three")
+	before := rowsOf(t, store)
+	ev := confirmed(4) // kim is at 2, krall at 3
+	ev.Rows = map[string]audit.Hash{"person/kim": {1}, "firm/krall": {1}}
+	if _, err := log.Append(context.Background(), ev); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := journal(log, store).CatchUp(context.Background()); err != nil || n != 0 {
+		t.Fatalf("applied %d, %v", n, err)
+	}
+	sameRows(t, rowsOf(t, store), before)
+	sameRows(t, fromLog(t, log), before)
+}
+
 // A log whose leaves do not make what they say is refused by name, and no row is touched.
 func TestLogThatDoesNotFold(t *testing.T) {
 	good := audit.HashOf([]byte(`{"n":2,"name":"two"}`))

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"iter"
+	"strings"
 
 	"penstock/audit"
 )
@@ -134,9 +135,12 @@ func (j *Journal) replay(ctx context.Context, rows Reader, leaf audit.Leaf) ([]C
 	return changes, nil
 }
 
-// follows: the event's revision is one above that of a row it names. Without
-// that no fold is asked, because a void leaf may well be a transition that is not allowed.
+// follows: the event's revision is one above that of the row that is named like
+// its subject, or, where none is, of any row it names. Without that no fold is
+// asked, because a void leaf may well be a transition that is not allowed.
+// penstock-verify asks the same (evidence.Walk).
 func (j *Journal) follows(ctx context.Context, rows Reader, leaf audit.Leaf) (bool, error) {
+	own, fits := false, false
 	for key := range leaf.Rows {
 		row, err := stored(ctx, rows, key)
 		if ctx.Err() != nil {
@@ -145,11 +149,16 @@ func (j *Journal) follows(ctx context.Context, rows Reader, leaf audit.Leaf) (bo
 		if err != nil { // a row that cannot be read is one to make again
 			return false, &Fault{leaf.Place(), leaf.Body.Type(), key, err}
 		}
-		if row.Rev+1 == leaf.Rev {
-			return true, nil
+		above := row.Rev+1 == leaf.Rev
+		if _, id, _ := strings.Cut(key, "/"); id == leaf.Subject {
+			if above {
+				return true, nil
+			}
+			own = true
 		}
+		fits = fits || above
 	}
-	return false, nil
+	return fits && !own, nil
 }
 
 // Check folds the whole log anew in memory and compares: a row that was edited
