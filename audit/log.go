@@ -49,12 +49,13 @@ type Log struct {
 	stop    sync.Once
 
 	// The committer's own (before it runs: OpenLog's).
-	seg       durable.File
-	end       int64 // where the next frame of seg goes
-	edge      frontier
-	synced    time.Time // when the checkpoint was last made durable
-	syncedAt  Index
-	closeOnly error // what closing the files said
+	seg      durable.File
+	end      int64 // where the next frame of seg goes
+	edge     frontier
+	stored   time.Time // when the checkpoint was last renamed into place
+	storedAt Index     // its size
+	synced   time.Time // when it was last made durable
+	syncedAt Index
 
 	mu         sync.Mutex
 	size       Index
@@ -176,7 +177,7 @@ func (l *Log) Close() error {
 	l.stop.Do(func() {
 		close(l.closing)
 		<-l.ended
-		err = errors.Join(l.Err(), l.closeOnly, l.seg.Close(), l.hashes.f.Close(), l.lock.Close())
+		err = errors.Join(l.Err(), l.seg.Close(), l.hashes.f.Close(), l.lock.Close())
 		l.mu.Lock()
 		close(l.grown) // nobody grows it any more
 		l.mu.Unlock()

@@ -476,11 +476,14 @@ func (l *Log) settle(t tail, floor Checkpoint) (err error) {
 		return err
 	}
 	l.end = t.end
-	note, err := l.storeCheckpoint()
+	note, err := l.sign()
 	if err != nil {
 		return err
 	}
 	l.publish(note, t.last.Wall)
+	if err := l.storeCheckpoint(); err != nil {
+		return err
+	}
 	if err := l.lastWall(t); err != nil {
 		return err
 	}
@@ -490,7 +493,10 @@ func (l *Log) settle(t tail, floor Checkpoint) (err error) {
 	if t.lost == 0 {
 		return nil
 	}
-	return l.tell(LogRecovered{Lost: t.lost, Size: t.size()})
+	if err := l.tell(LogRecovered{Lost: t.lost, Size: t.size()}); err != nil {
+		return err
+	}
+	return l.keepCheckpoint(true)
 }
 
 // writeAgain makes durable what no checkpoint covers. If its sync failed in an
