@@ -9,25 +9,28 @@ import (
 
 	"penstock/approvals/evidence"
 	"penstock/approvals/people"
+	"penstock/audit"
 	"penstock/policy"
 )
 
 // Any people do any things in any order, time passes, disks fail and the
 // process starts again: no history breaks what must always be so.
 func TestHistories(t *testing.T) {
+	seen := map[string]int{}
 	rapid.Check(t, func(t *rapid.T) {
 		w := newWorld(t, nil)
 		m := machine{w}
+		m.prelude(t)
 		t.Repeat(map[string]func(*rapid.T){
 			"submit":   m.submit,
 			"revise":   m.revise,
 			"withdraw": func(t *rapid.T) { m.try(t, w.desk.Withdraw(w.ctx, m.who(t), m.request(t), "")) },
 			"answer":   m.answer, "answer2": m.answer, "yes": m.yes, "yes2": m.yes, "yes3": m.yes,
-			"open": m.open, "open2": m.open,
+			"open": m.open, "open2": m.open, "open3": m.open,
 			"extend": m.extend,
 			"window": m.window,
 			"block":  m.block,
-			"lift":   func(t *rapid.T) { m.try(t, w.desk.Lift(w.ctx, m.who(t), "B-1", "")) },
+			"lift":   func(t *rapid.T) { m.try(t, w.desk.Lift(w.ctx, m.who(t), m.pick(t, "block/"), "")) },
 			"use":    func(t *rapid.T) { m.try(t, w.desk.OpenByUse(w.ctx, m.person(t))) },
 			"time":   m.time,
 			"crash":  m.crash,
@@ -36,7 +39,45 @@ func TestHistories(t *testing.T) {
 		w.restart()
 		w.settle()
 		w.judge(t)
+		reached(seen, w)
 	})
+	// A generator that reaches nothing proves nothing.
+	for _, what := range []string{"agreed", "opened", "ended", "refused", "withdrawn", "question"} {
+		if seen[what] == 0 {
+			t.Errorf("no history reached %q: %v", what, seen)
+		}
+	}
+	t.Log(seen)
+}
+
+// reached counts what the histories got to.
+func reached(seen map[string]int, w *world) {
+	for _, leaf := range w.log.leaves() {
+		switch b := leaf.Body.(type) {
+		case audit.WindowMoved:
+			seen[b.To]++
+		case audit.AnswerGiven:
+			seen[map[string]string{"no": "refused", "not-before": "asleep", "yes": "yes", "question": "question"}[b.Says]]++
+		case audit.HandbackAccepted:
+			seen["closed"]++
+		default:
+			_, word, _ := strings.Cut(b.Type(), ".")
+			seen[word]++
+		}
+	}
+}
+
+// prelude brings some histories to where windows are already.
+func (m machine) prelude(t *rapid.T) {
+	for range rapid.IntRange(0, 2).Draw(t, "asked before") {
+		m.w.submit(two)
+	}
+	for range rapid.IntRange(0, 1).Draw(t, "agreed before") {
+		m.w.yes("olaf", m.w.submit())
+	}
+	for range rapid.IntRange(0, 2).Draw(t, "open before") {
+		m.w.open()
+	}
 }
 
 type machine struct{ w *world }
@@ -47,7 +88,7 @@ func (m machine) person(t *rapid.T) policy.PersonID {
 
 // who sometimes has an old code.
 func (m machine) who(t *rapid.T) people.Actor {
-	id := m.person(t)
+	id := rapid.SampledFrom(append([]policy.PersonID{"mia", "mia", "mia", "max", "max", "olaf", "ann", "ann"}, names()...)).Draw(t, "who")
 	if rapid.IntRange(0, 9).Draw(t, "stale") == 0 {
 		return m.w.stale(id)
 	}
@@ -77,7 +118,8 @@ func (m machine) pick(t *rapid.T, prefix string) string {
 	if len(keys) == 0 {
 		return "none"
 	}
-	return strings.TrimPrefix(rapid.SampledFrom(keys).Draw(t, prefix), prefix)
+	// mostly one of the newest: old ones are over
+	return strings.TrimPrefix(rapid.SampledFrom(append(keys, keys[max(0, len(keys)-2):]...)).Draw(t, prefix), prefix)
 }
 
 func (m machine) request(t *rapid.T) policy.RequestID { return policy.RequestID(m.pick(t, "request/")) }
@@ -96,8 +138,8 @@ func (m machine) ask(t *rapid.T) Ask {
 			a.Targets = append(a.Targets, policy.Target{Asset: "capper-plc", Port: "ssh", Account: "recipes"}, policy.Target{Asset: "historian", Port: "ssh", Account: "reader"})
 		}
 		a.Minutes = rapid.IntRange(1, 240).Draw(t, "minutes")
-		a.From = a.From.Add(time.Duration(rapid.IntRange(0, 120).Draw(t, "from")) * time.Minute)
-		a.To = a.From.Add(time.Duration(rapid.IntRange(1, 600).Draw(t, "span")) * time.Minute)
+		a.From = a.From.Add(time.Duration(max(0, rapid.IntRange(-120, 60).Draw(t, "from"))) * time.Minute)
+		a.To = a.From.Add(time.Duration(a.Minutes+rapid.IntRange(-2, 300).Draw(t, "span")) * time.Minute)
 		if rapid.Bool().Draw(t, "both") {
 			a.People = []policy.PersonID{"bob", "ann"}
 		}
@@ -105,7 +147,8 @@ func (m machine) ask(t *rapid.T) Ask {
 }
 
 func (m machine) submit(t *rapid.T) {
-	_, err := m.w.desk.Submit(m.w.ctx, m.who(t), m.ask(t))
+	by := rapid.SampledFrom([]policy.PersonID{"ann", "bob", "mia", "max", "eve"}).Draw(t, "by")
+	_, err := m.w.desk.Submit(m.w.ctx, m.w.as(by), m.ask(t))
 	m.try(t, err)
 }
 
@@ -132,9 +175,9 @@ func (m machine) answer(t *rapid.T) {
 	if !ok {
 		return
 	}
-	reply := Reply{Says: rapid.SampledFrom([]string{"yes", "yes", "no", "not-before", "question", "extend"}).Draw(t, "says")}
+	reply := Reply{Says: rapid.SampledFrom([]string{"not-before", "yes", "no", "question", "extend"}).Draw(t, "says")}
 	if reply.Says == "not-before" {
-		reply.NotBefore = m.w.now().Add(time.Duration(rapid.IntRange(-10, 300).Draw(t, "when")) * time.Minute)
+		reply.NotBefore = m.w.now().Add(time.Duration(rapid.IntRange(-1, 300).Draw(t, "when")) * time.Minute)
 	}
 	if reply.Says == "yes" && rapid.Bool().Draw(t, "limited") {
 		reply.Limits.Minutes = rapid.IntRange(0, 120).Draw(t, "limit")
@@ -148,26 +191,37 @@ func (m machine) answer(t *rapid.T) {
 			reply.Limits.Assets = r.Document.Assets[:1]
 		}
 	}
-	_, err := m.w.desk.Answer(m.w.ctx, m.who(t), r.ID, r.Hash, reply)
+	_, err := m.w.desk.Answer(m.w.ctx, m.w.as(rapid.SampledFrom([]policy.PersonID{"olaf", "max", "sara", "sven", "mia", "ann"}).Draw(t, "by")), r.ID, r.Hash, reply)
 	m.try(t, err)
 }
 
 func (m machine) open(t *rapid.T) {
-	by := m.w.as(rapid.SampledFrom([]policy.PersonID{"mia", "max", "sara", "ann"}).Draw(t, "by"))
+	by := m.w.as(rapid.SampledFrom([]policy.PersonID{"mia", "mia", "mia", "max", "sara", "ann"}).Draw(t, "by"))
 	_, err := m.w.desk.Open(m.w.ctx, by, m.windowID(t))
 	m.try(t, err)
 }
 
 func (m machine) extend(t *rapid.T) {
 	until := m.w.now().Add(time.Duration(rapid.IntRange(-30, 400).Draw(t, "until")) * time.Minute)
-	_, err := m.w.desk.Extend(m.w.ctx, m.who(t), m.windowID(t), until)
+	_, err := m.w.desk.Extend(m.w.ctx, m.w.as(rapid.SampledFrom([]policy.PersonID{"mia", "mia", "max", "sara", "ann"}).Draw(t, "by")), m.windowID(t), until)
 	m.try(t, err)
 }
 
 func (m machine) window(t *rapid.T) {
 	d, w, by, id := m.w.desk, m.w.ctx, m.who(t), m.windowID(t)
 	var err error
-	switch rapid.IntRange(0, 5).Draw(t, "verb") {
+	verb := rapid.IntRange(0, 5).Draw(t, "verb")
+	if v, err := d.Window(w, m.w.as("mia"), id); err == nil && rapid.Bool().Draw(t, "sensible") {
+		switch {
+		case v.State == WindowPaused:
+			verb, by = 1, m.w.as("mia")
+		case v.State == WindowEnded && v.HandBack == "":
+			verb, by = 4, m.w.as("ann")
+		case v.State == WindowEnded:
+			verb, by = 5, m.w.as("olaf")
+		}
+	}
+	switch verb {
 	case 0:
 		_, err = d.Pause(w, by, id, "x")
 	case 1:
@@ -185,14 +239,14 @@ func (m machine) window(t *rapid.T) {
 }
 
 func (m machine) block(t *rapid.T) {
-	b := rapid.SampledFrom([]policy.Block{{Person: "ann"}, {Firm: "polar"}, {Asset: "historian", Until: m.w.now().Add(time.Hour)}, {Zone: "line-1", Until: m.w.now().Add(time.Minute)}}).Draw(t, "block")
+	b := rapid.SampledFrom([]policy.Block{{Person: "bob"}, {Firm: "polar"}, {Asset: "historian", Until: m.w.now().Add(time.Hour)}, {Person: "ann", Until: m.w.now().Add(time.Minute)}}).Draw(t, "block")
 	_, err := m.w.desk.Block(m.w.ctx, m.who(t), b)
 	m.try(t, err)
 }
 
 // time passes in steps of no more than Run's, which looks at every next moment.
 func (m machine) time(t *rapid.T) {
-	for range rapid.IntRange(1, 40).Draw(t, "looks") {
+	for range rapid.IntRange(1, 12).Draw(t, "looks") {
 		next, err := m.w.desk.settle(m.w.ctx, map[string]head{})
 		if err != nil {
 			m.try(t, err)
@@ -201,7 +255,7 @@ func (m machine) time(t *rapid.T) {
 		if !next.After(m.w.now()) {
 			t.Fatalf("the next moment %s is not after now, %s", next, m.w.now())
 		}
-		m.w.pass(min(next.Sub(m.w.now()), time.Duration(rapid.IntRange(1, 900).Draw(t, "seconds"))*time.Second))
+		m.w.pass(min(next.Sub(m.w.now()), time.Duration(rapid.IntRange(1, 1800).Draw(t, "seconds"))*time.Second))
 	}
 	if _, err := m.w.desk.settle(m.w.ctx, map[string]head{}); err != nil {
 		m.try(t, err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/ed25519"
 	"errors"
+	"flag"
 	"fmt"
 	"io/fs"
 	"iter"
@@ -250,7 +251,8 @@ type world struct {
 	stops *stops
 	desk  *Desk
 	jour  *state.Journal
-	hops  int64 // makes every code's step another one
+	past  *history // what truth has read of the log
+	read  int
 }
 
 // start is a Monday morning.
@@ -286,6 +288,9 @@ func TestMain(m *testing.M) {
 		panic(err)
 	}
 	sharedDocs = documentsAt(dir)
+	if err := flag.Set("rapid.steps", "40"); err != nil { // before the command line's own
+		panic(err)
+	}
 	code := m.Run()
 	os.RemoveAll(dir)
 	os.Exit(code)
