@@ -23,6 +23,7 @@ func (f *file) index() {
 	p.assets = table(p.Assets, func(a *Asset) AssetName { return a.Name })
 	p.calendars = table(p.Calendars, func(c *Calendar) string { return c.Name })
 	p.gates = table(p.Gates, func(g *Gate) string { return g.Name })
+	p.ways = makeWays(p)
 }
 
 func table[K comparable, V any](all []V, name func(*V) K) map[K]*V {
@@ -36,7 +37,8 @@ func table[K comparable, V any](all []V, name func(*V) K) map[K]*V {
 // declared are the names of each kind that may be mentioned.
 func (f *file) declared() map[string][]string {
 	p := f.plant
-	d := map[string][]string{"port": slices.Clone(protocols())}
+	d := map[string][]string{"port": protocols()}
+	ports := map[PortName]bool{}
 	for i := range p.Teams {
 		d["team"] = append(d["team"], string(p.Teams[i].Name))
 	}
@@ -49,7 +51,8 @@ func (f *file) declared() map[string][]string {
 	for i := range p.Assets {
 		d["asset"] = append(d["asset"], string(p.Assets[i].Name))
 		for _, port := range p.Assets[i].Ports {
-			if !slices.Contains(d["port"], string(port.Name)) {
+			if !ports[port.Name] {
+				ports[port.Name] = true
 				d["port"] = append(d["port"], string(port.Name))
 			}
 		}
@@ -75,6 +78,10 @@ func (f *file) mentions() {
 	}
 	for _, m := range f.names {
 		if sets[m.kind][m.name] {
+			continue
+		}
+		if f.Full() {
+			m.at.Refuse("", "") // only counted: looking for near names takes its time
 			continue
 		}
 		hint := fmt.Sprintf("declare it under %ss:, or mend the name", m.kind)

@@ -6,6 +6,30 @@ import (
 	"strings"
 )
 
+// ways are the conduits as a graph: zones by number, and of each zone the
+// conduits that leave it, in the file's order.
+type ways struct {
+	number  map[ZoneName]int
+	leaving [][]int // conduits
+}
+
+func makeWays(p *Plant) ways {
+	w := ways{make(map[ZoneName]int, len(p.Zones)), make([][]int, len(p.Zones))}
+	for i := range p.Zones {
+		w.number[p.Zones[i].Name] = i
+	}
+	for c := range p.Conduits {
+		from, ok := w.number[p.Conduits[c].From]
+		if _, both := w.number[p.Conduits[c].To]; ok && both {
+			w.leaving[from] = append(w.leaving[from], c)
+		}
+	}
+	return w
+}
+
+// hop is a zone that a search reached, and the index of the hop before it.
+type hop struct{ zone, from int }
+
 // path is the shortest chain of zones from the broker's to the given one along
 // conduits that each carry the protocol with all the rights; nil if there is
 // none. Of equals, the one whose conduits stand first in the file.
@@ -13,37 +37,38 @@ func (p *Plant) path(to ZoneName, protocol string, rights Rights) []ZoneName {
 	if to == p.start {
 		return []ZoneName{to}
 	}
-	var room [16]hop
-	hops := append(room[:0], hop{p.start, -1})
+	start, ok := p.ways.number[p.start]
+	if !ok {
+		return nil
+	}
+	var hopRoom [16]hop
+	var beenRoom [32]bool
+	hops, been := append(hopRoom[:0], hop{start, -1}), beenRoom[:]
+	if len(p.Zones) > len(been) {
+		been = make([]bool, len(p.Zones))
+	}
+	been[start] = true
 	for i := 0; i < len(hops); i++ {
-		for c := range p.Conduits {
+		for _, c := range p.ways.leaving[hops[i].zone] {
 			way := &p.Conduits[c]
-			if way.From != hops[i].zone || !way.Rights.Has(rights) || !slices.Contains(way.Carries, protocol) || been(hops, way.To) {
+			next := p.ways.number[way.To]
+			if been[next] || !way.Rights.Has(rights) || !slices.Contains(way.Carries, protocol) {
 				continue
 			}
-			hops = append(hops, hop{way.To, i})
+			been[next] = true
+			hops = append(hops, hop{next, i})
 			if way.To == to {
-				return chain(hops)
+				return p.chain(hops)
 			}
 		}
 	}
 	return nil
 }
 
-// hop is a zone that a search reached, and the index of the hop before it.
-type hop struct {
-	zone ZoneName
-	from int
-}
-
-func been(hops []hop, z ZoneName) bool {
-	return slices.ContainsFunc(hops, func(h hop) bool { return h.zone == z })
-}
-
-func chain(hops []hop) []ZoneName {
+func (p *Plant) chain(hops []hop) []ZoneName {
 	var zones []ZoneName
 	for i := len(hops) - 1; i >= 0; i = hops[i].from {
-		zones = append(zones, hops[i].zone)
+		zones = append(zones, p.Zones[hops[i].zone].Name)
 	}
 	slices.Reverse(zones)
 	return zones

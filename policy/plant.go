@@ -28,6 +28,7 @@ type Plant struct {
 	location   *time.Location
 	start      ZoneName // where the broker stands and paths begin
 	inspectors []string
+	ways       ways
 
 	teams     map[Role]*Team
 	lines     map[LineName]*Line

@@ -95,6 +95,10 @@ func (r *Report) Add(at Place, text, hint string) {
 	r.found = append(r.found, Problem{at, printable(text), printable(hint)})
 }
 
+// Full says that further problems are only counted, so that nobody needs to
+// find words for them.
+func (r *Report) Full() bool { return len(r.found) >= maxFound }
+
 // Problems is what was found, sorted by file, line and column, each once.
 func (r *Report) Problems() Problems {
 	if len(r.found) == 0 {

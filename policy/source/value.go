@@ -401,10 +401,11 @@ func showableText(s string) bool {
 }
 
 // Nearest is the known word that word was probably meant to be; empty if none
-// is near.
+// is near, if the word is longer than 40 bytes, or if more than 1000 are known:
+// a hint is not worth more work than that.
 func Nearest(word string, known []string) string {
 	best, least := "", len(word)/3+1
-	if len(word) > 64 {
+	if len(word) > 40 || len(known) > 1000 {
 		return ""
 	}
 	for _, k := range known {
