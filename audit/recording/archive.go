@@ -52,6 +52,7 @@ type Archive struct {
 
 	mu       sync.Mutex
 	sessions map[string]string // id → folder
+	unborn   []string          // folders of an interrupted Create
 	writers  map[string]*Writer
 	heads    headsFile // owned by Run
 }
@@ -86,8 +87,8 @@ func OpenArchive(p Parts) (*Archive, error) {
 	return a, a.findSessions()
 }
 
-// findSessions reads the names of YYYY/MM/DD/S-… and sweeps what an
-// interrupted Create left: a folder that begins with a dot never held a frame.
+// findSessions reads the names of YYYY/MM/DD/S-…, and of what an interrupted
+// Create left for Recover to sweep.
 func (a *Archive) findSessions() error {
 	days, err := filepath.Glob(filepath.Join(escapeGlob(a.p.Dir), "[0-9][0-9][0-9][0-9]", "[0-9][0-9]", "[0-9][0-9]"))
 	if err != nil {
@@ -101,10 +102,8 @@ func (a *Archive) findSessions() error {
 		for _, e := range entries {
 			path := filepath.Join(day, e.Name())
 			switch {
-			case strings.HasPrefix(e.Name(), "."):
-				if err := os.RemoveAll(path); err != nil {
-					return fmt.Errorf("sweep an unfinished recording: %w", err)
-				}
+			case e.IsDir() && hidden(e.Name()):
+				a.unborn = append(a.unborn, path)
 			case e.IsDir() && sessionName.MatchString(e.Name()):
 				if other, ok := a.sessions[e.Name()]; ok {
 					return fmt.Errorf("two recordings of one session: %s and %s; move one of them away and run penstock-verify", other, path)
@@ -114,6 +113,13 @@ func (a *Archive) findSessions() error {
 		}
 	}
 	return nil
+}
+
+// hidden says whether a folder is one that Create had not finished: it never
+// held a frame, and nobody was told of it.
+func hidden(name string) bool {
+	session, ok := strings.CutPrefix(name, ".")
+	return ok && sessionName.MatchString(session)
 }
 
 func escapeGlob(path string) string {
@@ -303,7 +309,9 @@ func (a *Archive) Open(session string) (*Reader, error) {
 }
 
 // List gives the headers of all recordings, oldest first. Like Open, it has no
-// person behind it. A header that cannot be read is an error.
+// person behind it. Where session.json is damaged the header has V 0 and only
+// the session's name, so that one bad file does not hide the others. Headers
+// are as they lie there: only a check against the log proves them.
 func (a *Archive) List() ([]Header, error) {
 	a.mu.Lock()
 	dirs := make([]string, 0, len(a.sessions))
@@ -317,8 +325,12 @@ func (a *Archive) List() ([]Header, error) {
 		if errors.Is(err, fs.ErrNotExist) {
 			continue // Create is at work on it
 		}
+		var damage *Damage
+		if errors.As(err, &damage) {
+			h, err = Header{Session: filepath.Base(dir)}, nil
+		}
 		if err != nil {
-			return nil, fmt.Errorf("list recordings: %s: %w", filepath.Base(dir), err)
+			return nil, fmt.Errorf("list recordings: %w", err)
 		}
 		all = append(all, h)
 	}

@@ -81,11 +81,7 @@ func (a *Archive) Run(ctx context.Context) error {
 	for {
 		select {
 		case <-tick.C:
-			if err := a.commitHeads(ctx); err != nil {
-				if ctx.Err() != nil {
-					continue // the wait was ended, not the disk
-				}
-				a.fail(err)
+			if err := a.round(ctx); err != nil {
 				return err
 			}
 		case <-a.failed:
@@ -95,11 +91,21 @@ func (a *Archive) Run(ctx context.Context) error {
 			a.fail(err)
 			return err
 		case <-ctx.Done():
-			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), slowFlush)
-			defer cancel()
-			return a.commitHeads(last)
+			return a.round(ctx)
 		}
 	}
+}
+
+// round commits heads once. It does not end with ctx: heads that were taken
+// are written and committed, or recording has failed.
+func (a *Archive) round(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*slowFlush)
+	defer cancel()
+	err := a.commitHeads(ctx)
+	if err != nil {
+		a.fail(err)
+	}
+	return err
 }
 
 // commitHeads writes the heads that changed beside the log, and then their root into it.

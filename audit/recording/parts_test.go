@@ -142,9 +142,5 @@ func ParseHeader(b []byte) (Header, error) { return parseHeader(b) }
 
 // CommitHeads is one round of Run.
 func CommitHeads(ctx context.Context, a *Archive) error {
-	err := a.commitHeads(ctx)
-	if err != nil {
-		a.fail(err)
-	}
-	return err
+	return a.round(ctx)
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -327,4 +328,49 @@ func TestAnIdleSessionHearsOfAFailedDisk(t *testing.T) {
 			}
 		}
 	})
+}
+
+func TestAReaderThatIsClosedReadsNothing(t *testing.T) {
+	r := newRoom(t, t.TempDir())
+	sample(t, r, "S-1")
+	rd, err := r.Open("S-1")
+	must(t, err)
+	must(t, errors.Join(rd.Close(), rd.Close()))
+	if got, err := lines(rd, 0, 0); !errors.Is(err, recording.ErrClosed) || len(got) != 0 {
+		t.Errorf("%q, %v", got, err)
+	}
+}
+
+func TestOneBrokenHeaderDoesNotHideTheOthers(t *testing.T) {
+	r := newRoom(t, t.TempDir())
+	sample(t, r, "S-1")
+	sample(t, r, "S-2")
+	flip(t, filepath.Join(r.path("S-1"), "session.json"), 0)
+	all, err := r.List()
+	must(t, err)
+	if len(all) != 2 || all[0].Session != "S-1" || all[0].V != 0 || all[1].Person != "ann" {
+		t.Errorf("%+v", all)
+	}
+}
+
+// What a crash left in the middle of Create is swept, by Recover and not by
+// somebody who only opens the archive.
+func TestAnUnfinishedFolderIsSwept(t *testing.T) {
+	r := newRoom(t, t.TempDir())
+	sample(t, r, "S-1")
+	half := filepath.Join(filepath.Dir(r.path("S-1")), ".S-2")
+	must(t, os.Mkdir(half, 0o700))
+	must(t, os.WriteFile(filepath.Join(half, "session.json"), nil, 0o600))
+	a, err := recording.OpenArchive(r.parts)
+	must(t, err)
+	if _, err := os.Stat(half); err != nil {
+		t.Errorf("opening the archive: %v", err)
+	}
+	must(t, a.Recover(t.Context()))
+	if _, err := os.Stat(half); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("after Recover: %v", err)
+	}
+	if _, _, _, err := a.Create(t.Context(), header("S-2")); err != nil {
+		t.Errorf("its name is not free: %v", err)
+	}
 }

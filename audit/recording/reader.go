@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"iter"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"filippo.io/age"
@@ -23,6 +24,7 @@ type Reader struct {
 	header   Header
 	hash     audit.Hash
 	key      []byte
+	closed   atomic.Bool
 	channels []channelFiles
 	files    map[string]File // of close.json; nil while the session runs or before recovery
 }
@@ -100,9 +102,11 @@ func (r *Reader) Channels() []Channel {
 	return all
 }
 
-// Close lets the key go; frames that are being read may fail after it.
+// Close forgets the key. Not while Frames runs; Frames after it is ErrClosed.
 func (r *Reader) Close() error {
-	clear(r.key)
+	if !r.closed.Swap(true) {
+		clear(r.key)
+	}
 	return nil
 }
 
@@ -111,6 +115,10 @@ func (r *Reader) Close() error {
 // damage with *Damage, both wrapped or not. A channel that is not there is fs.ErrNotExist.
 func (r *Reader) Frames(ch int, from time.Duration) iter.Seq2[Frame, error] {
 	return func(yield func(Frame, error) bool) {
+		if r.closed.Load() {
+			yield(Frame{}, ErrClosed)
+			return
+		}
 		var chosen []channelFiles
 		for _, c := range r.channels {
 			if ch < 0 || int(c.channel) == ch {

@@ -26,6 +26,11 @@ import (
 // as it is, told in recording.failed and marked in close.json. Before anything
 // listens, and before Run. It may be interrupted and called again.
 func (a *Archive) Recover(ctx context.Context) error {
+	for _, dir := range a.unborn {
+		if err := os.RemoveAll(dir); err != nil {
+			return fmt.Errorf("sweep a recording that was not begun: %w", err)
+		}
+	}
 	unfinished, err := a.unfinished(ctx)
 	if err != nil {
 		return err
