@@ -136,7 +136,7 @@ func TestEveryLengthCut(t *testing.T) {
 	o.SegmentSize = 300
 	base := smallLog(t, o, 1)
 	early := snapshot0(t, base, "checkpoint", "checkpoint.synced") // covers 1 leaf
-	o.SegmentSize = 301 // the next two leaves share a segment
+	o.SegmentSize = 301                                            // the next two leaves share a segment
 	if _, err := life(faultdisk.New(base), base, o, 1, 2); err != nil {
 		t.Fatal(err)
 	}
@@ -208,13 +208,19 @@ func checkCut(t *testing.T, base string, o Options, name string, size, covered i
 		}
 		return
 	}
+	if len(found) != 0 {
+		t.Fatalf("%s cut to %d, %d covered: the reader calls a torn tail damage: %v", name, size, covered, found)
+	}
+	if !border && size%4 != 0 {
+		return
+	}
 	served, err := serves(base, o)
 	want := inFirst + frames
 	if !border {
 		want++ // log.recovered
 	}
-	if len(found) != 0 || err != nil || len(served) != want {
-		t.Fatalf("%s cut to %d, %d covered: %d leaves of %d, %v, %v", name, size, covered, len(served), want, found, err)
+	if err != nil || len(served) != want {
+		t.Fatalf("%s cut to %d, %d covered: %d leaves of %d, %v", name, size, covered, len(served), want, err)
 	}
 	if border {
 		return
