@@ -26,6 +26,7 @@ type person struct {
 type heldKey struct {
 	kind, id string
 	pending  bool
+	by       string // who invited it
 	since    audit.Place
 }
 
@@ -102,19 +103,6 @@ func (w *Walk) hold(id string, k heldKey) {
 	p.keys = append(p.keys, k)
 }
 
-// keys are all that can prove an answer, for Check.
-func (w *Walk) keys() []Key {
-	list := []Key{}
-	for id, p := range w.people {
-		for _, k := range p.keys {
-			if !k.pending {
-				list = append(list, Key{Person: id, Kind: k.kind, Since: k.since})
-			}
-		}
-	}
-	return list
-}
-
 // judgePeople says whether the leaf was about people.
 func (w *Walk) judgePeople() bool {
 	switch b := w.leaf.Body.(type) {
@@ -142,6 +130,7 @@ func (w *Walk) judgePeople() bool {
 	case audit.KeyEnrolled:
 		w.enrolled(b)
 	case audit.KeyRemoved:
+		w.must(b.By == b.Person || w.plantPerson(b.By), "removed by %s, who is nobody of the plant", b.By)
 		if p := w.people[b.Person]; w.must(p != nil, "the log does not know %s", b.Person) {
 			p.keys = slices.DeleteFunc(p.keys, func(k heldKey) bool { return k.id == b.Key })
 		}
@@ -164,13 +153,14 @@ func (w *Walk) joined(b audit.PersonJoined) {
 	w.must(err == nil && print == b.Key, "the key of %s has not the fingerprint that the leaf says", b.Person)
 	if p := w.people[b.Person]; p == nil {
 		w.people[b.Person] = &person{firm: i.firm, roles: i.roles}
-	} else {
-		p.firm, p.roles = i.firm, i.roles
+	} else { // a new key of somebody known; firm and roles are person.changed's
+		w.must(!p.disabled && p.firm == i.firm, "%s is disabled, or not of %s as invited", b.Person, i.firm)
 	}
-	w.hold(b.Person, heldKey{kind: "ssh", id: b.Key, pending: true, since: w.leaf.Place()})
+	w.hold(b.Person, heldKey{kind: "ssh", id: b.Key, pending: true, by: i.by, since: w.leaf.Place()})
 }
 
-// confirmed: by another person, of the plant. The key counts from here on.
+// confirmed: by another person, of the plant. The key counts from here on, and
+// the person's other ssh keys no more.
 func (w *Walk) confirmed(b audit.PersonConfirmed) {
 	w.must(w.plantPerson(b.By), "confirmed by %s, who is nobody of the plant", b.By)
 	w.must(b.By != b.Person, "%s confirmed their own key", b.Person)
@@ -178,8 +168,13 @@ func (w *Walk) confirmed(b audit.PersonConfirmed) {
 	if !w.must(p != nil && p.key(b.Key) != nil, "%s has no such key", b.Person) {
 		return
 	}
+	p.keys = slices.DeleteFunc(p.keys, func(k heldKey) bool { return k.kind == "ssh" && k.id != b.Key })
 	k := p.key(b.Key)
 	k.pending, k.since = false, w.leaf.Place()
+	if w.ofPlant(p) { // whoever can add one of these can agree in their name
+		w.must(k.by != b.By, "%s invited and confirmed %s of the plant alone", b.By, b.Person)
+		w.noteHere("%s of the plant, as %q: the key was invited by %s and confirmed by %s", b.Person, p.roles, k.by, b.By)
+	}
 }
 
 // changed: nobody gives themself a role.
@@ -187,7 +182,11 @@ func (w *Walk) changed(b audit.PersonChanged) {
 	w.must(w.plantPerson(b.By), "changed by %s, who is nobody of the plant", b.By)
 	w.must(b.By != b.Person, "%s changed their own firm or roles", b.Person)
 	if p := w.people[b.Person]; w.must(p != nil, "the log does not know %s", b.Person) {
-		p.firm, p.roles = b.Firm, b.Roles
+		w.must(p.firm == b.Firm, "%s moves from %s to %s", b.Person, p.firm, short(b.Firm))
+		if !sameSet(p.roles, b.Roles) {
+			w.noteHere("%s changed the roles of %s from %q to %q", b.By, b.Person, p.roles, b.Roles)
+		}
+		p.roles = b.Roles
 	}
 }
 

@@ -88,6 +88,19 @@ func TestWalk(t *testing.T) {
 			s.Add(50, "mia", audit.PersonChanged{Person: "mia", Firm: "fjord", Name: "mia", Roles: []string{"shift", "ot-security"}, By: "mia"}, "mia", "person/mia")
 			s.Insert(s.Step("person.confirmed", 0))
 		}, []string{"changed their own firm or roles"}},
+		{"one person makes a second self", func(s *evidencetest.Story) {
+			key, code := evidencetest.Key("max"), audit.HashOf([]byte("max"))
+			after := s.Step("person.confirmed", 0)
+			for _, step := range []*evidencetest.Step{
+				s.Add(50, "ines", audit.PersonInvited{Person: "max", Firm: "fjord", Name: "Max", Roles: []string{"ot-security"}, By: "ines", Code: code, Until: at(86400)}, "x", "invitation/x"),
+				s.Add(51, "max", audit.PersonJoined{Person: "max", Code: code, Key: evidencetest.Fingerprint(key), Public: key}, "max", "person/max"),
+				s.Add(52, "ines", audit.PersonConfirmed{Person: "max", Key: evidencetest.Fingerprint(key), By: "ines"}, "max", "person/max"),
+			} {
+				s.Drop(step)
+				s.Steps = append(s.Steps, step)
+				after = s.Insert(after)
+			}
+		}, []string{"ines invited and confirmed max of the plant alone"}},
 		{"the vendor becomes the plant", func(s *evidencetest.Story) {
 			s.Add(50, "olaf", audit.FirmChanged{Firm: "krall", Name: "Krall", Plant: true, By: "olaf"}, "krall", "firm/krall")
 			s.Insert(s.Step("person.confirmed", 0))

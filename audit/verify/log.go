@@ -62,6 +62,7 @@ func (c *checker) log(ctx context.Context, v note.Verifier) error {
 		return err
 	}
 	c.report.Origin, c.report.Size, c.report.Root = r.Head().Origin, r.Size(), r.Head().Root
+	before := size(filepath.Join(c.dir, "log", "entries"))
 	stored := openHashes(filepath.Join(c.dir, "log", "hashes"))
 	defer stored.close()
 	for leaf, err := range r.All(ctx) {
@@ -84,9 +85,15 @@ func (c *checker) log(ctx context.Context, v note.Verifier) error {
 	c.compared(outside)
 	c.hashes(stored)
 	c.uncovered(r)
+	if more := before - c.entries; more > 0 && !c.damaged {
+		c.find(c.leftover(), fmt.Sprintf("log/entries leaf %d", c.tree.size), "%d bytes after the last whole leaf: being written, or torn by a crash", more)
+	}
 	c.walked(ctx)
 	return nil
 }
+
+// frameHead is what stands before each leaf in a segment: length and checksum.
+const frameHead = 8
 
 func (c *checker) leaf(ctx context.Context, leaf audit.Leaf, stored *hashFile, outside []*mark) error {
 	raw, err := leaf.Canonical()
@@ -94,7 +101,8 @@ func (c *checker) leaf(ctx context.Context, leaf audit.Leaf, stored *hashFile, o
 		return err
 	}
 	c.report.Leaves++
-	c.passed(int64(len(raw)) + 8)
+	c.entries += int64(len(raw)) + frameHead
+	c.passed(int64(len(raw)) + frameHead)
 	if !c.damaged {
 		stored.compare(c.tree.add(tlog.RecordHash(raw)))
 		for _, m := range outside {
@@ -195,11 +203,11 @@ func (c *checker) compared(marks []*mark) {
 func (c *checker) notes(v note.Verifier) {
 	for _, name := range []string{"checkpoint", "checkpoint.synced"} {
 		b, err := os.ReadFile(filepath.Join(c.dir, "log", name))
-		if errors.Is(err, fs.ErrNotExist) && name != "checkpoint" {
+		if errors.Is(err, fs.ErrNotExist) {
 			c.wrong("log/"+name, "is missing")
 		}
 		if err != nil {
-			continue // the log's reader says so of the checkpoint
+			continue // the log's reader says so
 		}
 		_, err = audit.ParseCheckpoint(b, v)
 		if err == nil {

@@ -231,6 +231,10 @@ func (c *checker) sessionKey(s *session, dir string) ([]byte, error) {
 func (c *checker) at(dir string, err error) string {
 	var d *recording.Damage
 	if !errors.As(err, &d) {
+		if file, rest, ok := strings.Cut(err.Error(), " at byte "); ok && filepath.Base(file) == file { // of a torn file
+			byteAt, _, _ := strings.Cut(rest, ":")
+			return c.in(filepath.Join(dir, file)) + " byte " + byteAt
+		}
 		return c.in(dir)
 	}
 	where := c.in(filepath.Join(dir, d.File))

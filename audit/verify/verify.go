@@ -107,6 +107,7 @@ type checker struct {
 	tree      tree
 	last      audit.Leaf
 	started   time.Time           // wall of the newest node.started
+	entries   int64               // bytes of segments that whole leaves have taken
 	damaged   bool                // some leaf could not be read
 	mentioned map[audit.Hash]bool // hashes in bodies: true where they must be a document
 	heads     map[string]int64    // file of heads → bytes that leaves cover

@@ -29,7 +29,7 @@ var mayImport = map[string][]string{
 	"audit/verify":            {"audit", "audit/recording"},
 
 	"approvals/evidence":              {"policy", "audit"},
-	"approvals/evidence/evidencetest": {"policy", "audit", "approvals/evidence"}, // for tests
+	"approvals/evidence/evidencetest": {"policy", "audit", "audit/durable", "audit/recording", "approvals/evidence"}, // for tests
 	"approvals/state":                 {"audit"},
 	"approvals/state/bolt":            {"approvals/state", "audit"},
 	"approvals/state/statetest":       {"approvals/state", "audit"},
