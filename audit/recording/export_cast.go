@@ -58,10 +58,19 @@ type cast struct {
 	wall  time.Time     // of its first frame
 	last  int64         // µs of the newest line, since first
 	now   int64
+	early []early
 	outs  decoder
 	errs  decoder
 	ins   decoder
 }
+
+// early is a note from before the header, which waits for all requests.
+type early struct {
+	at   int64
+	text string
+}
+
+const mostEarly = 100 // of those; more do not wait
 
 func (c *cast) frame(f Frame) {
 	if !c.seen {
@@ -78,6 +87,13 @@ func (c *cast) frame(f Frame) {
 		if c.term.resize(f.Data) && c.began {
 			c.event("r", c.size())
 		}
+		return
+	}
+	if f.Mark == EOF {
+		return // a cast has no such event
+	}
+	if f.Mark == Note && !c.began && len(c.early) < mostEarly {
+		c.early = append(c.early, early{c.now, valid(f.Data)})
 		return
 	}
 	c.begin()
@@ -133,6 +149,7 @@ func (c *cast) begin() {
 		return
 	}
 	c.began = true
+	defer c.notes(c.now)
 	if c.version == 2 {
 		h := struct {
 			Version   int               `json:"version"`
@@ -161,6 +178,15 @@ func (c *cast) begin() {
 		Command   string `json:"command,omitempty"`
 		Title     string `json:"title"`
 	}{3, term{c.term.cols, c.term.rows, c.term.term}, c.stamp(), c.term.command, c.title})
+}
+
+// notes writes the early ones, each at its time.
+func (c *cast) notes(now int64) {
+	for _, e := range c.early {
+		c.now = e.at
+		c.event("m", e.text)
+	}
+	c.early, c.now = nil, now
 }
 
 // stamp is the first frame's wall time, in seconds; a clock before 1970 has none.

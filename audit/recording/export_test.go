@@ -26,7 +26,8 @@ const ms = time.Millisecond
 var story = []recording.Frame{
 	{At: 1000 * ms, Mark: 'q', Data: []byte(`{"allowed":true,"cols":100,"kind":"pty-req","rows":30,"term":"xterm-256color"}`)},
 	{At: 1001 * ms, Mark: 'q', Data: []byte(`{"allowed":false,"kind":"x11-req","rule":"no-x11"}`)},
-	{At: 1002 * ms, Mark: 'q', Data: []byte(`{"allowed":true,"kind":"shell"}`)},
+	{At: 1002 * ms, Mark: 'm', Data: []byte("environment variable LD_PRELOAD was not passed on")},
+	{At: 1003 * ms, Mark: 'q', Data: []byte(`{"allowed":true,"command":"top -b","kind":"exec","rule":"window"}`)},
 	{At: 1500 * ms, Mark: 'o', Data: []byte("\x1b]0;plc\x07\x1b[1mmaint@filler:~$\x1b[0m ")},
 	{At: 2250*ms + 1234*time.Nanosecond, Mark: 'i', Data: []byte("ls\r")},
 	{At: 2251 * ms, Mark: 'o', Data: []byte("ls\r\nW\xc3")},
