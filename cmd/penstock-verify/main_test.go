@@ -1,0 +1,118 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"penstock/approvals/evidence/evidencetest"
+)
+
+// call runs the command as a person would.
+func verified(t *testing.T, args ...string) (code int, out, errs string) {
+	t.Helper()
+	var o, e bytes.Buffer
+	code = run(context.Background(), args, &o, &e)
+	return code, o.String(), e.String()
+}
+
+func write(t *testing.T, name string, b []byte) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestVerifyCommand(t *testing.T) {
+	f := evidencetest.Build(t, t.TempDir(), evidencetest.Two())
+	checkpoint := write(t, "checkpoint", f.Checkpoint)
+	identity := filepath.Join(f.Dir, "keys", "recordings.key")
+	damaged := t.TempDir()
+	if err := os.CopyFS(damaged, os.DirFS(f.Dir)); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(filepath.Join(damaged, "recordings/2026/11/21/S-1/close.json")); err != nil {
+		t.Fatal(err)
+	}
+	hostile := filepath.Join(damaged, "log", "a\x1b[2Jb")
+	if err := os.WriteFile(hostile, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range []struct {
+		story string
+		args  []string
+		code  int
+		want  []string // words on stdout or stderr
+		not   []string
+	}{
+		{"with all that an auditor can bring", []string{f.Dir, "--checkpoint", checkpoint, "--key", strings.TrimSpace(f.Key), "--identity", identity}, exitProved,
+			[]string{"Proved, as far as this goes", "it continues the checkpoint that you gave", "by the key that you gave", "recordings  2", "server's word"},
+			[]string{"compare with a checkpoint", "that the log's key is this broker's"}},
+		{"the key in a file", []string{f.Dir, "--key", filepath.Join(f.Dir, "keys", "log.pub")}, exitProved, []string{"by the key that you gave"}, nil},
+		{"with nothing", []string{f.Dir}, exitProved,
+			[]string{"by the folder's own key", "compare with a checkpoint that was kept elsewhere", "no outside checkpoint was given", "came from the folder itself", "that the log's key is this broker's"}, nil},
+		{"a damaged folder, with a hostile name in it", []string{damaged}, exitNo,
+			[]string{"NOT PROVED. ", "S-1/close.json: is missing", `a\u001b[2Jb: does not belong`}, []string{"\x1b", "Proved,"}},
+		{"a checkpoint that is none", []string{f.Dir, "--checkpoint", identity}, exitNo, []string{"outside checkpoint 1: is not one of this log"}, []string{"AGE-SECRET"}},
+		{"no folder", []string{filepath.Join(f.Dir, "nowhere")}, exitError, []string{"could not check", "nowhere"}, []string{"Proved"}},
+		{"no checkpoint file", []string{f.Dir, "--checkpoint", "/nowhere"}, exitError, []string{"read the checkpoint"}, nil},
+		{"an identity that is none", []string{f.Dir, "--identity", checkpoint}, exitError, []string{"is not an AGE-SECRET-KEY-1"}, nil},
+		{"no path", nil, exitUsage, []string{"name one data folder"}, nil},
+		{"two paths", []string{f.Dir, f.Dir}, exitUsage, []string{"name one data folder"}, nil},
+		{"an unknown flag", []string{"--force", f.Dir}, exitUsage, []string{"unknown flag"}, nil},
+		{"help", []string{"--help"}, exitProved, []string{"Exit 3"}, nil},
+	} {
+		t.Run(row.story, func(t *testing.T) {
+			code, out, errs := verified(t, row.args...)
+			if code != row.code {
+				t.Errorf("exit %d, want %d", code, row.code)
+			}
+			for _, w := range row.want {
+				if !strings.Contains(out+errs, w) {
+					t.Errorf("it does not say %q", w)
+				}
+			}
+			for _, w := range row.not {
+				if strings.Contains(out+errs, w) {
+					t.Errorf("it says %q", w)
+				}
+			}
+			if t.Failed() {
+				t.Logf("%s%s", out, errs)
+			}
+		})
+	}
+}
+
+func TestVerifyJSON(t *testing.T) {
+	f := evidencetest.Build(t, t.TempDir(), evidencetest.Two())
+	var got struct {
+		Proved     bool
+		Windows    int
+		Recordings int
+		Findings   []struct{ Weight, Where, What string }
+	}
+	code, out, _ := verified(t, "--json", f.Dir)
+	if err := json.Unmarshal([]byte(out), &got); err != nil || code != exitProved || !got.Proved || got.Windows != 1 || got.Recordings != 2 {
+		t.Fatalf("exit %d, %v: %s", code, err, out)
+	}
+	if err := os.Remove(filepath.Join(f.Dir, "log", "checkpoint.synced")); err != nil {
+		t.Fatal(err)
+	}
+	code, out, _ = verified(t, "--json", f.Dir)
+	if err := json.Unmarshal([]byte(out), &got); err != nil || code != exitNo || got.Proved {
+		t.Fatalf("exit %d, %v: %s", code, err, out)
+	}
+	for _, g := range got.Findings {
+		if g.Weight == "wrong" && g.Where == "log/checkpoint.synced" {
+			return
+		}
+	}
+	t.Errorf("findings: %+v", got.Findings)
+}
