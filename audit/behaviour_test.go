@@ -218,6 +218,7 @@ func TestFollowEnds(t *testing.T) {
 // Whatever is appended, in whatever lives and segments, reads back, and proves
 // itself, to somebody who has only the key.
 func TestAppendReadProve(t *testing.T) {
+	t.Parallel()
 	o := testOptions(t)
 	v := selfVerifier{o.Signer}
 	n := 0

@@ -48,7 +48,7 @@ func life(fault *faultdisk.Disk, base string, o Options, from, count int) (acked
 // power goes; the next start has all that was acknowledged and nothing else.
 func TestEachOperationFailsThenPowerCut(t *testing.T) {
 	o := testOptions(t)
-	o.SegmentSize = 900 // a few leaves: a new segment is in the story
+	o.SegmentSize = 300 // a leaf: new segments are in the story
 	for _, tt := range []struct {
 		name string
 		when faultdisk.When
@@ -86,8 +86,8 @@ func failOnce(t *testing.T, o Options, n int, when faultdisk.When, keep faultdis
 	}
 	fault := faultdisk.New(base)
 	fault.Fail(n, when)
-	acked, _ := life(fault, base, o, 0, 4)
-	more, _ := life(fault, base, o, 4, 4)
+	acked, _ := life(fault, base, o, 0, 2)
+	more, _ := life(fault, base, o, 2, 2)
 	acked = append(acked, more...)
 	fired := fault.Fired()
 	if err := fault.PowerCut(keep); err != nil {

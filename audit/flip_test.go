@@ -90,6 +90,7 @@ func snapshot(t *testing.T, base string) map[string][]byte {
 }
 
 func TestEveryByteFlipped(t *testing.T) {
+	t.Parallel()
 	o := testOptions(t)
 	o.SegmentSize = 500
 	base := smallLog(t, o, 3)
@@ -132,6 +133,7 @@ func TestEveryByteFlipped(t *testing.T) {
 // Cut at each length: damage, or a clean recovery where no checkpoint covers
 // what is gone.
 func TestEveryLengthCut(t *testing.T) {
+	t.Parallel()
 	o := testOptions(t)
 	o.SegmentSize = 300
 	base := smallLog(t, o, 1)
