@@ -312,9 +312,16 @@ func (d *Desk) given(ctx context.Context, at audit.Place, request string, rev in
 	if err != nil {
 		return given{}, fmt.Errorf("answer at leaf %s: %w", at, err)
 	}
-	// Nobody but the plant's own people is let to the journal with an answer
-	// (presentPlant); the verifier holds this against the log's firms by itself.
-	return given{evidence.Given{Leaf: at, Wall: leaf.Wall, Body: b, Firm: body.Firm, Roles: body.Roles, Plant: true}, a}, nil
+	if a.Person != body.Person || a.Says != body.Says {
+		return given{}, fmt.Errorf("answer at leaf %s: the leaf says %s of %s, the document %s of %s", at, body.Says, body.Person, a.Says, a.Person)
+	}
+	firm, err := d.roster.Firm(ctx, policy.FirmID(body.Firm))
+	if err != nil {
+		return given{}, fmt.Errorf("look up firm %s of the answer at leaf %s: %w", body.Firm, at, err)
+	}
+	// Firm and roles are the leaf's word; the verifier holds them against the
+	// log's earlier leaves.
+	return given{evidence.Given{Leaf: at, Wall: leaf.Wall, Body: b, Firm: body.Firm, Roles: body.Roles, Plant: firm.Plant}, a}, nil
 }
 
 // answer makes the rows of answer.given.

@@ -39,6 +39,9 @@ type Changed struct {
 	Block  string
 }
 
+// ErrConflict is state.ErrConflict, for callers who know only the Desk.
+var ErrConflict = state.ErrConflict
+
 // Parts of a Desk, in the order they are built.
 type Parts struct {
 	Plant   func() *policy.Plant
@@ -52,7 +55,7 @@ type Parts struct {
 }
 
 // Desk is where requests are asked and answered, and windows opened and ended.
-// Errors of every verb: *policy.Refusal, state.ErrConflict, else a fault.
+// Errors of every verb: *policy.Refusal, ErrConflict, else a fault.
 // Safe for concurrent use.
 type Desk struct {
 	plant   func() *policy.Plant

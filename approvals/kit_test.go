@@ -118,12 +118,16 @@ type memLog struct {
 	all  []audit.Leaf
 	fail string // "", before, after: of the next Append, or the one that in counts down to
 	in   int
-	dead bool // after a failure every call fails
+	dead bool          // after a failure every call fails
+	wait chan struct{} // if set, Append waits for it like for a slow disk
 }
 
 var errDisk = errors.New("disk failed")
 
 func (l *memLog) Append(_ context.Context, ev audit.Event) (audit.Leaf, error) {
+	if l.wait != nil {
+		<-l.wait
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.in > 0 {

@@ -376,35 +376,42 @@ func unfilled(r evidence.Request, ask []string) (missing []string) {
 	return missing
 }
 
-// asked tells the log who was asked for each need, and returns the request. A
-// crash before it loses no right of anybody: pages show the needs themselves.
+// asked tells the log who was asked, and returns the request.
 func (d *Desk) asked(ctx context.Context, by people.Actor, id policy.RequestID) (Request, error) {
 	r, err := d.Request(ctx, by, id)
 	if err != nil {
 		return r, err
 	}
+	return r, d.tell(ctx, r)
+}
+
+// tell writes who was asked for each need. A crash before it loses no right of
+// anybody: pages show the needs themselves.
+func (d *Desk) tell(ctx context.Context, r Request) error {
 	all, err := d.roster.People(ctx)
 	if err != nil {
-		return r, fmt.Errorf("list the people to ask: %w", err)
+		return fmt.Errorf("list the people to ask: %w", err)
 	}
-	plantFirm := map[policy.FirmID]bool{}
+	ofPlant := map[policy.FirmID]bool{}
+	for _, p := range all {
+		if _, known := ofPlant[p.Firm]; !known {
+			f, err := d.roster.Firm(ctx, p.Firm)
+			ofPlant[p.Firm] = err == nil && f.Plant
+		}
+	}
 	for _, need := range r.Needs {
 		var who []string
 		for _, p := range all {
-			if _, known := plantFirm[p.Firm]; !known {
-				f, err := d.roster.Firm(ctx, p.Firm)
-				plantFirm[p.Firm] = err == nil && f.Plant
-			}
-			if !p.Disabled && plantFirm[p.Firm] && p.Has(need.Role) && len(who) < evidence.MaxList {
+			if !p.Disabled && ofPlant[p.Firm] && p.Has(need.Role) && len(who) < evidence.MaxList {
 				who = append(who, string(p.ID))
 			}
 		}
-		ev := audit.Event{Subject: string(id), Actor: penstock, Body: audit.PersonAsked{Role: string(need.Role), People: sorted(who)}}
+		ev := audit.Event{Subject: string(r.ID), Actor: penstock, Body: audit.PersonAsked{Role: string(need.Role), People: sorted(who)}}
 		if _, err := d.log.Append(ctx, ev); err != nil {
-			return r, fmt.Errorf("write who was asked: %w", err)
+			return fmt.Errorf("write who was asked: %w", err)
 		}
 	}
-	return r, nil
+	return nil
 }
 
 // Request is one request; everybody of the plant sees all, a vendor's person

@@ -79,8 +79,12 @@ func (d *Desk) settle(ctx context.Context, settled map[string]head) (next time.T
 			if isRule(err, "row-differs") {
 				return nil // Run is told to make it again
 			}
-			if err != nil {
+			if err != nil && (ctx.Err() != nil || d.trouble() != nil) {
 				return fmt.Errorf("%s: %w", id, err)
+			}
+			if err != nil { // a document that is gone stops this one only
+				slog.ErrorContext(ctx, "cannot settle; looking again later", "id", id, "error", err)
+				when = d.now().Add(relook)
 			}
 			if when.Equal(never) {
 				settled[prefix+id] = at
@@ -118,7 +122,7 @@ func (d *Desk) settleRequest(ctx context.Context, id policy.RequestID) (next tim
 		case !now.Before(end):
 			body = audit.RequestUnanswered{}
 		case r.State == RequestAsleep && !now.Before(r.Asleep):
-			body = audit.RequestWoken{By: penstock, At: d.second()}
+			return end, true, d.wake(ctx, r)
 		case r.State == RequestAsleep:
 			return earlier(r.Asleep, end), false, nil
 		default:
@@ -128,6 +132,19 @@ func (d *Desk) settleRequest(ctx context.Context, id policy.RequestID) (next tim
 		_, err = d.commit(ctx, requestKey(id), r.row+1, penstock, body)
 		return end, true, err
 	})
+}
+
+// wake lets a request wait again, and asks again.
+func (d *Desk) wake(ctx context.Context, r requestRow) error {
+	if _, err := d.commit(ctx, requestKey(r.Request), r.row+1, penstock, audit.RequestWoken{By: penstock, At: d.second()}); err != nil {
+		return err
+	}
+	r.State = RequestWaiting
+	v, err := d.view(ctx, r)
+	if err != nil {
+		return err
+	}
+	return d.tell(ctx, v)
 }
 
 // settleWindow does what is due for a window.

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"penstock/approvals/evidence"
 	"penstock/approvals/state"
 	"penstock/audit"
 	"penstock/policy"
@@ -181,5 +182,95 @@ func TestAnEditedRowDoesNotKeepAnybodyFromCutting(t *testing.T) {
 	wants(t, err, "")
 	if w.state("W-1") != WindowCut {
 		t.Fatal(w.state("W-1"))
+	}
+}
+
+// A leaf that says "agreed" without the answers for it makes a row, and opens nothing.
+func TestAnAgreementThatItsAnswersDoNotBear(t *testing.T) {
+	for _, tc := range []struct {
+		story  string
+		answer func(*world, Request) []string
+		claim  func(*evidence.WindowClaim)
+	}{
+		{"no answer at all", func(*world, Request) []string { return nil }, nil},
+		{"one of two", func(w *world, r Request) []string { return []string{w.forged(r, "olaf", "line-1-owner")} }, nil},
+		{"one who answers twice", func(w *world, r Request) []string {
+			return []string{w.forged(r, "olaf", "line-1-owner"), w.forged(r, "olaf", "line-1-owner")}
+		}, nil},
+		{"a vendor beside the owner", func(w *world, r Request) []string {
+			return []string{w.forged(r, "olaf", "line-1-owner"), w.forged(r, "bob", "ot-security")}
+		}, nil},
+		{"a leaf that is no answer", func(w *world, r Request) []string { return []string{"a/0", "a/1"} }, nil},
+		{"wider than what was asked", func(w *world, r Request) []string {
+			return []string{w.forged(r, "olaf", "line-1-owner"), w.forged(r, "sara", "ot-security")}
+		}, func(c *evidence.WindowClaim) { c.Minutes++ }},
+		{"enough", func(w *world, r Request) []string {
+			return []string{w.forged(r, "olaf", "line-1-owner"), w.forged(r, "sara", "ot-security")}
+		}, func(*evidence.WindowClaim) {}},
+	} {
+		t.Run(tc.story, func(t *testing.T) {
+			w := newWorld(t, nil)
+			r := w.submit(two)
+			places := tc.answer(w, r)
+			claim, err := evidence.Narrow(r.Document, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			claim.Window = "W-1"
+			if tc.claim != nil {
+				tc.claim(&claim)
+			}
+			b, err := audit.Canonical(claim)
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.commit("window/W-1", audit.Event{Subject: "W-1", Rev: 1, Actor: penstock, Body: audit.WindowAgreed{Window: "W-1", Request: "R-1", Rev: 1, Firm: "krall", Claim: w.put(b), Answers: places}})
+			w.commit("window/W-1", audit.Event{Subject: "W-1", Rev: 2, Actor: "mia", Body: audit.WindowMoved{Window: "W-1", To: "opened", By: "mia", At: start, Until: start.Add(time.Minute)}})
+			f, err := w.desk.Facts(w.ctx, "W-1", "ann")
+			if good := tc.story == "enough"; f.Window.Live != good || f.Window.Agreed != good {
+				t.Fatalf("%+v %v", f.Window, err)
+			}
+		})
+	}
+}
+
+// forged writes an answer straight to the journal, past the Desk's own checks.
+func (w *world) forged(r Request, who policy.PersonID, role string) string {
+	row, err := w.desk.requestRow(w.ctx, r.ID)
+	if err != nil {
+		w.t.Fatalf("%v", err)
+	}
+	firm := string(cast[who].firm)
+	a := evidence.Answer{V: 1, Request: r.Hash, Person: string(who), Firm: firm, Role: role, Says: evidence.Yes, Nonce: nonce(), At: start, DecideBy: r.Document.To, Proof: totp(w.as(who))}
+	hash, err := w.desk.sign(w.ctx, a)
+	if err != nil {
+		w.t.Fatalf("%v", err)
+	}
+	body := audit.AnswerGiven{Request: string(r.ID), Rev: r.Rev, Person: string(who), Firm: firm, Roles: []string{role}, Says: evidence.Yes, Document: hash}
+	leaf, err := w.jour.Commit(w.ctx, requestKey(r.ID), audit.Event{Subject: string(r.ID), Rev: row.row + 1, Actor: string(who), Body: body})
+	if rule(err) == "illegal-step" { // the fold takes one yes of each person
+		return "a/1"
+	}
+	if err != nil {
+		w.t.Fatalf("%v", err)
+	}
+	return leaf.Place().String()
+}
+
+// Facts look at the clock themselves: nobody has settled anything here.
+func TestFactsLookAtTheClock(t *testing.T) {
+	w := newWorld(t, nil)
+	w.open()
+	w.pass(time.Hour - time.Second)
+	if !w.live("W-1") {
+		t.Fatal("too early")
+	}
+	w.pass(time.Second)
+	if w.live("W-1") {
+		t.Fatal("live after its end")
+	}
+	w.pass(-2 * time.Hour)
+	if w.live("W-1") {
+		t.Fatal("live before it was opened")
 	}
 }

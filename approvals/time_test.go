@@ -137,6 +137,15 @@ func TestAsleep(t *testing.T) {
 		if w.requestState(r.ID) != RequestWaiting {
 			t.Fatal(w.requestState(r.ID))
 		}
+		asked := 0
+		for _, leaf := range w.log.leaves() {
+			if _, ok := leaf.Body.(audit.PersonAsked); ok {
+				asked++
+			}
+		}
+		if asked != 2 {
+			t.Fatalf("asked %d times: once, and again when it woke", asked)
+		}
 		w.yes("olaf", r)
 	})
 }

@@ -302,6 +302,38 @@ func TestCut(t *testing.T) {
 	})
 }
 
+// A disk that hangs in the middle of somebody's commit keeps nobody from
+// pausing, ending, cutting or blocking.
+func TestTakingWaitsForNoDisk(t *testing.T) {
+	w := newWorld(t, nil)
+	w.open()
+	r := w.yes("olaf", w.submit())
+	w.log.wait = make(chan struct{})
+	done := make(chan error, 5)
+	told := make(chan struct{}, 5)
+	go func() { _, err := w.desk.Open(w.ctx, w.as("mia"), r.Window); done <- err }()
+	w.stops.then = func() { told <- struct{}{} }
+	for _, take := range []func() error{
+		func() error { _, err := w.desk.Pause(w.ctx, w.as("mia"), "W-1", ""); return err },
+		func() error { _, err := w.desk.End(w.ctx, w.as("mia"), "W-1", ""); return err },
+		func() error { _, err := w.desk.Cut(w.ctx, w.as("mia"), "W-1", ""); return err },
+		func() error { _, err := w.desk.Island(w.ctx, w.as("mia"), ""); return err },
+	} {
+		go func() { done <- take() }()
+		<-told
+		if w.live("W-1") {
+			t.Fatal("live though it was taken")
+		}
+	}
+	close(w.log.wait)
+	for range 5 {
+		if err := <-done; err != nil && rule(err) != "illegal-step" {
+			t.Error(err)
+		}
+	}
+	w.judge(t)
+}
+
 // What was taken and cannot be written lets nobody in any more.
 func TestATakingThatCannotBeWritten(t *testing.T) {
 	for _, fail := range []string{"log before", "log after", "store before", "store after"} {
