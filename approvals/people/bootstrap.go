@@ -27,8 +27,8 @@ type Bootstrap struct {
 const (
 	maxBootstrap = 64 << 10 // bytes
 	maxProblems  = 100
-	maxFirstRows = 3200     // bytes of the leaf
-	rowHash      = 80       // bytes of a row's hash there, with its quotes, colon and comma
+	maxFirstRows = 3200 // bytes of the leaf
+	rowHash      = 80   // bytes of a row's hash there, with its quotes, colon and comma
 )
 
 // ParseBootstrap reads the YAML file strictly; the text of an error has a line

@@ -2,8 +2,29 @@
 // is, and which of their keys count since which leaf.
 //
 // It proves nobody: broker/login makes the Actor from a proof, and every verb
-// here and in approvals takes one and checks its right. Passwords and code
+// here and in approvals takes one and checks its right. A verb believes of the
+// Actor only who it is, when that was proved and with which code; firm, roles
+// and whether the person is still here it reads anew. Passwords and code
 // secrets are only here as hashes of sealed documents.
+//
+// How somebody comes in: the first people of the plant stand in the bootstrap
+// file that the first leaf names. Everybody else is invited (Invite: a code of
+// 80 bits, once, 24 h, kept as a hash), brings a proven key (Join: pending), and
+// is confirmed by somebody who has compared the fingerprint (Confirm). A vendor's
+// person is invited by the firm's sponsor or OT security, and confirmed by the
+// sponsor or the inviter; a person of the plant is invited by one holder of a
+// security role and confirmed by another, because whoever could do both alone
+// could answer as two. Password and code generator are the person's own to set
+// (Enroll), the first time over the ssh key.
+//
+// A person has one ssh key that counts and at most one that is pending, one
+// password and one code generator. A key belongs to one person for good: taken
+// away or replaced it does not come back, for nobody. Disabled is for good too.
+//
+// Rows are firm/…, person/…, invitation/… and key/… (fingerprint → person). The
+// Roster reads them through Journal.Checked: a row that somebody edits while the
+// server runs is refused by whatever reads it, and made again from the log at
+// the next start. What Enroll names is sealed; its text is nowhere in here.
 package people
 
 import (

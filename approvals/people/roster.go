@@ -32,14 +32,14 @@ type Roster struct {
 }
 
 // NewRoster reads rows and commits through the journal, which has Fold among
-// its folds. docs must be the documents that the fold reads: the bootstrap
+// its folds; a row that was edited by hand is an error of whatever reads it. docs must be the documents that the fold reads: the bootstrap
 // file and what Enroll names are in there.
 func NewRoster(j *state.Journal, rows state.Reader, docs *audit.Documents) *Roster {
 	return &Roster{
 		Security: func() []policy.Role { return []policy.Role{"ot-security"} },
 		Roles:    func(policy.Role) bool { return true },
 		Now:      time.Now,
-		journal:  j, rows: rows,
+		journal:  j, rows: j.Checked(rows),
 	}
 }
 

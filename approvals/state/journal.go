@@ -20,10 +20,11 @@ type Journal struct {
 	store Store
 	folds []Fold
 
-	mu     sync.Mutex            // serial: held across Append and Apply, so nothing that must not wait may take it
-	caught bool                  // what the log has, the store has
-	told   []string              // differences that CatchUp found; the next Check tells them
-	known  map[string]audit.Hash // per row, what its newest leaf says; filled by Check. nil: not yet
+	mu     sync.Mutex // serial: held across Append and Apply, so nothing that must not wait may take it
+	caught bool       // what the log has, the store has
+	told   []string   // differences that CatchUp found; the next Check tells them
+
+	made made // what the newest leaf says of each row
 
 	end    sync.Mutex // of the two below; held for memory only
 	failed chan struct{}
@@ -69,7 +70,7 @@ func (j *Journal) prepare(ctx context.Context, key string, ev audit.Event) (audi
 	if err != nil {
 		return ev, nil, err
 	}
-	rows := checked{j.store, j.known}
+	rows := j.Checked(j.store)
 	row, err := stored(ctx, rows, key)
 	if err != nil {
 		return ev, nil, fmt.Errorf("read row %s: %w", key, err)
@@ -128,18 +129,16 @@ func (j *Journal) apply(ctx context.Context, leaf audit.Leaf, changes []Change) 
 	for i := range changes {
 		changes[i].Row.Leaf = leaf.Place()
 	}
+	j.made.begin(changes)
 	err := j.store.Apply(ctx, leaf, changes)
 	if errors.Is(err, ErrConflict) {
+		j.made.drop()
 		return fmt.Errorf("leaf %s: %w", leaf.Place(), ErrConflict)
 	}
-	if err != nil {
+	if err != nil { // either is right now
 		return j.fail(fmt.Errorf("apply leaf %s: %w", leaf.Place(), err))
 	}
-	if j.known != nil {
-		for _, c := range changes {
-			j.known[c.Row.Key] = audit.HashOf(c.Row.Value)
-		}
-	}
+	j.made.finish()
 	return nil
 }
 

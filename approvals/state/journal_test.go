@@ -543,6 +543,59 @@ func TestEditedRowWhileRunning(t *testing.T) {
 	sameRows(t, rowsOf(t, store), fromLog(t, log))
 }
 
+// Readers of checked rows meet no false alarm while rows change.
+func TestCheckedWhileRowsChange(t *testing.T) {
+	log, store := &statetest.Log{}, state.NewMemory()
+	j := journal(log, store)
+	for _, f := range []string{"a", "b", "c"} {
+		commit(t, j, f, 1, "x")
+	}
+	if _, err := j.Check(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	rows := j.Checked(store)
+	done := make(chan struct{})
+	var wg sync.WaitGroup
+	for range 3 {
+		wg.Go(func() {
+			for {
+				select {
+				case <-done:
+					return
+				default:
+				}
+				if row, err := rows.Get(context.Background(), "firm/a"); err != nil {
+					t.Errorf("%+v, %v", row, err)
+					return
+				}
+				n := 0
+				for _, err := range rows.List(context.Background(), "firm/") {
+					if n++; err != nil {
+						t.Error(err)
+						return
+					}
+				}
+				if n < 2 {
+					t.Errorf("%d rows", n)
+					return
+				}
+			}
+		})
+	}
+	for rev := uint64(2); rev < 150; rev++ {
+		commit(t, j, "a", rev, fmt.Sprint(rev))
+		ev := audit.Event{Subject: "c", Rev: rev, Body: audit.BlockLifted{Block: "c"}}
+		if rev%2 == 1 {
+			ev = change("c", rev, "back")
+		}
+		if _, err := j.Commit(context.Background(), "firm/c", ev); err != nil {
+			t.Fatal(err)
+		}
+	}
+	close(done)
+	wg.Wait()
+}
+
 func TestCheckOfALogThatCannotBeRead(t *testing.T) {
 	log, store := &statetest.Log{}, state.NewMemory()
 	j := journal(log, store)

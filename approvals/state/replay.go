@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"iter"
 	"strings"
 
@@ -206,10 +205,7 @@ func (j *Journal) mend(ctx context.Context) ([]string, error) {
 			return nil, j.fail(fmt.Errorf("make rows again: %w", err))
 		}
 	}
-	j.known = make(map[string]audit.Hash)
-	for row := range truth.All(context.WithoutCancel(ctx)) {
-		j.known[row.Key] = audit.HashOf(row.Value)
-	}
+	j.made.set(truth)
 	return differences, nil
 }
 
@@ -285,46 +281,4 @@ func unlike(want, have Row) string {
 		what = fmt.Sprintf("the leaf (%s for %s)", have.Leaf, want.Leaf)
 	}
 	return fmt.Sprintf("row %s differs from what leaf %s made: %s", want.Key, want.Leaf, what)
-}
-
-// checked reads rows for Commit and refuses one that is not what its newest
-// leaf says: a change must not carry an edited value into the log.
-type checked struct {
-	Reader
-	known map[string]audit.Hash
-}
-
-func (c checked) Get(ctx context.Context, key string) (Row, error) {
-	row, err := c.Reader.Get(ctx, key)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return row, err
-	}
-	if edited := c.look(key, row); edited != nil {
-		return Row{}, edited
-	}
-	return row, err
-}
-
-func (c checked) List(ctx context.Context, prefix string) iter.Seq2[Row, error] {
-	return func(yield func(Row, error) bool) {
-		for row, err := range c.Reader.List(ctx, prefix) {
-			if err == nil {
-				err = c.look(row.Key, row)
-			}
-			if !yield(row, err) || err != nil {
-				return
-			}
-		}
-	}
-}
-
-func (c checked) look(key string, row Row) error {
-	if c.known == nil {
-		return nil
-	}
-	said, ok := c.known[key]
-	if ok == (row.Rev != 0) && (!ok || said == audit.HashOf(row.Value)) {
-		return nil
-	}
-	return fmt.Errorf("row %s is not what the log made of it; it was changed outside of Penstock: restart, and it is made again", key)
 }
