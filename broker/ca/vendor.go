@@ -59,7 +59,7 @@ func (a *Authorities) CheckVendor(m ssh.ConnMetadata, person policy.PersonID, k 
 	}
 	checker := ssh.CertChecker{
 		SupportedCriticalOptions: []string{WindowOption},
-		IsUserAuthority:          a.isIn,
+		IsUserAuthority:          a.IsVendorAuthority,
 		Clock:                    a.now,
 	}
 	perms, err := checker.Authenticate(asUser{m, string(person)}, cert)
@@ -91,7 +91,8 @@ func clone(m map[string]string) map[string]string {
 	return c
 }
 
-func (a *Authorities) isIn(auth ssh.PublicKey) bool {
+// IsVendorAuthority says whether a key is the in authority.
+func (a *Authorities) IsVendorAuthority(auth ssh.PublicKey) bool {
 	return auth != nil && string(auth.Marshal()) == string(a.in.PublicKey().Marshal())
 }
 
@@ -99,14 +100,14 @@ func (a *Authorities) isIn(auth ssh.PublicKey) bool {
 func (a *Authorities) genuine(cert *ssh.Certificate) bool {
 	c := ssh.CertChecker{SupportedCriticalOptions: []string{WindowOption, sourceAddress},
 		Clock: func() time.Time { return time.Unix(int64(cert.ValidAfter), 0) }}
-	return a.isIn(cert.SignatureKey) && len(cert.ValidPrincipals) == 1 && c.CheckCert(cert.ValidPrincipals[0], cert) == nil
+	return a.IsVendorAuthority(cert.SignatureKey) && len(cert.ValidPrincipals) == 1 && c.CheckCert(cert.ValidPrincipals[0], cert) == nil
 }
 
 // shape is what can be told from the certificate alone, before its signature is looked at.
 func (a *Authorities) shape(cert *ssh.Certificate, person policy.PersonID) error {
 	now := a.now()
 	switch {
-	case !a.isIn(cert.SignatureKey):
+	case !a.IsVendorAuthority(cert.SignatureKey):
 		return no("signed by another authority")
 	case cert.CertType != ssh.UserCert:
 		return no("not a user certificate")

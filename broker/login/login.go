@@ -80,7 +80,7 @@ func New(p Parts) (*Proofs, error) {
 	}
 	s := &Proofs{roster: p.Roster, journal: p.Journal, rows: p.Rows, docs: p.Docs, log: p.Log, plant: p.Plant, now: p.Now,
 		seal: seal, hashing: make(chan struct{}, 2), slow: newThrottle(p.Now), told: newThrottleLog(p.Now)}
-	if s.nobody, err = hashPassword("nobody's password: " + newNonce()); err != nil {
+	if s.nobody, err = nobodysPassword(); err != nil {
 		return nil, fmt.Errorf("login: %w", err)
 	}
 	return s, nil

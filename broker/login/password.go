@@ -43,7 +43,17 @@ type passwordDocument struct {
 	Hash    []byte `json:"hash"`
 }
 
-func newNonce() string { return rand.Text() }
+// nobodysPassword is a document that no password fits: its hash is drawn, not computed.
+func nobodysPassword() ([]byte, error) {
+	d := passwordDocument{V: 1, Alg: "argon2id", Time: argonTime, Memory: argonMemory, Threads: argonThreads, Salt: make([]byte, 16), Hash: make([]byte, argonKey)}
+	if _, err := rand.Read(d.Salt); err != nil {
+		return nil, err
+	}
+	if _, err := rand.Read(d.Hash); err != nil {
+		return nil, err
+	}
+	return audit.Canonical(d)
+}
 
 func hashPassword(password string) ([]byte, error) {
 	d := passwordDocument{V: 1, Alg: "argon2id", Time: argonTime, Memory: argonMemory, Threads: argonThreads, Salt: make([]byte, 16)}

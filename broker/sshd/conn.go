@@ -62,7 +62,10 @@ func newConn(d *Door, nc net.Conn, source netip.Addr) *conn {
 		opens: rate.NewLimiter(rate.Limit(d.Limits.Opens), openBurst), requests: rate.NewLimiter(50, maxRequests)}
 	c.release = sync.OnceFunc(func() { <-d.slots })
 	// A deadline would be erased by gliderlabs' own at the first read; a timer is not.
+	made := make(chan struct{})
+	defer close(made)
 	c.grace = time.AfterFunc(d.Limits.Grace, func() {
+		<-made
 		d.told.refused(source, "", "grace", "authentication took too long")
 		c.Close()
 	})

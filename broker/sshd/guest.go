@@ -65,6 +65,12 @@ func (c *conn) enter(s *screen) (notes []string, ok bool) {
 	return notes, true
 }
 
+func (c *conn) isClosing() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.closing
+}
+
 func (c *conn) leave(s *screen) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -134,7 +134,11 @@ func (d *Door) accept(ctx context.Context, l net.Listener) error {
 		c, why := d.admitted(nc)
 		if c == nil {
 			nc.Close()
-			d.told.refused(sourceOf(nc), "", "limit", why)
+			d.begin()
+			go func() { // the log must not hold accept up; teller bounds how many there are
+				defer d.done()
+				d.told.refused(sourceOf(nc), "", "limit", why)
+			}()
 			continue
 		}
 		go d.serve(c)

@@ -158,7 +158,9 @@ func (t *desk) terminal(ctx context.Context, text bool) verbs.Terminal {
 		v.Width = int(t.pty.Cols)
 	}
 	if text {
+		// One stream, as on any terminal: stock clients keep no order between two.
 		v.Out = newlines{t.ch}
+		v.Err = v.Out
 	}
 	screen := term.NewTerminal(t.ch, "")
 	v.Ask = func(prompt string, echo bool) (string, error) {

@@ -46,6 +46,10 @@ type job struct {
 
 // work accepts a vendor's session channel and serves its requests to the end.
 func (d *Door) work(c *conn, sc *ssh.ServerConn, nc ssh.NewChannel, who vendor) {
+	if c.isClosing() {
+		nc.Reject(ssh.ResourceShortage, "this session has ended")
+		return
+	}
 	ch, reqs, err := nc.Accept()
 	if err != nil {
 		return

@@ -1,0 +1,129 @@
+package sshd
+
+import (
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+)
+
+func TestSilentClientsHoldNothing(t *testing.T) {
+	h := newHouse(t, Limits{Handshakes: 4, PerSource: 8, PerSecond: 1000, Grace: 300 * time.Millisecond})
+	start := time.Now()
+	var silent []net.Conn
+	for range 20 {
+		c := must(net.Dial("tcp", h.addr))
+		defer c.Close()
+		silent = append(silent, c)
+	}
+	// The first four are cut after the grace, the others at once; then there is room again.
+	for _, c := range silent {
+		_ = c.SetReadDeadline(time.Now().Add(5 * time.Second))
+		if _, err := io.Copy(io.Discard, c); err != nil && !strings.Contains(err.Error(), "reset") {
+			t.Fatalf("a silent client was still connected after 5 s: %v", err)
+		}
+	}
+	if took := time.Since(start); took > 4*time.Second {
+		t.Errorf("it took %v to be rid of them", took)
+	}
+	eventually(t, "a free slot", func() bool {
+		c, _, err := h.dialAs("desk", ssh.PublicKeys(keyOf("ann")))
+		if err == nil {
+			c.Close()
+		}
+		return err == nil
+	})
+}
+
+func TestOneSourceDoesNotTakeAll(t *testing.T) {
+	h := newHouse(t, Limits{PerSource: 3, PerSecond: 1000})
+	for range 3 {
+		if _, _, err := h.dialAs("desk", ssh.PublicKeys(keyOf("ann"))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, _, err := h.dialAs("desk", ssh.PublicKeys(keyOf("ann"))); err == nil {
+		t.Error("a fourth connection of the same source is let in")
+	}
+	eventually(t, "the refusal in the log", func() bool { return len(h.events("access.refused")) > 0 })
+}
+
+func TestSourcesAreBounded(t *testing.T) {
+	s := newSources(Limits{}.filled())
+	for i := range 3 * maxSources {
+		a := netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})
+		if !s.enter(a) {
+			t.Fatalf("the first connection of %v is refused", a)
+		}
+		s.leave(a)
+	}
+	if len(s.known) > maxSources || s.order.Len() != len(s.known) {
+		t.Errorf("%d sources are remembered", len(s.known))
+	}
+	six := netip.MustParseAddr("2001:db8::1")
+	for i := range 100 {
+		b := six.As16()
+		b[15] = byte(i)
+		if !s.enter(netip.AddrFrom16(b)) {
+			return // one network of 64 bits is one source
+		}
+	}
+	t.Error("an IPv6 host is as many sources as it has addresses")
+}
+
+func TestTenThousandChannelOpens(t *testing.T) {
+	h := newHouse(t, Limits{PerSecond: 1000})
+	c := h.in(h.open(30))
+	opened, refused := 0, 0
+	for range 10000 {
+		_, reqs, err := c.OpenChannel("session", nil)
+		var no *ssh.OpenChannelError
+		switch {
+		case err == nil:
+			opened++
+			go ssh.DiscardRequests(reqs)
+		case errors.As(err, &no):
+			refused++
+		default: // the connection was closed
+			if opened > openBurst+20 || refused > maxRefusedOpens {
+				t.Errorf("%d were opened, %d refused before the connection was closed", opened, refused)
+			}
+			if h.machine.accepted.Load() != 0 {
+				t.Error("the machine was dialled")
+			}
+			other := h.in("W-1")
+			if out, _, code, err := runLine(other, "echo well"); err != nil || code != 0 || out != "well\n" {
+				t.Errorf("another connection suffers: %q %d %v", out, code, err)
+			}
+			return
+		}
+	}
+	t.Errorf("10000 opens: %d were opened, %d refused, and the connection still stands", opened, refused)
+}
+
+func TestGraceIsKeptToTheSecond(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		// Only the timer of the connection: what it asks over needs a real handshake, which the others do.
+		d := &Door{Parts: Parts{Limits: Limits{}.filled()}, slots: make(chan struct{}, 1), conns: map[*conn]struct{}{}, sources: newSources(Limits{}.filled())}
+		d.told = newTeller(&countingLog{}, time.Now)
+		d.slots <- struct{}{}
+		_, server := memPipe(selfAddr, doorAddr)
+		c := newConn(d, server, netip.MustParseAddr("127.0.0.1"))
+		start := time.Now()
+		if _, err := c.Read(make([]byte, 1)); err == nil {
+			t.Error("read from nobody")
+		}
+		if took := time.Since(start); took != d.Limits.Grace {
+			t.Errorf("a silent client was closed after %v, not after %v", took, d.Limits.Grace)
+		}
+		if len(d.slots) != 0 {
+			t.Error("its slot was not given back")
+		}
+	})
+}

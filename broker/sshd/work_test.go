@@ -1,0 +1,309 @@
+package sshd
+
+import (
+	"bytes"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"penstock/audit"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+)
+
+func TestCommandPasses(t *testing.T) {
+	h := newHouse(t, Limits{})
+	c := h.in(h.open(30))
+	s := must(c.NewSession())
+	var out, errs bytes.Buffer
+	s.Stdout, s.Stderr = &out, &errs
+	err := s.Run("echo to-out; echo to-err >&2; exit 7")
+	var exit *ssh.ExitError
+	if e, ok := err.(*ssh.ExitError); ok {
+		exit = e
+	}
+	if exit == nil || exit.ExitStatus() != 7 || out.String() != "to-out\n" || errs.String() != "to-err\n" {
+		t.Fatalf("err %v, out %q, stderr %q, log %s", err, out.String(), errs.String(), h.said.String())
+	}
+}
+
+func TestHalfCloseAndBinary(t *testing.T) {
+	h := newHouse(t, Limits{})
+	c := h.in(h.open(30))
+	s := must(c.NewSession())
+	data := make([]byte, 3<<20)
+	_, _ = rand.Read(data)
+	s.Stdin = bytes.NewReader(data)
+	out := must(s.StdoutPipe())
+	h.ok(s.Start("cat; echo end"))
+	got := must(io.ReadAll(out))
+	h.ok(s.Wait())
+	if !bytes.Equal(got, append(data, "end\n"...)) {
+		t.Fatalf("%d bytes came back of %d, or others", len(got), len(data)+4)
+	}
+}
+
+// ask opens a session channel by hand, to send what clients do not.
+func open(t *testing.T, c *ssh.Client) (ssh.Channel, <-chan *ssh.Request) {
+	t.Helper()
+	ch, reqs, err := c.OpenChannel("session", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ch, reqs
+}
+
+type ptyWire struct {
+	Term                      string
+	Cols, Rows, Width, Height uint32
+	Modes                     string
+}
+
+func TestTerminalPassesWithAllModes(t *testing.T) {
+	h := newHouse(t, Limits{})
+	c := h.in(h.open(30))
+	ch, reqs := open(t, c)
+	go ssh.DiscardRequests(reqs)
+	payload := ssh.Marshal(ptyWire{"xterm-256color", 132, 43, 0, 0, "\x35\x00\x00\x00\x01\x80\x00\x00\x96\x00\x00"})
+	if ok, err := ch.SendRequest("pty-req", true, payload); !ok || err != nil {
+		t.Fatalf("pty-req: %v %v", ok, err)
+	}
+	env := func(name, value string) bool {
+		ok, _ := ch.SendRequest("env", true, ssh.Marshal(struct{ N, V string }{name, value}))
+		return ok
+	}
+	for name, value := range map[string]string{"LANG": "de_DE.UTF-8", "LC_ALL": "C"} {
+		if !env(name, value) {
+			t.Errorf("%s=%s is refused", name, value)
+		}
+	}
+	for name, value := range map[string]string{"LD_PRELOAD": "/tmp/x.so", "PATH": "/tmp", "LC_ALL ": "C", "LANG": "$(id)", "LC_X": "a\nb", "BASH_ENV": "x", "": ""} {
+		if env(name, value) {
+			t.Errorf("%q=%q is passed on", name, value)
+		}
+	}
+	if ok, _ := ch.SendRequest("shell", true, nil); !ok {
+		t.Fatal("shell")
+	}
+	_, _ = ch.SendRequest("window-change", false, []byte{1, 2, 3})
+	_, _ = ch.SendRequest("window-change", false, ssh.Marshal(struct{ C, R, W, H uint32 }{80, 24, 0, 0}))
+	eventually(t, "the resize to arrive", func() bool { return strings.Contains(strings.Join(h.machine.requests(), "\n"), "window-change") })
+	_, _ = io.WriteString(ch, "echo $LANG; exit 5\n")
+	out, _ := io.ReadAll(ch)
+	if string(out) != "de_DE.UTF-8\n" {
+		t.Errorf("the shell says %q", out)
+	}
+	all := strings.Join(h.machine.requests(), "\n")
+	if !strings.Contains(all, fmt.Sprintf("pty-req %q", payload)) {
+		t.Errorf("pty-req did not reach the machine as it came: %s", all)
+	}
+	if !strings.Contains(all, "window-change") || strings.Contains(all, "LD_PRELOAD") {
+		t.Errorf("the machine saw %s", all)
+	}
+}
+
+func TestHostilePtyRequests(t *testing.T) {
+	h := newHouse(t, Limits{})
+	c := h.in(h.open(30))
+	for story, payload := range map[string][]byte{
+		"a first length of 0xFFFFFFFF": {0xff, 0xff, 0xff, 0xff},
+		"the same with something":      append([]byte{0xff, 0xff, 0xff, 0xff}, make([]byte, 64)...),
+		"empty":                        nil,
+		"TERM with an escape":          ssh.Marshal(ptyWire{"xterm\x1b]0;x", 80, 24, 0, 0, ""}),
+		"TERM with a path":             ssh.Marshal(ptyWire{"../../etc", 80, 24, 0, 0, ""}),
+		"no TERM":                      ssh.Marshal(ptyWire{"", 80, 24, 0, 0, ""}),
+		"a long TERM":                  ssh.Marshal(ptyWire{strings.Repeat("x", 41), 80, 24, 0, 0, ""}),
+		"a wide screen":                ssh.Marshal(ptyWire{"xterm", 1 << 31, 24, 0, 0, ""}),
+		"2 KiB of modes":               ssh.Marshal(ptyWire{"xterm", 80, 24, 0, 0, strings.Repeat("\x01", 2048)}),
+	} {
+		ch, reqs := open(t, c)
+		go ssh.DiscardRequests(reqs)
+		if ok, err := ch.SendRequest("pty-req", true, payload); ok || err != nil {
+			t.Errorf("%s: accepted %v, %v", story, ok, err)
+		}
+		ch.Close()
+	}
+	if out, _, code, err := runLine(c, "echo alive"); err != nil || code != 0 || out != "alive\n" {
+		t.Errorf("the connection did not survive: %v %d %q", err, code, out)
+	}
+}
+
+func TestWhatIsNotCarriedIsSaid(t *testing.T) {
+	h := newHouse(t, Limits{})
+	c := h.in(h.open(30))
+	for _, kind := range []string{"direct-tcpip", "direct-streamlocal@openssh.com", "tun@openssh.com", "x11", "auth-agent@openssh.com", "forwarded-tcpip", "nonsense"} {
+		_, _, err := c.OpenChannel(kind, nil)
+		var open *ssh.OpenChannelError
+		if !errors.As(err, &open) || len(open.Message) < 40 {
+			t.Errorf("%s: %v", kind, err)
+		}
+	}
+	for _, kind := range []string{"tcpip-forward", "streamlocal-forward@openssh.com", "cancel-tcpip-forward", "hostkeys-prove-00@openssh.com"} {
+		if ok, _, err := c.SendRequest(kind, true, nil); ok || err != nil {
+			t.Errorf("%s: %v %v", kind, ok, err)
+		}
+	}
+	if ok, _, err := c.SendRequest("keepalive@openssh.com", true, nil); !ok || err != nil {
+		t.Errorf("keepalive: %v %v", ok, err)
+	}
+	s := must(c.NewSession())
+	if ok, _ := s.SendRequest("auth-agent-req@openssh.com", true, nil); ok {
+		t.Error("the agent is forwarded")
+	}
+	if ok, _ := s.SendRequest("x11-req", true, nil); ok {
+		t.Error("X11 is forwarded")
+	}
+	var errs bytes.Buffer
+	s.Stderr = &errs
+	h.ok(s.Run("true"))
+	for _, want := range []string{"Remote forwards are not carried", "Leave out -A", "Leave out -X"} {
+		if !strings.Contains(errs.String(), want) {
+			t.Errorf("stderr lacks %q: %s", want, errs.String())
+		}
+	}
+	for _, line := range []string{"scp -t /tmp", "/usr/lib/openssh/sftp-server", "rsync --server .", "git-upload-pack x"} {
+		out, errs, code, err := runLine(c, line)
+		if err != nil || code != 255 || out != "" || !strings.Contains(errs, "does not carry file transfer") {
+			t.Errorf("%s: %v, exit %d, %q %q", line, err, code, out, errs)
+		}
+	}
+	ch, reqs := open(t, c)
+	go ssh.DiscardRequests(reqs)
+	if _, err := ch.SendRequest("subsystem", true, ssh.Marshal(struct{ N string }{"sftp"})); err != nil {
+		t.Fatal(err)
+	}
+	if said, _ := io.ReadAll(ch.Stderr()); !strings.Contains(string(said), "does not carry file transfer") {
+		t.Errorf("sftp: %q", said)
+	}
+}
+
+func TestSecondCommandInOneChannel(t *testing.T) {
+	h := newHouse(t, Limits{})
+	c := h.in(h.open(30))
+	ch, reqs := open(t, c)
+	go ssh.DiscardRequests(reqs)
+	exec := ssh.Marshal(struct{ C string }{"cat"})
+	if ok, _ := ch.SendRequest("exec", true, exec); !ok {
+		t.Fatal("the first is refused")
+	}
+	for _, kind := range []string{"exec", "shell", "subsystem"} {
+		if ok, _ := ch.SendRequest(kind, true, exec); ok {
+			t.Errorf("a second %s in the channel is accepted", kind)
+		}
+	}
+	ch.Close()
+}
+
+func TestRefusedMachineIsSaid(t *testing.T) {
+	h := newHouse(t, Limits{})
+	w := h.open(30)
+	for user, want := range map[string]string{"ann+maint+filler-plc": "", "ann+logs+boiler": "", "ann+root+filler-plc": ""} {
+		c, _, err := h.dialAs(user, ssh.PublicKeys(h.cert("ann", w)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, errs, code, err := runLine(c, "id")
+		if err != nil || code != 255 || out != "" || !strings.HasPrefix(errs, "Penstock: ") || strings.Contains(errs, "reference") || !strings.Contains(errs, want) {
+			t.Errorf("%s: %v, exit %d, out %q, stderr %q", user, err, code, out, errs)
+		}
+		c.Close()
+	}
+	if n := h.machine.accepted.Load(); n != 0 {
+		t.Errorf("the machine was dialled %d times", n)
+	}
+}
+
+func TestAgreedIsNotOpen(t *testing.T) {
+	h := newHouse(t, Limits{})
+	w := h.agreed(30)
+	c, _, err := h.dialAs("ann+logs+filler-plc", ssh.PublicKeys(h.cert("ann", w)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, errs, code, err := runLine(c, "id")
+	if err != nil || code != 255 || out != "" || errs == "" || h.machine.accepted.Load() != 0 {
+		t.Errorf("%v, exit %d, out %q, stderr %q", err, code, out, errs)
+	}
+}
+
+func TestJumpIsRefusedWithTheOtherForm(t *testing.T) {
+	h := newHouse(t, Limits{})
+	c, _, err := h.dialAs("ann", ssh.PublicKeys(h.cert("ann", h.open(30))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.NewSession(); err == nil || !strings.Contains(err.Error(), "ann+ACCOUNT+ASSET@127.0.0.1") {
+		t.Errorf("a session: %v", err)
+	}
+	if _, err := c.Dial("tcp", "filler-plc.kiel:22"); err == nil || !strings.Contains(err.Error(), "PERSON+ACCOUNT+ASSET") {
+		t.Errorf("a jump: %v", err)
+	}
+}
+
+func TestCutWhileConnected(t *testing.T) {
+	h := newHouse(t, Limits{})
+	w := h.open(30)
+	c := h.in(w)
+	s := must(c.NewSession())
+	var errs lockedBuffer
+	s.Stderr = &errs
+	in, out := must(s.StdinPipe()), must(s.StdoutPipe())
+	h.ok(s.Start("cat"))
+	_, _ = io.WriteString(in, "x")
+	b := make([]byte, 1)
+	if _, err := io.ReadFull(out, b); err != nil {
+		t.Fatal(err)
+	}
+	start := time.Now()
+	if _, err := h.desk.Cut(h.ctx, h.actor("mia"), w, "water on the floor"); err != nil {
+		t.Fatal(err)
+	}
+	err := s.Wait()
+	if took := time.Since(start); err == nil || took > 3*time.Second {
+		t.Errorf("after %v: %v", took, err)
+	}
+	if !strings.Contains(errs.String(), "water on the floor") {
+		t.Errorf("the reason is not shown: %q", errs.String())
+	}
+	if out, _, code, err := runLine(c, "echo still here"); err == nil && code == 0 || out != "" {
+		t.Errorf("a command runs after the cut: %q %d %v", out, code, err)
+	}
+}
+
+func TestRecordHasWhatPassed(t *testing.T) {
+	h := newHouse(t, Limits{})
+	c := h.in(h.open(30))
+	_, _, _, err := runLine(c, "cat; exit 3")
+	h.ok(err)
+	c.Close()
+	eventually(t, "session.ended", func() bool { return len(h.events("session.ended")) == 1 })
+	closed := h.events("channel.closed")
+	if len(h.events("session.ended")) != 1 || len(closed) != 1 || closed[0].Body.(audit.ChannelClosed).Exit != "3" {
+		t.Fatalf("channel.closed: %+v", closed)
+	}
+	if h.events("session.ended")[0].Body.(audit.SessionEnded).Cause != "client" {
+		t.Errorf("session.ended: %+v", h.events("session.ended")[0].Body)
+	}
+	issued := map[string]int{}
+	for _, leaf := range h.events("cert.issued") {
+		issued[leaf.Body.(audit.CertIssued).CA]++
+	}
+	if issued["in"] != 1 || issued["out"] != 1 || issued["host"] != 1 {
+		t.Errorf("certificates issued: %v", issued)
+	}
+}
+
+// eventually looks again until it is so: for what another process or goroutine finishes in its own time.
+func eventually(t *testing.T, what string, so func() bool) {
+	t.Helper()
+	end := time.Now().Add(10 * time.Second)
+	for !so() {
+		if time.Now().After(end) {
+			t.Fatalf("waited 10 s for %s", what)
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
