@@ -398,7 +398,7 @@ func (l *Log) blame(floor Checkpoint) error {
 
 // grow builds the edge from the leaves before the tail, then from the tail.
 // errHashes: the root at the floor is not the signed one.
-func (l *Log) grow(t tail, floor Checkpoint, before func(Index, func(*frontier, tlog.Hash)) error) error {
+func (l *Log) grow(t tail, floor Checkpoint, before func(n, floor Index, each func(*frontier, tlog.Hash)) error) error {
 	ok := floor.Size == 0
 	see := func(f *frontier, _ tlog.Hash) {
 		if f.size == int64(floor.Size) {
@@ -406,7 +406,7 @@ func (l *Log) grow(t tail, floor Checkpoint, before func(Index, func(*frontier, 
 		}
 	}
 	l.edge = frontier{}
-	err := before(t.base, func(f *frontier, h tlog.Hash) { l.edge = *f; see(f, h) })
+	err := before(t.base, floor.Size, func(f *frontier, h tlog.Hash) { l.edge = *f; see(f, h) })
 	if err != nil {
 		return err
 	}
@@ -424,24 +424,42 @@ func (l *Log) grow(t tail, floor Checkpoint, before func(Index, func(*frontier, 
 	return l.hashes.write(int64(t.base), fresh)
 }
 
-func (l *Log) fromHashes(n Index, each func(*frontier, tlog.Hash)) error {
-	return l.hashes.replay(int64(n), each)
+// fromHashes takes the leaves under the checkpoint from the file hashes: the
+// signed root speaks for them. For those above it nothing does, for the file is
+// never synced: they are read from the entries.
+func (l *Log) fromHashes(n, floor Index, each func(*frontier, tlog.Hash)) error {
+	var f frontier
+	err := l.hashes.replay(int64(min(n, floor)), func(g *frontier, h tlog.Hash) { f = *g; each(g, h) })
+	if err != nil {
+		return err
+	}
+	return l.addEntries(f, n, floor, each)
 }
 
 // fromEntries makes the hashes of the leaves before n again.
-func (l *Log) fromEntries(n Index, each func(*frontier, tlog.Hash)) error {
-	c, err := l.segs.seek(0)
+func (l *Log) fromEntries(n, floor Index, each func(*frontier, tlog.Hash)) error {
+	return l.addEntries(frontier{}, n, floor, each)
+}
+
+// addEntries reads the leaves from f's size to n and writes their hashes.
+func (l *Log) addEntries(f frontier, n, floor Index, each func(*frontier, tlog.Hash)) error {
+	if Index(f.size) >= n {
+		return nil
+	}
+	c, err := l.segs.seek(Index(f.size))
 	if err != nil {
 		return err
 	}
 	defer c.close()
-	var f frontier
 	var stored []tlog.Hash
-	start := int64(0)
+	start := f.size
 	for c.at < n {
 		e, err := c.next()
 		if errors.Is(err, io.EOF) {
 			return c.damage(errors.New("the file ends before this leaf"))
+		}
+		if err == nil && e.at >= floor {
+			_, err = parseAt(e)
 		}
 		if err != nil {
 			return err
