@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 
 	"penstock/approvals/state"
 	"penstock/audit"
@@ -83,12 +84,33 @@ func decode(row state.Row, v any) error {
 	return nil
 }
 
-// illegal is the refusal for a step that no table lists.
+// illegal is the refusal for a step that no table lists; it says what there is
+// to do instead.
 func illegal(id, from, to string) error {
 	if from == "" {
 		return &policy.Refusal{Rule: "illegal-step", Say: fmt.Sprintf("There is no %s.", id), Why: fmt.Sprintf("%s: from nothing to %s", id, to)}
 	}
-	return &policy.Refusal{Rule: "illegal-step", Say: fmt.Sprintf("%s is %s; from there it cannot become %s.", id, from, to), Why: fmt.Sprintf("%s: from %s to %s", id, from, to)}
+	say := fmt.Sprintf("%s is %s; from there it cannot become %s.", id, from, to)
+	kind, _, _ := strings.Cut(id, "-")
+	if next := instead[kind+" "+from]; next != "" {
+		say += " " + next
+	}
+	return &policy.Refusal{Rule: "illegal-step", Say: say, Why: fmt.Sprintf("%s: from %s to %s", id, from, to)}
+}
+
+var instead = map[string]string{
+	"R agreed":     "Its window can be opened, or ended or cut once it is open.",
+	"R refused":    "Ask anew.",
+	"R withdrawn":  "Ask anew.",
+	"R unanswered": "Ask anew.",
+	"W agreed":     "It is not open yet: open it, cut it, or withdraw its request.",
+	"W open":       "It can be paused, extended, ended or cut.",
+	"W paused":     "Let it go on, end it or cut it.",
+	"W ending":     "It ends by itself when its transfer is done; or cut it.",
+	"W ended":      "Its hand-back is what remains.",
+	"W cut":        "Its hand-back is what remains.",
+	"W closed":     "It is over: ask anew.",
+	"W unused":     "It is over: ask anew.",
 }
 
 type none struct{}

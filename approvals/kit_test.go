@@ -119,13 +119,18 @@ type memLog struct {
 	fail string // "", before, after: of the next Append, or the one that in counts down to
 	in   int
 	dead bool          // after a failure every call fails
-	wait chan struct{} // if set, Append waits for it like for a slow disk
+	wait chan struct{} // if set, Append says so in busy and waits for it, like for a slow disk
+	busy chan struct{}
 }
 
 var errDisk = errors.New("disk failed")
 
 func (l *memLog) Append(_ context.Context, ev audit.Event) (audit.Leaf, error) {
 	if l.wait != nil {
+		select {
+		case l.busy <- struct{}{}:
+		default:
+		}
 		<-l.wait
 	}
 	l.mu.Lock()

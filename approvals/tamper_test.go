@@ -257,6 +257,18 @@ func (w *world) forged(r Request, who policy.PersonID, role string) string {
 	return leaf.Place().String()
 }
 
+// A leaf that opens a window for longer than was agreed, or past its span, opens nothing.
+func TestAnEndThatWasNotAgreed(t *testing.T) {
+	for until, good := range map[time.Duration]bool{time.Hour: true, time.Hour + time.Second: false, 9 * time.Hour: false} {
+		w := newWorld(t, nil)
+		r := w.yes("olaf", w.submit())
+		w.commit("window/W-1", audit.Event{Subject: "W-1", Rev: 2, Actor: "mia", Body: audit.WindowMoved{Window: string(r.Window), To: "opened", By: "mia", At: start, Until: start.Add(until)}})
+		if w.live("W-1") != good {
+			t.Errorf("open for %s: live %v", until, !good)
+		}
+	}
+}
+
 // Facts look at the clock themselves: nobody has settled anything here.
 func TestFactsLookAtTheClock(t *testing.T) {
 	w := newWorld(t, nil)

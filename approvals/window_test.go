@@ -308,10 +308,11 @@ func TestTakingWaitsForNoDisk(t *testing.T) {
 	w := newWorld(t, nil)
 	w.open()
 	r := w.yes("olaf", w.submit())
-	w.log.wait = make(chan struct{})
+	w.log.wait, w.log.busy = make(chan struct{}), make(chan struct{}, 1)
 	done := make(chan error, 5)
 	told := make(chan struct{}, 5)
 	go func() { _, err := w.desk.Open(w.ctx, w.as("mia"), r.Window); done <- err }()
+	<-w.log.busy // the journal is held by a commit that hangs
 	w.stops.then = func() { told <- struct{}{} }
 	for _, take := range []func() error{
 		func() error { _, err := w.desk.Pause(w.ctx, w.as("mia"), "W-1", ""); return err },
