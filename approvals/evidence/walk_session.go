@@ -60,7 +60,9 @@ func (w *Walk) sessionEnded(b audit.SessionEnded) {
 		return
 	}
 	if s := w.session(b.Session); s != nil {
-		w.leftOpen(b.Session, s)
+		if b.Cause != "crash" { // a crash closes nothing; the recording shows what passed
+			w.leftOpen(b.Session, s)
+		}
 		delete(w.sessions, b.Session)
 	}
 }

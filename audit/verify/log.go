@@ -113,8 +113,12 @@ func (c *checker) leaf(ctx context.Context, leaf audit.Leaf, stored *hashFile, o
 		c.step(ctx, leaf)
 	}
 	c.last = leaf
-	if _, ok := leaf.Body.(audit.NodeStarted); ok {
-		c.started = leaf.Wall
+	switch leaf.Body.(type) {
+	case audit.NodeStarted:
+		c.crashed = c.crashed || c.running
+		c.started, c.running = leaf.Wall, true
+	case audit.NodeStopped:
+		c.running = false
 	}
 	if err := c.mention(ctx, leaf); err != nil {
 		return err

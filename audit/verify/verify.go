@@ -107,6 +107,8 @@ type checker struct {
 	tree      tree
 	last      audit.Leaf
 	started   time.Time           // wall of the newest node.started
+	running   bool                // node.started without node.stopped since
+	crashed   bool                // the broker was started without having been stopped
 	entries   int64               // bytes of segments that whole leaves have taken
 	damaged   bool                // some leaf could not be read
 	mentioned map[audit.Hash]bool // hashes in bodies: true where they must be a document

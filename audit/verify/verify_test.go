@@ -244,6 +244,21 @@ func TestKilledFolder(t *testing.T) {
 	}
 }
 
+// Half a line of heads that a crash left stays for good, and is no fault of the
+// clean stop that came later.
+func TestHeadsOfAnEarlierCrash(t *testing.T) {
+	s := night()
+	s.Add(9500, "penstock", audit.NodeStarted{Version: "test"}, "a")
+	s.Insert(s.Step("session.ended", 1))
+	f := build(t, t.TempDir(), s)
+	name := "log/heads/" + time.Now().UTC().Format("2006-01") + ".txt"
+	add(t, f.path(name), "half a line")
+	r, err := f.check(t, f.trust())
+	if notes := strings.Join(weights(r, verify.Note), "\n"); err != nil || !r.Proved() || !strings.Contains(notes, name) {
+		t.Errorf("%v, wrong: %q, notes:\n%s", err, weights(r, verify.Wrong), notes)
+	}
+}
+
 func add(t *testing.T, path, text string) {
 	t.Helper()
 	f, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
