@@ -18,8 +18,11 @@ const mostChecked = 1024
 // checked is what evidence.Check was asked about: documents by hash and leaves
 // by place do not change, so neither does the outcome.
 type checked struct {
-	claim   audit.Hash
-	answers string
+	claim    audit.Hash
+	answers  string
+	extended audit.Hash
+	opened   time.Time
+	until    time.Time // of an extension, else zero
 }
 
 // Facts are a window and a person for Decide, recomputed from leaves and
@@ -69,21 +72,39 @@ func (d *Desk) windowFacts(row windowRow, claim evidence.WindowClaim, agreed boo
 	d.mu.Unlock()
 	now := d.now()
 	inside := !row.Until.After(claim.To) && !row.Opened.Before(claim.From) &&
-		(row.Extended > 0 || !row.Until.After(row.Opened.Add(time.Duration(claim.Minutes)*time.Minute)))
+		(!row.Extended.IsZero() || !row.Until.After(row.Opened.Add(time.Duration(claim.Minutes)*time.Minute)))
 	f.Paused = row.State == WindowPaused || held
 	f.Live = agreed && inside && !stopped && !f.Paused && !now.Before(f.From) && now.Before(f.Until)
 	return f, nil
 }
 
-// holds says whether the answers in the log suffice for exactly this window.
+// holds says whether the answers in the log suffice for exactly this window
+// and, where it was extended, for its end.
 func (d *Desk) holds(ctx context.Context, w windowRow, claim evidence.WindowClaim) (bool, error) {
-	key := checked{w.Claim, w.Window + " " + strings.Join(w.Answers, " ")}
+	key := checked{claim: w.Claim, answers: w.Window + " " + strings.Join(w.Answers, " ")}
+	if !w.Extended.IsZero() && w.runs() {
+		key.extended, key.opened, key.until = w.Extended, w.Opened, w.Until
+	}
 	d.mu.Lock()
 	ok, known := d.checks[key]
 	d.mu.Unlock()
 	if known {
 		return ok, nil
 	}
+	ok, err := d.check(ctx, w, claim, key)
+	if err != nil {
+		return false, err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(d.checks) >= mostChecked {
+		clear(d.checks)
+	}
+	d.checks[key] = ok
+	return ok, nil
+}
+
+func (d *Desk) check(ctx context.Context, w windowRow, claim evidence.WindowClaim, key checked) (bool, error) {
 	doc, text, err := d.request(ctx, claim.Request)
 	if err != nil {
 		return false, err
@@ -99,14 +120,36 @@ func (d *Desk) holds(ctx context.Context, w windowRow, claim evidence.WindowClai
 	if err != nil {
 		return false, err
 	}
-	ok = len(evidence.Check(plant, text, given, nil, claim)) == 0
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if len(d.checks) >= mostChecked {
-		clear(d.checks)
+	if len(evidence.Check(plant, text, given, nil, claim)) > 0 {
+		return false, nil
 	}
-	d.checks[key] = ok
-	return ok, nil
+	if key.extended.IsZero() {
+		return true, nil
+	}
+	extension, until, err := d.extended(ctx, key.extended)
+	if err != nil {
+		return false, err
+	}
+	return until.Equal(key.until) && len(evidence.CheckExtension(plant, text, given, extension, nil, claim, key.opened)) == 0, nil
+}
+
+// extended reads the opener's answer. Its role is the answer's own word here:
+// it was held against the roster before it was written, and the verifier holds
+// it against the log.
+func (d *Desk) extended(ctx context.Context, h audit.Hash) (evidence.Given, time.Time, error) {
+	b, err := d.docs.Get(ctx, h)
+	if err != nil {
+		return evidence.Given{}, time.Time{}, fmt.Errorf("read extension %s: %w", h, err)
+	}
+	a, err := evidence.ParseAnswer(b)
+	if err != nil {
+		return evidence.Given{}, time.Time{}, fmt.Errorf("extension %s: %w", h, err)
+	}
+	firm, err := d.roster.Firm(ctx, policy.FirmID(a.Firm))
+	if err != nil {
+		return evidence.Given{}, time.Time{}, fmt.Errorf("look up firm %s of extension %s: %w", a.Firm, h, err)
+	}
+	return evidence.Given{Wall: a.At, Body: b, Firm: a.Firm, Roles: []string{a.Role}, Plant: firm.Plant}, a.Until, nil
 }
 
 // agreedBy reads the answers that window.agreed names, from their leaves.

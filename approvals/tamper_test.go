@@ -269,6 +269,45 @@ func TestAnEndThatWasNotAgreed(t *testing.T) {
 	}
 }
 
+// An extension counts by the opener's answer alone, to exactly the end it says.
+func TestAnExtensionThatNobodyAnswered(t *testing.T) {
+	for _, tc := range []struct {
+		story string
+		who   policy.PersonID
+		role  string
+		says  time.Duration
+		good  bool
+	}{
+		{"as it should be", "mia", "shift", 3 * time.Hour, true},
+		{"the answer says another end", "mia", "shift", 2 * time.Hour, false},
+		{"a vendor", "bob", "shift", 3 * time.Hour, false},
+		{"the worker", "ann", "shift", 3 * time.Hour, false},
+		{"a role that opens nothing", "olaf", "line-1-owner", 3 * time.Hour, false},
+		{"another person's yes", "", "", 0, false},
+	} {
+		t.Run(tc.story, func(t *testing.T) {
+			w := newWorld(t, nil)
+			w.open()
+			row, err := w.desk.requestRow(w.ctx, "R-1")
+			if err != nil {
+				t.Fatal(err)
+			}
+			hash := row.Answers[0].Document
+			if tc.who != "" {
+				a := evidence.Answer{V: 1, Request: row.Document, Person: string(tc.who), Firm: string(cast[tc.who].firm), Role: tc.role, Says: evidence.Extend,
+					Window: "W-1", Until: start.Add(tc.says), Nonce: nonce(), At: start, DecideBy: start.Add(time.Hour), Proof: totp(w.as(tc.who))}
+				if hash, err = w.desk.sign(w.ctx, a); err != nil {
+					t.Fatal(err)
+				}
+			}
+			w.commit("window/W-1", audit.Event{Subject: "W-1", Rev: 3, Actor: "mia", Body: audit.WindowMoved{Window: "W-1", To: "extended", By: "mia", At: start, Until: start.Add(3 * time.Hour), Answer: hash}})
+			if w.live("W-1") != tc.good {
+				t.Fatalf("live %v", !tc.good)
+			}
+		})
+	}
+}
+
 // Facts look at the clock themselves: nobody has settled anything here.
 func TestFactsLookAtTheClock(t *testing.T) {
 	w := newWorld(t, nil)

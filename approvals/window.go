@@ -83,7 +83,7 @@ type windowRow struct {
 	Opened   time.Time   `json:"opened,omitzero"`
 	OpenedBy string      `json:"opened_by,omitempty"`
 	Until    time.Time   `json:"until,omitzero"`
-	Extended int         `json:"extended,omitempty"` // how often
+	Extended audit.Hash  `json:"extended,omitzero"` // the opener's newest answer that moved the end
 	By       string      `json:"by"`
 	Why      string      `json:"why,omitempty"`
 	HandBack audit.Hash  `json:"hand_back,omitzero"`
@@ -618,10 +618,10 @@ func (w *windowRow) moved(b audit.WindowMoved) error {
 	m, known := moves[b.To]
 	switch {
 	case b.To == "extended":
-		if w.State != WindowOpen && w.State != WindowPaused || !b.Until.After(w.Until) {
+		if w.State != WindowOpen && w.State != WindowPaused || !b.Until.After(w.Until) || b.Answer.IsZero() {
 			return illegal(w.Window, string(w.State), "extended to "+b.Until.Format(time.RFC3339))
 		}
-		w.Extended++
+		w.Extended = b.Answer
 	case !known || m.only != "" && m.only != w.State:
 		return illegal(w.Window, string(w.State), b.To)
 	default:
