@@ -43,6 +43,8 @@ func (d *Dialer) allowed(to netip.AddrPort) error {
 	switch {
 	case !to.IsValid() || to.Port() == 0:
 		return refuse(to, "no address and port")
+	case a.Is4In6():
+		return refuse(to, "an IPv4 address in IPv6 clothes")
 	case a.Zone() != "":
 		return refuse(to, "an address with a zone")
 	case a.IsUnspecified():
@@ -63,7 +65,7 @@ func (d *Dialer) allowed(to netip.AddrPort) error {
 
 func isNever(a netip.Addr) bool {
 	for _, p := range never {
-		if p.Contains(a) || a.Is4In6() {
+		if p.Contains(a) {
 			return true
 		}
 	}
