@@ -220,15 +220,16 @@ func TestTheQueueIsBoundedAndLetsGoOnFailure(t *testing.T) {
 		w := r.create(t, "S-1")
 		s := stream(t, w, 0, "shell")
 		hang()
-		taken, ended := make(chan int, 1000), make(chan error, 1)
+		taken, ended := make(chan int, 100), make(chan error, 1)
 		go func() {
-			for {
+			for range cap(taken) {
 				if err := s.Append('o', make([]byte, 64<<10)); err != nil {
 					ended <- err
 					return
 				}
 				taken <- 64 << 10
 			}
+			ended <- nil
 		}()
 		synctest.Wait()
 		if got := len(taken) * 64 << 10; got < 1<<20 || got > 2<<20 {

@@ -232,3 +232,26 @@ func TestVendorInputIsNotCompressed(t *testing.T) {
 		t.Errorf("output takes %d bytes", got)
 	}
 }
+
+// A closed recording that was cut at a frame's border is whole to the chain; the
+// reader has close.json.
+func TestTheReaderSeesACutAtAFramesBorder(t *testing.T) {
+	r := newRoom(t, t.TempDir())
+	w := r.create(t, "S-1")
+	s := stream(t, w, 0, "shell")
+	must(t, s.Commit(t.Context(), 'i', []byte("one")))
+	must(t, s.Commit(t.Context(), 'i', []byte("two")))
+	_, err := w.Close(t.Context(), "client")
+	must(t, err)
+	name := "c00-shell.000.brf"
+	h, err := recording.HeadAt(r.path("S-1"), name, 0)
+	must(t, err)
+	must(t, os.Truncate(filepath.Join(r.path("S-1"), name), h.Bytes))
+	rd, err := r.Open("S-1")
+	must(t, err)
+	got, err := lines(rd, -1, 0)
+	var damage *recording.Damage
+	if !errors.As(err, &damage) || damage.File != name || damage.Offset != h.Bytes || len(got) != 1 {
+		t.Errorf("%q, %v", got, err)
+	}
+}
