@@ -297,8 +297,10 @@ func TestMain(m *testing.M) {
 		panic(err)
 	}
 	sharedDocs = documentsAt(dir)
-	if err := flag.Set("rapid.steps", "40"); err != nil { // before the command line's own
-		panic(err)
+	for name, value := range map[string]string{"rapid.steps": "40", "rapid.checks": "40"} { // the command line's own come after
+		if err := flag.Set(name, value); err != nil {
+			panic(err)
+		}
 	}
 	code := m.Run()
 	os.RemoveAll(dir)

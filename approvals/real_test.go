@@ -143,3 +143,20 @@ func TestOnRealFiles(t *testing.T) {
 	}
 	r.end()
 }
+
+// BenchmarkFacts is what each channel's opening costs here, with
+// twenty blocks in force.
+func BenchmarkFacts(b *testing.B) {
+	w := newWorld(b, nil)
+	w.open()
+	for range 20 {
+		if _, err := w.desk.Block(w.ctx, w.as("mia"), policy.Block{Person: "eve"}); err != nil {
+			b.Fatal(err)
+		}
+	}
+	for b.Loop() {
+		if _, err := w.desk.Facts(w.ctx, "W-1", "ann"); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
