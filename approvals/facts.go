@@ -63,6 +63,10 @@ func (d *Desk) windowFacts(row windowRow, claim evidence.WindowClaim, agreed boo
 	}
 	f := policy.WindowFacts{ID: policy.WindowID(row.Window), Rev: row.row, Agreed: agreed, Ending: row.State == WindowEnding,
 		From: claim.From, Until: claim.To, People: named[policy.PersonID](claim.People), Targets: asPolicy(claim.Assets), Rights: rights}
+	switch row.State {
+	case WindowEnded, WindowCut, WindowClosed, WindowUnused:
+		f.Over = string(row.State)
+	}
 	if !row.runs() {
 		return f, nil
 	}

@@ -209,18 +209,33 @@ func (w *walk) windowState(f *WindowFacts) no {
 		return refusal("no-window", "you have no window here; ask for one", "no window is named")
 	case !f.Agreed:
 		return refusal("window-not-agreed", "this window is not agreed; wait for the plant's answers", "the answers in the log do not suffice for %s", f.ID)
+	case f.Over != "":
+		return windowOver(f)
 	case live && f.Until.IsZero() || !f.Until.IsZero() && !w.now.Before(f.Until):
-		return refusal("window-ended", "this window has ended; ask for a new one", "window %s ended %s", f.ID, w.local(f.Until))
+		return refusal("window-ended", fmt.Sprintf("your window %s has ended; ask for a new one", f.ID), "window %s ended %s", f.ID, w.local(f.Until))
 	case live && (f.From.IsZero() || w.now.Before(f.From)) || !live && w.now.Before(f.From):
-		return refusal("window-not-open", "this window is not open yet; wait for the shift", "window %s begins %s", f.ID, w.local(f.From))
+		return refusal("window-not-open", fmt.Sprintf("your window %s is not open yet; wait for the shift", f.ID), "window %s begins %s", f.ID, w.local(f.From))
 	case live && f.Paused:
-		return refusal("window-paused", "the plant has paused this window; wait", "window %s is paused", f.ID)
+		return refusal("window-paused", fmt.Sprintf("the plant has paused your window %s; wait", f.ID), "window %s is paused", f.ID)
 	case live && !f.Live:
-		return refusal("window-not-open", "this window is not open; wait for the shift to open it", "window %s is not live", f.ID)
+		return refusal("window-not-open", fmt.Sprintf("your window %s is not open; wait for the shift to open it", f.ID), "window %s is not live", f.ID)
 	case live && fresh && f.Ending:
-		return refusal("window-ending", "this window is ending; finish what is running, nothing new begins", "window %s is ending", f.ID)
+		return refusal("window-ending", fmt.Sprintf("your window %s is ending; finish what is running, nothing new begins", f.ID), "window %s is ending", f.ID)
 	}
 	return nil
+}
+
+// windowOver says how a window came to its end, and what to do now.
+func windowOver(f *WindowFacts) no {
+	say := "your window %s has ended; ask for a new one"
+	rule := "window-ended"
+	switch f.Over {
+	case "cut":
+		say, rule = "your window %s was cut by the plant; call the control room before you ask again", "window-cut"
+	case "unused":
+		say, rule = "your window %s was never opened, and its time has passed; ask for a new one", "window-unused"
+	}
+	return refusal(rule, fmt.Sprintf(say, f.ID), "window %s is %s", f.ID, f.Over)
 }
 
 // isTarget also lets sftp through on a window for the ssh port: it is the same

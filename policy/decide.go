@@ -79,6 +79,7 @@ type WindowFacts struct {
 	Agreed      bool      // the answers in the log suffice for exactly this window
 	Live        bool      // open or ending, not paused, and Agreed
 	Ending      bool      // live, but nothing new begins
+	Over        string    // "ended", "cut", "closed" or "unused": it will never be live again; empty: it may
 	Paused      bool      // open but held: sessions stay, no input passes
 	From, Until time.Time // opened at, ends at
 	People      []PersonID

@@ -91,7 +91,8 @@ func (c *call) fill(ask *approvals.Ask) (err error) {
 	return nil
 }
 
-// fillTargets reads --asset with --account or --port, and --target ASSET:ACCOUNT, which may be repeated.
+// fillTargets reads --asset with --account or --port, and --target ACCOUNT@ASSET or
+// ASSET:PORT, which may be repeated.
 func (c *call) fillTargets(ask *approvals.Ask) error {
 	var all []policy.Target
 	if assets := c.args.list("asset"); len(assets) > 0 {
@@ -109,9 +110,13 @@ func (c *call) fillTargets(ask *approvals.Ask) error {
 		}
 	}
 	for _, t := range c.args.list("target") {
+		if account, asset, ok := strings.Cut(t, "@"); ok && account != "" && asset != "" {
+			all = append(all, policy.Target{Asset: policy.AssetName(asset), Port: "ssh", Account: policy.AccountName(account)})
+			continue
+		}
 		asset, what, ok := strings.Cut(t, ":")
 		if !ok || asset == "" || what == "" {
-			return usage("--target is ASSET:ACCOUNT, for example filler-plc:maint")
+			return usage("--target is ACCOUNT@ASSET, for example maint@filler-plc; or ASSET:PORT")
 		}
 		target := policy.Target{Asset: policy.AssetName(asset), Port: "ssh", Account: policy.AccountName(what)}
 		if a, ok := c.Plant().Asset(target.Asset); ok {

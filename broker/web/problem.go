@@ -6,7 +6,7 @@ import (
 	"io/fs"
 	"net/http"
 
-	"penstock/approvals/state"
+	"penstock/approvals"
 	"penstock/audit/recording"
 	"penstock/audit/review"
 	"penstock/broker/api"
@@ -57,7 +57,7 @@ func problem(err error) *api.Problem {
 		p := status(http.StatusForbidden, "Your roles do not include one that reads recordings. Ask OT security.")
 		p.Rule = "may-not-read"
 		return p
-	case errors.Is(err, state.ErrConflict):
+	case errors.Is(err, approvals.ErrConflict):
 		return status(http.StatusConflict, "Somebody else changed this in the same moment. Look again, then decide.")
 	case errors.Is(err, recording.ErrDiskFull):
 		return status(http.StatusInsufficientStorage, "The recording disk is full. Call whoever runs the broker.")

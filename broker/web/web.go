@@ -202,6 +202,9 @@ func read[T any](r *http.Request) (T, error) {
 	d := json.NewDecoder(r.Body)
 	d.DisallowUnknownFields()
 	if err := d.Decode(&v); err != nil {
+		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+			return v, err
+		}
 		return v, badCall{fmt.Errorf("the call's JSON cannot be read: %w", err)}
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 	"golang.org/x/term"
 
 	"penstock/broker/api"
@@ -76,6 +77,18 @@ func askSecret(prompt string) (string, error) {
 		return "", errNoTerminal
 	}
 	defer tty.Close()
+	// Echo goes off before the prompt: a fast typist is not shown either.
+	shown, err := unix.IoctlGetTermios(int(tty.Fd()), unix.TCGETS)
+	if err != nil {
+		return "", errNoTerminal
+	}
+	hidden := *shown
+	hidden.Lflag &^= unix.ECHO
+	hidden.Lflag |= unix.ICANON | unix.ISIG
+	if err := unix.IoctlSetTermios(int(tty.Fd()), unix.TCSETS, &hidden); err != nil {
+		return "", fmt.Errorf("hide what is typed: %w", err)
+	}
+	defer func() { _ = unix.IoctlSetTermios(int(tty.Fd()), unix.TCSETS, shown) }() // the terminal may be gone
 	if _, err := fmt.Fprint(tty, prompt); err != nil {
 		return "", fmt.Errorf("ask on the terminal: %w", err)
 	}

@@ -129,12 +129,12 @@ func (h *plantHouse) openDisk() error {
 // openLog says also how far the wall clock stands behind the newest leaf.
 func (h *plantHouse) openLog(clock audit.Clock) (time.Duration, error) {
 	origin := h.plant().Site.ID + "/penstock/audit/" + h.file.Node
-	signer, verifier, err := audit.LogKeys(h.folder.keys(), origin)
+	signer, _, err := audit.LogKeys(h.folder.keys(), origin)
 	if err != nil {
 		return 0, err
 	}
 	h.logKey = verifierText(h.folder)
-	h.log, err = audit.OpenLog(h.folder.log(), h.disk, audit.Options{Origin: origin, Node: h.file.Node, Signer: signer, Verifier: verifier, Clock: clock})
+	h.log, err = audit.OpenLog(h.folder.log(), h.disk, audit.Options{Origin: origin, Node: h.file.Node, Signer: signer, Clock: clock})
 	if err != nil {
 		return 0, fmt.Errorf("open the log: %w", err)
 	}
@@ -229,7 +229,7 @@ func (h *plantHouse) openRooms(past *history, clock audit.Clock) error {
 	h.roster = people.NewRoster(h.journal, h.store, h.docs)
 	h.desk = approvals.NewDesk(approvals.Parts{Plant: h.plant, Roster: h.roster, Journal: h.journal, Rows: h.store,
 		Leaves: h.log, Log: h.log, Docs: h.docs})
-	h.ca, err = ca.Open(ca.Parts{Dir: h.folder.keys(), Make: true, Journal: h.journal, Rows: h.store})
+	h.ca, err = ca.Open(ca.Parts{Dir: h.folder.keys(), Make: true, Journal: h.journal, Rows: h.store, Leaves: h.log})
 	if err != nil {
 		return err
 	}

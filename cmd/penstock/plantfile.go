@@ -2,10 +2,7 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 
 	"penstock/audit"
 	"penstock/policy"
@@ -17,41 +14,16 @@ type plantFile struct {
 	hash  audit.Hash // of its bundle, as the log names it
 }
 
-// readPlantFile parses path; all problems at once, with places.
+// readPlantFile parses path and all that it names; all problems at once, with places.
 func readPlantFile(path string) (plantFile, error) {
-	main, files, err := plantTexts(path)
-	if err != nil {
-		return plantFile{}, err
+	p, problems, err := readPolicy(path)
+	if err == nil {
+		err = problems.Err()
 	}
-	p, problems := policy.Parse(main, files)
-	if err := problems.Err(); err != nil {
+	if err != nil {
 		return plantFile{}, err
 	}
 	return plantFile{p, audit.HashOf(p.Document())}, nil
-}
-
-// plantTexts reads path and the files that it names.
-func plantTexts(path string) (string, map[string][]byte, error) {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return "", nil, fmt.Errorf("read the plant file: %w", err)
-	}
-	main := filepath.Base(path)
-	files := map[string][]byte{main: text}
-	names, err := policy.Files(text)
-	if err != nil {
-		return "", nil, err
-	}
-	var missing []error
-	for _, name := range names {
-		b, err := os.ReadFile(filepath.Join(filepath.Dir(path), filepath.FromSlash(name)))
-		if err != nil {
-			missing = append(missing, fmt.Errorf("read what the plant file names: %w", err))
-			continue
-		}
-		files[name] = b
-	}
-	return main, files, errors.Join(missing...)
 }
 
 // putIntoForce makes the plant file and the server's file part of the record,

@@ -21,6 +21,8 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"penstock/cmd/penstock/demo"
 )
 
 // Stories are .txtar scripts that run the real binaries with the real OpenSSH
@@ -35,6 +37,8 @@ import (
 //	invitation PERSON      give PERSON the code that the last talk printed
 //	logged COUNT TYPE [REGEXP]  wait until the log has at least COUNT such leaves
 //	saw REGEXP             the last talk showed REGEXP on its terminal, stdout or stderr
+//	exited CODE            the last talk ended so
+//	fingerprint PERSON     sets $FINGERPRINT
 //	enrol PERSON…          each sets password and code generator over their own key
 func TestStories(t *testing.T) {
 	bin := buildBinaries(t)
@@ -42,7 +46,7 @@ func TestStories(t *testing.T) {
 		Dir:                 filepath.Join("testdata", "stories"),
 		RequireExplicitExec: true,
 		Setup: func(e *testscript.Env) error {
-			s := &story{env: e, people: map[string]*person{}, background: map[string]*background{}}
+			s := &story{env: e, dir: e.WorkDir, people: map[string]*demo.Person{}, background: map[string]*background{}}
 			e.Values[storyKey{}] = s
 			e.Defer(s.end)
 			e.Setenv("PATH", filepath.Join(e.WorkDir, "bin")+":"+bin+":"+os.Getenv("PATH")+":/usr/sbin")
@@ -58,7 +62,7 @@ func TestStories(t *testing.T) {
 			"kill9": noNeg((*story).kill9), "hangup": noNeg((*story).hangup), "target": noNeg((*story).target),
 			"talk": talkCommand, "begin": noNeg((*story).begin), "await": awaitCommand,
 			"invitation": noNeg((*story).invite), "logged": noNeg((*story).logged), "saw": sawCommand,
-			"enrol": noNeg((*story).enrol),
+			"enrol": noNeg((*story).enrol), "exited": noNeg((*story).exited), "fingerprint": noNeg((*story).fingerprint),
 		},
 	})
 }
@@ -83,9 +87,10 @@ type storyKey struct{}
 // story is the state of one script.
 type story struct {
 	env        *testscript.Env
-	people     map[string]*person
+	dir        string
+	people     map[string]*demo.Person
 	background map[string]*background
-	last       said
+	last       demo.Said
 
 	ssh, sshdPort int
 	serving       *exec.Cmd
@@ -97,7 +102,7 @@ type story struct {
 type background struct {
 	cancel context.CancelFunc
 	done   chan struct{}
-	out    said
+	out    demo.Said
 	err    error
 }
 
@@ -113,7 +118,7 @@ func noNeg(f func(*story, *testscript.TestScript, []string) error) func(*testscr
 }
 
 func (s *story) path(p ...string) string {
-	return filepath.Join(append([]string{s.env.WorkDir}, p...)...)
+	return filepath.Join(append([]string{s.dir}, p...)...)
 }
 
 // wrapSSH lets the OpenSSH clients read the person's own ~/.ssh: they look up
@@ -143,6 +148,18 @@ var cast = []struct{ name, firm, roles string }{
 
 // plant writes everything that a plant brings to a new broker.
 func (s *story) plant(ts *testscript.TestScript, _ []string) error {
+	if err := s.write(ts.Getenv("ACCOUNT")); err != nil {
+		return err
+	}
+	ts.Setenv("PORT", strconv.Itoa(s.ssh))
+	ts.Setenv("TARGET", strconv.Itoa(s.sshdPort))
+	ts.Setenv("PENSTOCK_SOCKET", s.path("data", "penstock.sock"))
+	return nil
+}
+
+// write makes keys and files for a plant whose target has one account; what is
+// there already stays as it is.
+func (s *story) write(account string) error {
 	var err error
 	if s.ssh, err = freePort(); err != nil {
 		return err
@@ -162,6 +179,28 @@ func (s *story) plant(ts *testscript.TestScript, _ []string) error {
 	if err != nil {
 		return err
 	}
+	boot, err := s.bootstrap()
+	if err != nil {
+		return err
+	}
+	for name, text := range map[string]string{
+		"bootstrap.yaml": boot,
+		"plant.yaml":     strings.NewReplacer("PORT", strconv.Itoa(s.sshdPort), "HOSTKEY", hostKey, "ACCOUNT", account).Replace(storyPlant),
+		"penstock.yaml": fmt.Sprintf("name: localhost\ndata: data\nplant: plant.yaml\nbootstrap: bootstrap.yaml\n"+
+			"ssh: {listen: 127.0.0.1:%d}\nloopback_targets: true\n", s.ssh),
+	} {
+		if _, err := os.Stat(s.path(name)); err == nil {
+			continue // the script brought its own
+		}
+		if err := os.WriteFile(s.path(name), []byte(text), 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// bootstrap is the file of the plant's first people.
+func (s *story) bootstrap() (string, error) {
 	var boot strings.Builder
 	boot.WriteString("firms:\n  fjord: {name: Fjord Dairy Kiel, plant: true}\n" +
 		"  krall: {name: Krall Fillers, sponsor: olaf, networks: [127.0.0.0/8], until: 2099-01-01}\npeople:\n")
@@ -171,28 +210,11 @@ func (s *story) plant(ts *testscript.TestScript, _ []string) error {
 		}
 		key, err := publicKey(s.path("home", c.name, ".ssh", "id_ed25519.pub"))
 		if err != nil {
-			return err
+			return "", err
 		}
 		fmt.Fprintf(&boot, "  %s: {name: %s, firm: fjord, roles: [%s], key: %s}\n", c.name, strings.ToUpper(c.name[:1])+c.name[1:], c.roles, key)
 	}
-	files := map[string]string{
-		"bootstrap.yaml": boot.String(),
-		"plant.yaml":     strings.NewReplacer("PORT", strconv.Itoa(s.sshdPort), "HOSTKEY", hostKey, "ACCOUNT", ts.Getenv("ACCOUNT")).Replace(storyPlant),
-		"penstock.yaml": fmt.Sprintf("name: localhost\ndata: data\nplant: plant.yaml\nbootstrap: bootstrap.yaml\n"+
-			"ssh: {listen: 127.0.0.1:%d}\nloopback_targets: true\n", s.ssh),
-	}
-	for name, text := range files {
-		if _, err := os.Stat(s.path(name)); err == nil {
-			continue // the script brought its own
-		}
-		if err := os.WriteFile(s.path(name), []byte(text), 0o600); err != nil {
-			return err
-		}
-	}
-	ts.Setenv("PORT", strconv.Itoa(s.ssh))
-	ts.Setenv("TARGET", strconv.Itoa(s.sshdPort))
-	ts.Setenv("PENSTOCK_SOCKET", s.path("data", "penstock.sock"))
-	return nil
+	return boot.String(), nil
 }
 
 func (s *story) newPerson(name string) error {
@@ -208,7 +230,7 @@ func (s *story) newPerson(name string) error {
 	if err := os.WriteFile(filepath.Join(home, ".ssh", "config"), []byte(config), 0o600); err != nil {
 		return err
 	}
-	s.people[name] = &person{name: name, home: home, password: name + " opens no gate 4711"}
+	s.people[name] = &demo.Person{Name: name, Home: home, Password: "four gates stay shut " + strconv.Itoa(4711+len(s.people))}
 	return nil
 }
 
@@ -263,7 +285,7 @@ func (l *lockedBuffer) String() string {
 func (s *story) serve(ts *testscript.TestScript, args []string) error {
 	wantFail := len(args) == 1 && args[0] == "fails"
 	cmd := exec.Command(lookIn(ts.Getenv("PATH"), "penstock"), "serve", "--config", s.path("penstock.yaml"))
-	cmd.Dir = s.env.WorkDir
+	cmd.Dir = s.dir
 	cmd.Env = append(os.Environ(), "GORACE=halt_on_error=1 exitcode=66")
 	pipe, err := cmd.StderrPipe()
 	if err != nil {
@@ -302,12 +324,12 @@ func (s *story) serve(ts *testscript.TestScript, args []string) error {
 		<-ended
 		return fmt.Errorf("the broker was not ready in a minute:\n%s", errs)
 	}
-	s.last = said{stderr: errs.String(), code: cmd.ProcessState.ExitCode()}
+	s.last = demo.Said{Stderr: errs.String(), Code: cmd.ProcessState.ExitCode()}
 	ts.Logf("%s", errs)
 	if !wantFail {
 		return errors.New("the broker ended before it was ready")
 	}
-	if s.last.code == 0 {
+	if s.last.Code == 0 {
 		return errors.New("the broker ended with exit code 0")
 	}
 	return nil
@@ -327,7 +349,7 @@ func (s *story) trustBroker(ts *testscript.TestScript) error {
 	}
 	line := fmt.Sprintf("@cert-authority localhost,*.%s %s\n", a.Site, a.Host)
 	for _, p := range s.people {
-		if err := os.WriteFile(filepath.Join(p.home, ".ssh", "known_hosts"), []byte(line), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(p.Home, ".ssh", "known_hosts"), []byte(line), 0o600); err != nil {
 			return err
 		}
 	}
@@ -359,7 +381,7 @@ func (s *story) signal(sig os.Signal, wait bool) error {
 	case <-time.After(60 * time.Second):
 		return fmt.Errorf("the broker did not end:\n%s", s.errs)
 	}
-	s.last = said{stderr: s.errs.String(), code: s.serving.ProcessState.ExitCode()}
+	s.last = demo.Said{Stderr: s.errs.String(), Code: s.serving.ProcessState.ExitCode()}
 	s.serving = nil
 	return nil
 }
@@ -368,9 +390,9 @@ func (s *story) stop(ts *testscript.TestScript, _ []string) error {
 	if err := s.signal(syscall.SIGTERM, true); err != nil {
 		return err
 	}
-	if s.last.code != 0 {
-		ts.Logf("%s", s.last.stderr)
-		return fmt.Errorf("the broker ended with exit code %d", s.last.code)
+	if s.last.Code != 0 {
+		ts.Logf("%s", s.last.Stderr)
+		return fmt.Errorf("the broker ended with exit code %d", s.last.Code)
 	}
 	return nil
 }
@@ -409,6 +431,11 @@ LogLevel VERBOSE
 `, s.sshdPort, s.path("target_host"), s.path("out_ca.pub"), s.path("principals"))
 	if err := os.WriteFile(s.path("sshd_config"), []byte(config), 0o600); err != nil {
 		return err
+	}
+	if os.Getuid() == 0 { // Debian's sshd wants it, and no service has made it here
+		if err := os.MkdirAll("/run/sshd", 0o755); err != nil {
+			return err
+		}
 	}
 	log, err := os.Create(s.path("sshd.log"))
 	if err != nil {
@@ -449,7 +476,7 @@ func until(limit time.Duration, what string, holds func() (bool, error)) error {
 	}
 }
 
-func (s *story) someone(name string) (*person, error) {
+func (s *story) someone(name string) (*demo.Person, error) {
 	p := s.people[name]
 	if p == nil {
 		return nil, fmt.Errorf("%s is not in the cast", name)
@@ -457,51 +484,51 @@ func (s *story) someone(name string) (*person, error) {
 	return p, nil
 }
 
-func (s *story) prepare(ts *testscript.TestScript, args []string) (*person, start, error) {
+func (s *story) prepare(ts *testscript.TestScript, args []string) (*demo.Person, demo.Start, error) {
 	if len(args) < 2 {
-		return nil, start{}, errors.New("usage: talk PERSON [-stdin FILE] [-tty] CMD…")
+		return nil, demo.Start{}, errors.New("usage: talk PERSON [-stdin FILE] [-tty] CMD…")
 	}
 	p, err := s.someone(args[0])
 	if err != nil {
-		return nil, start{}, err
+		return nil, demo.Start{}, err
 	}
-	st := start{dir: s.env.WorkDir}
+	st := demo.Start{Dir: s.dir}
 	args = args[1:]
 	for len(args) > 0 && strings.HasPrefix(args[0], "-") {
 		switch args[0] {
 		case "-tty":
-			st.onTTY = true
+			st.OnTTY = true
 			args = args[1:]
 		case "-stdin":
-			st.stdin = ts.ReadFile(args[1])
+			st.Stdin = ts.ReadFile(args[1])
 			args = args[2:]
 		case "-turns": // a file of lines: waited-for TAB typed
 			for line := range strings.Lines(ts.ReadFile(args[1])) {
 				after, typed, ok := strings.Cut(strings.TrimSuffix(line, "\n"), "\t")
 				if !ok {
-					return nil, start{}, fmt.Errorf("%q: say what to wait for, a tab, and what to type", line)
+					return nil, demo.Start{}, fmt.Errorf("%q: say what to wait for, a tab, and what to type", line)
 				}
 				typed, err := strconv.Unquote(`"` + typed + `"`)
 				if err != nil {
-					return nil, start{}, err
+					return nil, demo.Start{}, err
 				}
-				st.types = append(st.types, turn{after, typed})
+				st.Types = append(st.Types, demo.Turn{After: after, Typed: typed})
 			}
-			st.onTTY = true
+			st.OnTTY = true
 			args = args[2:]
 		default:
-			return nil, start{}, fmt.Errorf("talk knows no %s", args[0])
+			return nil, demo.Start{}, fmt.Errorf("talk knows no %s", args[0])
 		}
 	}
 	for _, e := range s.env.Vars {
 		if !strings.HasPrefix(e, "HOME=") && !strings.HasPrefix(e, "PENSTOCK_") {
-			st.env = append(st.env, e)
+			st.Env = append(st.Env, e)
 		}
 	}
-	st.env = append(st.env, "HOME="+p.home, "PENSTOCK_AS="+p.name, "PENSTOCK_SOCKET="+ts.Getenv("PENSTOCK_SOCKET"),
+	st.Env = append(st.Env, "HOME="+p.Home, "PENSTOCK_AS="+p.Name, "PENSTOCK_SOCKET="+ts.Getenv("PENSTOCK_SOCKET"),
 		"PATH="+ts.Getenv("PATH"), "TERM=xterm-256color")
 	args[0] = lookIn(ts.Getenv("PATH"), args[0])
-	st.args = args
+	st.Args = args
 	return p, st, nil
 }
 
@@ -509,19 +536,19 @@ func talkCommand(ts *testscript.TestScript, neg bool, args []string) {
 	s := storyOf(ts)
 	p, st, err := s.prepare(ts, args)
 	ts.Check(err)
-	out, err := p.talk(context.Background(), st)
+	out, err := p.Talk(context.Background(), st)
 	ts.Check(err)
 	s.note(ts, out)
-	if neg == (out.code == 0) {
-		ts.Fatalf("exit code %d\n%s", out.code, s.broken())
+	if neg == (out.Code == 0) {
+		ts.Fatalf("exit code %d\n%s", out.Code, s.broken())
 	}
 }
 
 // note keeps what a command said for saw, and in files for testscript's own commands.
-func (s *story) note(ts *testscript.TestScript, out said) {
+func (s *story) note(ts *testscript.TestScript, out demo.Said) {
 	s.last = out
-	ts.Logf("[exit %d]\n%s", out.code, indent(out.stdout+out.stderr+out.tty))
-	for name, text := range map[string]string{"stdout.txt": out.stdout, "stderr.txt": out.stderr, "tty.txt": out.tty} {
+	ts.Logf("[exit %d]\n%s", out.Code, indent(out.Stdout+out.Stderr+out.TTY))
+	for name, text := range map[string]string{"stdout.txt": out.Stdout, "stderr.txt": out.Stderr, "tty.txt": out.TTY} {
 		ts.Check(os.WriteFile(s.path(name), []byte(text), 0o600))
 	}
 }
@@ -557,7 +584,7 @@ func (s *story) begin(ts *testscript.TestScript, args []string) error {
 	s.background[args[0]] = b
 	go func() {
 		defer close(b.done)
-		b.out, b.err = p.talk(ctx, st)
+		b.out, b.err = p.Talk(ctx, st)
 	}()
 	return nil
 }
@@ -575,8 +602,8 @@ func awaitCommand(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	ts.Check(b.err)
 	s.note(ts, b.out)
-	if neg == (b.out.code == 0) {
-		ts.Fatalf("exit code %d\n%s", b.out.code, s.broken())
+	if neg == (b.out.Code == 0) {
+		ts.Fatalf("exit code %d\n%s", b.out.Code, s.broken())
 	}
 }
 
@@ -585,11 +612,11 @@ func (s *story) invite(ts *testscript.TestScript, args []string) error {
 	if err != nil {
 		return err
 	}
-	m := showsCode.FindStringSubmatch(s.last.stdout)
+	m := demo.ShowsCode.FindStringSubmatch(s.last.Stdout)
 	if m == nil {
 		return errors.New("the last talk printed no invitation code")
 	}
-	p.invitation = m[1]
+	p.Invitation = m[1]
 	return nil
 }
 
@@ -597,7 +624,7 @@ func sawCommand(ts *testscript.TestScript, neg bool, args []string) {
 	s := storyOf(ts)
 	re, err := regexp.Compile("(?s)" + args[0])
 	ts.Check(err)
-	all := s.last.stdout + "\n" + s.last.stderr + "\n" + s.last.tty
+	all := s.last.Stdout + "\n" + s.last.Stderr + "\n" + s.last.TTY
 	if re.MatchString(all) == neg {
 		ts.Fatalf("saw %s: %v; shown was:\n%s", args[0], !neg, indent(all))
 	}
@@ -643,13 +670,13 @@ func (s *story) enrol(ts *testscript.TestScript, args []string) error {
 			if err != nil {
 				return err
 			}
-			st.onTTY = true
-			out, err := p.talk(context.Background(), st)
+			st.OnTTY = true
+			out, err := p.Talk(context.Background(), st)
 			if err != nil {
 				return err
 			}
-			if out.code != 0 {
-				return fmt.Errorf("%s could not enrol %s: %s\n%s", name, verb, indent(out.tty), s.broken())
+			if out.Code != 0 {
+				return fmt.Errorf("%s could not enrol %s: %s\n%s", name, verb, indent(out.TTY), s.broken())
 			}
 		}
 	}
@@ -709,10 +736,36 @@ assets:
         host_keys: ["HOSTKEY"]
         accounts:
           ACCOUNT: {rights: [look, copy, set], enforced: nobody}
-          root-all: {rights: [look, copy, set, operate, load, device], enforced: nobody}
+          root-all: {rights: [look, copy, set, operate], enforced: nobody}
 rules:
   - {name: look, when: {right: look}, plan: [], open: shift, longest: 2h}
   - {name: copy, when: {right: copy}, plan: [owner], open: shift, longest: 4h}
   - {name: set, when: {right: set}, plan: [owner, ot-security], open: shift, longest: 4h, ask: [work_order]}
 recordings: {read: [ot-security]}
 `
+
+// exited checks the last talk's exit code.
+func (s *story) exited(ts *testscript.TestScript, args []string) error {
+	want, err := strconv.Atoi(args[0])
+	if err != nil {
+		return err
+	}
+	if s.last.Code != want {
+		return fmt.Errorf("exit code %d, want %d\n%s", s.last.Code, want, s.broken())
+	}
+	return nil
+}
+
+// fingerprint sets $FINGERPRINT to that of a person's key, as their own terminal shows it.
+func (s *story) fingerprint(ts *testscript.TestScript, args []string) error {
+	p, err := s.someone(args[0])
+	if err != nil {
+		return err
+	}
+	out, err := exec.Command("ssh-keygen", "-lf", filepath.Join(p.Home, ".ssh", "id_ed25519.pub")).Output()
+	if err != nil {
+		return fmt.Errorf("ssh-keygen -l: %w", err)
+	}
+	ts.Setenv("FINGERPRINT", strings.Fields(string(out))[1])
+	return nil
+}

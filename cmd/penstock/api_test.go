@@ -1,0 +1,300 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/ed25519"
+	"encoding/base64"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/go-jose/go-jose/v4"
+	"golang.org/x/crypto/ssh"
+
+	"penstock/broker/api"
+	"penstock/cmd/penstock/demo"
+)
+
+// liveHouse is a whole broker in this process, its API served on loopback.
+type liveHouse struct {
+	*plantHouse
+	url    string
+	people map[string]*demo.Person
+}
+
+// newHouse opens a broker over the story plant; nobody has enrolled anything yet.
+func newHouse(t *testing.T) *liveHouse {
+	t.Helper()
+	dir := t.TempDir()
+	s := &story{dir: dir, people: map[string]*demo.Person{}}
+	if err := s.write("tester"); err != nil {
+		t.Fatal(err)
+	}
+	f, err := readServerFile(filepath.Join(dir, "penstock.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := readPlantFile(f.Plant)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := open(t.Context(), f, p, slog.New(slog.NewTextHandler(t.Output(), nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := httptest.NewServer(h.web)
+	t.Cleanup(func() {
+		srv.Close()
+		if err := h.close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return &liveHouse{h, srv.URL, s.people}
+}
+
+var loopback = netip.MustParseAddr("127.0.0.1")
+
+// enrol gives a person of the plant password and code generator, over their key.
+func (h *liveHouse) enrol(t *testing.T, name string) {
+	t.Helper()
+	p := h.people[name]
+	b, err := os.ReadFile(filepath.Join(p.Home, ".ssh", "id_ed25519.pub"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, _, _, _, err := ssh.ParseAuthorizedKey(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := h.proofs.SSHKey(t.Context(), loopback, string(trimLine(ssh.MarshalAuthorizedKey(key))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.Secret, _, err = h.proofs.NewSecret(t.Context(), a); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.proofs.EnrolSecret(t.Context(), a, p.Secret, h.code(t, name)); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.proofs.SetPassword(t.Context(), a, p.Password); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (h *liveHouse) code(t *testing.T, name string) string {
+	t.Helper()
+	code, err := h.people[name].Code(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return code
+}
+
+// signIn gives a token; with a code where coded.
+func (h *liveHouse) signIn(t *testing.T, name string, coded bool) string {
+	t.Helper()
+	in := api.SignIn{Person: name, Password: h.people[name].Password}
+	if coded {
+		in.Code = h.code(t, name)
+	}
+	status, body := h.call(t, "POST", "/sign-in", "", in)
+	var token api.Token
+	if err := json.Unmarshal(body, &token); status != 200 || err != nil {
+		t.Fatalf("sign-in of %s: %d %s", name, status, body)
+	}
+	return token.Token
+}
+
+func (h *liveHouse) call(t *testing.T, method, path, token string, body any, header ...string) (int, []byte) {
+	t.Helper()
+	var send io.Reader
+	switch b := body.(type) {
+	case nil:
+	case string:
+		send = strings.NewReader(b)
+	default:
+		j, err := json.Marshal(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		send = bytes.NewReader(j)
+	}
+	req, err := http.NewRequestWithContext(context.Background(), method, h.url+"/api/v1"+path, send)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if token != "" {
+		req.Header.Set("Authorization", "Bearer "+token)
+	}
+	for i := 0; i+1 < len(header); i += 2 {
+		req.Header.Set(header[i], header[i+1])
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, b
+}
+
+// apiPaths are all that need somebody signed in. A path that is added to the
+// handler and not here is caught by nobody but its reviewer; keep it true.
+var apiPaths = []string{
+	"GET /requests", "POST /requests", "GET /requests/R-1", "POST /requests/R-1/revise", "POST /requests/R-1/withdraw",
+	"POST /requests/R-1/answer", "GET /windows", "GET /windows/W-1", "POST /windows/W-1/open", "POST /windows/W-1/extend",
+	"POST /windows/W-1/pause", "POST /windows/W-1/go-on", "POST /windows/W-1/end", "POST /windows/W-1/cut",
+	"POST /windows/W-1/hand-back", "POST /windows/W-1/accept", "GET /sessions", "GET /blocks", "POST /blocks",
+	"POST /blocks/B-1/lift", "POST /island", "GET /people", "GET /firms", "POST /firms", "POST /people/invite",
+	"POST /people/ann/confirm", "POST /people/ann/disable", "GET /recordings",
+	"GET /recordings/S-1/export?form=text&channel=0", "POST /clock/accept",
+}
+
+// TestAPINobody: root on the machine, who reaches the socket, is nobody.
+func TestAPINobody(t *testing.T) {
+	h := newHouse(t)
+	h.enrol(t, "mia")
+	good := h.signIn(t, "mia", false)
+	other := attackersToken(t, "mia")
+	none := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"none"}`)) + "." + strings.Split(good, ".")[1] + "."
+	tokens := map[string]string{
+		"no token": "", "rubbish": "rubbish", "huge": strings.Repeat("a", 100_000), "alg none": none,
+		"own key": other, "HS256": hs256(t, strings.Split(good, ".")[1]), "cut": good[:len(good)-2],
+		"no signature": good[:strings.LastIndex(good, ".")+1],
+	}
+	for name, token := range tokens {
+		for _, p := range apiPaths {
+			method, path, _ := strings.Cut(p, " ")
+			var body any
+			if method == "POST" {
+				body = "{}"
+			}
+			if status, text := h.call(t, method, path, token, body); status != http.StatusUnauthorized && status != http.StatusRequestHeaderFieldsTooLarge {
+				t.Errorf("%s: %s answered %d %s", name, p, status, text)
+			}
+		}
+	}
+	if status, text := h.call(t, "GET", "/requests", good, nil); status != 200 {
+		t.Errorf("the good token: %d %s", status, text)
+	}
+}
+
+// attackersToken signs somebody's claims with a key of the attacker's own.
+func attackersToken(t *testing.T, person string) string {
+	t.Helper()
+	_, key, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.EdDSA, Key: key}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return compact(t, signer, []byte(`{"jti":"x","sub":"`+person+`","exp":9999999999}`))
+}
+
+func hs256(t *testing.T, payload string) string {
+	t.Helper()
+	claims, err := base64.RawURLEncoding.DecodeString(payload)
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.HS256, Key: bytes.Repeat([]byte{7}, 32)}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return compact(t, signer, claims)
+}
+
+func compact(t *testing.T, signer jose.Signer, payload []byte) string {
+	t.Helper()
+	signed, err := signer.Sign(payload)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := signed.CompactSerialize()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+// TestAPIWho: one row a story of who may call what, and of calls that are badly put.
+func TestAPIWho(t *testing.T) {
+	h := newHouse(t)
+	for _, n := range []string{"mia", "olaf", "sec"} {
+		h.enrol(t, n)
+	}
+	tokens := map[string]string{"mia": h.signIn(t, "mia", false), "olaf": h.signIn(t, "olaf", true), "sec": h.signIn(t, "sec", false)}
+	for _, row := range []struct {
+		name, who, call string
+		body            any
+		header          []string
+		status          int
+		says            string
+	}{
+		{"an unknown path", "mia", "GET /nothing", nil, nil, 404, ""},
+		{"an unknown request", "mia", "GET /requests/R-99", nil, nil, 403, ""},
+		{"an unknown window", "mia", "POST /windows/W-99/cut", "{}", nil, 403, ""},
+		{"no JSON", "mia", "POST /island", "island", nil, 400, "JSON"},
+		{"an unknown field", "mia", "POST /island", `{"wy":"x"}`, nil, 400, "wy"},
+		{"two values", "mia", "POST /island", `{"why":"x"}{}`, nil, 400, "more than one"},
+		{"a huge body", "mia", "POST /island", `{"why":"` + strings.Repeat("x", 70_000) + `"}`, nil, 413, "64 KiB"},
+		{"a cross-site post", "mia", "POST /island", `{"why":"x"}`, []string{"Sec-Fetch-Site", "cross-site"}, 403, ""},
+		{"a post from another origin", "mia", "POST /island", `{"why":"x"}`, []string{"Origin", "https://evil.example"}, 403, ""},
+		{"the shift does not read recordings", "mia", "GET /recordings", nil, nil, 403, "OT security"},
+		{"nor export them", "mia", "GET /recordings/S-1/export?form=text&channel=0", nil, nil, 403, "OT security"},
+		{"security reads", "sec", "GET /recordings", nil, nil, 200, "[]"},
+		{"but not what is not there", "sec", "GET /recordings/S-1/export?form=text&channel=0", nil, nil, 404, ""},
+		{"nor by a path", "sec", "GET /recordings/..%2F..%2Fkeys/export?form=text&channel=0", nil, nil, 404, ""},
+		{"nor in an unknown form", "sec", "GET /recordings/S-1/export?form=exe&channel=0", nil, nil, 400, "asciicast-v3"},
+		{"to invite needs a code", "mia", "POST /people/invite", api.Invitation{Person: "eve", Firm: "krall", Name: "Eve"}, nil, 403, ""},
+		{"who is no sponsor does not invite", "mia", "POST /people/invite", api.Invitation{Person: "eve", Firm: "krall", Name: "Eve"}, nil, 403, ""},
+		{"the sponsor invites", "olaf", "POST /people/invite", api.Invitation{Person: "eve", Firm: "krall", Name: "Eve"}, nil, 200, `"code"`},
+		{"not with a hostile name", "olaf", "POST /people/invite", api.Invitation{Person: "eva", Firm: "krall", Name: "E\x1b[2Jve"}, nil, 403, ""},
+		{"a clock that is right needs no word", "mia", "POST /clock/accept", "{}", nil, 200, "no word"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			method, path, _ := strings.Cut(row.call, " ")
+			status, body := h.call(t, method, path, tokens[row.who], row.body, row.header...)
+			if status != row.status || !strings.Contains(string(body), row.says) {
+				t.Errorf("got %d %s, want %d with %q", status, body, row.status, row.says)
+			}
+		})
+	}
+}
+
+// TestAPISignIn: one answer for every wrong, no code twice, and a person who is
+// disabled is nobody with the token that they have.
+func TestAPISignIn(t *testing.T) {
+	h := newHouse(t)
+	h.enrol(t, "mia")
+	h.enrol(t, "sec")
+	password := h.people["mia"].Password
+	code := h.code(t, "mia")
+	_, wrong := h.call(t, "POST", "/sign-in", "", api.SignIn{Person: "nobody", Password: password, Code: code})
+	for name, in := range map[string]api.SignIn{
+		"password": {Person: "mia", Password: password + "x", Code: code},
+		"code":     {Person: "mia", Password: password, Code: "000000"},
+		"empty":    {Person: "mia"},
+		"path":     {Person: "../mia", Password: password},
+	} {
+		if status, body := h.call(t, "POST", "/sign-in", "", in); status != http.StatusForbidden || !bytes.Equal(body, wrong) {
+			t.Errorf("a wrong %s is told apart: %d %s", name, status, body)
+		}
+	}
+	if status, body := h.call(t, "POST", "/sign-in", "", api.SignIn{Person: "sec", Password: h.people["sec"].Password, Code: h.code(t, "sec")}); status != 200 {
+		t.Errorf("another's wrong guesses keep sec out: %d %s", status, body)
+	}
+}

@@ -1,0 +1,190 @@
+// Package demo is the cast and the scenery of a walk through Penstock: people
+// at terminals who answer what they are asked, and a stock sshd as the machine.
+// Stories and the demo use it; it knows nothing of Penstock's rooms and speaks to
+// the broker only as people do.
+package demo
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/creack/pty"
+	"github.com/pquerna/otp"
+	"github.com/pquerna/otp/totp"
+)
+
+// Person is one of the cast: somebody at a terminal of their own who
+// answers what they are asked, and remembers the secret that they were shown once.
+type Person struct {
+	Name     string
+	Home     string
+	Password string
+
+	mu         sync.Mutex
+	Secret     string // of the code generator, once it was shown
+	spent      int64  // newest step that was given
+	Invitation string // code that this person was given
+}
+
+// Said is what a command left behind.
+type Said struct {
+	Stdout, Stderr, TTY string
+	Code                int
+}
+
+var (
+	asksInvitation = regexp.MustCompile(`(?i)invitation[^\n]*: ?$`)
+	asksPassword   = regexp.MustCompile(`(?i)(password|once more)[^\n]*: ?$`)
+	asksCode       = regexp.MustCompile(`(?i)code[^\n]*: ?$`)
+	showsSecret    = regexp.MustCompile(`secret=([A-Z2-7]{16,})`)
+	// ShowsCode finds an invitation's code where one is printed.
+	ShowsCode = regexp.MustCompile(`(?m)^\s+([0-9A-Z]{4}(?:-[0-9A-Z]{4}){3})\s*$`)
+)
+
+// Start is one command of a person.
+type Start struct {
+	Dir, Stdin string
+	Env        []string
+	Args       []string
+	OnTTY      bool   // standard input and output are the terminal too
+	Types      []Turn // what is typed there, each after what is waited for
+	Began      func(*exec.Cmd)
+}
+
+// Turn is one exchange on a terminal.
+type Turn struct{ After, Typed string }
+
+// Talk runs a command with a controlling terminal and answers its questions.
+func (p *Person) Talk(ctx context.Context, s Start) (Said, error) {
+	ctx, cancel := context.WithTimeout(ctx, 45*time.Second)
+	defer cancel()
+	ptmx, tty, err := pty.Open()
+	if err != nil {
+		return Said{}, fmt.Errorf("open a terminal: %w", err)
+	}
+	defer ptmx.Close()
+	if err := pty.Setsize(ptmx, &pty.Winsize{Rows: 24, Cols: 80}); err != nil {
+		return Said{}, fmt.Errorf("size the terminal: %w", err)
+	}
+	cmd := exec.CommandContext(ctx, s.Args[0], s.Args[1:]...)
+	cmd.Dir, cmd.Env = s.Dir, s.Env
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	cmd.Stdin = strings.NewReader(s.Stdin)
+	if s.OnTTY {
+		cmd.Stdin, cmd.Stdout, cmd.Stderr = tty, tty, tty
+	}
+	cmd.ExtraFiles = []*os.File{tty}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true, Ctty: 3}
+	cmd.WaitDelay = 5 * time.Second
+	if err := cmd.Start(); err != nil {
+		tty.Close()
+		return Said{}, fmt.Errorf("start %s: %w", s.Args[0], err)
+	}
+	if s.Began != nil {
+		s.Began(cmd)
+	}
+	shown := make(chan string, 1)
+	answers := make(chan error, 1)
+	go func() {
+		text, err := p.answer(ctx, ptmx, s.Types)
+		shown <- text
+		answers <- err
+	}()
+	err = cmd.Wait()
+	tty.Close() // not before: ssh closes what it inherits, and a terminal that nobody holds is gone
+	text := <-shown
+	if e := <-answers; e != nil {
+		return Said{}, e
+	}
+	out := Said{Stdout: stdout.String(), Stderr: stderr.String(), TTY: text, Code: cmd.ProcessState.ExitCode()}
+	p.remember(out.Stdout + "\n" + out.TTY)
+	if _, ok := errors.AsType[*exec.ExitError](err); err != nil && !ok {
+		return out, fmt.Errorf("%s: %w", strings.Join(s.Args, " "), err)
+	}
+	return out, nil
+}
+
+// answer reads the terminal until the command has gone, typing what is asked.
+func (p *Person) answer(ctx context.Context, ptmx io.ReadWriter, types []Turn) (string, error) {
+	var all, line strings.Builder
+	buf := make([]byte, 4096)
+	for {
+		n, err := ptmx.Read(buf)
+		all.Write(buf[:n])
+		line.Write(buf[:n])
+		if err != nil {
+			return all.String(), nil // EIO: the other side has closed
+		}
+		p.remember(all.String())
+		if len(types) > 0 && strings.Contains(line.String(), types[0].After) {
+			if _, err := io.WriteString(ptmx, types[0].Typed); err != nil {
+				return all.String(), fmt.Errorf("type on the terminal: %w", err)
+			}
+			types = types[1:]
+			line.Reset()
+			continue
+		}
+		reply, asked, err := p.reply(ctx, line.String())
+		if err != nil {
+			return all.String(), err
+		}
+		if asked {
+			if _, err := io.WriteString(ptmx, reply+"\n"); err != nil {
+				return all.String(), fmt.Errorf("type on the terminal: %w", err)
+			}
+			line.Reset()
+		}
+	}
+}
+
+func (p *Person) reply(ctx context.Context, shown string) (string, bool, error) {
+	switch {
+	case asksInvitation.MatchString(shown):
+		return p.Invitation, true, nil
+	case asksPassword.MatchString(shown):
+		return p.Password, true, nil
+	case asksCode.MatchString(shown):
+		code, err := p.Code(ctx)
+		return code, true, err
+	}
+	return "", false, nil
+}
+
+func (p *Person) remember(text string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if m := showsSecret.FindStringSubmatch(text); m != nil {
+		p.Secret = m[1]
+	}
+}
+
+// Code is the oldest code that still counts and was not given yet. Where all of
+// them were, it waits for the next step, as a person would.
+func (p *Person) Code(ctx context.Context) (string, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.Secret == "" {
+		return "", fmt.Errorf("%s has no code generator yet", p.Name)
+	}
+	step := max(p.spent+1, time.Now().Unix()/30-1)
+	if wait := time.Until(time.Unix((step-1)*30, 0)); wait > 0 {
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return "", ctx.Err()
+		}
+	}
+	p.spent = step
+	return totp.GenerateCodeCustom(p.Secret, time.Unix(step*30, 0), totp.ValidateOpts{Period: 30, Digits: otp.DigitsSix, Algorithm: otp.AlgorithmSHA1})
+}
