@@ -40,6 +40,7 @@ func TestServerFile(t *testing.T) {
 		"port 0":           {"name: b.example\ndata: d\nplant: p.yaml\nssh: {listen: ':0'}\n", "penstock.yaml:4:15"},
 		"bad name":         {"name: b..example\ndata: d\nplant: p.yaml\n", "no host name"},
 		"yes for a bool":   {"name: b.example\ndata: d\nplant: p.yaml\nloopback_targets: yes\n", "penstock.yaml:4:19"},
+		"no size":          {"name: b.example\ndata: d\nplant: p.yaml\nmin_free: lots\n", "penstock.yaml:4:11"},
 		"two faults":       {"name: b..example\nnode: A B\ndata: d\nplant: p.yaml\n", "penstock.yaml:2:7"},
 		"two faults, both": {"name: b..example\nnode: A B\ndata: d\nplant: p.yaml\n", "penstock.yaml:1:7"},
 	} {

@@ -25,6 +25,7 @@ type serverFile struct {
 	SSH       string // listen address
 	SSHPort   int    // as vendors reach it; default: the listen port
 	Socket    string // private unix socket; default DATA/penstock.sock
+	MinFree   int64  // bytes that must be free for a new session; 0: the archive's default
 	Loopback  bool   // loopback_targets: targets on this very machine (demo, tests)
 }
 
@@ -37,7 +38,7 @@ func readServerFile(path string) (serverFile, error) {
 	var report source.Report
 	f := serverFile{Path: path, Text: text}
 	fields := source.Load(path, text, &report).Fields(
-		"node", "name", "data", "plant", "bootstrap", "ssh", "socket", "loopback_targets")
+		"node", "name", "data", "plant", "bootstrap", "ssh", "socket", "min_free", "loopback_targets")
 	f.Node = word(fields.Get("node"), "a")
 	f.Name = hostName(fields.Need("name"))
 	dir := filepath.Dir(path)
@@ -48,6 +49,7 @@ func readServerFile(path string) (serverFile, error) {
 	if f.Socket == "" {
 		f.Socket = filepath.Join(f.Data, "penstock.sock")
 	}
+	f.MinFree = byteSize(fields.Get("min_free"))
 	f.Loopback = fields.Get("loopback_targets").Bool()
 	ssh := fields.Get("ssh").Fields("listen", "port")
 	f.SSH = listenAddress(ssh.Get("listen"), ":2222")
@@ -98,6 +100,23 @@ func hostName(v source.Value) string {
 		v.Refuse(fmt.Sprintf("%q is no host name", s), "the name vendors will type, such as broker.kiel.example")
 	}
 	return s
+}
+
+// byteSize reads 512MiB or 2GiB; absent is 0.
+func byteSize(v source.Value) int64 {
+	s := v.Text()
+	if s == "" {
+		return 0
+	}
+	for unit, factor := range map[string]int64{"MiB": 1 << 20, "GiB": 1 << 30} {
+		if digits, ok := strings.CutSuffix(s, unit); ok {
+			if n, err := strconv.ParseUint(strings.TrimSpace(digits), 10, 20); err == nil && n > 0 {
+				return int64(n) * factor
+			}
+		}
+	}
+	v.Refuse(fmt.Sprintf("%q is no size", s), "such as 512MiB or 2GiB")
+	return 0
 }
 
 func listenAddress(v source.Value, otherwise string) string {
