@@ -40,6 +40,9 @@ func TestTheWholeWay(t *testing.T) {
 	}
 	_, err = w.desk.End(w.ctx, w.stale("ann"), "W-1", "done")
 	wants(t, err, "")
+	if f, err := w.desk.Facts(w.ctx, "W-1", "ann"); err != nil || f.Window.Live || f.Window.Over != "ended" {
+		t.Fatalf("%+v %v", f.Window, err)
+	}
 	_, err = w.desk.Accept(w.ctx, w.as("olaf"), "W-1")
 	wants(t, err, "no-handback")
 	_, err = w.desk.HandBack(w.ctx, w.as("ann"), "W-1", "replaced recipe 7")
