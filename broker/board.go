@@ -14,7 +14,7 @@ import (
 const (
 	blockSettles = time.Minute    // from Block to its event in the log
 	windowStale  = 48 * time.Hour // of a window that no session uses
-	maxRecalled  = 4096           // windows above which stale ones are swept
+	maxRecalled  = 4096           // windows below which nothing is swept
 )
 
 // board is what taking verbs have said and the log may not say yet, and who
@@ -24,6 +24,7 @@ type board struct {
 	mu      sync.Mutex
 	gen     uint64 // moves with what is about everybody
 	windows map[policy.WindowID]*onBoard
+	full    int // windows at which to sweep next
 	blocks  []postedBlock
 	writers map[policy.AssetName][]*Channel
 }
@@ -44,14 +45,14 @@ type postedBlock struct {
 }
 
 func newBoard() *board {
-	return &board{windows: map[policy.WindowID]*onBoard{}, writers: map[policy.AssetName][]*Channel{}}
+	return &board{full: maxRecalled, windows: map[policy.WindowID]*onBoard{}, writers: map[policy.AssetName][]*Channel{}}
 }
 
 // window is the entry, made when the window is first seen. mu is held.
 func (b *board) window(w policy.WindowID, now reading) *onBoard {
 	e := b.windows[w]
 	if e == nil {
-		if len(b.windows) >= maxRecalled {
+		if len(b.windows) >= b.full {
 			b.sweep(now)
 		}
 		e = &onBoard{first: now}
@@ -68,6 +69,7 @@ func (b *board) sweep(now reading) {
 			delete(b.windows, w)
 		}
 	}
+	b.full = max(maxRecalled, 2*len(b.windows)) // so that sweeping costs little per window
 }
 
 // due is the window's end t by all clocks.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"os"
 	"sync"
 	"testing"
 	"time"
@@ -22,6 +23,10 @@ import (
 
 func TestMain(m *testing.M) {
 	slog.SetDefault(slog.New(slog.DiscardHandler)) // faults are made on purpose
+	if os.Getenv(childEnd) != "" {
+		child()
+		return
+	}
 	goleak.VerifyTestMain(m)
 }
 

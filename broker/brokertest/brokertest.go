@@ -41,9 +41,18 @@ var Source = netip.MustParseAddr("127.0.0.1")
 // Everything is all the rights that account maint has.
 const Everything = policy.Look | policy.Copy | policy.Set | policy.Operate | policy.Load
 
+// Failer is what Plant needs of a test.
+type Failer interface {
+	Helper()
+	Fatalf(format string, args ...any)
+}
+
+// ManyWriters makes plants whose machine any number of people may change at once.
+var ManyWriters bool
+
 // Plant is a plant with one machine, "plc", at an address: ssh on the port,
 // with the pinned keys; and a TCP port "modbus" on tcp, if that is not 0.
-func Plant(t testing.TB, at netip.AddrPort, tcp uint16, pins ...string) *policy.Plant {
+func Plant(t Failer, at netip.AddrPort, tcp uint16, pins ...string) *policy.Plant {
 	t.Helper()
 	keys := ""
 	for i, k := range pins {
@@ -78,7 +87,7 @@ assets:
     level: 1
     address: "%s"
     stops: [filling]
-    one_writer: true
+    one_writer: %t
     ports:
       ssh:
         tcp: %d
@@ -88,7 +97,7 @@ assets:
           maint:  {rights: [look, copy, set, operate, load], enforced: nobody}%s
 rules:
   - {name: any, when: {right: [look, copy, set, operate, load]}, plan: [owner], open: shift, longest: 8h}
-`, at.Addr(), at.Port(), keys, modbus)
+`, at.Addr(), !ManyWriters, at.Port(), keys, modbus)
 	p, problems := policy.Parse("plant.yaml", map[string][]byte{"plant.yaml": []byte(text)})
 	if len(problems) > 0 {
 		t.Fatalf("the test plant: %v", problems)
@@ -110,7 +119,25 @@ type Agreement struct {
 // Window sets a window's facts: Ann's, from a minute ago, for so long, with
 // all that account maint can do.
 func (a *Agreement) Window(w policy.WindowID, now time.Time, left time.Duration) policy.Facts {
-	f := policy.Facts{
+	f := facts(w, now, left)
+	a.Set(f)
+	return f
+}
+
+// Put is Window, changed by change, and tells nobody.
+func (a *Agreement) Put(w policy.WindowID, now time.Time, left time.Duration, change func(*policy.Facts)) {
+	f := facts(w, now, left)
+	change(&f)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.facts == nil {
+		a.facts = map[policy.WindowID]policy.Facts{}
+	}
+	a.facts[w] = f
+}
+
+func facts(w policy.WindowID, now time.Time, left time.Duration) policy.Facts {
+	return policy.Facts{
 		Person: policy.PersonFacts{ID: Ann, Firm: Krall, Networks: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}},
 		Window: policy.WindowFacts{
 			ID: w, Rev: 1, Agreed: true, Live: true, From: now.Add(-time.Minute), Until: now.Add(left), People: []policy.PersonID{Ann},
@@ -118,8 +145,6 @@ func (a *Agreement) Window(w policy.WindowID, now time.Time, left time.Duration)
 			Rights:  Everything,
 		},
 	}
-	a.Set(f)
-	return f
 }
 
 // Set puts facts in place and tells whoever watches.
