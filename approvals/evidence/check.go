@@ -246,6 +246,11 @@ func (j *judge) quorate(given []yes) {
 		voices[y.Person] = y.roles
 	}
 	j.must(len(j.quorum.Needs) > 0, "the plant file asks nobody, and somebody must always agree")
+	for _, field := range j.quorum.Ask {
+		text, known := map[string]string{"work_order": j.request.WorkOrder, "change": j.request.Change, "backup": j.request.Backup,
+			"backout": j.request.Backout, "area_clear": j.request.AreaClear}[field]
+		j.must(!known || text != "", "the request does not say %s, which the rules ask for", field)
+	}
 	for _, n := range missing(j.quorum.Needs, voices) {
 		j.must(false, "%d yes of %s missing, which rule %s asks for", n.Count, n.Role, n.Rule)
 	}

@@ -203,6 +203,7 @@ func TestCheck(t *testing.T) {
 			s.claim = func(w *WindowClaim) { w.People, w.Assets, w.Rights, w.Minutes = nil, nil, nil, 0 }
 		}, []string{"for []", "a way in", "rights", "0 minutes"}},
 		{"longer than the rules allow", func(s *story) { s.request.Minutes = 300 }, []string{"the rules allow 4h"}},
+		{"what the rules ask for is not filled in", func(s *story) { s.request.WorkOrder = "" }, []string{"does not say work_order"}},
 		{"opens by itself, and the rules say the shift", func(s *story) { s.request.Open = "auto" }, []string{"request says that auto", "window says that auto"}},
 		{"a quorum of an older plant file", func(s *story) {
 			s.plant, _ = testPlant(new(testing.T), strings.Replace(plantText, "plan: [owner, ot-security], ", "plan: [owner], ", 1))
