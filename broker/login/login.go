@@ -59,6 +59,7 @@ type Proofs struct {
 	plant   func() string
 	now     func() time.Time
 
+	cost    cost
 	seal    *age.X25519Identity
 	hashing chan struct{} // a token for each argon2id run at once: 2, of 64 MiB each
 	nobody  []byte        // a password document that no password fits, for names that do not exist
@@ -79,8 +80,8 @@ func New(p Parts) (*Proofs, error) {
 		return nil, fmt.Errorf("login: %w", err)
 	}
 	s := &Proofs{roster: p.Roster, journal: p.Journal, rows: p.Rows, docs: p.Docs, log: p.Log, plant: p.Plant, now: p.Now,
-		seal: seal, hashing: make(chan struct{}, 2), slow: newThrottle(p.Now), told: newThrottleLog(p.Now)}
-	if s.nobody, err = nobodysPassword(); err != nil {
+		cost: fullCost, seal: seal, hashing: make(chan struct{}, 2), slow: newThrottle(p.Now), told: newThrottleLog(p.Now)}
+	if s.nobody, err = fullCost.nobodysPassword(); err != nil {
 		return nil, fmt.Errorf("login: %w", err)
 	}
 	return s, nil

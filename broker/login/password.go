@@ -22,11 +22,15 @@ import (
 
 // argon2id costs (RFC 9106, second recommended option): 64 MiB, 3 passes, 4
 // lanes. They stand in each sealed document, so they can be raised later.
+var fullCost = cost{time: 3, memory: 64 << 10, threads: 4}
+
+type cost struct {
+	time, memory uint32 // passes, KiB
+	threads      uint8
+}
+
 const (
-	argonTime    = 3
-	argonMemory  = 64 << 10 // KiB
-	argonThreads = 4
-	argonKey     = 32
+	argonKey = 32 // bytes
 
 	maxPassword = 256 // characters
 	minPassword = 12
@@ -44,8 +48,8 @@ type passwordDocument struct {
 }
 
 // nobodysPassword is a document that no password fits: its hash is drawn, not computed.
-func nobodysPassword() ([]byte, error) {
-	d := passwordDocument{V: 1, Alg: "argon2id", Time: argonTime, Memory: argonMemory, Threads: argonThreads, Salt: make([]byte, 16), Hash: make([]byte, argonKey)}
+func (c cost) nobodysPassword() ([]byte, error) {
+	d := passwordDocument{V: 1, Alg: "argon2id", Time: c.time, Memory: c.memory, Threads: c.threads, Salt: make([]byte, 16), Hash: make([]byte, argonKey)}
 	if _, err := rand.Read(d.Salt); err != nil {
 		return nil, err
 	}
@@ -55,8 +59,8 @@ func nobodysPassword() ([]byte, error) {
 	return audit.Canonical(d)
 }
 
-func hashPassword(password string) ([]byte, error) {
-	d := passwordDocument{V: 1, Alg: "argon2id", Time: argonTime, Memory: argonMemory, Threads: argonThreads, Salt: make([]byte, 16)}
+func (c cost) hashPassword(password string) ([]byte, error) {
+	d := passwordDocument{V: 1, Alg: "argon2id", Time: c.time, Memory: c.memory, Threads: c.threads, Salt: make([]byte, 16)}
 	if _, err := rand.Read(d.Salt); err != nil {
 		return nil, err
 	}
@@ -142,7 +146,7 @@ func (p *Proofs) SetPassword(ctx context.Context, a people.Actor, password strin
 	case <-ctx.Done():
 		return fmt.Errorf("wait to set the password: %w", context.Cause(ctx))
 	}
-	document, err := hashPassword(password)
+	document, err := p.cost.hashPassword(password)
 	<-p.hashing
 	if err != nil {
 		return fmt.Errorf("hash password: %w", err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -144,21 +145,29 @@ func count(m map[string]*guesses, key string, now time.Time, free int) {
 	}
 }
 
-// makeRoom keeps a map bounded: the forgotten go, and if all are fresh the oldest.
+// makeRoom keeps a map bounded: the forgotten go, and of those that are fresh
+// the older half; so the work is spread over thousands of tries.
 func makeRoom(m map[string]*guesses, now time.Time) {
 	if len(m) < maxTracked {
 		return
 	}
-	oldest, at := "", now
+	var times []time.Time
 	for k, g := range m {
 		if now.Sub(g.last) > forget && g.left(now) <= 0 {
 			delete(m, k)
-		} else if g.last.Before(at) || oldest == "" {
-			oldest, at = k, g.last
+		} else {
+			times = append(times, g.last)
 		}
 	}
-	if len(m) >= maxTracked {
-		delete(m, oldest)
+	if len(m) < maxTracked/2 {
+		return
+	}
+	slices.SortFunc(times, time.Time.Compare)
+	middle := times[len(times)/2]
+	for k, g := range m {
+		if !g.last.After(middle) {
+			delete(m, k)
+		}
 	}
 }
 
