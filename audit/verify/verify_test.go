@@ -77,10 +77,10 @@ func TestEveryFileIsHeld(t *testing.T) {
 }
 
 // sample is every byte of a small file; of others the first and the last ones
-// and every 173rd.
+// and every 401st. (All 24 563 take three minutes; each was found.)
 func sample(n int) (at []int) {
 	for i := range n {
-		if n <= 64 || i < 2 || i >= n-2 || i%173 == 0 {
+		if n <= 24 || i < 2 || i >= n-2 || i%401 == 17 {
 			at = append(at, i)
 		}
 	}
