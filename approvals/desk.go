@@ -16,6 +16,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -83,6 +84,7 @@ type Desk struct {
 	held     map[policy.WindowID]int // paused, and not written yet
 	blocking map[int]policy.Block    // in force, and not written yet
 	blocks   int
+	phases   map[policy.WindowID]phase
 	broken   error // a taking that could not be written: nothing is admitted any more
 }
 
@@ -91,7 +93,7 @@ func NewDesk(p Parts) *Desk {
 	d := &Desk{plant: p.Plant, roster: p.Roster, journal: p.Journal, rows: p.Rows, leaves: p.Leaves, docs: p.Docs, log: p.Log, now: p.Now,
 		heads: heads{rows: map[string]head{}}, poke: make(chan struct{}, 1), repair: make(chan struct{}, 1),
 		pauses: map[policy.WindowID]uint64{}, plants: map[audit.Hash]*policy.Plant{}, checks: map[checked]bool{},
-		stopped: map[policy.WindowID]int{}, held: map[policy.WindowID]int{}, blocking: map[int]policy.Block{}}
+		stopped: map[policy.WindowID]int{}, held: map[policy.WindowID]int{}, blocking: map[int]policy.Block{}, phases: map[policy.WindowID]phase{}}
 	if d.now == nil {
 		d.now = time.Now
 	}
@@ -122,11 +124,49 @@ func (d *Desk) commit(ctx context.Context, key string, rev uint64, actor string,
 		return leaf, err
 	}
 	d.heads.note(leaf)
+	switch b := body.(type) {
+	case audit.WindowAgreed:
+		d.saw(policy.WindowID(subject), phase{rev, WindowAgreed})
+	case audit.WindowMoved:
+		if b.To != "extended" {
+			d.saw(policy.WindowID(subject), phase{rev, moves[b.To].to})
+		}
+	}
 	select {
 	case d.poke <- struct{}{}:
 	default:
 	}
 	return leaf, nil
+}
+
+// phase is a window's newest state that this process has seen.
+type phase struct {
+	rev   uint64
+	state WindowState
+}
+
+func (d *Desk) saw(id policy.WindowID, p phase) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if p.rev > d.phases[id].rev {
+		d.phases[id] = p
+	}
+}
+
+// stoppable asks memory alone whether there is something to end or cut. The
+// broker's Stop is for good, so it must not be told of a window that is still
+// to come, or that "end" leaves to be opened later.
+func (d *Desk) stoppable(id policy.WindowID, to WindowState) error {
+	d.mu.Lock()
+	p := d.phases[id]
+	d.mu.Unlock()
+	if p.state == WindowAgreed && !slices.Contains(windowSteps[p.state], to) {
+		return illegal(string(id), string(p.state), string(to))
+	}
+	if _, known := d.heads.get(windowKey(id)); !known && d.heads.loaded.Load() {
+		return refuse("no-such-window", "There is no window %.40q. See `windows` for those there are.", id)
+	}
+	return nil
 }
 
 // trouble is why nothing may be admitted: the journal is broken, or a taking

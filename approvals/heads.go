@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"penstock/approvals/state"
 	"penstock/audit"
@@ -22,7 +23,7 @@ import (
 // back beside its old leaf is believed.
 type heads struct {
 	loading sync.Mutex // held while the log is read; nothing that takes access away needs it
-	loaded  bool       // under loading
+	loaded  atomic.Bool
 
 	mu   sync.Mutex // never held across I/O
 	rows map[string]head
@@ -44,7 +45,7 @@ func ours(key string) bool {
 func (h *heads) load(ctx context.Context, log Log) error {
 	h.loading.Lock()
 	defer h.loading.Unlock()
-	if h.loaded {
+	if h.loaded.Load() {
 		return nil
 	}
 	if log == nil {
@@ -59,7 +60,7 @@ func (h *heads) load(ctx context.Context, log Log) error {
 			h.note(leaf)
 		}
 	}
-	h.loaded = true
+	h.loaded.Store(true)
 	return nil
 }
 

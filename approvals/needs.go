@@ -27,7 +27,8 @@ type Log interface {
 // the Broker. Taking verbs call it before they commit. It must be safe to call
 // again and for windows without a session.
 type Stopper interface {
-	// Stop ends every channel that is bound to the window.
+	// Stop ends every channel that is bound to the window, for good: no channel
+	// of it opens again.
 	Stop(w policy.WindowID, why error)
 	// Hold stops the vendor's input of a window; Release lets it go on.
 	Hold(w policy.WindowID, why string)

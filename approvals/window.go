@@ -116,7 +116,11 @@ func (d *Desk) windowRow(ctx context.Context, id policy.WindowID) (windowRow, er
 		return windowRow{}, err
 	}
 	w := windowRow{row: row.Rev}
-	return w, decode(row, &w)
+	if err := decode(row, &w); err != nil {
+		return w, err
+	}
+	d.saw(id, phase{w.row, w.State})
+	return w, nil
 }
 
 // claim reads what was agreed.
@@ -413,6 +417,9 @@ func (d *Desk) worksIn(ctx context.Context, by people.Actor, id policy.WindowID)
 
 // stop is effect first, then the event.
 func (d *Desk) stop(ctx context.Context, by people.Actor, id policy.WindowID, to, why string) (Window, error) {
+	if err := d.stoppable(id, moves[to].to); err != nil {
+		return Window{}, err
+	}
 	d.mark(d.stopped, id)
 	if s := d.stopper(); s != nil {
 		s.Stop(id, &policy.Refusal{Rule: to, Say: fmt.Sprintf("%s %s by %s: %s", id, to, by.Person, why)})

@@ -302,6 +302,33 @@ func TestCut(t *testing.T) {
 	})
 }
 
+// The broker's Stop is for good: it is not told of what may still be opened.
+func TestNothingIsStoppedThatIsStillToCome(t *testing.T) {
+	w := newWorld(t, nil)
+	r := w.yes("olaf", w.submit())
+	_, err := w.desk.End(w.ctx, w.as("mia"), r.Window, "too early")
+	wants(t, err, "illegal-step")
+	_, err = w.desk.Cut(w.ctx, w.as("mia"), "W-2", "no such window yet")
+	wants(t, err, "no-such-window")
+	if told := w.stops.told(); len(told) > 0 {
+		t.Fatal(told)
+	}
+	w.restart() // a new process has read nothing of it yet
+	w.settle()
+	_, err = w.desk.End(w.ctx, w.as("mia"), r.Window, "too early")
+	wants(t, err, "illegal-step")
+	if told := w.stops.told(); len(told) > 0 {
+		t.Fatal(told)
+	}
+	_, err = w.desk.Open(w.ctx, w.as("mia"), r.Window)
+	wants(t, err, "")
+	_, err = w.desk.End(w.ctx, w.as("mia"), r.Window, "")
+	wants(t, err, "")
+	if told := w.stops.told(); len(told) != 1 {
+		t.Fatal(told)
+	}
+}
+
 // A disk that hangs in the middle of somebody's commit keeps nobody from
 // pausing, ending, cutting or blocking.
 func TestTakingWaitsForNoDisk(t *testing.T) {
