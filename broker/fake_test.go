@@ -39,6 +39,7 @@ type tape struct {
 	hang    chan struct{}
 	hanging chan struct{} // gets one token when a Commit hangs
 	frames  []recording.Frame
+	forget  bool     // frames are not kept: for benchmarks
 	closed  []string // causes, in order
 	gone    chan struct{}
 	err     error
@@ -174,6 +175,9 @@ func (s *tapeStream) put(m recording.Mark, p []byte) error {
 	}
 	s.w.a.mu.Lock()
 	defer s.w.a.mu.Unlock()
+	if s.w.a.forget {
+		return nil
+	}
 	s.w.a.frames = append(s.w.a.frames, recording.Frame{Channel: s.ch, Mark: m, Data: append([]byte(nil), p...)})
 	return nil
 }
@@ -211,6 +215,7 @@ func (a *tape) causes() []string {
 type times struct {
 	mu   sync.Mutex
 	step time.Duration // wall against the bubble's clock
+	dead bool          // wall and boot clock stand still
 	nap  time.Duration // boot time beyond the bubble's clock
 	zero time.Time
 }
@@ -218,10 +223,21 @@ type times struct {
 func (c *times) clock() broker.Clock {
 	c.zero = time.Now()
 	return broker.Clock{
-		Wall: func() time.Time { c.mu.Lock(); defer c.mu.Unlock(); return time.Now().Add(c.step) },
-		Boot: func() time.Duration { c.mu.Lock(); defer c.mu.Unlock(); return time.Since(c.zero) + c.nap + time.Hour },
+		Wall: func() time.Time { return c.zero.Add(c.since(&c.step)) },
+		Boot: func() time.Duration { return c.since(&c.nap) + time.Hour },
 	}
 }
+
+func (c *times) since(more *time.Duration) time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.dead {
+		return *more
+	}
+	return time.Since(c.zero) + *more
+}
+
+func (c *times) die() { c.mu.Lock(); defer c.mu.Unlock(); c.dead = true }
 
 func (c *times) stepWall(d time.Duration) { c.mu.Lock(); defer c.mu.Unlock(); c.step += d }
 func (c *times) sleepOver(d time.Duration) {
@@ -231,11 +247,13 @@ func (c *times) sleepOver(d time.Duration) {
 	c.step += d
 }
 
+var testPlantAt = netip.MustParseAddrPort("127.0.0.1:2201")
+
 var testPlant = func() func(testing.TB) *policy.Plant {
 	var once sync.Once
 	var p *policy.Plant
 	return func(t testing.TB) *policy.Plant {
-		once.Do(func() { p = brokertest.Plant(t, netip.MustParseAddrPort("127.0.0.1:2201"), 5020, pin) })
+		once.Do(func() { p = brokertest.Plant(t, testPlantAt, 5020, pin) })
 		return p
 	}
 }()

@@ -43,6 +43,10 @@ func TestNothingPassesAfterTheEnd(t *testing.T) {
 			s.times.stepWall(-3 * hour)
 			time.Sleep(hour)
 		},
+		"the other two clocks stand still": func(s *scene) {
+			s.times.die()
+			time.Sleep(hour)
+		},
 		"the wall clock stepped back, and the machine slept": func(s *scene) {
 			s.times.sleepOver(hour)
 			s.times.stepWall(-3 * hour)
@@ -66,6 +70,9 @@ func TestNothingPassesAfterTheEnd(t *testing.T) {
 				}
 				if err := c.Look(); rule(err) != "window-ended" {
 					t.Errorf("Look after the end: %v", err)
+				}
+				if len(s.tape.of(recording.Out)) != 0 {
+					t.Error("bytes to the person were taken into the recording after the end")
 				}
 				if slices.Contains(s.tape.of(recording.In), "after") {
 					t.Error("bytes after the end were taken into the recording as input")

@@ -101,7 +101,8 @@ func TestWhoIsNotLetIn(t *testing.T) {
 	}
 }
 
-// The cut comes while the facts that allow are on their way.
+// The cut comes while the facts that allow are on their way: nobody who is in
+// knows of them, and they must not be believed.
 func TestACutDuringAdmitOrOpen(t *testing.T) {
 	for name, take := range map[string]func(*scene){
 		"cut":   func(s *scene) { s.Stop(brokertest.W1, errors.New("cut")) },
@@ -109,6 +110,7 @@ func TestACutDuringAdmitOrOpen(t *testing.T) {
 		"agreement": func(s *scene) {
 			s.agreement.Quietly(brokertest.W1, func(f *policy.Facts) { f.Window.Live = false })
 			s.agreement.Tell(approvals.Changed{Window: brokertest.W1})
+			synctest.Wait() // all who are in have been asked about again
 		},
 	} {
 		for _, at := range []string{"admit", "open"} {
@@ -119,7 +121,7 @@ func TestACutDuringAdmitOrOpen(t *testing.T) {
 						ses = s.admit(t, brokertest.W1)
 					}
 					done := false
-					s.agreement.Before(func() {
+					s.agreement.After(func() {
 						if !done {
 							done = true
 							take(s)

@@ -110,7 +110,8 @@ type Agreement struct {
 	mu      sync.Mutex
 	facts   map[policy.WindowID]policy.Facts
 	err     error
-	hook    func()
+	before  func()
+	after   func()
 	watches []chan approvals.Changed
 	broken  bool
 	Watched int // how often Watch was called
@@ -201,7 +202,14 @@ func (a *Agreement) Fail(err error) {
 func (a *Agreement) Before(f func()) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.hook = f
+	a.before = f
+}
+
+// After is called in each Facts, when the answer stands and is not given yet.
+func (a *Agreement) After(f func()) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.after = f
 }
 
 // Break ends all watches, and those to come.
@@ -225,21 +233,32 @@ func (a *Agreement) Mend() {
 // Facts is broker.Agreement's.
 func (a *Agreement) Facts(ctx context.Context, w policy.WindowID, p policy.PersonID) (policy.Facts, error) {
 	a.mu.Lock()
-	hook := a.hook
+	before, after := a.before, a.after
 	a.mu.Unlock()
-	if hook != nil {
-		hook()
+	if before != nil {
+		before()
 	}
+	f, err := a.answer(w, p)
+	if after != nil {
+		after()
+	}
+	if err != nil {
+		return policy.Facts{}, err
+	}
+	return f, ctx.Err()
+}
+
+func (a *Agreement) answer(w policy.WindowID, p policy.PersonID) (policy.Facts, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	f, ok := a.facts[w]
 	if a.err != nil {
-		return policy.Facts{}, a.err
+		return f, a.err
 	}
 	if !ok || f.Person.ID != p {
-		return policy.Facts{}, &policy.Refusal{Rule: "unknown-window", Say: "there is no such window"}
+		return f, &policy.Refusal{Rule: "unknown-window", Say: "there is no such window"}
 	}
-	return f, ctx.Err()
+	return f, nil
 }
 
 // Watch is broker.Agreement's; it subscribes at the call.
