@@ -220,6 +220,10 @@ func (d *Door) proven(c *conn, m ssh.ConnMetadata, k ssh.PublicKey, offered *ssh
 	if err != nil {
 		return nil, err
 	}
+	// A key that was replaced or taken away since takes its certificates with it.
+	if a, err := d.actor(c, k); err != nil || a.Person != u.person {
+		return nil, fmt.Errorf("the certified key is not %s's any more: %w", u.person, errors.Join(err, errDenied))
+	}
 	perms := as(vendor{claim: claim, jump: u.way == wayJump, account: u.account, asset: u.asset})
 	perms.CriticalOptions, perms.Extensions = fresh.CriticalOptions, fresh.Extensions // x/crypto holds source-address to these
 	return perms, nil

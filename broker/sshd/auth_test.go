@@ -226,7 +226,7 @@ func TestCertificateWithCode(t *testing.T) {
 		t.Fatal(err)
 	}
 	out, errs, code, err = run(&asker{answers: []string{h.code("ann", 1)}}, string(w))
-	if err != nil || code != 3 || out != "" || !strings.Contains(errs, "not open") {
+	if err != nil || code != 3 || out != "" || !strings.Contains(errs, "not open") || len(h.events("cert.refused")) != 1 {
 		t.Errorf("no open window: %v, exit %d, stdout %q, stderr %q", err, code, out, errs)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"penstock/approvals"
+	"penstock/audit"
 )
 
 // atDesk runs one line of desk@ with a person's plain key.
@@ -69,6 +70,14 @@ func TestDeskFromRequestToHandback(t *testing.T) {
 	}
 	if w := must(h.desk.Window(h.ctx, h.actor("mia"), "W-1")); w.HandBack != "set the dose to 4.1 ml" {
 		t.Errorf("handed back: %q", w.HandBack)
+	}
+	for _, leaf := range h.events("login.ok") {
+		if ok := leaf.Body.(audit.LoginOK); ok.Step == 0 && (ok.Person != "ann" || ok.Source != "127.0.0.1") {
+			t.Errorf("login.ok: %+v", ok)
+		}
+	}
+	if len(h.events("login.ok")) < 10 {
+		t.Error("who comes to the desk is not in the log")
 	}
 	if _, errs, code = h.atDesk("ann", "withdraw R-2 not needed"); code != 0 {
 		t.Errorf("withdraw: exit %d, %s", code, errs)

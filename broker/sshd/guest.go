@@ -27,7 +27,7 @@ func (g guest) Close(why error) {
 	c.mu.Unlock()
 	cut := time.AfterFunc(450*time.Millisecond, func() { c.Close() })
 	defer cut.Stop()
-	if !closing {
+	if !closing && c.ctx.Err() == nil {
 		text := c.door.words(why)
 		var wait sync.WaitGroup
 		for _, s := range c.shown() {

@@ -4,14 +4,18 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"sync"
+	"time"
 
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/term"
 	"golang.org/x/time/rate"
 
+	"penstock/approvals/people"
+	"penstock/audit"
 	"penstock/broker/verbs"
 )
 
@@ -24,7 +28,7 @@ func (d *Door) textual(c *conn, nc ssh.NewChannel, who caller) {
 		return
 	}
 	ctx, cancel := context.WithCancelCause(c.ctx)
-	t := &desk{d: d, ch: ch, who: who}
+	t := &desk{d: d, c: c, ch: ch, who: who}
 	var run sync.WaitGroup
 	pace := rate.NewLimiter(50, maxRequests)
 	for req := range reqs {
@@ -65,6 +69,7 @@ func (d *Door) textual(c *conn, nc ssh.NewChannel, who caller) {
 
 type desk struct {
 	d       *Door
+	c       *conn
 	ch      ssh.Channel
 	who     caller
 	pty     *ptyRequest
@@ -86,6 +91,10 @@ func (t *desk) run(ctx context.Context, cancel context.CancelCauseFunc, kind str
 	case joiner:
 		code = t.d.Clerk.Joined(ctx, who.person, who.print, t.terminal(ctx, true))
 	case clerk:
+		if err := t.d.came(t.c, who); err != nil {
+			t.errs().Write([]byte("Penstock: " + t.d.words(err) + "\n"))
+			break
+		}
 		code = t.d.Clerk.Run(ctx, who.actor, who.key, line, t.terminal(ctx, true))
 	case certifier:
 		// The certificate goes into a file: no character of it is changed for a terminal.
@@ -93,8 +102,38 @@ func (t *desk) run(ctx context.Context, cancel context.CancelCauseFunc, kind str
 			go t.interrupts(cancel)
 		}
 		code = t.d.Clerk.Cert(ctx, who.actor, who.key, line, t.terminal(ctx, false))
+		if code == exitNo {
+			t.d.refusedCert(who)
+		}
 	}
 	t.exit(code)
+}
+
+// exitNo is the exit code of a no (DESIGN 5.3).
+const exitNo = 3
+
+// came writes that somebody is at the desk with a key alone, before anything is
+// done for them: whoever's key was stolen finds it in the log.
+func (d *Door) came(c *conn, who clerk) error {
+	ctx, cancel := context.WithTimeout(c.ctx, 10*time.Second)
+	defer cancel()
+	_, err := d.Log.Append(ctx, audit.Event{Subject: string(who.actor.Person), Actor: string(who.actor.Person),
+		Body: audit.LoginOK{Person: string(who.actor.Person), Proofs: []string{string(people.SSH)}, Source: c.source.String()}})
+	if err != nil {
+		return fmt.Errorf("write login.ok: %w", err)
+	}
+	return nil
+}
+
+// refusedCert writes that there was no certificate; codes bound how often.
+func (d *Door) refusedCert(who certifier) {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	_, err := d.Log.Append(ctx, audit.Event{Subject: string(who.actor.Person), Actor: "penstock",
+		Body: audit.CertRefused{Person: string(who.actor.Person), Key: ssh.FingerprintSHA256(who.key), Rule: "no-certificate", Why: "no open window, or no network of the firm"}})
+	if err != nil {
+		d.Slog.Error("write cert.refused", "err", err)
+	}
 }
 
 // interrupts lets a person at a terminal stop waiting: there ^C is a byte, no signal.

@@ -192,10 +192,11 @@ func (j *job) start(kind string, payload []byte) {
 	if err == nil {
 		return
 	}
-	rule, why := ruleOf(err)
-	if !errors.Is(err, errClientGone) {
-		j.d.told.refused(j.c.source, string(j.who.claim.Person), rule, why)
+	if j.gone.Err() != nil { // nobody is there to be told, and nobody was refused
+		return
 	}
+	rule, why := ruleOf(err)
+	j.d.told.refused(j.c.source, string(j.who.claim.Person), rule, why)
 	j.screen.last(j.d.words(err, "person", j.who.claim.Person, "asset", j.who.asset, "account", j.who.account))
 }
 
@@ -218,6 +219,9 @@ func (j *job) run(kind string, payload []byte) error {
 	// A cut, or the window's end, speaks and closes the vendor's side at once, whatever else waits here.
 	stop := context.AfterFunc(ch.Context(), func() {
 		defer j.d.recovered("end of a channel", j.c)
+		if j.gone.Err() != nil {
+			return
+		}
 		j.screen.last(j.d.words(context.Cause(ch.Context())))
 	})
 	defer func() {

@@ -280,6 +280,9 @@ func TestRecordHasWhatPassed(t *testing.T) {
 	h.ok(err)
 	c.Close()
 	eventually(t, "session.ended", func() bool { return len(h.events("session.ended")) == 1 })
+	if h.said.String() != "" {
+		t.Errorf("a session without trouble is an error in the log: %s", h.said.String())
+	}
 	closed := h.events("channel.closed")
 	if len(h.events("session.ended")) != 1 || len(closed) != 1 || closed[0].Body.(audit.ChannelClosed).Exit != "3" {
 		t.Fatalf("channel.closed: %+v", closed)
