@@ -19,7 +19,7 @@ func TestACertificateGoesWithItsKey(t *testing.T) {
 		t.Fatalf("before: %v", err)
 	}
 	c.Close()
-	h.ok(h.roster.RemoveKey(h.ctx, h.actor("sec"), "ann", ssh.FingerprintSHA256(keyOf("ann").PublicKey())))
+	h.ok(h.roster.RemoveKey(h.ctx, h.actor("lena"), "ann", ssh.FingerprintSHA256(keyOf("ann").PublicKey())))
 	if c, _, err := h.dialAs("ann+logs+filler-plc", ssh.PublicKeys(cert)); err == nil {
 		c.Close()
 		t.Fatal("the certificate of a key that was taken away still opens the door")
