@@ -82,6 +82,19 @@ func TestNothingPassesAfterTheEnd(t *testing.T) {
 	}
 }
 
+// Monotonic time alone, in a window too short for anything to be asked again.
+func TestMonotonicTimeAloneEndsAWindow(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *scene) {
+		s.agreement.Window(brokertest.W1, time.Now(), 10*time.Second)
+		_, c := s.shell(t)
+		s.times.die()
+		time.Sleep(10 * time.Second)
+		if got := in(c, "x"); got != "window-ended" {
+			t.Errorf("In after the end: %s", got)
+		}
+	})
+}
+
 func TestOneMomentBeforeTheEndPasses(t *testing.T) {
 	inBubble(t, func(t *testing.T, s *scene) {
 		_, c := s.shell(t)

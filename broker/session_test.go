@@ -112,6 +112,11 @@ func TestACutDuringAdmitOrOpen(t *testing.T) {
 			s.agreement.Tell(approvals.Changed{Window: brokertest.W1})
 			synctest.Wait() // all who are in have been asked about again
 		},
+		"narrower": func(s *scene) {
+			s.agreement.Quietly(brokertest.W1, func(f *policy.Facts) { f.Window.Targets = nil })
+			s.agreement.Tell(approvals.Changed{Window: brokertest.W1})
+			synctest.Wait()
+		},
 	} {
 		for _, at := range []string{"admit", "open"} {
 			t.Run(name+" during "+at, func(t *testing.T) {
@@ -131,6 +136,9 @@ func TestACutDuringAdmitOrOpen(t *testing.T) {
 						var err error
 						if ses, err = s.Admit(t.Context(), brokertest.Arrival(brokertest.W1), s.guest); err == nil {
 							synctest.Wait()
+							if name != "narrower" && len(s.Sessions()) != 0 {
+								t.Error("a session lives in a window that was taken")
+							}
 						}
 					}
 					if ses != nil {
@@ -536,7 +544,7 @@ func TestCauseWords(t *testing.T) {
 	for word, err := range map[string]error{
 		"client":     errors.New("EOF"),
 		"window-end": &policy.Refusal{Rule: "window-ended"},
-		"cut":        &policy.Refusal{Rule: "window-cut"},
+		"cut":        &policy.Refusal{Rule: "cut"},
 		"recorder":   fmt.Errorf("x: %w", &policy.Refusal{Rule: "recording-failed"}),
 		"drain":      &policy.Refusal{Rule: "drain"},
 		"policy":     &policy.Refusal{Rule: "source-network"},

@@ -66,7 +66,7 @@ func causeWord(why error) string {
 		return "recorder"
 	case r.Rule == "drain":
 		return "drain"
-	case r.Rule == "window-ended":
+	case r.Rule == "window-ended", r.Rule == "ended": // the Desk's word
 		return "window-end"
 	case r.Rule == "blocked", strings.Contains(r.Rule, "cut"), strings.Contains(r.Rule, "island"):
 		return "cut"
