@@ -24,6 +24,7 @@ type caller struct {
 	socket string
 	as     string
 	json   bool
+	zone   *time.Location // the plant's, once signed in
 }
 
 // flags gives cmd the flags of a caller.
@@ -52,8 +53,16 @@ func (c *caller) signIn(ctx context.Context, p proof) (*api.Client, error) {
 	if c.as == "" {
 		return nil, usage("say who you are: --as PERSON, or set PENSTOCK_AS")
 	}
-	in := api.SignIn{Person: c.as}
+	client := api.Unix(c.socket)
+	var a api.Authorities
+	if err := client.Get(ctx, "/authorities", &a); err != nil { // before anybody types a secret
+		return nil, apiError(err)
+	}
 	var err error
+	if c.zone, err = time.LoadLocation(a.TimeZone); err != nil {
+		return nil, fmt.Errorf("the plant's time zone: %w", err)
+	}
+	in := api.SignIn{Person: c.as}
 	if in.Password, err = askSecret("Password for " + c.as + ": "); err != nil {
 		return nil, err
 	}
@@ -62,7 +71,6 @@ func (c *caller) signIn(ctx context.Context, p proof) (*api.Client, error) {
 			return nil, err
 		}
 	}
-	client := api.Unix(c.socket)
 	if _, err := client.SignIn(ctx, in); err != nil {
 		return nil, apiError(err)
 	}
@@ -127,17 +135,6 @@ func (c *caller) show(cmd *cobra.Command, v any, text func(*tabwriter.Writer)) e
 	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
 	text(w)
 	return w.Flush()
-}
-
-// zone is the plant's time zone, for showing times as the plant says them.
-func zone(ctx context.Context, client *api.Client) *time.Location {
-	var a api.Authorities
-	if client.Get(ctx, "/authorities", &a) == nil {
-		if l, err := time.LoadLocation(a.TimeZone); err == nil {
-			return l
-		}
-	}
-	return time.UTC
 }
 
 // local shows a time as the plant does, with its zone.

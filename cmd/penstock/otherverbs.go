@@ -46,7 +46,7 @@ func recordingListCommand() *cobra.Command {
 			if err := client.Get(cmd.Context(), "/recordings", &list); err != nil {
 				return apiError(err)
 			}
-			l := zone(cmd.Context(), client)
+			l := c.zone
 			return c.show(cmd, list, func(w *tabwriter.Writer) {
 				for _, r := range list {
 					fmt.Fprintf(w, "%s\t%s of %s\t%s\t%s\t%s\n", r.Session, r.Person, r.Firm, strings.Join(r.Windows, ", "), local(r.Started, l), r.Mode)

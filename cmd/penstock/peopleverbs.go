@@ -41,7 +41,7 @@ func inviteCommand() *cobra.Command {
 			if err := client.Get(cmd.Context(), "/authorities", &a); err != nil {
 				return apiError(err)
 			}
-			l := zone(cmd.Context(), client)
+			l := c.zone
 			return c.show(cmd, made, func(w *tabwriter.Writer) {
 				fmt.Fprintf(w, "Give %s this code by phone or in person. It works once, until %s:\n\n    %s\n\n", printable(made.Name), local(made.Until, l), made.Code)
 				fmt.Fprintf(w, "%s's known_hosts needs this line first, so that nobody can stand in for the broker:\n\n    %s\n\n", printable(made.Name), knownHostsLine(a))
@@ -158,7 +158,7 @@ func firmCommand() *cobra.Command {
 				return err
 			}
 			f.ID = args[0]
-			l := zone(cmd.Context(), client)
+			l := c.zone
 			if until != "" {
 				if f.Until, err = parseTime(until, time.Now(), l); err != nil {
 					return err

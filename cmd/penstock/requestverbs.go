@@ -33,7 +33,7 @@ func requestCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			l := zone(cmd.Context(), client)
+			l := c.zone
 			var q api.Request
 			if len(args) == 1 {
 				if err := client.Get(cmd.Context(), "/requests/"+url.PathEscape(args[0]), &q); err != nil {
@@ -138,7 +138,7 @@ func requestsCommand() *cobra.Command {
 			if err := client.Get(cmd.Context(), "/requests", &list); err != nil {
 				return apiError(err)
 			}
-			l := zone(cmd.Context(), client)
+			l := c.zone
 			return c.show(cmd, list, func(w *tabwriter.Writer) {
 				if len(list) == 0 {
 					fmt.Fprintln(w, "Nothing was asked for.")
@@ -176,7 +176,7 @@ func answerCommand() *cobra.Command {
 				return err
 			}
 			path := "/requests/" + url.PathEscape(args[0])
-			l, now := zone(cmd.Context(), client), time.Now()
+			l, now := c.zone, time.Now()
 			var q api.Request
 			if err := client.Get(cmd.Context(), path, &q); err != nil {
 				return apiError(err)

@@ -57,13 +57,13 @@ func TestStories(t *testing.T) {
 			e.Setenv("ACCOUNT", me.Username)
 			return s.wrapSSH()
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+		Cmds: withScene(map[string]func(*testscript.TestScript, bool, []string){
 			"plant": noNeg((*story).plant), "serve": noNeg((*story).serve), "stop": noNeg((*story).stop),
 			"kill9": noNeg((*story).kill9), "hangup": noNeg((*story).hangup), "target": noNeg((*story).target),
 			"talk": talkCommand, "begin": noNeg((*story).begin), "await": awaitCommand,
 			"invitation": noNeg((*story).invite), "logged": noNeg((*story).logged), "saw": sawCommand,
 			"enrol": noNeg((*story).enrol), "exited": noNeg((*story).exited), "fingerprint": noNeg((*story).fingerprint),
-		},
+		}),
 	})
 }
 
@@ -91,6 +91,7 @@ type story struct {
 	people     map[string]*demo.Person
 	background map[string]*background
 	last       demo.Said
+	lives      map[string]*liveRun
 
 	ssh, sshdPort int
 	serving       *exec.Cmd

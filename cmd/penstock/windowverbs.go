@@ -36,7 +36,7 @@ func windowStep(name, short string, need proof) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			l := zone(cmd.Context(), client)
+			l := c.zone
 			if name == "extend" {
 				if step.Until, err = parseTime(until, time.Now(), l); err != nil {
 					return err
@@ -89,7 +89,7 @@ func windowsCommand() *cobra.Command {
 			if err := client.Get(cmd.Context(), "/windows", &list); err != nil {
 				return apiError(err)
 			}
-			l := zone(cmd.Context(), client)
+			l := c.zone
 			return c.show(cmd, list, func(t *tabwriter.Writer) {
 				if len(list) == 0 {
 					fmt.Fprintln(t, "No window was agreed.")
@@ -115,7 +115,7 @@ func sessionsCommand() *cobra.Command {
 			if err := client.Get(cmd.Context(), "/sessions", &list); err != nil {
 				return apiError(err)
 			}
-			l := zone(cmd.Context(), client)
+			l := c.zone
 			return c.show(cmd, list, func(t *tabwriter.Writer) {
 				if len(list) == 0 {
 					fmt.Fprintln(t, "Nobody is in.")
@@ -149,7 +149,7 @@ func blockCommands() []*cobra.Command {
 			if err != nil {
 				return err
 			}
-			l := zone(cmd.Context(), client)
+			l := c.zone
 			if until != "" {
 				if b.Until, err = parseTime(until, time.Now(), l); err != nil {
 					return err

@@ -30,10 +30,13 @@ type Person struct {
 	Home     string
 	Password string
 
+	Waits    func() // called before waiting for a fresh code; may be nil
+
 	mu         sync.Mutex
-	Secret     string // of the code generator, once it was shown
-	spent      int64  // newest step that was given
-	Invitation string // code that this person was given
+	Secret     string   // of the code generator, once it was shown
+	spent      int64    // newest step that was given
+	given      []string // codes that were typed, for hiding them
+	Invitation string   // code that this person was given
 }
 
 // Said is what a command left behind.
@@ -59,6 +62,7 @@ type Start struct {
 	OnTTY      bool   // standard input and output are the terminal too
 	Types      []Turn // what is typed there, each after what is waited for
 	Began      func(*exec.Cmd)
+	Shows      func(all string) // called with all that the terminal has shown, each time there is more; may be nil
 }
 
 // Turn is one exchange on a terminal.
@@ -97,7 +101,7 @@ func (p *Person) Talk(ctx context.Context, s Start) (Said, error) {
 	shown := make(chan string, 1)
 	answers := make(chan error, 1)
 	go func() {
-		text, err := p.answer(ctx, ptmx, s.Types)
+		text, err := p.answer(ctx, ptmx, s)
 		shown <- text
 		answers <- err
 	}()
@@ -116,7 +120,8 @@ func (p *Person) Talk(ctx context.Context, s Start) (Said, error) {
 }
 
 // answer reads the terminal until the command has gone, typing what is asked.
-func (p *Person) answer(ctx context.Context, ptmx io.ReadWriter, types []Turn) (string, error) {
+func (p *Person) answer(ctx context.Context, ptmx io.ReadWriter, s Start) (string, error) {
+	types := s.Types
 	var all, line strings.Builder
 	buf := make([]byte, 4096)
 	for {
@@ -127,6 +132,9 @@ func (p *Person) answer(ctx context.Context, ptmx io.ReadWriter, types []Turn) (
 			return all.String(), nil // EIO: the other side has closed
 		}
 		p.remember(all.String())
+		if s.Shows != nil {
+			s.Shows(all.String())
+		}
 		if len(types) > 0 && strings.Contains(line.String(), types[0].After) {
 			if _, err := io.WriteString(ptmx, types[0].Typed); err != nil {
 				return all.String(), fmt.Errorf("type on the terminal: %w", err)
@@ -170,21 +178,38 @@ func (p *Person) remember(text string) {
 }
 
 // Code is the oldest code that still counts and was not given yet. Where all of
-// them were, it waits for the next step, as a person would.
+// them were, it waits for the next step, as a person would. The broker takes one
+// step to either side of its own (RFC 6238, 5.2); a code in its last two seconds
+// is passed over, since it may be late when it arrives.
 func (p *Person) Code(ctx context.Context) (string, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.Secret == "" {
 		return "", fmt.Errorf("%s has no code generator yet", p.Name)
 	}
-	step := max(p.spent+1, time.Now().Unix()/30-1)
+	step := max(p.spent+1, time.Now().Add(2*time.Second).Unix()/30-1)
 	if wait := time.Until(time.Unix((step-1)*30, 0)); wait > 0 {
+		if p.Waits != nil {
+			p.Waits()
+		}
 		select {
 		case <-time.After(wait):
 		case <-ctx.Done():
 			return "", ctx.Err()
 		}
 	}
+	code, err := totp.GenerateCodeCustom(p.Secret, time.Unix(step*30, 0), totp.ValidateOpts{Period: 30, Digits: otp.DigitsSix, Algorithm: otp.AlgorithmSHA1})
+	if err != nil {
+		return "", fmt.Errorf("code of %s: %w", p.Name, err)
+	}
 	p.spent = step
-	return totp.GenerateCodeCustom(p.Secret, time.Unix(step*30, 0), totp.ValidateOpts{Period: 30, Digits: otp.DigitsSix, Algorithm: otp.AlgorithmSHA1})
+	p.given = append(p.given, code)
+	return code, nil
+}
+
+// secrets are what nobody else should read of what this person typed or saw.
+func (p *Person) secrets() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return append([]string{p.Password, p.Secret, p.Invitation}, p.given...)
 }
