@@ -418,13 +418,17 @@ type Rig struct {
 
 // Archive opens a real archive in a temporary folder; it and its disk run until the test's end.
 func Archive(t testing.TB, log recording.Log) (*recording.Archive, string) {
+	return ArchiveOn(t, log, t.TempDir())
+}
+
+// ArchiveOn is Archive in a folder, on a disk with options.
+func ArchiveOn(t testing.TB, log recording.Log, dir string, options ...durable.Option) (*recording.Archive, string) {
 	t.Helper()
-	dir := t.TempDir()
 	id, err := age.GenerateX25519Identity()
 	if err != nil {
 		t.Fatal(err)
 	}
-	disk, err := durable.OpenDisk(dir)
+	disk, err := durable.OpenDisk(dir, options...)
 	if err != nil {
 		t.Fatal(err)
 	}
