@@ -80,6 +80,30 @@ func (c *conn) Close() error {
 	return c.Conn.Close()
 }
 
+// retire closes the connection when its session has ended, at the latest after
+// limit; at once if it has none.
+func (c *conn) retire(limit time.Duration) {
+	c.mu.Lock()
+	s := c.session
+	c.mu.Unlock()
+	if s == nil {
+		c.Close()
+		return
+	}
+	c.door.begin()
+	go func() {
+		defer c.door.done()
+		over := time.NewTimer(limit)
+		defer over.Stop()
+		select {
+		case <-s.Done():
+		case <-over.C:
+		case <-c.ctx.Done():
+		}
+		c.Close()
+	}()
+}
+
 // gone follows when the connection's loop has returned.
 func (c *conn) gone() {
 	c.mu.Lock()

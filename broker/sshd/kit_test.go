@@ -61,6 +61,7 @@ type house struct {
 
 	codes map[string]string // TOTP secret of a person
 	base  time.Time
+	stop  func()       // what ends Serve
 	ahead atomic.Int64 // of the authorities' clock
 }
 
@@ -125,12 +126,12 @@ func newHouse(t *testing.T, limits Limits) *house {
 	go func() { diskDone <- disk.Run(diskCtx) }()
 	t.Cleanup(func() { // in the order of a real stop
 		cancel()
-		all.Wait()
 		if h.broker != nil {
-			drain, done := context.WithTimeout(context.Background(), 5*time.Second)
+			drain, done := context.WithTimeout(context.Background(), 100*time.Millisecond)
 			_ = h.broker.Drain(drain)
 			done()
 		}
+		all.Wait()
 		if h.log != nil {
 			h.log.Close()
 		}
@@ -166,7 +167,9 @@ func newHouse(t *testing.T, limits Limits) *house {
 	h.door = must(New(Parts{Plant: plant, Broker: h.broker, CA: h.ca, Dialer: &dial.Dialer{CA: h.ca, Broker: "a", Loopback: true}, Proofs: h.proofs,
 		Roster: h.roster, Log: h.log, Names: []string{"127.0.0.1"}, Limits: limits, Slog: slog.New(slog.NewTextHandler(h.said, nil)),
 		Clerk: &verbs.Clerk{Desk: h.desk, Roster: h.roster, Proofs: h.proofs, CA: h.ca, Plant: plant, Name: "127.0.0.1", Port: l.Addr().(*net.TCPAddr).Port}}))
-	for _, run := range []func(context.Context) error{archive.Run, h.desk.Run, h.broker.Run, func(ctx context.Context) error { return h.door.Serve(ctx, l) }} {
+	doors, endDoors := context.WithCancel(ctx)
+	h.stop = endDoors
+	for _, run := range []func(context.Context) error{archive.Run, h.desk.Run, h.broker.Run, func(ctx context.Context) error { return h.door.Serve(doors, l) }} {
 		all.Go(func() {
 			if err := run(ctx); err != nil && !errors.Is(err, context.Canceled) && ctx.Err() == nil {
 				t.Errorf("a part ended: %v", err)

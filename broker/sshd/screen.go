@@ -124,7 +124,7 @@ func (s *screen) last(text string) {
 						_, _ = io.WriteString(s.ch, "\x1b[?1049l")
 						s.seen.alt = false
 					}
-					_, _ = io.WriteString(s.ch, "\x1b[0m\x1b[?25h")
+					_, _ = io.WriteString(s.ch, "\x1b[0m\x1b[?25h"+modesOff)
 					s.seen = terminal{}
 				}
 				s.print("Penstock: " + text)
@@ -139,6 +139,10 @@ func (s *screen) last(text string) {
 		close(s.ended)
 	})
 }
+
+// modesOff undoes what a program that is cut off leaves on: bracketed paste,
+// mouse reports, application keys (xterm's private modes).
+const modesOff = "\x1b[?2004l\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?1l\x1b>"
 
 // exit sends exit-status, end of file and close, in the order that stock clients expect.
 func (s *screen) exit(status uint32) {

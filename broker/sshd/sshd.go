@@ -92,14 +92,19 @@ func New(p Parts) (*Door, error) {
 	return d, nil
 }
 
+// drainPatience bounds how long Serve waits for sessions that nobody ends.
+const drainPatience = 60 * time.Second
+
 // Serve accepts until ctx ends; it returns when every connection is closed.
+// Connections without a session are closed at once, those with one when it
+// ends: Broker.Drain tells their people first. After a minute all are closed.
 func (d *Door) Serve(ctx context.Context, l net.Listener) error {
 	stop := context.AfterFunc(ctx, func() { l.Close() })
 	defer stop()
 	defer l.Close()
 	err := d.accept(ctx, l)
 	for _, c := range d.open() {
-		c.Close()
+		c.retire(drainPatience)
 	}
 	d.wait()
 	if ctx.Err() != nil {

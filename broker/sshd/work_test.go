@@ -2,10 +2,12 @@ package sshd
 
 import (
 	"bytes"
+	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"penstock/audit"
 	"strings"
 	"testing"
@@ -270,6 +272,31 @@ func TestCutWhileConnected(t *testing.T) {
 	}
 	if out, _, code, err := runLine(c, "echo still here"); err == nil && code == 0 || out != "" {
 		t.Errorf("a command runs after the cut: %q %d %v", out, code, err)
+	}
+}
+
+func TestStopTellsThePeopleInside(t *testing.T) {
+	h := newHouse(t, Limits{})
+	s := must(h.in(h.open(30)).NewSession())
+	var errs lockedBuffer
+	s.Stderr = &errs
+	_, out := must(s.StdinPipe()), must(s.StdoutPipe())
+	h.ok(s.Start("echo in; cat"))
+	if _, err := io.ReadFull(out, make([]byte, 3)); err != nil {
+		t.Fatal(err)
+	}
+	idle, _, err := h.dialAs("desk", ssh.PublicKeys(keyOf("ann")))
+	h.ok(err)
+	h.stop()
+	_ = idle.Wait() // a connection without a session is closed at once
+	drain, done := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer done()
+	_ = h.broker.Drain(drain)
+	if err := s.Wait(); err == nil || !strings.Contains(errs.String(), "being stopped") {
+		t.Errorf("%v, stderr %q", err, errs.String())
+	}
+	if _, err := net.Dial("tcp", h.addr); err == nil {
+		t.Error("the door still listens")
 	}
 }
 
