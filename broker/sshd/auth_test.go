@@ -59,6 +59,7 @@ func TestNobodyGetsIn(t *testing.T) {
 		{"ann's key offered, signed by another", "desk", []ssh.AuthMethod{ssh.PublicKeys(thief{mallory, annsKey.PublicKey()})}},
 		{"ann's certificate offered, signed by another", ann, []ssh.AuthMethod{ssh.PublicKeys(thief{mallory, goodCert})}},
 		{"a copy of ann's certificate at the desk", "desk", []ssh.AuthMethod{ssh.PublicKeys(thief{mallory, goodCert})}},
+		{"ann's key offered, not proven, and then a code", "cert", []ssh.AuthMethod{ssh.PublicKeys(thief{mallory, annsKey.PublicKey()}), kbd}},
 		{"a certificate of another authority", ann, []ssh.AuthMethod{ssh.PublicKeys(signed(annsKey, mallory, nil))}},
 		{"a right certificate without a cert.issued event", ann, []ssh.AuthMethod{ssh.PublicKeys(unissued(annsKey))}},
 		{"the same for a stranger's key", ann, []ssh.AuthMethod{ssh.PublicKeys(unissued(mallory))}},
@@ -155,6 +156,10 @@ func TestPlainKeyIsToldWhatToDo(t *testing.T) {
 	_, banner, err := h.dialAs("ann+logs+filler-plc", ssh.PublicKeys(keyOf("mallory"), keyOf("ann"), keyOf("bob")))
 	if err == nil || strings.Count(banner, "You need today's certificate") != 1 || !strings.Contains(banner, "cert@127.0.0.1 >") {
 		t.Fatalf("err %v, banner %q", err, banner)
+	}
+	eventually(t, "the reason in the log", func() bool { return len(h.events("access.refused")) > 0 })
+	if no := h.events("access.refused")[0].Body.(audit.AccessRefused); no.Person != "" || no.Source != "127.0.0.1" || !strings.Contains(no.Why, `"ann+logs+filler-plc": a plain key as a person`) {
+		t.Errorf("access.refused: %+v", no)
 	}
 }
 

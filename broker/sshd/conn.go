@@ -155,7 +155,7 @@ func (c *conn) authenticated() {
 func (c *conn) keepAlive() {
 	defer c.door.done()
 	defer c.door.recovered("keepalive", c)
-	tick := time.NewTicker(aliveEvery)
+	tick := time.NewTicker(c.door.alive)
 	defer tick.Stop()
 	var waiting atomic.Bool
 	missed := 0
@@ -226,7 +226,7 @@ func (c *conn) admit(ctx context.Context, sc *ssh.ServerConn, v vendor) (*broker
 	if s != nil {
 		return s, nil
 	}
-	s, err := c.door.Broker.Admit(ctx, broker.Arrival{Person: v.claim.Person, Windows: v.claim.Windows, Serial: v.claim.Serial,
+	s, err := c.door.Broker.Admit(ctx, broker.Arrival{Person: v.claim.Person, Windows: v.claim.Windows, Serial: v.claim.Serial, Key: v.claim.Key,
 		Source: c.source, Client: clean(string(sc.ClientVersion()), 128), Kex: negotiated(sc)}, guest{c})
 	if err != nil {
 		return nil, err

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -126,4 +127,44 @@ func TestGraceIsKeptToTheSecond(t *testing.T) {
 			t.Error("its slot was not given back")
 		}
 	})
+}
+
+// deaf drops what it should send once its machine has died.
+type deaf struct {
+	net.Conn
+	dead atomic.Bool
+}
+
+func (d *deaf) Write(p []byte) (int, error) {
+	if d.dead.Load() {
+		return len(p), nil
+	}
+	return d.Conn.Write(p)
+}
+
+func TestDeadClientIsNoticed(t *testing.T) {
+	h := newHouse(t, Limits{PerSecond: 1000})
+	h.door.alive = 30 * time.Millisecond
+	connect := func() (*deaf, *ssh.Client) {
+		d := &deaf{Conn: must(net.Dial("tcp", h.addr))}
+		c, chans, reqs, err := ssh.NewClientConn(d, h.addr, &ssh.ClientConfig{User: "desk", Auth: []ssh.AuthMethod{ssh.PublicKeys(keyOf("ann"))},
+			HostKeyAlgorithms: []string{ssh.KeyAlgoED25519}, HostKeyCallback: ssh.FixedHostKey(h.ca.HostKey().PublicKey())})
+		h.ok(err)
+		client := ssh.NewClient(c, chans, reqs)
+		t.Cleanup(func() { client.Close() })
+		return d, client
+	}
+	dying, gone := connect()
+	_, alive := connect()
+	dying.dead.Store(true)
+	over := make(chan error, 1)
+	go func() { over <- gone.Wait() }()
+	select {
+	case <-over:
+	case <-time.After(5 * time.Second):
+		t.Error("a client that answers no keepalive is kept")
+	}
+	if out, _, code, err := runLine(alive, "key"); err != nil || code != 0 || out == "" {
+		t.Errorf("one that answers is not: %d %v", code, err)
+	}
 }

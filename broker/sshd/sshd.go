@@ -57,6 +57,7 @@ type Door struct {
 	slots   chan struct{} // handshakes under way
 	sources *sources
 	told    *teller
+	alive   time.Duration           // between keepalives
 	spoil   func(*ssh.ServerConfig) // tests break the callbacks here, to see that SelfTest notices
 
 	mu     sync.Mutex
@@ -78,7 +79,7 @@ func New(p Parts) (*Door, error) {
 	}
 	p.Limits = p.Limits.filled()
 	d := &Door{Parts: p, slots: make(chan struct{}, p.Limits.Handshakes), sources: newSources(p.Limits),
-		told: newTeller(p.Log, p.Now), conns: map[*conn]struct{}{}}
+		told: newTeller(p.Log, p.Now), conns: map[*conn]struct{}{}, alive: aliveEvery}
 	d.idle = sync.NewCond(&d.mu)
 	d.srv = &glider.Server{
 		// Only the plain key stands here: gliderlabs adds it to each fresh config (and would make a key of its own if there were none).
