@@ -35,6 +35,7 @@ type Arrival struct {
 	Person  policy.PersonID
 	Windows []policy.WindowID // that the certificate names
 	Serial  string
+	Key     string // fingerprint of the certified key: once it does not count any more, the session ends
 	Source  netip.Addr
 	Client  string // client version line, cut and escaped
 	Kex     string // negotiated algorithms, for the record
@@ -335,7 +336,7 @@ func (b *Broker) mayEnter(ctx context.Context, a Arrival) (*admitted, error) {
 			continue
 		}
 		st := &stay{window: w, until: f.Window.Until, due: b.board.due(w, f.Window.Until, now)}
-		d := b.decide(f, policy.Query{Stage: policy.AtAdmit, Source: a.Source})
+		d := b.decide(f, policy.Query{Stage: policy.AtAdmit, Source: a.Source, Key: a.Key})
 		if err := b.board.refusal(w, now); d.Allow && err != nil {
 			d = denied(err)
 		}

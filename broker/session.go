@@ -87,7 +87,7 @@ func (s *Session) Open(ctx context.Context, q policy.Query) (*Channel, error) {
 	if q.Kind == "" {
 		q.Kind = "session"
 	}
-	q.Stage, q.Source, q.Session = policy.AtChannel, s.arrival.Source, s.id
+	q.Stage, q.Source, q.Session, q.Key = policy.AtChannel, s.arrival.Source, s.id, s.arrival.Key
 	if !s.opens.Allow() {
 		return nil, &policy.Refusal{Rule: "too-many-opens", Say: "too many channels were opened in a short time; wait a minute", Why: "channel opens above the rate"}
 	}

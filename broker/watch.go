@@ -193,7 +193,7 @@ func (s *Session) askAgain(ctx context.Context, w policy.WindowID) {
 	now := s.clock.now()
 	s.board.told(&f, mark, now)
 	running(&f)
-	if d := s.decide(f, policy.Query{Stage: policy.AtAdmit, Source: s.arrival.Source, Session: s.id}); !d.Allow && d.Rule != "window-ending" {
+	if d := s.decide(f, policy.Query{Stage: policy.AtAdmit, Source: s.arrival.Source, Session: s.id, Key: s.arrival.Key}); !d.Allow && d.Rule != "window-ending" {
 		s.windowGone(w, d.Refusal())
 		return
 	}

@@ -42,6 +42,7 @@ type Query struct {
 	Rights      Rights
 	Kind        string
 	Session     SessionID // whose channel asks: it is no other writer to itself (one_writer)
+	Key         string    // fingerprint of the key that the certificate is over; empty: none was asked for
 	From, Until time.Time
 	Minutes     int
 }
@@ -60,6 +61,7 @@ type PersonFacts struct {
 	Firm     FirmID
 	Plant    bool // the firm is the plant itself
 	Disabled bool
+	Keys     []string       // fingerprints of the SSH keys that count now
 	Networks []netip.Prefix // of the firm; empty: the firm declared none and no source fits
 	Until    time.Time      // end of the firm's contract; zero: none declared, which is no end
 }

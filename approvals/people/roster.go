@@ -139,9 +139,15 @@ func (r *Roster) Facts(ctx context.Context, id policy.PersonID) (policy.PersonFa
 	if err != nil {
 		return policy.PersonFacts{}, err
 	}
-	return policy.PersonFacts{
+	facts := policy.PersonFacts{
 		ID: p.ID, Firm: p.Firm, Plant: f.Plant, Disabled: p.Disabled, Networks: f.Networks, Until: f.Until,
-	}, nil
+	}
+	for _, k := range p.Keys {
+		if k.Kind == SSH && !k.Pending {
+			facts.Keys = append(facts.Keys, k.ID)
+		}
+	}
+	return facts, nil
 }
 
 // commit writes one event about a row. What it refuses was not written.

@@ -40,6 +40,7 @@ const (
 // Claim is what an in certificate says.
 type Claim struct {
 	Serial  string
+	Key     string // fingerprint of the certified key, as cert.issued has it; IssueVendor sets it itself
 	Person  policy.PersonID
 	Firm    policy.FirmID
 	Windows []policy.WindowID

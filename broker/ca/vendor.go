@@ -71,7 +71,7 @@ func (a *Authorities) CheckVendor(m ssh.ConnMetadata, person policy.PersonID, k 
 	if err != nil {
 		return Claim{}, nil, no(err.Error())
 	}
-	claim := Claim{Serial: leaf.Serial, Person: person, Until: leaf.Before, Firm: policy.FirmID(keyIDPart(leaf.KeyID, "c"))}
+	claim := Claim{Serial: leaf.Serial, Key: leaf.Key, Person: person, Until: leaf.Before, Firm: policy.FirmID(keyIDPart(leaf.KeyID, "c"))}
 	for _, w := range leaf.Windows {
 		claim.Windows = append(claim.Windows, policy.WindowID(w))
 	}

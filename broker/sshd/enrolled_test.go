@@ -1,11 +1,13 @@
 package sshd
 
 import (
+	"runtime"
 	"testing"
 
 	"golang.org/x/crypto/ssh"
 
 	"penstock/approvals/people"
+	"penstock/audit"
 )
 
 // TestACertificateGoesWithItsKey: a laptop is lost, its key is taken away, and
@@ -28,5 +30,30 @@ func TestACertificateGoesWithItsKey(t *testing.T) {
 		t.Fatal(err)
 	} else if _, has := p.Key(people.SSH); has {
 		t.Fatal("the key is still ann's")
+	}
+}
+
+// TestASessionGoesWithItsKey: the same while ann is in.
+func TestASessionGoesWithItsKey(t *testing.T) {
+	h := newHouse(t, Limits{PerSecond: 1000})
+	c := h.in(h.open(30))
+	s, err := c.NewSession()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Shell(); err != nil {
+		t.Fatal(err)
+	}
+	for len(h.broker.Sessions()) == 0 {
+		runtime.Gosched() // the shell is admitted in its own goroutine
+	}
+	h.ok(h.roster.RemoveKey(h.ctx, h.actor("lena"), "ann", ssh.FingerprintSHA256(keyOf("ann").PublicKey())))
+	if err := c.Wait(); err == nil {
+		t.Error("the connection ended without a word")
+	}
+	for _, leaf := range h.events("session.ended") {
+		if b := leaf.Body.(audit.SessionEnded); b.Cause != "policy" {
+			t.Errorf("the session ended by %q: %s", b.Cause, b.Why)
+		}
 	}
 }

@@ -61,6 +61,7 @@ type plantHouse struct {
 	clock     *clockGuard
 	admission *admission
 	sessions  atomic.Uint64
+	hangups   <-chan os.Signal // SIGHUP: read the plant file again
 }
 
 // open builds the house bottom-up; nothing listens yet. A crash is mended here
@@ -148,28 +149,72 @@ func (h *plantHouse) openLog(clock audit.Clock) (time.Duration, error) {
 // openState brings the rows to where the log is, mends rows that were edited,
 // and starts a new log from the bootstrap file.
 func (h *plantHouse) openState(ctx context.Context) (*history, error) {
-	var err error
-	if h.store, err = bolt.Open(h.folder.state()); err != nil {
-		return nil, err
+	err := h.openRows(ctx)
+	if errors.Is(err, bolt.ErrDamaged) {
+		err = h.openRowsAnew(ctx, err)
 	}
-	h.journal = state.NewJournal(h.file.Node, h.log, h.store,
-		people.Fold(h.docs), approvals.Fold(h.docs), ca.Fold(), login.Fold())
-	if _, err := h.journal.CatchUp(ctx); err != nil {
-		return nil, fmt.Errorf("bring the rows to where the log is: %w", err)
-	}
-	differences, err := h.journal.Check(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("check the rows against the log: %w", err)
-	}
-	for _, d := range differences {
-		h.slog.Error("a row was not what the log says and was made again from it: somebody or something changed state.db", "row", d)
+		return nil, err
 	}
 	if h.log.Size() == 0 {
 		if err := h.bootstrap(ctx); err != nil {
 			return nil, err
 		}
+		return readHistory(ctx, h.log)
 	}
-	return readHistory(ctx, h.log)
+	past, err := readHistory(ctx, h.log)
+	if err == nil {
+		h.compareBootstrap(past.first)
+	}
+	return past, err
+}
+
+// openRows opens state.db and holds it against the log.
+func (h *plantHouse) openRows(ctx context.Context) error {
+	var err error
+	if h.store, err = bolt.Open(h.folder.state()); err != nil {
+		return err
+	}
+	h.journal = state.NewJournal(h.file.Node, h.log, h.store,
+		people.Fold(h.docs), approvals.Fold(h.docs), ca.Fold(), login.Fold())
+	if _, err := h.journal.CatchUp(ctx); err != nil {
+		return fmt.Errorf("bring the rows to where the log is: %w", err)
+	}
+	differences, err := h.journal.Check(ctx)
+	if err != nil {
+		return fmt.Errorf("check the rows against the log: %w", err)
+	}
+	for _, d := range differences {
+		h.slog.Error("a row was not what the log says and was made again from it: somebody or something changed state.db", "row", d)
+	}
+	return nil
+}
+
+// openRowsAnew moves a state.db that cannot be read aside and makes all rows
+// from the log: an index is no reason to keep a plant waiting at night.
+func (h *plantHouse) openRowsAnew(ctx context.Context, why error) error {
+	if h.store != nil {
+		if err := h.store.Close(); err != nil {
+			h.slog.Error("the damaged state.db could not be closed", "err", err)
+		}
+		h.store = nil
+	}
+	aside := h.folder.state() + ".damaged"
+	if err := os.Rename(h.folder.state(), aside); err != nil {
+		return errors.Join(why, fmt.Errorf("move the damaged rows aside: %w", err))
+	}
+	h.slog.Error("state.db could not be read and all rows were made again from the log: somebody or something changed it", "kept", aside, "err", why)
+	return h.openRows(ctx)
+}
+
+// compareBootstrap says so where the file of the first people is not the one
+// that began the log: it changes nothing any more.
+func (h *plantHouse) compareBootstrap(first audit.Hash) {
+	text, err := os.ReadFile(h.file.Bootstrap)
+	if err == nil && audit.HashOf(text) != first {
+		h.slog.Warn("the file of the first people was changed, and counts only for a new log: invite and change people with penstock people",
+			"file", h.file.Bootstrap, "began_the_log", first.String())
+	}
 }
 
 // bootstrap makes the first leaf of a new log.
@@ -239,7 +284,7 @@ func (h *plantHouse) openRooms(past *history, clock audit.Clock) error {
 		return err
 	}
 	h.sessions.Store(past.sessions)
-	h.broker = broker.New(h.plant, h.desk, h.log, h.archive, broker.Limits{}, broker.Clock{Wall: clock.Wall, Boot: clock.Mono},
+	h.broker = broker.New(h.plant, h.desk, h.log, h.archive, broker.Limits{Node: h.file.Node}, broker.Clock{Wall: clock.Wall, Boot: clock.Mono},
 		func() policy.SessionID { return policy.SessionID(fmt.Sprintf("S-%d", h.sessions.Add(1))) })
 	h.desk.Stops(h.broker)
 	h.admission = &admission{set: h.broker.Refuse, reasons: map[string]*policy.Refusal{}}
