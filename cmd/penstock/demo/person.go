@@ -6,6 +6,7 @@ package demo
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -30,7 +31,7 @@ type Person struct {
 	Home     string
 	Password string
 
-	Waits    func() // called before waiting for a fresh code; may be nil
+	Waits func() // called before waiting for a fresh code; may be nil
 
 	mu         sync.Mutex
 	Secret     string   // of the code generator, once it was shown
@@ -59,8 +60,9 @@ type Start struct {
 	Dir, Stdin string
 	Env        []string
 	Args       []string
-	OnTTY      bool   // standard input and output are the terminal too
-	Types      []Turn // what is typed there, each after what is waited for
+	OnTTY      bool          // standard input and output are the terminal too
+	Types      []Turn        // what is typed there, each after what is waited for
+	Limit      time.Duration // how long it may take; 0 is 45 s
 	Began      func(*exec.Cmd)
 	Shows      func(all string) // called with all that the terminal has shown, each time there is more; may be nil
 }
@@ -70,7 +72,7 @@ type Turn struct{ After, Typed string }
 
 // Talk runs a command with a controlling terminal and answers its questions.
 func (p *Person) Talk(ctx context.Context, s Start) (Said, error) {
-	ctx, cancel := context.WithTimeout(ctx, 45*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(s.Limit, 45*time.Second))
 	defer cancel()
 	ptmx, tty, err := pty.Open()
 	if err != nil {

@@ -1,0 +1,100 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"penstock/cmd/penstock/demo"
+)
+
+func demoCommand() *cobra.Command {
+	o := demo.Options{Serve: serveFile}
+	cmd := &cobra.Command{Use: "demo", Short: "Run a small plant on this machine, to try things out",
+		Long: `Run a broker, a machine (a stock sshd, logged in as you) and five people on loopback,
+all in one folder, without root. It says what to type next and stays until Ctrl-C; a
+second run goes on with the same people and the same log.
+
+With --walk it plays the whole thread by itself and exits 0 only if every step did
+what was expected. Passwords and code secrets of its people lie in the folder in the clear.`,
+		Example: "  penstock demo\n  penstock demo --walk\n  penstock demo code olaf",
+		Args:    exactly(0, "flags only"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if o.Walk && o.JSON {
+				return usage("say --walk or --json: one plays and ends, the other stays")
+			}
+			var err error
+			if o.Self, o.Verify, err = ownBinaries(); err != nil {
+				return err
+			}
+			o.Out = cmd.OutOrStdout()
+			// A closed terminal ends the demo; for serve a hang-up means reload.
+			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGHUP)
+			defer stop()
+			err = demo.Run(ctx, o)
+			if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+				return errors.New("ended before it was done; all of it is stopped")
+			}
+			return err
+		}}
+	f := cmd.Flags()
+	f.StringVar(&o.SSH, "ssh", "127.0.0.1:2222", "loopback address of the broker; port 0 takes a free one")
+	f.BoolVar(&o.Walk, "walk", false, "play the whole thread, prove its record, and end")
+	f.BoolVar(&o.JSON, "json", false, "say addresses, people and files as one JSON object, then stay")
+	cmd.PersistentFlags().StringVar(&o.Dir, "dir", demoFolder(), "folder that everything is in ($PENSTOCK_DEMO)")
+	cmd.AddCommand(demoCodeCommand(&o.Dir))
+	return cmd
+}
+
+func demoCodeCommand(dir *string) *cobra.Command {
+	return &cobra.Command{Use: "code PERSON", Short: "Show a code of a demo person's generator; each is good once",
+		Args: exactly(1, "a person of the demo, such as olaf"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			code, err := demo.Code(cmd.Context(), *dir, args[0], cmd.ErrOrStderr())
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintln(cmd.OutOrStdout(), code)
+			return err
+		}}
+}
+
+// demoFolder is where the demo lives unless it is told otherwise.
+func demoFolder() string {
+	if dir := os.Getenv("PENSTOCK_DEMO"); dir != "" {
+		return dir
+	}
+	return "penstock-demo"
+}
+
+// ownBinaries are this command and penstock-verify beside it or in PATH.
+func ownBinaries() (self, verify string, err error) {
+	if self, err = os.Executable(); err != nil {
+		return "", "", fmt.Errorf("find this command's own file: %w", err)
+	}
+	verify = filepath.Join(filepath.Dir(self), "penstock-verify")
+	if _, err := os.Stat(verify); err == nil {
+		return self, verify, nil
+	}
+	if verify, err = exec.LookPath("penstock-verify"); err != nil {
+		return "", "", errors.New("penstock-verify is neither beside penstock nor in PATH: build both, go build -o . ./cmd/...")
+	}
+	return self, verify, nil
+}
+
+// serveFile is serve as the demo runs it.
+func serveFile(ctx context.Context, config string, logger *slog.Logger) error {
+	f, err := readServerFile(config)
+	if err != nil {
+		return err
+	}
+	return serve(ctx, f, logger)
+}

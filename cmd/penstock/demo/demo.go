@@ -1,0 +1,267 @@
+package demo
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+)
+
+// Options are what a run of the demo is given.
+type Options struct {
+	Dir    string // everything is in here
+	SSH    string // the broker's loopback address; port 0 takes a free one
+	Walk   bool   // play the whole thread, then end
+	JSON   bool   // say what runs as one JSON object, then stay
+	Out    io.Writer
+	Self   string // the penstock binary
+	Verify string // the penstock-verify binary
+	// Serve runs the broker of a penstock.yaml until ctx ends.
+	Serve func(ctx context.Context, config string, logger *slog.Logger) error
+}
+
+// show is one running demo.
+type show struct {
+	o       Options
+	folder  folder
+	given   settings
+	listen  string
+	players map[string]*player
+	screen  *screen
+	broker  *broker
+	machine *machine
+	quiet   bool // enrols without telling
+}
+
+// Run sets up the demo in its folder, or goes on where an earlier run ended, and
+// plays it or stays until ctx ends. It leaves no process behind.
+func Run(ctx context.Context, o Options) (err error) {
+	for _, need := range []string{"ssh", "ssh-keygen"} {
+		if _, err := exec.LookPath(need); err != nil {
+			return fmt.Errorf("%s is missing: install the package openssh-client", need)
+		}
+	}
+	if _, err := findSSHD(); err != nil {
+		return err
+	}
+	d := &show{o: o, screen: newScreen(o.Out, o.Walk), quiet: !o.Walk}
+	defer d.screen.close()
+	if d.listen, err = listenAddress(o.SSH); err != nil {
+		return err
+	}
+	var unlock func()
+	if d.folder, unlock, err = openFolder(o.Dir); err != nil {
+		return err
+	}
+	defer unlock()
+	if err := adoptOrphans(); err != nil {
+		return err
+	}
+	defer sweep()
+	defer func() { err = errors.Join(err, d.stop()) }()
+	if err := d.start(ctx); err != nil {
+		return err
+	}
+	switch {
+	case o.Walk:
+		return d.walk(ctx)
+	case o.JSON:
+		err = d.printJSON()
+	default:
+		d.printSummary()
+	}
+	if err != nil {
+		return err
+	}
+	return d.stay(ctx)
+}
+
+// listenAddress finds out early, and in one line, whether the broker could
+// listen there; between here and serve somebody else may be faster.
+func listenAddress(text string) (string, error) {
+	at, err := netip.ParseAddrPort(text)
+	if err != nil || !at.Addr().IsLoopback() {
+		return "", fmt.Errorf("--ssh %q is no loopback address with a port, such as 127.0.0.1:2222; the demo's secrets lie in the clear, so it stays on this machine", text)
+	}
+	l, err := net.Listen("tcp", text)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return "", fmt.Errorf("%s is in use; choose another port, such as: --ssh %s", text, netip.AddrPortFrom(at.Addr(), at.Port()%60000+1000))
+	}
+	if err != nil {
+		return "", fmt.Errorf("cannot listen on %s: %w; choose another: --ssh 127.0.0.1:0 takes any free port", text, err)
+	}
+	defer l.Close()
+	return l.Addr().String(), nil
+}
+
+// start brings up broker and machine, and people who can sign in.
+func (d *show) start(ctx context.Context) error {
+	var err error
+	if d.given, err = d.folder.prepare(ctx, d.listen); err != nil {
+		return err
+	}
+	if d.players, err = d.folder.players(); err != nil {
+		return err
+	}
+	if err := d.folder.env(filepath.Dir(d.o.Self)); err != nil {
+		return fmt.Errorf("write the file env: %w", err)
+	}
+	if d.broker, err = startBroker(ctx, d.folder, d.o.Serve); err != nil {
+		return err
+	}
+	if err := d.folder.trust(ctx, d.o.Self); err != nil {
+		return err
+	}
+	if d.machine, err = startMachine(ctx, d.folder.at("filler-plc"), d.given.MachinePort); err != nil {
+		return err
+	}
+	if d.o.Walk {
+		return nil // enrolling is told as a part of it
+	}
+	return d.enrolAll(ctx)
+}
+
+// stop takes down broker and machine; sessions are drained first.
+func (d *show) stop() error {
+	var err error
+	if d.broker != nil {
+		err = d.broker.stop()
+		d.broker = nil
+	}
+	if d.machine != nil {
+		d.machine.stop()
+		d.machine = nil
+	}
+	return err
+}
+
+// stay waits for the end, which is either asked for or the broker's own.
+func (d *show) stay(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+	case <-d.broker.ended:
+		return fmt.Errorf("the broker ended by itself; %s says why", d.folder.at("penstock.log"))
+	}
+	if d.o.JSON {
+		return d.stop()
+	}
+	d.screen.line("\nStopping: who is in is told, the log is closed …")
+	if err := d.stop(); err != nil {
+		return err
+	}
+	d.screen.line("Stopped. All of it is kept; the same line goes on with it. To forget it: rm -r " + d.o.Dir)
+	return nil
+}
+
+// broker is penstock serve, run in this process.
+type broker struct {
+	cancel context.CancelFunc
+	ended  chan struct{}
+	err    error // once ended
+}
+
+// startBroker returns when the broker is ready.
+func startBroker(ctx context.Context, f folder, serve func(context.Context, string, *slog.Logger) error) (*broker, error) {
+	log, err := os.OpenFile(f.at("penstock.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("open the broker's log: %w", err)
+	}
+	run, cancel := context.WithCancel(context.WithoutCancel(ctx)) // Ctrl-C ends the walk first, then the broker
+	b := &broker{cancel: cancel, ended: make(chan struct{})}
+	ready := make(chan struct{}, 1)
+	logger := slog.New(readyHandler{slog.NewJSONHandler(log, nil), ready})
+	go func() {
+		defer close(b.ended)
+		defer log.Close()
+		b.err = serve(run, f.at("penstock.yaml"), logger)
+	}()
+	select {
+	case <-ready:
+		return b, nil
+	case <-b.ended:
+		cancel()
+		return nil, fmt.Errorf("the broker did not start: %w", b.err)
+	case <-ctx.Done():
+		return nil, errors.Join(ctx.Err(), b.stop())
+	}
+}
+
+// stop may be called again.
+func (b *broker) stop() error {
+	b.cancel()
+	<-b.ended
+	if b.err != nil {
+		return fmt.Errorf("stop the broker: %w", b.err)
+	}
+	return nil
+}
+
+// readyHandler hears the broker say that it is ready.
+type readyHandler struct {
+	slog.Handler
+	ready chan<- struct{}
+}
+
+func (h readyHandler) Handle(ctx context.Context, r slog.Record) error {
+	if r.Message == "ready" {
+		select {
+		case h.ready <- struct{}{}:
+		default:
+		}
+	}
+	return h.Handler.Handle(ctx, r)
+}
+
+// WithAttrs and WithGroup keep the ear on loggers that are made of this one.
+func (h readyHandler) WithAttrs(a []slog.Attr) slog.Handler {
+	return readyHandler{h.Handler.WithAttrs(a), h.ready}
+}
+
+func (h readyHandler) WithGroup(name string) slog.Handler {
+	return readyHandler{h.Handler.WithGroup(name), h.ready}
+}
+
+// printJSON says for programs what runs where and how each person signs in.
+func (d *show) printJSON() error {
+	type person struct {
+		Name      string `json:"name"`
+		FullName  string `json:"full_name"`
+		Firm      string `json:"firm"`
+		Role      string `json:"role,omitempty"`
+		Password  string `json:"password"`
+		Secret    string `json:"totp_secret"`
+		Home      string `json:"home"`
+		SSHConfig string `json:"ssh_config"`
+	}
+	people := []person{}
+	for _, c := range cast {
+		p := d.players[c.Name]
+		people = append(people, person{c.Name, c.Full, c.Firm, c.Role, p.Password, p.Secret, p.Home, filepath.Join(p.Home, ".ssh", "config")})
+	}
+	next := []string{}
+	for _, s := range d.steps() {
+		next = append(next, strings.ReplaceAll(s.line, " \\\n", ""))
+	}
+	e := json.NewEncoder(d.o.Out)
+	e.SetIndent("", "  ")
+	e.SetEscapeHTML(false)
+	return e.Encode(map[string]any{
+		"dir": string(d.folder),
+		"broker": map[string]any{"name": brokerName, "ssh": d.listen, "socket": d.folder.socket(), "config": d.folder.at("penstock.yaml"),
+			"plant": d.folder.at("plant.yaml"), "data": d.folder.at("data"), "log": d.folder.at("penstock.log")},
+		"machine": map[string]any{"asset": "filler-plc", "account": d.given.Account, "ssh": fmt.Sprintf("127.0.0.1:%d", d.given.MachinePort),
+			"log": d.folder.at("filler-plc", "sshd.log")},
+		"people": people,
+		"env":    d.folder.at("env"),
+		"next":   next,
+	})
+}

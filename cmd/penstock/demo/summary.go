@@ -1,0 +1,75 @@
+package demo
+
+import (
+	"fmt"
+	"strings"
+)
+
+func (d *show) askLine() string {
+	return asks("ann") + "desk@" + brokerName + " request \\\n    --target " + d.given.Account + "@filler-plc --rights look,copy,set --minutes 60 \\\n" +
+		"    --work-order WO-4711 --why " + shell("Alarm F-417, fill volume drifts")
+}
+
+func (d *show) certLine() string {
+	return asks("ann") + "cert@" + brokerName + " \\\n    > people/ann/.ssh/id_ed25519-cert.pub"
+}
+
+func (d *show) machineLine(ssh func(string) string) string {
+	return ssh("ann") + "ann+" + d.given.Account + "+filler-plc@" + brokerName
+}
+
+// steps are the next lines for a person at a second terminal, in order. The
+// numbers are those of a new folder.
+func (d *show) steps() []step {
+	return []step{
+		{say: "Ann asks.", line: d.askLine()},
+		{say: "Olaf and Lena answer, Lena for half an hour only.", line: "penstock answer R-1 yes --as olaf"},
+		{line: "penstock answer R-1 yes --minutes 30 --as lena"},
+		{say: "Mia opens: the clock starts.", line: "penstock open W-1 --as mia"},
+		{say: "Ann fetches a certificate, then works. Try: alarms, set fill-volume 500, trend.", line: d.certLine()},
+		{line: d.machineLine(onTerminal) + " filler"},
+		{say: "Mia, from a third terminal, while Ann is in.", line: "penstock sessions --as mia"},
+		{line: "penstock pause W-1 --why \"Guard door 3 is open\" --as mia"},
+		{line: "penstock go-on W-1 --as mia"},
+		{line: "penstock cut W-1 --why \"Shift change\" --as mia"},
+		{say: "Ann gives back, Olaf takes it.", line: asks("ann") + "desk@" + brokerName + " handback W-1 \\\n    " + shell("Fill volume set to 500.0 ml")},
+		{line: "penstock accept W-1 --as olaf"},
+		{say: "Lena reads the recording; that she did is in the log first. Then the proof.", line: "penstock recording export S-1 --form text --as lena"},
+		{line: "penstock log tail data"},
+		{line: "penstock-verify data"},
+	}
+}
+
+// printSummary is what somebody sees who has just started the demo.
+func (d *show) printSummary() {
+	s := d.screen
+	s.title("Penstock runs, on this machine only")
+	s.line("")
+	s.line("  broker    " + brokerName + ", at " + d.listen)
+	s.line(fmt.Sprintf("  machine   filler-plc, a stock sshd at 127.0.0.1:%d, account %s (you)", d.given.MachinePort, d.given.Account))
+	s.line("  files     " + d.o.Dir + ": penstock.yaml, plant.yaml, penstock.log, data")
+	s.line("")
+	s.line("  " + s.paint(bold, fmt.Sprintf("%-6s %-11s %-14s %-32s %s", "", "", "role", "", "password")))
+	for _, c := range cast {
+		where := c.Role
+		if where == "" {
+			where = "Krall Fillers"
+		}
+		s.line(fmt.Sprintf("  %s %-11s %-14s %-32s %s", s.paint(cyan, fmt.Sprintf("%-6s", c.Name)), c.Full, where, c.Does, d.players[c.Name].Password))
+	}
+	s.say("A code of somebody's generator, each good once:  penstock demo code olaf")
+	s.line("Passwords, keys and code secrets of these five lie in the clear in people/.")
+	s.title("In a second terminal")
+	s.line("")
+	s.line("  cd " + d.o.Dir + " && . ./env")
+	for _, step := range d.steps() {
+		if step.say != "" {
+			s.line("\n  " + s.paint(dim, "# "+step.say))
+		}
+		for l := range strings.SplitSeq(step.line, "\n") {
+			s.line("  " + s.paint(bold, l))
+		}
+	}
+	s.say("Use the numbers that it prints, if they are others. To see all of this played by itself: --walk.")
+	s.line("Ctrl-C ends it; the same line goes on with the same people and log.")
+}
