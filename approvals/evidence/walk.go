@@ -47,6 +47,7 @@ type Walk struct {
 	stopped  bool      // by node.stopped since
 	last     time.Time // wall of the leaf before
 	stepped  bool      // the leaf before was clock.stepped
+	quiet    silence
 	back     backwards
 	next     audit.Index
 	agreed   int64
@@ -61,6 +62,9 @@ type backwards struct {
 	first audit.Index
 	by    time.Duration
 }
+
+// silence is a time in which nothing was written.
+type silence struct{ from, to time.Time }
 
 // NewWalk begins before leaf 0.
 func NewWalk(docs Documents) *Walk {
@@ -135,7 +139,8 @@ func (w *Walk) place() string {
 	return fmt.Sprintf("leaf %d (%s %s): ", w.leaf.Index, short(name), short(w.leaf.Subject))
 }
 
-// clock compares the wall clock with the leaf before.
+// clock compares the wall clock with the leaf before, and keeps the longest
+// silence of the last lookTime.
 func (w *Walk) clock() {
 	_, steps := w.leaf.Body.(audit.ClockStepped)
 	if d := w.last.Sub(w.leaf.Wall); d > 0 && !steps && !w.stepped {
@@ -145,6 +150,13 @@ func (w *Walk) clock() {
 		w.back.times++
 	}
 	w.stepped = steps
+	gap := w.leaf.Wall.Sub(w.last)
+	if w.last.IsZero() || gap <= settleTime {
+		return
+	}
+	if gap >= w.quiet.to.Sub(w.quiet.from) || w.leaf.Wall.After(w.quiet.to.Add(lookTime)) {
+		w.quiet = silence{w.last, w.leaf.Wall}
+	}
 }
 
 // keepsState: these events change rows, so they have a revision or mean nothing.
@@ -208,7 +220,9 @@ func (w *Walk) judge() {
 	case audit.ConfigChanged:
 		w.config(b)
 	case audit.BlockSet:
-		w.must(w.plantPerson(b.By), "blocked by %s, who is nobody of the plant", b.By)
+		p := w.people[b.By]
+		w.must(p != nil && w.ofPlant(p), "blocked by %s, who is nobody of the plant", b.By)
+		w.takenBy(b.By)
 		w.blocks[b.Block] = b
 	case audit.BlockLifted:
 		w.must(w.plantPerson(b.By), "lifted by %s, who is nobody of the plant", b.By)

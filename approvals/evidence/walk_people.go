@@ -19,6 +19,7 @@ type person struct {
 	firm     string
 	roles    []string
 	disabled bool
+	gone     time.Time // when disabled
 	keys     []heldKey
 }
 
@@ -56,6 +57,24 @@ func (w *Walk) known(id string) *person {
 		return nil
 	}
 	return p
+}
+
+// justKnown is known, or somebody who was disabled so recently that an event of
+// theirs was on its way. The broker asks again before the next byte.
+func (w *Walk) justKnown(id string) *person {
+	p := w.people[id]
+	if p == nil || p.disabled && w.leaf.Wall.After(p.gone.Add(settleTime)) {
+		return nil
+	}
+	return p
+}
+
+// takenBy tells of a taking by somebody who was disabled before it was written:
+// taking asks memory only and waits for nothing, and it gives nobody anything.
+func (w *Walk) takenBy(id string) {
+	if p := w.people[id]; p != nil && p.disabled {
+		w.noteHere("%s, who did this, was disabled before it was written", id)
+	}
 }
 
 // plantPerson says whether id is of the plant's own firm and may act now.
@@ -125,7 +144,7 @@ func (w *Walk) judgePeople() bool {
 		w.changed(b)
 	case audit.PersonDisabled:
 		if p := w.people[b.Person]; w.must(p != nil, "the log does not know %s", b.Person) {
-			p.disabled = true
+			p.disabled, p.gone = true, w.leaf.Wall
 		}
 	case audit.KeyEnrolled:
 		w.enrolled(b)

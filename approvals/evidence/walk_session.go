@@ -113,7 +113,7 @@ func (w *Walk) issuedIn(b audit.CertIssued) {
 	_, again := w.certs[b.Serial]
 	w.must(!again, "serial %s was issued before", short(b.Serial))
 	w.certs[b.Serial] = b
-	p := w.known(b.Person)
+	p := w.justKnown(b.Person)
 	if !w.must(p != nil, "to %s, whom the log does not know", short(b.Person)) {
 		return
 	}
@@ -161,7 +161,7 @@ func (w *Walk) sessionStarted(b audit.SessionStarted) {
 	w.must(!again, "%s is running already", short(b.Session))
 	s := &session{person: b.Person, windows: b.Windows, began: w.leaf.Wall, started: w.leaf.Index, channels: map[int]*channel{}}
 	w.sessions[b.Session] = s
-	p := w.known(b.Person)
+	p := w.justKnown(b.Person)
 	w.must(p != nil && p.firm == b.Firm, "%s is not known as a person of %s", short(b.Person), short(b.Firm))
 	c, ok := w.certs[b.Serial]
 	if !w.must(ok, "no certificate with the serial %s was issued", short(b.Serial)) {

@@ -212,7 +212,39 @@ func TestWalk(t *testing.T) {
 			s.Move(4*3600+1, "penstock", "ended", at(4*3600))
 			s.Insert(moved(s, "ended"))
 		}, []string{"it was ended, and from there it cannot be ended"}},
-		{"ended late", func(s *evidencetest.Story) { moved(s, "ended").Wall = at(4*3600 + 5) }, []string{"ended late: 5s"}},
+		{"ended late, while the broker was at work", func(s *evidencetest.Story) {
+			for second := 4; second > -60; second-- {
+				s.Add(4*3600+second, "penstock", audit.LoginRefused{Name: "x"}, "x")
+				s.Insert(s.Step("session.ended", 0))
+			}
+			moved(s, "ended").Wall = at(4*3600 + 5)
+		}, []string{"ended late: 5s"}},
+		{"ended late, a while after the broker stood still", func(s *evidencetest.Story) {
+			for second := 90; second > 20; second-- {
+				s.Add(4*3600+second, "penstock", audit.LoginRefused{Name: "x"}, "x")
+				s.Insert(s.Step("session.ended", 0))
+			}
+			moved(s, "ended").Wall = at(4*3600 + 91)
+		}, []string{"ended late: 1m31s"}},
+		{"cut by somebody who was disabled meanwhile", func(s *evidencetest.Story) {
+			s.Move(4*3600, "mia", "cut", at(4*3600))
+			s.Insert(s.Step("session.ended", 0))
+			s.Drop(moved(s, "ended"))
+			s.Add(4*3600-1, "ines", audit.PersonDisabled{Person: "mia", By: "ines"}, "mia", "person/mia")
+			s.Insert(s.Step("session.ended", 0))
+			change(s.Step("handback.accepted", 0), func(b *audit.HandbackAccepted) { b.By = "olaf" })
+		}, nil},
+		{"cut by nobody", func(s *evidencetest.Story) {
+			s.Move(4*3600, "mallory", "cut", at(4*3600))
+			s.Insert(s.Step("session.ended", 0))
+			s.Drop(moved(s, "ended"))
+		}, []string{"moved by mallory, whom the log does not know"}},
+		{"a session of somebody disabled long before", func(s *evidencetest.Story) {
+			s.Add(4015, "olaf", audit.PersonDisabled{Person: "ann", By: "olaf"}, "ann", "person/ann")
+			s.Insert(s.Step("cert.issued", 0))
+			s.Step("session.started", 0).Wall = at(4018)
+		}, []string{"not known as a person", "*"}},
+		{"ended late, and nothing was written meanwhile", func(s *evidencetest.Story) { moved(s, "ended").Wall = at(4*3600 + 5) }, nil},
 		{"ended when the broker came back", func(s *evidencetest.Story) {
 			s.Add(4*3600+60, "penstock", audit.NodeStarted{}, "a")
 			s.Insert(s.Step("session.ended", 0))

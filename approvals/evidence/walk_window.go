@@ -12,6 +12,10 @@ import (
 // long after a taking an event that was already on its way may still come.
 const settleTime = 2 * time.Second
 
+// lookTime is how long after a standstill the broker may take to notice that a
+// window is over: it looks at the wall clock every 30 s.
+const lookTime = 35 * time.Second
+
 // asked is a request as the leaves tell it. The states are DESIGN section 3's.
 type asked struct {
 	state   string
@@ -85,7 +89,7 @@ func (w *Walk) judgeWindow() bool {
 		w.woken(b)
 	case audit.PersonAsked:
 		for _, p := range b.People {
-			w.must(w.known(p) != nil, "%s was asked, whom the log does not know", p)
+			w.must(w.people[p] != nil, "%s was asked, whom the log does not know", p)
 		}
 	case audit.AnswerGiven:
 		w.answered(b)
@@ -192,7 +196,8 @@ func (w *Walk) withdrawn(b audit.RequestWithdrawn) {
 		return
 	}
 	w.must(b.Window == "" || b.Window == r.window, "it names window %s, and the request's is %q", b.Window, r.window)
-	w.must(w.known(b.By) != nil || b.By == penstock, "withdrawn by %s, whom the log does not know", b.By)
+	w.must(w.people[b.By] != nil || b.By == penstock, "withdrawn by %s, whom the log does not know", b.By)
+	w.takenBy(b.By)
 	w.takeBack(r)
 	r.state = "withdrawn"
 }
@@ -350,7 +355,12 @@ func (w *Walk) moved(b audit.WindowMoved) {
 	}
 	w.must(slices.Contains(step.from, v.state), "it was %s, and from there it cannot be %s", v.state, b.To)
 	w.must(w.leaf.Actor == b.By, "%s moved it, and the leaf says %s", short(w.leaf.Actor), short(b.By))
-	w.must(b.By == penstock || w.known(b.By) != nil, "moved by %s, whom the log does not know", short(b.By))
+	if takes := b.To == "paused" || b.To == "ended" || b.To == "cut"; takes {
+		w.must(b.By == penstock || w.people[b.By] != nil, "moved by %s, whom the log does not know", short(b.By))
+		w.takenBy(b.By)
+	} else {
+		w.must(b.By == penstock || w.known(b.By) != nil, "moved by %s, whom the log does not know, or knows as disabled", short(b.By))
+	}
 	w.must(!b.At.After(w.leaf.Wall.Add(settleTime)) && !b.At.Before(w.leaf.Wall.Add(-clockSlack)) || b.By == penstock,
 		"it says %s, and the log has it at %s", clock(b.At), clock(w.leaf.Wall))
 	switch b.To {
@@ -425,7 +435,10 @@ func (w *Walk) extend(b audit.WindowMoved, v *window) {
 	v.until = b.Until
 }
 
-// endedLate: within settleTime of the end, unless the broker was not running then.
+// endedLate: within settleTime of the end, unless the broker was not running
+// then, or nothing at all was written meanwhile: it was stopped, its machine
+// slept, or its clock was set forward. While a session runs, recording.heads
+// breaks that silence every second.
 func (w *Walk) endedLate(b audit.WindowMoved, v *window) {
 	late := w.leaf.Wall.Sub(v.until)
 	if v.until.IsZero() || late <= settleTime {
@@ -433,6 +446,11 @@ func (w *Walk) endedLate(b audit.WindowMoved, v *window) {
 	}
 	if w.started.After(v.until) {
 		w.noteHere("%s ended %s after its end, when the broker was started again", b.Window, late.Round(time.Second))
+		return
+	}
+	if q := w.quiet; !q.from.After(v.until.Add(settleTime)) && q.to.After(v.until) && !w.leaf.Wall.After(q.to.Add(lookTime)) {
+		w.noteHere("%s ended %s after its end: the broker stood still or its clock was set forward, for nothing was written from %s to %s",
+			b.Window, late.Round(time.Second), clock(q.from), clock(q.to))
 		return
 	}
 	w.must(false, "ended late: %s after its end %s", late.Round(time.Millisecond), clock(v.until))
