@@ -38,9 +38,10 @@ type Log struct {
 	o    Options
 	lock *os.File
 
-	segs   *segments
-	hashes hashFile
-	tiles  *tileCache
+	segs    *segments
+	appends durable.Latency
+	hashes  hashFile
+	tiles   *tileCache
 
 	queue   chan *pending
 	closing chan struct{} // closed by Close
@@ -84,6 +85,7 @@ func (l *Log) Append(ctx context.Context, ev Event) (Leaf, error) {
 		return Leaf{}, fmt.Errorf("append to the log: %w", err)
 	}
 	p := &pending{draft: d, done: make(chan struct{})}
+	begun := time.Now()
 	select {
 	case <-l.ended:
 		return Leaf{}, l.gone()
@@ -102,6 +104,7 @@ func (l *Log) Append(ctx context.Context, ev Event) (Leaf, error) {
 	}
 	select {
 	case <-p.done:
+		l.appends.Since(begun)
 		return p.leaf, nil
 	case <-ctx.Done():
 		return Leaf{}, fmt.Errorf("append to the log: %w", context.Cause(ctx))
@@ -158,6 +161,9 @@ func (l *Log) Checkpoint() []byte {
 	defer l.mu.Unlock()
 	return l.checkpoint
 }
+
+// Appends is how long Append took, from the call to a durable leaf.
+func (l *Log) Appends() *durable.Latency { return &l.appends }
 
 // Node is the short name in every leaf of this log.
 func (l *Log) Node() string { return l.o.Node }

@@ -22,6 +22,7 @@ const atOnce = 8
 type Disk struct {
 	fs       FS
 	patience time.Duration
+	syncs    Latency
 
 	wake   chan struct{} // one token: waiting is not empty
 	failed chan struct{} // closed with err set
@@ -194,6 +195,7 @@ func (d *Disk) flush(f File, fl *flush) {
 func (d *Disk) timed(what string, op func() error) error {
 	done := make(chan error, 1)
 	go func() { done <- op() }()
+	defer d.syncs.Since(time.Now())
 	t := time.NewTimer(d.patience)
 	defer t.Stop()
 	var err error

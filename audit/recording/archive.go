@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"filippo.io/age"
@@ -45,6 +46,8 @@ type Archive struct {
 	recipients []age.Recipient
 	identities []age.Identity
 	limits     limits
+	commits    durable.Latency
+	headsAt    atomic.Int64 // when a round of heads was last through, unix nanoseconds; 0: never
 
 	failOnce sync.Once
 	failed   chan struct{}

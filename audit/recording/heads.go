@@ -104,8 +104,10 @@ func (a *Archive) round(ctx context.Context) error {
 	err := a.commitHeads(ctx)
 	if err != nil {
 		a.fail(err)
+		return err
 	}
-	return err
+	a.headsAt.Store(time.Now().UnixNano())
+	return nil
 }
 
 // commitHeads writes the heads that changed beside the log, and then their root into it.

@@ -62,6 +62,7 @@ func newStream(w *Writer, ch uint16, kind string) (*Stream, error) {
 // may be in the recording, and must not be forwarded. ctx ends the wait only.
 // More than 1 MiB is taken in pieces, between which other callers' may come.
 func (s *Stream) Commit(ctx context.Context, m Mark, p []byte) error {
+	begun := time.Now()
 	for len(p) > maxWaiting {
 		if err := s.put(ctx, m, p[:maxWaiting], nil); err != nil {
 			return err
@@ -74,6 +75,7 @@ func (s *Stream) Commit(ctx context.Context, m Mark, p []byte) error {
 	}
 	select {
 	case <-done:
+		s.w.a.commits.Since(begun)
 		return nil
 	case <-s.w.failed:
 	case <-ctx.Done():
