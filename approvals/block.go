@@ -52,10 +52,10 @@ func (d *Desk) Block(ctx context.Context, by people.Actor, b policy.Block) (poli
 	if scopes != 1 {
 		return b, refuse("bad-block", "A block is of one person, or one firm, or one asset, or one zone, or of everybody.")
 	}
-	if !b.Until.IsZero() && !b.Until.After(d.now()) {
-		return b, refuse("bad-block", "The block would be over already.")
-	}
 	b.By, b.Why, b.Until = by.Person, cleaned(b.Why), utc(b.Until)
+	if err := d.writable(b); err != nil {
+		return b, err
+	}
 	if b.Why == "" {
 		b.Why = "no reason given"
 	}
@@ -66,6 +66,29 @@ func (d *Desk) Block(ctx context.Context, by people.Actor, b policy.Block) (poli
 	}
 	return d.blocked(context.WithoutCancel(ctx), by, b)
 }
+
+// writable refuses, before it takes effect, what no leaf could hold, and an
+// asset or zone that the plant does not have: such a block would stop nobody.
+func (d *Desk) writable(b policy.Block) error {
+	for _, id := range []string{string(b.Person), string(b.Firm), string(b.Asset), string(b.Zone)} {
+		if id != "" && !policy.ValidID(id) {
+			return refuse("bad-block", "%.40q is no id: a small letter, then small letters, digits and dashes. See `people` and `assets`.", id)
+		}
+	}
+	if _, there := d.plant().Asset(b.Asset); b.Asset != "" && !there {
+		return refuse("bad-block", "The plant has no asset %s. See `assets` for its names.", b.Asset)
+	}
+	if _, there := d.plant().Zone(b.Zone); b.Zone != "" && !there {
+		return refuse("bad-block", "The plant has no zone %s. See the plant file for its names.", b.Zone)
+	}
+	if !b.Until.IsZero() && (!b.Until.After(d.now()) || b.Until.Year() > lastYear) {
+		return refuse("bad-block", "A block ends after now and before the year %d, or not at all until it is lifted.", lastYear+1)
+	}
+	return nil
+}
+
+// lastYear that documents hold (evidence's rule for every moment).
+const lastYear = 2199
 
 // blocked writes what is in force already.
 func (d *Desk) blocked(ctx context.Context, by people.Actor, b policy.Block) (policy.Block, error) {

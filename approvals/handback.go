@@ -11,8 +11,12 @@ import (
 	"penstock/policy"
 )
 
+// mostHandBacks bounds how often one window is handed back: each is a document
+// and a leaf that a vendor can cause without anybody's yes.
+const mostHandBacks = 10
+
 // HandBack is what the vendor says was changed, after the window has ended or
-// was cut. It may be given anew until the plant accepts it.
+// was cut. It may be given anew until the plant accepts it, ten times in all.
 func (d *Desk) HandBack(ctx context.Context, by people.Actor, id policy.WindowID, words string) (Window, error) {
 	if words == "" {
 		return Window{}, refuse("bad-text", "Say what was changed, or that nothing was.")
@@ -29,6 +33,9 @@ func (d *Desk) HandBack(ctx context.Context, by people.Actor, id policy.WindowID
 		}
 		if w.State != WindowEnded && w.State != WindowCut {
 			return nil, illegal(w.Window, string(w.State), "handed back; end it first")
+		}
+		if w.HandBacks >= mostHandBacks {
+			return nil, refuse("too-many-handbacks", "%s was handed back %d times. Call the control room to have it accepted.", id, w.HandBacks)
 		}
 		hash, err := d.docs.Put(ctx, []byte(words))
 		if err != nil {

@@ -88,6 +88,8 @@ type windowRow struct {
 	Why      string      `json:"why,omitempty"`
 	HandBack audit.Hash  `json:"hand_back,omitzero"`
 
+	HandBacks int `json:"hand_backs,omitempty"` // how often it was given
+
 	row uint64 // revision of the row
 }
 
@@ -611,6 +613,7 @@ func (f folder) window(ctx context.Context, rows state.Reader, leaf audit.Leaf) 
 			return nil, illegal(v.Window, string(v.State), "handed back")
 		}
 		v.HandBack = b.Text
+		v.HandBacks++
 	case audit.HandbackAccepted:
 		err = v.move(WindowClosed)
 		v.By, v.Why = b.By, ""

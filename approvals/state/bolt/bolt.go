@@ -18,6 +18,7 @@ import (
 	"os"
 	"runtime/debug"
 	"sync"
+	"syscall"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -36,6 +37,10 @@ type Store struct {
 }
 
 var _ state.Store = (*Store)(nil)
+
+// ErrDamaged: the file cannot be read as rows. It is only an index: moved away,
+// it is made anew from the log.
+var ErrDamaged = errors.New("the file is damaged")
 
 const (
 	format   = "penstock rows 1"
@@ -75,8 +80,18 @@ func open(path string) (db *bbolt.DB, err error) {
 }
 
 func unreadable(path string, err error) error {
-	return fmt.Errorf("%s cannot be read as rows (%w); it is only an index: move it away and start again, and it is made anew from the log", path, err)
+	// A disk that refuses says nothing about what is on it.
+	if errno, ok := errors.AsType[syscall.Errno](err); ok && errno != syscall.EINVAL {
+		return fmt.Errorf("open %s: %w", path, err)
+	}
+	return fmt.Errorf("%s cannot be read as rows (%w); it is only an index: move it away and start again, and it is made anew from the log", path, damaged{err})
 }
+
+// damaged is ErrDamaged with its cause.
+type damaged struct{ error }
+
+func (d damaged) Is(target error) bool { return target == ErrDamaged }
+func (d damaged) Unwrap() error        { return d.error }
 
 // prepare makes the buckets of a new file and refuses one that is not ours or
 // that others may read.
@@ -296,7 +311,7 @@ func guard(err *error) func() {
 	return func() {
 		debug.SetPanicOnFault(before)
 		if p := recover(); p != nil {
-			*err = fmt.Errorf("the file is damaged: %v", p)
+			*err = fmt.Errorf("%w: %v", ErrDamaged, p)
 		}
 	}
 }
