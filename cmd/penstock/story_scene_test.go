@@ -1,0 +1,612 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"penstock/cmd/penstock/demo"
+)
+
+// Commands of the attackers' stories. Beside story_test.go's own there are:
+//
+//	scene [shift] [NETWORK]  a plant whose vendors ann and ben are known (from NETWORK, 127.0.0.0/8), broker, target;
+//	                       the owner alone agrees, and asking for the certificate opens (shift: the shift does)
+//	enrols totp|password PERSON…  one of the two, over their own key
+//	agreed PERSON ASSET RIGHTS MINUTES  PERSON asks, olaf says yes
+//	certified PERSON       cert@, and the certificate lies where ssh looks for it
+//	live NAME PERSON CMD…  run CMD with a pipe for its input; "type NAME TEXT", "flood NAME BYTES",
+//	                       "shows NAME REGEXP" (waits), "[!] shown NAME REGEXP" (looks), "over NAME" (waits; must fail)
+//	refused SOURCE REGEXP  the log has an access.refused from SOURCE whose reason says so
+//	times COUNT TYPE [REGEXP]  the log has exactly so many such leaves
+//	logins COUNT, dialled COUNT  what the target's own log has: exactly so many logins, connections
+//	past WINDOW SPAN       wait until SPAN after the window's end, as the log has it
+//	promptly NAME WINDOW   NAME was over at most 1 s after the window's end
+//	freeze | thaw          SIGSTOP and SIGCONT to the broker
+//	gone FILE              the process whose number is in FILE ends
+//	newkey | notarget      the target comes back with another host key; it stops
+//	turns FILE AFTER TYPED…  a file for talk -turns
+//	holds FILE REGEXP      wait until the file has that
+//	breath                 one second: the log tells at most ten refusals in it
+//	socket FILE            wait until there is such a socket
+//	code-of-invitation PERSON, fresh-code PERSON  sets $CODE: what was given to PERSON; the next of their generator
+//	serialof PERSON        sets $SERIAL
+//	bothered NAME SOCKET N an agent with N keys of nobody, then NAME's own key
+var sceneCommands = map[string]func(*testscript.TestScript, bool, []string){
+	"scene": noNeg((*story).scene), "enrols": noNeg((*story).enrols), "agreed": noNeg((*story).agreed), "certified": noNeg((*story).certified),
+	"live": noNeg((*story).live), "type": noNeg((*story).typeLine), "flood": noNeg((*story).flood), "shows": noNeg((*story).shows),
+	"shown": shownCommand, "over": noNeg((*story).over), "refused": noNeg((*story).refusedAt), "times": noNeg((*story).times),
+	"logins": noNeg((*story).logins), "dialled": noNeg((*story).dialled), "past": noNeg((*story).past), "promptly": noNeg((*story).promptly),
+	"freeze": noNeg((*story).freeze), "thaw": noNeg((*story).thaw), "gone": noNeg((*story).processGone),
+	"newkey": noNeg((*story).newKey), "notarget": noNeg((*story).noTarget), "turns": noNeg((*story).turns), "bothered": noNeg((*story).bothered),
+	"attack": attackCommand, "socket": noNeg((*story).socket), "breath": noNeg((*story).breath), "holds": noNeg((*story).holds),
+	"code-of-invitation": noNeg((*story).codeOfInvitation), "fresh-code": noNeg((*story).freshCode),
+	"serialof": noNeg((*story).serialOf),
+}
+
+func withScene(cmds map[string]func(*testscript.TestScript, bool, []string)) map[string]func(*testscript.TestScript, bool, []string) {
+	maps.Copy(cmds, sceneCommands)
+	return cmds
+}
+
+// easyRules make a story short where agreeing is not what it is about.
+const easyRules = `rules:
+  - {name: easy, when: {right: [look, copy, set]}, plan: [owner], open: vendor, longest: 2h}
+recordings: {read: [ot-security]}
+`
+
+// easyPlant is the story's plant with a second machine on the same sshd.
+func easyPlant() string {
+	text, _, _ := strings.Cut(storyPlant, "rules:\n")
+	head, asset, _ := strings.Cut(text, "assets:\n")
+	asset = strings.ReplaceAll(asset, "          root-all: {rights: [look, copy, set, operate], enforced: nobody}\n", "")
+	second := strings.NewReplacer("filler-plc", "press-plc", "FIL-1-PLC-01", "PRS-1-PLC-01", "Filler controller", "Press controller").Replace(asset)
+	return head + "assets:\n" + asset + second + easyRules
+}
+
+func (s *story) scene(ts *testscript.TestScript, args []string) error {
+	network, open := "127.0.0.0/8", "vendor"
+	for _, arg := range args {
+		if arg == "shift" {
+			open = arg
+		} else {
+			network = arg
+		}
+	}
+	if err := s.write(ts.Getenv("ACCOUNT")); err != nil {
+		return err
+	}
+	boot, err := os.ReadFile(s.path("bootstrap.yaml"))
+	if err != nil {
+		return err
+	}
+	text := strings.Replace(string(boot), "127.0.0.0/8", network, 1)
+	for _, name := range []string{"ann", "ben"} {
+		key, err := publicKey(s.path("home", name, ".ssh", "id_ed25519.pub"))
+		if err != nil {
+			return err
+		}
+		text += fmt.Sprintf("  %s: {name: %s, firm: krall, key: %s}\n", name, strings.ToUpper(name[:1])+name[1:], key)
+	}
+	hostKey, err := publicKey(s.path("target_host.pub"))
+	if err != nil {
+		return err
+	}
+	plant := strings.NewReplacer("PORT", strconv.Itoa(s.sshdPort), "HOSTKEY", hostKey, "ACCOUNT", ts.Getenv("ACCOUNT")).Replace(strings.ReplaceAll(easyPlant(), "open: vendor", "open: "+open))
+	for name, text := range map[string]string{"bootstrap.yaml": text, "plant.yaml": plant} {
+		if err := os.WriteFile(s.path(name), []byte(text), 0o600); err != nil {
+			return err
+		}
+	}
+	ts.Setenv("PORT", strconv.Itoa(s.ssh))
+	ts.Setenv("TARGET", strconv.Itoa(s.sshdPort))
+	ts.Setenv("PENSTOCK_SOCKET", s.path("data", "penstock.sock"))
+	ts.Setenv("AT", ts.Getenv("ACCOUNT")+"+filler-plc@localhost")
+	if err := s.serve(ts, nil); err != nil {
+		return err
+	}
+	if err := s.target(ts, nil); err != nil {
+		return err
+	}
+	return os.WriteFile(s.path("principals"), fmt.Appendf(nil, "%[1]s@filler-plc.kiel\n%[1]s@press-plc.kiel\n", ts.Getenv("ACCOUNT")), 0o644)
+}
+
+// run is talk for the commands here: it must end well.
+func (s *story) run(ts *testscript.TestScript, args ...string) (demo.Said, error) {
+	p, st, err := s.prepare(ts, args)
+	if err != nil {
+		return demo.Said{}, err
+	}
+	out, err := p.Talk(context.Background(), st)
+	if err != nil {
+		return out, err
+	}
+	s.note(ts, out)
+	if out.Code != 0 {
+		return out, fmt.Errorf("exit code %d\n%s", out.Code, s.broken())
+	}
+	return out, nil
+}
+
+func (s *story) enrols(ts *testscript.TestScript, args []string) error {
+	if len(args) < 2 {
+		return errors.New("usage: enrols totp|password PERSON…")
+	}
+	for _, name := range args[1:] {
+		if _, err := s.run(ts, name, "-tty", "ssh", "-tt", "-p", strconv.Itoa(s.ssh), "desk@localhost", args[0]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *story) agreed(ts *testscript.TestScript, args []string) error {
+	if len(args) != 4 {
+		return errors.New("usage: agreed PERSON ASSET RIGHTS MINUTES")
+	}
+	said, err := s.run(ts, args[0], "ssh", "-p", strconv.Itoa(s.ssh), "desk@localhost", "request", "--target", ts.Getenv("ACCOUNT")+"@"+args[1],
+		"--rights", args[2], "--minutes", args[3], "--why", "Alarm")
+	if err != nil {
+		return err
+	}
+	id := regexp.MustCompile(`R-\d+`).FindString(said.Stdout)
+	_, err = s.run(ts, "olaf", "penstock", "answer", id, "yes")
+	return err
+}
+
+func (s *story) certified(ts *testscript.TestScript, args []string) error {
+	if len(args) != 1 {
+		return errors.New("usage: certified PERSON")
+	}
+	said, err := s.run(ts, args[0], "ssh", "-p", strconv.Itoa(s.ssh), "cert@localhost")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(s.path("home", args[0], ".ssh", "id_ed25519-cert.pub"), []byte(said.Stdout), 0o600)
+}
+
+// liveRun is a command whose input the script types while it runs.
+type liveRun struct {
+	in    io.WriteCloser
+	out   *liveBuffer
+	cmd   *exec.Cmd
+	done  chan struct{}
+	ended time.Time // when the client's end was seen; read after done
+}
+
+func (s *story) live(ts *testscript.TestScript, args []string) error {
+	if len(args) < 3 {
+		return errors.New("usage: live NAME PERSON CMD…")
+	}
+	_, st, err := s.prepare(ts, args[1:])
+	if err != nil {
+		return err
+	}
+	cmd := exec.Command(st.Args[0], st.Args[1:]...)
+	cmd.Dir, cmd.Env = st.Dir, st.Env
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	cmd.WaitDelay = 5 * time.Second
+	l := &liveRun{out: &liveBuffer{}, cmd: cmd, done: make(chan struct{})}
+	cmd.Stdout, cmd.Stderr = l.out, l.out
+	if l.in, err = cmd.StdinPipe(); err != nil {
+		return err
+	}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	go func() {
+		defer close(l.done)
+		_ = cmd.Wait() // how it ended is looked at in over
+		l.ended = time.Now()
+	}()
+	ts.Defer(func() {
+		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // may have ended
+		<-l.done
+	})
+	if s.lives == nil {
+		s.lives = map[string]*liveRun{}
+	}
+	s.lives[args[0]] = l
+	return nil
+}
+
+// liveBuffer is what a live command has shown so far.
+type liveBuffer struct{ b lockedBuffer }
+
+func (l *liveBuffer) Write(p []byte) (int, error) {
+	l.b.mu.Lock()
+	defer l.b.mu.Unlock()
+	return l.b.b.Write(p)
+}
+
+func (l *liveBuffer) String() string { return l.b.String() }
+
+func (s *story) alive(args []string, n int) (*liveRun, error) {
+	if len(args) != n || s.lives[args[0]] == nil {
+		return nil, fmt.Errorf("%q: name a live command, and say %d words", args, n)
+	}
+	return s.lives[args[0]], nil
+}
+
+func (s *story) typeLine(_ *testscript.TestScript, args []string) error {
+	l, err := s.alive(args, 2)
+	if err != nil {
+		return err
+	}
+	_, err = io.WriteString(l.in, args[1]+"\n")
+	return err
+}
+
+// flood types in the background: somebody who is not read holds the writer.
+func (s *story) flood(_ *testscript.TestScript, args []string) error {
+	l, err := s.alive(args, 2)
+	if err != nil {
+		return err
+	}
+	n, err := strconv.Atoi(args[1])
+	if err != nil {
+		return err
+	}
+	go func() {
+		line := bytes.Repeat([]byte("late "), 200)
+		for range n / len(line) {
+			if _, err := l.in.Write(line); err != nil {
+				return // it ended, as it should
+			}
+		}
+	}()
+	return nil
+}
+
+func (s *story) shows(_ *testscript.TestScript, args []string) error {
+	l, err := s.alive(args, 2)
+	if err != nil {
+		return err
+	}
+	re, err := regexp.Compile("(?s)" + args[1])
+	if err != nil {
+		return err
+	}
+	err = until(30*time.Second, args[0]+" shows "+args[1], func() (bool, error) { return re.MatchString(l.out.String()), nil })
+	if err != nil {
+		return fmt.Errorf("%w; it shows:\n%s\n%s", err, indent(l.out.String()), s.broken())
+	}
+	return nil
+}
+
+func shownCommand(ts *testscript.TestScript, neg bool, args []string) {
+	l, err := storyOf(ts).alive(args, 2)
+	ts.Check(err)
+	if regexp.MustCompile("(?s)"+args[1]).MatchString(l.out.String()) == neg {
+		ts.Fatalf("shown %s: %v; it shows:\n%s", args[1], !neg, indent(l.out.String()))
+	}
+}
+
+func (s *story) over(ts *testscript.TestScript, args []string) error {
+	l, err := s.alive(args, 1)
+	if err != nil {
+		return err
+	}
+	select {
+	case <-l.done:
+	case <-time.After(30 * time.Second):
+		return fmt.Errorf("%s is not over; it shows:\n%s\n%s", args[0], indent(l.out.String()), s.broken())
+	}
+	s.note(ts, demo.Said{Stdout: l.out.String(), Code: l.cmd.ProcessState.ExitCode()})
+	if s.last.Code == 0 {
+		return errors.New("it ended with exit code 0")
+	}
+	return nil
+}
+
+// leaves reads the log from outside, as "penstock log tail" does: canonical lines of one type that match.
+func (s *story) leaves(kind, match string) ([]string, error) {
+	re, err := regexp.Compile(match)
+	if err != nil {
+		return nil, err
+	}
+	r, err := openLogReader(s.path("data"))
+	if err != nil {
+		return nil, err
+	}
+	var found []string
+	for leaf, err := range r.From(context.Background(), 0) {
+		if err != nil {
+			return nil, fmt.Errorf("read the log: %w", err)
+		}
+		line, err := leaf.Canonical()
+		if err != nil {
+			return nil, err
+		}
+		if leaf.Body.Type() == kind && re.Match(line) {
+			found = append(found, string(line))
+		}
+	}
+	return found, nil
+}
+
+func (s *story) refusedAt(_ *testscript.TestScript, args []string) error {
+	if len(args) != 2 {
+		return errors.New("usage: refused SOURCE REGEXP")
+	}
+	from := `"source":"` + regexp.QuoteMeta(args[0]) + `"`
+	err := until(20*time.Second, "the log has access.refused "+strings.Join(args, " "), func() (bool, error) {
+		found, err := s.leaves("access.refused", from+`,"why":".*`+args[1])
+		return len(found) > 0, err
+	})
+	if err != nil {
+		told, _ := s.leaves("access.refused", from) // only to show it
+		return fmt.Errorf("%w; it has\n%s\n%s", err, indent(strings.Join(told, "\n")), s.broken())
+	}
+	return nil
+}
+
+func (s *story) times(_ *testscript.TestScript, args []string) error {
+	if len(args) < 2 {
+		return errors.New("usage: times COUNT TYPE [REGEXP]")
+	}
+	found, err := s.leaves(args[1], strings.Join(args[2:], " "))
+	if err != nil {
+		return err
+	}
+	if strconv.Itoa(len(found)) != args[0] {
+		return fmt.Errorf("the log has %d such leaves:\n%s", len(found), indent(strings.Join(found, "\n")))
+	}
+	return nil
+}
+
+// targetSaw counts lines of the target's log. The probe of target is one connection.
+func (s *story) targetSaw(args []string, what string, others int) error {
+	if len(args) != 1 {
+		return errors.New("usage: logins COUNT, dialled COUNT")
+	}
+	want, err := strconv.Atoi(args[0])
+	if err != nil {
+		return err
+	}
+	var log string
+	count := func() (int, error) {
+		b, err := os.ReadFile(s.path("sshd.log"))
+		log = string(b)
+		return strings.Count(log, what) - others, err
+	}
+	// What comes late counts too, so too few are waited for and too many are an error at once.
+	err = until(10*time.Second, fmt.Sprintf("%d × %q at the target", want, what), func() (bool, error) {
+		n, err := count()
+		if n > want {
+			return false, fmt.Errorf("%d × %q at the target, want %d", n, what, want)
+		}
+		return n == want, err
+	})
+	if err != nil {
+		return fmt.Errorf("%w:\n%s", err, indent(log))
+	}
+	return nil
+}
+
+func (s *story) logins(_ *testscript.TestScript, args []string) error {
+	return s.targetSaw(args, "Accepted publickey", 0)
+}
+
+func (s *story) dialled(_ *testscript.TestScript, args []string) error {
+	return s.targetSaw(args, "Connection from", 1)
+}
+
+// end of a window, as its newest leaf that has one says.
+func (s *story) windowEnd(window string) (time.Time, error) {
+	found, err := s.leaves("window.moved", `"until":"[^"]+","window":"`+window+`"`)
+	if err != nil || len(found) == 0 {
+		return time.Time{}, fmt.Errorf("no end of %s in the log: %w", window, err)
+	}
+	m := regexp.MustCompile(`"until":"([^"]+)"`).FindStringSubmatch(found[len(found)-1])
+	return time.Parse(time.RFC3339Nano, m[1])
+}
+
+func (s *story) past(_ *testscript.TestScript, args []string) error {
+	if len(args) != 2 {
+		return errors.New("usage: past WINDOW SPAN")
+	}
+	end, err := s.windowEnd(args[0])
+	if err != nil {
+		return err
+	}
+	span, err := time.ParseDuration(args[1])
+	if err != nil {
+		return err
+	}
+	if wait := time.Until(end.Add(span)); wait > 0 { // the story is about this very time
+		<-time.After(wait)
+	}
+	return nil
+}
+
+func (s *story) promptly(_ *testscript.TestScript, args []string) error {
+	l, err := s.alive(args[:1], 1)
+	if err != nil {
+		return err
+	}
+	end, err := s.windowEnd(args[1])
+	if err != nil {
+		return err
+	}
+	<-l.done
+	if late := l.ended.Sub(end); late < -10*time.Millisecond || late > time.Second {
+		return fmt.Errorf("it was over %v after the end of %s", late, args[1])
+	}
+	return nil
+}
+
+func (s *story) freeze(*testscript.TestScript, []string) error {
+	return s.signal(syscall.SIGSTOP, false)
+}
+func (s *story) thaw(*testscript.TestScript, []string) error { return s.signal(syscall.SIGCONT, false) }
+
+func (s *story) processGone(ts *testscript.TestScript, args []string) error {
+	pid, err := strconv.Atoi(strings.TrimSpace(ts.ReadFile(args[0])))
+	if err != nil || pid < 2 {
+		return fmt.Errorf("%s has no process number: %w", args[0], err)
+	}
+	return until(10*time.Second, "the process at the target is gone", func() (bool, error) {
+		return errors.Is(syscall.Kill(pid, 0), syscall.ESRCH), nil
+	})
+}
+
+func (s *story) noTarget(*testscript.TestScript, []string) error {
+	if s.sshd == nil {
+		return errors.New("no target runs")
+	}
+	_ = s.sshd.Process.Kill()
+	_ = s.sshd.Wait() // killed
+	s.sshd = nil
+	return nil
+}
+
+func (s *story) newKey(ts *testscript.TestScript, _ []string) error {
+	if s.sshd != nil {
+		return errors.New("stop the target first: notarget")
+	}
+	for _, name := range []string{"target_host", "target_host.pub"} {
+		if err := os.Remove(s.path(name)); err != nil {
+			return err
+		}
+	}
+	if err := sshKeygen(s.path("target_host")); err != nil {
+		return err
+	}
+	out, err := exec.Command("ssh-keygen", "-lf", s.path("target_host.pub")).Output()
+	if err != nil {
+		return err
+	}
+	ts.Setenv("SHOWN", regexp.QuoteMeta(strings.Fields(string(out))[1]))
+	return s.target(ts, nil)
+}
+
+func (s *story) turns(_ *testscript.TestScript, args []string) error {
+	if len(args) < 3 || len(args)%2 == 0 {
+		return errors.New("usage: turns FILE AFTER TYPED…")
+	}
+	var text strings.Builder
+	for i := 1; i < len(args); i += 2 {
+		fmt.Fprintf(&text, "%s\t%s\n", args[i], args[i+1])
+	}
+	return os.WriteFile(s.path(args[0]), []byte(text.String()), 0o600)
+}
+
+// bothered starts an agent that offers keys of nobody before the right one.
+func (s *story) bothered(ts *testscript.TestScript, args []string) error {
+	if len(args) != 3 {
+		return errors.New("usage: bothered NAME SOCKET N")
+	}
+	n, err := strconv.Atoi(args[2])
+	if err != nil {
+		return err
+	}
+	socket := s.path(args[1])
+	agent := exec.Command("ssh-agent", "-D", "-a", socket)
+	if err := agent.Start(); err != nil {
+		return err
+	}
+	ts.Defer(func() { _ = agent.Process.Kill(); _ = agent.Wait() }) // killed
+	if err := until(10*time.Second, "the agent listens", func() (bool, error) { _, err := os.Stat(socket); return err == nil, nil }); err != nil {
+		return err
+	}
+	keys := []string{}
+	for i := range n {
+		key := s.path(fmt.Sprintf("agent_key_%d", i))
+		if err := sshKeygen(key); err != nil {
+			return err
+		}
+		keys = append(keys, key)
+	}
+	keys = append(keys, filepath.Join(s.path("home", args[0]), ".ssh", "id_ed25519"))
+	add := exec.Command("ssh-add", append([]string{"-q"}, keys...)...)
+	add.Env = append(os.Environ(), "SSH_AUTH_SOCK="+socket)
+	if out, err := add.CombinedOutput(); err != nil {
+		return fmt.Errorf("ssh-add: %w: %s", err, out)
+	}
+	return nil
+}
+
+// serialOf sets $SERIAL to that of a person's certificate, as anybody reads it.
+func (s *story) serialOf(ts *testscript.TestScript, args []string) error {
+	if len(args) != 1 {
+		return errors.New("usage: serialof PERSON")
+	}
+	out, err := exec.Command("ssh-keygen", "-Lf", s.path("home", args[0], ".ssh", "id_ed25519-cert.pub")).Output()
+	if err != nil {
+		return fmt.Errorf("ssh-keygen -L: %w", err)
+	}
+	m := regexp.MustCompile(`Serial: (\d+)`).FindSubmatch(out)
+	if m == nil {
+		return errors.New("no serial in the certificate")
+	}
+	ts.Setenv("SERIAL", string(m[1]))
+	return nil
+}
+
+func (s *story) socket(_ *testscript.TestScript, args []string) error {
+	return until(20*time.Second, "the socket "+args[0], func() (bool, error) {
+		info, err := os.Stat(s.path(args[0]))
+		return err == nil && info.Mode()&os.ModeSocket != 0, nil
+	})
+}
+
+func (s *story) codeOfInvitation(ts *testscript.TestScript, args []string) error {
+	p, err := s.someone(args[0])
+	if err != nil {
+		return err
+	}
+	ts.Setenv("CODE", p.Invitation)
+	return nil
+}
+
+func (s *story) freshCode(ts *testscript.TestScript, args []string) error {
+	p, err := s.someone(args[0])
+	if err != nil {
+		return err
+	}
+	code, err := p.Code(context.Background())
+	ts.Setenv("CODE", code)
+	return err
+}
+
+func (s *story) breath(*testscript.TestScript, []string) error {
+	<-time.After(time.Second) // a rate is waited for, no event
+	return nil
+}
+
+// holds waits until a file has what a pattern says.
+func (s *story) holds(_ *testscript.TestScript, args []string) error {
+	if len(args) != 2 {
+		return errors.New("usage: holds FILE REGEXP")
+	}
+	re, err := regexp.Compile(args[1])
+	if err != nil {
+		return err
+	}
+	var have []byte
+	err = until(20*time.Second, "the file "+args[0]+" has "+args[1], func() (bool, error) {
+		have, err = os.ReadFile(s.path(args[0]))
+		if errors.Is(err, os.ErrNotExist) {
+			err = nil
+		}
+		return re.Match(have), err
+	})
+	if err != nil {
+		return fmt.Errorf("%w; it has %d bytes: %.200q", err, len(have), have)
+	}
+	return nil
+}
