@@ -68,10 +68,11 @@ type Desk struct {
 	log     Log
 	now     func() time.Time
 
-	heads  heads
-	poke   chan struct{} // the next moment may have changed
-	repair chan struct{} // a row differs from the log
-	asking sync.Mutex    // one Submit or Revise at a time; nothing that takes needs it
+	heads   heads
+	tallies tallies
+	poke    chan struct{} // the next moment may have changed
+	repair  chan struct{} // a row differs from the log
+	asking  sync.Mutex    // one Submit or Revise at a time; nothing that takes needs it
 
 	holding sync.Mutex                 // orders Hold and Release; held for memory only
 	pauses  map[policy.WindowID]uint64 // under holding: how often a pause began
@@ -116,10 +117,11 @@ func (d *Desk) stopper() Stopper {
 // second is now as documents and events hold it.
 func (d *Desk) second() time.Time { return whole(d.now()) }
 
-// commit makes one change and lets Run look at the clock again.
-func (d *Desk) commit(ctx context.Context, key string, rev uint64, actor string, body audit.Body) (audit.Leaf, error) {
+// commit makes one change, if the people whom it was decided on are still as
+// they were read, and lets Run look at the clock again.
+func (d *Desk) commit(ctx context.Context, key string, rev uint64, actor string, body audit.Body, on ...people.Person) (audit.Leaf, error) {
 	_, subject, _ := strings.Cut(key, "/")
-	leaf, err := d.journal.Commit(ctx, key, audit.Event{Subject: subject, Rev: rev, Actor: actor, Body: body})
+	leaf, err := d.journal.CommitOn(ctx, key, audit.Event{Subject: subject, Rev: rev, Actor: actor, Body: body}, people.Seen(on...)...)
 	if err != nil {
 		return leaf, err
 	}

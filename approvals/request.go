@@ -143,7 +143,8 @@ func (d *Desk) requestRow(ctx context.Context, id policy.RequestID) (requestRow,
 }
 
 // Submit asks: the impossible is refused at once, with the rule's words.
-func (d *Desk) Submit(ctx context.Context, by people.Actor, a Ask) (Request, error) {
+func (d *Desk) Submit(ctx context.Context, by people.Actor, a Ask) (_ Request, err error) {
+	defer func() { d.tallies.noAsk(err) }()
 	d.asking.Lock() // two at once would both be a firm's fifth
 	defer d.asking.Unlock()
 	if err := d.mayAsk(ctx, by, a.Firm); err != nil {
@@ -154,12 +155,12 @@ func (d *Desk) Submit(ctx context.Context, by people.Actor, a Ask) (Request, err
 	}
 	return again(func() (Request, error) {
 		id := policy.RequestID(d.heads.next("request/R-"))
-		doc, hash, err := d.write(ctx, by, id, 1, a)
+		doc, hash, on, err := d.write(ctx, by, id, 1, a)
 		if err != nil {
 			return Request{}, err
 		}
 		body := audit.RequestSubmitted{Request: string(id), Rev: 1, Firm: doc.Firm, By: doc.By, Document: hash, Plant: doc.Plant, At: d.second()}
-		if _, err := d.commit(ctx, requestKey(id), 1, string(by.Person), body); err != nil {
+		if _, err := d.commit(ctx, requestKey(id), 1, string(by.Person), body, on...); err != nil {
 			return Request{}, err
 		}
 		return d.asked(ctx, by, id)
@@ -188,12 +189,12 @@ func (d *Desk) Revise(ctx context.Context, by people.Actor, id policy.RequestID,
 		if len(old.Former) >= mostRevisions-1 {
 			return Request{}, refuse("too-many-revisions", "%s has been changed %d times. Withdraw it and ask anew.", id, len(old.Former))
 		}
-		doc, hash, err := d.write(ctx, by, id, old.Rev+1, a)
+		doc, hash, on, err := d.write(ctx, by, id, old.Rev+1, a)
 		if err != nil {
 			return Request{}, err
 		}
 		body := audit.RequestRevised{Request: string(id), Rev: doc.Rev, Firm: doc.Firm, By: doc.By, Document: hash, Plant: doc.Plant, Window: old.Window, At: d.second()}
-		if _, err := d.commit(ctx, requestKey(id), old.row+1, string(by.Person), body); err != nil {
+		if _, err := d.commit(ctx, requestKey(id), old.row+1, string(by.Person), body, on...); err != nil {
 			return Request{}, err
 		}
 		return d.asked(ctx, by, id)
@@ -281,13 +282,13 @@ func (d *Desk) flooded(ctx context.Context, by people.Actor, firm policy.FirmID,
 }
 
 // write makes the request document, decides whether it is possible at all, and
-// puts it.
-func (d *Desk) write(ctx context.Context, by people.Actor, id policy.RequestID, rev int, a Ask) (evidence.Request, audit.Hash, error) {
+// puts it. on are the people whom that rests on.
+func (d *Desk) write(ctx context.Context, by people.Actor, id policy.RequestID, rev int, a Ask) (doc evidence.Request, hash audit.Hash, on []people.Person, err error) {
 	plant, now := d.plant(), d.second()
 	if a.From.Before(now) && now.Sub(a.From) <= latestStart {
 		a.From = now
 	}
-	doc := evidence.Request{V: 1, Request: string(id), Rev: rev, Firm: string(a.Firm), By: string(by.Person), Kind: a.Kind,
+	doc = evidence.Request{V: 1, Request: string(id), Rev: rev, Firm: string(a.Firm), By: string(by.Person), Kind: a.Kind,
 		People: sorted(words(a.People)), Assets: asTargets(a.Targets), Rights: (a.Rights | policy.Look).Words(),
 		Reason: strings.TrimSpace(a.Reason), WorkOrder: strings.TrimSpace(a.WorkOrder), Change: strings.TrimSpace(a.Change),
 		Backup: strings.TrimSpace(a.Backup), Backout: strings.TrimSpace(a.Backout), AreaClear: strings.TrimSpace(a.AreaClear),
@@ -296,72 +297,78 @@ func (d *Desk) write(ctx context.Context, by people.Actor, id policy.RequestID, 
 		doc.Kind = "remote"
 	}
 	if doc.From.Before(now) || doc.To.Before(now) || doc.To.Sub(doc.From) > longestSpan {
-		return doc, audit.Hash{}, refuse("bad-span", "The span must begin now or later, end after that, and be 14 days long at most.")
+		return doc, hash, nil, refuse("bad-span", "The span must begin now or later, end after that, and be 14 days long at most.")
 	}
 	quorum, err := plant.Quorum(assetsOf(a.Targets), a.Rights|policy.Look)
 	if err != nil {
-		return doc, audit.Hash{}, asRefusal("not-possible", err)
+		return doc, hash, nil, asRefusal("not-possible", err)
 	}
 	if missing := unfilled(doc, quorum.Ask); len(missing) > 0 {
-		return doc, audit.Hash{}, refuse("fields-missing", "The plant asks for more here. Fill in: %s.", strings.Join(missing, ", "))
+		return doc, hash, nil, refuse("fields-missing", "The plant asks for more here. Fill in: %s.", strings.Join(missing, ", "))
 	}
 	doc.Open = quorum.Open
 	file := plant.Document()
 	doc.Plant = audit.HashOf(file)
 	b, err := audit.Canonical(doc)
 	if err != nil {
-		return doc, audit.Hash{}, asRefusal("bad-text", err)
+		return doc, hash, nil, asRefusal("bad-text", err)
 	}
 	if _, err := evidence.ParseRequest(b); err != nil {
-		return doc, audit.Hash{}, asRefusal("bad-text", err)
+		return doc, hash, nil, asRefusal("bad-text", err)
 	}
-	if err := d.possible(ctx, plant, quorum, doc, now); err != nil {
-		return doc, audit.Hash{}, err
-	}
-	if _, err := d.docs.Put(ctx, file); err != nil {
-		return doc, audit.Hash{}, fmt.Errorf("keep the plant file: %w", err)
-	}
-	hash, err := d.docs.Put(ctx, b)
+	asker, err := d.present(ctx, by)
 	if err != nil {
-		return doc, hash, fmt.Errorf("keep the request: %w", err)
+		return doc, hash, nil, err
 	}
-	return doc, hash, nil
+	if on, err = d.possible(ctx, plant, quorum, doc, now); err != nil {
+		return doc, hash, nil, err
+	}
+	on = append(on, asker)
+	if _, err := d.docs.Put(ctx, file); err != nil {
+		return doc, hash, nil, fmt.Errorf("keep the plant file: %w", err)
+	}
+	hash, err = d.docs.Put(ctx, b)
+	if err != nil {
+		return doc, hash, nil, fmt.Errorf("keep the request: %w", err)
+	}
+	return doc, hash, on, nil
 }
 
-// possible asks the plant's rules about every target and person.
-func (d *Desk) possible(ctx context.Context, plant *policy.Plant, q policy.Quorum, doc evidence.Request, now time.Time) error {
+// possible asks the plant's rules about every target and person; those are returned.
+func (d *Desk) possible(ctx context.Context, plant *policy.Plant, q policy.Quorum, doc evidence.Request, now time.Time) (on []people.Person, err error) {
 	if q.Longest > 0 && time.Duration(doc.Minutes)*time.Minute > q.Longest {
-		return refuse("too-long", "The plant allows at most %s for this. Ask for fewer minutes.", q.Longest)
+		return nil, refuse("too-long", "The plant allows at most %s for this. Ask for fewer minutes.", q.Longest)
 	}
 	blocks, err := d.Blocks(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	rights, err := policy.ParseRights(doc.Rights)
 	if err != nil {
-		return asRefusal("bad-text", err)
+		return nil, asRefusal("bad-text", err)
 	}
 	for _, id := range doc.People {
 		p, err := d.roster.Person(ctx, policy.PersonID(id))
 		if errors.Is(err, fs.ErrNotExist) || err == nil && (p.Disabled || string(p.Firm) != doc.Firm) {
-			return refuse("no-such-person", "%s is not an active person of firm %s. The plant must invite and confirm everybody who will work.", id, doc.Firm)
+			return nil, refuse("no-such-person", "%s is not an active person of firm %s. The plant must invite and confirm everybody who will work.", id, doc.Firm)
 		}
 		if err != nil {
-			return fmt.Errorf("look up %s: %w", id, err)
+			return nil, fmt.Errorf("look up %s: %w", id, err)
 		}
+		on = append(on, p)
 		facts, err := d.roster.Facts(ctx, p.ID)
 		if err != nil {
-			return fmt.Errorf("facts of %s: %w", id, err)
+			return nil, fmt.Errorf("facts of %s: %w", id, err)
 		}
 		for _, t := range doc.Assets {
 			q := policy.Query{Stage: policy.AtAsk, Asset: policy.AssetName(t.Asset), Port: policy.PortName(t.Port), Account: policy.AccountName(t.Account),
 				Rights: rights, From: doc.From, Until: doc.To, Minutes: doc.Minutes}
 			if err := plant.Decide(policy.Facts{Person: facts, Blocks: blocks}, q, now).Refusal(); err != nil {
-				return err
+				return nil, err
 			}
 		}
 	}
-	return nil
+	return on, nil
 }
 
 // unfilled lists the fields that the rules ask for and the request lacks.

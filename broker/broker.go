@@ -79,6 +79,7 @@ type Broker struct {
 	clock     Clock
 	newID     func() policy.SessionID
 	board     *board
+	metrics   *metrics
 	wake      chan struct{} // one token: pending is not empty
 	asking    sync.Mutex    // held by one round of questions; nothing that takes or passes bytes wants it
 
@@ -101,7 +102,7 @@ func New(plant func() *policy.Plant, a Agreement, log Log, archive *recording.Ar
 func newBroker(plant func() *policy.Plant, a Agreement, log Log, ar archive, l Limits, c Clock, next func() policy.SessionID) *Broker {
 	return &Broker{
 		plant: plant, agreement: a, log: log, archive: ar, limits: l.defaults(), clock: c, newID: next,
-		board: newBoard(), wake: make(chan struct{}, 1), sessions: map[policy.SessionID]*Session{},
+		board: newBoard(), metrics: newMetrics(), wake: make(chan struct{}, 1), sessions: map[policy.SessionID]*Session{},
 		entering: map[policy.PersonID]int{}, pending: map[approvals.Changed]bool{}, steady: make(chan struct{}),
 	}
 }
@@ -254,7 +255,8 @@ func (b *Broker) facts(ctx context.Context, w policy.WindowID, p policy.PersonID
 // Admit lets a proven person in: at least one of Windows is live (Facts,
 // Decide(AtAdmit)) → Archive.Create → session.started, durable. The first no
 // or error; nothing is left behind. A *policy.Refusal has words for the person.
-func (b *Broker) Admit(ctx context.Context, a Arrival, g Guest) (*Session, error) {
+func (b *Broker) Admit(ctx context.Context, a Arrival, g Guest) (_ *Session, err error) {
+	defer func() { b.metrics.refusal("admit", err) }()
 	if len(a.Windows) == 0 || len(a.Windows) > maxWindows {
 		return nil, &policy.Refusal{Rule: "no-window", Say: "your certificate names no window; get a new one", Why: fmt.Sprintf("%d windows in the certificate", len(a.Windows))}
 	}
@@ -332,7 +334,7 @@ func (b *Broker) mayEnter(ctx context.Context, a Arrival) (*admitted, error) {
 		ad.marks[w] = b.board.mark(w, now)
 		f, err := b.facts(ctx, w, a.Person)
 		if err != nil {
-			no = cmp.Or(no, err)
+			no = graver(no, err)
 			continue
 		}
 		st := &stay{window: w, until: f.Window.Until, due: b.board.due(w, f.Window.Until, now)}
@@ -343,7 +345,7 @@ func (b *Broker) mayEnter(ctx context.Context, a Arrival) (*admitted, error) {
 		if d.Allow {
 			ad.firm = f.Person.Firm
 		} else {
-			no = cmp.Or(no, d.Refusal())
+			no = graver(no, d.Refusal())
 		}
 		if !d.Allow && d.Rule != "window-paused" { // a paused one may go on while the session lives
 			st.gone = d.Refusal()
@@ -354,6 +356,16 @@ func (b *Broker) mayEnter(ctx context.Context, a Arrival) (*admitted, error) {
 		return nil, no
 	}
 	return ad, nil
+}
+
+// graver keeps the first refusal, but a cut before all: who was cut is not to
+// read of another window that they may ask anew.
+func graver(have, next error) error {
+	var no *policy.Refusal
+	if have == nil || errors.As(next, &no) && no.Rule == "window-cut" {
+		return next
+	}
+	return have
 }
 
 // admit records from here on.
@@ -429,7 +441,7 @@ func (b *Broker) letIn(s *Session, ad *admitted) error {
 func (b *Broker) newSession(a Arrival, g Guest, ad *admitted) *Session {
 	id := b.newID()
 	return &Session{
-		clock: b.clock, limits: b.limits, board: b.board, decide: b.decide, judge: b.judge, rights: b.rights,
+		clock: b.clock, limits: b.limits, board: b.board, metrics: b.metrics, decide: b.decide, judge: b.judge, rights: b.rights,
 		facts:  func(ctx context.Context, w policy.WindowID) (policy.Facts, error) { return b.facts(ctx, w, a.Person) },
 		append: func(body audit.Body) error { return b.append(context.Background(), a.Person, id, body) },
 		leave:  b.left,

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -139,8 +140,8 @@ func (c *Channel) finish(why error) {
 	exit := c.exit
 	c.mu.Unlock()
 	body := audit.ChannelClosed{Session: string(c.s.id), Channel: c.number, In: c.in.Load(), Out: c.out.Load(), Exit: short(exit)}
-	if !errors.Is(why, ErrChannelClosed) {
-		body.Cause = short(why.Error())
+	if why != ErrChannelClosed { // that alone says nothing: it ended well
+		body.Cause = short(strings.TrimPrefix(why.Error(), ErrChannelClosed.Error()+": "))
 	}
 	c.s.say(body)
 }
@@ -214,10 +215,12 @@ func (c *Channel) recorderFailed(err error) error {
 // Request frame before it is returned. A JSON object as detail stands in the
 // frame beside kind, allowed and rule; anything else under "detail". It waits
 // while the channel is paused.
-func (c *Channel) Ask(ctx context.Context, kind string, detail any) policy.Decision {
+func (c *Channel) Ask(ctx context.Context, kind string, detail any) (d policy.Decision) {
+	defer func() { c.s.metrics.refusal("operation", d.Refusal()) }()
 	defer c.leave()
 	c.enter()
-	d, q := c.decide(ctx, kind)
+	var q policy.Query
+	d, q = c.decide(ctx, kind)
 	frame, err := requestFrame(kind, detail, d)
 	if err != nil {
 		return denied(&policy.Refusal{Rule: "request-unreadable", Say: "this request cannot be recorded, so it is refused", Why: err.Error()})

@@ -113,6 +113,7 @@ func (c *Channel) In(ctx context.Context, p []byte) (forward bool, err error) {
 		return false, nil
 	}
 	c.in.Add(int64(len(p)))
+	c.s.metrics.passed.in.Add(int64(len(p)))
 	return true, nil
 }
 
@@ -147,6 +148,7 @@ func (c *Channel) Out(ctx context.Context, m recording.Mark, p []byte) error {
 		return err
 	}
 	c.out.Add(int64(len(p)))
+	c.s.metrics.passed.out.Add(int64(len(p)))
 	return nil
 }
 

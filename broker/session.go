@@ -28,15 +28,16 @@ const (
 // Session is one authenticated connection of one person.
 type Session struct {
 	// Of the Broker, which it does not know: the parts that it needs.
-	clock  Clock
-	limits Limits
-	board  *board
-	facts  func(context.Context, policy.WindowID) (policy.Facts, error) // asked anew, not completed
-	decide func(policy.Facts, policy.Query) policy.Decision             // completes them and takes the board's lock
-	judge  func(policy.Facts, policy.Query) policy.Decision             // the same with the board's lock held
-	rights func(policy.Query, policy.Rights) policy.Rights              // what is asked for of a window's rights
-	append func(audit.Body) error                                       // durable; an error has told the Broker
-	leave  func(*Session)
+	clock   Clock
+	limits  Limits
+	board   *board
+	metrics *metrics
+	facts   func(context.Context, policy.WindowID) (policy.Facts, error) // asked anew, not completed
+	decide  func(policy.Facts, policy.Query) policy.Decision             // completes them and takes the board's lock
+	judge   func(policy.Facts, policy.Query) policy.Decision             // the same with the board's lock held
+	rights  func(policy.Query, policy.Rights) policy.Rights              // what is asked for of a window's rights
+	append  func(audit.Body) error                                       // durable; an error has told the Broker
+	leave   func(*Session)
 
 	id      policy.SessionID
 	person  policy.PersonID
@@ -83,7 +84,8 @@ func (s *Session) Done() <-chan struct{} { return s.done }
 // channel.opened, durable. q.Kind is the SSH word ("shell", "exec", "session", …).
 // Stage, Source, Session and Rights are set here. A *policy.Refusal leaves the
 // session alive, and is written as channel.refused.
-func (s *Session) Open(ctx context.Context, q policy.Query) (*Channel, error) {
+func (s *Session) Open(ctx context.Context, q policy.Query) (_ *Channel, err error) {
+	defer func() { s.metrics.refusal("channel", err) }()
 	if q.Kind == "" {
 		q.Kind = "session"
 	}

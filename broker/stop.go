@@ -17,12 +17,14 @@ const shutMoment = 20 * time.Millisecond
 // opened in that window again. A session whose every window has ended ends.
 // Stop, Hold, Release and Block make the Broker an approvals.Stopper.
 func (b *Broker) Stop(w policy.WindowID, why error) {
+	begun := time.Now()
 	why = windowStopped(w, why)
 	b.board.stop(w, why, b.clock.now())
 	var ended []*Channel
 	for _, s := range b.all() {
 		ended = append(ended, s.windowGone(w, why)...)
 	}
+	b.metrics.cut(begun, ended)
 	shut(ended)
 }
 
@@ -46,6 +48,7 @@ func (b *Broker) Release(w policy.WindowID) {
 // every channel to a blocked asset or zone; until the log has the block, it is
 // kept here and refuses.
 func (b *Broker) Block(bl policy.Block, why error) {
+	begun := time.Now()
 	why = blocked(bl, why)
 	b.board.post(bl, why, b.clock.now())
 	var ended []*Channel
@@ -62,6 +65,7 @@ func (b *Broker) Block(bl policy.Block, why error) {
 			}
 		}
 	}
+	b.metrics.cut(begun, ended)
 	shut(ended)
 }
 
