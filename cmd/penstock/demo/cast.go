@@ -22,11 +22,11 @@ type role struct {
 // cast: Jan invites and confirms, Olaf and Lena answer, Mia opens: one duty each,
 // and nobody needs more codes in a minute than a generator shows.
 var cast = []role{
-	{"ann", "Ann Keller", "krall", "", "the vendor's engineer", "bottles in a row 3127"},
-	{"jan", "Jan Brandt", "fjord", "duty-engineer", "invites the vendor's people", "wheel valve lamp 8812"},
-	{"olaf", "Olaf Holm", "fjord", "line-1-owner", "answers for filling line 1", "seven grey gulls 4406"},
-	{"lena", "Lena Lang", "fjord", "ot-security", "answers, reads recordings", "tide table north 9953"},
-	{"mia", "Mia Voss", "fjord", "shift", "is on shift: opens, pauses, cuts", "night shift coffee 2270"},
+	{"ann", "Ann Keller", "krall", "", "Krall Fillers: the vendor's engineer", "bottles in a row 3127"},
+	{"jan", "Jan Brandt", "fjord", "duty-engineer", "duty engineer: invites", "wheel valve lamp 8812"},
+	{"olaf", "Olaf Holm", "fjord", "line-1-owner", "line 1 owner: answers", "seven grey gulls 4406"},
+	{"lena", "Lena Lang", "fjord", "ot-security", "OT security: answers, reads", "tide table north 9953"},
+	{"mia", "Mia Voss", "fjord", "shift", "shift: opens, pauses, cuts", "night shift coffee 2270"},
 }
 
 // signIn is what a demo's person knows, in the clear: this is a demo's file and

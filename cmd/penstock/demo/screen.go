@@ -170,7 +170,9 @@ func clean(text string, secrets []string) string {
 	}
 	text = uriShown.ReplaceAllString(text, "otpauth://"+hidden)
 	text = secretIs.ReplaceAllString(text, "${1}"+hidden)
-	text = ShowsCode.ReplaceAllString(text, "    "+hidden)
+	text = ShowsCode.ReplaceAllStringFunc(text, func(shown string) string {
+		return strings.ReplaceAll(shown, strings.TrimSpace(shown), hidden)
+	})
 	return asksHere.ReplaceAllString(text, "${1}"+hidden)
 }
 

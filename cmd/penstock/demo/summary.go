@@ -26,7 +26,7 @@ func (d *show) steps() []step {
 		{say: "Olaf and Lena answer, Lena for half an hour only.", line: "penstock answer R-1 yes --as olaf"},
 		{line: "penstock answer R-1 yes --minutes 30 --as lena"},
 		{say: "Mia opens: the clock starts.", line: "penstock open W-1 --as mia"},
-		{say: "Ann fetches a certificate, then works. Try: alarms, set fill-volume 500, trend.", line: d.certLine()},
+		{say: "Ann fetches a certificate, then works: alarms, set fill-volume 500, trend.", line: d.certLine()},
 		{line: d.machineLine(onTerminal) + " filler"},
 		{say: "Mia, from a third terminal, while Ann is in.", line: "penstock sessions --as mia"},
 		{line: "penstock pause W-1 --why \"Guard door 3 is open\" --as mia"},
@@ -49,13 +49,9 @@ func (d *show) printSummary() {
 	s.line(fmt.Sprintf("  machine   filler-plc, a stock sshd at 127.0.0.1:%d, account %s (you)", d.given.MachinePort, d.given.Account))
 	s.line("  files     " + d.o.Dir + ": penstock.yaml, plant.yaml, penstock.log, data")
 	s.line("")
-	s.line("  " + s.paint(bold, fmt.Sprintf("%-6s %-11s %-14s %-32s %s", "", "", "role", "", "password")))
+	s.line("  " + s.paint(bold, fmt.Sprintf("%-6s %-12s %-25s %s", "who", "", "password", "role")))
 	for _, c := range cast {
-		where := c.Role
-		if where == "" {
-			where = "Krall Fillers"
-		}
-		s.line(fmt.Sprintf("  %s %-11s %-14s %-32s %s", s.paint(cyan, fmt.Sprintf("%-6s", c.Name)), c.Full, where, c.Does, d.players[c.Name].Password))
+		s.line(fmt.Sprintf("  %s %-12s %-25s %s", s.paint(cyan, fmt.Sprintf("%-6s", c.Name)), c.Full, d.players[c.Name].Password, c.Does))
 	}
 	s.say("A code of somebody's generator, each good once:  penstock demo code olaf")
 	s.line("Passwords, keys and code secrets of these five lie in the clear in people/.")
@@ -70,6 +66,7 @@ func (d *show) printSummary() {
 			s.line("  " + s.paint(bold, l))
 		}
 	}
-	s.say("Use the numbers that it prints, if they are others. To see all of this played by itself: --walk.")
-	s.line("Ctrl-C ends it; the same line goes on with the same people and log.")
+	s.say("Where it prints other numbers than R-1, W-1 and S-1, use those.")
+	s.line("Ctrl-C here ends it; started again it goes on with the same people and log.")
+	s.line("To watch all of this played by itself:  penstock demo --walk")
 }

@@ -27,7 +27,7 @@ func (d *show) walk(ctx context.Context) error {
 	if err := os.RemoveAll(d.folder.at("filler-plc", "values")); err != nil {
 		return fmt.Errorf("let the machine drift: %w", err)
 	}
-	d.opening()
+	d.opening(ctx)
 	var n numbers
 	for _, part := range []struct {
 		title string
@@ -51,7 +51,7 @@ func (d *show) walk(ctx context.Context) error {
 	return nil
 }
 
-func (d *show) opening() {
+func (d *show) opening(ctx context.Context) {
 	d.screen.title("Penstock, on this machine only")
 	d.screen.say("A vendor's engineer has to reach a filler's controller. Nobody gets in without a window " +
 		"that the plant's own people agreed; what passes is recorded before it counts.")
@@ -64,6 +64,7 @@ func (d *show) opening() {
 	d.screen.say("Each line after a $ is typed as it stands, by the real ssh and penstock, in " + d.o.Dir + ". Passwords and codes are shown as " + hidden + ".")
 	if d.screen.keys != nil {
 		d.screen.say("Any key goes on at once; Ctrl-C ends.")
+		d.screen.pause(ctx, 400)
 	}
 }
 
@@ -98,7 +99,7 @@ func (d *show) walkPeople(ctx context.Context, _ *numbers) error {
 func (d *show) walkAsk(ctx context.Context, n *numbers) error {
 	if _, err := d.does(ctx, step{who: "ann", code: 3, want: regexp.MustCompile(`(?i)safety`),
 		say:  "What the plant never allows is refused in the first second, before anybody is woken.",
-		line: asks("ann") + "desk@" + brokerName + " request \\\n    --target maint@safety-plc --rights look --minutes 30 --why " + shell("Have a look")}); err != nil {
+		line: asks("ann") + "desk@" + brokerName + " request \\\n    --target maint@safety-plc --rights look --minutes 30 \\\n    --why " + shell("Have a look")}); err != nil {
 		return err
 	}
 	out, err := d.does(ctx, step{who: "ann", want: requestNumber, line: d.askLine(),
