@@ -201,10 +201,11 @@ func answerCommand() *cobra.Command {
 					return err
 				}
 			}
-			if err := client.Post(cmd.Context(), path+"/answer", a, &q); err != nil {
+			var answered api.Request
+			if err := client.Post(cmd.Context(), path+"/answer", a, &answered); err != nil {
 				return apiError(err)
 			}
-			return c.showRequest(cmd, q, l)
+			return c.showRequest(cmd, answered, l)
 		},
 	}
 	c.flags(cmd)
