@@ -118,13 +118,14 @@ func (d *Desk) Lift(ctx context.Context, by people.Actor, id, why string) error 
 	if err := d.mayTake(by); err != nil {
 		return err
 	}
-	if _, err := d.presentPlant(ctx, by); err != nil {
-		return err
-	}
 	if err := d.proved(by); err != nil {
 		return err
 	}
 	_, err := again(func() (none, error) {
+		p, err := d.presentPlant(ctx, by)
+		if err != nil {
+			return none{}, err
+		}
 		row, err := d.row(ctx, blockKey(id))
 		if errors.Is(err, fs.ErrNotExist) {
 			return none{}, refuse("no-such-block", "There is no block %.40q.", id)
@@ -133,7 +134,7 @@ func (d *Desk) Lift(ctx context.Context, by people.Actor, id, why string) error 
 			return none{}, err
 		}
 		body := audit.BlockLifted{Block: id, By: string(by.Person), Why: cleaned(why)}
-		_, err = d.commit(ctx, blockKey(id), row.Rev+1, string(by.Person), body)
+		_, err = d.commit(ctx, blockKey(id), row.Rev+1, string(by.Person), body, p)
 		return none{}, err
 	})
 	return err

@@ -24,10 +24,7 @@ func (d *Desk) HandBack(ctx context.Context, by people.Actor, id policy.WindowID
 	if err := text("hand-back", words, evidence.MaxReason); err != nil {
 		return Window{}, err
 	}
-	if _, err := d.present(ctx, by); err != nil {
-		return Window{}, err
-	}
-	return d.after(ctx, by, id, func(w windowRow) (audit.Body, error) {
+	return d.after(ctx, by, id, d.present, func(w windowRow) (audit.Body, error) {
 		if string(by.Firm) != w.Firm {
 			return nil, refuse("not-vendor", "The people who worked in %s hand it back.", id)
 		}
@@ -49,13 +46,10 @@ func (d *Desk) HandBack(ctx context.Context, by people.Actor, id policy.WindowID
 // owner's role. A window that ended waits for its hand-back; one that was cut
 // may be closed without.
 func (d *Desk) Accept(ctx context.Context, by people.Actor, id policy.WindowID) (Window, error) {
-	if _, err := d.presentPlant(ctx, by); err != nil {
-		return Window{}, err
-	}
 	if err := d.mayTake(by); err != nil {
 		return Window{}, err
 	}
-	return d.after(ctx, by, id, func(w windowRow) (audit.Body, error) {
+	return d.after(ctx, by, id, d.presentPlant, func(w windowRow) (audit.Body, error) {
 		claim, err := d.claim(ctx, w)
 		if err != nil {
 			return nil, err
@@ -70,9 +64,14 @@ func (d *Desk) Accept(ctx context.Context, by people.Actor, id policy.WindowID) 
 	})
 }
 
-// after makes one event of a window that is over.
-func (d *Desk) after(ctx context.Context, by people.Actor, id policy.WindowID, event func(windowRow) (audit.Body, error)) (Window, error) {
+// after makes one event of a window that is over, by somebody who is here now.
+func (d *Desk) after(ctx context.Context, by people.Actor, id policy.WindowID,
+	present func(context.Context, people.Actor) (people.Person, error), event func(windowRow) (audit.Body, error)) (Window, error) {
 	_, err := again(func() (none, error) {
+		p, err := present(ctx, by)
+		if err != nil {
+			return none{}, err
+		}
 		w, err := d.windowRow(ctx, id)
 		if err != nil {
 			return none{}, err
@@ -84,7 +83,7 @@ func (d *Desk) after(ctx context.Context, by people.Actor, id policy.WindowID, e
 		if err != nil {
 			return none{}, err
 		}
-		_, err = d.commit(ctx, windowKey(id), w.row+1, string(by.Person), body)
+		_, err = d.commit(ctx, windowKey(id), w.row+1, string(by.Person), body, p)
 		return none{}, err
 	})
 	if err != nil {

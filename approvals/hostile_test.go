@@ -1,10 +1,12 @@
 package approvals
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"time"
 
+	"penstock/approvals/evidence"
 	"penstock/approvals/people"
 	"penstock/audit"
 	"penstock/policy"
@@ -114,4 +116,107 @@ func TestHandBacksAreBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.judge(t)
+}
+
+// meanwhile does something else once, between the decision of a verb and its event.
+type meanwhile struct {
+	documents
+	roster
+	do func()
+}
+
+func (m *meanwhile) once() {
+	if do := m.do; do != nil {
+		m.do = nil
+		do()
+	}
+}
+
+func (m *meanwhile) Put(ctx context.Context, b []byte) (audit.Hash, error) {
+	h, err := m.documents.Put(ctx, b)
+	m.once()
+	return h, err
+}
+
+func (m *meanwhile) Facts(ctx context.Context, id policy.PersonID) (policy.PersonFacts, error) {
+	f, err := m.roster.Facts(ctx, id)
+	m.once()
+	return f, err
+}
+
+// Somebody who is disabled, or loses the role, in the moment between the look
+// at their rights and the event gives nothing any more.
+func TestRightsLostInTheLastMoment(t *testing.T) {
+	demote := func(id policy.PersonID) func(w *world) {
+		return func(w *world) {
+			p, err := w.desk.roster.Person(w.ctx, id)
+			if err != nil {
+				w.t.Fatalf("%v", err)
+			}
+			w.commit("person/"+string(id), audit.Event{Subject: string(id), Rev: p.Rev + 1, Actor: "sara",
+				Body: audit.PersonChanged{Person: string(id), Firm: "fjord", Name: string(id), By: "sara"}})
+		}
+	}
+	disabled := func(id policy.PersonID) func(w *world) { return func(w *world) { w.disable(id) } }
+	for _, row := range []struct {
+		story  string
+		before func(w *world)
+		do     func(w *world)
+		verb   func(w *world) error
+		want   string
+	}{
+		{"a yes of somebody disabled", func(w *world) { w.submit() }, disabled("olaf"), func(w *world) error {
+			return w.yesErr("olaf", "R-1")
+		}, "not-active"},
+		{"a yes of somebody who lost the role", func(w *world) { w.submit() }, demote("olaf"), func(w *world) error {
+			return w.yesErr("olaf", "R-1")
+		}, "not-asked"},
+		{"a request of somebody disabled", func(*world) {}, disabled("ann"), func(w *world) error {
+			_, err := w.desk.Submit(w.ctx, w.as("ann"), w.ask())
+			return err
+		}, "not-active"},
+		{"a request for somebody disabled", func(*world) {}, disabled("ann"), func(w *world) error {
+			_, err := w.desk.Submit(w.ctx, w.as("bob"), w.ask(func(a *Ask) { a.People = []policy.PersonID{"ann", "bob"} }))
+			return err
+		}, "no-such-person"},
+		{"opened by somebody who lost the role", func(w *world) { w.yes("olaf", w.submit()) }, demote("mia"), func(w *world) error {
+			_, err := w.desk.Open(w.ctx, w.as("mia"), "W-1")
+			return err
+		}, "not-on-shift"},
+		{"extended by somebody disabled", func(w *world) { w.open() }, disabled("mia"), func(w *world) error {
+			_, err := w.desk.Extend(w.ctx, w.as("mia"), "W-1", w.now().Add(2*time.Hour))
+			return err
+		}, "not-active"},
+		{"opened by the use of somebody disabled", func(w *world) {
+			w.yesErr("sven", w.submit(on("chiller", "trend")).ID)
+		}, disabled("ann"), func(w *world) error {
+			if err := w.desk.OpenByUse(w.ctx, "ann"); err != nil {
+				return err
+			}
+			if got := w.state("W-1"); got != WindowAgreed {
+				w.t.Fatalf("it is %s", got)
+			}
+			return nil
+		}, ""},
+	} {
+		t.Run(row.story, func(t *testing.T) {
+			w := newWorld(t, nil)
+			row.before(w)
+			m := &meanwhile{documents: w.desk.docs, roster: w.desk.roster, do: func() { row.do(w) }}
+			w.desk.docs, w.desk.roster = m, m
+			wants(t, row.verb(w), row.want)
+			if m.do != nil {
+				t.Fatal("nothing happened meanwhile")
+			}
+			w.judge(t)
+		})
+	}
+}
+
+func (w *world) yesErr(id policy.PersonID, r policy.RequestID) error {
+	now, err := w.desk.Request(w.ctx, w.as("sara"), r)
+	if err == nil {
+		_, err = w.say(id, now, evidence.Yes)
+	}
+	return err
 }

@@ -5,6 +5,7 @@ import (
 	"iter"
 
 	"penstock/approvals/people"
+	"penstock/approvals/state"
 	"penstock/audit"
 	"penstock/policy"
 )
@@ -39,7 +40,7 @@ type Stopper interface {
 
 // journal is what the Desk asks of state.Journal, whose contract stands there.
 type journal interface {
-	Commit(ctx context.Context, key string, ev audit.Event) (audit.Leaf, error)
+	CommitOn(ctx context.Context, key string, ev audit.Event, on ...state.Seen) (audit.Leaf, error)
 	Check(ctx context.Context) (differences []string, err error)
 	Failed() <-chan struct{}
 	Err() error

@@ -191,11 +191,13 @@ func (d *Desk) agree(ctx context.Context, r requestRow) (bool, error) {
 // Open starts the clock: by somebody of the plant with an opener's role, who
 // does not work in the window; end = min(now + minutes, span's end).
 func (d *Desk) Open(ctx context.Context, by people.Actor, id policy.WindowID) (Window, error) {
-	return d.step(ctx, by, id, func(w windowRow, claim evidence.WindowClaim) (audit.WindowMoved, error) {
-		if _, err := d.opener(ctx, by, claim); err != nil {
-			return audit.WindowMoved{}, err
+	return d.step(ctx, by, id, func(w windowRow, claim evidence.WindowClaim) (audit.WindowMoved, []people.Person, error) {
+		p, err := d.opener(ctx, by, claim)
+		if err != nil {
+			return audit.WindowMoved{}, nil, err
 		}
-		return d.opened(ctx, w, claim, string(by.Person))
+		body, err := d.opened(ctx, w, claim, string(by.Person))
+		return body, []people.Person{p}, err
 	})
 }
 
@@ -212,11 +214,15 @@ func (d *Desk) OpenByUse(ctx context.Context, p policy.PersonID) error {
 			if err != nil || claim.Open != "vendor" || !slices.Contains(claim.People, string(p)) || d.now().Before(claim.From) {
 				return none{}, err
 			}
+			user, err := d.roster.Person(ctx, p)
+			if err != nil || user.Disabled {
+				return none{}, err
+			}
 			body, err := d.opened(ctx, w, claim, string(p))
 			if err != nil {
 				return none{}, err
 			}
-			_, err = d.commit(ctx, windowKey(id), w.row+1, string(p), body)
+			_, err = d.commit(ctx, windowKey(id), w.row+1, string(p), body, user)
 			return none{}, err
 		})
 		return err
@@ -302,14 +308,15 @@ func (d *Desk) opener(ctx context.Context, by people.Actor, claim evidence.Windo
 // GoOn lets a paused window go on. The clock has not stopped meanwhile.
 func (d *Desk) GoOn(ctx context.Context, by people.Actor, id policy.WindowID) (Window, error) {
 	pauses := d.pausesOf(id)
-	w, err := d.step(ctx, by, id, func(w windowRow, claim evidence.WindowClaim) (audit.WindowMoved, error) {
-		if _, err := d.opener(ctx, by, claim); err != nil {
-			return audit.WindowMoved{}, err
+	w, err := d.step(ctx, by, id, func(w windowRow, claim evidence.WindowClaim) (audit.WindowMoved, []people.Person, error) {
+		p, err := d.opener(ctx, by, claim)
+		if err != nil {
+			return audit.WindowMoved{}, nil, err
 		}
 		if !d.now().Before(w.Until) && w.runs() {
-			return audit.WindowMoved{}, refuse("too-late", "%s has ended.", id)
+			return audit.WindowMoved{}, nil, refuse("too-late", "%s has ended.", id)
 		}
-		return audit.WindowMoved{Window: w.Window, To: "wenton", By: string(by.Person), At: d.second(), Until: w.Until}, nil
+		return audit.WindowMoved{Window: w.Window, To: "wenton", By: string(by.Person), At: d.second(), Until: w.Until}, []people.Person{p}, nil
 	})
 	if err == nil {
 		d.release(id, pauses)
@@ -320,23 +327,23 @@ func (d *Desk) GoOn(ctx context.Context, by people.Actor, id policy.WindowID) (W
 // Extend moves the end of a running window, by an opener's signed answer: past
 // the request's minutes, never past the span, a limit or the rule's longest.
 func (d *Desk) Extend(ctx context.Context, by people.Actor, id policy.WindowID, until time.Time) (Window, error) {
-	return d.step(ctx, by, id, func(w windowRow, claim evidence.WindowClaim) (audit.WindowMoved, error) {
+	return d.step(ctx, by, id, func(w windowRow, claim evidence.WindowClaim) (audit.WindowMoved, []people.Person, error) {
 		p, err := d.opener(ctx, by, claim)
 		if err != nil {
-			return audit.WindowMoved{}, err
+			return audit.WindowMoved{}, nil, err
 		}
 		until, now := whole(until), d.second()
 		if !w.runs() || w.State == WindowEnding || !now.Before(w.Until) {
-			return audit.WindowMoved{}, refuse("illegal-step", "%s is %s; only a window that is open can be extended.", id, w.State)
+			return audit.WindowMoved{}, nil, refuse("illegal-step", "%s is %s; only a window that is open can be extended.", id, w.State)
 		}
 		if !until.After(w.Until) {
-			return audit.WindowMoved{}, refuse("not-later", "%s ends at %s already. End it now, or choose a later time.", id, w.Until.Format(time.RFC3339))
+			return audit.WindowMoved{}, nil, refuse("not-later", "%s ends at %s already. End it now, or choose a later time.", id, w.Until.Format(time.RFC3339))
 		}
 		answer, err := d.extension(ctx, by, p, w, claim, until)
 		if err != nil {
-			return audit.WindowMoved{}, err
+			return audit.WindowMoved{}, nil, err
 		}
-		return audit.WindowMoved{Window: w.Window, To: "extended", By: string(by.Person), At: now, Until: until, Answer: answer}, nil
+		return audit.WindowMoved{Window: w.Window, To: "extended", By: string(by.Person), At: now, Until: until, Answer: answer}, []people.Person{p}, nil
 	})
 }
 
@@ -437,7 +444,7 @@ func (d *Desk) stop(ctx context.Context, by people.Actor, id policy.WindowID, to
 // nobody in any more.
 func (d *Desk) taken(ctx context.Context, by people.Actor, id policy.WindowID, to, why string) (Window, error) {
 	ctx = context.WithoutCancel(ctx) // whoever asked may go; the event must come
-	w, err := d.step(ctx, by, id, func(w windowRow, _ evidence.WindowClaim) (audit.WindowMoved, error) {
+	w, err := d.step(ctx, by, id, func(w windowRow, _ evidence.WindowClaim) (audit.WindowMoved, []people.Person, error) {
 		m := audit.WindowMoved{Window: w.Window, To: to, By: string(by.Person), At: d.second(), Until: w.Until, Why: why}
 		if end := moves[to].to; end == WindowEnded || end == WindowCut {
 			m.Until = time.Time{}
@@ -445,7 +452,7 @@ func (d *Desk) taken(ctx context.Context, by people.Actor, id policy.WindowID, t
 				m.Until = earlier(m.At, w.Until)
 			}
 		}
-		return m, nil
+		return m, nil, nil
 	})
 	if err != nil && !refused(err) {
 		return w, d.admitNothing(fmt.Errorf("write that %s is %s", id, to), err)
@@ -454,18 +461,18 @@ func (d *Desk) taken(ctx context.Context, by people.Actor, id policy.WindowID, t
 }
 
 // step makes one event of a window's newest state, anew while others were
-// faster, and settles what follows.
-func (d *Desk) step(ctx context.Context, by people.Actor, id policy.WindowID, event func(windowRow, evidence.WindowClaim) (audit.WindowMoved, error)) (Window, error) {
+// faster. The people that event returns are those whose standing it rests on.
+func (d *Desk) step(ctx context.Context, by people.Actor, id policy.WindowID, event func(windowRow, evidence.WindowClaim) (audit.WindowMoved, []people.Person, error)) (Window, error) {
 	_, err := again(func() (none, error) {
 		w, claim, err := d.mended(ctx, id)
 		if err != nil {
 			return none{}, err
 		}
-		body, err := event(w, claim)
+		body, on, err := event(w, claim)
 		if err != nil {
 			return none{}, err
 		}
-		_, err = d.commit(ctx, windowKey(id), w.row+1, string(by.Person), body)
+		_, err = d.commit(ctx, windowKey(id), w.row+1, string(by.Person), body, on...)
 		return none{}, err
 	})
 	if err != nil {

@@ -27,14 +27,15 @@ func (r *Roster) Change(ctx context.Context, by Actor, who policy.PersonID, name
 	if err := r.checkInvited(Invitation{Person: who, Name: name, Roles: roles}, firm); err != nil {
 		return err
 	}
+	var rest []Person
 	if r.isSecurity(have) && !r.isSecurity(Person{Roles: roles}) {
-		if err := r.keepsSecurity(ctx, who); err != nil {
+		if rest, err = r.keepsSecurity(ctx, who); err != nil {
 			return err
 		}
 	}
 	return r.commit(ctx, personRow+string(who), have.Rev+1, by.Person, audit.PersonChanged{
 		Person: string(who), Firm: string(have.Firm), Name: name, Roles: plain(roles), By: string(by.Person),
-	})
+	}, append(rest, p)...)
 }
 
 // Enroll adds or replaces the actor's own password or code generator; k.Sealed
@@ -87,7 +88,7 @@ func (r *Roster) RemoveKey(ctx context.Context, by Actor, who policy.PersonID, k
 	}
 	return r.commit(ctx, personRow+string(who), have.Rev+1, by.Person, audit.KeyRemoved{
 		Person: string(who), Key: key, By: string(by.Person),
-	})
+	}, p)
 }
 
 // Disable ends a person's access, for good: sessions end by the watch, and the
@@ -123,12 +124,13 @@ func (r *Roster) disable(ctx context.Context, by Person, who policy.PersonID, wh
 	if have.Disabled {
 		return nil
 	}
+	var rest []Person
 	if r.isSecurity(have) {
-		if err := r.keepsSecurity(ctx, who); err != nil {
+		if rest, err = r.keepsSecurity(ctx, who); err != nil {
 			return err
 		}
 	}
 	return r.commit(ctx, personRow+string(who), have.Rev+1, by.ID, audit.PersonDisabled{
 		Person: string(who), By: string(by.ID), Why: why,
-	})
+	}, rest...)
 }

@@ -36,7 +36,7 @@ func (r *Roster) SetFirm(ctx context.Context, by Actor, f Firm) error {
 		return err
 	}
 	body.By = string(by.Person)
-	return r.commit(ctx, firmRow+string(f.ID), rev+1, by.Person, body)
+	return r.commit(ctx, firmRow+string(f.ID), rev+1, by.Person, body, p)
 }
 
 func (r *Roster) firmBody(ctx context.Context, f Firm) (audit.FirmChanged, error) {

@@ -69,15 +69,15 @@ func (r *Roster) Invite(ctx context.Context, by Actor, who Invitation) (Invitati
 		return Invitation{}, err
 	}
 	who.By, who.Code, who.Until = by.Person, newCode(), cleanTime(r.Now().Add(codeLife))
-	return who, r.invite(ctx, who)
+	return who, r.invite(ctx, p, who)
 }
 
-func (r *Roster) invite(ctx context.Context, who Invitation) error {
+func (r *Roster) invite(ctx context.Context, by Person, who Invitation) error {
 	code := hashCode(who.Code)
 	return r.commit(ctx, inviteKey(code), 1, who.By, audit.PersonInvited{
 		Person: string(who.Person), Firm: string(who.Firm), Name: who.Name, Roles: plain(who.Roles),
 		By: string(who.By), Code: code, Until: who.Until,
-	})
+	}, by)
 }
 
 // fill takes what is known of somebody who is there already.
@@ -163,7 +163,7 @@ func (r *Roster) join(ctx context.Context, code audit.Hash, public, fingerprint 
 	}
 	err = r.commit(ctx, personRow+string(inv.Person), rev+1, inv.Person, audit.PersonJoined{
 		Person: string(inv.Person), Code: code, Key: fingerprint, Public: public,
-	})
+	}, inviter)
 	if err != nil {
 		return Person{}, err
 	}
@@ -197,7 +197,7 @@ func (r *Roster) Confirm(ctx context.Context, by Actor, who policy.PersonID, fin
 	}
 	return r.commit(ctx, personRow+string(who), joined.Rev+1, by.Person, audit.PersonConfirmed{
 		Person: string(who), Key: fingerprint, By: string(by.Person),
-	})
+	}, p)
 }
 
 // present is somebody who is there and not disabled, and the firm.

@@ -124,11 +124,13 @@ func (r *Roster) mayConfirm(ctx context.Context, by, who Person, f Firm, key Key
 	return r.isSecurity(by) || len(others) == 0 && len(by.Roles) > 0, nil
 }
 
-// keepsSecurity refuses to leave the plant without anybody who could invite.
-func (r *Roster) keepsSecurity(ctx context.Context, without policy.PersonID) error {
+// keepsSecurity refuses to leave the plant without anybody who could invite. It
+// returns one who remains: the change rests on that one, or two people who take
+// the role from each other at one moment would leave nobody.
+func (r *Roster) keepsSecurity(ctx context.Context, without policy.PersonID) ([]Person, error) {
 	rest, err := r.security(ctx, without)
 	if err != nil || len(rest) > 0 {
-		return err
+		return rest[:min(1, len(rest))], err
 	}
-	return refuse("last-security", "This is the last person with the security role: give the role to another one first.", "%s is the last holder of a security role", without)
+	return nil, refuse("last-security", "This is the last person with the security role: give the role to another one first.", "%s is the last holder of a security role", without)
 }

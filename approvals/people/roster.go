@@ -150,11 +150,20 @@ func (r *Roster) Facts(ctx context.Context, id policy.PersonID) (policy.PersonFa
 	return facts, nil
 }
 
-// commit writes one event about a row. What it refuses was not written.
-func (r *Roster) commit(ctx context.Context, row string, rev uint64, actor policy.PersonID, body audit.Body) error {
+// commit writes one event about a row, if the people whom it was decided on are
+// still as they were read. What it refuses was not written.
+func (r *Roster) commit(ctx context.Context, row string, rev uint64, actor policy.PersonID, body audit.Body, on ...Person) error {
 	_, subject, _ := strings.Cut(row, "/")
-	_, err := r.journal.Commit(ctx, row, audit.Event{Subject: subject, Rev: rev, Actor: string(actor), Body: body})
+	_, err := r.journal.CommitOn(ctx, row, audit.Event{Subject: subject, Rev: rev, Actor: string(actor), Body: body}, Seen(on...)...)
 	return err
+}
+
+// Seen are people's rows as they were read, for Journal.CommitOn.
+func Seen(people ...Person) (on []state.Seen) {
+	for _, p := range people {
+		on = append(on, state.Seen{Key: personRow + string(p.ID), Rev: p.Rev})
+	}
+	return on
 }
 
 // retries bounds how often a verb that cannot be left half done begins again.

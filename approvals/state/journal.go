@@ -42,6 +42,19 @@ func NewJournal(node string, log Log, store Store, folds ...Fold) *Journal {
 // fold's error, or an event that changes no row: nothing was written. An error
 // of Append or Apply breaks the Journal for the process. ctx is not obeyed after the check.
 func (j *Journal) Commit(ctx context.Context, key string, ev audit.Event) (audit.Leaf, error) {
+	return j.CommitOn(ctx, key, ev)
+}
+
+// Seen is a row that a change rests on and does not change, as it was read.
+type Seen struct {
+	Key string
+	Rev uint64 // 0: there was no such row
+}
+
+// CommitOn is Commit, if the rows that the change was decided on are still as
+// they were seen; else ErrConflict, and nothing was written. Without it somebody
+// could be disabled between the look at their roles and the event.
+func (j *Journal) CommitOn(ctx context.Context, key string, ev audit.Event, on ...Seen) (audit.Leaf, error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if err := j.Err(); err != nil {
@@ -56,11 +69,28 @@ func (j *Journal) Commit(ctx context.Context, key string, ev audit.Event) (audit
 			return audit.Leaf{}, fmt.Errorf("catch up before the first change: %w", err)
 		}
 	}
+	if err := j.unchanged(ctx, on); err != nil {
+		return audit.Leaf{}, err
+	}
 	ev, changes, err := j.prepare(ctx, key, ev)
 	if err != nil {
 		return audit.Leaf{}, err
 	}
 	return j.write(context.WithoutCancel(ctx), ev, changes)
+}
+
+func (j *Journal) unchanged(ctx context.Context, on []Seen) error {
+	rows := j.Checked(j.store)
+	for _, seen := range on {
+		row, err := stored(ctx, rows, seen.Key)
+		if err != nil {
+			return fmt.Errorf("read row %s: %w", seen.Key, err)
+		}
+		if row.Rev != seen.Rev {
+			return fmt.Errorf("row %s is at revision %d, the change was decided on %d: %w", seen.Key, row.Rev, seen.Rev, ErrConflict)
+		}
+	}
+	return nil
 }
 
 // prepare asks everything that may still say no.
