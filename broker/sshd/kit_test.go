@@ -309,6 +309,7 @@ type machine struct {
 	port     int
 	host     ssh.Signer
 	accepted atomic.Int64
+	login    atomic.Pointer[func()] // called while somebody logs in
 
 	mu   sync.Mutex
 	seen []string // requests, in order
@@ -332,6 +333,9 @@ func newMachine(t *testing.T, out ssh.PublicKey) *machine {
 	m := &machine{port: l.Addr().(*net.TCPAddr).Port, host: keyOf("machine")}
 	checker := &ssh.CertChecker{IsUserAuthority: func(k ssh.PublicKey) bool { return bytes.Equal(k.Marshal(), out.Marshal()) }}
 	cfg := &ssh.ServerConfig{PublicKeyCallback: func(c ssh.ConnMetadata, k ssh.PublicKey) (*ssh.Permissions, error) {
+		if f := m.login.Load(); f != nil {
+			(*f)()
+		}
 		cert, ok := k.(*ssh.Certificate)
 		if !ok || !checker.IsUserAuthority(cert.SignatureKey) {
 			return nil, errors.New("no")

@@ -3,7 +3,6 @@ package sshd
 import (
 	"context"
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -21,8 +20,12 @@ import (
 
 const (
 	toStart  = 30 * time.Second // from the channel's opening to shell or exec
+	toBegin  = 60 * time.Second // from shell or exec to the machine's own start of it, a pause included
 	toFinish = time.Second      // for the pumps, once a channel is over
 )
+
+var errTooSlow = &policy.Refusal{Rule: "too-slow",
+	Say: "This did not begin within a minute: the machine does not answer, or your window is paused. Try again in a moment.", Why: "no start within a minute"}
 
 // job is one session channel of a vendor: one shell or one command on one machine.
 type job struct {
@@ -205,7 +208,7 @@ func (j *job) run(kind string, payload []byte) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeoutCause(j.gone, 60*time.Second, errors.New("the machine did not answer in time"))
+	ctx, cancel := context.WithTimeoutCause(j.gone, toBegin, errTooSlow)
 	defer cancel()
 	session, err := j.c.admit(ctx, j.sc, j.who)
 	if err != nil {
@@ -318,7 +321,7 @@ func (w *wire) reach(ctx context.Context, kind string, payload []byte) error {
 	w.close = sync.OnceFunc(func() { tc.Close() })
 	stop := context.AfterFunc(ctx, w.close) // requests below have no time limit of their own
 	defer stop()
-	if err := w.begin(tc, kind, payload); err != nil {
+	if err := w.begin(ctx, tc, kind, payload); err != nil {
 		w.close()
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
@@ -328,9 +331,14 @@ func (w *wire) reach(ctx context.Context, kind string, payload []byte) error {
 	return nil
 }
 
-func (w *wire) begin(tc ssh.Conn, kind string, payload []byte) (err error) {
+// begin passes on what was decided before the dial. A pause may have come
+// since: each step waits for it to end, and looks again.
+func (w *wire) begin(ctx context.Context, tc ssh.Conn, kind string, payload []byte) (err error) {
 	if w.target, w.reqs, err = tc.OpenChannel("session", nil); err != nil {
 		return w.notThere("open a session", err)
+	}
+	if err := w.gate.Pass(ctx); err != nil {
+		return err
 	}
 	if w.pty != nil {
 		if ok, err := w.target.SendRequest("pty-req", true, w.pty.raw); err != nil || !ok {
@@ -341,6 +349,9 @@ func (w *wire) begin(tc ssh.Conn, kind string, payload []byte) (err error) {
 		if _, err := w.target.SendRequest("env", false, e); err != nil {
 			return w.notThere("set the locale", err)
 		}
+	}
+	if err := w.gate.Pass(ctx); err != nil { // the machine took its time to answer
+		return err
 	}
 	if ok, err := w.target.SendRequest(kind, true, payload); err != nil || !ok {
 		return w.notThere("start the "+kind, err)
@@ -418,18 +429,30 @@ func bounded(groups ...*sync.WaitGroup) {
 	}
 }
 
-// input is the vendor's side: bytes, then end of file, each kept apart from the output.
+// input is the vendor's side: bytes, then end of file, each kept apart from the
+// output. An end of file is input too: it is recorded, waits while the channel
+// is paused, and is swallowed where input is.
 func (w *wire) input(ctx context.Context) error {
 	if err := relay.ToTarget(ctx, w.gate, w.target, w.ch); err != nil {
 		return err
 	}
-	if w.gone.Err() == nil && ctx.Err() == nil {
-		if err := w.gate.Mark(ctx, recording.EOF, []byte("in")); err != nil {
-			return err
-		}
+	if w.gone.Err() != nil || ctx.Err() != nil {
+		return nil
+	}
+	if err := w.gate.Mark(ctx, recording.EOF, []byte("in")); err != nil {
+		return err
+	}
+	if !w.passes(ctx) {
+		return nil
 	}
 	_ = w.target.CloseWrite()
 	return nil
+}
+
+// passes waits while the channel is paused; false: nothing of the vendor's goes
+// on to the machine.
+func (w *wire) passes(ctx context.Context) bool {
+	return w.gate.Pass(ctx) == nil && !w.gate.Decision().Duties.InputOff
 }
 
 // outward passes resizes, signals and breaks on, each recorded first.
@@ -440,7 +463,7 @@ func (w *wire) outward(ctx context.Context) {
 			return
 		case raw := <-w.size:
 			cols, rows, _ := parseResize(raw)
-			if w.gate.Mark(ctx, recording.Resize, fmt.Appendf(nil, "%dx%d", cols, rows)) == nil {
+			if w.gate.Mark(ctx, recording.Resize, fmt.Appendf(nil, "%dx%d", cols, rows)) == nil && w.passes(ctx) {
 				_, _ = w.target.SendRequest("window-change", false, raw)
 			}
 		case req := <-w.signals:
