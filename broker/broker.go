@@ -362,7 +362,7 @@ func (b *Broker) mayEnter(ctx context.Context, a Arrival) (*admitted, error) {
 // read of another window that they may ask anew.
 func graver(have, next error) error {
 	var no *policy.Refusal
-	if have == nil || errors.As(next, &no) && no.Rule == "window-cut" {
+	if have == nil || errors.As(next, &no) && (no.Rule == "window-cut" || no.Rule == "cut") { // by the rules; by the Desk a moment ago
 		return next
 	}
 	return have

@@ -169,6 +169,11 @@ func (c *Channel) Mark(ctx context.Context, m recording.Mark, p []byte) error {
 		if err := c.stream.Append(m, p); err != nil {
 			return c.recorderFailed(err)
 		}
+		if m == recording.Exit { // known from here on: whoever is told of it may leave before Close
+			c.mu.Lock()
+			c.exit = string(p)
+			c.mu.Unlock()
+		}
 	default:
 		return fmt.Errorf("mark %q has its own way in", m)
 	}

@@ -65,6 +65,17 @@ func TestEventsOfASession(t *testing.T) {
 	})
 }
 
+func TestAChannelThatFailedSaysWhy(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *scene) {
+		_, c := s.shell(t)
+		c.Close("", &policy.Refusal{Rule: "target-unreachable", Why: "dial 127.0.0.1:2201: connection refused"})
+		closed := brokertest.Bodies[audit.ChannelClosed](s.log)
+		if len(closed) != 1 || closed[0].Cause != "refused (target-unreachable): dial 127.0.0.1:2201: connection refused" {
+			t.Errorf("channel.closed: %+v", closed)
+		}
+	})
+}
+
 func TestWhoIsNotLetIn(t *testing.T) {
 	for name, row := range map[string]struct {
 		do      func(*scene)
@@ -78,6 +89,11 @@ func TestWhoIsNotLetIn(t *testing.T) {
 			s.agreement.Change("W-1", func(f *policy.Facts) { f.Window.Paused, f.Window.Live = true, false })
 		}, []policy.WindowID{"W-1"}, "window-paused"},
 		"a window that was cut a moment ago": {func(s *scene) { s.Stop("W-1", errors.New("cut")) }, []policy.WindowID{"W-1"}, "window-cut"},
+		"a window that has ended beside one that was cut": {func(s *scene) {
+			s.agreement.Window(brokertest.W2, time.Now(), time.Hour)
+			s.Stop("W-1", &policy.Refusal{Rule: "ended", Say: "W-1 ended by mia: done"})
+			s.Stop("W-2", &policy.Refusal{Rule: "cut", Say: "W-2 cut by mia: the guard is open"})
+		}, []policy.WindowID{"W-1", "W-2"}, "cut"},
 		"a firm that was blocked a moment ago": {func(s *scene) {
 			s.Block(policy.Block{ID: "B-1", Firm: brokertest.Krall}, nil)
 		}, []policy.WindowID{"W-1"}, "blocked"},

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -155,7 +156,25 @@ func (d *Door) offered(c *conn, m ssh.ConnMetadata, k ssh.PublicKey) (*ssh.Permi
 		}
 		return nil, c.banner(err, say+" Get a new one: "+d.Clerk.CertLine())
 	}
+	if networks := perms.CriticalOptions[sourceAddress]; !within(networks, c.source) {
+		return nil, c.banner(fmt.Errorf("a certificate for networks %s", networks),
+			fmt.Sprintf("This certificate holds only for connections from %s, and you come from %s. Connect from there, or ask the plant to add your network.", networks, c.source))
+	}
 	return perms, nil
+}
+
+const sourceAddress = "source-address" // OpenSSH PROTOCOL.certkeys, critical options
+
+// within says whether a source-address list has room for an address. x/crypto
+// holds callers to the same list after the callback, but neither the person nor
+// the log would read why. What cannot be read has room for nobody.
+func within(networks string, a netip.Addr) bool {
+	for word := range strings.SplitSeq(networks, ",") {
+		if p, err := netip.ParsePrefix(word); err == nil && p.Contains(a.Unmap()) {
+			return true
+		}
+	}
+	return false
 }
 
 // actor finds who has enrolled the key, or the key inside a certificate; what

@@ -96,8 +96,32 @@ func TestCertificateFromOutsideTheFirm(t *testing.T) {
 	w := h.open(30)
 	c := must(h.ca.IssueVendor(h.ctx, ca.Claim{Person: "ann", Firm: "krall", Windows: []policy.WindowID{w}, Until: time.Now().Add(time.Hour)},
 		keyOf("ann").PublicKey(), []netip.Prefix{netip.MustParsePrefix("198.51.100.0/24")}))
-	if _, _, err := h.dialAs("ann+logs+filler-plc", ssh.PublicKeys(must(ssh.NewCertSigner(c, keyOf("ann"))))); err == nil {
+	// The plain key comes after it, as stock clients have it: the log still says what was wrong with the certificate.
+	_, banner, err := h.dialAs("ann+logs+filler-plc", ssh.PublicKeys(must(ssh.NewCertSigner(c, keyOf("ann")))))
+	if err == nil {
 		t.Fatal("a certificate for 198.51.100.0/24 was accepted from 127.0.0.1")
+	}
+	if !strings.Contains(banner, "only for connections from 198.51.100.0/24, and you come from 127.0.0.1") {
+		t.Errorf("ann reads %q", banner)
+	}
+	eventually(t, "the reason in the log", func() bool {
+		for _, e := range h.events("access.refused") {
+			if strings.Contains(e.Body.(audit.AccessRefused).Why, "a certificate for networks 198.51.100.0/24") {
+				return true
+			}
+		}
+		return false
+	})
+}
+
+func TestWithin(t *testing.T) {
+	for networks, want := range map[string]bool{
+		"127.0.0.0/8": true, "192.0.2.0/24,127.0.0.1/32": true, "::/0": false,
+		"": false, "127.0.0.1": false, "*": false, "192.0.2.0/24": false, "127.0.0.0/8 ": false,
+	} {
+		if got := within(networks, netip.MustParseAddr("::ffff:127.0.0.1")); got != want {
+			t.Errorf("%q has room for 127.0.0.1: %v, want %v", networks, got, want)
+		}
 	}
 }
 
