@@ -53,6 +53,9 @@ func plain(err error) string {
 	return err.Error()
 }
 
+// maxSmall bounds keys and checkpoints.
+const maxSmall = 64 << 10
+
 func bounded(path string, limit int64) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {

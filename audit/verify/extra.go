@@ -3,6 +3,7 @@ package verify
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -96,10 +97,46 @@ func (c *checker) measure() error {
 	} else if !info.IsDir() {
 		return errors.New("is no folder: give the data directory of a broker, or a copy of it")
 	}
+	if err := c.plainFiles(); err != nil {
+		return err
+	}
 	for _, part := range []string{"log/entries", "log/heads", "documents", "recordings"} {
 		c.all += size(filepath.Join(c.dir, filepath.FromSlash(part)))
 	}
 	return nil
+}
+
+// plainFiles: what is read is a file or a folder. A named pipe would keep the
+// reader for ever, and a link could lead to a device without an end. The parts
+// themselves may be links: recordings often lie on another disk.
+func (c *checker) plainFiles() error {
+	for _, part := range []string{"log", "documents", "recordings"} {
+		root, err := filepath.EvalSymlinks(filepath.Join(c.dir, part))
+		if err != nil {
+			continue // whoever reads it says so
+		}
+		err = filepath.WalkDir(root, func(path string, e fs.DirEntry, err error) error {
+			if err != nil || e.IsDir() || e.Type().IsRegular() {
+				return nil
+			}
+			rel, err := filepath.Rel(root, path)
+			return errors.Join(err, unreadable(filepath.Join(part, rel)))
+		})
+		if err != nil {
+			return err
+		}
+	}
+	for _, name := range []string{"keys/log.pub", "keys/recordings.key"} {
+		info, err := os.Stat(filepath.Join(c.dir, filepath.FromSlash(name)))
+		if err == nil && !info.Mode().IsRegular() {
+			return unreadable(name)
+		}
+	}
+	return nil
+}
+
+func unreadable(name string) error {
+	return fmt.Errorf("%s is a link, a pipe or a device, which no broker writes: take it out and check again", filepath.ToSlash(name))
 }
 
 // size is the bytes below a folder; what cannot be read counts nothing here.

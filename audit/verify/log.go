@@ -25,7 +25,7 @@ import (
 // key is the log's: the one given, else the folder's own, which is said.
 func (c *checker) key() (note.Verifier, error) {
 	own := filepath.Join(c.dir, "keys", "log.pub")
-	held, err := os.ReadFile(own)
+	held, err := bounded(own, maxSmall)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
@@ -46,7 +46,9 @@ func (c *checker) key() (note.Verifier, error) {
 	if err != nil {
 		return nil, fmt.Errorf("keys/log.pub is no verifier key, so the log cannot be checked: give the key, from where it was kept: %w", err)
 	}
-	if string(held) != strings.TrimSpace(string(held))+"\n" {
+	// The library reads the hash in capitals, too: one key, and not the bytes that were written.
+	text := strings.TrimSpace(string(held))
+	if string(held) != text+"\n" || !strings.HasPrefix(text, fmt.Sprintf("%s+%08x+", v.Name(), v.KeyHash())) {
 		c.wrong("keys/log.pub", "is not as Penstock writes it")
 	}
 	c.note("keys/log.pub", "the log's key came from the folder itself: somebody who made the folder anew could have made a key of their own")
@@ -206,7 +208,7 @@ func (c *checker) compared(marks []*mark) {
 // reader passes over, such as spare bits of a signature, was not written by us.
 func (c *checker) notes(v note.Verifier) {
 	for _, name := range []string{"checkpoint", "checkpoint.synced"} {
-		b, err := os.ReadFile(filepath.Join(c.dir, "log", name))
+		b, err := bounded(filepath.Join(c.dir, "log", name), maxSmall)
 		if errors.Is(err, fs.ErrNotExist) {
 			c.wrong("log/"+name, "is missing")
 		}

@@ -124,7 +124,7 @@ func (c *checker) rest(ctx context.Context) error {
 func (c *checker) open() error {
 	text, own := c.trust.Identity, filepath.Join(c.dir, "keys", "recordings.key")
 	if text == "" {
-		b, err := os.ReadFile(own)
+		b, err := bounded(own, maxSmall)
 		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
 			c.note("recordings", "no key opens them: hashes were checked, not what they hold")
 			return nil
