@@ -182,6 +182,8 @@ func logVerify() *cobra.Command {
 		Long: `Check every frame, the canonical form of every leaf, the tree, the signature of the
 stored checkpoint, and that the log begins with what each --checkpoint covers.
 Only a checkpoint that was kept elsewhere shows a log that was made anew.
+It looks at the log alone: that windows were agreed as the rules ask, and that
+documents and recordings are those the log names, is for penstock-verify DIR.
 Exit 0: the log is whole. Exit 3: it is not.`,
 		Args: exactly(1, "the data directory"),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -267,6 +269,9 @@ func (s verified) print(w io.Writer, asJSON bool) error {
 		s.Leaves, visible(s.Origin), s.Covered, s.Outside)
 	if err == nil && s.Outside == 0 {
 		_, err = fmt.Fprintln(w, "no checkpoint from outside was given: a log made anew with the same key would look the same")
+	}
+	if err == nil {
+		_, err = fmt.Fprintln(w, "only the log was checked, no windows, documents or recordings: penstock-verify checks those")
 	}
 	return err
 }

@@ -88,7 +88,7 @@ func TestLogVerbs(t *testing.T) {
 		t.Errorf("tail --json: %v, %q", err, out)
 	}
 
-	if out, errs, code := runLog(t, "verify", dir, "--checkpoint", file); code != 0 || !strings.Contains(out, "whole: 7 leaves") {
+	if out, errs, code := runLog(t, "verify", dir, "--checkpoint", file); code != 0 || !strings.Contains(out, "whole: 7 leaves") || !strings.Contains(out, "only the log was checked") {
 		t.Errorf("verify: exit %d, %s%s", code, out, errs)
 	}
 	if out, _, code := runLog(t, "verify", dir); code != 0 || !strings.Contains(out, "no checkpoint from outside") {
