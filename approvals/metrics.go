@@ -17,10 +17,9 @@ type Tally struct {
 	Windows map[WindowState]int // every state is there, also with 0
 	Waiting int                 // requests that wait for an answer
 	Oldest  time.Duration       // since the oldest of them was asked, in this revision; 0: none waits
-	Refused map[string]uint64   // requests refused when they were asked, by rule; since the start
 }
 
-// maxRules bounds Tally.Refused: a plant file names as many rules as it likes.
+// maxRules bounds Refusals: a plant file names as many rules as it likes.
 const maxRules = 64
 
 // tallies remembers each row as it was counted last, so that a scrape reads
@@ -63,7 +62,10 @@ func (t *tallies) noAsk(err error) {
 	t.refused[rule]++
 }
 
-func (t *tallies) refusals() map[string]uint64 {
+// Refusals counts requests that were refused as they were asked, by rule, since
+// the start. Rules above a bound are counted as "other".
+func (d *Desk) Refusals() map[string]uint64 {
+	t := &d.tallies
 	t.asking.Lock()
 	defer t.asking.Unlock()
 	return maps.Clone(t.refused)
@@ -78,7 +80,7 @@ func (d *Desk) Tally(ctx context.Context) (Tally, error) {
 	if t.windows == nil {
 		t.windows, t.requests = map[string]talliedWindow{}, map[string]talliedRequest{}
 	}
-	out := Tally{Windows: map[WindowState]int{}, Refused: t.refusals()}
+	out := Tally{Windows: map[WindowState]int{}}
 	for _, s := range []WindowState{WindowAgreed, WindowOpen, WindowPaused, WindowEnding, WindowEnded, WindowClosed, WindowCut, WindowUnused} {
 		out.Windows[s] = 0
 	}

@@ -132,6 +132,16 @@ func (s *Session) hold(w policy.WindowID, text string) {
 	}
 }
 
+// within says how long there is until ctx ends, in words; "" where nothing can be said.
+func within(ctx context.Context) string {
+	end, ok := ctx.Deadline()
+	left := time.Until(end).Round(time.Second)
+	if !ok || left < time.Second {
+		return ""
+	}
+	return " in " + left.String()
+}
+
 // Drain admits nobody more, tells everybody, waits for sessions to end until
 // ctx ends, and then ends them.
 func (b *Broker) Drain(ctx context.Context) error {
@@ -140,7 +150,7 @@ func (b *Broker) Drain(ctx context.Context) error {
 	b.mu.Unlock()
 	all := b.all()
 	for _, s := range all {
-		s.guest.say("This broker is about to stop. Finish what you are doing and leave.", s.open(""))
+		s.guest.say("This broker is about to stop"+within(ctx)+". Finish what you are doing and leave.", s.open(""))
 	}
 	for _, s := range all {
 		select {

@@ -17,6 +17,7 @@ type Limits struct {
 	PerSecond   float64       // new connections of one source; 5, burst 20
 	Grace       time.Duration // to finish authentication; 30 s (where a code is typed: four times as long)
 	Connections int           // at once; 1000
+	Drain       time.Duration // how long Serve waits, once it is told to stop, for sessions that nobody ends; 60 s
 	Opens       float64       // channel opens per second in one connection; 10, burst 64
 }
 
@@ -27,6 +28,7 @@ func (l Limits) filled() Limits {
 	l.Grace = orElse(l.Grace, 30*time.Second)
 	l.Connections = orElse(l.Connections, 1000)
 	l.Opens = orElse(l.Opens, 10)
+	l.Drain = orElse(l.Drain, 60*time.Second)
 	return l
 }
 

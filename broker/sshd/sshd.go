@@ -55,6 +55,7 @@ type Door struct {
 	Parts
 	srv     *glider.Server
 	slots   chan struct{} // handshakes under way
+	inners  chan struct{} // the same, of jumps
 	sources *sources
 	told    *teller
 	metrics *metrics
@@ -79,7 +80,7 @@ func New(p Parts) (*Door, error) {
 		p.Now = time.Now
 	}
 	p.Limits = p.Limits.filled()
-	d := &Door{Parts: p, slots: make(chan struct{}, p.Limits.Handshakes), sources: newSources(p.Limits),
+	d := &Door{Parts: p, slots: make(chan struct{}, p.Limits.Handshakes), inners: make(chan struct{}, p.Limits.Handshakes), sources: newSources(p.Limits),
 		told: newTeller(p.Log, p.Now), metrics: newMetrics(), conns: map[*conn]struct{}{}, alive: aliveEvery}
 	d.idle = sync.NewCond(&d.mu)
 	d.srv = &glider.Server{
@@ -88,25 +89,22 @@ func New(p Parts) (*Door, error) {
 		ServerConfigCallback:     d.config,
 		ConnCallback:             d.greet,
 		ConnectionFailedCallback: d.failed,
-		ChannelHandlers:          map[string]glider.ChannelHandler{"session": d.channel, "default": d.otherChannel},
+		ChannelHandlers:          map[string]glider.ChannelHandler{"session": d.channel, "direct-tcpip": d.forward, "default": d.otherChannel},
 		RequestHandlers:          map[string]glider.RequestHandler{"default": d.global},
 	}
 	return d, nil
 }
 
-// drainPatience bounds how long Serve waits for sessions that nobody ends.
-const drainPatience = 60 * time.Second
-
 // Serve accepts until ctx ends; it returns when every connection is closed.
 // Connections without a session are closed at once, those with one when it
-// ends: Broker.Drain tells their people first. After a minute all are closed.
+// ends: Broker.Drain tells their people first. After Limits.Drain all are closed.
 func (d *Door) Serve(ctx context.Context, l net.Listener) error {
 	stop := context.AfterFunc(ctx, func() { l.Close() })
 	defer stop()
 	defer l.Close()
 	err := d.accept(ctx, l)
 	for _, c := range d.open() {
-		c.retire(drainPatience)
+		c.retire(d.Limits.Drain)
 	}
 	d.wait()
 	if ctx.Err() != nil {
