@@ -86,10 +86,12 @@ type player struct {
 
 // players are the cast as an earlier run left them.
 func (f folder) players() (map[string]*player, error) {
+	_, err := os.Stat(f.at("data", "log"))
+	anew := errors.Is(err, fs.ErrNotExist) // whoever took the log away took all that people set up
 	all := map[string]*player{}
 	for _, c := range cast {
 		s, err := f.readSignIn(c.Name)
-		if errors.Is(err, fs.ErrNotExist) {
+		if anew || errors.Is(err, fs.ErrNotExist) {
 			s, err = signIn{Password: c.Password}, nil
 			if c.Firm == "fjord" {
 				s.Done = confirmed // the bootstrap file names them

@@ -40,6 +40,8 @@ type show struct {
 	broker  *broker
 	machine *machine
 	quiet   bool // enrols without telling
+
+	terminals bool // the machine gives terminals
 }
 
 // Run sets up the demo in its folder, or goes on where an earlier run ended, and
@@ -53,7 +55,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	if _, err := findSSHD(); err != nil {
 		return err
 	}
-	d := &show{o: o, screen: newScreen(o.Out, o.Walk), quiet: !o.Walk}
+	d := &show{o: o, screen: newScreen(o.Out, o.Walk), quiet: !o.Walk, terminals: givesTerminals()}
 	defer d.screen.close()
 	if d.listen, err = listenAddress(o.SSH); err != nil {
 		return err
@@ -112,7 +114,7 @@ func (d *show) start(ctx context.Context) error {
 	if d.players, err = d.folder.players(); err != nil {
 		return err
 	}
-	if err := d.folder.env(filepath.Dir(d.o.Self)); err != nil {
+	if err := d.folder.env(filepath.Dir(d.o.Self), filepath.Dir(d.o.Verify)); err != nil {
 		return fmt.Errorf("write the file env: %w", err)
 	}
 	if d.broker, err = startBroker(ctx, d.folder, d.o.Serve); err != nil {
@@ -150,11 +152,13 @@ func (d *show) stay(ctx context.Context) error {
 	case <-ctx.Done():
 	case <-d.broker.ended:
 		return fmt.Errorf("the broker ended by itself; %s says why", d.folder.at("penstock.log"))
+	case <-d.machine.ended:
+		return fmt.Errorf("the machine's sshd ended by itself; %s says why", d.folder.at("filler-plc", "sshd.log"))
 	}
 	if d.o.JSON {
 		return d.stop()
 	}
-	d.screen.line("\nStopping: who is in is told, the log is closed …")
+	d.screen.line("\nStopping: who is in is told and has ten seconds, then the log is closed …")
 	if err := d.stop(); err != nil {
 		return err
 	}
@@ -230,6 +234,25 @@ func (h readyHandler) WithGroup(name string) slog.Handler {
 	return readyHandler{h.Handler.WithGroup(name), h.ready}
 }
 
+// command is this binary as somebody types it where the demo was started.
+func (d *show) command() string {
+	if found, err := exec.LookPath("penstock"); err == nil && found == d.o.Self {
+		return "penstock"
+	}
+	here, err := os.Getwd()
+	if err != nil {
+		return d.o.Self
+	}
+	rel, err := filepath.Rel(here, d.o.Self)
+	switch {
+	case err != nil || strings.HasPrefix(rel, ".."):
+		return d.o.Self
+	case !strings.Contains(rel, "/"):
+		return "./" + rel
+	}
+	return rel
+}
+
 // printJSON says for programs what runs where and how each person signs in.
 func (d *show) printJSON() error {
 	type person struct {
@@ -249,7 +272,7 @@ func (d *show) printJSON() error {
 	}
 	next := []string{}
 	for _, s := range d.steps() {
-		next = append(next, strings.ReplaceAll(s.line, " \\\n", ""))
+		next = append(next, strings.ReplaceAll(s.line, " \\\n    ", " "))
 	}
 	e := json.NewEncoder(d.o.Out)
 	e.SetIndent("", "  ")

@@ -33,13 +33,17 @@ setvalue() {
   echo "$1 is $2"
 }
 
+# Until Ctrl-C, which ends no more than this.
 trend() {
-  n=0
-  while :; do
+  n=0 stop=
+  trap 'stop=1' INT
+  while [ -z "$stop" ]; do
     n=$((n + 1))
     echo "bottle $n  $(value fill-volume) ml"
     sleep 1
   done
+  trap - INT
+  echo
 }
 
 run() {

@@ -13,6 +13,7 @@ import (
 	"os/user"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -253,9 +254,9 @@ func (f folder) trust(ctx context.Context, penstock string) error {
 }
 
 // env is what a second terminal reads to type the demo's lines.
-func (f folder) env(bin string) error {
+func (f folder) env(bins ...string) error {
 	text := fmt.Sprintf("# For a second terminal:  . %s\nexport PATH=%s:\"$PATH\"\nexport PENSTOCK_SOCKET=%s\nexport PENSTOCK_DEMO=%s\n",
-		f.at("env"), bin, f.socket(), f)
+		f.at("env"), strings.Join(slices.Compact(bins), ":"), f.socket(), f)
 	return os.WriteFile(f.at("env"), []byte(text), 0o600)
 }
 

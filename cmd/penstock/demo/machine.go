@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"os/user"
 	"path/filepath"
 	"runtime"
 	"strconv"
@@ -14,6 +15,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/creack/pty"
 	"golang.org/x/sys/unix"
 )
 
@@ -101,6 +103,31 @@ func findSSHD() (string, error) {
 		}
 	}
 	return "", errors.New("sshd is missing: install the package openssh-server (it need not run as a service)")
+}
+
+// givesTerminals says whether the machine's sshd can hand out terminals. Without
+// root it cannot where new ones do not belong to the group tty already: it
+// would have to change their group, gives up and closes the connection.
+func givesTerminals() bool {
+	if os.Getuid() == 0 {
+		return true
+	}
+	group, err := user.LookupGroup("tty")
+	if err != nil {
+		return true // sshd takes the user's own group then
+	}
+	ptmx, tty, err := pty.Open()
+	if err != nil {
+		return false
+	}
+	defer ptmx.Close()
+	defer tty.Close()
+	info, err := tty.Stat()
+	if err != nil {
+		return false
+	}
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	return ok && strconv.Itoa(int(stat.Gid)) == group.Gid
 }
 
 func (m *machine) listens(ctx context.Context, port int) error {

@@ -46,6 +46,9 @@ func (s *screen) readKeys() {
 	if err != nil {
 		return // standard input is no terminal: nobody can press a key
 	}
+	if group, err := unix.IoctlGetInt(fd, unix.TIOCGPGRP); err != nil || group != unix.Getpgrp() {
+		return // in the background: to touch the terminal would stop the demo
+	}
 	now := *before
 	now.Lflag &^= unix.ICANON | unix.ECHO
 	if unix.IoctlSetTermios(fd, unix.TCSETS, &now) != nil {

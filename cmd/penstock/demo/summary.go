@@ -18,6 +18,15 @@ func (d *show) machineLine(ssh func(string) string) string {
 	return ssh("ann") + "ann+" + d.given.Account + "+filler-plc@" + brokerName
 }
 
+// promptLine is Ann at the machine's prompt. A machine that gives no terminals
+// has a prompt too, only without one.
+func (d *show) promptLine() string {
+	if d.terminals {
+		return d.machineLine(onTerminal) + " filler"
+	}
+	return d.machineLine(asks) + " filler"
+}
+
 // steps are the next lines for a person at a second terminal, in order. The
 // numbers are those of a new folder.
 func (d *show) steps() []step {
@@ -27,7 +36,7 @@ func (d *show) steps() []step {
 		{line: "penstock answer R-1 yes --minutes 30 --as lena"},
 		{say: "Mia opens: the clock starts.", line: "penstock open W-1 --as mia"},
 		{say: "Ann fetches a certificate, then works: alarms, set fill-volume 500, trend.", line: d.certLine()},
-		{line: d.machineLine(onTerminal) + " filler"},
+		{line: d.promptLine()},
 		{say: "Mia, from a third terminal, while Ann is in.", line: "penstock sessions --as mia"},
 		{line: "penstock pause W-1 --why \"Guard door 3 is open\" --as mia"},
 		{line: "penstock go-on W-1 --as mia"},
@@ -53,11 +62,13 @@ func (d *show) printSummary() {
 	for _, c := range cast {
 		s.line(fmt.Sprintf("  %s %-12s %-25s %s", s.paint(cyan, fmt.Sprintf("%-6s", c.Name)), c.Full, d.players[c.Name].Password, c.Does))
 	}
-	s.say("A code of somebody's generator, each good once:  penstock demo code olaf")
-	s.line("Passwords, keys and code secrets of these five lie in the clear in people/.")
+	s.say("Passwords, keys and code secrets of these five lie in the clear in people/.")
 	s.title("In a second terminal")
 	s.line("")
-	s.line("  cd " + d.o.Dir + " && . ./env")
+	s.line("  " + s.paint(bold, "cd "+d.o.Dir+" && . ./env"))
+	s.line("")
+	s.line("  " + s.paint(dim, "# When somebody is asked for a code; each is good once."))
+	s.line("  " + s.paint(bold, "penstock demo code olaf"))
 	for _, step := range d.steps() {
 		if step.say != "" {
 			s.line("\n  " + s.paint(dim, "# "+step.say))
@@ -68,5 +79,5 @@ func (d *show) printSummary() {
 	}
 	s.say("Where it prints other numbers than R-1, W-1 and S-1, use those.")
 	s.line("Ctrl-C here ends it; started again it goes on with the same people and log.")
-	s.line("To watch all of this played by itself:  penstock demo --walk")
+	s.line("To watch all of this played by itself:  " + d.command() + " demo --walk --dir " + d.o.Dir)
 }

@@ -47,7 +47,7 @@ func (d *show) walk(ctx context.Context) error {
 		}
 	}
 	d.screen.say("That was the whole thread. Nothing of it runs any more; what it left is in " + d.o.Dir + ".")
-	d.screen.say("To play the people yourself:  penstock demo --dir " + d.o.Dir)
+	d.screen.say("To play the people yourself:  " + d.command() + " demo --dir " + d.o.Dir)
 	return nil
 }
 
@@ -143,7 +143,7 @@ func (d *show) walkWork(ctx context.Context, n *numbers) error {
 func (d *show) walkStop(ctx context.Context, n *numbers) error {
 	live := make(chan struct{})
 	var once sync.Once
-	work := step{who: "ann", line: d.machineLine(onTerminal) + " filler", code: 255, want: regexp.MustCompile(`cut`),
+	work := step{who: "ann", line: d.promptLine(), code: 255, want: regexp.MustCompile(`cut`),
 		say:   "Ann works at a prompt: she sets the fill volume and watches the bottles. Her terminal is shown when it ends.",
 		types: []Turn{{"FIL-1> ", "set fill-volume 500.0\r"}, {"FIL-1> ", "alarms\r"}, {"FIL-1> ", "trend\r"}},
 		shows: func(all string) {
