@@ -10,6 +10,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"penstock/approvals/evidence"
 	"penstock/approvals/state"
 	"penstock/audit"
 	"penstock/policy"
@@ -138,10 +139,26 @@ func TestHistories(t *testing.T) {
 			h.invariants(counted, retired)
 		}
 		h.rebuilt()
+		h.verified()
 		if told, err := h.j.Check(ctx); err != nil || len(told) > 0 {
 			t.Fatalf("check: %q, %v", told, err)
 		}
 	})
+}
+
+// verified asks the verifier's own walk: a history of the verbs is no fault.
+func (h *house) verified() {
+	h.t.Helper()
+	walk := evidence.NewWalk(h.docs)
+	for leaf, err := range h.log.Upto(ctx, 0) {
+		h.ok(err)
+		if wrong := walk.Leaf(ctx, leaf); len(wrong) > 0 {
+			h.t.Fatalf("the verifier finds: %q", wrong)
+		}
+	}
+	if _, wrong := walk.Done(ctx); len(wrong) > 0 {
+		h.t.Fatalf("the verifier finds: %q", wrong)
+	}
 }
 
 // invariants are recomputed from what the roster shows.

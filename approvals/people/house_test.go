@@ -99,7 +99,7 @@ func newHouse(t testingT, docs *audit.Documents) *house {
 
 func (h *house) bootstrap(file string) {
 	h.t.Helper()
-	h.log, h.store, h.now = &statetest.Log{}, state.NewMemory(), time.Date(2026, 11, 22, 3, 7, 0, 0, time.UTC)
+	h.log, h.store, h.now = &statetest.Log{Now: func() time.Time { return h.now }}, state.NewMemory(), time.Date(2026, 11, 22, 3, 7, 0, 0, time.UTC)
 	h.wire()
 	hash, err := h.docs.Put(ctx, []byte(file))
 	h.ok(err)
