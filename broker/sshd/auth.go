@@ -62,7 +62,10 @@ func callerOf(sc *ssh.ServerConn) caller {
 	return c
 }
 
-var errDenied = errors.New("not accepted")
+var (
+	errDenied = errors.New("not accepted")
+	errNobody = errors.New("nobody has enrolled this key")
+)
 
 // config is made fresh for each connection: gliderlabs and x/crypto write into it.
 func (d *Door) config(ctx glider.Context) *ssh.ServerConfig {
@@ -184,7 +187,7 @@ func (d *Door) actor(c *conn, k ssh.PublicKey) (people.Actor, error) {
 	defer cancel()
 	a, err := d.Proofs.SSHKey(ctx, c.source, authorized(plain(k)))
 	if errors.Is(err, fs.ErrNotExist) {
-		return people.Actor{}, errors.New("nobody has enrolled this key")
+		return people.Actor{}, errNobody
 	}
 	return a, err
 }

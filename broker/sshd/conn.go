@@ -40,7 +40,9 @@ type conn struct {
 	requests *rate.Limiter // global requests
 	refused  atomic.Int32  // opens over the limit
 	handlers atomic.Int32
+	inners   atomic.Int32 // handshakes of jumps under way
 	codes    atomic.Int32 // wrong codes
+	lines    atomic.Int32 // of cert@
 	bannered atomic.Bool  // one banner for a refused key is help, seven are noise
 	authed   atomic.Bool
 	panicked atomic.Bool
@@ -48,6 +50,7 @@ type conn struct {
 	lastWhy  atomic.Pointer[string] // of the last refused key, for the log
 
 	admission sync.Mutex // one Admit at a time; nothing that takes access away needs it
+	came      bool       // under admission: login.ok is written for the desk
 
 	mu      sync.Mutex // memory only
 	session *broker.Session

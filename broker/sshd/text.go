@@ -17,6 +17,7 @@ import (
 	"penstock/approvals/people"
 	"penstock/audit"
 	"penstock/broker/verbs"
+	"penstock/policy"
 )
 
 const maxLine = 4 << 10 // of a verb with its arguments, and of an answer; bytes
@@ -91,17 +92,29 @@ func (t *desk) run(ctx context.Context, cancel context.CancelCauseFunc, kind str
 	case joiner:
 		code = t.d.Clerk.Joined(ctx, who.person, who.print, t.terminal(ctx, true))
 	case clerk:
-		if err := t.d.came(t.c, who); err != nil {
-			t.errs().Write([]byte("Penstock: " + t.d.words(err) + "\n"))
+		by, err := t.d.still(t.c, who.actor, who.key)
+		if err == nil {
+			err = t.d.came(t.c, who)
+		}
+		if err != nil {
+			code = t.refused(err)
 			break
 		}
-		code = t.d.Clerk.Run(ctx, who.actor, who.key, line, t.terminal(ctx, true))
+		code = t.d.Clerk.Run(ctx, by, who.key, line, t.terminal(ctx, true))
 	case certifier:
+		by, err := t.d.still(t.c, who.actor, who.key)
+		if err == nil {
+			err = t.d.codeCounts(t.c, by)
+		}
+		if err != nil {
+			code = t.refused(err)
+			break
+		}
 		// The certificate goes into a file: no character of it is changed for a terminal.
 		if t.pty != nil {
 			go t.interrupts(cancel)
 		}
-		code = t.d.Clerk.Cert(ctx, who.actor, who.key, line, t.terminal(ctx, false))
+		code = t.d.Clerk.Cert(ctx, by, who.key, line, t.terminal(ctx, false))
 		if code == exitNo {
 			t.d.refusedCert(who)
 		}
@@ -112,9 +125,58 @@ func (t *desk) run(ctx context.Context, cancel context.CancelCauseFunc, kind str
 // exitNo is the exit code of a no (DESIGN 5.3).
 const exitNo = 3
 
+// refused says why, and is the exit code for it.
+func (t *desk) refused(err error) int {
+	_, _ = t.errs().Write([]byte("Penstock: " + t.d.words(err) + "\n"))
+	var no *policy.Refusal
+	if errors.As(err, &no) {
+		return exitNo
+	}
+	return 1
+}
+
+// still is the actor as the roster has them now. A connection lives for days,
+// and each of its channels asks: a key that was taken away, or a person who was
+// disabled, is nobody from then on. The proofs keep the time of their giving.
+func (d *Door) still(c *conn, a people.Actor, key ssh.PublicKey) (people.Actor, error) {
+	now, err := d.actor(c, key)
+	if errors.Is(err, errNobody) || err == nil && now.Person != a.Person {
+		return people.Actor{}, &policy.Refusal{Rule: "key-gone", Say: "The key that you came with does not count here any more. Ask your contact at the plant.",
+			Why: "the key of " + string(a.Person) + " was taken away, or the person disabled, since the connection began"}
+	}
+	if err != nil {
+		return people.Actor{}, fmt.Errorf("whose key: %w", err)
+	}
+	now.Proofs, now.At, now.Step = a.Proofs, a.At, a.Step
+	return now, nil
+}
+
+// codeCounts holds a connection of cert@ to what its code is good for: five
+// minutes, and a few lines. Who keeps the connection open for longer, or takes
+// it over, gives a code again.
+func (d *Door) codeCounts(c *conn, a people.Actor) error {
+	age := d.Now().Sub(a.At)
+	if age > codeGood || age < -30*time.Second || c.lines.Add(1) > maxLines {
+		return &policy.Refusal{Rule: "code-needed", Say: "The code that this connection began with does not count any more. Close the connection, connect again and give a new one.",
+			Why: fmt.Sprintf("a code %v old, %d lines", age.Round(time.Second), c.lines.Load())}
+	}
+	return nil
+}
+
+const (
+	codeGood = 5 * time.Minute // as the Desk has it
+	maxLines = 16              // of cert@ in one connection: each may be a certificate
+)
+
 // came writes that somebody is at the desk with a key alone, before anything is
-// done for them: whoever's key was stolen finds it in the log.
+// done for them: whoever's key was stolen finds it in the log. Once for a
+// connection, or its channels would fill the log.
 func (d *Door) came(c *conn, who clerk) error {
+	c.admission.Lock()
+	defer c.admission.Unlock()
+	if c.came {
+		return nil
+	}
 	ctx, cancel := context.WithTimeout(c.ctx, 10*time.Second)
 	defer cancel()
 	_, err := d.Log.Append(ctx, audit.Event{Subject: string(who.actor.Person), Actor: string(who.actor.Person),
@@ -122,6 +184,7 @@ func (d *Door) came(c *conn, who clerk) error {
 	if err != nil {
 		return fmt.Errorf("write login.ok: %w", err)
 	}
+	c.came = true
 	return nil
 }
 

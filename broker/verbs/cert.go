@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"slices"
 	"strings"
 	"time"
@@ -79,9 +80,7 @@ func (c *call) issue(open []approvals.Window) error {
 	c.warnf("Penstock: certificate for %s, good to %s. Reach the machine with:\n", strings.Join(ids, ", "), c.when(time.Unix(int64(cert.ValidBefore), 0)))
 	for _, w := range open {
 		for _, t := range targets(w) {
-			if t.Account != "" {
-				c.warnf("    %s\n", c.reach(c.by.Person, t))
-			}
+			c.warnf("    %s\n", c.reach(c.by.Person, t))
 		}
 	}
 	return nil
@@ -150,11 +149,25 @@ func (c *call) wait(only []policy.WindowID) ([]approvals.Window, error) {
 		if change.Window == "" {
 			continue
 		}
+		if err := c.present(); err != nil {
+			return nil, err
+		}
 		if open, err := c.open(only); !none(err) {
 			return open, err
 		}
 	}
 	return nil, &policy.Refusal{Rule: "no-window", Say: "No window was opened meanwhile. Ask the shift, and try again.", Why: "waiting ended"}
+}
+
+// present: twelve hours after the code was given the key may not be the
+// person's any more; then nothing is opened by this use of it.
+func (c *call) present() error {
+	who, err := c.Proofs.SSHKey(c.ctx, c.by.Source, line(c.key))
+	if errors.Is(err, fs.ErrNotExist) || err == nil && who.Person != c.by.Person {
+		return &policy.Refusal{Rule: "key-gone", Say: "The key that you came with does not count here any more. Ask your contact at the plant.",
+			Why: "the key was taken away, or the person disabled, while waiting"}
+	}
+	return err
 }
 
 func none(err error) bool {
