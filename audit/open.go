@@ -508,7 +508,8 @@ func (l *Log) settle(t tail, floor Checkpoint) (err error) {
 	if err := l.syncCheckpoint(); err != nil {
 		return err
 	}
-	if t.lost == 0 {
+	// Of a log without a leaf nothing was ever promised, and its first leaf is its owner's.
+	if t.lost == 0 || t.size() == 0 {
 		return nil
 	}
 	if err := l.tell(LogRecovered{Lost: t.lost, Size: t.size()}); err != nil {

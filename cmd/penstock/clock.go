@@ -12,9 +12,13 @@ import (
 	"penstock/policy"
 )
 
-// stepped is how far wall clock and CLOCK_BOOTTIME may drift apart between two
-// looks before it is a step: more than NTP slews, less than harms a window.
+// stepped is how far wall clock and CLOCK_BOOTTIME may drift apart within a
+// minute before it is a step, in one jump or in many: more than NTP slews and
+// more than a leap second, less than harms a window.
 const stepped = 2 * time.Second
+
+// minute is how many looks, one a second, share one place to measure from.
+const minute = 60
 
 // clockState is what the log says of the clock: a step back waits for two people.
 type clockState struct {
@@ -75,7 +79,7 @@ func (g *clockGuard) watch(ctx context.Context) error {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	offset := func() time.Duration { return time.Duration(g.clock.Wall().UnixNano()) - g.clock.Mono() }
-	last := offset()
+	since, looks := offset(), 0
 	for {
 		select {
 		case <-ctx.Done():
@@ -83,12 +87,15 @@ func (g *clockGuard) watch(ctx context.Context) error {
 		case <-tick.C:
 		}
 		now := offset()
-		if d := now - last; d > stepped || d < -stepped {
+		if d := now - since; d > stepped || d < -stepped {
 			if err := g.step(ctx, d); err != nil {
 				return err
 			}
+			since, looks = now, 0
 		}
-		last = now
+		if looks++; looks == minute {
+			since, looks = now, 0
+		}
 	}
 }
 
@@ -100,12 +107,22 @@ func (g *clockGuard) step(ctx context.Context, by time.Duration) error {
 	body := audit.ClockStepped{Millis: by.Milliseconds()}
 	g.mu.Lock()
 	g.state.fold(body)
+	if by < 0 {
+		g.refuse(clockRefusal) // again: the word of a second person about the step before may have come between
+	}
 	g.mu.Unlock()
 	g.slog.Warn("the wall clock stepped", "by", by)
 	if _, err := g.log.Append(ctx, audit.Event{Subject: "clock", Actor: "penstock", Body: body}); err != nil {
 		return fmt.Errorf("write that the clock stepped: %w", err)
 	}
 	return nil
+}
+
+// waits says whether the clock still needs somebody's word.
+func (g *clockGuard) waits() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.state.waits
 }
 
 // accept takes one person's word.

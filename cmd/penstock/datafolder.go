@@ -50,6 +50,26 @@ func (d dataFolder) checkKeys() error {
 	})
 }
 
+// logKeys are made before the log, madeKeys before a node first says that it started.
+var (
+	logKeys  = []string{"log.key", "log.pub"}
+	madeKeys = []string{"recordings.key", "seal.key", "host_ca", "in_ca", "out_ca", "host_key"}
+)
+
+// hasKeys refuses where one of the keys that there were is gone: a new one made
+// in silence would be one that nobody trusts, or that opens nothing of before.
+func (d dataFolder) hasKeys(names ...string) error {
+	for _, name := range names {
+		path := filepath.Join(d.keys(), name)
+		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("%s is missing, and this broker has run with it: bring it back from a backup (what is lost for good: penstock serve --new-keys, but never the log's)", path)
+		} else if err != nil {
+			return fmt.Errorf("look at the keys: %w", err)
+		}
+	}
+	return nil
+}
+
 // identity loads an age identity from keys/name, or makes one where there is none.
 func (d dataFolder) identity(name string) (*age.X25519Identity, error) {
 	path := filepath.Join(d.keys(), name)

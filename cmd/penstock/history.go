@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -19,7 +20,9 @@ type history struct {
 	sessions uint64 // highest number in use
 	ended    map[string]bool
 	named    map[audit.Hash]bool
+	started  bool       // once, so all keys were made
 	plant    audit.Hash // newest plant file
+	first    audit.Hash // bootstrap file that began the log
 	clock    clockState
 }
 
@@ -43,6 +46,10 @@ func (h *history) fold(leaf audit.Leaf) error {
 	switch b := leaf.Body.(type) {
 	case audit.SessionStarted:
 		h.sessions = max(h.sessions, sessionNumber(b.Session))
+	case audit.NodeStarted:
+		h.started = true
+	case audit.LogCreated:
+		h.first = b.Bootstrap
 	case audit.SessionEnded:
 		h.ended[b.Session] = true
 	case audit.ConfigChanged:
@@ -69,19 +76,27 @@ func (h *history) fold(leaf audit.Leaf) error {
 
 // folders counts session ids that a crash left as a folder without an event.
 func (h *history) folders(recordings string) error {
-	list, err := filepath.Glob(filepath.Join(recordings, "*", "*", "*", "S-*"))
+	// No pattern: the folder's own path may hold signs that mean something in one.
+	err := filepath.WalkDir(recordings, func(path string, e fs.DirEntry, err error) error {
+		if err != nil || !e.IsDir() {
+			return err
+		}
+		if n := sessionNumber(strings.TrimPrefix(e.Name(), ".")); n > 0 {
+			h.sessions = max(h.sessions, n)
+			return filepath.SkipDir
+		}
+		return nil
+	})
 	if err != nil {
 		return fmt.Errorf("list recordings: %w", err)
-	}
-	for _, p := range list {
-		h.sessions = max(h.sessions, sessionNumber(filepath.Base(p)))
 	}
 	return nil
 }
 
 func sessionNumber(id string) uint64 {
-	n, err := strconv.ParseUint(strings.TrimPrefix(id, "S-"), 10, 63)
-	if err != nil {
+	digits, ok := strings.CutPrefix(id, "S-")
+	n, err := strconv.ParseUint(digits, 10, 63)
+	if !ok || err != nil {
 		return 0
 	}
 	return n

@@ -57,17 +57,21 @@ type plantHouse struct {
 	broker    *broker.Broker
 	dialer    *dial.Dialer
 	door      *sshd.Door
-	web       http.Handler
+	web       http.Handler // the private socket's: /api/v1 alone
+	pages     *web.Pages   // HTTPS: pages with /api/v1 beside them
 	clock     *clockGuard
 	admission *admission
+	health    *health
+	tested    atomic.Bool // the self-test at the door was passed
 	sessions  atomic.Uint64
 	hangups   <-chan os.Signal // SIGHUP: read the plant file again
+	started   bool             // node.started is written
 }
 
 // open builds the house bottom-up; nothing listens yet. A crash is mended here
 // by the same code that runs otherwise: catch up, check, recover.
 func open(ctx context.Context, f serverFile, p plantFile, logger *slog.Logger) (_ *plantHouse, err error) {
-	h := &plantHouse{file: f, slog: logger, folder: dataFolder(f.Data)}
+	h := &plantHouse{file: f, slog: logger, folder: dataFolder(f.Data), health: newHealth()}
 	h.inForce.Store(&p)
 	if err := h.folder.make(); err != nil {
 		return nil, err
@@ -101,6 +105,7 @@ func open(ctx context.Context, f serverFile, p plantFile, logger *slog.Logger) (
 	if _, err := h.log.Append(ctx, audit.Event{Subject: f.Node, Actor: "penstock", Body: audit.NodeStarted{Version: version()}}); err != nil {
 		return nil, fmt.Errorf("write that the node started: %w", err)
 	}
+	h.started = true
 	if _, err := putIntoForce(ctx, h.log, h.docs, "plant", p.plant.Document(), past.plant); err != nil {
 		return nil, err
 	}
@@ -129,6 +134,11 @@ func (h *plantHouse) openDisk() error {
 
 // openLog says also how far the wall clock stands behind the newest leaf.
 func (h *plantHouse) openLog(clock audit.Clock) (time.Duration, error) {
+	if _, err := os.Stat(h.folder.log()); err == nil {
+		if err := h.folder.hasKeys(logKeys...); err != nil {
+			return 0, err // before one is made that fits no checkpoint
+		}
+	}
 	origin := h.plant().Site.ID + "/penstock/audit/" + h.file.Node
 	signer, _, err := audit.LogKeys(h.folder.keys(), origin)
 	if err != nil {
@@ -163,10 +173,16 @@ func (h *plantHouse) openState(ctx context.Context) (*history, error) {
 		return readHistory(ctx, h.log)
 	}
 	past, err := readHistory(ctx, h.log)
-	if err == nil {
-		h.compareBootstrap(past.first)
+	if err != nil {
+		return nil, err
 	}
-	return past, err
+	if past.started && !h.file.NewKeys {
+		if err := h.folder.hasKeys(madeKeys...); err != nil {
+			return nil, err
+		}
+	}
+	h.compareBootstrap(past.first)
+	return past, nil
 }
 
 // openRows opens state.db and holds it against the log.
@@ -292,12 +308,17 @@ func (h *plantHouse) openRooms(past *history, clock audit.Clock) error {
 	h.dialer = &dial.Dialer{CA: h.ca, Broker: h.file.Node, Loopback: h.file.Loopback}
 	clerk := &verbs.Clerk{Desk: h.desk, Roster: h.roster, Proofs: h.proofs, CA: h.ca, Plant: h.plant, Name: h.file.Name, Port: h.file.SSHPort}
 	h.door, err = sshd.New(sshd.Parts{Plant: h.plant, Broker: h.broker, CA: h.ca, Dialer: h.dialer, Proofs: h.proofs,
-		Roster: h.roster, Clerk: clerk, Log: h.log, Names: []string{h.file.Name}, Slog: h.slog})
+		Roster: h.roster, Clerk: clerk, Log: h.log, Names: []string{h.file.Name}, Slog: h.slog,
+		Limits: sshd.Limits{Drain: h.file.Drain + drainTime}})
 	if err != nil {
 		return err
 	}
-	h.web, err = web.New(web.Parts{Plant: h.plant, Roster: h.roster, Desk: h.desk, Proofs: h.proofs, Broker: h.broker,
-		Book: h.book, Authorities: h.authorities, AcceptClock: h.clock.accept, Slog: h.slog})
+	parts := web.Parts{Plant: h.plant, Roster: h.roster, Desk: h.desk, Proofs: h.proofs, Broker: h.broker,
+		Book: h.book, Authorities: h.authorities, AcceptClock: h.clock.accept, Slog: h.slog}
+	if h.web, err = web.New(parts); err != nil {
+		return err
+	}
+	h.pages, err = web.NewPages(parts, h.log, h.web)
 	return err
 }
 
@@ -322,11 +343,14 @@ func (h *plantHouse) ownAddress(a net.Addr) {
 // close takes down what open built, in reverse.
 func (h *plantHouse) close() error {
 	var errs []error
-	if h.log != nil {
+	if h.started { // else a new log might begin with its end
 		ctx, cancel := context.WithTimeout(context.Background(), drainTime)
 		_, err := h.log.Append(ctx, audit.Event{Subject: h.file.Node, Actor: "penstock", Body: audit.NodeStopped{}})
 		cancel()
-		errs = append(errs, err, h.log.Close())
+		errs = append(errs, err)
+	}
+	if h.log != nil {
+		errs = append(errs, h.log.Close())
 	}
 	if h.store != nil {
 		errs = append(errs, h.store.Close())

@@ -20,11 +20,13 @@ import (
 	"penstock/policy"
 )
 
-// drainTime is how long sessions may go on after serve was told to stop.
+// drainTime is how long sessions may go on after serve was told to stop, where
+// penstock.yaml does not say; and how long the last event may take.
 const drainTime = 10 * time.Second
 
 func serveCommand() *cobra.Command {
 	var config string
+	var newKeys bool
 	cmd := &cobra.Command{Use: "serve --config penstock.yaml", Short: "Run the broker",
 		Long: `Run the broker until SIGTERM or Ctrl-C. SIGHUP reads the plant file again: a broken
 one changes nothing, a good one is asked about every session that is running.`,
@@ -34,28 +36,45 @@ one changes nothing, a good one is asked about every session that is running.`,
 			if err != nil {
 				return err
 			}
-			return serve(cmd.Context(), f, slog.New(slog.NewJSONHandler(cmd.ErrOrStderr(), nil)))
+			f.NewKeys = newKeys
+			logger := slog.New(slog.NewJSONHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: f.LogLevel}))
+			slog.SetDefault(logger) // the rooms' own words go the same way
+			return serve(cmd.Context(), f, logger)
 		}}
 	cmd.Flags().StringVar(&config, "config", "penstock.yaml", "the server's file")
+	cmd.Flags().BoolVar(&newKeys, "new-keys", false, "make keys that are lost for good anew: vendors and targets must be given the new ones, and what was sealed to the old ones stays shut")
 	return cmd
 }
 
 // serve opens everything, listens when all of it stands, and takes it down in
 // reverse: doors, sessions, archive, log, store.
 func serve(ctx context.Context, f serverFile, logger *slog.Logger) (err error) {
+	// From the first moment to the last: a SIGHUP that nobody waits for ends a process.
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(hangups)
+	logger.Info("starting", "version", version(), "config", f.Path, "data", f.Data)
 	plant, err := readPlantFile(f.Plant)
 	if err != nil {
 		return err
 	}
 	h, err := open(ctx, f, plant, logger)
 	if err != nil {
+		if ctx.Err() != nil {
+			return fmt.Errorf("stopped while starting: %w", err)
+		}
 		return err
 	}
+	h.hangups = hangups
 	defer func() { err = errors.Join(err, h.close()) }()
 
 	if err := h.door.SelfTest(ctx); err != nil {
 		return fmt.Errorf("the self-test at the door failed, so nothing listens: %w", err)
 	}
+	if err := h.journal.Err(); err != nil { // the host's certificate was the first row of this life
+		return fmt.Errorf("the record failed during the self-test, so nothing listens: %w", err)
+	}
+	h.tested.Store(true)
 	ssh, err := net.Listen("tcp", f.SSH)
 	if err != nil {
 		return fmt.Errorf("listen for SSH: %w", err)
@@ -67,16 +86,35 @@ func serve(ctx context.Context, f serverFile, logger *slog.Logger) (err error) {
 		return err
 	}
 	defer socket.Close()
-	return h.run(ctx, ssh, socket)
+	watched, err := listenPrivately(f.Private)
+	if err != nil {
+		return err
+	}
+	if watched != nil {
+		defer watched.Close()
+		h.ownAddress(watched.Addr())
+	}
+	https, err := h.listenHTTPS()
+	if err != nil {
+		return err
+	}
+	if https != nil {
+		defer https.Close()
+	}
+	return h.run(ctx, ssh, socket, watched, https)
 }
 
 // listenPrivate listens on a unix socket that only its owner can reach. A
-// socket left by a crash is replaced: the log's lock has shown that no other
-// server runs on this directory.
+// socket left by a crash is replaced; one on which somebody answers is a server
+// with another data directory, and stays.
 func listenPrivate(path string) (net.Listener, error) {
 	if info, err := os.Lstat(path); err == nil {
 		if info.Mode().Type() != os.ModeSocket {
 			return nil, fmt.Errorf("%s is in the way of the private socket", path)
+		}
+		if c, err := net.DialTimeout("unix", path, time.Second); err == nil {
+			c.Close()
+			return nil, fmt.Errorf("another server answers on %s: give this one a socket of its own", path)
 		}
 		if err := os.Remove(path); err != nil {
 			return nil, fmt.Errorf("take away the old private socket: %w", err)
@@ -95,13 +133,22 @@ func listenPrivate(path string) (net.Listener, error) {
 }
 
 // run serves until ctx ends or a part fails for good.
-func (h *plantHouse) run(ctx context.Context, ssh, socket net.Listener) error {
+func (h *plantHouse) run(ctx context.Context, ssh, socket, watched net.Listener, https *httpsListener) error {
 	parts, failed := errgroup.WithContext(context.WithoutCancel(ctx)) // Run loops outlive ctx until sessions are drained
 	loops, endLoops := context.WithCancel(failed)
 	defer endLoops()
 	doors, endDoors := context.WithCancel(loops)
 	defer endDoors()
 
+	if watched != nil {
+		metrics, err := h.metrics()
+		if err != nil {
+			return err
+		}
+		parts.Go(func() error { // until the end: who watches sees the drain too
+			return servePrivate(loops, watched, private(metrics, h.health.err, h.broker.Ready), h.slog)
+		})
+	}
 	parts.Go(h.loop(loops, "recordings", h.archive.Run))
 	parts.Go(h.loop(loops, "desk", h.desk.Run))
 	parts.Go(h.loop(loops, "broker", h.broker.Run))
@@ -116,8 +163,19 @@ func (h *plantHouse) run(ctx context.Context, ssh, socket net.Listener) error {
 		}
 		return nil
 	})
-	h.slog.Info("ready", "ssh", ssh.Addr().String(), "socket", socket.Addr().String(), "site", h.plant().Site.ID,
-		"loopback_targets", h.file.Loopback, "host_key", h.hostKeyPrint())
+	ready := []any{"ssh", ssh.Addr().String(), "socket", socket.Addr().String(), "site", h.plant().Site.ID,
+		"loopback_targets", h.file.Loopback, "host_key", h.hostKeyPrint()}
+	pages := h.pagesServer(doors)
+	if https != nil {
+		parts.Go(func() error {
+			if err := pages.Serve(https); !errors.Is(err, http.ErrServerClosed) {
+				return fmt.Errorf("serve HTTPS: %w", err)
+			}
+			return nil
+		})
+		ready = append(ready, "https", https.Addr().String(), "https_fingerprint", https.fingerprint)
+	}
+	h.slog.Info("ready", ready...)
 
 	var cause error
 	select {
@@ -127,11 +185,14 @@ func (h *plantHouse) run(ctx context.Context, ssh, socket net.Listener) error {
 	}
 	h.slog.Info("stopping", "cause", fmt.Sprint(cause))
 	endDoors()
-	drain, cancel := context.WithTimeout(context.Background(), drainTime)
+	drain, cancel := context.WithTimeout(context.Background(), h.file.Drain)
 	defer cancel()
 	err := h.broker.Drain(drain)
 	if e := api.Shutdown(drain); e != nil {
 		err = errors.Join(err, api.Close())
+	}
+	if e := pages.Shutdown(drain); e != nil {
+		err = errors.Join(err, pages.Close())
 	}
 	endLoops()
 	return errors.Join(err, parts.Wait())
@@ -140,12 +201,14 @@ func (h *plantHouse) run(ctx context.Context, ssh, socket net.Listener) error {
 // loop runs one part. If it fails, nobody more is let in and everybody is told
 // why at the door: a broker that only vanishes helps nobody at 03:00.
 func (h *plantHouse) loop(ctx context.Context, name string, run func(context.Context) error) func() error {
+	h.health.runs(name)
 	return func() error {
 		err := run(ctx)
 		if ctx.Err() != nil {
 			return nil
 		}
 		h.slog.Error("a part of the broker failed: nobody is let in until it is started again", "part", name, "err", err)
+		h.health.fails(name, err)
 		h.admission.refuse(name, &policy.Refusal{Rule: "broker-failed",
 			Say: "The broker cannot keep its record any more, so nobody is let in. Call the control room.",
 			Why: fmt.Sprintf("%s: %v", name, err)})
@@ -179,14 +242,11 @@ func (a *admission) refuse(part string, why *policy.Refusal) {
 
 // reloadOnHangup reads the plant file again at each SIGHUP.
 func (h *plantHouse) reloadOnHangup(ctx context.Context) error {
-	hangups := make(chan os.Signal, 1)
-	signal.Notify(hangups, syscall.SIGHUP)
-	defer signal.Stop(hangups)
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-hangups:
+		case <-h.hangups:
 		}
 		if err := h.reload(ctx); err != nil {
 			h.slog.Error("the plant file was not taken; the one in force stays", "err", err)

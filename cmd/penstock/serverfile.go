@@ -2,12 +2,14 @@ package main
 
 import (
 	"fmt"
+	"log/slog"
 	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"penstock/policy/source"
 )
@@ -15,18 +17,23 @@ import (
 // serverFile is penstock.yaml: how this broker runs. What may happen in the
 // plant is in the plant file, not here. Paths are relative to the file.
 type serverFile struct {
-	Path      string // of the file itself
-	Text      []byte // as read
-	Node      string // short name of this node, in every leaf
-	Name      string // host name as vendors write it
-	Data      string // data directory
-	Plant     string // plant file
-	Bootstrap string // first people; read only when the log is new
-	SSH       string // listen address
-	SSHPort   int    // as vendors reach it; default: the listen port
-	Socket    string // private unix socket; default DATA/penstock.sock
-	MinFree   int64  // bytes that must be free for a new session; 0: the archive's default
-	Loopback  bool   // loopback_targets: targets on this very machine (demo, tests)
+	Path      string    // of the file itself
+	Text      []byte    // as read
+	Node      string    // short name of this node, in every leaf
+	Name      string    // host name as vendors write it
+	Data      string    // data directory
+	Plant     string    // plant file
+	Bootstrap string    // first people; read only when the log is new
+	SSH       string    // listen address
+	SSHPort   int       // as vendors reach it; default: the listen port
+	HTTPS     httpsFile // pages and API for browsers
+	Socket    string    // private unix socket; default DATA/penstock.sock
+	MinFree   int64     // bytes that must be free for a new session; 0: the archive's default
+	NewKeys   bool      // from --new-keys: make keys that are lost anew
+	Private   string    // private listener: loopback address or unix socket; empty: none
+	LogLevel  slog.Level
+	Drain     time.Duration // how long sessions may go on after serve was told to stop
+	Loopback  bool          // loopback_targets: targets on this very machine (demo, tests)
 }
 
 // readServerFile reads penstock.yaml strictly; all problems at once.
@@ -38,7 +45,8 @@ func readServerFile(path string) (serverFile, error) {
 	var report source.Report
 	f := serverFile{Path: path, Text: text}
 	fields := source.Load(path, text, &report).Fields(
-		"node", "name", "data", "plant", "bootstrap", "ssh", "socket", "min_free", "loopback_targets")
+		"node", "name", "data", "plant", "bootstrap", "ssh", "https", "socket", "min_free", "loopback_targets",
+		"private", "log", "drain")
 	f.Node = word(fields.Get("node"), "a")
 	f.Name = hostName(fields.Need("name"))
 	dir := filepath.Dir(path)
@@ -50,6 +58,7 @@ func readServerFile(path string) (serverFile, error) {
 		f.Socket = filepath.Join(f.Data, "penstock.sock")
 	}
 	f.MinFree = byteSize(fields.Get("min_free"))
+	f.readRunning(dir, fields)
 	f.Loopback = fields.Get("loopback_targets").Bool()
 	ssh := fields.Get("ssh").Fields("listen", "port")
 	f.SSH = listenAddress(ssh.Get("listen"), ":2222")
@@ -58,10 +67,33 @@ func readServerFile(path string) (serverFile, error) {
 		_, port, _ := net.SplitHostPort(f.SSH)
 		f.SSHPort, _ = strconv.Atoi(port)
 	}
+	f.HTTPS = readHTTPS(dir, fields.Get("https"))
 	if err := report.Problems().Err(); err != nil {
 		return serverFile{}, err
 	}
 	return f, nil
+}
+
+// httpsFile is the part https. Certificate and Key empty: serve makes a
+// self-signed pair in keys/ and says its fingerprint.
+type httpsFile struct {
+	Here             bool   // else nobody listens for browsers
+	Listen           string // default :8443
+	Certificate, Key string // PEM files
+}
+
+func readHTTPS(dir string, v source.Value) (h httpsFile) {
+	if !v.Here() {
+		return h
+	}
+	h.Here = true
+	part := v.Fields("listen", "certificate", "key")
+	h.Listen = listenAddress(part.Get("listen"), ":8443")
+	h.Certificate, h.Key = beside(dir, part.Get("certificate").Text()), beside(dir, part.Get("key").Text())
+	if (h.Certificate == "") != (h.Key == "") {
+		v.Refuse("certificate and key belong together", "name both files, or neither: serve then makes its own")
+	}
+	return h
 }
 
 func beside(dir, path string) string {

@@ -1,0 +1,205 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// fullDisk: a session fills the disk. The vendor is told, nothing passes that is
+// not recorded, nobody new gets in, taking still works, and it mends.
+func fullDisk(t *testing.T, golden *rig) {
+	if os.Getuid() != 0 {
+		t.Fatal("this test mounts a small tmpfs: run it as root")
+	}
+	r := golden.copy(t)
+	data := r.path("data")
+	r.must(os.Rename(data, r.path("whole")))
+	r.must(os.Mkdir(data, 0o700))
+	r.must(syscall.Mount("tmpfs", data, "tmpfs", 0, "size=24m,mode=0700"))
+	t.Cleanup(func() {
+		r.kill()
+		if err := syscall.Unmount(data, syscall.MNT_DETACH); err != nil {
+			t.Errorf("unmount: %v", err)
+		}
+	})
+	if out, err := exec.Command("cp", "-a", r.path("whole")+"/.", data).CombinedOutput(); err != nil {
+		t.Fatalf("copy: %v: %s", err, out)
+	}
+	r.edit("penstock.yaml", "loopback_targets: true", "loopback_targets: true\nmin_free: 4MiB")
+	r.start()
+	r.trust()
+	r.aim()
+	s, calm := r.push("full"), r.push("calm")
+	r.must(s.flows(1))
+	r.must(calm.flows(1))
+	ballast := filepath.Join(data, "ballast")
+	fill(t, ballast)
+	r.must(s.over())
+	r.must(calm.over())
+	if said := s.errs.String(); !regexp.MustCompile(`(?i)record|disk`).MatchString(said) {
+		t.Errorf("the vendor was not told: %q\n%s", said, r.log())
+	}
+	r.refused("record|disk", "ann", r.ann("true")...)
+	// Taking acts first, and says that it could not be written.
+	cut := r.say("mia", "penstock", "cut", "W-1", "--why", "The disk is full")
+	t.Logf("cut on a full disk: exit %d: %s", cut.Code, strings.TrimSpace(cut.Stdout+cut.Stderr))
+	r.end(syscall.SIGTERM) // it cannot write that it stopped
+	r.must(os.Remove(ballast))
+	r.start()
+	r.noAlarm()
+	if cut.Code == 0 {
+		r.refused("W-1|window|cut", "ann", r.ann("true")...)
+	} else {
+		r.talk("ann", r.ann("true")...)
+	}
+	r.stop()
+	r.proved()
+	if n := r.recorded(s, calm); n == 0 {
+		t.Error("nothing reached the target: nothing was shown")
+	}
+}
+
+// fill writes until the disk is full.
+func fill(t *testing.T, path string) {
+	t.Helper()
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for size := 1 << 20; size > 0; {
+		if _, err := f.Write(make([]byte, size)); err != nil {
+			size /= 2
+		}
+	}
+}
+
+// injected is strace making the n-th call of a kind fail, over all threads.
+func (r *rig) injected(calls, errno, when string) []string {
+	r.t.Helper()
+	strace, err := exec.LookPath("strace")
+	if err != nil {
+		r.t.Fatal("strace is missing: apt-get install strace (scripts/test does)")
+	}
+	return []string{strace, "-D", "-f", "--seccomp-bpf", "-o", r.path("strace.log"), "-e", "trace=" + calls,
+		"-e", fmt.Sprintf("inject=%s:error=%s:when=%s", calls, errno, when)}
+}
+
+// struck says whether the fault was injected.
+func (r *rig) struck() bool {
+	b, err := os.ReadFile(r.path("strace.log"))
+	return err == nil && strings.Contains(string(b), "(INJECTED)")
+}
+
+const syncs = "fsync,fdatasync"
+
+// syncsFailInSession: each sync of a start, a request and a session fails once.
+func syncsFailInSession(t *testing.T, golden *rig) {
+	every(t, golden, syncs, "EIO", rounds(t, 10), 3)
+}
+
+// writesFail: the same for writes into files.
+func writesFail(t *testing.T, golden *rig) {
+	every(t, golden, "pwrite64", "ENOSPC", rounds(t, 8), 4)
+}
+
+// every makes the calls fail one by one, n of them, step apart.
+func every(t *testing.T, golden *rig, calls, errno string, n, step int) {
+	r := golden.copy(t)
+	r.start()
+	r.trust()
+	r.aim()
+	r.stop()
+	whole := r.path("whole")
+	r.must(os.Rename(r.path("data"), whole))
+	strikes, reached := 0, 0
+	for i := range n {
+		at := 1 + i*step
+		r.must(os.RemoveAll(r.path("data")))
+		r.must(exec.Command("cp", "-a", whole, r.path("data")).Run())
+		streams := r.life(calls, errno, at)
+		if r.struck() {
+			strikes++
+		}
+		r.start()
+		r.noAlarm()
+		r.stop()
+		r.proved()
+		reached += r.recorded(streams...)
+		if t.Failed() {
+			t.Fatalf("%s number %d failed with %s", calls, at, errno)
+		}
+	}
+	if strikes == 0 || reached == 0 {
+		t.Errorf("%d faults, %d bytes at the target: nothing was shown", strikes, reached)
+	}
+	t.Logf("%d of %d faults struck, %d bytes reached the target, all of them recorded", strikes, n, reached)
+}
+
+// life is a start, a request and a session in which one call fails.
+func (r *rig) life(calls, errno string, at int) []*stream {
+	r.t.Helper()
+	os.Remove(r.path("strace.log"))
+	b := r.launch(r.injected(calls, errno, fmt.Sprint(at))...)
+	if !b.up() {
+		<-b.ended
+		r.sane()
+		if b.cmd.ProcessState.ExitCode() == 0 {
+			r.t.Errorf("the broker did not start and says that all is well\n%s", r.log())
+		}
+		return nil
+	}
+	s := r.push(fmt.Sprintf("%s-%s-%d", calls[:2], errno, at))
+	r.say("ann", r.ssh("desk", "request --target "+r.account+"@filler-plc --rights look,copy,set --minutes 30 --work-order WO-1 --why 'While the disk fails'")...)
+	_ = s.flows(200_000)                      // or it was ended before
+	_ = s.cmd.Process.Signal(syscall.SIGTERM) // likewise
+	r.must(s.over())
+	if r.struck() && strings.Contains(b.errs.String(), "nobody is let in") {
+		r.refused("record|disk|broker", "ann", r.ann("true")...)
+	}
+	r.end(syscall.SIGTERM)
+	return []*stream{s}
+}
+
+// syncsFailAtFirstStart: whichever sync of the very first start fails, the next start makes it good.
+func syncsFailAtFirstStart(t *testing.T, golden *rig) {
+	r := golden.copy(t)
+	strikes := 0
+	n := rounds(t, 8)
+	for i := range n {
+		at := 1 + i*3
+		if os.Getenv("SOAK_ROUNDS") != "" {
+			at = 1 + i
+		}
+		r.must(os.RemoveAll(r.path("data")))
+		os.Remove(r.path("strace.log"))
+		b := r.launch(r.injected(syncs, "EIO", fmt.Sprint(at))...)
+		up := b.up()
+		code := r.end(syscall.SIGTERM)
+		if r.struck() {
+			strikes++
+			if !up && code == 0 {
+				t.Errorf("sync %d failed, the broker did not start and says that all is well\n%s", at, r.log())
+			}
+		}
+		begin := time.Now()
+		r.start()
+		r.noAlarm()
+		r.stop()
+		r.proved()
+		if t.Failed() {
+			t.Fatalf("sync number %d failed (%v)", at, time.Since(begin))
+		}
+	}
+	if strikes == 0 {
+		t.Error("no sync failed: nothing was shown")
+	}
+	t.Logf("%d of %d syncs failed", strikes, n)
+}

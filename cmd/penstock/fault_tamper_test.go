@@ -1,0 +1,258 @@
+package main
+
+import (
+	"context"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"penstock/approvals/evidence"
+	"penstock/audit/verify"
+)
+
+// tampering: after a whole thread every changed byte, cut, missing, extra and
+// swapped file of the data folder is found, and named.
+func tampering(t *testing.T, golden *rig) {
+	r := golden.copy(t)
+	r.start()
+	r.trust()
+	r.aim()
+	for _, cmd := range []string{"echo one", "cat /etc/hostname; echo two >&2", "seq 2000"} {
+		r.talk("ann", r.ann(cmd)...)
+	}
+	s := r.push("tamper")
+	r.must(s.flows(20_000))
+	r.talk("mia", "penstock", "end", "W-1", "--why", "Done")
+	r.must(s.over())
+	r.talk("ann", r.ssh("desk", "handback W-1 'Nothing was changed.'")...)
+	r.stop()
+	r.proved()
+
+	data := r.path("data")
+	var files []string
+	r.must(filepath.WalkDir(data, func(path string, e os.DirEntry, err error) error {
+		if err == nil && e.Type().IsRegular() && judged(strings.TrimPrefix(path, data+"/")) {
+			files = append(files, strings.TrimPrefix(path, data+"/"))
+		}
+		return err
+	}))
+	t.Logf("%d files", len(files))
+	j := &tamperJudge{t: t}
+	all, _ := errgroup.WithContext(t.Context())
+	all.SetLimit(3)
+	for _, name := range files {
+		all.Go(func() error {
+			dir, err := os.MkdirTemp("", "tamper")
+			if err != nil {
+				return err
+			}
+			defer os.RemoveAll(dir)
+			if out, err := exec.Command("cp", "-a", data+"/.", dir).CombinedOutput(); err != nil {
+				t.Errorf("copy: %v: %s", err, out)
+			}
+			return j.spoil(dir, name)
+		})
+	}
+	r.must(all.Wait())
+	r.must(j.swaps(data, files))
+	t.Logf("%d changes, %d not found, %d found and not named, in %v", j.tried, j.missed, j.unnamed, time.Since(j.begun()).Round(time.Second))
+}
+
+// judged are the files that prove something: not the rows, which are an index,
+// nor the private keys, the lock and the socket.
+func judged(name string) bool {
+	return name != "state.db" && name != "log/lock" && (!strings.HasPrefix(name, "keys/") || name == "keys/log.pub")
+}
+
+type tamperJudge struct {
+	t     *testing.T
+	start sync.Once
+	at    time.Time
+
+	mu                     sync.Mutex
+	tried, missed, unnamed int
+}
+
+func (j *tamperJudge) begun() time.Time {
+	j.start.Do(func() { j.at = time.Now() })
+	return j.at
+}
+
+// check judges one spoiled folder: not proved, and name among the findings.
+func (j *tamperJudge) check(dir, what string, names ...string) {
+	j.begun()
+	report, err := verify.Dir(context.Background(), dir, verify.Trust{}, evidence.NewWalk(verify.NewDocuments(dir)), nil)
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.tried++
+	if err != nil {
+		// Without the log's key nothing can be checked: exit code 1, never 0.
+		if names[0] != "keys/log.pub" || !strings.Contains(err.Error(), names[0]) {
+			j.t.Errorf("%s: could not be checked: %v", what, err)
+		}
+		return
+	}
+	if report.Proved() {
+		j.missed++
+		if j.missed < 40 {
+			j.t.Errorf("%s: not found", what)
+		}
+		return
+	}
+	text := words(report)
+	for _, n := range names {
+		if strings.Contains(text, n) {
+			return
+		}
+	}
+	j.unnamed++
+	if j.unnamed < 20 {
+		j.t.Errorf("%s: found, and none of %q named: %s", what, names, indent(text))
+	}
+}
+
+// spoil changes one file of a folder in many ways, and takes it away.
+func (j *tamperJudge) spoil(dir, name string) error {
+	path := filepath.Join(dir, name)
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	names := namesOf(name)
+	put := func(b []byte) error { return os.WriteFile(path, b, info.Mode().Perm()) }
+	for _, at := range sample(len(whole)) {
+		b := []byte(string(whole))
+		b[at] ^= 1 << rand.IntN(8)
+		if err := put(b); err != nil {
+			return err
+		}
+		j.check(dir, name+" flipped at "+itoa(at)+" of "+itoa(len(whole)), names...)
+	}
+	for range len(sample(len(whole))) / 4 {
+		n := rand.IntN(len(whole))
+		if err := put(whole[:n]); err != nil {
+			return err
+		}
+		j.check(dir, name+" cut to "+itoa(n)+" of "+itoa(len(whole)), names...)
+	}
+	if err := put(append([]byte(string(whole)), '\n')); err != nil {
+		return err
+	}
+	j.check(dir, name+" with a byte more", names...)
+	if err := os.Remove(path); err != nil {
+		return err
+	}
+	j.check(dir, name+" missing", names...)
+	if err := put(whole); err != nil {
+		return err
+	}
+	extra := filepath.Join(filepath.Dir(path), "extra-file")
+	if err := os.WriteFile(extra, []byte("hello"), 0o600); err != nil {
+		return err
+	}
+	if judged(strings.TrimPrefix(extra, dir+"/")) {
+		j.check(dir, "an extra file beside "+name, "extra-file")
+	}
+	return os.Remove(extra)
+}
+
+// sample is 40 places of a file; 8 under the race detector, which makes the
+// verifier five times slower; every byte of a small file when soaking.
+func sample(size int) []int {
+	n := min(size, 40)
+	switch {
+	case os.Getenv("SOAK_ROUNDS") != "" && size <= 2048:
+		n = size
+	case raceEnabled:
+		n = min(size, 8)
+	}
+	return rand.Perm(size)[:n]
+}
+
+// namesOf are the words by which a finding may name a file: its path or name, a
+// document's hash, a recording's session; leaves for the log's own.
+func namesOf(name string) []string {
+	base := filepath.Base(name)
+	names := []string{name, base}
+	switch {
+	case strings.HasPrefix(name, "recordings/"):
+		names = append(names, filepath.Base(filepath.Dir(name)))
+	case strings.HasPrefix(name, "log/"):
+		names = append(names, "leaf", "checkpoint")
+	}
+	return names
+}
+
+// swaps exchanges each two files of one kind.
+func (j *tamperJudge) swaps(data string, files []string) error {
+	kinds := map[string][]string{}
+	for _, f := range files {
+		kind := strings.SplitN(f, "/", 2)[0]
+		if kind == "recordings" {
+			kind += "/" + filepath.Base(f)
+		}
+		if kind != "log" {
+			kinds[kind] = append(kinds[kind], f)
+		}
+	}
+	for _, list := range kinds {
+		for i := 1; i < len(list); i++ {
+			a, b := filepath.Join(data, list[i-1]), filepath.Join(data, list[i])
+			if err := swap(a, b); err != nil {
+				return err
+			}
+			j.check(data, list[i-1]+" and "+list[i]+" swapped", append(namesOf(list[i-1]), namesOf(list[i])...)...)
+			if err := swap(a, b); err != nil {
+				return err
+			}
+		}
+	}
+	days, err := filepath.Glob(filepath.Join(data, "recordings", "*", "*", "*", "S-*"))
+	if err != nil {
+		return err
+	}
+	for i := 1; i < len(days); i++ {
+		if err := swap(days[i-1], days[i]); err != nil {
+			return err
+		}
+		j.check(data, "two recordings swapped", filepath.Base(days[i-1]), filepath.Base(days[i]))
+		if err := swap(days[i-1], days[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func swap(a, b string) error {
+	for _, m := range [][2]string{{a, a + ".swap"}, {b, a}, {a + ".swap", b}} {
+		if err := os.Rename(m[0], m[1]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func itoa(n int) string { return strconv.Itoa(n) }
+
+// words are the findings that speak against the folder.
+func words(r verify.Report) string {
+	var b strings.Builder
+	for _, f := range r.Findings {
+		if f.Weight == verify.Wrong {
+			b.WriteString(f.Where + ": " + f.What + "\n")
+		}
+	}
+	return b.String()
+}
