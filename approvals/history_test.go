@@ -33,6 +33,8 @@ func TestHistories(t *testing.T) {
 			"lift":   func(t *rapid.T) { m.try(t, w.desk.Lift(w.ctx, m.who(t), m.pick(t, "block/"), "")) },
 			"use":    func(t *rapid.T) { m.try(t, w.desk.OpenByUse(w.ctx, m.person(t))) },
 			"time":   m.time,
+			"people": m.people,
+			"jump":   m.jump,
 			"crash":  m.crash,
 			"":       func(t *rapid.T) { w.truth(t) },
 		})
@@ -257,6 +259,42 @@ func (m machine) time(t *rapid.T) {
 		}
 		m.w.pass(min(next.Sub(m.w.now()), time.Duration(rapid.IntRange(1, 1800).Draw(t, "seconds"))*time.Second))
 	}
+	if _, err := m.w.desk.settle(m.w.ctx, map[string]head{}); err != nil {
+		m.try(t, err)
+	}
+}
+
+// people come and go, and get and lose roles, while others hold Actors of them.
+func (m machine) people(t *rapid.T) {
+	id := rapid.SampledFrom([]policy.PersonID{"bob", "max", "olaf", "sven", "ida", "eve"}).Draw(t, "id")
+	p, err := m.w.desk.roster.Person(m.w.ctx, id)
+	if err != nil || p.Disabled {
+		return
+	}
+	var body audit.Body = audit.PersonDisabled{Person: string(id), By: "sara"}
+	switch rapid.IntRange(0, 4).Draw(t, "what") {
+	case 0:
+	case 1:
+		body = audit.KeyEnrolled{Person: string(id), Kind: "totp", Key: "totp", Sealed: audit.HashOf([]byte("sealed")), By: string(id)}
+	case 2:
+		body = audit.KeyRemoved{Person: string(id), Key: "totp", By: "sara"}
+	default:
+		roles := []string{}
+		if cast[id].firm == "fjord" {
+			roles = rapid.SampledFrom([][]string{nil, {"shift"}, {"line-1-owner"}, {"ot-security", "shift"}}).Draw(t, "roles")
+		}
+		body = audit.PersonChanged{Person: string(id), Firm: string(p.Firm), Name: p.Name, Roles: roles, By: "sara"}
+	}
+	_, err = m.w.jour.Commit(m.w.ctx, "person/"+string(id), audit.Event{Subject: string(id), Rev: p.Rev + 1, Actor: "sara", Body: body})
+	if rule(err) == "no-such-key" {
+		return
+	}
+	m.try(t, err)
+}
+
+// jump is a machine that slept, or a clock that was set forward.
+func (m machine) jump(t *rapid.T) {
+	m.w.pass(time.Duration(rapid.IntRange(3, 600).Draw(t, "minutes")) * time.Minute)
 	if _, err := m.w.desk.settle(m.w.ctx, map[string]head{}); err != nil {
 		m.try(t, err)
 	}

@@ -25,7 +25,7 @@ func (w *world) judge(t interface {
 }) {
 	t.Helper()
 	walk := evidence.NewWalk(w.docs)
-	h := history{w: w, requests: map[string]*pastRequest{}, windows: map[string]*pastWindow{}}
+	h := newHistory(w)
 	for _, leaf := range w.log.leaves() {
 		if wrong := walk.Leaf(w.ctx, leaf); len(wrong) > 0 {
 			t.Fatalf("the verifier finds: %v", wrong)
@@ -70,6 +70,12 @@ type history struct {
 	w        *world
 	requests map[string]*pastRequest
 	windows  map[string]*pastWindow
+	roles    map[string][]string // since somebody changed them
+	gone     map[string]bool     // disabled
+}
+
+func newHistory(w *world) *history {
+	return &history{w: w, requests: map[string]*pastRequest{}, windows: map[string]*pastWindow{}, roles: map[string][]string{}, gone: map[string]bool{}}
 }
 
 type pastRequest struct {
@@ -104,6 +110,10 @@ func step(kind string, state *string, to string) error {
 
 func (h *history) leaf(leaf audit.Leaf) error {
 	switch b := leaf.Body.(type) {
+	case audit.PersonChanged:
+		h.roles[b.Person] = b.Roles
+	case audit.PersonDisabled:
+		h.gone[b.Person] = true
 	case audit.RequestSubmitted:
 		h.requests[b.Request] = &pastRequest{}
 		return h.text(b, "waiting")
@@ -171,6 +181,13 @@ func (h *history) answer(leaf audit.Leaf, b audit.AnswerGiven) error {
 		return err
 	}
 	c := cast[policy.PersonID(a.Person)]
+	roles, changed := h.roles[a.Person]
+	if !changed {
+		roles = words(c.roles)
+	}
+	if h.gone[a.Person] {
+		return fmt.Errorf("an answer of %s, who is disabled", a.Person)
+	}
 	if c.firm != "fjord" || slices.Contains(r.doc.People, a.Person) || r.doc.By == a.Person {
 		return fmt.Errorf("an answer of %s, who is a vendor, a worker or the asker", a.Person)
 	}
@@ -180,7 +197,7 @@ func (h *history) answer(leaf audit.Leaf, b audit.AnswerGiven) error {
 			return fmt.Errorf("%s says yes twice, or the request is %s", a.Person, r.state)
 		}
 		r.who[a.Person] = true
-		r.yes[leaf.Place().String()], r.roles[leaf.Place().String()] = a, words(c.roles)
+		r.yes[leaf.Place().String()], r.roles[leaf.Place().String()] = a, roles
 	case "no":
 		return step("r", &r.state, "refused")
 	case "not-before":
@@ -291,7 +308,7 @@ func (h *history) moved(leaf audit.Leaf, b audit.WindowMoved) error {
 // truth: facts call live exactly what the history has open, now.
 func (w *world) truth(t interface{ Fatalf(string, ...any) }) {
 	if w.past == nil {
-		w.past = &history{w: w, requests: map[string]*pastRequest{}, windows: map[string]*pastWindow{}}
+		w.past = newHistory(w)
 	}
 	for _, leaf := range w.log.leaves()[w.read:] {
 		w.read++

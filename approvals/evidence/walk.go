@@ -36,6 +36,8 @@ type Walk struct {
 	invited  map[audit.Hash]*invitation
 	owners   map[string]string // ssh key's fingerprint → person
 	inForce  audit.Hash        // plant file
+	former   audit.Hash        // the one before
+	newPlant time.Time         // wall of the change
 	plants   map[audit.Hash]*policy.Plant
 	requests map[string]*asked
 	windows  map[string]*window
@@ -243,7 +245,7 @@ func (w *Walk) config(b audit.ConfigChanged) {
 	if b.Kind != "plant" {
 		return
 	}
-	w.inForce = b.Document
+	w.former, w.newPlant, w.inForce = w.inForce, w.leaf.Wall, b.Document
 	w.plant(b.Document)
 }
 

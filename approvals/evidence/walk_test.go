@@ -110,6 +110,18 @@ func TestWalk(t *testing.T) {
 		{"a request that names another plant file", func(s *evidencetest.Story) {
 			change(s.Step("config.changed", 0), func(b *audit.ConfigChanged) { b.Document = s.Put([]byte("{}")) })
 		}, []string{"does not hold", "was in force", "*"}},
+		{"a request that crossed a new plant file", func(s *evidencetest.Story) {
+			s.Add(95, "penstock", audit.ConfigChanged{Kind: "plant", Document: s.Put([]byte("no plant file"))}, "plant")
+			s.Insert(s.Step("person.confirmed", 0))
+			s.Add(105, "penstock", audit.ConfigChanged{Kind: "plant", Document: s.Step("config.changed", 0).Event.Body.(audit.ConfigChanged).Document}, "plant")
+			s.Insert(s.Step("person.asked", 0))
+		}, []string{"does not hold"}},
+		{"a request by a plant file of yesterday", func(s *evidencetest.Story) {
+			s.Add(45, "penstock", audit.ConfigChanged{Kind: "plant", Document: s.Put([]byte("no plant file"))}, "plant")
+			s.Insert(s.Step("person.confirmed", 0))
+			s.Add(105, "penstock", audit.ConfigChanged{Kind: "plant", Document: s.Step("config.changed", 0).Event.Body.(audit.ConfigChanged).Document}, "plant")
+			s.Insert(s.Step("person.asked", 0))
+		}, []string{"does not hold", "was in force"}},
 		{"the request's text is gone", func(s *evidencetest.Story) {
 			delete(s.Docs, s.Step("request.submitted", 0).Event.Body.(audit.RequestSubmitted).Document)
 		}, []string{"request cannot be read", "*"}},
