@@ -7,8 +7,7 @@ import (
 
 // counted runs f for a channel that the limits of its connection have room
 // for; else the channel is refused, and who goes on asking is closed.
-func (d *Door) counted(ctx glider.Context, nc ssh.NewChannel, f func(*conn)) {
-	c := connOf(ctx)
+func (d *Door) counted(c *conn, nc ssh.NewChannel, f func(*conn)) {
 	if c == nil {
 		nc.Reject(ssh.Prohibited, "no connection")
 		return
@@ -33,7 +32,7 @@ func (d *Door) counted(ctx glider.Context, nc ssh.NewChannel, f func(*conn)) {
 
 // channel serves "session": what it may be depends on who has proven what.
 func (d *Door) channel(_ *glider.Server, sc *ssh.ServerConn, nc ssh.NewChannel, ctx glider.Context) {
-	d.counted(ctx, nc, func(c *conn) {
+	d.counted(connOf(ctx), nc, func(c *conn) {
 		switch who := callerOf(sc).(type) {
 		case joiner:
 			d.textual(c, nc, who)
@@ -43,7 +42,7 @@ func (d *Door) channel(_ *glider.Server, sc *ssh.ServerConn, nc ssh.NewChannel, 
 			d.textual(c, nc, who)
 		case vendor:
 			if who.jump {
-				nc.Reject(ssh.Prohibited, "this name is for jumps, which this broker does not carry yet; use "+d.Clerk.PlusForm(who.claim.Person))
+				nc.Reject(ssh.Prohibited, "this name is for jumps and forwards: "+d.Clerk.JumpForm(who.claim.Person)+", or use "+d.Clerk.PlusForm(who.claim.Person))
 				return
 			}
 			d.work(c, sc, nc, who)
@@ -57,7 +56,6 @@ func (d *Door) channel(_ *glider.Server, sc *ssh.ServerConn, nc ssh.NewChannel, 
 
 // refusals says for each kind of channel what to do instead.
 var refusals = map[string]string{
-	"direct-tcpip":                      "this broker does not carry forwards (-L, -J, -W) yet; use the form PERSON+ACCOUNT+ASSET, for example ssh ann+maint+filler-plc@…",
 	"direct-streamlocal@openssh.com":    "forwards to sockets on the machine are not carried; work in a shell on the machine instead",
 	"forwarded-streamlocal@openssh.com": "forwards of sockets are not carried; leave out the -R option",
 	"forwarded-tcpip":                   "remote forwards are not carried; leave out the -R option",
@@ -67,19 +65,27 @@ var refusals = map[string]string{
 }
 
 func (d *Door) otherChannel(_ *glider.Server, sc *ssh.ServerConn, nc ssh.NewChannel, ctx glider.Context) {
-	d.counted(ctx, nc, func(c *conn) {
-		say, known := refusals[nc.ChannelType()]
-		reason := ssh.Prohibited
-		if !known {
-			say, reason = "this kind of channel is not known here; open a shell or run a command", ssh.UnknownChannelType
-		}
-		person := ""
-		if v, ok := callerOf(sc).(vendor); ok {
-			person = string(v.claim.Person)
-		}
-		d.told.refused(c.source, person, "channel-type", "channel "+nc.ChannelType())
-		nc.Reject(reason, say)
+	d.counted(connOf(ctx), nc, func(c *conn) {
+		d.refuseChannel(c, nc, callerOf(sc), nil)
 	})
+}
+
+// refuseChannel says no to a kind of channel, in the words of special first.
+func (d *Door) refuseChannel(c *conn, nc ssh.NewChannel, who caller, special map[string]string) {
+	say, known := special[nc.ChannelType()]
+	if !known {
+		say, known = refusals[nc.ChannelType()]
+	}
+	reason := ssh.Prohibited
+	if !known {
+		say, reason = "this kind of channel is not known here; open a shell or run a command", ssh.UnknownChannelType
+	}
+	person := ""
+	if v, ok := who.(vendor); ok {
+		person = string(v.claim.Person)
+	}
+	d.told.refused(c.source, person, "channel-type", "channel "+nc.ChannelType())
+	nc.Reject(reason, say)
 }
 
 // global answers requests of the connection: keepalives, and no to the rest.
@@ -89,16 +95,21 @@ func (d *Door) global(ctx glider.Context, _ *glider.Server, req *ssh.Request) (b
 		return false, nil
 	}
 	defer d.recovered("global request", c)
+	return d.asked(c, req.Type), nil
+}
+
+// asked answers one request of a connection, inner ones too.
+func (d *Door) asked(c *conn, kind string) bool {
 	if !c.requests.Allow() {
 		c.Close()
-		return false, nil
+		return false
 	}
-	switch req.Type {
+	switch kind {
 	case "keepalive@openssh.com":
-		return true, nil
+		return true
 	case "tcpip-forward", "streamlocal-forward@openssh.com":
-		d.told.refused(c.source, "", "remote-forward", req.Type)
+		d.told.refused(c.source, "", "remote-forward", kind)
 		c.note("Remote forwards are not carried: leave out the -R option. If the machine must send you something, fetch it from here.")
 	}
-	return false, nil
+	return false
 }

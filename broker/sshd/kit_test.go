@@ -56,14 +56,18 @@ type house struct {
 	door    *Door
 	addr    string
 	machine *machine
+	plc     *controller
+	archive *recording.Archive
 	plant   *policy.Plant
 	said    *lockedBuffer // slog
 
 	codes map[string]string // TOTP secret of a person
 	base  time.Time
 	stop  func()       // what ends Serve
-	ahead atomic.Int64 // of the authorities' clock
+	ahead atomic.Int64 // of the authorities' and the door's clock
 }
+
+func (h *house) now() time.Time { return time.Now().Add(time.Duration(h.ahead.Load())) }
 
 type lockedBuffer struct {
 	mu sync.Mutex
@@ -106,10 +110,12 @@ zones:
   dmz:    {name: DMZ,    levels: [3.5], sl_t: 3, owner: it-network, broker: here}
   line-1: {name: Line 1, levels: [1],   sl_t: 2, owner: line-1-owner, shift: shift}
 conduits:
-  - {name: b, from: dmz, to: line-1, carries: [ssh], rights: [look, copy, set, load], owners: [it-network, line-1-owner], why: x, review: 2037-03-31}
+  - {name: b, from: dmz, to: line-1, carries: [ssh, modbus, tcp], rights: [look, copy, set, load], owners: [it-network, line-1-owner], why: x, review: 2037-03-31}
 assets:
   filler-plc:
-    {tag: F-1, name: Filler, zone: line-1, level: 1, address: 127.0.0.1, stops: [filling-1], ports: {ssh: {tcp: %d, host_keys: [%s], accounts: {logs: {rights: [look, copy], enforced: device}, maint: {rights: [look, copy, set, load], enforced: nobody}}}}}
+    {tag: F-1, name: Filler, zone: line-1, level: 1, address: 127.0.0.1, stops: [filling-1], ports: {ssh: {tcp: %d, host_keys: [%s], accounts: {logs: {rights: [look, copy], enforced: device}, maint: {rights: [look, copy, set, load], enforced: nobody}}}, modbus: {tcp: %d, rights: [look, copy], enforced: device}, tcp: {tcp: 9, rights: [look, copy], enforced: device}}}
+  press-plc:
+    {tag: P-1, name: Press, zone: line-1, level: 1, address: 127.0.0.1, stops: [filling-1], ports: {modbus: {rights: [look, copy], enforced: device}, ssh: {host_keys: [%s], accounts: {logs: {rights: [look, copy], enforced: device}}}}}
 rules:
   - {name: line, when: {zone: line-1, right: [look, copy]}, plan: [owner], open: shift, longest: 8h}
 `
@@ -147,9 +153,10 @@ func newHouse(t *testing.T, limits Limits) *house {
 	h.bootstrap()
 	h.roster = people.NewRoster(h.journal, h.rows, h.docs)
 	h.ca = must(ca.Open(ca.Parts{Dir: filepath.Join(h.dir, "keys"), Make: true, Journal: h.journal, Rows: h.rows, Leaves: h.log,
-		Now: func() time.Time { return time.Now().Add(time.Duration(h.ahead.Load())) }}))
+		Now: h.now}))
 	h.machine = newMachine(t, h.ca.Out())
-	h.plant = thePlant(t, h.machine)
+	h.plc = newController(t)
+	h.plant = thePlant(t, h.machine, h.plc.port)
 	h.ok(h.append(audit.ConfigChanged{Kind: "plant", Document: must(h.docs.Put(ctx, h.plant.Document()))}))
 	plant := func() *policy.Plant { return h.plant }
 	h.desk = approvals.NewDesk(approvals.Parts{Plant: plant, Roster: h.roster, Journal: h.journal, Rows: h.rows, Leaves: h.log, Log: h.log, Docs: h.docs})
@@ -157,6 +164,7 @@ func newHouse(t *testing.T, limits Limits) *house {
 	id := must(age.GenerateX25519Identity())
 	archive := must(recording.OpenArchive(recording.Parts{Dir: filepath.Join(h.dir, "recordings"), HeadsDir: filepath.Join(h.dir, "log", "heads"),
 		Disk: disk, Log: h.log, Mode: "readable", Recipients: []string{id.Recipient().String()}, Identity: id.String(), MinFree: -1}))
+	h.archive = archive
 	clock := audit.SystemClock()
 	var sessions atomic.Int64
 	h.broker = broker.New(plant, h.desk, h.log, archive, broker.Limits{}, broker.Clock{Wall: clock.Wall, Boot: clock.Mono},
@@ -165,7 +173,7 @@ func newHouse(t *testing.T, limits Limits) *house {
 	l := must(net.Listen("tcp", "127.0.0.1:0"))
 	h.addr = l.Addr().String()
 	h.door = must(New(Parts{Plant: plant, Broker: h.broker, CA: h.ca, Dialer: &dial.Dialer{CA: h.ca, Broker: "a", Loopback: true}, Proofs: h.proofs,
-		Roster: h.roster, Log: h.log, Names: []string{"127.0.0.1"}, Limits: limits, Slog: slog.New(slog.NewTextHandler(h.said, nil)),
+		Roster: h.roster, Log: h.log, Names: []string{"127.0.0.1"}, Limits: limits, Now: h.now, Slog: slog.New(slog.NewTextHandler(h.said, nil)),
 		Clerk: &verbs.Clerk{Desk: h.desk, Roster: h.roster, Proofs: h.proofs, CA: h.ca, Plant: plant, Name: "127.0.0.1", Port: l.Addr().(*net.TCPAddr).Port}}))
 	doors, endDoors := context.WithCancel(ctx)
 	h.stop = endDoors
@@ -244,7 +252,7 @@ func (h *house) agreed(minutes int) policy.WindowID {
 	h.t.Helper()
 	now := time.Now()
 	r, err := h.desk.Submit(h.ctx, h.actor("ann"), approvals.Ask{Firm: "krall", People: []policy.PersonID{"ann"},
-		Targets: []policy.Target{{Asset: "filler-plc", Port: "ssh", Account: "logs"}}, Rights: policy.Look | policy.Copy, Reason: "test", Minutes: minutes, From: now, To: now.Add(3 * time.Hour)})
+		Targets: []policy.Target{{Asset: "filler-plc", Port: "ssh", Account: "logs"}, {Asset: "filler-plc", Port: "modbus"}, {Asset: "filler-plc", Port: "tcp"}}, Rights: policy.Look | policy.Copy, Reason: "test", Minutes: minutes, From: now, To: now.Add(3 * time.Hour)})
 	h.ok(err)
 	r, err = h.desk.Answer(h.ctx, h.actor("olaf"), r.ID, r.Hash, approvals.Reply{Says: "yes"})
 	h.ok(err)
@@ -294,9 +302,9 @@ func (h *house) in(w policy.WindowID) *ssh.Client {
 	return c
 }
 
-func thePlant(t *testing.T, m *machine) *policy.Plant {
+func thePlant(t *testing.T, m *machine, plc int) *policy.Plant {
 	t.Helper()
-	text := fmt.Sprintf(plantText, m.port, authorized(m.host.PublicKey()))
+	text := fmt.Sprintf(plantText, m.port, authorized(m.host.PublicKey()), plc, authorized(m.host.PublicKey()))
 	p, problems := policy.Parse("plant.yaml", map[string][]byte{"plant.yaml": []byte(text)})
 	if err := problems.Err(); err != nil {
 		t.Fatal(err)

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -60,7 +61,7 @@ func (s *stock) setUp() {
 		}
 	}
 	s.file("known_hosts", strings.Join(known, "\n")+"\n")
-	s.file("config", strings.Join(config, "\n")+"\n    UserKnownHostsFile "+s.path("known_hosts")+"\n    GlobalKnownHostsFile /dev/null\n    StrictHostKeyChecking yes\n")
+	s.file("config", "UserKnownHostsFile "+s.path("known_hosts")+"\nGlobalKnownHostsFile /dev/null\nStrictHostKeyChecking yes\n"+strings.Join(config, "\n")+"\n")
 }
 
 func (s *stock) port() string {
@@ -127,8 +128,15 @@ func TestStockClient(t *testing.T) {
 	if _, errs, code = ann.ssh("", "-A", "-R", "9:127.0.0.1:9", me, "exit 3"); code != 3 || !strings.Contains(errs, "remote port forwarding failed") {
 		t.Errorf("-A -R: exit %d, %s", code, errs)
 	}
-	if _, errs, code = ann.ssh("", "-W", "filler-plc:502", me); code == 0 || !strings.Contains(errs, "does not carry forwards") {
+	if _, errs, code = ann.ssh("", "-W", "filler-plc:503", me); code == 0 || !strings.Contains(errs, "has no port 503 in the plant file") {
 		t.Errorf("-W: exit %d, %s", code, errs)
+	}
+	out, errs, code = ann.ssh("from stdin\n", "logs@filler-plc.kiel", "cat; echo oops >&2; exit 7")
+	if code != 7 || out != "from stdin\n" || errs != "oops\n" {
+		t.Errorf("a command through a jump: exit %d, stdout %q, stderr %q", code, out, errs)
+	}
+	if out, errs, code = ann.ssh("echoed\n", "-W", "filler-plc:"+strconv.Itoa(h.plc.port), "ann@127.0.0.1"); code != 0 || out != "echoed\n" {
+		t.Errorf("-W: exit %d, stdout %q, stderr %s", code, out, errs)
 	}
 	if out, _, code = ann.ssh("", "desk@127.0.0.1", "windows", "--json"); code != 0 || !strings.Contains(out, `"window": "`+string(w)+`"`) || !strings.Contains(out, `"state": "open"`) {
 		t.Errorf("windows --json: exit %d, %s", code, out)

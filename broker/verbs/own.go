@@ -33,35 +33,53 @@ func (c *call) setup() error {
 	}
 	if c.args.json {
 		c.json(map[string]any{"known_hosts": []string{"@cert-authority " + c.Name + ",*." + site + " " + hostCA, known + " " + hostKey},
-			"host": c.Name, "port": c.Port, "fingerprint": ssh.FingerprintSHA256(c.CA.HostKey().PublicKey()), "certificate": c.CertLine()})
+			"host": c.Name, "port": c.Port, "fingerprint": ssh.FingerprintSHA256(c.CA.HostKey().PublicKey()), "certificate": c.CertLine(), "ssh_config": c.sshConfig()})
 		return nil
 	}
 	c.printf("# 1. Add to ~/.ssh/known_hosts, so that nobody can stand between you and the broker:\n@cert-authority %s,*.%s %s\n\n", c.Name, site, hostCA)
-	c.printf("# 2. Add to ~/.ssh/config (with the name of your own key):\nHost %s\n", c.Name)
-	if c.Port != 0 && c.Port != 22 {
-		c.printf("    Port %d\n", c.Port)
-	}
-	c.printf("    IdentityFile ~/.ssh/id_ed25519\n    CertificateFile ~/.ssh/id_ed25519-cert.pub\n    IdentitiesOnly yes\n    ForwardAgent no\n    ForwardX11 no\n\n")
+	c.printf("# 2. Add to ~/.ssh/config (with the name of your own key):\n%s\n", c.sshConfig())
 	c.printf("# 3. When your window is open, get the certificate (again after an hour), then work:\n%s\n", c.CertLine())
-	lines := 0
-	if windows, err := c.Desk.Windows(c.ctx, c.by); err == nil {
-		for _, w := range windows {
-			for _, t := range targets(w) {
-				if !over(w.State) && t.Account != "" {
-					c.printf("%s\n", c.reach(c.by.Person, t))
-					lines++
-				}
-			}
-		}
-	}
-	if lines == 0 {
-		c.printf("%s\n", c.PlusForm(c.by.Person))
-	}
+	c.printf("# or, the same: %s\n", c.copyLine())
+	c.workLines()
 	c.printf("\n# PuTTY and WinSCP: host name %s, port %d, user name %s+ACCOUNT+ASSET.\n", c.Name, max(c.Port, 22), c.by.Person)
 	c.printf("# Private key file: your key; \"Certificate to use with the private key\": the file of step 3.\n")
 	c.printf("# The host key that they show must be %s\n# or this line in the known_hosts of other programs:\n# %s %s\n", ssh.FingerprintSHA256(c.CA.HostKey().PublicKey()), known, hostKey)
 	c.printf("# PowerShell writes > in UTF-16, which is no certificate: use cmd /c \"%s\"\n", c.command("cert", `> %USERPROFILE%\.ssh\id_ed25519-cert.pub`))
 	return nil
+}
+
+// sshConfig is what makes "ssh ACCOUNT@ASSET.site" enough. The same key and
+// certificate log in at the broker and behind it.
+func (c *call) sshConfig() string {
+	site, port := c.Plant().Site.ID, ""
+	if c.Port != 0 && c.Port != 22 {
+		port = fmt.Sprintf("Host %s\n    Port %d\n", c.Name, c.Port)
+	}
+	return port + fmt.Sprintf("Host *.%s\n    ProxyJump %s@%s\nHost %s *.%s\n    IdentityFile ~/.ssh/id_ed25519\n    CertificateFile ~/.ssh/id_ed25519-cert.pub\n"+
+		"    IdentitiesOnly yes\n    ForwardAgent no\n    ForwardX11 no\n", site, c.by.Person, c.Name, c.Name, site)
+}
+
+// workLines are the lines that reach the machines of the person's windows.
+func (c *call) workLines() {
+	var all []policy.Target
+	if windows, err := c.Desk.Windows(c.ctx, c.by); err == nil {
+		for _, w := range windows {
+			if !over(w.State) {
+				all = append(all, targets(w)...)
+			}
+		}
+	}
+	if len(all) == 0 {
+		c.printf("ssh ACCOUNT@ASSET.%s\n# or, where a client cannot jump: %s\n", c.Plant().Site.ID, c.PlusForm(c.by.Person))
+		return
+	}
+	for _, t := range all {
+		if t.Account != "" {
+			c.printf("ssh %s@%s\n# or, where a client cannot jump: %s\n", t.Account, c.Plant().Host(t.Asset), c.reach(c.by.Person, t))
+		} else {
+			c.printf("%s\n", c.reach(c.by.Person, t))
+		}
+	}
 }
 
 func line(k ssh.PublicKey) string { return strings.TrimSpace(string(ssh.MarshalAuthorizedKey(k))) }

@@ -120,7 +120,7 @@ func (c *call) windowLine(w approvals.Window) windowLine {
 	}
 	for _, t := range targets(w) {
 		l.Targets = append(l.Targets, targetLine{string(t.Asset), string(t.Port), string(t.Account)})
-		if mine && t.Account != "" && (w.State == approvals.WindowOpen || w.State == approvals.WindowEnding) {
+		if mine && (w.State == approvals.WindowOpen || w.State == approvals.WindowEnding) {
 			l.Type = append(l.Type, c.reach(c.by.Person, t))
 		}
 	}

@@ -192,6 +192,41 @@ func (c *Clerk) PlusForm(p policy.PersonID) string {
 	return c.command(string(p)+"+ACCOUNT+ASSET", "")
 }
 
+// JumpForm is the line that reaches a machine through a jump, with names to fill in.
+func (c *Clerk) JumpForm(p policy.PersonID) string {
+	return "ssh -J " + c.jumpHost(p) + " ACCOUNT@ASSET." + c.Plant().Site.ID
+}
+
+func (c *Clerk) jumpHost(p policy.PersonID) string {
+	if c.Port == 0 || c.Port == 22 {
+		return string(p) + "@" + c.Name
+	}
+	return string(p) + "@" + c.Name + ":" + strconv.Itoa(c.Port)
+}
+
+// copyLine gets the certificate of the newest windows with scp.
+func (c *Clerk) copyLine() string {
+	port := ""
+	if c.Port != 0 && c.Port != 22 {
+		port = "-P " + strconv.Itoa(c.Port) + " "
+	}
+	return "scp " + port + "cert@" + c.Name + ":latest ~/.ssh/id_ed25519-cert.pub"
+}
+
+// reach is the line that reaches a target: a machine's account, or a forward
+// to a port that has none.
 func (c *Clerk) reach(p policy.PersonID, t policy.Target) string {
-	return c.command(string(p)+"+"+string(t.Account)+"+"+string(t.Asset), "")
+	if t.Account != "" {
+		return c.command(string(p)+"+"+string(t.Account)+"+"+string(t.Asset), "")
+	}
+	asset, _ := c.Plant().Asset(t.Asset)
+	port, ok := asset.Port(t.Port)
+	if !ok {
+		return "# " + string(t.Port) + " of " + string(t.Asset) + " is no longer in the plant file"
+	}
+	local := int(port.Number)
+	if local < 1024 { // needs no root
+		local += 1000
+	}
+	return fmt.Sprintf("ssh -N -L %d:%s:%d %s%s@%s", local, t.Asset, port.Number, c.port(), p, c.Name)
 }
