@@ -61,8 +61,8 @@ type Proofs struct {
 
 	cost    cost
 	seal    *age.X25519Identity
-	hashing chan struct{} // a token for each argon2id run at once: 2, of 64 MiB each
-	nobody  []byte        // a password document that no password fits, for names that do not exist
+	hashing *hashing
+	nobody  []byte // a password document that no password fits, for names that do not exist
 	slow    *throttle
 	told    *throttleLog
 }
@@ -80,7 +80,7 @@ func New(p Parts) (*Proofs, error) {
 		return nil, fmt.Errorf("login: %w", err)
 	}
 	s := &Proofs{roster: p.Roster, journal: p.Journal, rows: p.Rows, docs: p.Docs, log: p.Log, plant: p.Plant, now: p.Now,
-		cost: fullCost, seal: seal, hashing: make(chan struct{}, 2), slow: newThrottle(p.Now), told: newThrottleLog(p.Now)}
+		cost: fullCost, seal: seal, hashing: newHashing(), slow: newThrottle(p.Now), told: newThrottleLog(p.Now)}
 	if s.nobody, err = fullCost.nobodysPassword(); err != nil {
 		return nil, fmt.Errorf("login: %w", err)
 	}
@@ -105,13 +105,16 @@ func (p *Proofs) SignIn(ctx context.Context, from netip.Addr, name, password, co
 		p.refused(ctx, name, from, "throttled")
 		return people.Actor{}, err
 	}
-	who, why, err := p.password(ctx, name, password)
+	who, why, err := p.password(ctx, from, name, password)
 	if err != nil {
 		return people.Actor{}, err
 	}
 	a := people.Actor{Person: who.ID, Firm: who.Firm, Roles: who.Roles, Proofs: []people.KeyKind{people.Password}, At: p.now(), Source: from}
+	if why == "" {
+		p.slow.rightPassword(name, from)
+	}
 	if why == "" && code != "" {
-		a.Step, why, err = p.fits(ctx, who, code)
+		a.Step, why, err = p.codeFits(ctx, who, from, code)
 		a.Proofs = append(a.Proofs, people.TOTP)
 	} else if code != "" {
 		p.pretend(code) // a wrong password costs what a right one costs
@@ -131,7 +134,20 @@ func (p *Proofs) SignIn(ctx context.Context, from netip.Addr, name, password, co
 		return people.Actor{}, err
 	}
 	p.slow.right(name, from)
+	if a.Step != 0 {
+		p.slow.rightCode(name, from)
+	}
 	return a, nil
+}
+
+// codeFits is fits, unless too many sources guess at the person's code: to them
+// a password that was right looks like a wrong one.
+func (p *Proofs) codeFits(ctx context.Context, who people.Person, from netip.Addr, code string) (step int64, why string, err error) {
+	if err := p.slow.enterCode(string(who.ID), from); err != nil {
+		p.pretend(code)
+		return 0, "the password was right; too many wrong codes from everywhere", nil
+	}
+	return p.fits(ctx, who, code)
 }
 
 // Code steps an actor up: good for 5 minutes for this person and sign-in. No
@@ -150,6 +166,10 @@ func (p *Proofs) Code(ctx context.Context, a people.Actor, code string) (people.
 		return people.Actor{}, &policy.Refusal{Rule: "no-code-generator",
 			Say: "You have no code generator yet. Set one up with: ssh desk@… totp", Why: "no totp key"}
 	}
+	if err := p.slow.enterCode(name, a.Source); err != nil {
+		p.refused(ctx, name, a.Source, "throttled: too many wrong codes from everywhere")
+		return people.Actor{}, err
+	}
 	step, why, err := p.fits(ctx, who, code)
 	if err != nil {
 		return people.Actor{}, err
@@ -163,6 +183,7 @@ func (p *Proofs) Code(ctx context.Context, a people.Actor, code string) (people.
 		stepped, err := p.admit(ctx, a)
 		if err == nil {
 			p.slow.right(name, a.Source)
+			p.slow.rightCode(name, a.Source)
 			return stepped, nil
 		}
 		if !errors.As(err, &r) {

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/netip"
 	"slices"
 	"strings"
 	"unicode"
@@ -85,7 +86,7 @@ func matches(document []byte, password string) (bool, error) {
 
 // password looks a person up and tries the password. why is empty if it fits.
 // Every outcome costs one hashing; err is a fault, not a no.
-func (p *Proofs) password(ctx context.Context, name, password string) (who people.Person, why string, err error) {
+func (p *Proofs) password(ctx context.Context, from netip.Addr, name, password string) (who people.Person, why string, err error) {
 	document := p.nobody
 	if policy.ValidID(name) {
 		who, err = p.roster.Person(ctx, policy.PersonID(name))
@@ -109,7 +110,11 @@ func (p *Proofs) password(ctx context.Context, name, password string) (who peopl
 	if utf8.RuneCountInString(password) > maxPassword || len(password) > 4*maxPassword {
 		password, why = "", "password too long"
 	}
-	fits, err := p.hash(ctx, document, password)
+	leave, err := p.hashing.enter(ctx, !from.IsValid() || p.slow.signedIn(name, from))
+	if err != nil {
+		return people.Person{}, "", err
+	}
+	fits, err := func() (bool, error) { defer leave(); return matches(document, password) }()
 	if err != nil {
 		return people.Person{}, "", err
 	}
@@ -117,18 +122,6 @@ func (p *Proofs) password(ctx context.Context, name, password string) (who peopl
 		why = "wrong password"
 	}
 	return who, why, nil
-}
-
-// hash runs one argon2id, two at once at most: guessing must not take the
-// machine's memory from the sessions.
-func (p *Proofs) hash(ctx context.Context, document []byte, password string) (bool, error) {
-	select {
-	case p.hashing <- struct{}{}:
-	case <-ctx.Done():
-		return false, fmt.Errorf("wait to check the password: %w", context.Cause(ctx))
-	}
-	defer func() { <-p.hashing }()
-	return matches(document, password)
 }
 
 // SetPassword sets the actor's own password (12 to 256 characters; not the
@@ -141,13 +134,12 @@ func (p *Proofs) SetPassword(ctx context.Context, a people.Actor, password strin
 	if say := weak(password, who); say != "" {
 		return &policy.Refusal{Rule: "weak-password", Say: say, Why: "password refused"}
 	}
-	select {
-	case p.hashing <- struct{}{}:
-	case <-ctx.Done():
-		return fmt.Errorf("wait to set the password: %w", context.Cause(ctx))
+	leave, err := p.hashing.enter(ctx, true)
+	if err != nil {
+		return err
 	}
 	document, err := p.cost.hashPassword(password)
-	<-p.hashing
+	leave()
 	if err != nil {
 		return fmt.Errorf("hash password: %w", err)
 	}

@@ -20,12 +20,20 @@ const (
 
 	softTries = 20          // wrong ones for one person, from anywhere, before each try is slowed
 	softDelay = time.Second // which is all that others can do to an owner
+
+	codeTries  = 20             // wrong codes for one person, from anywhere, behind a right password or key
+	codeForget = 24 * time.Hour // after the last of them
 )
 
 // throttle makes guessing slow. One person from one source waits hard: after
 // five wrong ones 30 s, doubling to 5 min. One source for all persons waits
 // the same after four times as many. One person from many sources is only
 // slowed by a second: so nobody can lock the owner out from elsewhere.
+//
+// Codes are six digits, and a second is nothing where a thousand addresses
+// guess at once. But whoever comes to guess one has the person's password or
+// key already: there all sources together wait hard, but for those from which
+// the person has given a right code before.
 type throttle struct {
 	now func() time.Time
 
@@ -33,7 +41,15 @@ type throttle struct {
 	pairs   map[string]*guesses
 	sources map[string]*guesses
 	persons map[string]*guesses
+	codes   map[string]*guesses  // wrong codes of a person
+	known   map[string]time.Time // pairs that were right, by what: last
 }
+
+// What a pair was right about.
+const (
+	knownPassword = "password\x00"
+	knownCode     = "code\x00"
+)
 
 type guesses struct {
 	wrong int
@@ -42,7 +58,8 @@ type guesses struct {
 }
 
 func newThrottle(now func() time.Time) *throttle {
-	return &throttle{now: now, pairs: map[string]*guesses{}, sources: map[string]*guesses{}, persons: map[string]*guesses{}}
+	return &throttle{now: now, pairs: map[string]*guesses{}, sources: map[string]*guesses{}, persons: map[string]*guesses{},
+		codes: map[string]*guesses{}, known: map[string]time.Time{}}
 }
 
 // place is the source as guesses are counted: an IPv6 network of 64 bits is one caller.
@@ -75,9 +92,9 @@ func (t *throttle) enter(ctx context.Context, name string, from netip.Addr) erro
 	wait := max(t.pairs[name+"\x00"+at].left(now), t.sources[at].left(now))
 	soft := t.persons[name].left(now) > 0
 	if wait <= 0 {
-		count(t.pairs, name+"\x00"+at, now, freeTries)
-		count(t.sources, at, now, 4*freeTries)
-		count(t.persons, name, now, softTries)
+		count(t.pairs, name+"\x00"+at, now, freeTries, forget)
+		count(t.sources, at, now, 4*freeTries, forget)
+		count(t.persons, name, now, softTries, forget)
 	}
 	t.mu.Unlock()
 	if wait > 0 {
@@ -94,6 +111,54 @@ func (t *throttle) enter(ctx context.Context, name string, from netip.Addr) erro
 	case <-ctx.Done():
 		return fmt.Errorf("wait to sign in: %w", context.Cause(ctx))
 	}
+}
+
+// enterCode comes after enter, where password or key were right and a code is
+// looked at next: it refuses while all sources together wait. Counted as wrong
+// before; rightCode takes it back.
+func (t *throttle) enterCode(name string, from netip.Addr) error {
+	name, at := keyName(name), place(from)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	now := t.now()
+	_, known := t.known[knownCode+name+"\x00"+at]
+	if wait := t.codes[name].left(now); wait > 0 && !known {
+		return errWait(wait)
+	}
+	count(t.codes, name, now, codeTries, codeForget)
+	return nil
+}
+
+// rightCode takes the try back and remembers where the person gives codes.
+func (t *throttle) rightCode(name string, from netip.Addr) {
+	name, at := keyName(name), place(from)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	uncount(t.codes[name], codeTries)
+	t.remember(knownCode + name + "\x00" + at)
+}
+
+// rightPassword remembers from where the person signs in.
+func (t *throttle) rightPassword(name string, from netip.Addr) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.remember(knownPassword + keyName(name) + "\x00" + place(from))
+}
+
+func (t *throttle) remember(key string) { // mu is held
+	if len(t.known) >= maxTracked {
+		clear(t.known)
+	}
+	t.known[key] = t.now()
+}
+
+// signedIn says whether the person has signed in from there before, in this
+// life of the process.
+func (t *throttle) signedIn(name string, from netip.Addr) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	_, ok := t.known[knownPassword+keyName(name)+"\x00"+place(from)]
+	return ok
 }
 
 func (g *guesses) left(now time.Time) time.Duration {
@@ -124,7 +189,7 @@ func uncount(g *guesses, free int) {
 	}
 }
 
-func count(m map[string]*guesses, key string, now time.Time, free int) {
+func count(m map[string]*guesses, key string, now time.Time, free int, forget time.Duration) {
 	g := m[key]
 	if g == nil {
 		makeRoom(m, now)
@@ -171,12 +236,17 @@ func makeRoom(m map[string]*guesses, now time.Time) {
 	}
 }
 
-// throttleLog lets one line a second of each source through and counts the rest.
+// throttleLog lets one line a second of each source through, ten of all
+// together (addresses are cheap), and counts the rest.
 type throttleLog struct {
-	now  func() time.Time
-	mu   sync.Mutex
-	seen map[string]*lines
+	now    func() time.Time
+	mu     sync.Mutex
+	seen   map[string]*lines
+	second time.Time
+	inIt   int
 }
+
+const maxLines = 10 // a second
 
 type lines struct {
 	last time.Time
@@ -200,10 +270,14 @@ func (t *throttleLog) tell(from netip.Addr) (left int, tell bool) {
 		l = &lines{}
 		t.seen[at] = l
 	}
-	if now.Sub(l.last) < time.Second && now.Sub(l.last) >= 0 {
+	if since := now.Sub(t.second); since < 0 || since >= time.Second {
+		t.second, t.inIt = now, 0
+	}
+	if now.Sub(l.last) < time.Second && now.Sub(l.last) >= 0 || t.inIt >= maxLines {
 		l.left++
 		return 0, false
 	}
+	t.inIt++
 	left, l.left, l.last = l.left, 0, now
 	return left, true
 }

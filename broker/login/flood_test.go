@@ -1,0 +1,127 @@
+package login
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"penstock/approvals/people"
+)
+
+func elsewhere(i int) netip.Addr { return netip.AddrFrom4([4]byte{10, 1, byte(i >> 8), byte(i)}) }
+
+// TestStolenKeyAndAThousandAddresses: the code is all that stands between a
+// thief of a key, or of a password, and the plant.
+func TestStolenKeyAndAThousandAddresses(t *testing.T) {
+	w := newWorld(t)
+	ctx := t.Context()
+	owner, err := w.Code(ctx, w.bySSH(1), w.code()) // from here, before
+	if err != nil || !owner.Proved(people.TOTP) {
+		t.Fatal(err)
+	}
+	w.pass(time.Minute)
+	var looked atomic.Int32
+	var all sync.WaitGroup
+	for i := range 200 { // at once: each is slowed by a second, and that is nothing
+		a := w.bySSH(1)
+		a.Source = elsewhere(i)
+		all.Go(func() {
+			if _, err := w.Code(ctx, a, "000000"); rule(err) != "login-wait" {
+				looked.Add(1)
+			}
+		})
+	}
+	all.Wait()
+	if n := looked.Load(); n > 20 {
+		t.Errorf("%d guesses of 200 were looked at", n)
+	}
+	thief := w.bySSH(1)
+	thief.Source = there
+	if _, err := w.Code(ctx, thief, w.code()); rule(err) != "login-wait" {
+		t.Errorf("a thief's next guess, which is right, from another address: %v", err)
+	}
+	if _, err := w.Code(ctx, w.bySSH(1), w.code()); err != nil {
+		t.Errorf("the owner, from where they always are: %v", err)
+	}
+}
+
+// TestNobodyIsLockedOutByName: who has neither key nor password keeps nobody out.
+func TestNobodyIsLockedOutByName(t *testing.T) {
+	w := newWorld(t)
+	cancelled, cancel := context.WithCancel(t.Context())
+	cancel()
+	for i := range 200 {
+		_, _ = w.SignIn(cancelled, elsewhere(i), "mia", "not the password", "000000")
+	}
+	if _, err := w.SignIn(t.Context(), there, "mia", password, w.code()); err != nil {
+		t.Errorf("the owner, from a new address: %v", err)
+	}
+}
+
+// TestGuessersDoNotTakeTheSignIn: every place and the queue are full of strangers.
+func TestGuessersDoNotTakeTheSignIn(t *testing.T) {
+	w := newWorld(t)
+	if _, err := w.SignIn(t.Context(), here, "mia", password, ""); err != nil {
+		t.Fatal(err)
+	}
+	for range cap(w.hashing.strangers) {
+		if _, err := w.hashing.enter(t.Context(), false); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for who, from := range map[string]netip.Addr{"from where she was": here, "at the machine's console": {}} {
+		if _, err := w.SignIn(t.Context(), from, "mia", password, ""); err != nil {
+			t.Errorf("mia, %s: %v", who, err)
+		}
+	}
+}
+
+func TestTheQueueOfStrangersIsShort(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		h := newHashing()
+		for range cap(h.strangers) {
+			if _, err := h.enter(ctx, false); err != nil {
+				t.Fatal(err)
+			}
+		}
+		ended := make(chan error, maxWaiting)
+		for range maxWaiting {
+			go func() { _, err := h.enter(ctx, false); ended <- err }()
+		}
+		synctest.Wait()
+		if _, err := h.enter(ctx, false); rule(err) != "login-busy" {
+			t.Errorf("one more in the queue: %v", err)
+		}
+		cancel()
+		for range maxWaiting {
+			if err := <-ended; !errors.Is(err, context.Canceled) {
+				t.Errorf("a stranger was let in: %v", err)
+			}
+		}
+	})
+}
+
+// TestAddressesAreCheapAndLinesAreNot: a guesser with a network of addresses
+// does not fill the log.
+func TestAddressesAreCheapAndLinesAreNot(t *testing.T) {
+	w := newWorld(t)
+	before := w.log.count("login.refused")
+	for i := range 500 {
+		w.refused(t.Context(), fmt.Sprint("name", i), elsewhere(i), "wrong")
+	}
+	if n := w.log.count("login.refused") - before; n != maxLines {
+		t.Errorf("%d events in a second", n)
+	}
+	w.pass(time.Second)
+	w.refused(t.Context(), "mia", here, "wrong")
+	if n := w.log.count("login.refused") - before; n != maxLines+1 {
+		t.Errorf("the next second is silent: %d", n)
+	}
+}
