@@ -36,6 +36,10 @@ type Parts struct {
 	// Ended says whether the log has session.ended of a session, so that
 	// Recover does not write it twice. Nil: sessions with a close.json have ended.
 	Ended func(session string) bool
+	// Started says whether the log has session.started of a session: a folder
+	// whose session never was admitted, and that holds no channel, is swept by
+	// Recover, and gets no session.ended. Nil: all were.
+	Started func(session string) bool
 }
 
 const defaultMinFree = 512 << 20

@@ -57,7 +57,13 @@ func (a *Archive) Recover(ctx context.Context) error {
 // one but whose session.ended the log does not know.
 func (a *Archive) unfinished(ctx context.Context) (map[string]Header, error) {
 	found := map[string]Header{}
-	for session, dir := range a.sessions {
+	for session, dir := range maps.Clone(a.sessions) {
+		if a.p.Started != nil && !a.p.Started(session) {
+			if err := a.sweep(session, dir); err != nil {
+				return nil, fmt.Errorf("sweep the recording of %s, which was never admitted: %w", session, err)
+			}
+			continue
+		}
 		c, hash, err := readClosed(dir)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
@@ -80,6 +86,20 @@ func (a *Archive) unfinished(ctx context.Context) (map[string]Header, error) {
 		}
 	}
 	return found, nil
+}
+
+// sweep takes away what Create made for a session that the log never admitted.
+// With a channel in it, it is none that we made: it stays, and penstock-verify names it.
+func (a *Archive) sweep(session, dir string) error {
+	c, err := listFolder(dir)
+	if err != nil || len(c.channels) > 0 || len(c.wrong) > 0 {
+		return err
+	}
+	if err := os.RemoveAll(dir); err != nil {
+		return err
+	}
+	delete(a.sessions, session)
+	return a.p.Disk.SyncDir(filepath.Dir(dir))
 }
 
 func (a *Archive) tellEnded(ctx context.Context, session string, c Closed, hash audit.Hash) error {

@@ -246,3 +246,27 @@ func TestABrokenHeaderIsToldAndPassedOver(t *testing.T) {
 		t.Error("it was opened")
 	}
 }
+
+// A crash, or a full disk, between the folder and session.started leaves nothing.
+func TestAnUnadmittedSessionIsSwept(t *testing.T) {
+	r := crashed(t)
+	_, _, _, err := r.Create(t.Context(), header("S-2")) // and its event was never written
+	must(t, err)
+	p := r.parts
+	p.Started = func(s string) bool { return false }
+	a, err := recording.OpenArchive(p)
+	must(t, err)
+	must(t, a.Recover(t.Context()))
+	if _, err := os.Stat(filepath.Join(filepath.Dir(r.path("S-1")), "S-2")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("S-2 is left: %v", err)
+	}
+	if _, err := os.Stat(r.path("S-1")); err != nil {
+		t.Errorf("S-1, which has channels, was taken away: %v", err)
+	}
+	if n := len(r.log.of("session.ended")); n != 0 {
+		t.Errorf("%d times session.ended of sessions that never started", n)
+	}
+	if _, _, _, err := a.Create(t.Context(), header("S-2")); err != nil {
+		t.Errorf("the name is not free: %v", err)
+	}
+}

@@ -128,9 +128,11 @@ func (s *screen) last(text string) {
 					s.seen = terminal{}
 				}
 				s.print("Penstock: " + text)
+				s.exit(255) // with the right to write: end of file beside a write is a race in x/crypto
 				<-s.lock
+				return
 			}
-			s.exit(255)
+			s.shut(255)
 		}()
 		select {
 		case <-done:
@@ -144,12 +146,21 @@ func (s *screen) last(text string) {
 // mouse reports, application keys (xterm's private modes).
 const modesOff = "\x1b[?2004l\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?1l\x1b>"
 
-// exit sends exit-status, end of file and close, in the order that stock clients expect.
+// exit sends exit-status, end of file and close, in the order that stock clients
+// expect. The right to write is held.
 func (s *screen) exit(status uint32) {
-	_, _ = s.ch.SendRequest("exit-status", false, ssh.Marshal(struct{ Status uint32 }{status}))
+	_, _ = s.ch.SendRequest("exit-status", false, exitStatus(status))
 	_ = s.ch.CloseWrite()
 	_ = s.ch.Close()
 }
+
+// shut is exit while somebody else's write hangs: the close says the end of file.
+func (s *screen) shut(status uint32) {
+	_, _ = s.ch.SendRequest("exit-status", false, exitStatus(status))
+	_ = s.ch.Close()
+}
+
+func exitStatus(status uint32) []byte { return ssh.Marshal(struct{ Status uint32 }{status}) }
 
 func oneLine(s string) string {
 	return string(bytes.ReplaceAll([]byte(s), []byte("\n"), []byte(" ")))

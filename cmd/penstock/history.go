@@ -17,7 +17,8 @@ import (
 // used, which sessions have ended, which documents are named, and whether a
 // clock that stepped back was accepted.
 type history struct {
-	sessions uint64 // highest number in use
+	sessions uint64          // highest number in use
+	admitted map[string]bool // sessions with session.started
 	ended    map[string]bool
 	named    map[audit.Hash]bool
 	started  bool       // once, so all keys were made
@@ -28,7 +29,7 @@ type history struct {
 
 // readHistory folds the whole log.
 func readHistory(ctx context.Context, l *audit.Log) (*history, error) {
-	h := &history{ended: map[string]bool{}, named: map[audit.Hash]bool{}}
+	h := &history{admitted: map[string]bool{}, ended: map[string]bool{}, named: map[audit.Hash]bool{}}
 	for leaf, err := range l.Upto(ctx, 0) {
 		if err != nil {
 			return nil, fmt.Errorf("read the log: %w", err)
@@ -45,6 +46,7 @@ var hashWord = regexp.MustCompile(`"sha256:[0-9a-f]{64}"`)
 func (h *history) fold(leaf audit.Leaf) error {
 	switch b := leaf.Body.(type) {
 	case audit.SessionStarted:
+		h.admitted[b.Session] = true
 		h.sessions = max(h.sessions, sessionNumber(b.Session))
 	case audit.NodeStarted:
 		h.started = true
