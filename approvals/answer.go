@@ -2,6 +2,7 @@ package approvals
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -69,7 +70,7 @@ func (d *Desk) answer(ctx context.Context, by people.Actor, id policy.RequestID,
 		return err
 	}
 	if r.Says == evidence.Yes {
-		if err := d.proved(by); err != nil {
+		if err := d.proved(by, person); err != nil {
 			return err
 		}
 	}
@@ -78,7 +79,7 @@ func (d *Desk) answer(ctx context.Context, by people.Actor, id policy.RequestID,
 	}
 	if row.State == RequestAsleep && r.Says != evidence.Question {
 		body := audit.RequestWoken{By: string(by.Person), At: d.second()}
-		if _, err := d.commit(ctx, requestKey(id), row.row+1, string(by.Person), body); err != nil {
+		if _, err := d.commit(ctx, requestKey(id), row.row+1, string(by.Person), body, person); err != nil {
 			return err
 		}
 		row.row++
@@ -181,10 +182,26 @@ func (d *Desk) fitYes(ctx context.Context, p people.Person, row requestRow, doc 
 		all = append(all, y.answer)
 	}
 	all = append(all, evidence.Answer{Says: evidence.Yes, Request: row.Document, Person: string(p.ID), Limits: picked.Limits})
-	if _, err := evidence.Narrow(doc, all); err != nil {
+	claim, err := evidence.Narrow(doc, all)
+	if err != nil {
 		return r, refuse("limits-conflict", "These limits leave nothing to agree to: %v.", err)
 	}
-	return picked, nil
+	return picked, d.usable(ctx, q, doc, claim, picked.Limits)
+}
+
+// usable refuses limits under which no window could be opened: a narrower set
+// of rights, say, on an account that can do more and that nobody stops. Found
+// out now, it costs a word; at 03:00 it costs the night.
+func (d *Desk) usable(ctx context.Context, q policy.Quorum, doc evidence.Request, claim evidence.WindowClaim, l evidence.Limits) error {
+	if len(l.Rights) == 0 && len(l.Assets) == 0 && l.Minutes == 0 && l.Until.IsZero() {
+		return nil
+	}
+	doc.Rights, doc.Assets, doc.Minutes, doc.From, doc.To = claim.Rights, claim.Assets, claim.Minutes, claim.From, claim.To
+	_, err := d.possible(ctx, d.plant(), q, doc, d.now())
+	if no, ok := errors.AsType[*policy.Refusal](err); ok {
+		return &policy.Refusal{Rule: "limit-unusable", Say: "So limited, nobody could work: " + no.Say + ".", Why: no.Rule + ": " + no.Why}
+	}
+	return err
 }
 
 // narrower refuses limits that would widen the request or are over already.
@@ -236,7 +253,7 @@ func (d *Desk) give(ctx context.Context, by people.Actor, p people.Person, row r
 	}
 	body := audit.AnswerGiven{Request: row.Request, Rev: row.Rev, Person: a.Person, Firm: a.Firm, Roles: sorted(words(p.Roles)),
 		Says: a.Says, Document: hash, NotBefore: a.NotBefore}
-	_, err = d.commit(ctx, requestKey(row.Request), row.row+1, a.Person, body)
+	_, err = d.commit(ctx, requestKey(row.Request), row.row+1, a.Person, body, p)
 	return err
 }
 

@@ -118,12 +118,12 @@ func (d *Desk) Lift(ctx context.Context, by people.Actor, id, why string) error 
 	if err := d.mayTake(by); err != nil {
 		return err
 	}
-	if err := d.proved(by); err != nil {
-		return err
-	}
 	_, err := again(func() (none, error) {
 		p, err := d.presentPlant(ctx, by)
 		if err != nil {
+			return none{}, err
+		}
+		if err := d.proved(by, p); err != nil {
 			return none{}, err
 		}
 		row, err := d.row(ctx, blockKey(id))

@@ -220,3 +220,46 @@ func (w *world) yesErr(id policy.PersonID, r policy.RequestID) error {
 	}
 	return err
 }
+
+// A lost phone's code counts for nothing from the moment that its generator was
+// taken away, though the sign-in with it is younger than five minutes.
+func TestACodeOfAGeneratorThatWasTakenAway(t *testing.T) {
+	for verb, do := range map[string]func(w *world, by func(policy.PersonID) people.Actor) error{
+		"yes": func(w *world, by func(policy.PersonID) people.Actor) error {
+			r := w.submit()
+			_, err := w.desk.Answer(w.ctx, by("olaf"), r.ID, r.Hash, Reply{Says: evidence.Yes})
+			return err
+		},
+		"open": func(w *world, by func(policy.PersonID) people.Actor) error {
+			w.yes("olaf", w.submit())
+			_, err := w.desk.Open(w.ctx, by("mia"), "W-1")
+			return err
+		},
+		"extend": func(w *world, by func(policy.PersonID) people.Actor) error {
+			w.open()
+			_, err := w.desk.Extend(w.ctx, by("mia"), "W-1", w.now().Add(2*time.Hour))
+			return err
+		},
+		"lift": func(w *world, by func(policy.PersonID) people.Actor) error {
+			if _, err := w.desk.Block(w.ctx, w.as("mia"), policy.Block{Asset: "historian"}); err != nil {
+				return err
+			}
+			return w.desk.Lift(w.ctx, by("mia"), "B-1", "")
+		},
+	} {
+		t.Run(verb, func(t *testing.T) {
+			w := newWorld(t, nil)
+			wants(t, do(w, func(id policy.PersonID) people.Actor {
+				a := w.as(id)
+				p, err := w.desk.roster.Person(w.ctx, id)
+				if err != nil {
+					t.Fatal(err)
+				}
+				w.commit("person/"+string(id), audit.Event{Subject: string(id), Rev: p.Rev + 1, Actor: "sara",
+					Body: audit.KeyRemoved{Person: string(id), Key: "totp", By: "sara"}})
+				return a
+			}), "no-code-generator")
+			w.judge(t)
+		})
+	}
+}

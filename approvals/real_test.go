@@ -96,6 +96,11 @@ func TestOnRealFiles(t *testing.T) {
 	}
 	r := openReal(t, dir)
 	r.commit("bootstrap/1", audit.Event{Subject: "bootstrap", Rev: 1, Actor: penstock, Body: audit.LogCreated{Origin: "test", Bootstrap: r.put(bootstrap())}})
+	sealed := r.put([]byte("sealed"))
+	for _, id := range names() {
+		r.commit("person/"+string(id), audit.Event{Subject: string(id), Rev: 2, Actor: string(id),
+			Body: audit.KeyEnrolled{Person: string(id), Kind: "totp", Key: "totp", Sealed: sealed, By: string(id)}})
+	}
 	if _, err := r.log.Append(r.ctx, audit.Event{Subject: "plant", Actor: penstock, Body: audit.ConfigChanged{Kind: "plant", Document: r.put(thePlant().Document())}}); err != nil {
 		t.Fatal(err)
 	}

@@ -24,8 +24,12 @@ func refuse(rule, format string, a ...any) *policy.Refusal {
 }
 
 // proved asks for a code within the last five minutes: for all that gives
-// access. What takes it away never calls this.
-func (d *Desk) proved(by people.Actor) error {
+// access. What takes it away never calls this. A code of a generator that was
+// taken away since (a lost phone) counts for nothing; p is the person as read now.
+func (d *Desk) proved(by people.Actor, p people.Person) error {
+	if _, has := p.Key(people.TOTP); !has {
+		return refuse("no-code-generator", "You have no code generator, or it was taken away. Enrol one first: ssh desk@… totp.")
+	}
 	age := d.now().Sub(by.At)
 	if by.Step == 0 || !by.Proved(people.TOTP) || age > codeGood || age < -30*time.Second {
 		return refuse("code-needed", "Give the code of your generator again: it must be less than 5 minutes old for this.")

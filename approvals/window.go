@@ -302,7 +302,7 @@ func (d *Desk) opener(ctx context.Context, by people.Actor, claim evidence.Windo
 	if string(p.Firm) == doc.Firm || slices.Contains(claim.People, string(p.ID)) {
 		return p, refuse("own-request", "Whoever works in the window or is of that firm never opens it.")
 	}
-	return p, d.proved(by)
+	return p, d.proved(by, p)
 }
 
 // GoOn lets a paused window go on. The clock has not stopped meanwhile.
