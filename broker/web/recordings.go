@@ -65,12 +65,17 @@ func (s *server) export(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, err)
 		return
 	}
+	s.exportFor(w, r, a, func(err error) { s.fail(w, r, err) })
+}
+
+// exportFor is export for somebody who is known already.
+func (s *server) exportFor(w http.ResponseWriter, r *http.Request, a people.Actor, fail func(error)) {
 	q := r.URL.Query()
 	name := q.Get("form")
 	f, ok := forms[name]
 	ch, cherr := strconv.Atoi(q.Get("channel"))
 	if !ok || cherr != nil || ch < 0 {
-		s.fail(w, r, badCall{errors.New("say form=asciicast-v3, asciicast-v2, text, raw-in, raw-out or raw-err, and channel=0 or above")})
+		fail(badCall{errors.New("say form=asciicast-v3, asciicast-v2, text, raw-in, raw-out or raw-err, and channel=0 or above")})
 		return
 	}
 	var options []recording.ExportOption
@@ -81,7 +86,7 @@ func (s *server) export(w http.ResponseWriter, r *http.Request) {
 	}
 	rec, err := s.Book.Read(r.Context(), reader(a, "export", said), r.PathValue("id"))
 	if err != nil {
-		s.fail(w, r, err)
+		fail(err)
 		return
 	}
 	defer rec.Close()

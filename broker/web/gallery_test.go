@@ -1,0 +1,281 @@
+package web
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"penstock/policy"
+)
+
+// The gallery is every page with sample data, and again with hostile text in
+// every field. Real Chromium looks at it in TestGalleryInABrowser.
+
+var galleryNow = time.Date(2026, 11, 22, 2, 7, 0, 0, time.UTC)
+
+func sample(t time.Time) stamp {
+	zone, err := time.LoadLocation("Europe/Berlin")
+	if err != nil {
+		panic(err)
+	}
+	return stamp{t.In(zone), galleryNow.In(zone)}
+}
+
+func after(minutes int) stamp { return sample(galleryNow.Add(time.Duration(minutes) * time.Minute)) }
+
+func fullFrame(name string, page any) frame {
+	return frame{Title: name, Site: "Fjord Dairy Kiel", Colour: "teal", Zone: "Europe/Berlin", Room: "+49 431 555 0100", Now: sample(galleryNow),
+		Name: "Mia Voss", Plant: true, Path: "/" + name, Live: livePages[name], Page: page}
+}
+
+var (
+	fillerPLC = targetView{Asset: "filler-plc", Tag: "FIL-1-PLC-01", Title: "Filler controller", Zone: "Filling line 1", By: "SSH", Account: "recipes",
+		Stops: []string{"Filling line 1"}, Worst: policy.Look | policy.Copy | policy.Set, Enforced: policy.ByDevice, Known: true}
+	fillerMaint = targetView{Asset: "filler-plc", Tag: "FIL-1-PLC-01", Title: "Filler controller", Zone: "Filling line 1", By: "SSH", Account: "maint",
+		Stops: []string{"Filling line 1"}, Worst: 31, Enforced: policy.ByNobody, Known: true}
+	openLine = WindowLine{ID: "W-208", Request: "R-208", Firm: "Thermo Nord", What: "Pasteuriser controller", Rights: "look", State: "open, ends 03:48", Word: "open",
+		Who: []string{"Ola Lind"}, Until: after(41), May: stepsAllowed{Pause: true, End: true, Cut: true, Extend: true}}
+	pausedLine = WindowLine{ID: "W-209", Request: "R-209", Firm: "Krall Fillers", What: "Filler controller", Rights: "look, change values", State: "paused by Mia Voss, ends 04:00 all the same", Word: "paused",
+		Who: []string{"Ben Ito"}, Until: after(53), May: stepsAllowed{GoOn: true, End: true, Cut: true}}
+	readyLine = WindowLine{ID: "W-211", Request: "R-211", Firm: "Krall Fillers", What: "Filler panel", Rights: "look", State: "agreed, waits for the shift", Word: "agreed",
+		Who: []string{"Ann Keller", "Ben Ito"}, May: stepsAllowed{Open: true, Cut: true}}
+	leftLine = WindowLine{ID: "W-201", Request: "R-201", Firm: "Thermo Nord", What: "Pasteuriser controller", Rights: "look, take files out", State: "ended, hand-back missing", Word: "ended",
+		Who: []string{"Ola Lind"}, Until: after(-540)}
+)
+
+func sampleRequest() requestView {
+	return requestView{ID: "R-214", State: "waiting", Document: "sha256:" + strings.Repeat("9f3c", 16), Rev: 1, At: after(-2), Who: []string{"Ann Keller"},
+		Firm: "Krall Fillers", Checked: "6 visits, last 12 Oct 09:14.", Does: "change values", Prep: "on", Targets: []targetView{fillerPLC},
+		Can: "look, take files out, change values", Worst: "wrong values; Filling line 1 may stop.", Enforced: "The machine's own account stops everything else.",
+		Stops: "Filling line 1 stops.", Why: "Alarm F-417, fill volume drifts", WorkOrder: "WO 88-1204", Length: "2 hours", Until: after(123), From: after(-2), To: after(360),
+		Inside: "Nobody is in.", Unusual: []string{"Backup of Filler controller is 61 days old."}, Phone: "ORANGE TIGER", Words: []string{"orange", "tulip", "meadow", "axle", "lemon", "river", "cello", "north"},
+		Path: []string{"Filling line 1"}, Interlocks: []string{"Guard door 3 trips Line 1 safety controller"}, Backout: "Recipe 14 of 3 March", Before: []WindowLine{leftLine},
+		YouWhy: "You are Filling shift supervisor. Your yes is enough (rule night).",
+		May: answersAllowed{Answer: true, Opens: true, AskLook: "viewer on FIL-1-PLC-01", LookUntil: after(30), AskedUntil: after(123),
+			Shorter: []choice{{30, "30 minutes", after(30)}, {60, "1 hour", after(60)}}}}
+}
+
+func dangerousRequest() requestView {
+	r := sampleRequest()
+	r.Does, r.Targets, r.Danger = "load programs", []targetView{fillerMaint}, true
+	r.Prep, r.Can = "into", "look, take files out, change values, start and stop, load programs"
+	r.Worst, r.Enforced = "a wrong program runs, Filling line 1 stops.", "Nobody stops more than this but you. Watch, or pause."
+	r.YouWhy = "You are Line 1 process owner. Your yes is one of 2. Still needed: OT security."
+	r.May.Opens, r.May.Next, r.May.AskLook = false, "OT security", ""
+	r.May.Look = true
+	return r
+}
+
+func decidedRequest() requestView {
+	r := sampleRequest()
+	r.State, r.May, r.YouWhy, r.Rev = "agreed", answersAllowed{}, "", 2
+	r.Meanwhile = "Your tap was not taken, because this changed meanwhile. R-214 is agreed. To take it back, withdraw it, or cut window W-214."
+	r.Answers = []answerView{{"Jan Brandt", "Duty engineer", "said yes", "", "look only, 30 minutes", after(-1)}, {"Olaf Holm", "Line 1 process owner", "asks", "Is the recipe saved?", "", after(-1)}}
+	r.Window = &readyLine
+	return r
+}
+
+type galleryPage struct {
+	name, template string
+	page           any
+	frame          func(*frame)
+}
+
+func gallery() []galleryPage {
+	someone := func(f *frame) {}
+	nobody := func(f *frame) { f.Name, f.Plant, f.Live = "", false, false }
+	codeGood := func(f *frame) { f.CodeUntil = after(4) }
+	in := inView{Session: "S-341", Who: "Ola Lind", Firm: "Thermo Nord", Since: after(-19), Windows: []inWindow{{WindowLine: openLine,
+		Channels: []string{"a shell on PAS-1-PLC-01 as viewer, 412 bytes in, 96 kB out"}}}}
+	heldIn := inView{Session: "S-342", Who: "Ben Ito", Firm: "Krall Fillers", Since: after(-7), Windows: []inWindow{{WindowLine: pausedLine, Held: true,
+		Channels: []string{"a command on FIL-1-PLC-01 as recipes, 10 bytes in, 9004 bytes out"}}}}
+	full := boardView{Waits: []waitingView{
+		{"R-214", "change values on", "Filler controller", "Ann Keller", "Krall Fillers", "", after(-3), true, nil},
+		{"R-209", "look at", "Historian", "Ben Ito", "DataWerk", "", after(-400), false, []string{"OT security"}},
+	}, In: []inView{in, heldIn}, Ready: []WindowLine{readyLine}, Left: []WindowLine{leftLine}, Open: []WindowLine{},
+		Blocks: []blockView{{"B-3", "DataWerk", "Lena Lang", "laptop lost", after(600), false, true}}}
+	recLine := RecordingLine{Session: "S-341", Who: "Ann Keller", Firm: "Krall Fillers", Mode: "readable", Windows: []string{"W-214"}, Started: after(-60)}
+	events := []eventLine{
+		{214, after(-62), "answer.given", "R-214", "Mia Voss", "said yes to revision 1", "moved", "sha256:ab"},
+		{215, after(-61), "window.moved", "W-214", "Mia Voss", "opened, ends 05:10", "moved", "sha256:ab"},
+		{216, after(-60), "session.started", "S-341", "Ann Keller", "came in from 198.51.100.7", "moved", "sha256:ab"},
+		{217, after(-59), "channel.refused", "S-341", "Ann Keller", "refused (account-can-more): shell on filler-plc as maint", "refused", "sha256:ab"},
+	}
+	form := url.Values{"reason": {"Alarm F-417"}, "minutes": {"60"}}
+	return []galleryPage{
+		{"sign-in", "sign-in", signInView{Next: "/", Say: "That is not right. Check name, password and code, wait for the next code, and try again.", Person: "mia"}, nobody},
+		{"board", "board", full, someone},
+		{"board-empty", "board", boardView{LastOut: &leftLine}, codeGood},
+		{"board-down", "board", boardView{Closed: true, Blocks: []blockView{{"B-4", "Everybody: the plant is an island", "Mia Voss", "ammonia alarm", stamp{}, true, true}}},
+			func(f *frame) { f.Down = "The recording disk is nearly full. Call whoever runs the broker." }},
+		{"request", "request", sampleRequest(), someone},
+		{"request-danger", "request", dangerousRequest(), codeGood},
+		{"request-decided", "request", decidedRequest(), someone},
+		{"sure", "sure", sureView{dangerousRequest(), ""}, codeGood},
+		{"code", "code", codeView{Does: "Open", Action: "/windows/W-1/open", Back: "/windows/W-1", Say: "That is not right.", Fields: []field{{"document", "x"}}}, someone},
+		{"window", "window", windowView{WindowLine: openLine, Minutes: "1 hour", Targets: []targetView{fillerPLC}, From: after(-10), To: after(300), Opened: after(-19), OpenedBy: "Mia Voss",
+			Sessions: []inView{in}, Recordings: []RecordingLine{recLine}, MayRead: true, Later: []choice{{15, "15 minutes", after(56)}, {30, "30 minutes", after(71)}}},
+			func(f *frame) { f.Said = "Open. Ends 03:48 by itself." }},
+		{"window-vendor", "window", windowView{WindowLine: WindowLine{ID: "W-208", Request: "R-208", Firm: "Krall Fillers", What: "Filler controller", Rights: "look", State: "ended, hand-back missing",
+			Word: "ended", Who: []string{"Ann Keller"}, Until: after(-5), May: stepsAllowed{HandBack: true}}, Minutes: "1 hour", Targets: []targetView{fillerPLC}, Vendor: true, CertLine: "scp cert@broker:W-208 ~/.ssh/id_ed25519-cert.pub"},
+			func(f *frame) { f.Plant, f.Name = false, "Ann Keller" }},
+		{"requests", "requests", []requestLine{{"R-214", "change values on", "Filler controller", "Krall Fillers", "waiting", after(-3)}}, someone},
+		{"ask", "ask", askView{Say: "The plant asks for more here. Fill in: work_order.", Form: form, Firms: []firmChoice{{"krall", "Krall Fillers", []tick{{"ann", "Ann Keller", true}, {"ben", "Ben Ito", false}}}},
+			Ways:   []wayChoice{{"a/ssh/viewer", "FIL-1-PLC-01", "Filler controller", "by ssh as viewer: can look", true}, {"a/ssh/maint", "FIL-1-PLC-01", "Filler controller", "by ssh as maint: can look, take files out, change values, start and stop, load programs", false}},
+			Rights: []tick{{"look", "look", true}, {"copy", "take files out", false}, {"set", "change values", false}}}, someone},
+		{"blocks", "blocks", blocksView{Blocks: []blockView{{"B-3", "DataWerk", "Lena Lang", "laptop lost", after(600), false, true}}, MayBlock: true, Firms: []tick{{"firm/krall", "Krall Fillers", false}},
+			Assets: []tick{{"asset/x", "Filler controller", false}}}, someone},
+		{"island", "island", blocksView{MayBlock: true, PeopleIn: 2, WindowsRun: 2}, someone},
+		{"people", "people", peopleView{Pending: []pendingView{{"ann", "Ann Keller", "Krall Fillers", "SHA256:3q2+7wAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "Jan Brandt", true}},
+			Firms: []firmView{{ID: "fjord", Name: "Fjord Dairy Kiel", Plant: true, People: []personView{{"mia", "Mia Voss", []string{"Filling shift supervisor"}, "key, password, code", false, true}}},
+				{ID: "krall", Name: "Krall Fillers", Sponsor: "Jan Brandt", Until: "2027-03-31", Networks: []string{"198.51.100.0/24"}, People: []personView{{"ben", "Ben Ito", nil, "key", true, false}}}},
+			Roles: []tick{{"shift", "Filling shift supervisor", false}}, Sponsors: []tick{{"jan", "Jan Brandt", false}}, Security: true, Invites: []tick{{"krall", "Krall Fillers", false}},
+			Invited: &invitedView{"Ann Keller", "ABCD-EFGH-IJKL-MNOP", "ssh -p 2222 join@broker.kiel.example", after(1440)}}, someone},
+		{"recordings", "recordings", []RecordingLine{recLine}, someone},
+		{"recording", "recording", recordingView{RecordingLine: recLine, Source: "198.51.100.7", Client: "SSH-2.0-OpenSSH_9.6", Kex: "mlkem768x25519-sha256", Serial: "4711", Ended: after(-20), Cause: "client",
+			Asked: []WindowLine{openLine}, Channels: []recordedChannel{{1, "shell", "FIL-1-PLC-01 as recipes", "412 bytes", "96 kB", after(-59), after(-20), "0"}}, Events: events, Forms: formChoices, Refused: 1}, someone},
+		{"log", "log", logView{Size: 2190, Root: "mTeMRcN3Wz2EtXhCqZHe7vG0jnq1wYJtjPy6Gx5mUqk=", Origin: "kiel/penstock/audit/a", Checkpoint: "kiel/penstock/audit/a\n2190\nmTeMRcN3Wz2EtXhCqZHe7vG0jnq1wYJtjPy6Gx5mUqk=\n\n— kiel/penstock/audit/a Zm9vYmFyYmF6\n",
+			Leaves: events, Older: 2090, Newer: -1, Key: "kiel/penstock/audit/a+1a2b3c4d+AbCd"}, someone},
+		{"problem", "problem", problemView{"Only the Filling shift supervisor may do this.", "/"}, someone},
+		{"once-more", "once-more", nil, nobody},
+	}
+}
+
+const hostile = "</title></bdi></textarea></option>\"'><script>window.pwned=1</script><img src=x onerror=window.pwned=1>javascript:pwned=1 \u202Egnip\u2066 {{.}}"
+
+// poisoned is a copy of v with every text in it hostile.
+func poisoned(v reflect.Value) reflect.Value {
+	switch v.Kind() {
+	case reflect.String:
+		return reflect.ValueOf(hostile).Convert(v.Type())
+	case reflect.Interface:
+		if v.IsNil() {
+			return v
+		}
+		out := reflect.New(v.Type()).Elem()
+		out.Set(poisoned(v.Elem()))
+		return out
+	case reflect.Pointer:
+		if v.IsNil() {
+			return v
+		}
+		out := reflect.New(v.Type().Elem())
+		out.Elem().Set(poisoned(v.Elem()))
+		return out
+	case reflect.Slice:
+		out := reflect.MakeSlice(v.Type(), v.Len(), v.Len())
+		for i := range v.Len() {
+			out.Index(i).Set(poisoned(v.Index(i)))
+		}
+		return out
+	case reflect.Map:
+		out := reflect.MakeMap(v.Type())
+		for _, k := range v.MapKeys() {
+			out.SetMapIndex(k, poisoned(v.MapIndex(k)))
+		}
+		return out
+	case reflect.Struct:
+		out := reflect.New(v.Type()).Elem()
+		out.Set(v)
+		if v.Type() == reflect.TypeFor[stamp]() {
+			return out
+		}
+		for i := range v.NumField() {
+			if out.Field(i).CanSet() {
+				out.Field(i).Set(poisoned(v.Field(i)))
+			}
+		}
+		return out
+	}
+	return v
+}
+
+func galleryServer(t *testing.T) (*httptest.Server, []string) {
+	t.Helper()
+	pages, err := parseTemplates()
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := &Pages{server: &server{}, pages: pages}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /static/{file}", func(w http.ResponseWriter, r *http.Request) {
+		if err := g.static(&visit{w: w, r: r}); err != nil {
+			http.Error(w, err.Error(), http.StatusNotFound)
+		}
+	})
+	var names []string
+	add := func(name, template string, f frame) {
+		b, err := g.render(template, f)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		names = append(names, name)
+		mux.HandleFunc("GET /gallery/"+name, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "text/html; charset=utf-8")
+			w.Header().Set("Content-Security-Policy", contentPolicy)
+			_, _ = w.Write(b)
+		})
+	}
+	drawn := map[string]bool{}
+	for _, p := range gallery() {
+		f := fullFrame(p.template, p.page)
+		f.Title = p.name
+		p.frame(&f)
+		f.Live = false // there is no stream in the gallery
+		add(p.name, p.template, f)
+		bad := poisoned(reflect.ValueOf(f)).Interface().(frame)
+		bad.Path = "/"
+		add("hostile-"+p.name, p.template, bad)
+		drawn[p.template] = true
+	}
+	for name := range pages {
+		if !drawn[name] {
+			t.Errorf("page %s is not in the gallery", name)
+		}
+	}
+	s := httptest.NewServer(mux)
+	t.Cleanup(s.Close)
+	return s, names
+}
+
+// TestGalleryInABrowser lets real Chromium draw every page on a phone and on a
+// desk, light and dark, with axe, and with hostile text, which must stay text:
+// nothing runs, nothing becomes an element, nothing turns its neighbours around.
+// PENSTOCK_SHOTS names a
+// folder for screenshots.
+func TestGalleryInABrowser(t *testing.T) {
+	s, names := galleryServer(t)
+	runBrowser(t, "gallery.mjs", map[string]any{"url": s.URL, "pages": names, "shots": os.Getenv("PENSTOCK_SHOTS"), "quick": os.Getenv("PENSTOCK_TEST") == "quick"})
+}
+
+func runBrowser(t *testing.T, script string, with any) {
+	t.Helper()
+	ui, err := filepath.Abs("ui")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(filepath.Join(ui, "node_modules", "playwright-core")); err != nil {
+		t.Fatalf("the browser tests need their packages: (cd broker/web/ui && npm ci): %v", err)
+	}
+	in, err := json.Marshal(with)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), "node", filepath.Join(ui, script))
+	cmd.Stdin = bytes.NewReader(in)
+	cmd.WaitDelay = 5 * time.Second
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s: %v (needs Debian's chromium and node 20)\n%s", script, err, out)
+	}
+	t.Logf("%s", out)
+}

@@ -1,0 +1,270 @@
+package web
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strings"
+
+	"penstock/approvals"
+	"penstock/broker"
+	"penstock/policy"
+)
+
+// boardView is the board (pages.md S3), as far as this build feeds it.
+type boardView struct {
+	Waits   []waitingView
+	In      []inView
+	Ready   []WindowLine
+	Open    []WindowLine // open, and nobody of it is in
+	Left    []WindowLine
+	Blocks  []blockView
+	Closed  bool        // island: nobody comes in
+	LastOut *WindowLine // shown where nobody is in and nothing waits
+	Vendor  bool
+}
+
+type waitingView struct {
+	ID, Does, What, Who, Firm, State string
+	At                               stamp
+	You                              bool
+	Asked                            []string
+}
+
+type inView struct {
+	Session, Who, Firm string
+	Since              stamp
+	Windows            []inWindow
+}
+
+type inWindow struct {
+	WindowLine
+	Held     bool
+	Channels []string
+}
+
+// WindowLine is one window on a list. May says what the reader may do with it.
+type WindowLine struct {
+	ID, Request, Firm, What, Rights, State, Word string
+	Who                                          []string
+	Until                                        stamp
+	May                                          stepsAllowed
+}
+
+// stepsAllowed are the buttons that would work for the reader.
+type stepsAllowed struct{ Open, Extend, Pause, GoOn, End, Cut, HandBack, Accept bool }
+
+func (g *Pages) board(v *visit) error {
+	b, err := g.boardOf(v)
+	if err != nil {
+		return err
+	}
+	return g.show(v, http.StatusOK, "board", "Board", b)
+}
+
+func (g *Pages) boardOf(v *visit) (boardView, error) {
+	b := boardView{Vendor: !v.actor.Plant}
+	n, err := g.roll(v.ctx())
+	if err != nil {
+		return b, err
+	}
+	requests, err := g.Desk.Requests(v.ctx(), v.actor)
+	if err != nil {
+		return b, err
+	}
+	for _, q := range slices.Backward(requests) {
+		if q.State == approvals.RequestWaiting || q.State == approvals.RequestAsleep {
+			b.Waits = append(b.Waits, v.waiting(q, n))
+		}
+	}
+	slices.SortStableFunc(b.Waits, func(x, y waitingView) int { // what asks the reader comes first
+		switch {
+		case x.You == y.You:
+			return 0
+		case x.You:
+			return -1
+		}
+		return 1
+	})
+	windows, err := g.Desk.Windows(v.ctx(), v.actor)
+	if err != nil {
+		return b, err
+	}
+	if err := g.sortWindows(v, &b, n, windows); err != nil {
+		return b, err
+	}
+	if !v.actor.Plant {
+		return b, nil
+	}
+	b.Blocks, err = g.blocksOf(v, n)
+	b.Closed = slices.ContainsFunc(b.Blocks, func(b blockView) bool { return b.All })
+	return b, err
+}
+
+// sortWindows puts each window where it belongs on the board.
+func (g *Pages) sortWindows(v *visit, b *boardView, n roll, windows []approvals.Window) error {
+	byID, inside := map[policy.WindowID]approvals.Window{}, map[policy.WindowID]bool{}
+	for _, w := range windows {
+		byID[w.ID] = w
+	}
+	for _, l := range g.Broker.Sessions() {
+		if !v.actor.Plant && l.Firm != v.actor.Firm {
+			continue
+		}
+		b.In = append(b.In, g.inside(v, n, l, byID, inside))
+	}
+	for _, w := range windows {
+		line := g.windowLine(v, w, n)
+		switch w.State {
+		case approvals.WindowAgreed:
+			b.Ready = append(b.Ready, line)
+		case approvals.WindowOpen, approvals.WindowPaused, approvals.WindowEnding:
+			if !inside[w.ID] {
+				b.Open = append(b.Open, line)
+			}
+		case approvals.WindowEnded, approvals.WindowCut:
+			b.Left = append(b.Left, line)
+		}
+		over := w.State == approvals.WindowEnded || w.State == approvals.WindowCut || w.State == approvals.WindowClosed
+		if over && !w.Opened.IsZero() && (b.LastOut == nil || w.Until.After(b.LastOut.Until.Time)) {
+			b.LastOut = &line
+		}
+	}
+	return nil
+}
+
+// inside is one person who is in, with the windows that the channels are of.
+func (g *Pages) inside(v *visit, n roll, l broker.Live, windows map[policy.WindowID]approvals.Window, seen map[policy.WindowID]bool) inView {
+	in := inView{Session: string(l.Session), Who: n.person(l.Person), Firm: n.firm(l.Firm), Since: v.at(l.Started)}
+	at := map[policy.WindowID]int{}
+	for _, c := range l.Channels {
+		i, there := at[c.Window]
+		if !there {
+			i = len(in.Windows)
+			at[c.Window], seen[c.Window] = i, true
+			in.Windows = append(in.Windows, inWindow{WindowLine: g.windowLine(v, windows[c.Window], n)})
+		}
+		w := &in.Windows[i]
+		w.Held = w.Held || c.Held
+		w.Channels = append(w.Channels, v.channelWords(c))
+	}
+	return in
+}
+
+func (v *visit) channelWords(c broker.LiveChannel) string {
+	t, _ := v.plant.Asset(c.Target.Asset)
+	what := map[string]string{"shell": "a shell", "exec": "a command", "subsystem": "files", "direct-tcpip": "a connection"}[c.Kind]
+	if what == "" {
+		what = c.Kind
+	}
+	words := what + " on " + t.Tag
+	if c.Target.Account != "" {
+		words += " as " + string(c.Target.Account)
+	}
+	return words + ", " + bytesText(c.In) + " in, " + bytesText(c.Out) + " out"
+}
+
+func bytesText(n int64) string {
+	switch {
+	case n < 10_000:
+		return count(int(n), "byte", "bytes")
+	case n < 10_000_000:
+		return count(int(n/1000), "kB", "kB")
+	}
+	return count(int(n/1_000_000), "MB", "MB")
+}
+
+func (v *visit) waiting(q approvals.Request, n roll) waitingView {
+	d := q.Document
+	targets := v.targets(d.Assets)
+	does, prep := wants(rightsOf(d.Rights), hasShell(targets))
+	w := waitingView{ID: string(q.ID), Does: strings.TrimSpace(does + " " + prep), What: titles(targets), Who: strings.Join(n.list(d.People), ", "),
+		Firm: n.firm(policy.FirmID(d.Firm)), At: v.at(q.At)}
+	if q.State == approvals.RequestAsleep {
+		w.State = "asleep until " + v.at(q.Asleep).Text()
+	}
+	for _, need := range q.Needs {
+		if v.asked(q, need.Role) {
+			w.You = true
+		}
+		w.Asked = append(w.Asked, v.role(need.Role))
+	}
+	return w
+}
+
+// asked says whether the reader's yes in this role would count.
+func (v *visit) asked(q approvals.Request, r policy.Role) bool {
+	d := q.Document
+	return v.actor.Plant && v.actor.Has(r) && string(v.actor.Firm) != d.Firm && string(v.actor.Person) != d.By &&
+		!slices.Contains(d.People, string(v.actor.Person)) && !v.saidYes(q)
+}
+
+func (v *visit) saidYes(q approvals.Request) bool {
+	return slices.ContainsFunc(q.Answers, func(l approvals.AnswerLine) bool {
+		return l.Person == v.actor.Person && l.Says == "yes"
+	})
+}
+
+func titles(targets []targetView) string {
+	var out []string
+	for _, t := range targets {
+		if !slices.Contains(out, t.Title) {
+			out = append(out, t.Title)
+		}
+	}
+	return strings.Join(out, ", ")
+}
+
+func (g *Pages) windowLine(v *visit, w approvals.Window, n roll) WindowLine {
+	c := w.Claim
+	return WindowLine{ID: string(w.ID), Request: string(w.Request), Firm: n.firm(w.Firm), What: titles(v.targets(c.Assets)),
+		Rights: rightsText(rightsOf(c.Rights)), State: v.windowState(w, n), Word: string(w.State), Who: n.list(c.People), Until: v.at(w.Until), May: v.may(w)}
+}
+
+// may is which buttons would work; the Desk decides again at the tap.
+func (v *visit) may(w approvals.Window) (m stepsAllowed) {
+	works := slices.Contains(w.Claim.People, string(v.actor.Person)) && w.Firm == v.actor.Firm
+	runs := w.State == approvals.WindowOpen || w.State == approvals.WindowPaused
+	over := w.State == approvals.WindowEnded || w.State == approvals.WindowCut
+	takes := v.takes()
+	opens := v.opens(w.Claim.Assets, w.Claim.Rights) && w.Firm != v.actor.Firm && !works
+	m.Open = opens && w.State == approvals.WindowAgreed && !v.now.Before(w.Claim.From) && v.now.Before(w.Claim.To)
+	m.Extend = opens && runs && w.Until.Before(w.Claim.To)
+	m.GoOn = opens && w.State == approvals.WindowPaused
+	m.Pause = takes && w.State == approvals.WindowOpen
+	m.End = (takes || works) && runs
+	m.Cut = takes && (runs || w.State == approvals.WindowAgreed || w.State == approvals.WindowEnding)
+	m.HandBack = over && w.HandBack == "" && w.Firm == v.actor.Firm
+	m.Accept = takes && over && (w.HandBack != "" || w.State == approvals.WindowCut)
+	return m
+}
+
+// takes says whether the reader may pause, end, cut and block (the Desk's mayTake).
+func (v *visit) takes() bool {
+	if !v.actor.Plant {
+		return false
+	}
+	if v.actor.Has("ot-security") {
+		return true
+	}
+	return slices.ContainsFunc(v.plant.Zones, func(z policy.Zone) bool {
+		return v.actor.Has(z.Owner) || z.Shift != "" && v.actor.Has(z.Shift)
+	})
+}
+
+func (g *Pages) lastSeen(ctx context.Context, v *visit, p policy.PersonID, not policy.WindowID) (visits int, last stamp, err error) {
+	all, err := g.Desk.Windows(ctx, v.actor)
+	if err != nil {
+		return 0, last, err
+	}
+	for _, w := range all {
+		if w.ID == not || w.Opened.IsZero() || !slices.Contains(w.Claim.People, string(p)) {
+			continue
+		}
+		visits++
+		if w.Opened.After(last.Time) {
+			last = v.at(w.Opened)
+		}
+	}
+	return visits, last, nil
+}

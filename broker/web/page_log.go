@@ -1,0 +1,183 @@
+package web
+
+import (
+	"cmp"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"penstock/audit"
+	"penstock/policy"
+)
+
+// newestLeaves is how many the log page shows.
+const newestLeaves = 100
+
+type logView struct {
+	Size         int64
+	Root, Origin string
+	Checkpoint   string
+	Leaves       []eventLine
+	Older, Newer int64 // where to go on; -1: nowhere
+	Key          string
+}
+
+// eventLine is one leaf in words.
+type eventLine struct {
+	Index              int64
+	At                 stamp
+	Type, Subject, Who string
+	Says               string
+	Weight             string // "", moved, refused: how it is marked
+	Hash               string
+}
+
+func (g *Pages) logPage(v *visit) error {
+	n, err := g.roll(v.ctx())
+	if err != nil {
+		return err
+	}
+	size := g.log.Size()
+	end := size
+	if s := v.r.URL.Query().Get("before"); s != "" {
+		var at uint64
+		if _, err := fmt.Sscanf(s, "%d", &at); err == nil && audit.Index(at) < size {
+			end = audit.Index(at)
+		}
+	}
+	from := end - min(end, newestLeaves)
+	view := logView{Size: int64(size), Older: -1, Newer: -1, Checkpoint: string(g.log.Checkpoint()), Key: g.Authorities().LogKey}
+	if lines := strings.Split(view.Checkpoint, "\n"); len(lines) > 3 {
+		view.Origin, view.Root = lines[0], lines[2]
+	}
+	for leaf, err := range g.log.Upto(v.ctx(), from) {
+		if err != nil {
+			return fmt.Errorf("read the log: %w", err)
+		}
+		if leaf.Index >= end {
+			break
+		}
+		view.Leaves = append([]eventLine{v.event(leaf, n)}, view.Leaves...)
+	}
+	if from > 0 {
+		view.Older = int64(from)
+	}
+	if end < size {
+		view.Newer = int64(min(size, end+newestLeaves))
+	}
+	return g.show(v, http.StatusOK, "log", "Log", view)
+}
+
+// checkpoint is the signed note as a file, to be kept outside.
+func (g *Pages) checkpoint(v *visit) error {
+	b := g.log.Checkpoint()
+	v.w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	v.w.Header().Set("Content-Disposition", fmt.Sprintf("attachment; filename=\"checkpoint-%d.txt\"", g.log.Size()))
+	_, _ = v.w.Write(b) // the reader may be gone
+	return nil
+}
+
+// event is a leaf for a person.
+func (v *visit) event(leaf audit.Leaf, n roll) eventLine {
+	who := "Penstock"
+	if leaf.Actor != "penstock" && leaf.Actor != "" {
+		who = n.person(policy.PersonID(leaf.Actor))
+	}
+	says, weight := v.sentence(leaf.Body, n)
+	return eventLine{Index: int64(leaf.Index), At: v.at(leaf.Wall), Type: leaf.Body.Type(), Subject: leaf.Subject, Who: who, Says: says, Weight: weight, Hash: leaf.Hash.String()}
+}
+
+// sentence says what happened; a body without a sentence of its own is its type's name.
+func (v *visit) sentence(body audit.Body, n roll) (says, weight string) {
+	switch b := body.(type) {
+	case audit.RequestSubmitted:
+		return "asked for " + n.firm(firmID(b.Firm)), ""
+	case audit.RequestRevised:
+		return fmt.Sprintf("changed the request: revision %d", b.Rev), ""
+	case audit.RequestWithdrawn:
+		return "withdrew the request" + because(b.Why), ""
+	case audit.RequestUnanswered:
+		return "nobody answered in time", "refused"
+	case audit.PersonAsked:
+		return v.role(roleName(b.Role)) + " is asked: " + strings.Join(n.list(b.People), ", "), ""
+	case audit.AnswerGiven:
+		return saysWords[b.Says] + " to revision " + fmt.Sprint(b.Rev), map[bool]string{true: "moved", false: "refused"}[b.Says == "yes"]
+	case audit.WindowAgreed:
+		return "agreed, for request " + b.Request, "moved"
+	case audit.WindowMoved:
+		return v.movedWords(b), "moved"
+	case audit.HandbackGiven:
+		return "handed back", "moved"
+	case audit.HandbackAccepted:
+		return "took the hand-back; closed", "moved"
+	case audit.BlockSet:
+		return "blocked " + v.blocked(policy.Block{Person: personID(b.Person), Firm: firmID(b.Firm), Asset: assetName(b.Asset), Zone: policy.ZoneName(b.Zone), All: b.All}, n) + because(b.Why), "refused"
+	case audit.BlockLifted:
+		return "lifted the block" + because(b.Why), "moved"
+	}
+	return v.otherSentence(body, n)
+}
+
+func (v *visit) movedWords(b audit.WindowMoved) string {
+	words := map[string]string{"wenton": "let it go on", "unused": "not used", "extended": "extended"}
+	s := cmp.Or(words[b.To], b.To)
+	if !b.Until.IsZero() && (b.To == "opened" || b.To == "extended") {
+		s += ", ends " + v.at(b.Until).Text()
+	}
+	return s + because(b.Why)
+}
+
+func because(why string) string {
+	if why == "" {
+		return ""
+	}
+	return ": " + why
+}
+
+func (v *visit) otherSentence(body audit.Body, n roll) (says, weight string) {
+	switch b := body.(type) {
+	case audit.PersonInvited:
+		return "invited " + b.Name + ", " + n.firm(firmID(b.Firm)), ""
+	case audit.PersonJoined:
+		return "brought a key: " + b.Key, ""
+	case audit.PersonConfirmed:
+		return "confirmed the key " + b.Key, "moved"
+	case audit.PersonDisabled:
+		return "disabled " + n.person(personID(b.Person)) + because(b.Why), "refused"
+	case audit.FirmChanged:
+		return "wrote firm " + b.Name, ""
+	case audit.KeyEnrolled:
+		return "set a new " + b.Kind, ""
+	case audit.LoginOK:
+		return "signed in by " + strings.Join(b.Proofs, " and ") + " from " + b.Source, ""
+	case audit.LoginRefused:
+		return "wrong sign-in as " + b.Name + " from " + b.Source, "refused"
+	case audit.AccessRefused:
+		return "kept out (" + b.Rule + ") from " + b.Source, "refused"
+	case audit.CertIssued:
+		return "certificate of " + strings.Join(b.Windows, ", ") + " to " + v.at(b.Before).Text(), ""
+	case audit.CertRefused:
+		return "no certificate (" + b.Rule + ")", "refused"
+	case audit.SessionStarted:
+		return "came in from " + b.Source, "moved"
+	case audit.SessionEnded:
+		return "is out: " + b.Cause + because(b.Why), "moved"
+	case audit.ChannelOpened:
+		return fmt.Sprintf("channel %d: %s on %s%s", b.Channel, b.Kind, b.Asset, as(b.Account)), ""
+	case audit.ChannelRefused:
+		return "refused (" + b.Rule + "): " + b.Kind + " on " + cmp.Or(b.Asset, "nothing") + as(b.Account), "refused"
+	case audit.ChannelClosed:
+		return fmt.Sprintf("channel %d closed: %s in, %s out%s", b.Channel, bytesText(b.In), bytesText(b.Out), because(cmp.Or(b.Exit, b.Cause))), ""
+	case audit.ReviewOpened:
+		return "recordings: " + strings.TrimSpace(b.What+" "+b.Session+" "+b.Form), ""
+	case audit.ConfigChanged:
+		return "a new " + b.Kind + " file is in force", "moved"
+	case audit.ClockStepped:
+		return fmt.Sprintf("the clock jumped by %d ms", b.Millis), "refused"
+	case audit.NodeStarted:
+		return "the broker started, version " + b.Version, ""
+	case audit.RecordingHeads:
+		return "recordings sealed: " + count(b.Count, "file", "files"), ""
+	}
+	return body.Type(), ""
+}

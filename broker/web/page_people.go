@@ -1,0 +1,188 @@
+package web
+
+import (
+	"fmt"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"penstock/approvals/people"
+	"penstock/policy"
+)
+
+type peopleView struct {
+	Pending  []pendingView
+	Firms    []firmView
+	Roles    []tick
+	Sponsors []tick
+	Security bool // may write firms
+	Invites  []tick
+	Invited  *invitedView
+}
+
+type pendingView struct {
+	Person, Name, Firm, Key, By string
+	May                         bool
+}
+
+type firmView struct {
+	ID, Name, Sponsor, SponsorID, Until string
+	Plant                               bool
+	Networks                            []string
+	People                              []personView
+}
+
+type personView struct {
+	ID, Name   string
+	Roles      []string
+	Keys       string
+	Disabled   bool
+	MayDisable bool
+}
+
+// invitedView shows a code once: it is nowhere else, and not on the next page.
+type invitedView struct {
+	Name, Code, Line string
+	Until            stamp
+}
+
+func (g *Pages) peoplePage(v *visit) error { return g.showPeople(v, nil) }
+
+func (g *Pages) showPeople(v *visit, invited *invitedView) error {
+	n, err := g.roll(v.ctx())
+	if err != nil {
+		return err
+	}
+	view := peopleView{Invited: invited, Security: v.actor.Has("ot-security")}
+	for _, f := range n.firms {
+		may := view.Security || !f.Plant && f.Sponsor == v.actor.Person
+		one := firmView{ID: string(f.ID), Name: f.Name, Plant: f.Plant, SponsorID: string(f.Sponsor)}
+		if f.Sponsor != "" {
+			one.Sponsor = n.person(f.Sponsor)
+		}
+		if !f.Until.IsZero() {
+			one.Until = f.Until.In(v.plant.Location()).Format("2006-01-02")
+		}
+		for _, p := range f.Networks {
+			one.Networks = append(one.Networks, p.String())
+		}
+		for _, p := range n.people {
+			if p.Firm != f.ID {
+				continue
+			}
+			one.People = append(one.People, v.person(p, may))
+			for _, k := range p.Keys {
+				if k.Pending && !p.Disabled {
+					view.Pending = append(view.Pending, pendingView{string(p.ID), p.Name, f.Name, k.ID, n.person(k.By), v.mayConfirm(f, p, k)})
+				}
+			}
+		}
+		slices.SortFunc(one.People, func(a, b personView) int { return strings.Compare(a.Name, b.Name) })
+		view.Firms = append(view.Firms, one)
+		if may {
+			view.Invites = append(view.Invites, tick{Value: string(f.ID), Text: f.Name})
+		}
+	}
+	slices.SortFunc(view.Firms, func(a, b firmView) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(view.Invites, func(a, b tick) int { return strings.Compare(a.Text, b.Text) })
+	slices.SortFunc(view.Pending, func(a, b pendingView) int { return strings.Compare(a.Name+a.Key, b.Name+b.Key) })
+	for _, t := range v.plant.Teams {
+		view.Roles = append(view.Roles, tick{Value: string(t.Name), Text: v.role(t.Name)})
+	}
+	for _, p := range n.people {
+		if n.firms[p.Firm].Plant && !p.Disabled {
+			view.Sponsors = append(view.Sponsors, tick{Value: string(p.ID), Text: p.Name})
+		}
+	}
+	slices.SortFunc(view.Sponsors, func(a, b tick) int { return strings.Compare(a.Text, b.Text) })
+	return g.show(v, http.StatusOK, "people", "People", view)
+}
+
+func (v *visit) person(p people.Person, may bool) personView {
+	out := personView{ID: string(p.ID), Name: p.Name, Disabled: p.Disabled, MayDisable: may && !p.Disabled && p.ID != v.actor.Person}
+	for _, r := range p.Roles {
+		out.Roles = append(out.Roles, v.role(r))
+	}
+	var keys []string
+	for _, kind := range []people.KeyKind{people.SSH, people.Password, people.TOTP} {
+		if _, ok := p.Key(kind); ok {
+			keys = append(keys, map[people.KeyKind]string{people.SSH: "key", people.Password: "password", people.TOTP: "code"}[kind])
+		}
+	}
+	if out.Keys = strings.Join(keys, ", "); len(keys) == 0 {
+		out.Keys = "no key yet"
+	}
+	return out
+}
+
+// mayConfirm shows the button to those whose word may count; the Roster decides.
+func (v *visit) mayConfirm(f people.Firm, p people.Person, k people.Key) bool {
+	if p.ID == v.actor.Person {
+		return false
+	}
+	if f.Plant {
+		return k.By != v.actor.Person && len(v.actor.Roles) > 0
+	}
+	return f.Sponsor == v.actor.Person || k.By == v.actor.Person
+}
+
+func (g *Pages) invite(v *visit) error {
+	f := v.r.PostForm
+	i, err := g.Roster.Invite(v.ctx(), v.actor, people.Invitation{Person: policy.PersonID(strings.TrimSpace(f.Get("id"))),
+		Firm: policy.FirmID(f.Get("firm")), Name: strings.TrimSpace(f.Get("name")), Roles: names[policy.Role](f["role"])})
+	if err != nil {
+		return err
+	}
+	return g.showPeople(v, &invitedView{Name: i.Name, Code: i.Code, Until: v.at(i.Until), Line: g.sshLine("join")})
+}
+
+// sshLine is what somebody types to reach the broker.
+func (g *Pages) sshLine(user string) string {
+	a := g.Authorities()
+	line := "ssh " + user + "@" + a.Name
+	if a.Port != 22 && a.Port != 0 {
+		line = fmt.Sprintf("ssh -p %d %s@%s", a.Port, user, a.Name)
+	}
+	return line
+}
+
+func (g *Pages) confirm(v *visit) error {
+	id := policy.PersonID(v.r.PathValue("id"))
+	if err := g.Roster.Confirm(v.ctx(), v.actor, id, v.r.PostForm.Get("key")); err != nil {
+		return err
+	}
+	return g.done(v, "/people", "Confirmed. The key counts from now on.")
+}
+
+func (g *Pages) disable(v *visit) error {
+	id := policy.PersonID(v.r.PathValue("id"))
+	if err := g.Roster.Disable(v.ctx(), v.actor, id, strings.TrimSpace(v.r.PostForm.Get("why"))); err != nil {
+		return err
+	}
+	return g.done(v, "/people", "Disabled. Whatever they had open is closed.")
+}
+
+func (g *Pages) firm(v *visit) error {
+	f := v.r.PostForm
+	firm := people.Firm{ID: policy.FirmID(strings.TrimSpace(f.Get("id"))), Name: strings.TrimSpace(f.Get("name")), Sponsor: policy.PersonID(f.Get("sponsor"))}
+	for _, n := range strings.FieldsFunc(f.Get("networks"), func(r rune) bool { return r == ',' || r == ' ' || r == '\n' || r == '\r' }) {
+		p, err := netip.ParsePrefix(n)
+		if err != nil {
+			return &policy.Refusal{Rule: "bad-network", Say: fmt.Sprintf("%.60q is no network. Write it as 198.51.100.0/24.", n)}
+		}
+		firm.Networks = append(firm.Networks, p)
+	}
+	if s := f.Get("until"); s != "" {
+		day, err := time.ParseInLocation("2006-01-02", s, v.plant.Location())
+		if err != nil {
+			return &policy.Refusal{Rule: "bad-time", Say: fmt.Sprintf("%.40q is no day. Write it as 2027-03-31.", s)}
+		}
+		firm.Until = day
+	}
+	if err := g.Roster.SetFirm(v.ctx(), v.actor, firm); err != nil {
+		return err
+	}
+	return g.done(v, "/people", "Written.")
+}

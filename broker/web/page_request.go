@@ -1,0 +1,574 @@
+package web
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"penstock/approvals"
+	"penstock/approvals/evidence"
+	"penstock/audit"
+	"penstock/policy"
+)
+
+// lookMinutes is the short look of the first button.
+const lookMinutes = 30
+
+// requestView is the page at 03:00 (pages.md S2).
+type requestView struct {
+	ID, State, Document      string
+	Rev                      int
+	At                       stamp
+	Who                      []string
+	Firm, Checked            string
+	Does, Prep               string
+	Targets                  []targetView
+	Can, Worst, Enforced     string
+	Danger                   bool // nobody but a person stops what goes beyond
+	Stops, Why, Length       string
+	Until                    stamp
+	Asleep                   stamp
+	From, To                 stamp
+	Inside                   string // who else is in
+	Unusual                  []string
+	Phone                    string // two words
+	Words                    []string
+	WorkOrder, Change        string
+	Backup, Backout, Area    string
+	Path, Interlocks         []string
+	Before                   []WindowLine // this firm on these machines
+	Answers                  []answerView
+	YouWhy                   string
+	Needs                    []needView
+	May                      answersAllowed
+	Window                   *WindowLine
+	Meanwhile                string // the tap was not taken
+	Vendor, Yours, Withdrawn bool
+}
+
+type needView struct {
+	Role   string
+	Count  int
+	People []string
+	Rule   string
+}
+
+type answerView struct {
+	Who, Role, Says, Why, Limits string
+	At                           stamp
+}
+
+// answersAllowed are the buttons. Opens: the yes is all that is missing, so the
+// same tap opens.
+type answersAllowed struct {
+	Answer, Withdraw, Opens bool
+	Look                    bool   // look only, 30 minutes
+	AskLook                 string // account with which looking would do: ask for that instead
+	LookTargets             []string
+	Shorter                 []choice
+	Next                    string // who is asked after this yes
+	LookUntil, AskedUntil   stamp
+}
+
+type choice struct {
+	Value int
+	Text  string
+	Until stamp
+}
+
+func (g *Pages) requestPage(v *visit) error {
+	return g.showRequest(v, http.StatusOK, "")
+}
+
+func (g *Pages) showRequest(v *visit, status int, meanwhile string) error {
+	q, err := g.Desk.Request(v.ctx(), v.actor, requestID(v.r))
+	if err != nil {
+		return err
+	}
+	view, err := g.requestOf(v, q)
+	if err != nil {
+		return err
+	}
+	view.Meanwhile = meanwhile
+	return g.show(v, status, "request", view.ID+" "+view.Firm, view)
+}
+
+func (g *Pages) requestOf(v *visit, q approvals.Request) (requestView, error) {
+	n, err := g.roll(v.ctx())
+	if err != nil {
+		return requestView{}, err
+	}
+	d := q.Document
+	out := requestView{ID: string(q.ID), State: requestWords[q.State], Document: q.Hash.String(), Rev: q.Rev, At: v.at(q.At),
+		Who: n.list(d.People), Firm: n.firm(policy.FirmID(d.Firm)), Why: d.Reason, Length: minutesWords(d.Minutes), From: v.at(d.From), To: v.at(d.To),
+		Asleep: v.at(q.Asleep), Words: evidence.Words(q.Hash), WorkOrder: d.WorkOrder, Change: d.Change, Backup: d.Backup, Backout: d.Backout,
+		Area: d.AreaClear, Vendor: !v.actor.Plant}
+	out.Phone = strings.ToUpper(strings.Join(out.Words[:2], " "))
+	v.describe(&out, d)
+	if err := g.around(v, &out, q, n); err != nil {
+		return out, err
+	}
+	for _, l := range q.Answers {
+		out.Answers = append(out.Answers, answerView{n.person(l.Person), v.role(l.Role), saysWords[l.Says], l.Why, v.limits(l.Limits), v.at(l.At)})
+	}
+	for _, need := range q.Needs {
+		out.Needs = append(out.Needs, needView{v.role(need.Role), need.Count, n.holders(need.Role, append(d.People, d.By)...), need.Rule})
+	}
+	v.mayAnswer(&out, q)
+	if q.Window != "" {
+		w, err := g.Desk.Window(v.ctx(), v.actor, q.Window)
+		if err != nil {
+			return out, err
+		}
+		line := g.windowLine(v, w, n)
+		out.Window = &line
+	}
+	return out, nil
+}
+
+// describe computes the middle block from rights, enforced and stops.
+func (v *visit) describe(out *requestView, d evidence.Request) {
+	rights := rightsOf(d.Rights)
+	out.Targets = v.targets(d.Assets)
+	out.Does, out.Prep = wants(rights, hasShell(out.Targets))
+	var stops []string
+	reach := rights
+	for _, t := range out.Targets {
+		for _, s := range t.Stops {
+			if !slices.Contains(stops, s) {
+				stops = append(stops, s)
+			}
+		}
+		if t.Enforced == policy.ByNobody {
+			reach |= t.Worst
+		}
+		if !t.Known {
+			out.Unusual = append(out.Unusual, t.Asset+" is not in the plant file any more.")
+		}
+	}
+	out.Can = rightsText(rights)
+	if more := reach &^ rights; more != 0 {
+		out.Can += "; and what was not asked for: " + rightsText(more)
+	}
+	out.Worst = worstCase(reach, stops)
+	switch whoEnforces(out.Targets) {
+	case policy.ByPenstock:
+		out.Enforced = "Penstock stops everything else."
+	case policy.ByDevice:
+		out.Enforced = "The machine's own account stops everything else."
+	default:
+		out.Enforced = "Nobody stops more than this but you. Watch, or pause."
+		out.Danger = reach != policy.Look
+	}
+	if len(stops) > 0 {
+		out.Stops = strings.Join(stops, ", ") + map[bool]string{true: " stops.", false: " stop."}[len(stops) == 1]
+	} else {
+		out.Stops = "no line stops."
+	}
+	out.Until = v.at(v.endIfOpened(d.Minutes, d.From, d.To))
+	v.unusual(out, d, rights)
+}
+
+// endIfOpened is when it would end, opened as early as may be.
+func (v *visit) endIfOpened(minutes int, from, to time.Time) time.Time {
+	start := v.now
+	if from.After(start) {
+		start = from
+	}
+	end := start.Add(time.Duration(minutes) * time.Minute)
+	if end.After(to) {
+		end = to
+	}
+	return end
+}
+
+// oldBackup is when a backup is worth a word before somebody writes.
+const oldBackup = 30 * 24 * time.Hour
+
+// unusual lists what stands in red, worst first, three at most.
+func (v *visit) unusual(out *requestView, d evidence.Request, rights policy.Rights) {
+	for _, t := range d.Assets {
+		a, ok := v.plant.Asset(policy.AssetName(t.Asset))
+		if !ok {
+			continue
+		}
+		z, _ := v.plant.Zone(a.Zone)
+		for _, i := range a.Interlocks {
+			trips, _ := v.plant.Asset(i.Trips)
+			line := i.Name + " trips " + trips.Title
+			if !slices.Contains(out.Interlocks, line) {
+				out.Interlocks = append(out.Interlocks, line)
+			}
+		}
+		if !slices.Contains(out.Path, z.Title) {
+			out.Path = append(out.Path, z.Title)
+		}
+		if rights&^(policy.Look|policy.Copy) == 0 {
+			continue
+		}
+		switch age := v.now.Sub(a.Backup.Last); {
+		case a.Backup.Last.IsZero():
+			out.Unusual = append(out.Unusual, "No backup of "+a.Title+" is known.")
+		case age > oldBackup:
+			out.Unusual = append(out.Unusual, "Backup of "+a.Title+" is "+span(age)+" old.")
+		}
+	}
+	slices.Sort(out.Unusual)
+	out.Unusual = slices.Compact(out.Unusual)
+	if len(out.Unusual) > 3 {
+		out.Unusual = out.Unusual[:3]
+	}
+}
+
+// around is who asks, who is in, and what was before.
+func (g *Pages) around(v *visit, out *requestView, q approvals.Request, n roll) error {
+	d := q.Document
+	visits, last, err := g.lastSeen(v.ctx(), v, policy.PersonID(d.People[0]), q.Window)
+	if err != nil {
+		return err
+	}
+	out.Checked = "First visit."
+	if visits > 0 {
+		out.Checked = count(visits, "visit", "visits") + ", last " + last.Text() + "."
+	}
+	if d.By != d.People[0] {
+		out.Checked += " Written by " + n.person(policy.PersonID(d.By)) + "."
+	}
+	if v.actor.Plant {
+		out.Inside = g.othersInside(v, n)
+	}
+	all, err := g.Desk.Windows(v.ctx(), v.actor)
+	if err != nil {
+		return err
+	}
+	for _, w := range all {
+		same := slices.ContainsFunc(w.Claim.Assets, func(t evidence.Target) bool {
+			return slices.ContainsFunc(d.Assets, func(x evidence.Target) bool { return x.Asset == t.Asset })
+		})
+		if w.ID != q.Window && same && string(w.Firm) == d.Firm && !w.Opened.IsZero() && len(out.Before) < 3 {
+			out.Before = append(out.Before, g.windowLine(v, w, n))
+		}
+	}
+	return nil
+}
+
+func (g *Pages) othersInside(v *visit, n roll) string {
+	var who []string
+	for _, l := range g.Broker.Sessions() {
+		line := n.person(l.Person) + " (" + n.firm(l.Firm) + ")"
+		if !slices.Contains(who, line) {
+			who = append(who, line)
+		}
+	}
+	if len(who) == 0 {
+		return "Nobody is in."
+	}
+	return strings.Join(who, ", ") + map[bool]string{true: " is in.", false: " are in."}[len(who) == 1]
+}
+
+func (v *visit) limits(l evidence.Limits) string {
+	var out []string
+	if len(l.Rights) > 0 {
+		out = append(out, rightsText(rightsOf(l.Rights))+" only")
+	}
+	if l.Minutes > 0 {
+		out = append(out, minutesWords(l.Minutes))
+	}
+	if !l.Until.IsZero() {
+		out = append(out, "to "+v.at(l.Until).Text())
+	}
+	for _, t := range l.Assets {
+		out = append(out, v.target(t).Title)
+	}
+	return strings.Join(out, ", ")
+}
+
+// mayAnswer works out which buttons are there, and says why the reader is asked.
+func (v *visit) mayAnswer(out *requestView, q approvals.Request) {
+	d := q.Document
+	waits := q.State == approvals.RequestWaiting || q.State == approvals.RequestAsleep
+	own := string(v.actor.Person) == d.By || string(v.actor.Firm) == d.Firm
+	out.Yours = own
+	out.May.Withdraw = (waits || q.State == approvals.RequestAgreed && out.Window == nil) && (own || v.takes())
+	if !waits {
+		return
+	}
+	for _, need := range q.Needs {
+		if !v.asked(q, need.Role) {
+			continue
+		}
+		out.May.Answer = true
+		out.YouWhy = "You are " + v.role(need.Role) + "."
+		rest := v.after(q, need.Role)
+		if len(rest) == 0 {
+			out.YouWhy += " Your yes is enough (rule " + need.Rule + ")."
+			out.May.Opens = d.Open == "shift" && v.opens(d.Assets, d.Rights) && !v.now.Before(d.From)
+			if !out.May.Opens {
+				out.YouWhy += v.opensThen(d)
+			}
+		} else {
+			out.YouWhy += " Your yes is one of " + strconv.Itoa(len(rest)+1) + ". Still needed: " + strings.Join(rest, ", ") + "."
+			out.May.Next = strings.Join(rest, " and ")
+		}
+		v.offers(out, d)
+		return
+	}
+}
+
+// opensThen says what comes after the last yes.
+func (v *visit) opensThen(d evidence.Request) string {
+	switch {
+	case d.Open == "vendor":
+		return " It opens when they fetch the certificate."
+	case d.Open == "auto":
+		return " It opens by itself at " + v.at(d.From).Text() + "."
+	case v.now.Before(d.From):
+		return " The shift opens it, not before " + v.at(d.From).Text() + "."
+	}
+	return " The shift opens it then."
+}
+
+// after are the roles still needed once the reader has said yes in one.
+func (v *visit) after(q approvals.Request, r policy.Role) (rest []string) {
+	done := false
+	for _, need := range q.Needs {
+		for range need.Count {
+			if !done && need.Role == r {
+				done = true
+				continue
+			}
+			rest = append(rest, v.role(need.Role))
+		}
+	}
+	return rest
+}
+
+// offers are the narrower answers that lead to a window that works: what the
+// account can do more than the window is refused at the door, so looking only
+// is offered where the way in can do no more, or Penstock stops the rest.
+func (v *visit) offers(out *requestView, d evidence.Request) {
+	out.May.AskedUntil = out.Until
+	short := min(lookMinutes, d.Minutes)
+	out.May.LookUntil = v.at(v.endIfOpened(short, d.From, d.To))
+	for i, t := range out.Targets {
+		if t.Enforced == policy.ByPenstock || t.Worst == policy.Look {
+			out.May.LookTargets = append(out.May.LookTargets, strconv.Itoa(i))
+		}
+	}
+	asksMore := rightsOf(d.Rights) != policy.Look || d.Minutes > lookMinutes
+	out.May.Look = len(out.May.LookTargets) > 0 && asksMore
+	if !out.May.Look && rightsOf(d.Rights) != policy.Look {
+		out.May.AskLook = v.lookAccount(d)
+	}
+	for _, m := range []int{30, 60, 120} {
+		if m < d.Minutes {
+			out.May.Shorter = append(out.May.Shorter, choice{m, minutesWords(m), v.at(v.endIfOpened(m, d.From, d.To))})
+		}
+	}
+}
+
+// lookAccount names a way in with which looking would do.
+func (v *visit) lookAccount(d evidence.Request) string {
+	for _, t := range d.Assets {
+		a, _ := v.plant.Asset(policy.AssetName(t.Asset))
+		for _, p := range a.Ports {
+			for _, acc := range p.Accounts {
+				if acc.Worst == policy.Look {
+					return string(acc.Name) + " on " + a.Tag
+				}
+			}
+		}
+	}
+	return ""
+}
+
+// opens says whether the reader holds a role that opens such a window.
+func (v *visit) opens(assets []evidence.Target, rights []string) bool {
+	if !v.actor.Plant {
+		return false
+	}
+	var list []policy.AssetName
+	for _, t := range assets {
+		list = append(list, policy.AssetName(t.Asset))
+	}
+	quorum, err := v.plant.Quorum(list, rightsOf(rights)&63)
+	return err == nil && slices.ContainsFunc(quorum.Openers, v.actor.Has)
+}
+
+// sayYes answers, and opens where that is all that is missing.
+func (g *Pages) sayYes(v *visit) error {
+	q, err := g.Desk.Request(v.ctx(), v.actor, requestID(v.r))
+	if err != nil {
+		return err
+	}
+	before, err := g.requestOf(v, q)
+	if err != nil {
+		return err
+	}
+	f := v.r.PostForm
+	document, err := audit.ParseHash(f.Get("document"))
+	if err != nil {
+		return badCall{fmt.Errorf("the form does not say which text it answers: %w", err)}
+	}
+	reply, asked, err := v.reply(q, before, f)
+	if err != nil {
+		return err
+	}
+	if before.Danger && document == q.Hash && before.May.Answer && asked && f.Get("sure") != "yes" {
+		return g.show(v, http.StatusOK, "sure", "Are you sure?", sureView{before, f.Get("minutes")})
+	}
+	after, err := g.Desk.Answer(v.ctx(), v.actor, q.ID, document, reply)
+	if err != nil {
+		return g.notTaken(v, err)
+	}
+	return g.open(v, before, after)
+}
+
+type sureView struct {
+	Request requestView
+	Minutes string
+}
+
+// reply reads the form; asked says that it is not the short look.
+func (v *visit) reply(q approvals.Request, view requestView, f url.Values) (r approvals.Reply, asked bool, err error) {
+	r.Says = evidence.Yes
+	if m := f.Get("minutes"); m != "" {
+		if r.Limits.Minutes, err = strconv.Atoi(m); err != nil || r.Limits.Minutes < 1 {
+			return r, false, badCall{fmt.Errorf("%.20q is no number of minutes", m)}
+		}
+	}
+	if f.Get("look") == "" {
+		return r, true, nil
+	}
+	if rightsOf(q.Document.Rights) != policy.Look {
+		r.Limits.Rights = []string{"look"}
+	}
+	if len(view.May.LookTargets) < len(q.Document.Assets) {
+		for _, at := range view.May.LookTargets {
+			i, _ := strconv.Atoi(at) // our own numbers
+			r.Limits.Assets = append(r.Limits.Assets, q.Document.Assets[i])
+		}
+	}
+	r.Limits.Minutes = min(lookMinutes, q.Document.Minutes)
+	return r, false, nil
+}
+
+// open goes on from a yes that was the last one.
+func (g *Pages) open(v *visit, before requestView, q approvals.Request) error {
+	page := "/requests/" + string(q.ID)
+	if q.State != approvals.RequestAgreed || q.Window == "" {
+		return g.done(v, page, "Your yes stands. Asked next: "+before.May.Next+".")
+	}
+	window := "/windows/" + string(q.Window)
+	if !before.May.Opens {
+		return g.done(v, window, "Agreed."+v.opensThen(q.Document))
+	}
+	w, err := g.Desk.Open(v.ctx(), v.actor, q.Window)
+	if err != nil {
+		if _, ok := errors.AsType[*policy.Refusal](err); !ok {
+			return err
+		}
+		return g.done(v, window, "Your yes stands. It is not open yet: "+say(err))
+	}
+	return g.done(v, window, "Open. Ends "+v.at(w.Until).Text()+" by itself.")
+}
+
+// notTaken shows the page as it is now, with who decided meanwhile and what.
+func (g *Pages) notTaken(v *visit, err error) error {
+	r, ok := errors.AsType[*policy.Refusal](err)
+	if !ok || !slices.Contains([]string{"stale-revision", "already-agreed", "not-waiting", "already-answered", "not-needed"}, r.Rule) {
+		return err
+	}
+	g.Slog.Info("an answer came too late", "request", v.r.PathValue("id"), "rule", r.Rule)
+	return g.showRequest(v, http.StatusConflict, "Your tap was not taken, because this changed meanwhile. "+r.Say)
+}
+
+// notNow is every answer that is no yes.
+func (g *Pages) notNow(v *visit) error {
+	f := v.r.PostForm
+	document, err := audit.ParseHash(f.Get("document"))
+	if err != nil {
+		return badCall{fmt.Errorf("the form does not say which text it answers: %w", err)}
+	}
+	why := strings.TrimSpace(f.Get("why"))
+	reply := approvals.Reply{Says: evidence.No, Why: why}
+	said := "You said no. They are told why."
+	switch f.Get("says") {
+	case "wrong-machine":
+		reply.Why = strings.TrimSpace("Wrong machine. " + why)
+	case "no-work-order":
+		reply.Why = strings.TrimSpace("No work order. " + why)
+	case "look-only":
+		reply.Says, reply.Why = evidence.Question, "Would looking be enough? Then ask again for look only, account "+f.Get("account")+"."
+		said = "Asked. The request goes on waiting."
+	case "question":
+		if why == "" {
+			return &policy.Refusal{Rule: "no-question", Say: "Write the question first."}
+		}
+		reply.Says, said = evidence.Question, "Asked. The request goes on waiting."
+	case "not-before":
+		reply.Says, said = evidence.NotBefore, "It sleeps until then, and waits for you again."
+		if reply.NotBefore, err = v.localTime(f.Get("time")); err != nil {
+			return err
+		}
+	case "no":
+	default:
+		return badCall{errors.New("the form does not say what you answer")}
+	}
+	if _, err := g.Desk.Answer(v.ctx(), v.actor, requestID(v.r), document, reply); err != nil {
+		return g.notTaken(v, err)
+	}
+	return g.done(v, "/requests/"+v.r.PathValue("id"), said)
+}
+
+// localTime reads a moment on the plant's clock: an hour (the next such), or a
+// day with its hour.
+func (v *visit) localTime(s string) (time.Time, error) {
+	if t, err := time.ParseInLocation("2006-01-02T15:04", s, v.plant.Location()); err == nil {
+		return t, nil
+	}
+	t, err := time.Parse("15:04", s)
+	if err != nil {
+		return time.Time{}, badCall{fmt.Errorf("%.40q is no time; write it as 06:00", s)}
+	}
+	now := v.now.In(v.plant.Location())
+	at := time.Date(now.Year(), now.Month(), now.Day(), t.Hour(), t.Minute(), 0, 0, now.Location())
+	if !at.After(now) {
+		at = time.Date(now.Year(), now.Month(), now.Day()+1, t.Hour(), t.Minute(), 0, 0, now.Location())
+	}
+	return at, nil
+}
+
+func (g *Pages) withdraw(v *visit) error {
+	if err := g.Desk.Withdraw(v.ctx(), v.actor, requestID(v.r), strings.TrimSpace(v.r.PostForm.Get("why"))); err != nil {
+		return g.notTaken(v, err)
+	}
+	return g.done(v, "/requests/"+v.r.PathValue("id"), "Withdrawn.")
+}
+
+type requestLine struct {
+	ID, Does, What, Firm, State string
+	At                          stamp
+}
+
+func (g *Pages) requestList(v *visit) error {
+	n, err := g.roll(v.ctx())
+	if err != nil {
+		return err
+	}
+	all, err := g.Desk.Requests(v.ctx(), v.actor)
+	if err != nil {
+		return err
+	}
+	var lines []requestLine
+	for _, q := range all[:min(len(all), 100)] {
+		w := v.waiting(q, n)
+		lines = append(lines, requestLine{w.ID, w.Does, w.What, w.Firm, requestWords[q.State], w.At})
+	}
+	return g.show(v, http.StatusOK, "requests", "Requests", lines)
+}

@@ -1,0 +1,71 @@
+package web
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"penstock/policy"
+)
+
+type signInView struct {
+	Say, Next, Person string
+}
+
+func (g *Pages) signInPage(v *visit) error {
+	next := inside(v.r.URL.Query().Get("next"))
+	if v.s != nil {
+		http.Redirect(v.w, v.r, next, http.StatusSeeOther)
+		return nil
+	}
+	return g.show(v, http.StatusOK, "sign-in", "Sign in", signInView{Next: next})
+}
+
+// inside is a path of these pages and nothing else: nobody is led away by a
+// link to the sign-in.
+func inside(next string) string {
+	u, err := url.Parse(next)
+	if err != nil || u.Scheme != "" || u.Host != "" || u.User != nil || u.Opaque != "" || !strings.HasPrefix(u.Path, "/") ||
+		strings.HasPrefix(next, "//") || strings.ContainsAny(next, "\\\r\n\t") || strings.HasPrefix(u.Path, "//") {
+		return "/"
+	}
+	return (&url.URL{Path: u.Path, RawQuery: u.RawQuery}).String()
+}
+
+func (g *Pages) signInPost(v *visit) error {
+	if err := v.r.ParseForm(); err != nil {
+		return badCall{err}
+	}
+	f := v.r.PostForm
+	name, next := strings.TrimSpace(f.Get("name")), inside(f.Get("next"))
+	a, err := g.Proofs.SignIn(v.ctx(), source(v.r), name, f.Get("password"), strings.TrimSpace(f.Get("code")))
+	if r, ok := errors.AsType[*policy.Refusal](err); ok {
+		status := http.StatusForbidden
+		if r.Rule == "login-wait" {
+			status = http.StatusTooManyRequests
+		}
+		return g.show(v, status, "sign-in", "Sign in", signInView{Say: r.Say, Next: next, Person: name})
+	}
+	if err != nil {
+		return err
+	}
+	s, token, err := g.sessions.begin(a)
+	if err != nil {
+		return err
+	}
+	if v.s != nil {
+		g.sessions.end(v.s)
+	}
+	setCookie(v.w, token, int(sessionLife.Seconds()))
+	v.s = s
+	http.Redirect(v.w, v.r, next, http.StatusSeeOther)
+	return nil
+}
+
+func (g *Pages) signOut(v *visit) error {
+	g.sessions.end(v.s)
+	setCookie(v.w, "", -1)
+	http.Redirect(v.w, v.r, "/sign-in", http.StatusSeeOther)
+	return nil
+}

@@ -1,0 +1,143 @@
+package web
+
+import (
+	"cmp"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"penstock/approvals"
+	"penstock/audit/recording"
+	"penstock/broker"
+	"penstock/policy"
+)
+
+type windowView struct {
+	WindowLine
+	Minutes          string
+	Targets          []targetView
+	From, To, Opened stamp
+	OpenedBy         string
+	Why, By          string
+	HandBackText     string
+	Sessions         []inView
+	Recordings       []RecordingLine
+	MayRead          bool
+	Later            []choice
+	Vendor           bool
+	CertLine         string // what the vendor's person does next
+	Danger           bool
+}
+
+func (g *Pages) windowPage(v *visit) error {
+	w, err := g.Desk.Window(v.ctx(), v.actor, policy.WindowID(v.r.PathValue("id")))
+	if err != nil {
+		return err
+	}
+	view, err := g.windowOf(v, w)
+	if err != nil {
+		return err
+	}
+	return g.show(v, http.StatusOK, "window", view.ID+" "+view.Firm, view)
+}
+
+func (g *Pages) windowOf(v *visit, w approvals.Window) (windowView, error) {
+	n, err := g.roll(v.ctx())
+	if err != nil {
+		return windowView{}, err
+	}
+	c := w.Claim
+	out := windowView{WindowLine: g.windowLine(v, w, n), Minutes: minutesWords(c.Minutes), Targets: v.targets(c.Assets), From: v.at(c.From), To: v.at(c.To),
+		Opened: v.at(w.Opened), OpenedBy: n.person(w.OpenedBy), Why: w.Why, By: n.person(w.By), HandBackText: w.HandBack, Vendor: !v.actor.Plant}
+	windows := map[policy.WindowID]approvals.Window{w.ID: w}
+	for _, l := range g.Broker.Sessions() {
+		l.Channels = slices.DeleteFunc(slices.Clone(l.Channels), func(c broker.LiveChannel) bool { return c.Window != w.ID })
+		if len(l.Channels) > 0 {
+			out.Sessions = append(out.Sessions, g.inside(v, n, l, windows, map[policy.WindowID]bool{}))
+		}
+	}
+	if out.May.Extend {
+		for _, m := range []int{15, 30, 60, 120} {
+			if until := w.Until.Add(time.Duration(m) * time.Minute); !until.After(c.To) {
+				out.Later = append(out.Later, choice{m, minutesWords(m), v.at(until)})
+			}
+		}
+	}
+	runs := w.State == approvals.WindowOpen || w.State == approvals.WindowPaused
+	if out.Vendor && (runs || w.State == approvals.WindowAgreed && c.Open == "vendor") {
+		out.CertLine = "scp cert@" + cmp.Or(g.Authorities().Name, "broker") + ":" + string(w.ID) + " ~/.ssh/id_ed25519-cert.pub"
+	}
+	out.Recordings, out.MayRead, err = g.recordingsOf(v, n, string(w.ID))
+	return out, err
+}
+
+// recordingsOf lists what was recorded in a window, from the log's own leaves:
+// that a session was there is no secret of a recording.
+func (g *Pages) recordingsOf(v *visit, n roll, window string) ([]RecordingLine, bool, error) {
+	if !v.actor.Plant {
+		return nil, false, nil
+	}
+	started, err := g.sessionsStarted(v, window)
+	if err != nil {
+		return nil, false, err
+	}
+	var out []RecordingLine
+	for _, s := range started {
+		out = append(out, v.recordingLine(n, recording.Header{Session: s.Session, Person: s.Person, Firm: s.Firm, Windows: s.Windows, Started: s.at, Mode: s.Mode}))
+	}
+	return out, v.plant.MayRead(v.actor.Roles), nil
+}
+
+// windowStep is every button of a window.
+func (g *Pages) windowStep(v *visit) error {
+	id, f := policy.WindowID(v.r.PathValue("id")), v.r.PostForm
+	why := strings.TrimSpace(f.Get("why"))
+	parts := strings.Split(v.r.URL.Path, "/")
+	ctx, a, d := v.ctx(), v.actor, g.Desk
+	var w approvals.Window
+	var err error
+	said := ""
+	switch parts[len(parts)-1] {
+	case "open":
+		w, err = d.Open(ctx, a, id)
+		said = "Open. Ends " + v.at(w.Until).Text() + " by itself."
+	case "extend":
+		w, err = g.extend(v, id, f.Get("minutes"))
+		said = "Extended. Ends " + v.at(w.Until).Text() + "."
+	case "pause":
+		_, err = d.Pause(ctx, a, id, why)
+		said = "Paused. Nothing they type passes. The clock runs on."
+	case "go-on":
+		_, err = d.GoOn(ctx, a, id)
+		said = "It goes on."
+	case "end":
+		_, err = d.End(ctx, a, id, why)
+		said = "Ended. The hand-back comes next."
+	case "cut":
+		_, err = d.Cut(ctx, a, id, why)
+		said = "Cut at " + v.at(g.Now()).Format("15:04:05") + "."
+	case "hand-back":
+		_, err = d.HandBack(ctx, a, id, strings.TrimSpace(f.Get("text")))
+		said = "Handed back. The plant takes it now."
+	case "accept":
+		_, err = d.Accept(ctx, a, id)
+		said = "Taken. The window is closed."
+	}
+	if err != nil {
+		return err
+	}
+	return g.done(v, "/windows/"+string(id), said)
+}
+
+func (g *Pages) extend(v *visit, id policy.WindowID, minutes string) (approvals.Window, error) {
+	w, err := g.Desk.Window(v.ctx(), v.actor, id)
+	if err != nil {
+		return w, err
+	}
+	m, err := time.ParseDuration(minutes + "m")
+	if err != nil || m <= 0 || m > 24*time.Hour {
+		return w, &policy.Refusal{Rule: "bad-time", Say: "Say by how many minutes."}
+	}
+	return g.Desk.Extend(v.ctx(), v.actor, id, w.Until.Add(m))
+}

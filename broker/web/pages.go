@@ -1,0 +1,422 @@
+package web
+
+import (
+	"bytes"
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"html/template"
+	"io/fs"
+	"iter"
+	"net/http"
+	"path"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"time"
+
+	"penstock/approvals"
+	"penstock/approvals/people"
+	"penstock/audit"
+	"penstock/policy"
+)
+
+//go:embed templates/*.html
+var templateFiles embed.FS
+
+//go:embed all:static
+var staticFiles embed.FS
+
+// Log is what pages read of audit.Log, whose contract stands there.
+type Log interface {
+	Upto(context.Context, audit.Index) iter.Seq2[audit.Leaf, error]
+	Follow(context.Context, audit.Index) iter.Seq2[audit.Leaf, error]
+	Size() audit.Index
+	Checkpoint() []byte
+}
+
+// Who may use a page; what exactly they may see and do there is the Desk's,
+// the Roster's and the Book's to say.
+type Who int
+
+const (
+	Anybody   Who = iota
+	SignedIn      // the plant's people and vendors' people
+	PlantOnly     // the plant's own
+)
+
+// Route is one path of the pages.
+type Route struct {
+	Pattern string // "POST /windows/{id}/open"
+	Who     Who
+	Giving  string // not empty: it gives something, so it wants a code of the last five minutes; the button's words
+	do      func(*visit) error
+}
+
+// Pages is everything that people see in a browser, with /api/v1 beside it.
+// Reading, answering and stopping work without JavaScript.
+type Pages struct {
+	*server
+	log      Log
+	sessions *sessions
+	live     *live
+	routes   []Route
+	pages    map[string]*template.Template
+	handler  http.Handler
+}
+
+// NewPages makes the pages. api is New's handler, served under /api/v1/.
+func NewPages(p Parts, log Log, api http.Handler) (*Pages, error) {
+	if p.Now == nil {
+		p.Now = time.Now
+	}
+	pages, err := parseTemplates()
+	if err != nil {
+		return nil, err
+	}
+	g := &Pages{server: &server{Parts: p}, log: log, sessions: newSessions(p.Now), pages: pages}
+	g.live = newLive(log)
+	g.routes = g.table()
+	mux := http.NewServeMux()
+	for _, r := range g.routes {
+		mux.HandleFunc(r.Pattern, g.serve(r))
+	}
+	mux.HandleFunc("/", g.serve(Route{Who: Anybody, do: func(v *visit) error {
+		return fmt.Errorf("%s: %w", v.r.URL.Path, fs.ErrNotExist)
+	}}))
+	inner := http.NewServeMux()
+	inner.Handle("/api/v1/", api)
+	inner.Handle("/", g.guard(http.NewCrossOriginProtection().Handler(mux)))
+	g.handler = inner
+	return g, nil
+}
+
+func (g *Pages) ServeHTTP(w http.ResponseWriter, r *http.Request) { g.handler.ServeHTTP(w, r) }
+
+// Routes are all paths of the pages, for whoever tests that each is guarded.
+func (g *Pages) Routes() []Route { return g.routes }
+
+func (g *Pages) table() []Route {
+	return []Route{
+		{"GET /static/{file}", Anybody, "", g.static},
+		{"GET /sign-in", Anybody, "", g.signInPage},
+		{"POST /sign-in", Anybody, "", g.signInPost},
+		{"POST /sign-out", SignedIn, "", g.signOut},
+		{"GET /{$}", SignedIn, "", g.board},
+		{"GET /live", SignedIn, "", g.follow},
+		{"GET /requests", SignedIn, "", g.requestList},
+		{"GET /requests/new", SignedIn, "", g.askPage},
+		{"POST /requests/new", SignedIn, "", g.ask},
+		{"GET /requests/{id}", SignedIn, "", g.requestPage},
+		{"POST /requests/{id}/yes", PlantOnly, "Say yes", g.sayYes},
+		{"POST /requests/{id}/not-now", PlantOnly, "", g.notNow},
+		{"POST /requests/{id}/withdraw", SignedIn, "", g.withdraw},
+		{"GET /windows/{id}", SignedIn, "", g.windowPage},
+		{"POST /windows/{id}/open", PlantOnly, "Open", g.windowStep},
+		{"POST /windows/{id}/extend", PlantOnly, "Extend", g.windowStep},
+		{"POST /windows/{id}/go-on", PlantOnly, "Let it go on", g.windowStep},
+		{"POST /windows/{id}/pause", PlantOnly, "", g.windowStep},
+		{"POST /windows/{id}/cut", PlantOnly, "", g.windowStep},
+		{"POST /windows/{id}/end", SignedIn, "", g.windowStep},
+		{"POST /windows/{id}/hand-back", SignedIn, "", g.windowStep},
+		{"POST /windows/{id}/accept", PlantOnly, "", g.windowStep},
+		{"GET /blocks", PlantOnly, "", g.blockPage},
+		{"POST /blocks", PlantOnly, "", g.block},
+		{"POST /blocks/{id}/lift", PlantOnly, "Lift the block", g.lift},
+		{"GET /island", PlantOnly, "", g.islandPage},
+		{"POST /island", PlantOnly, "", g.island},
+		{"GET /people", PlantOnly, "", g.peoplePage},
+		{"POST /people/invite", PlantOnly, "Invite", g.invite},
+		{"POST /people/{id}/confirm", PlantOnly, "Confirm the key", g.confirm},
+		{"POST /people/{id}/disable", PlantOnly, "", g.disable},
+		{"POST /firms", PlantOnly, "Write the firm", g.firm},
+		{"GET /recordings", PlantOnly, "", g.recordingList},
+		{"GET /recordings/{id}", PlantOnly, "", g.recordingPage},
+		{"GET /recordings/{id}/export", PlantOnly, "", g.exportPage},
+		{"GET /log", PlantOnly, "", g.logPage},
+		{"GET /log/checkpoint", PlantOnly, "", g.checkpoint},
+	}
+}
+
+// visit is one call of one page.
+type visit struct {
+	w     http.ResponseWriter
+	r     *http.Request
+	s     *webSession // nil: nobody is signed in
+	actor people.Actor
+	plant *policy.Plant
+	now   time.Time
+	name  string // of the person
+}
+
+func (v *visit) ctx() context.Context { return v.r.Context() }
+
+// refreshing says that the page itself asks for news, and nobody sits there
+// who could be taken for active.
+func (v *visit) refreshing() bool { return v.r.Header.Get("Penstock-Refresh") != "" }
+
+func (g *Pages) serve(route Route) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		v := &visit{w: w, r: r, plant: g.Plant(), now: g.Now()}
+		if err := g.enter(v, route); err != nil {
+			g.failPage(v, err)
+		}
+	}
+}
+
+// enter finds out who calls, holds them to the route, and goes in.
+func (g *Pages) enter(v *visit, route Route) error {
+	if err := g.recognise(v); err != nil {
+		return err
+	}
+	if route.Who == Anybody {
+		return route.do(v)
+	}
+	if v.s == nil {
+		return g.sendToSignIn(v)
+	}
+	if route.Who == PlantOnly && !v.actor.Plant {
+		return &policy.Refusal{Rule: "plant-only", Say: "Only people of the plant may see or do this.",
+			Why: fmt.Sprintf("%s of %s asked for %s", v.actor.Person, v.actor.Firm, v.r.URL.Path)}
+	}
+	if v.r.Method == http.MethodPost {
+		if err := v.r.ParseForm(); err != nil {
+			if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+				return err
+			}
+			return badCall{fmt.Errorf("the form cannot be read: %w", err)}
+		}
+		if asked, err := g.wantsCode(v, route.Giving); asked || err != nil {
+			return err
+		}
+	}
+	return route.do(v)
+}
+
+// recognise reads the session, and the person as the roster has them now.
+func (g *Pages) recognise(v *visit) error {
+	c, err := v.r.Cookie(cookieName)
+	if err != nil {
+		return nil
+	}
+	s := g.sessions.find(c.Value, !v.refreshing() && v.r.URL.Path != "/live")
+	if s == nil {
+		return nil
+	}
+	a := s.who()
+	p, err := g.Roster.Person(v.ctx(), a.Person)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("look up who is signed in: %w", err)
+	}
+	if err != nil || p.Disabled || p.Firm != a.Firm {
+		g.sessions.end(s)
+		return nil
+	}
+	a.Roles = p.Roles
+	v.s, v.actor, v.name = s, a, p.Name
+	return nil
+}
+
+// sendToSignIn keeps the way back. A link in a mail or message comes without
+// the cookie, which is SameSite=Strict: the page then asks for itself once
+// more, from its own site.
+func (g *Pages) sendToSignIn(v *visit) error {
+	if v.refreshing() || v.r.URL.Path == "/live" {
+		http.Error(v.w, "signed out", http.StatusUnauthorized)
+		return nil
+	}
+	if v.r.Method != http.MethodGet {
+		return g.show(v, http.StatusUnauthorized, "sign-in", "Sign in", signInView{
+			Say: "You were signed out meanwhile, so nothing was done. Sign in, look again, then decide.", Next: "/"})
+	}
+	if v.r.Header.Get("Sec-Fetch-Site") == "cross-site" {
+		return g.show(v, http.StatusOK, "once-more", "One moment", nil)
+	}
+	http.Redirect(v.w, v.r, "/sign-in?next="+template.URLQueryEscaper(v.r.URL.RequestURI()), http.StatusSeeOther)
+	return nil
+}
+
+// contentPolicy: everything is ours, nothing inline, framed by nobody.
+const contentPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
+	"form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+
+// guard bounds the body, recovers, and sets what every page says to the browser.
+func (g *Pages) guard(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			e := recover()
+			if e == nil {
+				return
+			}
+			if e == http.ErrAbortHandler {
+				panic(e)
+			}
+			g.Slog.Error("a page panicked", "path", r.URL.Path, "panic", e, "stack", string(debug.Stack()))
+			http.Error(w, "Something went wrong here.", http.StatusInternalServerError)
+		}()
+		h := w.Header()
+		h.Set("Cache-Control", "no-store")
+		h.Set("Content-Security-Policy", contentPolicy)
+		h.Set("Cross-Origin-Opener-Policy", "same-origin")
+		h.Set("Cross-Origin-Resource-Policy", "same-origin")
+		h.Set("Referrer-Policy", "same-origin")
+		h.Set("X-Content-Type-Options", "nosniff")
+		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		next.ServeHTTP(w, r)
+	})
+}
+
+// failPage is the one place where an error becomes a page with words.
+func (g *Pages) failPage(v *visit, err error) {
+	p := problem(err)
+	switch {
+	case p.Status >= 500 && p.Status != http.StatusInsufficientStorage:
+		p.Reference = reference()
+		p.Detail = "Something went wrong here. Tell OT security this reference: " + p.Reference
+		g.Slog.Error("a page failed", "method", v.r.Method, "path", v.r.URL.Path, "reference", p.Reference, "err", err)
+	case p.Rule != "":
+		g.Slog.Info("a page was refused", "method", v.r.Method, "path", v.r.URL.Path, "rule", p.Rule, "err", err)
+	}
+	back := "/"
+	if v.r.Method == http.MethodPost {
+		back = backTo(v.r.URL.Path)
+	}
+	title := "Not done"
+	if v.r.Method == http.MethodGet {
+		title = "Not shown"
+	}
+	if err := g.show(v, p.Status, "problem", title, problemView{Say: p.Detail, Back: back}); err != nil {
+		g.Slog.Error("the page of a problem failed", "err", err)
+		http.Error(v.w, p.Title, p.Status)
+	}
+}
+
+type problemView struct{ Say, Back string }
+
+// backTo is the page on which a button was.
+func backTo(p string) string {
+	parts := strings.Split(strings.Trim(p, "/"), "/")
+	switch {
+	case len(parts) >= 2 && (parts[0] == "requests" || parts[0] == "windows"):
+		return "/" + parts[0] + "/" + parts[1]
+	case parts[0] == "people" || parts[0] == "firms":
+		return "/people"
+	case parts[0] == "blocks":
+		return "/blocks"
+	}
+	return "/"
+}
+
+// frame is what stands around every page.
+type frame struct {
+	Title, Site, Colour, Zone, Room string
+	Now                             stamp
+	Name                            string // of who is signed in; empty: nobody
+	Plant                           bool
+	CodeUntil                       stamp // a code given is good until then
+	Said                            string
+	Down                            string // why nobody is let in
+	Path                            string
+	Live                            bool // the page follows what happens
+	Page                            any
+}
+
+// livePages ask for news when something happens.
+var livePages = map[string]bool{"board": true, "request": true, "window": true}
+
+// show renders to a buffer first: a page is whole or it is an error.
+func (g *Pages) show(v *visit, status int, name, title string, page any) error {
+	f := frame{Title: title, Site: v.plant.Site.Name, Colour: v.plant.Site.Colour, Room: v.plant.Site.ControlRoom,
+		Zone: v.plant.Site.Timezone, Now: v.at(v.now), Path: v.r.URL.Path, Page: page}
+	if v.s != nil {
+		f.Name, f.Plant, f.Live = v.name, v.actor.Plant, livePages[name]
+		if v.hasCode() {
+			f.CodeUntil = v.at(v.actor.At.Add(codeGood))
+		}
+		if !v.refreshing() {
+			f.Said = v.s.takeFlash()
+		}
+		if err := g.Broker.Ready(); err != nil {
+			f.Down = say(err)
+		}
+	}
+	b, err := g.render(name, f)
+	if err != nil {
+		return err
+	}
+	v.w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	v.w.WriteHeader(status)
+	_, _ = v.w.Write(b) // the reader may be gone
+	return nil
+}
+
+func (g *Pages) render(name string, f frame) ([]byte, error) {
+	t := g.pages[name]
+	if t == nil {
+		return nil, fmt.Errorf("there is no page %q", name)
+	}
+	var b bytes.Buffer
+	if err := t.ExecuteTemplate(&b, "layout", f); err != nil {
+		return nil, fmt.Errorf("render page %s: %w", name, err)
+	}
+	return b.Bytes(), nil
+}
+
+// parseTemplates makes one set for each page: layout and parts, then the page.
+func parseTemplates() (map[string]*template.Template, error) {
+	files, err := fs.Glob(templateFiles, "templates/*.html")
+	if err != nil {
+		return nil, fmt.Errorf("list templates: %w", err)
+	}
+	all := map[string]*template.Template{}
+	for _, f := range files {
+		name := strings.TrimSuffix(path.Base(f), ".html")
+		if name == "layout" || name == "parts" {
+			continue
+		}
+		t := template.New(name).Funcs(template.FuncMap{"upper": strings.ToUpper, "join": strings.Join, "count": count})
+		if all[name], err = t.ParseFS(templateFiles, "templates/layout.html", "templates/parts.html", f); err != nil {
+			return nil, fmt.Errorf("parse page %s: %w", name, err)
+		}
+	}
+	return all, nil
+}
+
+// static serves the style sheet, the script and the icon.
+func (g *Pages) static(v *visit) error {
+	name := v.r.PathValue("file")
+	types := map[string]string{".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
+	kind, ok := types[path.Ext(name)]
+	if !ok {
+		return fmt.Errorf("static file %.40q: %w", name, fs.ErrNotExist)
+	}
+	b, err := staticFiles.ReadFile("static/" + name)
+	if err != nil {
+		return fmt.Errorf("static file: %w", err)
+	}
+	h := v.w.Header()
+	h.Set("Content-Type", kind)
+	h.Set("Content-Length", strconv.Itoa(len(b)))
+	h.Set("Cache-Control", "max-age=300")
+	_, _ = v.w.Write(b) // the reader may be gone
+	return nil
+}
+
+// done says what happened on the page that comes next.
+func (g *Pages) done(v *visit, to, said string) error {
+	v.s.setFlash(said)
+	http.Redirect(v.w, v.r, to, http.StatusSeeOther)
+	return nil
+}
+
+// say is an error in words for the person; what is no refusal has none of its own.
+func say(err error) string {
+	if r, ok := errors.AsType[*policy.Refusal](err); ok {
+		return r.Say
+	}
+	if errors.Is(err, approvals.ErrConflict) {
+		return "Somebody else changed this in the same moment. Look again, then decide."
+	}
+	return "Something is wrong with the broker. Call whoever runs it."
+}

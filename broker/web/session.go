@@ -1,0 +1,209 @@
+package web
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"errors"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"penstock/approvals/people"
+	"penstock/policy"
+)
+
+// Of a session of the pages. The store is our own and small, because the
+// libraries read a session when a call begins and write it when it ends: a page
+// that refreshes itself beside a sign-out would bring the session back, and
+// beside a code it would lose the code.
+const (
+	cookieName        = "__Host-penstock"
+	sessionIdle       = 30 * time.Minute
+	sessionLife       = 12 * time.Hour
+	maxSessions       = 10_000
+	maxSessionsPerson = 20
+	codeGood          = 5 * time.Minute // as the Desk has it
+)
+
+// sessions are kept in memory only: after a restart everybody signs in again.
+// Somebody who could alter them would be signed in; nothing of them is on disk.
+type sessions struct {
+	now func() time.Time
+
+	mu  sync.Mutex
+	all map[[sha256.Size]byte]*webSession // by hash of the token: a look into memory is no token
+}
+
+type webSession struct {
+	key   [sha256.Size]byte
+	began time.Time
+	ended chan struct{} // closed when the session is over
+
+	mu      sync.Mutex
+	actor   people.Actor
+	seen    time.Time // last time that the person did something
+	flash   string
+	streams int
+}
+
+func newSessions(now func() time.Time) *sessions {
+	return &sessions{now: now, all: map[[sha256.Size]byte]*webSession{}}
+}
+
+// begin makes a session and its token: a new one at each sign-in.
+func (t *sessions) begin(a people.Actor) (*webSession, string, error) {
+	token := rand.Text() + rand.Text() // 260 bits
+	now := t.now()
+	s := &webSession{key: sha256.Sum256([]byte(token)), began: now, seen: now, actor: a, ended: make(chan struct{})}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var mine []*webSession
+	for _, old := range t.all {
+		switch {
+		case old.over(now):
+			t.drop(old)
+		case old.who().Person == a.Person:
+			mine = append(mine, old)
+		}
+	}
+	if len(mine) >= maxSessionsPerson { // the oldest makes room, so that nobody locks themself out
+		t.drop(slices.MinFunc(mine, func(a, b *webSession) int { return a.began.Compare(b.began) }))
+	}
+	if len(t.all) >= maxSessions {
+		return nil, "", &policy.Refusal{Rule: "sessions-full", Say: "Too many people are signed in. Call whoever runs the broker."}
+	}
+	t.all[s.key] = s
+	return s, token, nil
+}
+
+// find gives the session of a token, nil if there is none any more. active
+// says that a person did this, and not the page by itself.
+func (t *sessions) find(token string, active bool) *webSession {
+	if len(token) > 100 {
+		return nil
+	}
+	now := t.now()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s := t.all[sha256.Sum256([]byte(token))]
+	if s == nil {
+		return nil
+	}
+	if s.over(now) {
+		t.drop(s)
+		return nil
+	}
+	if active {
+		s.mu.Lock()
+		s.seen = now
+		s.mu.Unlock()
+	}
+	return s
+}
+
+// end signs out. Again is harmless.
+func (t *sessions) end(s *webSession) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.drop(s)
+}
+
+// drop forgets a session; mu is held.
+func (t *sessions) drop(s *webSession) {
+	if t.all[s.key] == s {
+		delete(t.all, s.key)
+		close(s.ended)
+	}
+}
+
+func (s *webSession) over(now time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return now.Sub(s.seen) >= sessionIdle || now.Sub(s.began) >= sessionLife || now.Before(s.began.Add(-time.Minute))
+}
+
+func (s *webSession) who() people.Actor {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.actor
+}
+
+// stepUp keeps a code that was given.
+func (s *webSession) stepUp(a people.Actor) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.actor = a
+}
+
+func (s *webSession) setFlash(text string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.flash = text
+}
+
+func (s *webSession) takeFlash() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	text := s.flash
+	s.flash = ""
+	return text
+}
+
+// setCookie: no script reads it, no other site sends it, no plain HTTP carries
+// it, and no other host can set it (__Host-).
+func setCookie(w http.ResponseWriter, token string, maxAge int) {
+	http.SetCookie(w, &http.Cookie{Name: cookieName, Value: token, Path: "/", MaxAge: maxAge,
+		Secure: true, HttpOnly: true, SameSite: http.SameSiteStrictMode})
+}
+
+// hasCode says whether a code that was given still counts.
+func (v *visit) hasCode() bool {
+	age := v.now.Sub(v.actor.At)
+	return v.actor.Step != 0 && v.actor.Proved(people.TOTP) && age < codeGood && age > -30*time.Second
+}
+
+// codeView asks for a code between a button and its effect. Fields are the
+// form's own, sent again as they came.
+type codeView struct {
+	Does, Say, Action, Back string
+	Fields                  []field
+}
+
+type field struct{ Name, Value string }
+
+// wantsCode takes the code that stands in the form; without one that counts it
+// asks for it on a page of its own, and nothing is done yet.
+func (g *Pages) wantsCode(v *visit, does string) (asked bool, err error) {
+	if does == "" {
+		return false, nil
+	}
+	why := ""
+	code := v.r.PostForm.Get("code")
+	v.r.PostForm.Del("code")
+	if code != "" {
+		a, err := g.Proofs.Code(v.ctx(), v.actor, code)
+		if err == nil {
+			v.s.stepUp(a)
+			v.actor = a
+			return false, nil
+		}
+		if _, refused := errors.AsType[*policy.Refusal](err); !refused {
+			return false, err
+		}
+		why = say(err)
+	} else if v.hasCode() {
+		return false, nil
+	}
+	view := codeView{Does: does, Say: why, Action: v.r.URL.Path, Back: backTo(v.r.URL.Path)}
+	for name, values := range v.r.PostForm {
+		for _, value := range values {
+			view.Fields = append(view.Fields, field{name, value})
+		}
+	}
+	status := http.StatusOK
+	if why != "" {
+		status = http.StatusForbidden
+	}
+	return true, g.show(v, status, "code", does, view)
+}

@@ -1,0 +1,98 @@
+// What moves. Without this script every page reads and decides all the same.
+"use strict";
+(() => {
+  const holdFor = 1500; // ms
+
+  // Countdowns: the text has one width, so nothing moves.
+  const two = (n) => String(n).padStart(2, "0");
+  function tick() {
+    const now = Date.now() + ahead;
+    for (const t of document.querySelectorAll("[data-until]")) {
+      const left = Math.max(0, Math.round((new Date(t.dataset.until) - now) / 60000));
+      const text = Math.floor(left / 60) + ":" + two(left % 60);
+      if (t.textContent !== text) t.textContent = text;
+    }
+  }
+  // The plant's clock, not this machine's.
+  const clock = document.querySelector("[data-clock]");
+  const ahead = clock ? new Date(clock.getAttribute("datetime")) - Date.now() : 0;
+  const zone = clock ? (clock.getAttribute("datetime").match(/([+-])(\d\d):(\d\d)$/) || []) : [];
+  const offset = zone.length ? (zone[1] === "-" ? -1 : 1) * (zone[2] * 60 + +zone[3]) : 0;
+  function showClock() {
+    if (!clock) return;
+    const there = new Date(Date.now() + ahead + offset * 60000);
+    clock.textContent = two(there.getUTCHours()) + ":" + two(there.getUTCMinutes());
+  }
+  setInterval(() => { tick(); showClock(); }, 5000);
+
+  // News: the page asks for itself again and takes over its parts. Where
+  // somebody is writing or has a sheet open it only says so.
+  const busy = (part) => part.contains(document.activeElement) && document.activeElement.matches("input, textarea, select") ||
+    part.querySelector(".holding") || [...part.querySelectorAll("input:not([type=hidden]), textarea")].some((f) => f.value !== f.defaultValue) ||
+    part.querySelector(".answer details[open]");
+  async function refresh() {
+    const answer = await fetch(location.href, { headers: { "Penstock-Refresh": "1" }, credentials: "same-origin", redirect: "error" });
+    if (answer.status === 401) { location.reload(); return; }
+    if (!answer.ok) return;
+    const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+    for (const part of document.querySelectorAll("[data-part]")) {
+      const next = fresh.getElementById(part.id);
+      if (!next || next.innerHTML === part.innerHTML) continue;
+      if (busy(part)) { document.getElementById("changed").hidden = false; continue; }
+      const open = [...part.querySelectorAll("details")].map((d) => d.open);
+      const focus = document.activeElement && part.contains(document.activeElement) ? document.activeElement.textContent : null;
+      part.replaceChildren(...document.importNode(next, true).childNodes);
+      part.querySelectorAll("details").forEach((d, i) => { d.open = !!open[i]; });
+      if (focus) [...part.querySelectorAll("a, button, summary")].find((e) => e.textContent === focus)?.focus();
+    }
+    tick();
+  }
+  const stream = document.body.dataset.live;
+  if (stream && window.EventSource) {
+    const news = new EventSource(stream);
+    let running = false, again = false;
+    const look = async () => {
+      if (running) { again = true; return; }
+      running = true;
+      try { await refresh(); } catch { /* the next event tries again */ }
+      running = false;
+      if (again) { again = false; look(); }
+    };
+    news.addEventListener("changed", look);
+    news.addEventListener("over", () => { news.close(); location.reload(); });
+    addEventListener("pagehide", () => news.close());
+  }
+
+  // Hold to confirm: by finger, mouse or key. A short tap goes to a page that asks.
+  let timer = 0;
+  function holdBegins(button) {
+    if (timer) return;
+    button.classList.add("holding");
+    timer = setTimeout(() => {
+      const sure = document.createElement("input");
+      sure.type = "hidden"; sure.name = button.dataset.hold; sure.value = "yes";
+      button.form.append(sure);
+      button.form.requestSubmit(button);
+    }, holdFor);
+  }
+  function holdEnds() {
+    clearTimeout(timer); timer = 0;
+    document.querySelectorAll(".holding").forEach((b) => b.classList.remove("holding"));
+  }
+  const holds = (e) => e.target.closest && e.target.closest("button[data-hold]");
+  addEventListener("pointerdown", (e) => { const b = holds(e); if (b && e.button === 0) holdBegins(b); });
+  for (const end of ["pointerup", "pointercancel", "blur", "keyup"]) addEventListener(end, holdEnds);
+  addEventListener("keydown", (e) => {
+    const b = holds(e);
+    if (b && e.key === " ") holdBegins(b); // Enter is a short tap
+  });
+  addEventListener("contextmenu", (e) => { if (holds(e)) e.preventDefault(); }); // a long press on a phone
+
+  // One tap is one tap.
+  addEventListener("submit", (e) => {
+    const form = e.target;
+    if (form.dataset.sent) { e.preventDefault(); return; }
+    form.dataset.sent = "yes";
+    setTimeout(() => { delete form.dataset.sent; }, 5000);
+  });
+})();

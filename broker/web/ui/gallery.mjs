@@ -1,0 +1,57 @@
+// Every page of the gallery, as people meet it.
+import { accessible, faults, finish, given, start } from "./browser.mjs";
+
+const sizes = { phone: { width: 390, height: 844 }, desk: { width: 1440, height: 900 } };
+const looks = given.quick ? [["phone", "light"]] : [["phone", "light"], ["phone", "dark"], ["desk", "light"], ["desk", "dark"]];
+
+// markup finds what text has no business to be.
+function markup() {
+  const found = [];
+  for (const e of document.querySelectorAll("*")) {
+    if (["IMG", "IFRAME", "STYLE", "OBJECT", "EMBED"].includes(e.tagName) || e.tagName === "SCRIPT" && e.textContent) found.push(`an element ${e.tagName}`);
+    for (const a of e.attributes) {
+      if (a.name.startsWith("on") || a.name === "style") found.push(`${e.tagName} ${a.name} is inline`);
+      if (["href", "action", "src", "formaction"].includes(a.name) && new URL(a.value, location).origin !== location.origin) found.push(`${e.tagName} leaves the site: ${a.value}`);
+    }
+  }
+  const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (texts.nextNode()) {
+    const n = texts.currentNode;
+    if (!n.data.includes("\u202e")) continue;
+    const inner = n.parentElement;
+    const alone = (e) => ["isolate", "isolate-override", "plaintext"].includes(getComputedStyle(e).unicodeBidi);
+    if (!alone(inner) && !inner.closest("option")) found.push(`not isolated: ${inner.tagName}.${inner.className} in ${inner.parentElement.outerHTML.slice(0, 120)}`);
+  }
+  return found;
+}
+
+const browser = await start();
+try {
+  await Promise.all(looks.map(async ([size, scheme]) => {
+    const context = await browser.newContext({ viewport: sizes[size], colorScheme: scheme, reducedMotion: "reduce" });
+    const page = await context.newPage();
+    let name = "";
+    page.on("pageerror", (e) => faults.push(`${name}: error in the page: ${e}`));
+    page.on("dialog", (d) => { faults.push(`${name}: a dialog`); d.dismiss(); });
+    page.on("console", (m) => { if (m.type() === "error" && !m.text().includes("404")) faults.push(`${name}: console: ${m.text()}`); });
+    for (const p of given.pages) {
+      const hostile = p.startsWith("hostile-");
+      if (p.endsWith("once-more") || hostile && (size !== "phone" || scheme !== "light")) continue;
+      name = `${p}-${size}-${scheme}`;
+      await page.goto(`${given.url}/gallery/${p}`, { waitUntil: "load" });
+      if (await page.evaluate(() => "pwned" in window)) faults.push(`${name}: hostile text ran as a script`);
+      const over = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+      if (over > 0) faults.push(`${name}: ${over} px wider than the screen`);
+      faults.push(...(await page.evaluate(markup)).map((f) => `${name}: ${f}`));
+      if (hostile) continue;
+      await accessible(page, name, scheme === "dark" ? ["color-contrast"] : undefined);
+      const small = await page.$$eval("button, .button, summary, .tabs a", (all) => all.filter((e) => e.offsetParent && e.getBoundingClientRect().height < 40).map((e) => e.textContent.trim()));
+      if (small.length) faults.push(`${name}: too small to tap: ${small}`);
+      if (given.shots) await page.screenshot({ path: `${given.shots}/${name}.png`, fullPage: true });
+    }
+    await context.close();
+  }));
+} finally {
+  await browser.close();
+}
+finish();

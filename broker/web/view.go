@@ -1,0 +1,333 @@
+package web
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"penstock/approvals"
+	"penstock/approvals/evidence"
+	"penstock/approvals/people"
+	"penstock/policy"
+)
+
+// stamp is a moment as the plant's clock shows it.
+type stamp struct {
+	time.Time
+	now time.Time
+}
+
+func (v *visit) at(t time.Time) stamp {
+	if t.IsZero() {
+		return stamp{}
+	}
+	return stamp{t.In(v.plant.Location()), v.now.In(v.plant.Location())}
+}
+
+// Text is the hour; with its day where that is not today.
+func (s stamp) Text() string {
+	if s.IsZero() {
+		return "not said"
+	}
+	y, m, d := s.Date()
+	ny, nm, nd := s.now.Date()
+	switch {
+	case y == ny && m == nm && d == nd:
+		return s.Format("15:04")
+	case s.Sub(s.now).Abs() < 300*24*time.Hour:
+		return s.Format("Mon 2 Jan 15:04")
+	}
+	return s.Format("2 Jan 2006 15:04")
+}
+
+// ISO is for programs and for the countdown.
+func (s stamp) ISO() string { return s.Format(time.RFC3339) }
+
+// Left counts down in hours and minutes: "0:41".
+func (s stamp) Left() string {
+	left := s.Sub(s.now).Round(time.Minute)
+	if left < 0 {
+		left = 0
+	}
+	return fmt.Sprintf("%d:%02d", int(left.Hours()), int(left.Minutes())%60)
+}
+
+// Ago is how long it has been: "3 min", "9 h", "4 days".
+func (s stamp) Ago() string { return span(s.now.Sub(s.Time)) }
+
+func span(d time.Duration) string {
+	switch d = max(d, 0); {
+	case d < time.Minute:
+		return "under a minute"
+	case d < 2*time.Hour:
+		return fmt.Sprintf("%d min", int(d.Minutes()))
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%d h", int(d.Hours()))
+	}
+	return fmt.Sprintf("%d days", int(d.Hours()/24))
+}
+
+func count(n int, one, more string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, more)
+}
+
+func minutesWords(n int) string {
+	switch {
+	case n < 120 && n != 60:
+		return fmt.Sprintf("%d minutes", n)
+	case n == 60:
+		return "1 hour"
+	case n%60 == 0:
+		return fmt.Sprintf("%d hours", n/60)
+	}
+	return fmt.Sprintf("%d h %d min", n/60, n%60)
+}
+
+// roll knows people and firms for one page.
+type roll struct {
+	people map[policy.PersonID]people.Person
+	firms  map[policy.FirmID]people.Firm
+}
+
+func (g *Pages) roll(ctx context.Context) (roll, error) {
+	n := roll{map[policy.PersonID]people.Person{}, map[policy.FirmID]people.Firm{}}
+	all, err := g.Roster.People(ctx)
+	if err != nil {
+		return n, fmt.Errorf("list people: %w", err)
+	}
+	firms, err := g.Roster.Firms(ctx)
+	if err != nil {
+		return n, fmt.Errorf("list firms: %w", err)
+	}
+	for _, p := range all {
+		n.people[p.ID] = p
+	}
+	for _, f := range firms {
+		n.firms[f.ID] = f
+	}
+	return n, nil
+}
+
+func (n roll) person(id policy.PersonID) string { return cmp.Or(n.people[id].Name, string(id)) }
+func (n roll) firm(id policy.FirmID) string     { return cmp.Or(n.firms[id].Name, string(id)) }
+
+func (n roll) list(ids []string) []string {
+	out := make([]string, len(ids))
+	for i, id := range ids {
+		out[i] = n.person(policy.PersonID(id))
+	}
+	return out
+}
+
+// holders are the plant's people who could answer in a role.
+func (n roll) holders(r policy.Role, not ...string) (who []string) {
+	for _, p := range n.people {
+		if !p.Disabled && p.Has(r) && n.firms[p.Firm].Plant && !slices.Contains(not, string(p.ID)) {
+			who = append(who, p.Name)
+		}
+	}
+	slices.Sort(who)
+	return who
+}
+
+func (v *visit) role(r policy.Role) string {
+	t, _ := v.plant.Team(r)
+	return cmp.Or(t.Title, string(r))
+}
+
+// targetView is one way into one machine, in the plant's words.
+type targetView struct {
+	Asset, Tag, Title, Zone, By, Account string
+	Stops                                []string // what the plant loses with it
+	Worst                                policy.Rights
+	Enforced                             policy.Enforced
+	Known                                bool
+}
+
+func (v *visit) target(t evidence.Target) targetView {
+	out := targetView{Asset: t.Asset, Title: t.Asset, By: t.Port, Account: t.Account, Worst: ^policy.Rights(0)}
+	a, ok := v.plant.Asset(policy.AssetName(t.Asset))
+	if !ok {
+		return out
+	}
+	z, _ := v.plant.Zone(a.Zone)
+	out.Tag, out.Title, out.Zone, out.Known = a.Tag, cmp.Or(a.Title, string(a.Name)), z.Title, true
+	for _, l := range v.plant.Lines {
+		if slices.Contains(a.Stops, l.Name) {
+			out.Stops = append(out.Stops, cmp.Or(l.Title, string(l.Name)))
+		}
+	}
+	name := policy.PortName(t.Port)
+	if name == "sftp" {
+		name = "ssh"
+	}
+	p, _ := a.Port(name)
+	out.Worst, out.Enforced = p.Worst, p.Enforced
+	if acc, ok := p.Account(policy.AccountName(t.Account)); ok {
+		out.Worst, out.Enforced = acc.Worst, acc.Enforced
+	}
+	if strings.EqualFold(out.By, "ssh") {
+		out.By = "SSH"
+	}
+	return out
+}
+
+func (v *visit) targets(list []evidence.Target) []targetView {
+	out := make([]targetView, len(list))
+	for i, t := range list {
+		out[i] = v.target(t)
+	}
+	return out
+}
+
+// Rights is the worst that the way in can do, in words.
+func (t targetView) Rights() string { return rightsText(t.Worst) }
+
+// Stopper says who stops what goes beyond the window.
+func (t targetView) Stopper() string {
+	switch t.Enforced {
+	case policy.ByPenstock:
+		return "Penstock stops the rest"
+	case policy.ByDevice:
+		return "the machine stops the rest"
+	}
+	return "nobody stops the rest"
+}
+
+func rightsOf(words []string) policy.Rights {
+	r, err := policy.ParseRights(words)
+	if err != nil {
+		return ^policy.Rights(0) // what cannot be read is told as everything
+	}
+	return r
+}
+
+// wants says what the rights mean, weightiest first: "CHANGE VALUES on".
+func wants(r policy.Rights, shell bool) (does, prep string) {
+	switch {
+	case r.Has(policy.Device):
+		return "change the device itself", "of"
+	case r.Has(policy.Load):
+		return "load programs", "into"
+	case r.Has(policy.Operate):
+		return "start and stop", ""
+	case r.Has(policy.Set) && shell:
+		return "work in a shell", "on"
+	case r.Has(policy.Set):
+		return "change values", "on"
+	case r.Has(policy.Copy):
+		return "take files out", "of"
+	}
+	return "look", "at"
+}
+
+var rightWords = []struct {
+	right policy.Rights
+	words string
+}{
+	{policy.Look, "look"}, {policy.Copy, "take files out"}, {policy.Set, "change values"},
+	{policy.Operate, "start and stop"}, {policy.Load, "load programs"}, {policy.Device, "change the device itself"},
+}
+
+// rightsText is a set in words: "look, change values".
+func rightsText(r policy.Rights) string {
+	var out []string
+	for _, w := range rightWords {
+		if r.Has(w.right) {
+			out = append(out, w.words)
+		}
+	}
+	return strings.Join(out, ", ")
+}
+
+// worstCase is what it can come to.
+func worstCase(r policy.Rights, stops []string) string {
+	line := "the machine"
+	if len(stops) > 0 {
+		line = strings.Join(stops, " and ")
+	}
+	verb := " stops"
+	if len(stops) > 1 {
+		verb = " stop"
+	}
+	switch {
+	case r.Has(policy.Device):
+		return line + verb + " and the device may have to be replaced."
+	case r.Has(policy.Load):
+		return "a wrong program runs, " + line + verb + "."
+	case r.Has(policy.Operate):
+		return line + verb + "."
+	case r.Has(policy.Set):
+		return "wrong values; " + line + " may stop."
+	case r.Has(policy.Copy):
+		return "somebody else learns how you work."
+	}
+	return "somebody sees what they should not."
+}
+
+func whoEnforces(targets []targetView) (e policy.Enforced) {
+	e = policy.ByPenstock
+	for _, t := range targets {
+		e = min(e, t.Enforced)
+	}
+	return e
+}
+
+func hasShell(targets []targetView) bool {
+	return slices.ContainsFunc(targets, func(t targetView) bool { return t.Account != "" })
+}
+
+// stateWords are a window's state with its next step (words.md).
+func (v *visit) windowState(w approvals.Window, n roll) string {
+	by := n.person(w.By)
+	switch w.State {
+	case approvals.WindowAgreed:
+		switch {
+		case v.now.Before(w.Claim.From):
+			return "agreed, can be opened from " + v.at(w.Claim.From).Text()
+		case w.Claim.Open == "vendor":
+			return "agreed, opens when they fetch the certificate"
+		case w.Claim.Open == "auto":
+			return "agreed, opens by itself"
+		}
+		return "agreed, waits for the shift"
+	case approvals.WindowOpen:
+		return "open, ends " + v.at(w.Until).Text()
+	case approvals.WindowPaused:
+		return "paused by " + by + ", ends " + v.at(w.Until).Text() + " all the same"
+	case approvals.WindowEnding:
+		return "ending, a transfer is being finished"
+	case approvals.WindowEnded:
+		if w.HandBack == "" {
+			return "ended, hand-back missing"
+		}
+		return "ended, hand-back waits to be taken"
+	case approvals.WindowCut:
+		return "cut by " + by
+	case approvals.WindowClosed:
+		return "closed"
+	case approvals.WindowUnused:
+		return "not used"
+	}
+	return string(w.State)
+}
+
+var requestWords = map[approvals.RequestState]string{
+	approvals.RequestWaiting: "waiting", approvals.RequestAsleep: "asleep", approvals.RequestAgreed: "agreed", approvals.RequestRefused: "refused",
+	approvals.RequestWithdrawn: "withdrawn", approvals.RequestUnanswered: "unanswered", approvals.RequestSuperseded: "replaced",
+}
+
+var saysWords = map[string]string{evidence.Yes: "said yes", evidence.No: "said no", evidence.NotBefore: "said not now", evidence.Question: "asks"}
+
+// Names that the log and the recordings hold as text.
+func personID(s string) policy.PersonID   { return policy.PersonID(s) }
+func firmID(s string) policy.FirmID       { return policy.FirmID(s) }
+func windowID(s string) policy.WindowID   { return policy.WindowID(s) }
+func assetName(s string) policy.AssetName { return policy.AssetName(s) }
+func roleName(s string) policy.Role       { return policy.Role(s) }

@@ -1,0 +1,195 @@
+package main
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"math/big"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"penstock/audit/durable"
+)
+
+// Bounds of the listener for browsers.
+const (
+	maxHTTPS         = 2000 // connections at once
+	maxHTTPSSource   = 200  // of one address
+	selfSignedLife   = 398 * 24 * time.Hour
+	selfSignedRenew  = 30 * 24 * time.Hour // made anew when less is left
+	selfSignedBefore = time.Hour           // for clocks that are behind
+)
+
+// httpsListener is TLS over a bounded listener. Fingerprint is the SHA-256 of
+// the certificate, as browsers show it.
+type httpsListener struct {
+	net.Listener
+	fingerprint string
+}
+
+// listenHTTPS listens for browsers; nil where the server's file has no https.
+func (h *plantHouse) listenHTTPS() (*httpsListener, error) {
+	f := h.file.HTTPS
+	if !f.Here {
+		return nil, nil
+	}
+	cert, err := h.httpsCertificate(time.Now())
+	if err != nil {
+		return nil, err
+	}
+	l, err := net.Listen("tcp", f.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("listen for HTTPS: %w", err)
+	}
+	h.ownAddress(l.Addr())
+	sum := sha256.Sum256(cert.Certificate[0])
+	print := strings.ToUpper(strings.TrimSuffix(fmt.Sprintf("% x", sum[:]), " "))
+	config := &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}}
+	bounded := &boundedListener{Listener: l, by: map[string]int{}}
+	return &httpsListener{tls.NewListener(bounded, config), strings.ReplaceAll(print, " ", ":")}, nil
+}
+
+// httpsCertificate is the pair of the server's file, else our own self-signed one.
+func (h *plantHouse) httpsCertificate(now time.Time) (tls.Certificate, error) {
+	f := h.file.HTTPS
+	if f.Certificate != "" {
+		c, err := tls.LoadX509KeyPair(f.Certificate, f.Key)
+		if err != nil {
+			return c, fmt.Errorf("https: certificate and key: %w", err)
+		}
+		return c, nil
+	}
+	path := filepath.Join(h.folder.keys(), "https.pem")
+	c, err := readSelfSigned(path)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && (now.After(c.Leaf.NotAfter.Add(-selfSignedRenew)) || c.Leaf.VerifyHostname(h.file.Name) != nil) {
+		if err = makeSelfSigned(path, h.file.Name, now); err == nil {
+			c, err = readSelfSigned(path)
+		}
+	}
+	if err != nil {
+		return c, fmt.Errorf("https: the broker's own certificate: %w", err)
+	}
+	return c, nil
+}
+
+func readSelfSigned(path string) (tls.Certificate, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return tls.Certificate{}, fmt.Errorf("read it: %w", err)
+	}
+	c, err := tls.X509KeyPair(b, b)
+	if err != nil {
+		return c, fmt.Errorf("%s: %w; remove it, and a new one is made", path, err)
+	}
+	return c, nil
+}
+
+// makeSelfSigned writes key and certificate as one file, 0600, whole or not at all.
+func makeSelfSigned(path, name string, now time.Time) error {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return fmt.Errorf("make its key: %w", err)
+	}
+	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 120))
+	if err != nil {
+		return fmt.Errorf("make its number: %w", err)
+	}
+	t := &x509.Certificate{SerialNumber: serial, Subject: pkix.Name{CommonName: "Penstock " + name}, NotBefore: now.Add(-selfSignedBefore),
+		NotAfter: now.Add(selfSignedLife), KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		BasicConstraintsValid: true}
+	if ip := net.ParseIP(name); ip != nil {
+		t.IPAddresses = []net.IP{ip}
+	} else {
+		t.DNSNames = []string{name}
+	}
+	if name == "localhost" {
+		t.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback}
+	}
+	der, err := x509.CreateCertificate(rand.Reader, t, t, key.Public(), key)
+	if err != nil {
+		return fmt.Errorf("sign it: %w", err)
+	}
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return fmt.Errorf("write its key: %w", err)
+	}
+	both := append(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})...)
+	return durable.WriteFile(path, both, 0o600)
+}
+
+// pagesServer answers browsers. Streams end when the doors close.
+func (h *plantHouse) pagesServer(doors context.Context) *http.Server {
+	return &http.Server{Handler: h.pages, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, WriteTimeout: 5 * time.Minute,
+		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10, BaseContext: func(net.Listener) context.Context { return doors },
+		ErrorLog: slog.NewLogLogger(h.slog.Handler(), slog.LevelDebug)} // a browser that distrusts our certificate is no news
+}
+
+// boundedListener closes what is too much, at once, so that one source keeps
+// nobody else out.
+type boundedListener struct {
+	net.Listener
+
+	mu  sync.Mutex
+	all int
+	by  map[string]int
+}
+
+func (l *boundedListener) Accept() (net.Conn, error) {
+	for {
+		c, err := l.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		source, _, err := net.SplitHostPort(c.RemoteAddr().String())
+		if err == nil && l.enter(source) {
+			return &boundedConn{Conn: c, leave: func() { l.left(source) }}, nil
+		}
+		_ = c.Close() // one too many
+	}
+}
+
+func (l *boundedListener) enter(source string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.all >= maxHTTPS || l.by[source] >= maxHTTPSSource {
+		return false
+	}
+	l.all++
+	l.by[source]++
+	return true
+}
+
+func (l *boundedListener) left(source string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.all--
+	if l.by[source]--; l.by[source] <= 0 {
+		delete(l.by, source)
+	}
+}
+
+type boundedConn struct {
+	net.Conn
+	once  sync.Once
+	leave func()
+}
+
+func (c *boundedConn) Close() error {
+	c.once.Do(c.leave)
+	return c.Conn.Close()
+}
