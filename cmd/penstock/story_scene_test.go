@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -39,6 +40,10 @@ import (
 //	gone FILE              the process whose number is in FILE ends
 //	newkey | notarget      the target comes back with another host key; it stops
 //	turns FILE AFTER TYPED…  a file for talk -turns
+//	clean [FILE…]          what the last talk showed, or the files, has no hostile sign; $ESC and $BIDI are texts with such
+//	hostile-request PERSON FIELD TEXT  ask by desk@ with TEXT (Go escapes; LONG is 100 kB) in FIELD: refused, cleanly
+//	hash-of REQUEST, brokerprint  sets $HASH, $BROKER
+//	poke SOCKET            connect, say something; nothing may come back
 //	holds FILE REGEXP      wait until the file has that
 //	breath                 one second: the log tells at most ten refusals in it
 //	socket FILE            wait until there is such a socket
@@ -52,7 +57,8 @@ var sceneCommands = map[string]func(*testscript.TestScript, bool, []string){
 	"logins": noNeg((*story).logins), "dialled": noNeg((*story).dialled), "past": noNeg((*story).past), "promptly": noNeg((*story).promptly),
 	"freeze": noNeg((*story).freeze), "thaw": noNeg((*story).thaw), "gone": noNeg((*story).processGone),
 	"newkey": noNeg((*story).newKey), "notarget": noNeg((*story).noTarget), "turns": noNeg((*story).turns), "bothered": noNeg((*story).bothered),
-	"attack": attackCommand, "socket": noNeg((*story).socket), "breath": noNeg((*story).breath), "holds": noNeg((*story).holds),
+	"attack": attackCommand, "socket": noNeg((*story).socket), "breath": noNeg((*story).breath), "holds": noNeg((*story).holds), "poke": noNeg((*story).poke), "clean": noNeg((*story).clean),
+	"hostile-request": noNeg((*story).hostileRequest), "hash-of": noNeg((*story).hashOf), "brokerprint": noNeg((*story).brokerPrint),
 	"code-of-invitation": noNeg((*story).codeOfInvitation), "fresh-code": noNeg((*story).freshCode),
 	"serialof": noNeg((*story).serialOf),
 }
@@ -114,6 +120,8 @@ func (s *story) scene(ts *testscript.TestScript, args []string) error {
 	ts.Setenv("PORT", strconv.Itoa(s.ssh))
 	ts.Setenv("TARGET", strconv.Itoa(s.sshdPort))
 	ts.Setenv("PENSTOCK_SOCKET", s.path("data", "penstock.sock"))
+	ts.Setenv("ESC", "x\x1b]0;owned\x07\x1b[2J")
+	ts.Setenv("BIDI", "x\u202egnp.exe")
 	ts.Setenv("AT", ts.Getenv("ACCOUNT")+"+filler-plc@localhost")
 	if err := s.serve(ts, nil); err != nil {
 		return err
@@ -608,5 +616,89 @@ func (s *story) holds(_ *testscript.TestScript, args []string) error {
 	if err != nil {
 		return fmt.Errorf("%w; it has %d bytes: %.200q", err, len(have), have)
 	}
+	return nil
+}
+
+// poke uses a forward as a program would, and gets nothing from it.
+func (s *story) poke(_ *testscript.TestScript, args []string) error {
+	c, err := net.Dial("unix", s.path(args[0]))
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if err := c.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+		return err
+	}
+	_, _ = io.WriteString(c, "GET / HTTP/1.0\r\n\r\n") // it may be closed already
+	b, err := io.ReadAll(c)
+	if len(b) > 0 {
+		return fmt.Errorf("something answered: %q", b)
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return fmt.Errorf("the forward stays open: %w", err)
+	}
+	return nil
+}
+
+// hostileSigns are what may reach no terminal: control characters but newline,
+// return and tab, and those that turn the direction of writing.
+var hostileSigns = regexp.MustCompile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u0080-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+// clean looks at what the last talk showed, or at files.
+func (s *story) clean(ts *testscript.TestScript, args []string) error {
+	text := s.last.Stdout + s.last.Stderr + s.last.TTY
+	if len(args) > 0 {
+		text = ""
+		for _, name := range args {
+			text += ts.ReadFile(name)
+		}
+	}
+	if at := hostileSigns.FindStringIndex(text); at != nil {
+		return fmt.Errorf("a hostile sign is shown: %q", text[max(0, at[0]-60):min(len(text), at[1]+60)])
+	}
+	return nil
+}
+
+// hostileRequest asks with one field made of hostile text; it must be refused.
+func (s *story) hostileRequest(ts *testscript.TestScript, args []string) error {
+	if len(args) != 3 {
+		return errors.New("usage: hostile-request PERSON FIELD TEXT")
+	}
+	text, err := strconv.Unquote(`"` + args[2] + `"`)
+	if err != nil {
+		return err
+	}
+	if text == "LONG" {
+		text = strings.Repeat("long ", 20_000)
+	}
+	words := []string{args[0], "ssh", "-p", strconv.Itoa(s.ssh), "desk@localhost", "request", "--target", ts.Getenv("ACCOUNT") + "@filler-plc",
+		"--rights", "look,copy,set", "--minutes", "30"}
+	if args[1] != "why" {
+		words = append(words, "--why", "Alarm")
+	}
+	if out, err := s.run(ts, append(words, "--"+args[1], "'"+text+"'")...); err == nil {
+		return fmt.Errorf("it was taken: %s", out.Stdout)
+	}
+	return s.clean(ts, nil)
+}
+
+// hashOf sets $HASH to that of the newest text of a request, as the log names it.
+func (s *story) hashOf(ts *testscript.TestScript, args []string) error {
+	found, err := s.leaves("request.submitted", `"request":"`+args[0]+`"`)
+	if err != nil || len(found) == 0 {
+		return fmt.Errorf("no %s in the log: %w", args[0], err)
+	}
+	m := regexp.MustCompile(`"document":"([^"]+)"`).FindStringSubmatch(found[0])
+	ts.Setenv("HASH", m[1])
+	return nil
+}
+
+// brokerPrint sets $BROKER to the fingerprint of the broker's plain host key.
+func (s *story) brokerPrint(ts *testscript.TestScript, _ []string) error {
+	m := regexp.MustCompile(`"host_key":"([^"]+)"`).FindStringSubmatch(s.errs.String())
+	if m == nil {
+		return errors.New("serve did not say its host key")
+	}
+	ts.Setenv("BROKER", m[1])
 	return nil
 }
