@@ -36,6 +36,9 @@ what was expected. Passwords and code secrets of its people lie in the folder in
 				return err
 			}
 			o.Out = cmd.OutOrStdout()
+			if o.Walk && !cmd.Flags().Changed("ssh") {
+				o.SSH = "127.0.0.1:0" // nobody types this one
+			}
 			// A closed terminal ends the demo; for serve a hang-up means reload.
 			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGHUP)
 			defer stop()
@@ -46,7 +49,7 @@ what was expected. Passwords and code secrets of its people lie in the folder in
 			return err
 		}}
 	f := cmd.Flags()
-	f.StringVar(&o.SSH, "ssh", "127.0.0.1:2222", "loopback address of the broker; port 0 takes a free one")
+	f.StringVar(&o.SSH, "ssh", "127.0.0.1:2222", "loopback address of the broker; port 0 takes a free one, as --walk does unless told")
 	f.BoolVar(&o.Walk, "walk", false, "play the whole thread, prove its record, and end")
 	f.BoolVar(&o.JSON, "json", false, "say addresses, people and files as one JSON object, then stay")
 	cmd.PersistentFlags().StringVar(&o.Dir, "dir", demoFolder(), "folder that everything is in ($PENSTOCK_DEMO)")

@@ -40,16 +40,25 @@ type Person struct {
 	Invitation string   // code that this person was given
 }
 
+// Move is the same person with another home; codes that were given stay spent.
+func (p *Person) Move(home string) *Person {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return &Person{Name: p.Name, Home: home, Password: p.Password, Secret: p.Secret, spent: p.spent}
+}
+
 // Said is what a command left behind.
 type Said struct {
 	Stdout, Stderr, TTY string
 	Code                int
 }
 
+// A question ends with a colon and a space, so that half of a sentence that
+// ends in "code:" is not taken for one.
 var (
-	asksInvitation = regexp.MustCompile(`(?i)invitation[^\n]*: ?$`)
-	asksPassword   = regexp.MustCompile(`(?i)(password|once more)[^\n]*: ?$`)
-	asksCode       = regexp.MustCompile(`(?i)code[^\n]*: ?$`)
+	asksInvitation = regexp.MustCompile(`(?i)invitation[^\n]*: $`)
+	asksPassword   = regexp.MustCompile(`(?i)(password|once more)[^\n]*: $`)
+	asksCode       = regexp.MustCompile(`(?i)code[^\n]*: $`)
 	showsSecret    = regexp.MustCompile(`secret=([A-Z2-7]{16,})`)
 	// ShowsCode finds an invitation's code where one is printed.
 	ShowsCode = regexp.MustCompile(`(?m)^\s+([0-9A-Z]{4}(?:-[0-9A-Z]{4}){3})\s*$`)

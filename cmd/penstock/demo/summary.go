@@ -53,6 +53,8 @@ func (d *show) steps() []step {
 func (d *show) printSummary() {
 	s := d.screen
 	s.title("Penstock runs, on this machine only")
+	s.say("Ann, a vendor's engineer, has to reach the filler's controller. She gets in only inside a window " +
+		"that the plant's people agreed and opened, and all that passes is recorded. You play all five.")
 	s.line("")
 	s.line("  broker    " + brokerName + ", at " + d.listen)
 	s.line(fmt.Sprintf("  machine   filler-plc, a stock sshd at 127.0.0.1:%d, account %s (you)", d.given.MachinePort, d.given.Account))
@@ -79,5 +81,5 @@ func (d *show) printSummary() {
 	}
 	s.say("Where it prints other numbers than R-1, W-1 and S-1, use those.")
 	s.line("Ctrl-C here ends it; started again it goes on with the same people and log.")
-	s.line("To watch all of this played by itself:  " + d.command() + " demo --walk --dir " + d.o.Dir)
+	s.line("To watch all of this played by itself:  " + d.command() + " demo --walk --dir " + d.o.Dir + "-walk")
 }
