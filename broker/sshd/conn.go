@@ -29,6 +29,7 @@ type conn struct {
 	net.Conn
 	door   *Door
 	source netip.Addr
+	began  time.Time
 	ctx    context.Context // ends with the connection
 	cancel context.CancelCauseFunc
 	ssh    glider.Context // of gliderlabs; its ContextKeyConn is set once authentication is over
@@ -61,7 +62,7 @@ type conn struct {
 
 func newConn(d *Door, nc net.Conn, source netip.Addr) *conn {
 	ctx, cancel := context.WithCancelCause(context.Background())
-	c := &conn{Conn: nc, door: d, source: source, ctx: ctx, cancel: cancel, screens: map[*screen]struct{}{},
+	c := &conn{Conn: nc, door: d, source: source, began: time.Now(), ctx: ctx, cancel: cancel, screens: map[*screen]struct{}{},
 		opens: rate.NewLimiter(rate.Limit(d.Limits.Opens), openBurst), requests: rate.NewLimiter(50, maxRequests)}
 	c.release = sync.OnceFunc(func() { <-d.slots })
 	// A deadline would be erased by gliderlabs' own at the first read; a timer is not.
@@ -69,8 +70,8 @@ func newConn(d *Door, nc net.Conn, source netip.Addr) *conn {
 	defer close(made)
 	c.grace = time.AfterFunc(d.Limits.Grace, func() {
 		<-made
+		c.Close() // first: its place must not wait for the log
 		d.told.refused(source, "", "grace", "authentication took too long")
-		c.Close()
 	})
 	return c
 }
@@ -149,6 +150,9 @@ func (c *conn) authenticated() {
 	}
 	c.grace.Stop()
 	c.release()
+	if !c.quiet {
+		c.door.sources.authenticated(c.source)
+	}
 	c.door.begin()
 	go c.keepAlive()
 }

@@ -13,7 +13,7 @@ import (
 // Limits of the door; zero fields take the defaults.
 type Limits struct {
 	Handshakes  int           // under way at once, all sources; 64
-	PerSource   int           // connections of one source at once; 16
+	PerSource   int           // connections of one source at once that have not authenticated; 16. Together with those that have, four times as many: a firm works from behind one address
 	PerSecond   float64       // new connections of one source; 5, burst 20
 	Grace       time.Duration // to finish authentication; 30 s (where a code is typed: four times as long)
 	Connections int           // at once; 1000
@@ -48,6 +48,7 @@ const (
 	maxTries        = 20   // MaxAuthTries: a refused key is no guess (DESIGN 5.1)
 	maxCodes        = 3    // wrong codes in one connection: those are guesses
 	maxSources      = 4096 // remembered
+	insideFactor    = 4    // connections of a source that has people inside, as times PerSource
 )
 
 // sources counts the connections of each source. What is remembered of
@@ -62,7 +63,8 @@ type sources struct {
 
 type sourceState struct {
 	key  netip.Addr
-	open int
+	open int // not authenticated
+	in   int // authenticated
 	rate *rate.Limiter
 	code *rate.Limiter // guesses at invitations
 }
@@ -95,7 +97,7 @@ func (s *sources) enter(a netip.Addr) bool {
 	}
 	s.order.MoveToFront(e)
 	st := e.Value.(*sourceState)
-	if !st.rate.Allow() || st.open >= s.limits.PerSource {
+	if !st.rate.Allow() || st.open >= s.limits.PerSource || st.open+st.in >= insideFactor*s.limits.PerSource {
 		return false
 	}
 	st.open++
@@ -110,11 +112,28 @@ func (s *sources) guess(a netip.Addr) bool {
 	return e != nil && e.Value.(*sourceState).code.Allow()
 }
 
-func (s *sources) leave(a netip.Addr) {
+// authenticated moves one connection of the source to those that have.
+func (s *sources) authenticated(a netip.Addr) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if e := s.known[network(a)]; e != nil {
-		e.Value.(*sourceState).open--
+		st := e.Value.(*sourceState)
+		st.open--
+		st.in++
+	}
+}
+
+func (s *sources) leave(a netip.Addr, authenticated bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e := s.known[network(a)]
+	if e == nil {
+		return
+	}
+	if st := e.Value.(*sourceState); authenticated {
+		st.in--
+	} else {
+		st.open--
 	}
 }
 
@@ -123,7 +142,7 @@ func (s *sources) leave(a netip.Addr) {
 func (s *sources) makeRoom() {
 	for e := s.order.Back(); e != nil && len(s.known) >= maxSources; {
 		before := e.Prev()
-		if st := e.Value.(*sourceState); st.open == 0 {
+		if st := e.Value.(*sourceState); st.open+st.in == 0 {
 			s.order.Remove(e)
 			delete(s.known, st.key)
 		}

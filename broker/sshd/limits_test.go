@@ -44,15 +44,84 @@ func TestSilentClientsHoldNothing(t *testing.T) {
 
 func TestOneSourceDoesNotTakeAll(t *testing.T) {
 	h := newHouse(t, Limits{PerSource: 3, PerSecond: 1000})
-	for range 3 {
+	for range 3 * insideFactor { // a firm behind one address
 		if _, _, err := h.dialAs("desk", ssh.PublicKeys(keyOf("ann"))); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if _, _, err := h.dialAs("desk", ssh.PublicKeys(keyOf("ann"))); err == nil {
-		t.Error("a fourth connection of the same source is let in")
+		t.Error("one connection more of the same source is let in")
 	}
 	eventually(t, "the refusal in the log", func() bool { return len(h.events("access.refused")) > 0 })
+}
+
+func TestWhoHasNotAuthenticatedIsFewer(t *testing.T) {
+	s := newSources(Limits{PerSource: 3, PerSecond: 1000}.filled())
+	a := netip.MustParseAddr("192.0.2.1")
+	for range 3 * insideFactor {
+		if !s.enter(a) {
+			t.Fatal("the next of a firm's people is refused")
+		}
+		s.authenticated(a)
+	}
+	if s.enter(a) {
+		t.Error("one source has any number of people inside")
+	}
+	for range 4 {
+		s.leave(a, true)
+	}
+	let := 0
+	for range 10 {
+		if s.enter(a) {
+			let++
+		}
+	}
+	if let != 3 {
+		t.Errorf("%d silent connections of one source, not 3", let)
+	}
+}
+
+// TestFewAddressesDoNotHoldEverySlot: all handshakes belong to one silent
+// source; somebody else comes.
+func TestFewAddressesDoNotHoldEverySlot(t *testing.T) {
+	h := newHouse(t, Limits{Handshakes: 4, PerSource: 8, PerSecond: 1000})
+	from := func(ip byte) (client *memConn, in bool) {
+		client, server := memPipe(&net.TCPAddr{IP: net.IPv4(192, 0, 2, ip), Port: 1}, doorAddr)
+		c, _ := h.door.admitted(server)
+		if c == nil {
+			server.Close()
+			return client, false
+		}
+		go h.door.serve(c)
+		t.Cleanup(func() { c.Close() })
+		return client, true
+	}
+	var greedy []*memConn
+	for range 4 {
+		c, in := from(1)
+		if !in {
+			t.Fatal("there was room")
+		}
+		greedy = append(greedy, c)
+	}
+	if _, in := from(1); in {
+		t.Error("the source that holds every place gets one more")
+	}
+	for i, c := range []struct {
+		ip byte
+		in bool
+	}{{2, true}, {1, false}, {2, true}, {2, false}, {1, false}} {
+		if _, in := from(c.ip); in != c.in {
+			t.Errorf("step %d: 192.0.2.%d is let in: %v", i, c.ip, in)
+		}
+	}
+	for i, c := range greedy {
+		_ = c.SetReadDeadline(time.Now().Add(300 * time.Millisecond))
+		_, err := io.Copy(io.Discard, c)
+		if gone := err == nil; gone != (i < 2) {
+			t.Errorf("silent connection %d is gone: %v (%v); the oldest two make room", i, gone, err)
+		}
+	}
 }
 
 func TestSourcesAreBounded(t *testing.T) {
@@ -62,7 +131,7 @@ func TestSourcesAreBounded(t *testing.T) {
 		if !s.enter(a) {
 			t.Fatalf("the first connection of %v is refused", a)
 		}
-		s.leave(a)
+		s.leave(a, false)
 	}
 	if len(s.known) > maxSources || s.order.Len() != len(s.known) {
 		t.Errorf("%d sources are remembered", len(s.known))

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -161,13 +162,11 @@ func (d *Door) admitted(nc net.Conn) (*conn, string) {
 	full := len(d.conns) >= d.Limits.Connections
 	d.mu.Unlock()
 	if full {
-		d.sources.leave(source)
+		d.sources.leave(source, false)
 		return nil, "too many connections"
 	}
-	select {
-	case d.slots <- struct{}{}:
-	default:
-		d.sources.leave(source)
+	if !d.slot(source) {
+		d.sources.leave(source, false)
 		return nil, "too many handshakes under way"
 	}
 	c := newConn(d, dial.QuickAck(nc), source)
@@ -176,6 +175,55 @@ func (d *Door) admitted(nc net.Conn) (*conn, string) {
 	d.active++
 	d.mu.Unlock()
 	return c, ""
+}
+
+// slot takes a place for a handshake. Where all are taken, the source that holds
+// most of them gives its oldest to one that holds fewer: a few addresses that
+// stay silent keep nobody else out.
+func (d *Door) slot(source netip.Addr) bool {
+	select {
+	case d.slots <- struct{}{}:
+		return true
+	default:
+	}
+	greedy := d.greediest(network(source))
+	if greedy == nil {
+		return false
+	}
+	greedy.Close() // its place is free when this returns
+	select {
+	case d.slots <- struct{}{}:
+		return true
+	default:
+		return false
+	}
+}
+
+// greediest is the oldest handshake of the source that has most under way, nil
+// where that is no more than one above what this source has.
+func (d *Door) greediest(own netip.Addr) (oldest *conn) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	held := map[netip.Addr]int{}
+	for c := range d.conns {
+		if !c.authed.Load() && c.ctx.Err() == nil {
+			held[network(c.source)]++
+		}
+	}
+	for c := range d.conns {
+		n := held[network(c.source)]
+		if c.authed.Load() || c.ctx.Err() != nil || n <= held[own]+1 {
+			continue
+		}
+		most := 0
+		if oldest != nil {
+			most = held[network(oldest.source)]
+		}
+		if n > most || n == most && c.began.Before(oldest.began) {
+			oldest = c
+		}
+	}
+	return oldest
 }
 
 // serve runs one connection to its end. A panic ends the connection, not the server.
@@ -189,7 +237,7 @@ func (d *Door) left(c *conn) {
 	c.Close()
 	c.gone()
 	if !c.quiet {
-		d.sources.leave(c.source)
+		d.sources.leave(c.source, c.authed.Load())
 	}
 	d.mu.Lock()
 	delete(d.conns, c)
