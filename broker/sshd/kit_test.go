@@ -184,7 +184,7 @@ func newHouse(t *testing.T, limits Limits) *house {
 			}
 		})
 	}
-	h.base = time.Now() // now, so that no step passes before the first code
+	h.base = time.Now()                                           // now, so that no step passes before the first code
 	for _, name := range []string{"ann", "mia", "olaf", "lena"} { // whoever gives access has a generator
 		h.enrol(name)
 	}

@@ -71,9 +71,14 @@ func (s *stock) port() string {
 
 func (s *stock) ssh(stdin string, args ...string) (out, errs string, code int) {
 	s.h.t.Helper()
+	return s.runs("ssh", stdin, args...)
+}
+
+func (s *stock) runs(program, stdin string, args ...string) (out, errs string, code int) {
+	s.h.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "ssh", append([]string{"-F", s.path("config")}, args...)...)
+	cmd := exec.CommandContext(ctx, program, append([]string{"-F", s.path("config")}, args...)...)
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + s.home, "LANG=C", "SSH_ASKPASS=" + s.path("askpass"), "SSH_ASKPASS_REQUIRE=force", "DISPLAY=:none"}
 	cmd.Stdin = strings.NewReader(stdin)
 	var o, e bytes.Buffer

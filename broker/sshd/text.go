@@ -57,6 +57,16 @@ func (d *Door) textual(c *conn, nc ssh.NewChannel, who caller) {
 				t.run(ctx, cancel, req.Type, req.Payload)
 			})
 		case "subsystem":
+			name, err := parseCommand(req.Payload)
+			if _, files := who.(certifier); files && err == nil && name == "sftp" && !t.started {
+				t.started = true
+				reply(req, true)
+				run.Go(func() {
+					defer d.recovered("cert@ by scp", c)
+					t.run(ctx, cancel, req.Type, req.Payload)
+				})
+				continue
+			}
 			reply(req, false)
 			_, _ = io.WriteString(ch.Stderr(), "Penstock: files are not carried here. For the certificate: "+d.Clerk.CertLine()+"\n")
 		default: // env, agent, X11, resize: nothing here uses them
@@ -108,6 +118,14 @@ func (t *desk) run(ctx context.Context, cancel context.CancelCauseFunc, kind str
 		}
 		if err != nil {
 			code = t.refused(err)
+			break
+		}
+		if kind == "subsystem" {
+			code = t.sftp(ctx, who)
+			break
+		}
+		if name, ok := scpSource(line); ok {
+			code = t.scp(ctx, who, name)
 			break
 		}
 		// The certificate goes into a file: no character of it is changed for a terminal.
