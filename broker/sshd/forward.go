@@ -282,6 +282,12 @@ func (s *stream) inward(ctx context.Context) error {
 	if err := s.gate.Mark(ctx, recording.EOF, []byte("in")); err != nil {
 		return err
 	}
+	if err := s.gate.Pass(ctx); err != nil { // an end of file is input: it waits in a pause …
+		return err
+	}
+	if s.gate.Decision().Duties.InputOff { // … and goes nowhere where input goes nowhere
+		return nil
+	}
 	return halfClose(s.target)
 }
 

@@ -2,6 +2,7 @@ package sshd
 
 import (
 	"io"
+	"net"
 	"strings"
 	"sync"
 	"testing"
@@ -80,5 +81,39 @@ func TestPauseHoldsEndOfFileAndResize(t *testing.T) {
 	<-done
 	if !strings.Contains(said.String(), "eof came") {
 		t.Errorf("after the pause: %q", said.String())
+	}
+}
+
+// TestPauseHoldsTheEndOfAForward: to a controller a closed connection is a
+// message too.
+func TestPauseHoldsTheEndOfAForward(t *testing.T) {
+	h := newHouse(t, Limits{})
+	w := h.open(30)
+	ended := make(chan struct{})
+	until := func(c *net.TCPConn) { // until the end of file
+		_, _ = io.Copy(io.Discard, c)
+		close(ended)
+	}
+	h.plc.serve.Store(&until)
+	c := h.outer(w)
+	plc := h.plcOf(c)
+	_, err := h.desk.Pause(h.ctx, h.actor("mia"), w, "hand in the machine")
+	h.ok(err)
+	eventually(t, "the pause", func() bool { l := h.broker.Sessions(); return len(l) == 1 && len(l[0].Channels) == 1 && l[0].Channels[0].Held })
+	h.ok(plc.CloseWrite())
+	never(t, "the end of file reached a controller whose window is paused", func() bool {
+		select {
+		case <-ended:
+			return true
+		default:
+			return false
+		}
+	})
+	_, err = h.desk.GoOn(h.ctx, h.actor("mia"), w)
+	h.ok(err)
+	select {
+	case <-ended:
+	case <-time.After(5 * time.Second):
+		t.Error("after the pause the end of file does not come")
 	}
 }
