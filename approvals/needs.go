@@ -31,7 +31,8 @@ type Stopper interface {
 	// Stop ends every channel that is bound to the window, for good: no channel
 	// of it opens again.
 	Stop(w policy.WindowID, why error)
-	// Hold stops the vendor's input of a window; Release lets it go on.
+	// Hold stops the vendor's input of a window; why is what the person reads,
+	// "paused by mia: …". Release lets it go on.
 	Hold(w policy.WindowID, why string)
 	Release(w policy.WindowID)
 	// Block ends every session that the block fits.

@@ -389,7 +389,11 @@ func (d *Desk) Pause(ctx context.Context, by people.Actor, id policy.WindowID, w
 		return Window{}, err
 	}
 	why = cleaned(why)
-	d.hold(id, fmt.Sprintf("paused by %s: %s", by.Person, why))
+	said := fmt.Sprintf("paused by %s", by.Person)
+	if why != "" {
+		said += ": " + why
+	}
+	d.hold(id, said)
 	defer d.unmark(d.held, id)
 	w, err := d.taken(ctx, by, id, "paused", why)
 	if refused(err) && !d.isPaused(ctx, id) {

@@ -291,7 +291,7 @@ func TestTheArchiveFailsWhileNobodyTypes(t *testing.T) {
 func TestAPauseHoldsInputAndNotOutput(t *testing.T) {
 	inBubble(t, func(t *testing.T, s *scene) {
 		_, c := s.shell(t)
-		s.Hold(brokertest.W1, "Mia, a pallet fell")
+		s.Hold(brokertest.W1, "paused by mia: a pallet fell")
 		got := make(chan string, 2)
 		go func() { got <- in(c, "held") }()
 		asked := make(chan bool, 1)
@@ -312,7 +312,7 @@ func TestAPauseHoldsInputAndNotOutput(t *testing.T) {
 		}
 		synctest.Wait()
 		told := strings.Join(s.guest.Told(), "\n")
-		if !strings.Contains(told, "paused: Mia, a pallet fell") || !strings.Contains(told, "goes on") {
+		if !strings.Contains(told, "is paused by mia: a pallet fell") || !strings.Contains(told, "goes on") {
 			t.Errorf("told: %q", told)
 		}
 		if notes := strings.Join(s.tape.of(recording.Note), "\n"); !strings.Contains(notes, "a pallet fell") {

@@ -32,7 +32,7 @@ func (b *Broker) Stop(w policy.WindowID, why error) {
 func (b *Broker) Hold(w policy.WindowID, why string) {
 	b.board.hold(w, b.clock.now())
 	for _, s := range b.all() {
-		s.hold(w, fmt.Sprintf("Your window %s is paused: %s. What you type waits until it goes on.", w, why))
+		s.hold(w, fmt.Sprintf("Your window %s is %s. What you type waits until it goes on.", w, why))
 	}
 }
 

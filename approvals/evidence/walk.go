@@ -103,7 +103,7 @@ func (w *Walk) Done(ctx context.Context) (windows int64, findings []string) {
 	w.unended()
 	w.unclosed()
 	if w.readings > 0 {
-		w.note("recordings were opened for reading %d times, each by an event (review.opened)", w.readings)
+		w.note("readings of recordings: %d, each by an event (review.opened)", w.readings)
 	}
 	if w.void > 0 {
 		w.note("%d leaves are void: another change of the same row came before them", w.void)

@@ -428,7 +428,7 @@ func TestWalkNotes(t *testing.T) {
 		{"codes are the server's word", func(*evidencetest.Story) {}, "W-1 is agreed by the server's word (codes), not by keys"},
 		{"readings are counted", func(s *evidencetest.Story) {
 			s.Add(15300, "ines", audit.ReviewOpened{Session: "S-1", Person: "ines", What: "play"}, "S-1")
-		}, "opened for reading 1 times"},
+		}, "readings of recordings: 1,"},
 		{"the clock ran back", func(s *evidencetest.Story) { s.Step("firstbyte", 0).Wall = evidencetest.At(4000) }, "ran back 1 times without clock.stepped"},
 		{"a session that still runs", func(s *evidencetest.Story) { s.Drop(s.Step("session.ended", 0)) }, "session S-1 (leaf 17) has no end yet"},
 		{"an event of a later build", func(s *evidencetest.Story) {

@@ -208,6 +208,6 @@ func (p *progress) show(done, all int64) {
 
 func (p *progress) clear() {
 	if p.w != nil {
-		fmt.Fprint(p.w, "\r\x1b[K")
+		fmt.Fprintf(p.w, "\r%40s\r", "") // not every terminal knows how to clear a line
 	}
 }
