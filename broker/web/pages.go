@@ -209,7 +209,7 @@ func (g *Pages) recognise(v *visit) error {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("look up who is signed in: %w", err)
 	}
-	if err != nil || p.Disabled || p.Firm != a.Firm {
+	if err != nil || !s.stands(p) {
 		g.sessions.end(s)
 		return nil
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"penstock/approvals/people"
+	"penstock/audit"
 	"penstock/policy"
 )
 
@@ -38,6 +39,7 @@ type sessions struct {
 type webSession struct {
 	key   [sha256.Size]byte
 	began time.Time
+	proof audit.Hash    // the sealed password that was right: with another one in its place the session is over
 	ended chan struct{} // closed when the session is over
 
 	mu      sync.Mutex
@@ -52,10 +54,10 @@ func newSessions(now func() time.Time) *sessions {
 }
 
 // begin makes a session and its token: a new one at each sign-in.
-func (t *sessions) begin(a people.Actor) (*webSession, string, error) {
+func (t *sessions) begin(a people.Actor, proof audit.Hash) (*webSession, string, error) {
 	token := rand.Text() + rand.Text() // 260 bits
 	now := t.now()
-	s := &webSession{key: sha256.Sum256([]byte(token)), began: now, seen: now, actor: a, ended: make(chan struct{})}
+	s := &webSession{key: sha256.Sum256([]byte(token)), began: now, seen: now, actor: a, proof: proof, ended: make(chan struct{})}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	var mine []*webSession
@@ -121,6 +123,15 @@ func (s *webSession) over(now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return now.Sub(s.seen) >= sessionIdle || now.Sub(s.began) >= sessionLife || now.Before(s.began.Add(-time.Minute))
+}
+
+// stands says whether the person may still be who signed in: present, of the
+// same firm, and with the password of then. Whoever changes a password, or has
+// it taken away, throws everybody out who came in by it.
+func (s *webSession) stands(p people.Person) bool {
+	k, has := p.Key(people.Password)
+	a := s.who()
+	return !p.Disabled && p.ID == a.Person && p.Firm == a.Firm && has && k.Sealed == s.proof
 }
 
 func (s *webSession) who() people.Actor {
