@@ -17,6 +17,7 @@ import (
 	"math/big"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -155,12 +156,26 @@ func (l *boundedListener) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		source, _, err := net.SplitHostPort(c.RemoteAddr().String())
+		source, err := network(c.RemoteAddr())
 		if err == nil && l.enter(source) {
 			return &boundedConn{Conn: c, leave: func() { l.left(source) }}, nil
 		}
 		_ = c.Close() // one too many
 	}
+}
+
+// network is a source as it is counted: IPv6 hosts own 64 bits of addresses.
+func network(a net.Addr) (string, error) {
+	ap, err := netip.ParseAddrPort(a.String())
+	if err != nil {
+		return "", fmt.Errorf("where from: %w", err)
+	}
+	bits, ip := 32, ap.Addr().Unmap().WithZone("")
+	if ip.Is6() {
+		bits = 64
+	}
+	p, err := ip.Prefix(bits)
+	return p.String(), err
 }
 
 func (l *boundedListener) enter(source string) bool {
