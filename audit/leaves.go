@@ -367,6 +367,24 @@ type ReviewOpened struct {
 	Form    string `json:"form,omitempty"`
 }
 
+// BackupTaken is written before the first byte of a backup, and is in it. Keys
+// is the age recipient that the keys in it are sealed to; empty: it has none.
+type BackupTaken struct {
+	Person string `json:"person"`
+	Keys   string `json:"keys,omitempty"`
+}
+
+// BackupRestored says that this log was brought back from a backup of Size
+// leaves, and that what was written after that is lost. Outside is the size of
+// the newest checkpoint that somebody kept elsewhere and showed at the
+// restoring; 0: none was shown.
+type BackupRestored struct {
+	Size    Index     `json:"size"`
+	Taken   time.Time `json:"taken"`
+	At      time.Time `json:"at"`
+	Outside Index     `json:"outside"`
+}
+
 func (LogCreated) Type() string         { return "log.created" }
 func (LogRecovered) Type() string       { return "log.recovered" }
 func (NodeStarted) Type() string        { return "node.started" }
@@ -410,6 +428,8 @@ func (RecordingHeads) Type() string     { return "recording.heads" }
 func (RecordingRecovered) Type() string { return "recording.recovered" }
 func (RecordingFailed) Type() string    { return "recording.failed" }
 func (ReviewOpened) Type() string       { return "review.opened" }
+func (BackupTaken) Type() string        { return "backup.taken" }
+func (BackupRestored) Type() string     { return "backup.restored" }
 
 var bodies = func() map[string]reflect.Type {
 	m := map[string]reflect.Type{}
@@ -420,7 +440,7 @@ var bodies = func() map[string]reflect.Type {
 		FirmChanged{}, PersonInvited{}, PersonJoined{}, PersonConfirmed{}, PersonChanged{}, PersonDisabled{},
 		KeyEnrolled{}, KeyRemoved{}, LoginOK{}, LoginRefused{}, AccessRefused{}, CertIssued{}, CertRefused{},
 		SessionStarted{}, SessionEnded{}, ChannelOpened{}, ChannelRefused{}, ChannelClosed{}, FirstByte{},
-		RecordingHeads{}, RecordingRecovered{}, RecordingFailed{}, ReviewOpened{},
+		RecordingHeads{}, RecordingRecovered{}, RecordingFailed{}, ReviewOpened{}, BackupTaken{}, BackupRestored{},
 	} {
 		m[b.Type()] = reflect.TypeOf(b)
 	}

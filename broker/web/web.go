@@ -47,6 +47,7 @@ type Parts struct {
 	// AcceptClock takes one person's word that the clock is right again; the
 	// answer says whether one more person is needed.
 	AcceptClock func(context.Context, people.Actor) (string, error)
+	BackUp      BackUp
 	Slog        *slog.Logger
 	Now         func() time.Time
 }
@@ -74,6 +75,7 @@ func New(p Parts) (http.Handler, error) {
 	s.people(mux)
 	s.recordings(mux)
 	mux.HandleFunc("POST /api/v1/clock/accept", s.signedIn(s.acceptClock))
+	mux.HandleFunc("POST /api/v1/backup", s.backup)
 	mux.HandleFunc("/", s.handle(func(r *http.Request) (any, error) {
 		return nil, fmt.Errorf("%s: %w", r.URL.Path, fs.ErrNotExist)
 	}))

@@ -29,6 +29,9 @@ func (d dataFolder) make() error {
 			return fmt.Errorf("make the data directory: %w", err)
 		}
 	}
+	if err := d.refuseUnfinished(); err != nil {
+		return err
+	}
 	return d.checkKeys()
 }
 

@@ -27,9 +27,13 @@ type history struct {
 	clock    clockState
 }
 
+func newHistory() *history {
+	return &history{admitted: map[string]bool{}, ended: map[string]bool{}, named: map[audit.Hash]bool{}}
+}
+
 // readHistory folds the whole log.
 func readHistory(ctx context.Context, l *audit.Log) (*history, error) {
-	h := &history{admitted: map[string]bool{}, ended: map[string]bool{}, named: map[audit.Hash]bool{}}
+	h := newHistory()
 	for leaf, err := range l.Upto(ctx, 0) {
 		if err != nil {
 			return nil, fmt.Errorf("read the log: %w", err)

@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -63,6 +64,7 @@ type plantHouse struct {
 	admission *admission
 	health    *health
 	tested    atomic.Bool // the self-test at the door was passed
+	backups   sync.Mutex  // one backup at a time
 	sessions  atomic.Uint64
 	hangups   <-chan os.Signal // SIGHUP: read the plant file again
 	started   bool             // node.started is written
@@ -106,6 +108,9 @@ func open(ctx context.Context, f serverFile, p plantFile, logger *slog.Logger) (
 		return nil, fmt.Errorf("write that the node started: %w", err)
 	}
 	h.started = true
+	if err := h.sayRestored(ctx); err != nil {
+		return nil, err
+	}
 	if _, err := putIntoForce(ctx, h.log, h.docs, "plant", p.plant.Document(), past.plant); err != nil {
 		return nil, err
 	}
@@ -315,7 +320,7 @@ func (h *plantHouse) openRooms(past *history, clock audit.Clock) error {
 		return err
 	}
 	parts := web.Parts{Plant: h.plant, Roster: h.roster, Desk: h.desk, Proofs: h.proofs, Broker: h.broker,
-		Book: h.book, Authorities: h.authorities, AcceptClock: h.clock.accept, Slog: h.slog}
+		Book: h.book, Authorities: h.authorities, AcceptClock: h.clock.accept, BackUp: h.backup, Slog: h.slog}
 	if h.web, err = web.New(parts); err != nil {
 		return err
 	}
