@@ -75,6 +75,7 @@ func (w *world) script() []struct {
 // A crash before or after any write, then a new process that goes on: the same
 // end, once.
 func TestACrashBetweenAnyTwoSteps(t *testing.T) {
+	t.Parallel()
 	for _, where := range []string{"log", "store"} {
 		for _, when := range []string{"before", "after"} {
 			for n := 1; ; n++ {

@@ -16,6 +16,7 @@ import (
 // Any people do any things in any order, time passes, disks fail and the
 // process starts again: no history breaks what must always be so.
 func TestHistories(t *testing.T) {
+	t.Parallel()
 	seen := map[string]int{}
 	rapid.Check(t, func(t *rapid.T) {
 		w := newWorld(t, nil)

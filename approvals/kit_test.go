@@ -297,7 +297,7 @@ func TestMain(m *testing.M) {
 		panic(err)
 	}
 	sharedDocs = documentsAt(dir)
-	for name, value := range map[string]string{"rapid.steps": "40", "rapid.checks": "40"} { // the command line's own come after
+	for name, value := range map[string]string{"rapid.steps": "40", "rapid.checks": "30"} { // the command line's own come after
 		if err := flag.Set(name, value); err != nil {
 			panic(err)
 		}
