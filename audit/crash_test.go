@@ -53,17 +53,19 @@ func TestEachOperationFailsThenPowerCut(t *testing.T) {
 		name string
 		when faultdisk.When
 		keep func(n int) faultdisk.Keep
+		from int // and then every second: of the two torn ones each takes the other half
+		by   int
 	}{
-		{"before, unsynced is lost", faultdisk.Before, func(int) faultdisk.Keep { return faultdisk.Lost() }},
-		{"before, a kill only", faultdisk.Before, func(int) faultdisk.Keep { return faultdisk.All() }},
-		{"before, unsynced is torn", faultdisk.Before, tornBy},
-		{"after, unsynced is lost", faultdisk.After, func(int) faultdisk.Keep { return faultdisk.Lost() }},
-		{"half done, unsynced is torn", faultdisk.Half, tornBy},
+		{"before, unsynced is lost", faultdisk.Before, func(int) faultdisk.Keep { return faultdisk.Lost() }, 1, 1},
+		{"before, a kill only", faultdisk.Before, func(int) faultdisk.Keep { return faultdisk.All() }, 1, 1},
+		{"before, unsynced is torn", faultdisk.Before, tornBy, 1, 2},
+		{"after, unsynced is lost", faultdisk.After, func(int) faultdisk.Keep { return faultdisk.Lost() }, 1, 1},
+		{"half done, unsynced is torn", faultdisk.Half, tornBy, 2, 2},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			n := 1
-			for ; ; n++ {
+			n := tt.from
+			for ; ; n += tt.by {
 				if !failOnce(t, o, n, tt.when, tt.keep(n)) {
 					break
 				}
