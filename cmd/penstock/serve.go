@@ -104,10 +104,16 @@ func serve(ctx context.Context, f serverFile, logger *slog.Logger) (err error) {
 	return h.run(ctx, ssh, socket, watched, https)
 }
 
+// maxSocketPath is what sockaddr_un holds on Linux (unix(7)), without the final zero; bytes.
+const maxSocketPath = 107
+
 // listenPrivate listens on a unix socket that only its owner can reach. A
 // socket left by a crash is replaced; one on which somebody answers is a server
 // with another data directory, and stays.
 func listenPrivate(path string) (net.Listener, error) {
+	if len(path) > maxSocketPath { // the system says only "invalid argument"
+		return nil, fmt.Errorf("the path of the private socket has %d bytes and may have %d: give a shorter one with socket: in the server's file (%s)", len(path), maxSocketPath, path)
+	}
 	if info, err := os.Lstat(path); err == nil {
 		if info.Mode().Type() != os.ModeSocket {
 			return nil, fmt.Errorf("%s is in the way of the private socket", path)
@@ -120,7 +126,8 @@ func listenPrivate(path string) (net.Listener, error) {
 			return nil, fmt.Errorf("take away the old private socket: %w", err)
 		}
 	}
-	// The data directory is 0700, so nobody slips in before the chmod.
+	// The data directory is 0700, so nobody slips in before the chmod. Elsewhere it
+	// is the umask that keeps others out for that moment, and the password after it.
 	l, err := net.Listen("unix", path)
 	if err != nil {
 		return nil, fmt.Errorf("listen on the private socket: %w", err)
