@@ -77,12 +77,17 @@ func (c *conn) leave(s *screen) {
 	delete(c.screens, s)
 }
 
-// note keeps a sentence for the next screen where there is none now: the
-// protocol has no words for a refused global request.
+// note shows a sentence, or keeps it for the next screen where there is none
+// now: the protocol has no words for a refused global request, and the channel
+// that was asked for after it may be there first.
 func (c *conn) note(text string) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	if len(c.notes) < 4 {
+	shown := len(c.screens) > 0
+	if !shown && len(c.notes) < 4 {
 		c.notes = append(c.notes, text)
+	}
+	c.mu.Unlock()
+	if shown {
+		guest{c}.Tell(text)
 	}
 }

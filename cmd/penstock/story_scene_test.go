@@ -24,8 +24,9 @@ import (
 
 // Commands of the attackers' stories. Beside story_test.go's own there are:
 //
-//	scene [shift] [NETWORK]  a plant whose vendors ann and ben are known (from NETWORK, 127.0.0.0/8), broker, target;
-//	                       the owner alone agrees, and asking for the certificate opens (shift: the shift does)
+//	scene [shift] [strict] [NETWORK]  a plant whose vendors ann and ben are known (from NETWORK, 127.0.0.0/8), broker, target;
+//	                       the owner alone agrees, and asking for the certificate opens (shift: the shift does; strict: the
+//	                       rules of "plant")
 //	enrols totp|password PERSON…  one of the two, over their own key
 //	agreed PERSON ASSET RIGHTS MINUTES  PERSON asks, olaf says yes
 //	certified PERSON       cert@, and the certificate lies where ssh looks for it
@@ -74,21 +75,29 @@ const easyRules = `rules:
 recordings: {read: [ot-security]}
 `
 
-// easyPlant is the story's plant with a second machine on the same sshd.
-func easyPlant() string {
-	text, _, _ := strings.Cut(storyPlant, "rules:\n")
+// scenePlant is the story's plant with a second machine on the same sshd, and
+// rules that are easy or the story's own.
+func scenePlant(strict bool) string {
+	text, rules, _ := strings.Cut(storyPlant, "rules:\n")
+	rules = "rules:\n" + rules
+	if !strict {
+		rules = easyRules
+	}
 	head, asset, _ := strings.Cut(text, "assets:\n")
 	asset = strings.ReplaceAll(asset, "          root-all: {rights: [look, copy, set, operate], enforced: nobody}\n", "")
 	second := strings.NewReplacer("filler-plc", "press-plc", "FIL-1-PLC-01", "PRS-1-PLC-01", "Filler controller", "Press controller").Replace(asset)
-	return head + "assets:\n" + asset + second + easyRules
+	return head + "assets:\n" + asset + second + rules
 }
 
 func (s *story) scene(ts *testscript.TestScript, args []string) error {
-	network, open := "127.0.0.0/8", "vendor"
+	network, open, strict := "127.0.0.0/8", "vendor", false
 	for _, arg := range args {
-		if arg == "shift" {
+		switch arg {
+		case "shift":
 			open = arg
-		} else {
+		case "strict":
+			strict = true
+		default:
 			network = arg
 		}
 	}
@@ -111,7 +120,7 @@ func (s *story) scene(ts *testscript.TestScript, args []string) error {
 	if err != nil {
 		return err
 	}
-	plant := strings.NewReplacer("PORT", strconv.Itoa(s.sshdPort), "HOSTKEY", hostKey, "ACCOUNT", ts.Getenv("ACCOUNT")).Replace(strings.ReplaceAll(easyPlant(), "open: vendor", "open: "+open))
+	plant := strings.NewReplacer("PORT", strconv.Itoa(s.sshdPort), "HOSTKEY", hostKey, "ACCOUNT", ts.Getenv("ACCOUNT")).Replace(strings.ReplaceAll(scenePlant(strict), "open: vendor", "open: "+open))
 	for name, text := range map[string]string{"bootstrap.yaml": text, "plant.yaml": plant} {
 		if err := os.WriteFile(s.path(name), []byte(text), 0o600); err != nil {
 			return err
@@ -701,4 +710,24 @@ func (s *story) brokerPrint(ts *testscript.TestScript, _ []string) error {
 	}
 	ts.Setenv("BROKER", m[1])
 	return nil
+}
+
+// "scripts/test quick" (PENSTOCK_TEST=quick) leaves out the stories that wait for
+// a window's end or for the next code.
+func quickStories() []string {
+	if os.Getenv("PENSTOCK_TEST") != "quick" {
+		return nil
+	}
+	var files []string
+	for _, name := range []string{"thread", "keys", "target", "networks", "notcarried"} {
+		files = append(files, filepath.Join("testdata", "stories", name+".txtar"))
+	}
+	return files
+}
+
+func storyDir() string {
+	if os.Getenv("PENSTOCK_TEST") == "quick" {
+		return ""
+	}
+	return filepath.Join("testdata", "stories")
 }

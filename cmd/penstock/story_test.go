@@ -43,7 +43,8 @@ import (
 func TestStories(t *testing.T) {
 	bin := buildBinaries(t)
 	testscript.Run(t, testscript.Params{
-		Dir:                 filepath.Join("testdata", "stories"),
+		Dir:                 storyDir(),
+		Files:               quickStories(),
 		RequireExplicitExec: true,
 		Setup: func(e *testscript.Env) error {
 			s := &story{env: e, dir: e.WorkDir, people: map[string]*demo.Person{}, background: map[string]*background{}}
