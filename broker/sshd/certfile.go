@@ -45,8 +45,16 @@ func (f *certFiles) get(name string) ([]byte, error) {
 	if name == "latest" {
 		line = ""
 	}
+	by, err := f.t.d.still(f.t.c, f.who.actor, f.who.key) // the channel may be days old
+	if err == nil {
+		err = f.t.d.codeCounts(f.t.c, by)
+	}
+	if err != nil {
+		f.code = f.t.refused(err)
+		return nil, fs.ErrNotExist
+	}
 	var out bytes.Buffer
-	f.code = f.t.d.Clerk.Cert(f.ctx, f.who.actor, f.who.key, line, verbs.Terminal{Out: &out, Err: f.t.errs(), Width: 80,
+	f.code = f.t.d.Clerk.Cert(f.ctx, by, f.who.key, line, verbs.Terminal{Out: &out, Err: f.t.errs(), Width: 80,
 		Ask: func(string, bool) (string, error) { return "", verbs.ErrNoTerminal }})
 	if f.code == exitNo {
 		f.t.d.refusedCert(f.who)

@@ -99,7 +99,10 @@ func TestPauseHoldsTheEndOfAForward(t *testing.T) {
 	plc := h.plcOf(c)
 	_, err := h.desk.Pause(h.ctx, h.actor("mia"), w, "hand in the machine")
 	h.ok(err)
-	eventually(t, "the pause", func() bool { l := h.broker.Sessions(); return len(l) == 1 && len(l[0].Channels) == 1 && l[0].Channels[0].Held })
+	eventually(t, "the pause", func() bool {
+		l := h.broker.Sessions()
+		return len(l) == 1 && len(l[0].Channels) == 1 && l[0].Channels[0].Held
+	})
 	h.ok(plc.CloseWrite())
 	never(t, "the end of file reached a controller whose window is paused", func() bool {
 		select {

@@ -1,6 +1,7 @@
 package sshd
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -108,5 +109,40 @@ func TestWaitingEndsWithTheKey(t *testing.T) {
 	var exit *ssh.ExitError
 	if err := s.Wait(); !errors.As(err, &exit) || exit.ExitStatus() != 3 || len(got) != 0 {
 		t.Errorf("%v %q", err, got)
+	}
+}
+
+// TestAnOpenFileChannelIsNoSeasonTicket: sftp is opened in time, and asked days later.
+func TestAnOpenFileChannelIsNoSeasonTicket(t *testing.T) {
+	h := newHouse(t, Limits{PerSecond: 1000})
+	h.open(30)
+	c, _, err := h.dialAs("cert", ssh.PublicKeys(keyOf("ann")), (&asker{answers: []string{h.code("ann", 0)}}).method())
+	h.ok(err)
+	s := must(c.NewSession())
+	in, out := must(s.StdinPipe()), must(s.StdoutPipe())
+	h.ok(s.RequestSubsystem("sftp"))
+	ask := func(kind byte, body []byte) (answer byte) {
+		t.Helper()
+		_, err := in.Write(append(binary.BigEndian.AppendUint32(nil, uint32(1+len(body))), append([]byte{kind}, body...)...))
+		h.ok(err)
+		head := make([]byte, 5)
+		_, err = io.ReadFull(out, head)
+		h.ok(err)
+		_, err = io.CopyN(io.Discard, out, int64(binary.BigEndian.Uint32(head))-1)
+		h.ok(err)
+		return head[4]
+	}
+	open := ssh.Marshal(struct {
+		ID          uint32
+		Name        string
+		Flags, Attr uint32
+	}{1, "latest", 1, 0})
+	if a := ask(sftpInit, []byte{0, 0, 0, 3}); a != sftpVersion {
+		t.Fatalf("answer %d", a)
+	}
+	h.ahead.Store(int64(6 * time.Minute))
+	before := len(h.events("cert.issued"))
+	if a := ask(sftpOpen, open); a != sftpStatus || len(h.events("cert.issued")) != before {
+		t.Errorf("a code six minutes old made a certificate: answer %d", a)
 	}
 }
