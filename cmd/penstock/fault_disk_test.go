@@ -161,7 +161,7 @@ func (r *rig) life(calls, errno string, at int) []*stream {
 	_ = s.flows(200_000)                      // or it was ended before
 	_ = s.cmd.Process.Signal(syscall.SIGTERM) // likewise
 	r.must(s.over())
-	if r.struck() && strings.Contains(b.errs.String(), "nobody is let in") {
+	if r.struck() {
 		r.refused("record|disk|broker", "ann", r.ann("true")...)
 	}
 	r.end(syscall.SIGTERM)
