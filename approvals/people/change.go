@@ -50,7 +50,7 @@ func (r *Roster) Enroll(ctx context.Context, by Actor, k Key) error {
 		return err
 	}
 	if _, there := p.Key(k.Kind); there {
-		if err := r.withCode(by); err != nil {
+		if err := r.withCode(p, by); err != nil {
 			return err
 		}
 	} else if !by.Proved(SSH) || !r.isFresh(by) {
@@ -82,7 +82,7 @@ func (r *Roster) RemoveKey(ctx context.Context, by Actor, who policy.PersonID, k
 		return noKey(who, key)
 	}
 	if have.Keys[i].Kind != SSH {
-		if err := r.withCode(by); err != nil {
+		if err := r.withCode(p, by); err != nil {
 			return err
 		}
 	}

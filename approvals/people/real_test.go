@@ -82,6 +82,10 @@ func TestThreeLives(t *testing.T) {
 		t.Fatalf("leaf %d, %v", leaf.Index, err)
 	}
 	olaf := Actor{Person: "olaf", Firm: "fjord", Plant: true, Proofs: []KeyKind{Password, TOTP}, At: time.Now(), Step: 1}
+	overKey := Actor{Person: "olaf", Firm: "fjord", Plant: true, Proofs: []KeyKind{SSH}, At: time.Now()}
+	if err := s.r.Enroll(ctx, overKey, Key{Kind: TOTP, Sealed: audit.HashOf([]byte("secret"))}); err != nil {
+		t.Fatal(err)
+	}
 	inv, err := s.r.Invite(ctx, olaf, Invitation{Person: "kim", Firm: "krall", Name: "Kim Roth"})
 	if err != nil {
 		t.Fatal(err)

@@ -68,10 +68,15 @@ func (r *Roster) giving(ctx context.Context, by Actor) (Person, error) {
 	if err != nil {
 		return Person{}, err
 	}
-	return p, r.withCode(by)
+	return p, r.withCode(p, by)
 }
 
-func (r *Roster) withCode(by Actor) error {
+// withCode: a code of the last five minutes, of a generator that has not been
+// taken away since.
+func (r *Roster) withCode(p Person, by Actor) error {
+	if _, has := p.Key(TOTP); !has {
+		return refuse("no-code-generator", "You have no code generator, or it was taken away. Enrol one first: ssh -t desk@… totp.", "%s has no code generator", by.Person)
+	}
 	if by.Step != 0 && r.isFresh(by) {
 		return nil
 	}
