@@ -192,7 +192,7 @@ func (s *stream) reach(ctx context.Context, wish forwardWish) error {
 		return fmt.Errorf("reach %s: %w", s.gate.Query().Asset, err)
 	}
 	s.target = conn
-	return nil
+	return s.gate.Mark(ctx, recording.Note, []byte(recording.ConnectedNote+s.gate.Decision().Target.String()+" from "+conn.LocalAddr().String()))
 }
 
 func (s *stream) accept(nc ssh.NewChannel) error {

@@ -131,7 +131,7 @@ func TestForwardPassesWholeWithHalfClose(t *testing.T) {
 	c.Close()
 	eventually(t, "session.ended", func() bool { return len(h.events("session.ended")) == 1 })
 	in, out, marks := h.taped("S-1", 0)
-	if !bytes.Equal(in, data) || !bytes.Equal(out, data) || marks != "q f:in f:out" && marks != "q f:out f:in" {
+	if !bytes.Equal(in, data) || !bytes.Equal(out, data) || marks != "q m f:in f:out" && marks != "q m f:out f:in" {
 		t.Errorf("recorded: %d in, %d out, %s", len(in), len(out), marks)
 	}
 }

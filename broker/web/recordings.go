@@ -37,6 +37,7 @@ var forms = map[string]form{
 	"asciicast-v3": {"application/x-asciicast", ".cast", cast(3)},
 	"asciicast-v2": {"application/x-asciicast", ".cast", cast(2)},
 	"text":         {"text/plain; charset=utf-8", ".txt", recording.ExportText},
+	"pcapng":       {"application/x-pcapng", ".pcapng", recording.ExportPcapng}, // both directions; the event says pcapng
 	"raw-in":       {"application/octet-stream", ".in", raw(recording.In)},
 	"raw-out":      {"application/octet-stream", ".out", raw(recording.Out)},
 	"raw-err":      {"application/octet-stream", ".err", raw(recording.Err)},
@@ -75,7 +76,7 @@ func (s *server) exportFor(w http.ResponseWriter, r *http.Request, a people.Acto
 	f, ok := forms[name]
 	ch, cherr := strconv.Atoi(q.Get("channel"))
 	if !ok || cherr != nil || ch < 0 {
-		fail(badCall{errors.New("say form=asciicast-v3, asciicast-v2, text, raw-in, raw-out or raw-err, and channel=0 or above")})
+		fail(badCall{errors.New("say form=asciicast-v3, asciicast-v2, text, pcapng, raw-in, raw-out or raw-err, and channel=0 or above")})
 		return
 	}
 	var options []recording.ExportOption

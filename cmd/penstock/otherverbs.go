@@ -64,7 +64,8 @@ func recordingExportCommand() *cobra.Command {
 	var input bool
 	cmd := &cobra.Command{Use: "export S-1", Short: "Export one channel of a recording",
 		Long: `Export one channel of a recording: asciicast-v3 (the default), asciicast-v2, text, or
-raw-in, raw-out and raw-err for the bytes of one direction. What the vendor typed is
+raw-in, raw-out and raw-err for the bytes of one direction. A TCP forward exports as
+pcapng, both directions, which Wireshark dissects. What the vendor typed is
 left out of casts and texts unless --input is given, which the event says.`,
 		Args: exactly(1, "a session, such as S-1"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -85,7 +86,7 @@ left out of casts and texts unless --input is given, which the event says.`,
 		}}
 	c.flags(cmd)
 	f := cmd.Flags()
-	f.StringVar(&form, "form", "asciicast-v3", "asciicast-v3, asciicast-v2, text, raw-in, raw-out or raw-err")
+	f.StringVar(&form, "form", "asciicast-v3", "asciicast-v3, asciicast-v2, text, pcapng, raw-in, raw-out or raw-err")
 	f.IntVar(&channel, "channel", 0, "channel of the session, from 0")
 	f.BoolVar(&input, "input", false, "with what the vendor typed")
 	f.StringVarP(&to, "output", "o", "", "file to write; it is replaced only by a whole export")
