@@ -183,12 +183,15 @@ func drained(t *testing.T, golden *rig) {
 	info, err := os.Stat(s.file)
 	r.must(err)
 	r.must(s.flows(info.Size() + 1)) // it works on
-	r.must(until(20*time.Second, "the vendor is told", func() (bool, error) {
+	r.must(until(20*time.Second, "nobody new gets in", func() (bool, error) {
 		_, text := r.fetch(at, "/metrics")
 		return number(text, "penstock_ready") == 0 && number(text, "penstock_sessions") == 1, nil
 	}))
 	_ = s.cmd.Process.Kill() // the vendor leaves
 	r.must(s.over())
+	if said := s.errs.String(); !regexp.MustCompile("about to stop in (2m0s|1m5)").MatchString(said) {
+		t.Errorf("the vendor was not told: %q", said)
+	}
 	select {
 	case <-b.ended:
 	case <-time.After(30 * time.Second):
