@@ -112,7 +112,7 @@ func gallery() []galleryPage {
 	}
 	form := url.Values{"reason": {"Alarm F-417"}, "minutes": {"60"}}
 	return []galleryPage{
-		{"sign-in", "sign-in", signInView{Next: "/", Say: "That is not right. Check name, password and code, wait for the next code, and try again.", Person: "mia"}, nobody},
+		{"sign-in", "sign-in", signInView{Next: "/", Line: "ssh -p 2222 desk@broker.kiel.example password", Say: "That is not right. Check name, password and code, wait for the next code, and try again.", Person: "mia"}, nobody},
 		{"board", "board", full, someone},
 		{"board-empty", "board", boardView{LastOut: &leftLine}, codeGood},
 		{"board-down", "board", boardView{Closed: true, Blocks: []blockView{{"B-4", "Everybody: the plant is an island", "Mia Voss", "ammonia alarm", stamp{}, true, true}}},
@@ -126,7 +126,7 @@ func gallery() []galleryPage {
 			Sessions: []inView{in}, Recordings: []RecordingLine{recLine}, MayRead: true, Later: []choice{{15, "15 minutes", after(56)}, {30, "30 minutes", after(71)}}},
 			func(f *frame) { f.Said = "Open. Ends 03:48 by itself." }},
 		{"window-vendor", "window", windowView{WindowLine: WindowLine{ID: "W-208", Request: "R-208", Firm: "Krall Fillers", What: "Filler controller", Rights: "look", State: "ended, hand-back missing",
-			Word: "ended", Who: []string{"Ann Keller"}, Until: after(-5), May: stepsAllowed{HandBack: true}}, Minutes: "1 hour", Targets: []targetView{fillerPLC}, Vendor: true, CertLine: "scp cert@broker:W-208 ~/.ssh/id_ed25519-cert.pub"},
+			Word: "ended", Who: []string{"Ann Keller"}, Until: after(-5), May: stepsAllowed{HandBack: true}}, Minutes: "1 hour", Targets: []targetView{fillerPLC}, Vendor: true, Next: []string{"scp -P 2222 cert@broker.kiel.example:W-208 ~/.ssh/id_ed25519-cert.pub", "ssh -p 2222 ann+recipes+filler-plc@broker.kiel.example"}},
 			func(f *frame) { f.Plant, f.Name = false, "Ann Keller" }},
 		{"requests", "requests", []requestLine{{"R-214", "change values on", "Filler controller", "Krall Fillers", "waiting", after(-3)}}, someone},
 		{"ask", "ask", askView{Say: "The plant asks for more here. Fill in: work_order.", Form: form, Firms: []firmChoice{{"krall", "Krall Fillers", []tick{{"ann", "Ann Keller", true}, {"ben", "Ben Ito", false}}}},

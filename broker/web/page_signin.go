@@ -13,6 +13,7 @@ import (
 
 type signInView struct {
 	Say, Next, Person string
+	Line              string // how to set a password
 }
 
 func (g *Pages) signInPage(v *visit) error {
@@ -21,7 +22,11 @@ func (g *Pages) signInPage(v *visit) error {
 		http.Redirect(v.w, v.r, next, http.StatusSeeOther)
 		return nil
 	}
-	return g.show(v, http.StatusOK, "sign-in", "Sign in", signInView{Next: next})
+	return g.show(v, http.StatusOK, "sign-in", "Sign in", signInView{Next: next, Line: g.passwordLine()})
+}
+
+func (g *Pages) passwordLine() string {
+	return strings.Replace(g.sshLine("desk"), "ssh ", "ssh -t ", 1) + " password"
 }
 
 // inside is a path of these pages and nothing else: nobody is led away by a
@@ -47,7 +52,7 @@ func (g *Pages) signInPost(v *visit) error {
 		if r.Rule == "login-wait" {
 			status = http.StatusTooManyRequests
 		}
-		return g.show(v, status, "sign-in", "Sign in", signInView{Say: r.Say, Next: next, Person: name})
+		return g.show(v, status, "sign-in", "Sign in", signInView{Say: r.Say, Next: next, Person: name, Line: g.passwordLine()})
 	}
 	if err != nil {
 		return err

@@ -1,7 +1,7 @@
 package web
 
 import (
-	"cmp"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -26,8 +26,7 @@ type windowView struct {
 	MayRead          bool
 	Later            []choice
 	Vendor           bool
-	CertLine         string // what the vendor's person does next
-	Danger           bool
+	Next             []string // what somebody who works in it types
 }
 
 func (g *Pages) windowPage(v *visit) error {
@@ -65,11 +64,27 @@ func (g *Pages) windowOf(v *visit, w approvals.Window) (windowView, error) {
 		}
 	}
 	runs := w.State == approvals.WindowOpen || w.State == approvals.WindowPaused
-	if out.Vendor && (runs || w.State == approvals.WindowAgreed && c.Open == "vendor") {
-		out.CertLine = "scp cert@" + cmp.Or(g.Authorities().Name, "broker") + ":" + string(w.ID) + " ~/.ssh/id_ed25519-cert.pub"
+	if works := slices.Contains(c.People, string(v.actor.Person)); works && (runs || w.State == approvals.WindowAgreed && c.Open == "vendor") {
+		out.Next = g.nextLines(v, w)
 	}
 	out.Recordings, out.MayRead, err = g.recordingsOf(v, n, string(w.ID))
 	return out, err
+}
+
+// nextLines fetch the certificate, and go in by each way that a shell has.
+func (g *Pages) nextLines(v *visit, w approvals.Window) []string {
+	a := g.Authorities()
+	scp := "scp cert@"
+	if a.Port != 22 && a.Port != 0 {
+		scp = fmt.Sprintf("scp -P %d cert@", a.Port)
+	}
+	lines := []string{scp + a.Name + ":" + string(w.ID) + " ~/.ssh/id_ed25519-cert.pub"}
+	for _, t := range w.Claim.Assets {
+		if t.Port == "ssh" && t.Account != "" {
+			lines = append(lines, g.sshLine(string(v.actor.Person)+"+"+t.Account+"+"+t.Asset))
+		}
+	}
+	return lines
 }
 
 // recordingsOf lists what was recorded in a window, from the log's own leaves:

@@ -228,7 +228,7 @@ func (g *Pages) sendToSignIn(v *visit) error {
 	}
 	if v.r.Method != http.MethodGet {
 		return g.show(v, http.StatusUnauthorized, "sign-in", "Sign in", signInView{
-			Say: "You were signed out meanwhile, so nothing was done. Sign in, look again, then decide.", Next: "/"})
+			Say: "You were signed out meanwhile, so nothing was done. Sign in, look again, then decide.", Next: "/", Line: g.passwordLine()})
 	}
 	if v.r.Header.Get("Sec-Fetch-Site") == "cross-site" {
 		return g.show(v, http.StatusOK, "once-more", "One moment", nil)

@@ -4,6 +4,9 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -22,6 +25,7 @@ import (
 	"time"
 
 	"penstock/audit"
+	"penstock/audit/recording"
 	"penstock/broker/web"
 	"penstock/cmd/penstock/demo"
 )
@@ -71,16 +75,21 @@ func newPagesHouse(t *testing.T) *pagesHouse {
 	if err != nil {
 		t.Fatal(err)
 	}
-	srv := httptest.NewUnstartedServer(h.pages)
-	srv.Config.ErrorLog = slog.NewLogLogger(slog.NewTextHandler(t.Output(), nil), slog.LevelDebug)
-	srv.StartTLS()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	srv := httptest.NewUnstartedServer(nil)
+	srv.Config, srv.EnableHTTP2 = h.pagesServer(ctx), true
+	srv.StartTLS()
 	ran := make(chan error, 1)
 	go func() { ran <- h.broker.Run(ctx) }()
 	t.Cleanup(func() {
+		cancel()
+		stop, done := context.WithTimeout(context.Background(), drainTime)
+		defer done()
+		if err := srv.Config.Shutdown(stop); err != nil { // streams that are followed must not hold it up
+			t.Error(err)
+		}
 		srv.CloseClientConnections()
 		srv.Close()
-		cancel()
 		if err := <-ran; err != nil && !errors.Is(err, context.Canceled) {
 			t.Error(err)
 		}
@@ -370,7 +379,7 @@ func TestPagesTheWholeWindow(t *testing.T) {
 		t.Fatalf("said yes, and led to %q", s.to)
 	}
 	mia.get(s.to).want(t, 200, "Open. Ends", "Ends in", "Pause", "Cut", "Extend")
-	ann.get("/windows/W-1").want(t, 200, "Next for you", "scp cert@localhost:W-1")
+	ann.get("/windows/W-1").want(t, 200, "Next for you", "cert@localhost:W-1 ~/.ssh", "ann&#43;viewer&#43;filler-plc@localhost")
 	for _, step := range []struct{ verb, says, form, value string }{
 		{"pause", "Paused.", "why", "CIP runs"}, {"go-on", "It goes on.", "", ""}, {"extend", "Extended.", "minutes", "30"}, {"cut", "Cut at", "why", "enough"},
 	} {
@@ -568,6 +577,117 @@ func TestPagesInABrowser(t *testing.T) {
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("walk.mjs: %v (needs Debian's chromium and node 20)\n%s", err, out)
 	}
+}
+
+// TestPagesRecording: what a session did, beside what was asked; each look and
+// each download is an event, and a broken channel number is no page.
+func TestPagesRecording(t *testing.T) {
+	t.Parallel()
+	h := newPagesHouse(t)
+	ctx := t.Context()
+	loops, cancel := context.WithCancel(ctx)
+	ran := make(chan error, 1)
+	go func() { ran <- h.archive.Run(loops) }()
+	w, header, keys, err := h.archive.Create(ctx, recording.Header{V: 1, Session: "S-7", Node: "a", Person: "ann", Firm: "krall", Windows: []string{}, Serial: "1",
+		Source: "127.0.0.1", Client: "SSH-2.0-<b>x", Kex: "k", Started: time.Now().UTC(), Mode: "readable"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := w.Stream(0, "shell")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Commit(ctx, recording.Out, []byte("flow 812 <script>\n")); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(ctx); err != nil {
+		t.Fatal(err)
+	}
+	for _, body := range []audit.Body{audit.SessionStarted{Session: "S-7", Person: "ann", Firm: "krall", Windows: []string{}, Header: header, Keys: keys, Mode: "readable"},
+		audit.ChannelOpened{Session: "S-7", Kind: "shell", Asset: "filler-plc", Port: "ssh", Account: "viewer", Rights: []string{"look"}, Path: []string{"dmz", "line-1"}},
+		audit.ChannelRefused{Session: "S-7", Kind: "exec", Asset: "filler-plc", Account: "root-all", Rule: "not-in-window"},
+		audit.ChannelClosed{Session: "S-7", In: 3, Out: 18, Exit: "0"}} {
+		if _, err := h.log.Append(ctx, audit.Event{Subject: "S-7", Actor: "ann", Body: body}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := w.Close(ctx, "client"); err != nil {
+		t.Fatal(err)
+	}
+	sec := h.signedIn(t, "sec")
+	sec.get("/recordings").want(t, 200, "S-7", "ann of Krall")
+	sec.get("/recordings/S-7").want(t, 200, "0: shell", "FIL-1-PLC-01 as viewer", "3 bytes in, 18 bytes out", "1 thing", "refused (not-in-window)", "SSH-2.0-&lt;b&gt;x")
+	text := sec.get("/recordings/S-7/export?form=text&channel=0")
+	text.want(t, 200, "flow 812 <script>")
+	if got := text.header.Get("Content-Type") + text.header.Get("Content-Disposition"); !strings.HasPrefix(got, "text/plain") || !strings.Contains(got, "attachment") {
+		t.Errorf("the download is %q", got)
+	}
+	sec.get("/recordings/S-7/export?form=text&channel=-1").want(t, http.StatusBadRequest, "Not shown")
+	sec.get("/log").want(t, 200, "recordings: export S-7 text", "recordings: list")
+	cancel()
+	if err := <-ran; err != nil && !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+}
+
+// TestServeHTTPS: serve listens for browsers with the certificate whose
+// fingerprint it says, and serves the API beside the pages.
+func TestServeHTTPS(t *testing.T) {
+	s := &story{dir: t.TempDir(), people: map[string]*demo.Person{}}
+	if err := s.write("tester"); err != nil {
+		t.Fatal(err)
+	}
+	f, err := readServerFile(s.path("penstock.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.HTTPS = httpsFile{Here: true, Listen: "127.0.0.1:0"}
+	ready := make(chan map[string]string, 1)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- serve(ctx, f, slog.New(readyWords{slog.NewTextHandler(t.Output(), nil), ready})) }()
+	var said map[string]string
+	select {
+	case said = <-ready:
+	case err := <-ended:
+		t.Fatal(err)
+	}
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true, // pinned below
+		VerifyPeerCertificate: func(raw [][]byte, _ [][]*x509.Certificate) error {
+			if got := strings.ReplaceAll(strings.ToUpper(fmt.Sprintf("% x", sha256.Sum256(raw[0]))), " ", ":"); got != said["https_fingerprint"] {
+				return fmt.Errorf("fingerprint %s", got)
+			}
+			return nil
+		}}, ForceAttemptHTTP2: true}}
+	for path, want := range map[string]int{"/sign-in": 200, "/api/v1/authorities": 200, "/api/v1/requests": 401, "/static/app.js": 200} {
+		resp, err := client.Get("https://" + said["https"] + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != want || resp.ProtoMajor != 2 {
+			t.Errorf("%s answered %d by HTTP/%d", path, resp.StatusCode, resp.ProtoMajor)
+		}
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+// readyWords hears what serve says when it is ready.
+type readyWords struct {
+	slog.Handler
+	ready chan<- map[string]string
+}
+
+func (h readyWords) Handle(ctx context.Context, r slog.Record) error {
+	if r.Message == "ready" {
+		said := map[string]string{}
+		r.Attrs(func(a slog.Attr) bool { said[a.Key] = a.Value.String(); return true })
+		h.ready <- said
+	}
+	return h.Handler.Handle(ctx, r)
 }
 
 // TestHTTPSPart of the server's file, and the certificate that serve makes.
