@@ -158,7 +158,8 @@ func (h *plantHouse) sayRestored(ctx context.Context) error {
 	if _, err := h.log.Append(ctx, audit.Event{Subject: "backup", Actor: "penstock", Body: body}); err != nil {
 		return fmt.Errorf("write that the log was restored: %w", err)
 	}
-	h.slog.Warn("this log was brought back from a backup; what was written after that is lost", "leaves", body.Size, "taken", body.Taken, "outside", body.Outside)
+	h.clock.restored(body)
+	h.slog.Warn("this log was brought back from a backup: what was written after that is lost, and nobody is let in until two people say penstock clock accept", "leaves", body.Size, "taken", body.Taken, "outside", body.Outside)
 	if err := os.Remove(path); err != nil {
 		return fmt.Errorf("take away what restore left: %w", err)
 	}

@@ -20,9 +20,12 @@ const stepped = 2 * time.Second
 // minute is how many looks, one a second, share one place to measure from.
 const minute = 60
 
-// clockState is what the log says of the clock: a step back waits for two people.
+// clockState is what the log says of the clock: a step back waits for two
+// people. So does a log that was brought back from a backup: what was cut,
+// blocked or disabled after that is not known to it.
 type clockState struct {
 	waits    bool
+	restored bool // what it waits for is a restored log
 	accepted map[string]bool
 }
 
@@ -32,10 +35,13 @@ func (c *clockState) fold(b audit.Body) {
 		if b.Millis < 0 {
 			c.waits, c.accepted = true, map[string]bool{}
 		}
+	case audit.BackupRestored:
+		c.waits, c.restored, c.accepted = true, true, map[string]bool{}
 	case audit.ClockAccepted:
 		if c.waits {
 			c.accepted[b.Person] = true
 			c.waits = len(c.accepted) < 2
+			c.restored = c.restored && c.waits
 		}
 	}
 }
@@ -61,6 +67,27 @@ var clockRefusal = &policy.Refusal{
 	Why:  "the wall clock stepped back; sessions wait for penstock clock accept by two people",
 }
 
+var restoredRefusal = &policy.Refusal{
+	Rule: "restored-not-accepted",
+	Say:  "The broker was brought back from a backup, so nobody is let in until two people of the plant have checked it. Call the control room.",
+	Why:  "the log is of a backup and may not know of cuts and blocks; sessions wait for penstock clock accept by two people",
+}
+
+// refusal is what a person is told while it waits.
+func (c *clockState) refusal() *policy.Refusal {
+	if c.restored {
+		return restoredRefusal
+	}
+	return clockRefusal
+}
+
+// restored takes note that the log is of a backup, before start.
+func (g *clockGuard) restored(b audit.BackupRestored) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.state.fold(b)
+}
+
 // start looks at the clock against the log, before anything listens.
 func (g *clockGuard) start(ctx context.Context, behind time.Duration) error {
 	if behind > stepped {
@@ -69,7 +96,7 @@ func (g *clockGuard) start(ctx context.Context, behind time.Duration) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.state.waits {
-		g.refuse(clockRefusal)
+		g.refuse(g.state.refusal())
 	}
 	return nil
 }

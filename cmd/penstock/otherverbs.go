@@ -149,7 +149,7 @@ func authoritiesCommand() *cobra.Command {
 func clockCommand() *cobra.Command {
 	var c caller
 	cmd := &cobra.Command{Use: "clock", Short: "What to do after the clock was wrong"}
-	accept := &cobra.Command{Use: "accept", Short: "Say that the clock is right again; two people must",
+	accept := &cobra.Command{Use: "accept", Short: "Say that the clock is right again, or that a restored broker may go on; two people must",
 		Args: exactly(0, "nothing more"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			// Never a code: a code is the clock's own word.

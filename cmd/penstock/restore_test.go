@@ -319,3 +319,33 @@ func FuzzReadBackup(f *testing.F) {
 		}
 	})
 }
+
+// A restored log waits for two people, over restarts too, and then no more.
+func TestARestoredLogWaitsForTwoPeople(t *testing.T) {
+	var c clockState
+	steps := []struct {
+		body audit.Body
+		rule string // of the refusal; "": people are let in
+	}{
+		{audit.NodeStarted{}, ""},
+		{audit.BackupRestored{Size: 4}, "restored-not-accepted"},
+		{audit.ClockAccepted{Person: "mia"}, "restored-not-accepted"},
+		{audit.ClockAccepted{Person: "mia"}, "restored-not-accepted"},
+		{audit.ClockAccepted{Person: "sec"}, ""},
+		{audit.ClockStepped{Millis: -5000}, "clock-not-accepted"},
+		{audit.ClockAccepted{Person: "mia"}, "clock-not-accepted"},
+		{audit.BackupRestored{Size: 8}, "restored-not-accepted"},
+		{audit.ClockAccepted{Person: "sec"}, "restored-not-accepted"},
+		{audit.ClockAccepted{Person: "mia"}, ""},
+	}
+	for i, s := range steps {
+		c.fold(s.body)
+		got := ""
+		if c.waits {
+			got = c.refusal().Rule
+		}
+		if got != s.rule {
+			t.Errorf("step %d, %s: %q, want %q", i, s.body.Type(), got, s.rule)
+		}
+	}
+}

@@ -264,7 +264,12 @@ func backedUp(t *testing.T, golden *rig) {
 	back.start()
 	back.trust()
 	back.aim()
-	back.talk("ann", back.ann("true")...) // her window is still open, and her certificate good
+	// Her window is open again, and might have been cut since: two people look first.
+	back.refused("brought back from a backup", "ann", back.ann("true")...)
+	back.talk("mia", "penstock", "clock", "accept")
+	back.refused("brought back from a backup", "ann", back.ann("true")...)
+	back.talk("sec", "penstock", "clock", "accept")
+	back.talk("ann", back.ann("true")...)
 	back.talk("sec", "penstock", "recording", "list")
 	back.stop()
 	back.proved()
