@@ -30,13 +30,17 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 type memLog struct {
-	mu  sync.Mutex
-	all []audit.Leaf
+	mu   sync.Mutex
+	all  []audit.Leaf
+	dead bool // nothing can be written any more
 }
 
 func (l *memLog) Append(_ context.Context, ev audit.Event) (audit.Leaf, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.dead {
+		return audit.Leaf{}, errors.New("the disk is full")
+	}
 	leaf := audit.Leaf{Event: ev, Index: audit.Index(len(l.all)), Node: "a"}
 	l.all = append(l.all, leaf)
 	return leaf, nil

@@ -23,6 +23,7 @@ type history struct {
 	named    map[audit.Hash]bool
 	started  bool       // once, so all keys were made
 	plant    audit.Hash // newest plant file
+	server   audit.Hash // newest penstock.yaml
 	first    audit.Hash // bootstrap file that began the log
 	clock    clockState
 }
@@ -59,8 +60,11 @@ func (h *history) fold(leaf audit.Leaf) error {
 	case audit.SessionEnded:
 		h.ended[b.Session] = true
 	case audit.ConfigChanged:
-		if b.Kind == "plant" {
+		switch b.Kind {
+		case "plant":
 			h.plant = b.Document
+		case "server":
+			h.server = b.Document
 		}
 	}
 	h.clock.fold(leaf.Body)

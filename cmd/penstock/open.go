@@ -114,6 +114,9 @@ func open(ctx context.Context, f serverFile, p plantFile, logger *slog.Logger) (
 	if _, err := putIntoForce(ctx, h.log, h.docs, "plant", p.plant.Document(), past.plant); err != nil {
 		return nil, err
 	}
+	if _, err := putIntoForce(ctx, h.log, h.docs, "server", f.Text, past.server); err != nil {
+		return nil, err
+	}
 	return h, h.clock.start(ctx, behind)
 }
 
