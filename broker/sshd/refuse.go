@@ -62,8 +62,9 @@ func clean(s string, max int) string {
 // source at most one a second, of all together at most ten; what was left out
 // is counted in the next one.
 type teller struct {
-	log Log
-	now func() time.Time
+	log     Log
+	now     func() time.Time
+	metrics *metrics // counts also what is not told one by one
 
 	mu     sync.Mutex
 	last   map[netip.Addr]time.Time
@@ -73,7 +74,7 @@ type teller struct {
 }
 
 func newTeller(log Log, now func() time.Time) *teller {
-	return &teller{log: log, now: now, last: map[netip.Addr]time.Time{}}
+	return &teller{log: log, now: now, metrics: newMetrics(), last: map[netip.Addr]time.Time{}}
 }
 
 const maxToldPerSecond = 10
@@ -102,6 +103,7 @@ func (t *teller) due(source netip.Addr) (left int, tell bool) {
 // refused tells the log; person is empty unless proven. The refusal stands
 // whether or not the log takes it.
 func (t *teller) refused(source netip.Addr, person, rule, why string) {
+	t.metrics.refusal(rule)
 	left, tell := t.due(source)
 	if !tell {
 		return

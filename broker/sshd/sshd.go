@@ -59,7 +59,6 @@ type Door struct {
 	inners  chan struct{} // the same, of jumps
 	sources *sources
 	told    *teller
-	metrics *metrics
 	alive   time.Duration           // between keepalives
 	spoil   func(*ssh.ServerConfig) // tests break the callbacks here, to see that SelfTest notices
 
@@ -82,7 +81,7 @@ func New(p Parts) (*Door, error) {
 	}
 	p.Limits = p.Limits.filled()
 	d := &Door{Parts: p, slots: make(chan struct{}, p.Limits.Handshakes), inners: make(chan struct{}, p.Limits.Handshakes), sources: newSources(p.Limits),
-		told: newTeller(p.Log, p.Now), metrics: newMetrics(), conns: map[*conn]struct{}{}, alive: aliveEvery}
+		told: newTeller(p.Log, p.Now), conns: map[*conn]struct{}{}, alive: aliveEvery}
 	d.idle = sync.NewCond(&d.mu)
 	d.srv = &glider.Server{
 		// Only the plain key stands here: gliderlabs adds it to each fresh config (and would make a key of its own if there were none).
@@ -139,7 +138,7 @@ func (d *Door) accept(ctx context.Context, l net.Listener) error {
 		delay = 5 * time.Millisecond
 		c, why := d.admitted(nc)
 		if c == nil {
-			d.metrics.limited.WithLabelValues(why).Inc()
+			d.told.metrics.limited.WithLabelValues(why).Inc()
 			nc.Close()
 			d.begin()
 			go func() { // the log must not hold accept up; teller bounds how many there are
