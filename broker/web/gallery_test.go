@@ -104,7 +104,7 @@ func gallery() []galleryPage {
 	}, In: []inView{in, heldIn}, Ready: []WindowLine{readyLine}, Left: []WindowLine{leftLine}, Open: []WindowLine{},
 		Blocks: []blockView{{"B-3", "DataWerk", "Lena Lang", "laptop lost", after(600), false, true}}}
 	recLine := RecordingLine{Session: "S-341", Who: "Ann Keller", Firm: "Krall Fillers", Mode: "readable", Windows: []string{"W-214"}, Started: after(-60)}
-	events := []eventLine{
+	events := []EventLine{
 		{214, after(-62), "answer.given", "R-214", "Mia Voss", "said yes to revision 1", "moved", "sha256:ab"},
 		{215, after(-61), "window.moved", "W-214", "Mia Voss", "opened, ends 05:10", "moved", "sha256:ab"},
 		{216, after(-60), "session.started", "S-341", "Ann Keller", "came in from 198.51.100.7", "moved", "sha256:ab"},
@@ -141,8 +141,9 @@ func gallery() []galleryPage {
 			Roles: []tick{{"shift", "Filling shift supervisor", false}}, Sponsors: []tick{{"jan", "Jan Brandt", false}}, Security: true, Invites: []tick{{"krall", "Krall Fillers", false}},
 			Invited: &invitedView{"Ann Keller", "ABCD-EFGH-IJKL-MNOP", "ssh -p 2222 join@broker.kiel.example", after(1440)}}, someone},
 		{"recordings", "recordings", []RecordingLine{recLine}, someone},
-		{"recording", "recording", recordingView{RecordingLine: recLine, Source: "198.51.100.7", Client: "SSH-2.0-OpenSSH_9.6", Kex: "mlkem768x25519-sha256", Serial: "4711", Ended: after(-20), Cause: "client",
+		{"recording", "recording", RecordingView{RecordingLine: recLine, Source: "198.51.100.7", Client: "SSH-2.0-OpenSSH_9.6", Kex: "mlkem768x25519-sha256", Serial: "4711", Ended: after(-20), Cause: "client",
 			Asked: []WindowLine{openLine}, Channels: []recordedChannel{{1, "shell", "FIL-1-PLC-01 as recipes", "412 bytes", "96 kB", after(-59), after(-20), "0"}}, Events: events, Forms: formChoices, Refused: 1}, someone},
+		{"play", "play", playView{RecordingView{RecordingLine: recLine}, recordedChannel{0, "shell", "FIL-1-PLC-01 as recipes", "412 bytes", "96 kB", after(-59), after(-20), "0"}, []mark{{events[3], 3.5}}}, someone},
 		{"log", "log", logView{Size: 2190, Root: "mTeMRcN3Wz2EtXhCqZHe7vG0jnq1wYJtjPy6Gx5mUqk=", Origin: "kiel/penstock/audit/a", Checkpoint: "kiel/penstock/audit/a\n2190\nmTeMRcN3Wz2EtXhCqZHe7vG0jnq1wYJtjPy6Gx5mUqk=\n\n— kiel/penstock/audit/a Zm9vYmFyYmF6\n",
 			Leaves: events, Older: 2090, Newer: -1, Key: "kiel/penstock/audit/a+1a2b3c4d+AbCd"}, someone},
 		{"problem", "problem", problemView{"Only the Filling shift supervisor may do this.", "/"}, someone},

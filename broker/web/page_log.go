@@ -17,13 +17,13 @@ type logView struct {
 	Size         int64
 	Root, Origin string
 	Checkpoint   string
-	Leaves       []eventLine
+	Leaves       []EventLine
 	Older, Newer int64 // where to go on; -1: nowhere
 	Key          string
 }
 
-// eventLine is one leaf in words.
-type eventLine struct {
+// EventLine is one leaf in words.
+type EventLine struct {
 	Index              int64
 	At                 stamp
 	Type, Subject, Who string
@@ -57,7 +57,7 @@ func (g *Pages) logPage(v *visit) error {
 		if leaf.Index >= end {
 			break
 		}
-		view.Leaves = append([]eventLine{v.event(leaf, n)}, view.Leaves...)
+		view.Leaves = append([]EventLine{v.event(leaf, n)}, view.Leaves...)
 	}
 	if from > 0 {
 		view.Older = int64(from)
@@ -78,13 +78,13 @@ func (g *Pages) checkpoint(v *visit) error {
 }
 
 // event is a leaf for a person.
-func (v *visit) event(leaf audit.Leaf, n roll) eventLine {
+func (v *visit) event(leaf audit.Leaf, n roll) EventLine {
 	who := "Penstock"
 	if leaf.Actor != "penstock" && leaf.Actor != "" {
 		who = n.person(policy.PersonID(leaf.Actor))
 	}
 	says, weight := v.sentence(leaf.Body, n)
-	return eventLine{Index: int64(leaf.Index), At: v.at(leaf.Wall), Type: leaf.Body.Type(), Subject: leaf.Subject, Who: who, Says: says, Weight: weight, Hash: leaf.Hash.String()}
+	return EventLine{Index: int64(leaf.Index), At: v.at(leaf.Wall), Type: leaf.Body.Type(), Subject: leaf.Subject, Who: who, Says: says, Weight: weight, Hash: leaf.Hash.String()}
 }
 
 // sentence says what happened; a body without a sentence of its own is its type's name.

@@ -2,10 +2,13 @@ package web
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -54,16 +57,17 @@ func (g *Pages) liveSessions() map[string]bool {
 	return live
 }
 
-type recordingView struct {
+type RecordingView struct {
 	RecordingLine
 	Source, Client, Kex, Serial string
 	Ended                       stamp
 	Cause                       string
 	Asked                       []WindowLine
 	Channels                    []recordedChannel
-	Events                      []eventLine
+	Events                      []EventLine
 	Forms                       []formChoice
 	Refused                     int
+	Player                      bool // this build has it
 }
 
 type recordedChannel struct {
@@ -81,40 +85,108 @@ var formChoices = []formChoice{
 }
 
 func (g *Pages) recordingPage(v *visit) error {
-	id := v.r.PathValue("id")
-	list, err := g.Book.List(v.ctx(), reader(v.actor, "list", ""))
+	view, err := g.recordingOf(v)
 	if err != nil {
 		return err
 	}
+	return g.show(v, http.StatusOK, "recording", view.Session, view)
+}
+
+// recordingOf goes through the Book: that somebody looked is an event.
+func (g *Pages) recordingOf(v *visit) (RecordingView, error) {
+	id := v.r.PathValue("id")
+	list, err := g.Book.List(v.ctx(), reader(v.actor, "list", ""))
+	if err != nil {
+		return RecordingView{}, err
+	}
 	i := slices.IndexFunc(list, func(h recording.Header) bool { return h.Session == id })
 	if i < 0 {
-		return fmt.Errorf("recording of %.40q: %w", id, fs.ErrNotExist)
+		return RecordingView{}, fmt.Errorf("recording of %.40q: %w", id, fs.ErrNotExist)
 	}
 	h := list[i]
 	n, err := g.roll(v.ctx())
 	if err != nil {
-		return err
+		return RecordingView{}, err
 	}
-	view := recordingView{RecordingLine: v.recordingLine(n, h), Source: h.Source, Client: h.Client, Kex: h.Kex, Serial: h.Serial, Forms: formChoices}
+	view := RecordingView{RecordingLine: v.recordingLine(n, h), Source: h.Source, Client: h.Client, Kex: h.Kex, Serial: h.Serial, Forms: formChoices, Player: hasPlayer}
 	view.Live = g.liveSessions()[id]
 	if err := g.sessionEvents(v, n, h, &view); err != nil {
-		return err
+		return view, err
 	}
 	for _, id := range h.Windows {
 		w, err := g.Desk.Window(v.ctx(), v.actor, windowID(id))
 		if err != nil {
-			return err
+			return view, err
 		}
 		view.Asked = append(view.Asked, g.windowLine(v, w, n))
 	}
-	return g.show(v, http.StatusOK, "recording", id, view)
+	return view, nil
+}
+
+// hasPlayer: the player's bundle is built, and not in the repository (npm run
+// build in ui/). A binary without it says so.
+var hasPlayer = func() bool {
+	_, err := fs.Stat(staticFiles, "static/player.js")
+	return err == nil
+}()
+
+type playView struct {
+	RecordingView
+	Channel recordedChannel
+	Marks   []mark
+}
+
+// mark is an event beside the player, in seconds since the channel's begin.
+type mark struct {
+	EventLine
+	Second float64
+}
+
+func (g *Pages) playPage(v *visit) error {
+	view, err := g.recordingOf(v)
+	if err != nil {
+		return err
+	}
+	n, err := strconv.Atoi(v.r.URL.Query().Get("channel"))
+	i := slices.IndexFunc(view.Channels, func(c recordedChannel) bool { return err == nil && c.Number == n })
+	if i < 0 {
+		return fmt.Errorf("channel %.20q of %s: %w", v.r.URL.Query().Get("channel"), view.Session, fs.ErrNotExist)
+	}
+	play := playView{view, view.Channels[i], nil}
+	for _, e := range view.Events {
+		if after := e.At.Sub(play.Channel.Open.Time); after >= 0 && (play.Channel.Close.IsZero() || !e.At.After(play.Channel.Close.Time)) {
+			play.Marks = append(play.Marks, mark{e, after.Seconds()})
+		}
+	}
+	v.w.Header().Set("Content-Security-Policy", playerPolicy)
+	return g.show(v, http.StatusOK, "play", view.Session, play)
+}
+
+// cast is what the player reads: the event stands before the first byte.
+func (g *Pages) cast(v *visit) error {
+	ch, err := strconv.Atoi(v.r.URL.Query().Get("channel"))
+	if err != nil || ch < 0 {
+		return badCall{errors.New("say channel=0 or above")}
+	}
+	rec, err := g.Book.Read(v.ctx(), reader(v.actor, "play", "asciicast-v3"), v.r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	defer rec.Close()
+	v.w.Header().Set("Content-Type", "application/x-asciicast")
+	err = recording.ExportCast(v.w, rec, ch, 3)
+	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) { // a session that is still in ends in the middle
+		g.Slog.Error("a recording broke off while it was played", "session", rec.Header().Session, "channel", ch, "err", err)
+		panic(http.ErrAbortHandler)
+	}
+	return nil
 }
 
 // maxEvents bounds the list beside a recording.
 const maxEvents = 500
 
 // sessionEvents reads the log for what it has of one session.
-func (g *Pages) sessionEvents(v *visit, n roll, h recording.Header, view *recordingView) error {
+func (g *Pages) sessionEvents(v *visit, n roll, h recording.Header, view *RecordingView) error {
 	at := map[int]int{}
 	for leaf, err := range g.log.Upto(v.ctx(), 0) {
 		if err != nil {

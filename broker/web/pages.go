@@ -133,6 +133,8 @@ func (g *Pages) table() []Route {
 		{"POST /firms", PlantOnly, "Write the firm", g.firm},
 		{"GET /recordings", PlantOnly, "", g.recordingList},
 		{"GET /recordings/{id}", PlantOnly, "", g.recordingPage},
+		{"GET /recordings/{id}/play", PlantOnly, "", g.playPage},
+		{"GET /recordings/{id}/cast", PlantOnly, "", g.cast},
 		{"GET /recordings/{id}/export", PlantOnly, "", g.exportPage},
 		{"GET /log", PlantOnly, "", g.logPage},
 		{"GET /log/checkpoint", PlantOnly, "", g.checkpoint},
@@ -240,6 +242,9 @@ func (g *Pages) sendToSignIn(v *visit) error {
 // contentPolicy: everything is ours, nothing inline, framed by nobody.
 const contentPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
 	"form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+
+// playerPolicy lets the terminal of the player run, which is WebAssembly: on its page only.
+var playerPolicy = strings.Replace(contentPolicy, "script-src 'self'", "script-src 'self' 'wasm-unsafe-eval'", 1)
 
 // guard bounds the body, recovers, and sets what every page says to the browser.
 func (g *Pages) guard(next http.Handler) http.Handler {

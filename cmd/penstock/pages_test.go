@@ -546,7 +546,8 @@ func TestPagesInABrowser(t *testing.T) {
 	t.Parallel()
 	h := newPagesHouse(t)
 	passwords := map[string]string{}
-	for _, name := range []string{"ann", "mia", "jan", "olaf"} {
+	h.record(t)
+	for _, name := range []string{"ann", "mia", "jan", "olaf", "sec"} {
 		h.enrol(t, name)
 		passwords[name] = h.people[name].Password
 	}
@@ -579,15 +580,10 @@ func TestPagesInABrowser(t *testing.T) {
 	}
 }
 
-// TestPagesRecording: what a session did, beside what was asked; each look and
-// each download is an event, and a broken channel number is no page.
-func TestPagesRecording(t *testing.T) {
-	t.Parallel()
-	h := newPagesHouse(t)
+// record makes the recording of one session, S-7, with its events.
+func (h *pagesHouse) record(t *testing.T) {
+	t.Helper()
 	ctx := t.Context()
-	loops, cancel := context.WithCancel(ctx)
-	ran := make(chan error, 1)
-	go func() { ran <- h.archive.Run(loops) }()
 	w, header, keys, err := h.archive.Create(ctx, recording.Header{V: 1, Session: "S-7", Node: "a", Person: "ann", Firm: "krall", Windows: []string{}, Serial: "1",
 		Source: "127.0.0.1", Client: "SSH-2.0-<b>x", Kex: "k", Started: time.Now().UTC(), Mode: "readable"})
 	if err != nil {
@@ -614,6 +610,14 @@ func TestPagesRecording(t *testing.T) {
 	if _, err := w.Close(ctx, "client"); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// TestPagesRecording: what a session did, beside what was asked; each look and
+// each download is an event, and a broken channel number is no page.
+func TestPagesRecording(t *testing.T) {
+	t.Parallel()
+	h := newPagesHouse(t)
+	h.record(t)
 	sec := h.signedIn(t, "sec")
 	sec.get("/recordings").want(t, 200, "S-7", "ann of Krall")
 	sec.get("/recordings/S-7").want(t, 200, "0: shell", "FIL-1-PLC-01 as viewer", "3 bytes in, 18 bytes out", "1 thing", "refused (not-in-window)", "SSH-2.0-&lt;b&gt;x")
@@ -624,10 +628,11 @@ func TestPagesRecording(t *testing.T) {
 	}
 	sec.get("/recordings/S-7/export?form=text&channel=-1").want(t, http.StatusBadRequest, "Not shown")
 	sec.get("/log").want(t, 200, "recordings: export S-7 text", "recordings: list")
-	cancel()
-	if err := <-ran; err != nil && !errors.Is(err, context.Canceled) {
-		t.Error(err)
-	}
+	sec.get("/recordings/S-7/play?channel=0").want(t, 200, "refused (not-in-window)", "Read it as text")
+	sec.get("/recordings/S-7/play?channel=9").want(t, http.StatusNotFound)
+	sec.get("/recordings/S-7/cast?channel=0").want(t, 200, `"version":3`, "flow 812")
+	sec.get("/log").want(t, 200, "recordings: play S-7")
+	h.signedIn(t, "mia").get("/recordings/S-7/cast?channel=0").want(t, http.StatusForbidden, "Ask OT security")
 }
 
 // TestServeHTTPS: serve listens for browsers with the certificate whose

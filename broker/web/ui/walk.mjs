@@ -87,6 +87,15 @@ try {
   await jan.goto(given.url + "/island");
   await jan.getByRole("button", { name: "Make the plant an island" }).click();
   await jan.getByText("nobody comes in").first().waitFor();
+  step = "play";
+  const sec = await person("sec");
+  await sec.goto(given.url + "/recordings/S-7/play?channel=0");
+  if (await sec.getByText("This build has no player").isVisible()) throw new Error("build it: (cd broker/web/ui && npm run build)");
+  await sec.locator("#player .ap-player").waitFor();
+  await sec.locator("#player .ap-player").click();
+  await sec.locator("#player").getByText("flow 812").waitFor();
+  await sec.locator("[data-second]").first().click();
+  await look(sec, "play");
   step = "signed out elsewhere";
   await mia.getByRole("button", { name: "Sign out" }).click();
   await mia.getByRole("heading", { name: "Sign in" }).waitFor();
