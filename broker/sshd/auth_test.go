@@ -383,6 +383,11 @@ func TestRefusalsAreToldOnceASecond(t *testing.T) {
 	if len(log.all) != maxToldPerSecond {
 		t.Errorf("%d events in one second, at most %d are written", len(log.all), maxToldPerSecond)
 	}
+	tell.refused(netip.MustParseAddr("192.0.2.7"), "ann", "target-host-key", "y")
+	if last := log.all[len(log.all)-1].Body.(audit.AccessRefused); last.Rule != "target-host-key" {
+		t.Errorf("a flood of strangers hid what happened to ann: %+v", last)
+	}
+	log.all = log.all[:len(log.all)-1]
 	now = now.Add(time.Second)
 	tell.refused(netip.MustParseAddr("192.0.2.1"), "", "auth", "x")
 	counted := len(log.all)

@@ -60,13 +60,19 @@ func clean(s string, max int) string {
 
 // teller writes access.refused, so that a flood cannot fill the log: of one
 // source at most one a second, of all together at most ten; what was left out
-// is counted in the next one.
+// is counted in the next one. Proven people are counted apart: no stranger's
+// flood hides that a machine showed another key.
 type teller struct {
 	log     Log
 	now     func() time.Time
 	metrics *metrics // counts also what is not told one by one
 
-	mu     sync.Mutex
+	mu               sync.Mutex
+	strangers, known told
+}
+
+// told is what was told of one kind of people.
+type told struct {
 	last   map[netip.Addr]time.Time
 	second time.Time
 	inIt   int
@@ -74,15 +80,23 @@ type teller struct {
 }
 
 func newTeller(log Log, now func() time.Time) *teller {
-	return &teller{log: log, now: now, metrics: newMetrics(), last: map[netip.Addr]time.Time{}}
+	return &teller{log: log, now: now, metrics: newMetrics(),
+		strangers: told{last: map[netip.Addr]time.Time{}}, known: told{last: map[netip.Addr]time.Time{}}}
 }
 
 const maxToldPerSecond = 10
 
-func (t *teller) due(source netip.Addr) (left int, tell bool) {
+func (t *teller) due(source netip.Addr, proven bool) (left int, tell bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	now, key := t.now(), network(source)
+	kind := &t.strangers
+	if proven {
+		kind = &t.known
+	}
+	return kind.due(t.now(), network(source))
+}
+
+func (t *told) due(now time.Time, key netip.Addr) (left int, tell bool) {
 	if since := now.Sub(t.second); since < 0 || since >= time.Second {
 		t.second, t.inIt = now, 0
 	}
@@ -104,7 +118,7 @@ func (t *teller) due(source netip.Addr) (left int, tell bool) {
 // whether or not the log takes it.
 func (t *teller) refused(source netip.Addr, person, rule, why string) {
 	t.metrics.refusal(rule)
-	left, tell := t.due(source)
+	left, tell := t.due(source, person != "")
 	if !tell {
 		return
 	}
