@@ -74,11 +74,11 @@ func (d *Door) jump(ctx context.Context, c *conn, sc *ssh.ServerConn, nc ssh.New
 	sconn, chans, globals, err := i.handshake(ch, host)
 	release()
 	if err != nil {
-		why := err.Error()
-		if last := i.lastWhy.Load(); last != nil {
+		why, last := err.Error(), i.lastWhy.Load()
+		if last != nil {
 			why = *last
 		}
-		if c.ctx.Err() == nil {
+		if last != nil || c.ctx.Err() == nil { // who was refused is mostly gone by now
 			d.told.refused(c.source, string(who.claim.Person), "inner-auth", fmt.Sprintf("jump to %s: %s", asset, why))
 		}
 		return nil
