@@ -67,6 +67,17 @@ func (l *live) leave(w *watcher) {
 	}
 }
 
+// spread is the time over which the watchers shall look, so that a thousand of
+// them do not look at once: each draws its own moment in it.
+func (l *live) spread() time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.watchers) < 20 {
+		return 0
+	}
+	return min(time.Duration(len(l.watchers))*20*time.Millisecond, 20*time.Second)
+}
+
 func (l *live) run(ctx context.Context, from audit.Index) {
 	for leaf, err := range l.log.Follow(ctx, from) {
 		if err != nil {
@@ -163,7 +174,7 @@ func (g *Pages) stream(v *visit, w *watcher, write func(string) error) {
 				g.sessions.end(v.s)
 			}
 		case <-w.news:
-			text = "event: changed\ndata: look again\n\n"
+			text = fmt.Sprintf("event: changed\ndata: %d\n\n", g.live.spread().Milliseconds())
 		}
 		if write(text) != nil {
 			return // the reader is gone, or takes too long

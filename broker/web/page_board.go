@@ -1,7 +1,6 @@
 package web
 
 import (
-	"context"
 	"net/http"
 	"slices"
 	"strings"
@@ -252,13 +251,10 @@ func (v *visit) takes() bool {
 	})
 }
 
-func (g *Pages) lastSeen(ctx context.Context, v *visit, p policy.PersonID, not policy.WindowID) (visits int, last stamp, err error) {
-	all, err := g.Desk.Windows(ctx, v.actor)
-	if err != nil {
-		return 0, last, err
-	}
+// visits are the windows in which a person may have worked.
+func (v *visit) visits(all []approvals.Window, person string, not policy.WindowID) (visits int, last stamp) {
 	for _, w := range all {
-		if w.ID == not || w.Opened.IsZero() || !slices.Contains(w.Claim.People, string(p)) {
+		if w.ID == not || w.Opened.IsZero() || !slices.Contains(w.Claim.People, person) {
 			continue
 		}
 		visits++
@@ -266,5 +262,5 @@ func (g *Pages) lastSeen(ctx context.Context, v *visit, p policy.PersonID, not p
 			last = v.at(w.Opened)
 		}
 	}
-	return visits, last, nil
+	return visits, last
 }

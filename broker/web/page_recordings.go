@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"penstock/audit"
 	"penstock/audit/recording"
@@ -182,17 +181,24 @@ func (g *Pages) cast(v *visit) error {
 	return nil
 }
 
-// maxEvents bounds the list beside a recording.
+// maxEvents bounds the list beside a recording: the first so many.
 const maxEvents = 500
 
 // sessionEvents reads the log for what it has of one session.
 func (g *Pages) sessionEvents(v *visit, n roll, h recording.Header, view *RecordingView) error {
+	s, ok, err := g.past.session(v.ctx(), h.Session)
+	if err != nil || !ok {
+		return err
+	}
 	at := map[int]int{}
-	for leaf, err := range g.log.Upto(v.ctx(), 0) {
+	for leaf, err := range g.log.Upto(v.ctx(), s.begin) {
 		if err != nil {
 			return fmt.Errorf("read the log for %s: %w", h.Session, err)
 		}
-		if !ofSession(leaf, h) || len(view.Events) >= maxEvents {
+		if s.end != 0 && leaf.Index >= s.end || len(view.Events) >= maxEvents {
+			break
+		}
+		if !ofSession(leaf, h) {
 			continue
 		}
 		view.Events = append(view.Events, v.event(leaf, n))
@@ -228,24 +234,6 @@ func ofSession(leaf audit.Leaf, h recording.Header) bool {
 		return true
 	}
 	return slices.Contains(h.Windows, leaf.Subject) && strings.HasPrefix(leaf.Body.Type(), "window.")
-}
-
-type startedSession struct {
-	audit.SessionStarted
-	at time.Time
-}
-
-// sessionsStarted are the sessions of a window, from the log.
-func (g *Pages) sessionsStarted(v *visit, window string) (all []startedSession, err error) {
-	for leaf, err := range g.log.Upto(v.ctx(), 0) {
-		if err != nil {
-			return nil, fmt.Errorf("read the log for %s: %w", window, err)
-		}
-		if b, ok := leaf.Body.(audit.SessionStarted); ok && slices.Contains(b.Windows, window) && len(all) < 100 {
-			all = append(all, startedSession{b, leaf.Wall})
-		}
-	}
-	return all, nil
 }
 
 // exportPage is the API's export for somebody with a session.

@@ -228,10 +228,11 @@ func (v *visit) unusual(out *requestView, d evidence.Request, rights policy.Righ
 // around is who asks, who is in, and what was before.
 func (g *Pages) around(v *visit, out *requestView, q approvals.Request, n roll) error {
 	d := q.Document
-	visits, last, err := g.lastSeen(v.ctx(), v, policy.PersonID(d.People[0]), q.Window)
+	all, err := g.Desk.Windows(v.ctx(), v.actor)
 	if err != nil {
 		return err
 	}
+	visits, last := v.visits(all, d.People[0], q.Window)
 	out.Checked = "First visit."
 	if visits > 0 {
 		out.Checked = count(visits, "visit", "visits") + ", last " + last.Text() + "."
@@ -241,10 +242,6 @@ func (g *Pages) around(v *visit, out *requestView, q approvals.Request, n roll) 
 	}
 	if v.actor.Plant {
 		out.Inside = g.othersInside(v, n)
-	}
-	all, err := g.Desk.Windows(v.ctx(), v.actor)
-	if err != nil {
-		return err
 	}
 	for _, w := range all {
 		same := slices.ContainsFunc(w.Claim.Assets, func(t evidence.Target) bool {

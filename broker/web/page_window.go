@@ -93,7 +93,7 @@ func (g *Pages) recordingsOf(v *visit, n roll, window string) ([]RecordingLine, 
 	if !v.actor.Plant {
 		return nil, false, nil
 	}
-	started, err := g.sessionsStarted(v, window)
+	started, err := g.past.of(v.ctx(), window)
 	if err != nil {
 		return nil, false, err
 	}

@@ -61,6 +61,7 @@ type Pages struct {
 	log      Log
 	sessions *sessions
 	live     *live
+	past     *past
 	routes   []Route
 	pages    map[string]*template.Template
 	handler  http.Handler
@@ -76,7 +77,7 @@ func NewPages(p Parts, log Log, api http.Handler) (*Pages, error) {
 		return nil, err
 	}
 	g := &Pages{server: &server{Parts: p}, log: log, sessions: newSessions(p.Now), pages: pages}
-	g.live = newLive(log)
+	g.live, g.past = newLive(log), newPast(log)
 	g.routes = g.table()
 	mux := http.NewServeMux()
 	for _, r := range g.routes {

@@ -1,10 +1,15 @@
-// Package web answers /api/v1: the one way for command line, pages and other
-// programs to ask, answer, open, stop and read.
+// Package web answers browsers and /api/v1: the one way for pages, command line
+// and other programs to ask, answer, open, stop and read.
 //
 // It proves people through broker/login, changes state through approvals.Desk
 // and people.Roster, and opens recordings through review.Book; it decides
-// nothing itself. It trusts no caller: the private socket's permissions keep
+// nothing itself: which buttons a page shows is a courtesy, and the Desk decides
+// again at the tap. It trusts no caller: the private socket's permissions keep
 // others out of the way, but whoever reaches it is nobody until a password is given.
+//
+// Pages are rendered here, whole or not at all, and read, answer and stop
+// without JavaScript; static/ is served as it stands, ui/ has what is bundled
+// into it and the tests in a real browser.
 package web
 
 import (

@@ -51,9 +51,11 @@
   if (stream && window.EventSource) {
     const news = new EventSource(stream);
     let running = false, again = false;
-    const look = async () => {
+    const look = async (e) => {
       if (running) { again = true; return; }
       running = true;
+      const spread = e ? +e.data : 0; // where many watch, each looks at a moment of its own
+      if (spread) await new Promise((done) => setTimeout(done, Math.random() * spread));
       try { await refresh(); } catch { /* the next event tries again */ }
       running = false;
       if (again) { again = false; look(); }

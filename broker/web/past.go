@@ -1,0 +1,87 @@
+package web
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"penstock/audit"
+)
+
+// past knows where in the log each session begins and ends, so that a page
+// reads its own part and not the whole log. It is a fold that goes on from
+// where the last call ended; nothing is decided on it.
+type past struct {
+	log Log
+
+	mu       sync.Mutex
+	next     audit.Index
+	sessions map[string]*pastSession
+	windows  map[string][]string // sessions by window, oldest first
+}
+
+type pastSession struct {
+	audit.SessionStarted
+	at         time.Time
+	begin, end audit.Index // end: after session.ended; 0 while it runs
+}
+
+func newPast(log Log) *past {
+	return &past{log: log, sessions: map[string]*pastSession{}, windows: map[string][]string{}}
+}
+
+// catchUp reads what is new; mu is held.
+func (p *past) catchUp(ctx context.Context) error {
+	for leaf, err := range p.log.Upto(ctx, p.next) {
+		if err != nil {
+			return fmt.Errorf("read the log: %w", err)
+		}
+		p.next = leaf.Index + 1
+		switch b := leaf.Body.(type) {
+		case audit.SessionStarted:
+			p.sessions[b.Session] = &pastSession{SessionStarted: b, at: leaf.Wall, begin: leaf.Index}
+			for _, w := range b.Windows {
+				p.windows[w] = append(p.windows[w], b.Session)
+			}
+		case audit.SessionEnded:
+			if s := p.sessions[b.Session]; s != nil {
+				s.end = leaf.Index + 1
+			}
+		}
+	}
+	return nil
+}
+
+// session is one of them; ok is false if the log has not got it.
+func (p *past) session(ctx context.Context, id string) (s pastSession, ok bool, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err := p.catchUp(ctx); err != nil {
+		return s, false, err
+	}
+	if known := p.sessions[id]; known != nil {
+		return *known, true, nil
+	}
+	return s, false, nil
+}
+
+// mostSessions bounds the list on a window's page.
+const mostSessions = 100
+
+// of lists the newest sessions of a window, newest first.
+func (p *past) of(ctx context.Context, window string) ([]pastSession, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err := p.catchUp(ctx); err != nil {
+		return nil, err
+	}
+	var list []pastSession
+	for _, id := range slices.Backward(p.windows[window]) {
+		if list = append(list, *p.sessions[id]); len(list) == mostSessions {
+			break
+		}
+	}
+	return list, nil
+}
