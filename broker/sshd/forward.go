@@ -143,17 +143,21 @@ func (d *Door) lead(c *conn, sc *ssh.ServerConn, nc ssh.NewChannel, who vendor) 
 	if port == "ssh" {
 		return d.jump(ctx, c, sc, nc, who, asset)
 	}
+	return d.carry(ctx, c, nc, session, policy.Query{Source: c.source, Asset: asset, Port: port, Kind: "direct-tcpip"}, wish)
+}
+
+// carry takes one TCP stream through the gate, to its end.
+func (d *Door) carry(ctx context.Context, c *conn, nc ssh.NewChannel, session *broker.Session, q policy.Query, wish forwardWish) (err error) {
 	s := &stream{d: d, c: c}
-	if s.gate, err = session.Open(ctx, policy.Query{Source: c.source, Asset: asset, Port: port, Kind: "direct-tcpip"}); err != nil {
+	if s.gate, err = session.Open(ctx, q); err != nil {
 		return fmt.Errorf("open channel: %w", err)
 	}
 	defer func() { s.gate.Close("", s.cause) }()
-	if err := s.reach(ctx, wish); err != nil {
-		s.cause = err
+	if s.cause = s.reach(ctx, wish); s.cause != nil {
 		if ended := context.Cause(s.gate.Context()); ended != nil {
 			return ended
 		}
-		return err
+		return s.cause
 	}
 	if err := s.accept(nc); err != nil {
 		return nil // the client took its ask back
@@ -175,6 +179,9 @@ type stream struct {
 
 // reach records between which addresses the bytes will pass, then dials.
 func (s *stream) reach(ctx context.Context, wish forwardWish) error {
+	if to := s.gate.Decision().Target.Port(); uint32(to) != wish.Port {
+		return &policy.Refusal{Rule: "port-moved", Say: "the plant file was changed just now; try again", Why: fmt.Sprintf("port %d was asked for, the decision says %d", wish.Port, to)}
+	}
 	detail := map[string]any{
 		"host": clean(wish.Host, 64), "port": wish.Port, "target": s.gate.Decision().Target.String(),
 		"source": addressOf(s.c).String(), "origin": clean(fmt.Sprintf("%s:%d", wish.Origin, wish.OriginPort), 64),

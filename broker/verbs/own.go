@@ -42,6 +42,7 @@ func (c *call) setup() error {
 	c.printf("# or, the same: %s\n", c.copyLine())
 	c.workLines()
 	c.printf("\n# PuTTY and WinSCP: host name %s, port %d, user name %s+ACCOUNT+ASSET.\n", c.Name, max(c.Port, 22), c.by.Person)
+	c.printf("# For forwards in PuTTY: Connection, SSH, Tunnels; destination ASSET:PORT as in the lines above with -L.\n")
 	c.printf("# Private key file: your key; \"Certificate to use with the private key\": the file of step 3.\n")
 	c.printf("# The host key that they show must be %s\n# or this line in the known_hosts of other programs:\n# %s %s\n", ssh.FingerprintSHA256(c.CA.HostKey().PublicKey()), known, hostKey)
 	c.printf("# PowerShell writes > in UTF-16, which is no certificate: use cmd /c \"%s\"\n", c.command("cert", `> %USERPROFILE%\.ssh\id_ed25519-cert.pub`))
