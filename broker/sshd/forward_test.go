@@ -429,3 +429,70 @@ func FuzzForward(f *testing.F) {
 		}
 	})
 }
+
+// Forwards and jumps that are being opened while the window is cut: nothing of
+// them is left, and the machine has no byte that was not let through before.
+func TestOpeningWhileCut(t *testing.T) {
+	h := newHouse(t, Limits{Opens: 1000})
+	w := h.open(30)
+	c := h.outer(w)
+	me := ssh.PublicKeys(h.cert("ann", w))
+	var openers sync.WaitGroup
+	var first sync.Once
+	some := make(chan struct{})
+	for i := range 8 {
+		openers.Go(func() {
+			for {
+				if i == 0 {
+					ch, err := tunnel(c, "filler-plc", 22)
+					if err != nil {
+						return
+					}
+					conn, chans, reqs, err := ssh.NewClientConn(innerConn{ch, dummyAddr{}}, "x", &ssh.ClientConfig{User: "logs", Auth: []ssh.AuthMethod{me}, HostKeyCallback: ssh.InsecureIgnoreHostKey()})
+					if err != nil {
+						return
+					}
+					inner := ssh.NewClient(conn, chans, reqs)
+					_, _, _, err = runLine(inner, "true")
+					inner.Close()
+					if err != nil {
+						return
+					}
+					continue
+				}
+				ch, err := tunnel(c, "filler-plc", h.plc.port)
+				if err != nil {
+					return
+				}
+				go func() { _, _ = io.Copy(io.Discard, ch) }()
+				if _, err := ch.Write(make([]byte, 1000)); err != nil {
+					return
+				}
+				first.Do(func() { close(some) })
+				if ch.Close() != nil {
+					return
+				}
+			}
+		})
+	}
+	<-some
+	_, err := h.desk.Cut(h.ctx, h.actor("mia"), w, "water on the floor")
+	h.ok(err)
+	dialled := h.plc.accepted.Load()
+	_ = c.Wait()
+	openers.Wait()
+	eventually(t, "session.ended", func() bool { return len(h.events("session.ended")) == 1 })
+	passed := int64(0)
+	for _, leaf := range h.events("channel.closed") {
+		passed += leaf.Body.(audit.ChannelClosed).In
+	}
+	if opened, closed := len(h.events("channel.opened")), len(h.events("channel.closed")); opened == 0 || opened != closed {
+		t.Errorf("%d channels opened, %d closed", opened, closed)
+	}
+	if got := h.plc.got.Load(); got > passed {
+		t.Errorf("the machine has %d bytes, and %d were let through", got, passed)
+	}
+	if after := h.plc.accepted.Load(); after > dialled+8 { // the listener may be behind the kernel
+		t.Errorf("%d connections after the cut", after-dialled)
+	}
+}
