@@ -149,7 +149,7 @@ func TestDemo(t *testing.T) {
 		for _, line := range []string{
 			"zone safety is never open to vendors", "R-1 is asked", "lena (ot-security) said yes", "W-1  open, ends",
 			"certificate for W-1", "F-417  active", "paused by mia", "W-1 cut by mia", "FIL-1> set fill-volume 500.0",
-			"Handed back W-1", "Proved, as far as this goes", "NOT PROVED", "hash chain", "(exit code 3)",
+			"Handed back W-1", "Proved, as far as this goes", "NOT PROVED", "It is found, and named.", "(exit code 3)",
 		} {
 			if !strings.Contains(text, line) {
 				t.Errorf("the walk did not show %q", line)
