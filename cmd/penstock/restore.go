@@ -465,7 +465,7 @@ func (r *restorer) tell(got restored, newest audit.Index) {
 	case r.identity == "":
 		r.say("Its keys are sealed to %s and stayed so: restore with --identity FILE to serve from it or to read its recordings.", got.Keys)
 	}
-	r.say("What was cut, blocked or disabled after the backup is not known to it. So the next serve lets nobody in until two people of the plant have looked "+
+	r.say("What was cut, blocked or disabled after the backup is not known to it. So the next serve lets nobody in until two people of the plant have looked " +
 		"at windows and blocks and say: penstock clock accept --as …")
 	r.say("Now: penstock-verify %s", r.dir)
 }
