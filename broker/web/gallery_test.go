@@ -255,7 +255,7 @@ func galleryServer(t *testing.T) (*httptest.Server, []string) {
 // folder for screenshots.
 func TestGalleryInABrowser(t *testing.T) {
 	s, names := galleryServer(t)
-	runBrowser(t, "gallery.mjs", map[string]any{"url": s.URL, "pages": names, "shots": os.Getenv("PENSTOCK_SHOTS"), "quick": os.Getenv("PENSTOCK_TEST") == "quick"})
+	runBrowser(t, "gallery.mjs", map[string]any{"url": s.URL, "pages": names, "shots": os.Getenv("PENSTOCK_SHOTS")})
 }
 
 func runBrowser(t *testing.T, script string, with any) {

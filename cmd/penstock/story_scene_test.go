@@ -711,23 +711,3 @@ func (s *story) brokerPrint(ts *testscript.TestScript, _ []string) error {
 	ts.Setenv("BROKER", m[1])
 	return nil
 }
-
-// "scripts/test quick" (PENSTOCK_TEST=quick) leaves out the stories that wait for
-// a window's end or for the next code.
-func quickStories() []string {
-	if os.Getenv("PENSTOCK_TEST") != "quick" {
-		return nil
-	}
-	var files []string
-	for _, name := range []string{"thread", "keys", "target", "networks", "notcarried"} {
-		files = append(files, filepath.Join("testdata", "stories", name+".txtar"))
-	}
-	return files
-}
-
-func storyDir() string {
-	if os.Getenv("PENSTOCK_TEST") == "quick" {
-		return ""
-	}
-	return filepath.Join("testdata", "stories")
-}

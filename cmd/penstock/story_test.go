@@ -43,8 +43,7 @@ import (
 func TestStories(t *testing.T) {
 	bin := buildBinaries(t)
 	testscript.Run(t, testscript.Params{
-		Dir:                 storyDir(),
-		Files:               quickStories(),
+		Dir:                 filepath.Join("testdata", "stories"),
 		RequireExplicitExec: true,
 		Setup: func(e *testscript.Env) error {
 			s := &story{env: e, dir: e.WorkDir, people: map[string]*demo.Person{}, background: map[string]*background{}}
