@@ -8,6 +8,7 @@ import (
 
 	"penstock/approvals/people"
 	"penstock/broker/api"
+	"penstock/policy"
 )
 
 // BackUp checks who asks, writes the event, and gives what streams the copy;
@@ -23,6 +24,11 @@ func (s *server) backup(w http.ResponseWriter, r *http.Request) {
 	a, err := s.actor(r)
 	if err != nil {
 		s.fail(w, r, err)
+		return
+	}
+	if r.TLS != nil { // all there is leaves in one stream: only beside the machine itself
+		s.fail(w, r, &policy.Refusal{Rule: "backup-here-only", Say: "A backup is taken on the broker's own machine: penstock backup --socket …",
+			Why: "asked for over https from " + r.RemoteAddr})
 		return
 	}
 	in, err := read[api.Backup](r)
