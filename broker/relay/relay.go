@@ -74,27 +74,19 @@ func ToVendor(ctx context.Context, ch *broker.Channel, m recording.Mark, vendor 
 	}
 	r := reader{from: target}
 	defer r.rest()
-	for {
-		p, err := r.read()
-		if len(p) > 0 {
-			if err := show(ctx, ch, m, vendor, p); err != nil {
-				return err
-			}
-		}
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return ended(ch, fmt.Errorf("read from the target: %w", err))
-		}
-	}
+	return showAll(ctx, ch, m, vendor, r.read)
 }
 
 func strictToVendor(ctx context.Context, ch *broker.Channel, m recording.Mark, vendor io.Writer, target io.Reader) error {
 	a := readAhead(ctx, ch, target)
 	defer a.stop()
+	return showAll(ctx, ch, m, vendor, a.take)
+}
+
+// showAll shows what next gives until its end.
+func showAll(ctx context.Context, ch *broker.Channel, m recording.Mark, vendor io.Writer, next func() ([]byte, error)) error {
 	for {
-		p, err := a.take()
+		p, err := next()
 		if len(p) > 0 {
 			if err := show(ctx, ch, m, vendor, p); err != nil {
 				return err
