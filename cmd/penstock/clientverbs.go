@@ -185,3 +185,30 @@ func targetWords(list []api.Target) string {
 	}
 	return strings.Join(out, ", ")
 }
+
+// listCommand is a verb that shows a list, a line or more each: what path
+// answers, or the sentence empty where there is nothing.
+func listCommand[T any](use, short, path, empty string, line func(*tabwriter.Writer, T, *time.Location)) *cobra.Command {
+	var c caller
+	cmd := &cobra.Command{Use: use, Short: short, Args: exactly(0, "nothing more"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			client, err := c.signIn(cmd.Context(), withoutCode)
+			if err != nil {
+				return err
+			}
+			var list []T
+			if err := client.Get(cmd.Context(), path, &list); err != nil {
+				return apiError(err)
+			}
+			return c.show(cmd, list, func(w *tabwriter.Writer) {
+				if len(list) == 0 {
+					fmt.Fprintln(w, empty)
+				}
+				for _, v := range list {
+					line(w, v, c.zone)
+				}
+			})
+		}}
+	c.flags(cmd)
+	return cmd
+}

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -35,26 +36,10 @@ func recordingCommand() *cobra.Command {
 }
 
 func recordingListCommand() *cobra.Command {
-	var c caller
-	cmd := &cobra.Command{Use: "list", Short: "List recordings", Args: exactly(0, "nothing more"),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			client, err := c.signIn(cmd.Context(), withoutCode)
-			if err != nil {
-				return err
-			}
-			var list []api.Recording
-			if err := client.Get(cmd.Context(), "/recordings", &list); err != nil {
-				return apiError(err)
-			}
-			l := c.zone
-			return c.show(cmd, list, func(w *tabwriter.Writer) {
-				for _, r := range list {
-					fmt.Fprintf(w, "%s\t%s of %s\t%s\t%s\t%s\n", r.Session, r.Person, r.Firm, strings.Join(r.Windows, ", "), local(r.Started, l), r.Mode)
-				}
-			})
-		}}
-	c.flags(cmd)
-	return cmd
+	return listCommand("list", "List recordings", "/recordings", "Nothing was recorded.",
+		func(w *tabwriter.Writer, r api.Recording, l *time.Location) {
+			fmt.Fprintf(w, "%s\t%s of %s\t%s\t%s\t%s\n", r.Session, r.Person, r.Firm, strings.Join(r.Windows, ", "), local(r.Started, l), r.Mode)
+		})
 }
 
 func recordingExportCommand() *cobra.Command {

@@ -88,25 +88,8 @@ func confirmCommand() *cobra.Command {
 }
 
 func peopleListCommand() *cobra.Command {
-	var c caller
-	cmd := &cobra.Command{Use: "list", Short: "List people and their keys", Args: exactly(0, "nothing more"),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			client, err := c.signIn(cmd.Context(), withoutCode)
-			if err != nil {
-				return err
-			}
-			var list []api.Person
-			if err := client.Get(cmd.Context(), "/people", &list); err != nil {
-				return apiError(err)
-			}
-			return c.show(cmd, list, func(w *tabwriter.Writer) {
-				for _, p := range list {
-					personLine(w, p)
-				}
-			})
-		}}
-	c.flags(cmd)
-	return cmd
+	return listCommand("list", "List people and their keys", "/people", "There is nobody.",
+		func(w *tabwriter.Writer, p api.Person, _ *time.Location) { personLine(w, p) })
 }
 
 func personLine(w *tabwriter.Writer, p api.Person) {

@@ -127,30 +127,11 @@ func suffix(why string) string {
 }
 
 func requestsCommand() *cobra.Command {
-	var c caller
-	cmd := &cobra.Command{Use: "requests", Short: "List requests", Args: exactly(0, "nothing more"),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			client, err := c.signIn(cmd.Context(), withoutCode)
-			if err != nil {
-				return err
-			}
-			var list []api.Request
-			if err := client.Get(cmd.Context(), "/requests", &list); err != nil {
-				return apiError(err)
-			}
-			l := c.zone
-			return c.show(cmd, list, func(w *tabwriter.Writer) {
-				if len(list) == 0 {
-					fmt.Fprintln(w, "Nothing was asked for.")
-				}
-				for _, q := range list {
-					fmt.Fprintf(w, "%s\t%s\t%s of %s\t%s\t%s\t%s\n", q.ID, q.State, strings.Join(q.Ask.People, ", "),
-						q.Ask.Firm, targetWords(q.Ask.Targets), strings.Join(q.Ask.Rights, ","), local(q.At, l))
-				}
-			})
-		}}
-	c.flags(cmd)
-	return cmd
+	return listCommand("requests", "List requests", "/requests", "Nothing was asked for.",
+		func(w *tabwriter.Writer, q api.Request, l *time.Location) {
+			fmt.Fprintf(w, "%s\t%s\t%s of %s\t%s\t%s\t%s\n", q.ID, q.State, strings.Join(q.Ask.People, ", "),
+				q.Ask.Firm, targetWords(q.Ask.Targets), strings.Join(q.Ask.Rights, ","), local(q.At, l))
+		})
 }
 
 func answerCommand() *cobra.Command {

@@ -78,63 +78,23 @@ func windowLine(t *tabwriter.Writer, w api.Window, l *time.Location) {
 }
 
 func windowsCommand() *cobra.Command {
-	var c caller
-	cmd := &cobra.Command{Use: "windows", Short: "List windows", Args: exactly(0, "nothing more"),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			client, err := c.signIn(cmd.Context(), withoutCode)
-			if err != nil {
-				return err
-			}
-			var list []api.Window
-			if err := client.Get(cmd.Context(), "/windows", &list); err != nil {
-				return apiError(err)
-			}
-			l := c.zone
-			return c.show(cmd, list, func(t *tabwriter.Writer) {
-				if len(list) == 0 {
-					fmt.Fprintln(t, "No window was agreed.")
-				}
-				for _, w := range list {
-					windowLine(t, w, l)
-				}
-			})
-		}}
-	c.flags(cmd)
-	return cmd
+	return listCommand("windows", "List windows", "/windows", "No window was agreed.", windowLine)
 }
 
 func sessionsCommand() *cobra.Command {
-	var c caller
-	cmd := &cobra.Command{Use: "sessions", Short: "List who is in now", Args: exactly(0, "nothing more"),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			client, err := c.signIn(cmd.Context(), withoutCode)
-			if err != nil {
-				return err
-			}
-			var list []api.Session
-			if err := client.Get(cmd.Context(), "/sessions", &list); err != nil {
-				return apiError(err)
-			}
-			l := c.zone
-			return c.show(cmd, list, func(t *tabwriter.Writer) {
-				if len(list) == 0 {
-					fmt.Fprintln(t, "Nobody is in.")
-				}
-				for _, s := range list {
-					fmt.Fprintf(t, "%s\t%s of %s\tfrom %s\tsince %s\n", s.ID, s.Person, s.Firm, s.Source, local(s.Started, l))
-					for _, ch := range s.Channels {
-						held := ""
-						if ch.Held {
-							held = ", paused"
-						}
-						fmt.Fprintf(t, "  %d\t%s in %s\t%s\tends %s%s\n", ch.Number, ch.Kind, ch.Window,
-							targetWords([]api.Target{ch.Target}), local(ch.Until, l), held)
-					}
-				}
-			})
-		}}
-	c.flags(cmd)
-	return cmd
+	return listCommand("sessions", "List who is in now", "/sessions", "Nobody is in.", sessionLines)
+}
+
+func sessionLines(t *tabwriter.Writer, s api.Session, l *time.Location) {
+	fmt.Fprintf(t, "%s\t%s of %s\tfrom %s\tsince %s\n", s.ID, s.Person, s.Firm, s.Source, local(s.Started, l))
+	for _, ch := range s.Channels {
+		held := ""
+		if ch.Held {
+			held = ", paused"
+		}
+		fmt.Fprintf(t, "  %d\t%s in %s\t%s\tends %s%s\n", ch.Number, ch.Kind, ch.Window,
+			targetWords([]api.Target{ch.Target}), local(ch.Until, l), held)
+	}
 }
 
 func blockCommands() []*cobra.Command {
