@@ -53,6 +53,7 @@ var mayImport = map[string][]string{
 	"cmd/penstock":        {"policy/...", "approvals/...", "broker/...", "audit/...", "configs", "cmd/penstock/demo"},
 	"cmd/penstock-verify": {"policy/...", "audit/...", "approvals/evidence"},
 	"cmd/penstock/demo":   {},
+	"scripts/measure":     {}, // what ./scripts/bench runs
 }
 
 // house is the repository's root, two folders up from this package.

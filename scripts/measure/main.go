@@ -1,0 +1,93 @@
+// Measure compares Penstock with stock OpenSSH: set-up, keystrokes, streams and
+// memory by each way to one and the same sshd, in turns within one run, so that
+// the ratios mean something on any machine. It imports nothing of ours: it drives
+// the built penstock as people do, on loopback, and ends every process it started.
+// A missed goal is printed, not an error; exit 1 means that something could not
+// be measured.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"runtime"
+	"syscall"
+	"time"
+)
+
+// longest bounds a whole run; the usual one takes less than two minutes.
+const longest = 15 * time.Minute
+
+// maxRounds keeps a run below the half hour that the demo's window is open.
+const maxRounds = 20
+
+func init() {
+	runtime.LockOSThread() // daemons die with the thread that started them: it has to be main's
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	ctx, cancel := context.WithTimeout(ctx, longest)
+	err := run(ctx)
+	cancel()
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "measure:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context) error {
+	rounds := flag.Int("rounds", 3, "how often everything is measured, 1 to 20")
+	asJSON := flag.Bool("json", false, "print the result as one JSON object")
+	binary := flag.String("penstock", "", "absolute path of the penstock binary")
+	dir := flag.String("dir", "", "absolute folder to work in, on the disk to measure")
+	flag.Parse()
+	if flag.NArg() > 0 || *rounds < 1 || *rounds > maxRounds || *binary == "" || *dir == "" {
+		return fmt.Errorf("usage: ./scripts/bench [--rounds N] [--json], with N from 1 to %d", maxRounds)
+	}
+	tell := func(text string) { fmt.Fprintln(os.Stderr, "…", text) }
+	p, err := raise(ctx, *binary, *dir, tell)
+	if p != nil {
+		defer p.end()
+	}
+	if err != nil {
+		return err
+	}
+	r, err := measure(ctx, p, *rounds, tell)
+	if err != nil {
+		return err
+	}
+	if *asJSON {
+		e := json.NewEncoder(os.Stdout)
+		e.SetIndent("", "  ")
+		return e.Encode(r)
+	}
+	return r.print(os.Stdout)
+}
+
+// measure takes memory first, while the broker is fresh.
+func measure(ctx context.Context, p *plant, rounds int, tell func(string)) (result, error) {
+	r := result{Machine: machineName(), Date: time.Now().Format(time.DateOnly), Rounds: rounds}
+	for _, part := range []struct {
+		name string
+		take func(context.Context, *plant, int) ([]line, error)
+	}{
+		{"memory of idle sessions", idle},
+		{"set-up", setUp},
+		{"keystrokes", keystrokes},
+		{"streams", streams},
+		{"disk", disk},
+	} {
+		tell("measuring " + part.name)
+		lines, err := part.take(ctx, p, rounds)
+		if err != nil {
+			return r, fmt.Errorf("measure %s: %w", part.name, err)
+		}
+		r.Lines = append(r.Lines, lines...)
+	}
+	return r, nil
+}

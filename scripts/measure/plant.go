@@ -1,0 +1,273 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// plant is what is measured: a broker with an open window, an sshd as target
+// that admits the bench's own key too, and a stock sshd as jump.
+type plant struct {
+	binary               string // penstock, absolute
+	dir                  string // made for this run, removed after it
+	demo                 told
+	broker, target, hops *daemon
+	targetPort, hopsPort int
+}
+
+// told is what penstock demo --json says, as far as it is needed.
+type told struct {
+	Dir    string
+	Broker struct{ Name, SSH, Socket, Config, Data string }
+	// Machine is where the plant file expects the target.
+	Machine struct{ Account, SSH string }
+	People  []person
+	Next    []string
+}
+
+type person struct{ Name, Password, Home string }
+
+func (p *plant) person(who string) person {
+	for _, one := range p.demo.People {
+		if one.Name == who {
+			return one
+		}
+	}
+	return person{}
+}
+
+func (p *plant) bin() string              { return filepath.Dir(p.binary) }
+func (p *plant) at(path ...string) string { return filepath.Join(append([]string{p.dir}, path...)...) }
+
+// raise brings all of it up. What it returns has to be ended, also beside an error.
+func raise(ctx context.Context, binary, dir string, tell func(string)) (*plant, error) {
+	work, err := os.MkdirTemp(dir, "run")
+	if err != nil {
+		return nil, fmt.Errorf("make a folder to work in: %w", err)
+	}
+	p := &plant{binary: binary, dir: work}
+	tell("bringing up a plant in " + work)
+	for _, do := range []func(context.Context) error{p.people, p.machines, p.serve, p.sshConfig, p.window} {
+		if err := do(ctx); err != nil {
+			return p, err
+		}
+	}
+	return p, nil
+}
+
+// end stops everything and takes the folder away: keys and passwords lie in it.
+func (p *plant) end() {
+	for _, d := range []*daemon{p.broker, p.hops, p.target} {
+		if d != nil {
+			d.stop(syscall.SIGTERM)
+		}
+	}
+	_ = os.RemoveAll(p.dir) // ours alone
+}
+
+// people lets the demo enrol its cast, then ends it: what follows runs the broker
+// as a process of its own, and the target with one more key.
+func (p *plant) people(ctx context.Context) error {
+	out, err := os.OpenFile(p.at("demo.json"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return fmt.Errorf("make a file for what the demo says: %w", err)
+	}
+	defer out.Close()
+	d, err := start(p.at("demo.log"), out, p.binary, "demo", "--json", "--ssh", "127.0.0.1:0", "--dir", p.at("demo"))
+	if err != nil {
+		return err
+	}
+	defer d.stop(syscall.SIGINT)
+	return d.until(ctx, "set up the demo's people", func() bool {
+		text, err := os.ReadFile(p.at("demo.json"))
+		return err == nil && json.Unmarshal(text, &p.demo) == nil
+	})
+}
+
+// Rekeying is left to what stock does; ciphers and key exchange are the client's
+// choice (sshConfig), the same for all. HOME is empty, or shell start-up dominates.
+const sshdConfig = `ListenAddress 127.0.0.1
+Port %[1]d
+HostKey %[2]s
+TrustedUserCAKeys %[3]s/filler-plc/out_ca.pub
+AuthorizedPrincipalsFile %[3]s/filler-plc/principals
+AuthorizedKeysFile %[4]s/key.pub
+PasswordAuthentication no
+KbdInteractiveAuthentication no
+PermitRootLogin prohibit-password
+UsePAM no
+StrictModes no
+PidFile none
+PrintMotd no
+PrintLastLog no
+MaxStartups 200
+LogLevel ERROR
+SetEnv PATH=/usr/local/bin:/usr/bin:/bin HOME=%[4]s/empty
+`
+
+// machines start the target, where the plant file expects it, and the jump.
+func (p *plant) machines(ctx context.Context) error {
+	if err := os.MkdirAll(p.at("empty"), 0o700); err != nil {
+		return fmt.Errorf("make an empty home: %w", err)
+	}
+	for _, key := range []string{"key", "jump_key"} {
+		if out, err := exec.CommandContext(ctx, "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", key, "-f", p.at(key)).CombinedOutput(); err != nil {
+			return fmt.Errorf("make a key: %w: %s", err, out)
+		}
+	}
+	_, port, err := net.SplitHostPort(p.demo.Machine.SSH)
+	if err != nil {
+		return fmt.Errorf("read the machine's address: %w", err)
+	}
+	if p.targetPort, err = strconv.Atoi(port); err != nil {
+		return fmt.Errorf("read the machine's address: %w", err)
+	}
+	if p.hopsPort, err = freePort(); err != nil {
+		return err
+	}
+	if p.target, err = p.sshd(ctx, "target", p.targetPort, filepath.Join(p.demo.Dir, "filler-plc", "host_key")); err != nil {
+		return err
+	}
+	p.hops, err = p.sshd(ctx, "jump", p.hopsPort, p.at("jump_key"))
+	return err
+}
+
+func (p *plant) sshd(ctx context.Context, name string, port int, hostKey string) (*daemon, error) {
+	path, err := findSSHD()
+	if err != nil {
+		return nil, err
+	}
+	if os.Getuid() == 0 { // only root's sshd wants it
+		if err := os.MkdirAll("/run/sshd", 0o755); err != nil {
+			return nil, fmt.Errorf("make sshd's own folder: %w", err)
+		}
+	}
+	config := p.at(name + ".conf")
+	if err := os.WriteFile(config, fmt.Appendf(nil, sshdConfig, port, hostKey, p.demo.Dir, p.dir), 0o600); err != nil {
+		return nil, fmt.Errorf("write an sshd_config: %w", err)
+	}
+	d, err := start(p.at(name+".log"), nil, path, "-D", "-e", "-f", config)
+	if err != nil {
+		return nil, err
+	}
+	if err := d.until(ctx, "start the "+name, func() bool { return listens(port) }); err != nil {
+		d.stop(syscall.SIGTERM)
+		return nil, err
+	}
+	return d, nil
+}
+
+// serve starts the broker afresh.
+func (p *plant) serve(ctx context.Context) error {
+	var err error
+	log := p.at("serve.log")
+	if p.broker, err = start(log, nil, p.binary, "serve", "--config", p.demo.Broker.Config); err != nil {
+		return err
+	}
+	return p.broker.until(ctx, "start the broker", func() bool {
+		text, err := os.ReadFile(log)
+		return err == nil && bytes.Contains(text, []byte(`"msg":"ready"`))
+	})
+}
+
+// sshConfig names the four ways, with the same cipher and key exchange for all.
+func (p *plant) sshConfig(context.Context) error {
+	host, port, err := net.SplitHostPort(p.demo.Broker.SSH)
+	if err != nil {
+		return fmt.Errorf("read the broker's address: %w", err)
+	}
+	ann := filepath.Join(p.person("ann").Home, ".ssh")
+	text := fmt.Sprintf(`Host direct by-stock
+  HostName 127.0.0.1
+  Port %d
+  User %s
+  HostKeyAlias target
+  IdentityFile %s/key
+Host hop
+  HostName 127.0.0.1
+  Port %d
+  User %[2]s
+  HostKeyAlias hop
+  IdentityFile %[3]s/key
+Host by-stock
+  ProxyJump hop
+Host %[5]s
+  HostName %[6]s
+  Port %[7]s
+  HostKeyAlias %[5]s
+  IdentityFile %[8]s/id_ed25519
+Host filler-plc.kiel
+  ProxyJump ann@%[5]s
+  User %[2]s
+  IdentityFile %[8]s/id_ed25519
+Host *
+  IdentitiesOnly yes
+  IdentityAgent none
+  UserKnownHostsFile %[3]s/known_hosts
+  GlobalKnownHostsFile /dev/null
+  StrictHostKeyChecking yes
+  UpdateHostKeys no
+  ControlPath none
+  BatchMode yes
+  LogLevel ERROR
+  KexAlgorithms curve25519-sha256
+  Ciphers aes128-gcm@openssh.com
+  Compression no
+  IgnoreUnknown ObscureKeystrokeTiming
+  ObscureKeystrokeTiming no
+`, p.targetPort, p.demo.Machine.Account, p.dir, p.hopsPort, p.demo.Broker.Name, host, port, ann)
+	if err := os.WriteFile(p.at("ssh_config"), []byte(text), 0o600); err != nil {
+		return fmt.Errorf("write an ssh_config: %w", err)
+	}
+	known, err := os.ReadFile(filepath.Join(ann, "known_hosts"))
+	if err != nil {
+		return fmt.Errorf("read whom ann trusts: %w", err)
+	}
+	for name, path := range map[string]string{"target": filepath.Join(p.demo.Dir, "filler-plc", "host_key.pub"), "hop": p.at("jump_key.pub")} {
+		key, err := os.ReadFile(path)
+		if err != nil {
+			return fmt.Errorf("read a host key: %w", err)
+		}
+		known = append(known, name+" "+string(key)...)
+	}
+	return os.WriteFile(p.at("known_hosts"), known, 0o600)
+}
+
+// window lets the people type what the demo says comes next, until Ann has her
+// certificate: she asks, they answer and open.
+func (p *plant) window(ctx context.Context) error {
+	for _, next := range p.demo.Next {
+		who := "ann"
+		if _, as, ok := strings.Cut(next, " --as "); ok {
+			who = strings.TrimSpace(as)
+		}
+		if err := p.types(ctx, who, next); err != nil {
+			return fmt.Errorf("open a window: %w", err)
+		}
+		if strings.Contains(next, " cert@") {
+			return nil
+		}
+	}
+	return fmt.Errorf("open a window: the demo says no line that fetches a certificate")
+}
+
+// way is the ssh line of each column.
+func (p *plant) way(column string, more ...string) []string {
+	to := map[string]string{direct: "direct", stock: "by-stock", penstock: "ann+" + p.demo.Machine.Account + "+filler-plc@" + p.demo.Broker.Name,
+		jump: "filler-plc.kiel"}[column]
+	i := 0
+	for i < len(more) && strings.HasPrefix(more[i], "-") {
+		i++
+	}
+	args := append([]string{"ssh", "-F", p.at("ssh_config")}, more[:i]...)
+	return append(append(args, to), more[i:]...)
+}

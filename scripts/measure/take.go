@@ -1,0 +1,319 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	setUpsARound     = 8
+	keysARound       = 300 // a pty's line holds 4095
+	idleSessions     = 8   // as many as the broker lets one person have
+	streamBytes      = 64 << 20
+	syncsARound      = 100
+	operationAtMost  = 60 * time.Second
+	settles          = 3 * time.Second // until handshakes' memory is given back, the same for all
+	keystrokeAtMost  = 5 * time.Second
+	sessionMark      = "== it is open =="
+	sessionMarkQuote = "'== it ''is open =='" // so that an echoed command is not taken for it
+)
+
+// command runs one ssh to its end.
+func (p *plant) command(ctx context.Context, column string, in io.Reader, out io.Writer, more ...string) (time.Duration, error) {
+	ctx, cancel := context.WithTimeout(ctx, operationAtMost)
+	defer cancel()
+	args := p.way(column, more...)
+	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
+	var said bytes.Buffer
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = in, out, &said
+	cmd.Env = p.environment("ann")
+	begun := time.Now()
+	err := cmd.Run()
+	took := time.Since(begun)
+	if err != nil {
+		return took, fmt.Errorf("%s: %w: %s", strings.Join(args, " "), err, strings.TrimSpace(said.String()))
+	}
+	return took, nil
+}
+
+func setUp(ctx context.Context, p *plant, rounds int) ([]line, error) {
+	took := map[string][]float64{}
+	for range rounds * setUpsARound {
+		for _, c := range columns {
+			d, err := p.command(ctx, c, nil, nil, "true")
+			if err != nil {
+				return nil, err
+			}
+			took[c] = append(took[c], milliseconds(d))
+		}
+	}
+	return []line{line{What: "ssh … true", Unit: "ms", Value: medians(took), Goal: &goal{Of: ratio, Limit: 0.35}}.judged()}, nil
+}
+
+// terminal is an ssh with a pty over there; keys go in, echoes come out.
+type terminal struct {
+	cmd    *exec.Cmd
+	keys   io.WriteCloser
+	echoes chan byte
+}
+
+// open returns when the command over there runs.
+func (p *plant) open(ctx context.Context, column string) (*terminal, error) {
+	args := p.way(column, "-tt", "printf "+sessionMarkQuote+"; exec cat >/dev/null")
+	t := &terminal{cmd: exec.CommandContext(ctx, args[0], args[1:]...), echoes: make(chan byte, 64)}
+	t.cmd.Env = p.environment("ann")
+	in, err := t.cmd.StdinPipe()
+	if err != nil {
+		return nil, fmt.Errorf("open a session: %w", err)
+	}
+	out, err := t.cmd.StdoutPipe()
+	if err != nil {
+		return nil, fmt.Errorf("open a session: %w", err)
+	}
+	t.keys = in
+	if err := t.cmd.Start(); err != nil {
+		return nil, fmt.Errorf("open a session: %w", err)
+	}
+	go func() {
+		defer close(t.echoes)
+		buf := make([]byte, 4096)
+		for {
+			n, err := out.Read(buf)
+			for _, b := range buf[:n] {
+				t.echoes <- b
+			}
+			if err != nil {
+				return // the session has ended
+			}
+		}
+	}()
+	if err := t.waits(sessionMark, operationAtMost); err != nil {
+		t.close()
+		return nil, fmt.Errorf("open a session by %s: %w", column, err)
+	}
+	return t, nil
+}
+
+// waits reads until text has come, whatever comes before it.
+func (t *terminal) waits(text string, most time.Duration) error {
+	late := time.NewTimer(most)
+	defer late.Stop()
+	var last []byte
+	for {
+		select {
+		case b, ok := <-t.echoes:
+			if !ok {
+				return fmt.Errorf("the session ended: %q", last)
+			}
+			if last = append(last, b); bytes.HasSuffix(last, []byte(text)) {
+				return nil
+			}
+			if len(last) > 8192 {
+				last = last[4096:]
+			}
+		case <-late.C:
+			return fmt.Errorf("nothing came within %v: %q", most, last)
+		}
+	}
+}
+
+// key sends one key and waits for its echo.
+func (t *terminal) key(b byte) (time.Duration, error) {
+	begun := time.Now()
+	if _, err := t.keys.Write([]byte{b}); err != nil {
+		return 0, fmt.Errorf("send a key: %w", err)
+	}
+	err := t.waits(string(b), keystrokeAtMost)
+	return time.Since(begun), err
+}
+
+// close hangs up, and returns when ssh has ended.
+func (t *terminal) close() {
+	t.keys.Close()
+	_ = t.cmd.Process.Kill() // a pty over there does not end with our input
+	for range t.echoes {     // the reader must not stay
+	}
+	_ = t.cmd.Wait() // killed
+}
+
+func keystrokes(ctx context.Context, p *plant, rounds int) ([]line, error) {
+	took := map[string][]float64{}
+	for range rounds {
+		if err := p.keysOfARound(ctx, took); err != nil {
+			return nil, err
+		}
+	}
+	return []line{
+		line{What: "keystroke p50", Unit: "ms", Value: medians(took), Goal: &goal{Of: over, Limit: 1}}.judged(),
+		line{What: "keystroke p99", Unit: "ms", Value: quantiles(took, 0.99), Goal: &goal{Of: over, Limit: 5}}.judged(),
+	}, nil
+}
+
+func (p *plant) keysOfARound(ctx context.Context, took map[string][]float64) error {
+	open := map[string]*terminal{}
+	for _, c := range columns {
+		t, err := p.open(ctx, c)
+		if err != nil {
+			return err
+		}
+		defer t.close()
+		open[c] = t
+	}
+	for i := range keysARound {
+		for _, c := range columns {
+			d, err := open[c].key('a' + byte(i%26))
+			if err != nil {
+				return fmt.Errorf("keystroke by %s: %w", c, err)
+			}
+			if i >= 20 { // warm
+				took[c] = append(took[c], milliseconds(d))
+			}
+		}
+	}
+	return nil
+}
+
+func streams(ctx context.Context, p *plant, rounds int) ([]line, error) {
+	path := p.at("text")
+	if err := writeText(path); err != nil {
+		return nil, err
+	}
+	down, up := map[string][]float64{}, map[string][]float64{}
+	for range rounds {
+		for _, c := range columns {
+			count := &counter{}
+			d, err := p.command(ctx, c, nil, count, "cat "+path)
+			if err != nil {
+				return nil, err
+			}
+			if count.n != streamBytes {
+				return nil, fmt.Errorf("by %s came %d bytes of %d", c, count.n, streamBytes)
+			}
+			down[c] = append(down[c], speed(d))
+		}
+		for _, c := range columns {
+			f, err := os.Open(path)
+			if err != nil {
+				return nil, fmt.Errorf("read the text: %w", err)
+			}
+			var said bytes.Buffer
+			d, err := p.command(ctx, c, f, &said, "wc -c")
+			f.Close()
+			if err != nil {
+				return nil, err
+			}
+			if got := strings.TrimSpace(said.String()); got != fmt.Sprint(streamBytes) {
+				return nil, fmt.Errorf("by %s arrived %q bytes of %d", c, got, streamBytes)
+			}
+			up[c] = append(up[c], speed(d))
+		}
+	}
+	return []line{
+		line{What: "text stream down", Unit: "MiB/s", Value: medians(down), Goal: &goal{Of: ratio, Least: true, Limit: 0.4}}.judged(),
+		line{What: "text stream up", Unit: "MiB/s", Value: medians(up), Goal: &goal{Of: ratio, Least: true, Limit: 0.6}}.judged(),
+	}, nil
+}
+
+// writeText makes lines as a controller's log has them: alike, never the same.
+func writeText(path string) error {
+	r := rand.New(rand.NewPCG(4711, 417)) // a text, no secret
+	var b bytes.Buffer
+	for i := 0; b.Len() < streamBytes; i++ {
+		fmt.Fprintf(&b, "%07d FIL-1-PLC-01 bottle %6d fill-volume %.2f ml cap-torque %.3f Nm\n", i, r.IntN(1e6), 495+r.Float64()*10, 1.2+r.Float64())
+	}
+	if err := os.WriteFile(path, b.Bytes()[:streamBytes], 0o600); err != nil {
+		return fmt.Errorf("write the text: %w", err)
+	}
+	return nil
+}
+
+type counter struct{ n int64 }
+
+func (c *counter) Write(b []byte) (int, error) {
+	c.n += int64(len(b))
+	return len(b), nil
+}
+
+// idle is what a session without traffic costs the broker, and the stock jump.
+func idle(ctx context.Context, p *plant, _ int) ([]line, error) {
+	each := map[string]float64{}
+	for c, d := range map[string]*daemon{stock: p.hops, penstock: p.broker} {
+		if _, err := p.command(ctx, c, nil, nil, "true"); err != nil { // what the first one costs is not each one's
+			return nil, err
+		}
+		grown, err := p.idleBy(ctx, c, d)
+		if err != nil {
+			return nil, err
+		}
+		each[c] = grown / idleSessions
+	}
+	return []line{line{What: "idle session", Unit: "KiB", Value: each, Goal: &goal{Of: plain, Limit: 150}}.judged()}, nil
+}
+
+func (p *plant) idleBy(ctx context.Context, column string, d *daemon) (float64, error) {
+	if err := pause(ctx, settles); err != nil {
+		return 0, err
+	}
+	before, err := pss(d.pids())
+	if err != nil {
+		return 0, err
+	}
+	for range idleSessions {
+		t, err := p.open(ctx, column)
+		if err != nil {
+			return 0, err
+		}
+		defer t.close()
+	}
+	if err := pause(ctx, settles); err != nil {
+		return 0, err
+	}
+	after, err := pss(d.pids())
+	return after - before, err
+}
+
+// disk is what one durable append costs where the broker's data lies.
+func disk(_ context.Context, p *plant, rounds int) ([]line, error) {
+	f, err := os.Create(filepath.Join(p.demo.Broker.Data, "..", "sync"))
+	if err != nil {
+		return nil, fmt.Errorf("make a file to sync: %w", err)
+	}
+	defer f.Close()
+	var took []float64
+	for range rounds * syncsARound {
+		if _, err := f.Write(make([]byte, 300)); err != nil {
+			return nil, fmt.Errorf("write a file to sync: %w", err)
+		}
+		begun := time.Now()
+		if err := unix.Fdatasync(int(f.Fd())); err != nil {
+			return nil, fmt.Errorf("sync a file: %w", err)
+		}
+		took = append(took, milliseconds(time.Since(begun)))
+	}
+	return []line{{What: "fdatasync p50", Unit: "ms", Value: map[string]float64{penstock: median(took)}}}, nil
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return errors.Join(errors.New("ended before it was done"), ctx.Err())
+	}
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+
+// speed of a whole stream, set-up included, in MiB/s.
+func speed(d time.Duration) float64 { return streamBytes / (1 << 20) / d.Seconds() }
