@@ -22,6 +22,8 @@ type plant struct {
 	demo                 told
 	broker, target, hops *daemon
 	targetPort, hopsPort int
+	served               int    // how often the broker was started
+	profiles             string // address of the private listener
 }
 
 // told is what penstock demo --json says, as far as it is needed.
@@ -56,7 +58,7 @@ func raise(ctx context.Context, binary, dir string, tell func(string)) (*plant, 
 	}
 	p := &plant{binary: binary, dir: work}
 	tell("bringing up a plant in " + work)
-	for _, do := range []func(context.Context) error{p.people, p.machines, p.serve, p.sshConfig, p.window} {
+	for _, do := range []func(context.Context) error{p.people, p.machines, p.private, p.serve, p.sshConfig, p.window} {
 		if err := do(ctx); err != nil {
 			return p, err
 		}
@@ -166,10 +168,11 @@ func (p *plant) sshd(ctx context.Context, name string, port int, hostKey string)
 	return d, nil
 }
 
-// serve starts the broker afresh.
+// serve starts the broker.
 func (p *plant) serve(ctx context.Context) error {
 	var err error
-	log := p.at("serve.log")
+	p.served++
+	log := p.at(fmt.Sprintf("serve-%d.log", p.served))
 	if p.broker, err = start(log, nil, p.binary, "serve", "--config", p.demo.Broker.Config); err != nil {
 		return err
 	}
@@ -177,6 +180,12 @@ func (p *plant) serve(ctx context.Context) error {
 		text, err := os.ReadFile(log)
 		return err == nil && bytes.Contains(text, []byte(`"msg":"ready"`))
 	})
+}
+
+// afresh is the same broker as a new process. Nobody may be in.
+func (p *plant) afresh(ctx context.Context) error {
+	p.broker.stop(syscall.SIGTERM)
+	return p.serve(ctx)
 }
 
 // sshConfig names the four ways, with the same cipher and key exchange for all.
