@@ -279,7 +279,7 @@ func (d *show) printJSON() error {
 	e.SetEscapeHTML(false)
 	return e.Encode(map[string]any{
 		"dir": string(d.folder),
-		"broker": map[string]any{"name": brokerName, "ssh": d.listen, "socket": d.folder.socket(), "config": d.folder.at("penstock.yaml"),
+		"broker": map[string]any{"name": brokerName, "ssh": d.listen, "https": d.given.pages(), "socket": d.folder.socket(), "config": d.folder.at("penstock.yaml"),
 			"plant": d.folder.at("plant.yaml"), "data": d.folder.at("data"), "log": d.folder.at("penstock.log")},
 		"machine": map[string]any{"asset": "filler-plc", "account": d.given.Account, "ssh": fmt.Sprintf("127.0.0.1:%d", d.given.MachinePort),
 			"log": d.folder.at("filler-plc", "sshd.log")},

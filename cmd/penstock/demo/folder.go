@@ -91,8 +91,12 @@ func (f folder) ours() error {
 // settings are what a first run chose and later ones keep.
 type settings struct {
 	MachinePort int    `json:"machine_port"`
+	PagesPort   int    `json:"pages_port"`
 	Account     string `json:"account"`
 }
+
+// pages is where the broker serves its pages.
+func (s settings) pages() string { return fmt.Sprintf("127.0.0.1:%d", s.PagesPort) }
 
 // prepare writes whatever is not there yet, and the addresses of this run.
 func (f folder) prepare(ctx context.Context, listen string) (settings, error) {
@@ -142,6 +146,11 @@ func (f folder) settings() (settings, error) {
 	}
 	if s.MachinePort == 0 || !isFree(s.MachinePort) {
 		if s.MachinePort, err = freePort(); err != nil {
+			return s, err
+		}
+	}
+	if s.PagesPort == 0 || !isFree(s.PagesPort) {
+		if s.PagesPort, err = freePort(); err != nil {
 			return s, err
 		}
 	}
@@ -205,7 +214,7 @@ func (f folder) serverFiles(s settings, listen string) error {
 		return err
 	}
 	server := fmt.Sprintf("# How the demo's broker runs. Written by penstock demo at each start.\n"+
-		"name: %s\ndata: data\nplant: plant.yaml\nbootstrap: bootstrap.yaml\nssh: {listen: %q}\nloopback_targets: true    # the machine is on this host\n", brokerName, listen)
+		"name: %s\ndata: data\nplant: plant.yaml\nbootstrap: bootstrap.yaml\nssh: {listen: %q}\nhttps: {listen: %q}\nloopback_targets: true    # the machine is on this host\n", brokerName, listen, s.pages())
 	for name, text := range map[string]string{"plant.yaml": plant.String(), "bootstrap.yaml": boot, "penstock.yaml": server} {
 		if err := os.WriteFile(f.at(name), []byte(text), 0o600); err != nil {
 			return fmt.Errorf("write %s: %w", name, err)

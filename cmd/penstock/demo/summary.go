@@ -58,6 +58,8 @@ func (d *show) printSummary() {
 	s.line("")
 	s.line("  broker    " + brokerName + ", at " + d.listen)
 	s.line(fmt.Sprintf("  machine   filler-plc, a stock sshd at 127.0.0.1:%d, account %s (you)", d.given.MachinePort, d.given.Account))
+	s.line("  pages     https://" + d.given.pages() + ", for the plant's people. The browser warns:")
+	s.line("            compare with https_fingerprint in penstock.log")
 	s.line("  files     " + d.o.Dir + ": penstock.yaml, plant.yaml, penstock.log, data")
 	s.line("")
 	s.line("  " + s.paint(bold, fmt.Sprintf("%-6s %-12s %-25s %s", "who", "", "password", "role")))
