@@ -188,17 +188,21 @@ func (p *Person) remember(text string) {
 	}
 }
 
+// codeMargin is how long a code must still count when it is given: a busy
+// machine takes its time over the password before it.
+const codeMargin = 6 * time.Second
+
 // Code is the oldest code that still counts and was not given yet. Where all of
 // them were, it waits for the next step, as a person would. The broker takes one
-// step to either side of its own (RFC 6238, 5.2); a code in its last two seconds
-// is passed over, since it may be late when it arrives.
+// step to either side of its own (RFC 6238, 5.2); a code that counts no
+// longer than codeMargin is passed over, since it may be late when it arrives.
 func (p *Person) Code(ctx context.Context) (string, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.Secret == "" {
 		return "", fmt.Errorf("%s has no code generator yet", p.Name)
 	}
-	step := max(p.spent+1, time.Now().Add(2*time.Second).Unix()/30-1)
+	step := max(p.spent+1, time.Now().Add(codeMargin).Unix()/30-1)
 	if wait := time.Until(time.Unix((step-1)*30, 0)); wait > 0 {
 		if p.Waits != nil {
 			p.Waits()
