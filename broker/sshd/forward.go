@@ -24,7 +24,7 @@ import (
 const (
 	maxHost  = 255              // bytes of the name in direct-tcpip
 	toOpen   = 60 * time.Second // from the ask for a forward to its yes or no
-	toLinger = 2 * time.Second  // for what a vendor sent before leaving to reach the machine
+	toLinger = 10 * time.Second // for what a vendor sent before leaving to reach the machine
 )
 
 // forwardWish is what direct-tcpip asks for (RFC 4254, 7.2): -L, -W and -J all

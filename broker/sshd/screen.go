@@ -41,6 +41,17 @@ func (s *screen) Write(p []byte) (int, error) {
 	return s.ch.Write(p)
 }
 
+// stderr is for the target's standard error: one writer at a time, as x/crypto wants.
+func (s *screen) stderr() io.Writer { return screenErrors{s} }
+
+type screenErrors struct{ s *screen }
+
+func (e screenErrors) Write(p []byte) (int, error) {
+	e.s.lock <- struct{}{}
+	defer func() { <-e.s.lock }()
+	return e.s.ch.Stderr().Write(p)
+}
+
 // tell shows a sentence without disturbing what the person works in: without a
 // terminal on stderr; in a full-screen program as bell and title; else as a
 // line of its own, between two escape sequences and never inside one. It

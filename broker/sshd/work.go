@@ -78,13 +78,16 @@ func (d *Door) work(c *conn, sc *ssh.ServerConn, nc ssh.NewChannel, who vendor) 
 	ch.Close()
 }
 
-// say puts a sentence on stderr; before the work begins nothing else is there.
+// say puts a sentence on stderr, in its turn.
 func (j *job) say(text string) {
 	end := "\n"
 	if j.pty != nil {
 		end = "\r\n"
 	}
-	_, _ = j.ch.Stderr().Write([]byte("Penstock: " + text + end))
+	if j.screen.take(tellTime, false) {
+		_, _ = j.ch.Stderr().Write([]byte("Penstock: " + text + end))
+		<-j.screen.lock
+	}
 }
 
 // serve drains the channel's requests until the vendor's side is closed: one
@@ -391,7 +394,7 @@ func (w *wire) pump() {
 		})
 	}
 	goes(&shown, func() error { return relay.ToVendor(ctx, w.gate, recording.Out, w.screen, w.target) })
-	goes(&shown, func() error { return relay.ToVendor(ctx, w.gate, recording.Err, w.ch.Stderr(), w.target.Stderr()) })
+	goes(&shown, func() error { return relay.ToVendor(ctx, w.gate, recording.Err, w.screen.stderr(), w.target.Stderr()) })
 	goes(&pumps, func() error { return w.input(ctx) })
 	goes(&pumps, func() error { w.outward(ctx); return nil })
 
@@ -519,9 +522,15 @@ func (w *wire) goodbye(cause error, last *exitRequest) {
 		return // ended meanwhile, and it says so
 	}
 	w.screen.once.Do(func() {
+		alone := w.screen.take(lastTime, false) // a warning may be on its way out
 		_, _ = w.ch.SendRequest(last.kind, false, last.payload)
-		_ = w.ch.CloseWrite()
+		if alone {
+			_ = w.ch.CloseWrite()
+		}
 		_ = w.ch.Close()
+		if alone {
+			<-w.screen.lock
+		}
 		close(w.screen.ended)
 	})
 }

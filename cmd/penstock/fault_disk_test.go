@@ -107,7 +107,7 @@ func syncsFailInSession(t *testing.T, golden *rig) {
 
 // writesFail: the same for writes into files.
 func writesFail(t *testing.T, golden *rig) {
-	every(t, golden, "pwrite64", "ENOSPC", rounds(t, 8), 4)
+	every(t, golden, "pwrite64", "ENOSPC", rounds(t, 8), 9)
 }
 
 // every makes the calls fail one by one, n of them, step apart.
