@@ -44,6 +44,7 @@ type Channel struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 	counts
+	work work
 
 	ready    chan struct{} // closed: Open is through, well or not; guards stream and recorded
 	recorded bool          // channel.opened is written
@@ -116,6 +117,7 @@ func (c *Channel) end(why error) {
 func (c *Channel) finish(why error) {
 	defer close(c.finished)
 	defer c.s.forget(c)
+	c.idle()
 	c.closeOwned()
 	close(c.shut)
 	waitFor(c.quiet, quietPatience)
