@@ -70,6 +70,7 @@ type Desk struct {
 
 	heads   heads
 	tallies tallies
+	lists   lists
 	poke    chan struct{} // the next moment may have changed
 	repair  chan struct{} // a row differs from the log
 	asking  sync.Mutex    // one Submit or Revise at a time; nothing that takes needs it
@@ -92,7 +93,7 @@ type Desk struct {
 // NewDesk does no I/O.
 func NewDesk(p Parts) *Desk {
 	d := &Desk{plant: p.Plant, roster: p.Roster, journal: p.Journal, rows: p.Rows, leaves: p.Leaves, docs: p.Docs, log: p.Log, now: p.Now,
-		heads: heads{rows: map[string]head{}}, poke: make(chan struct{}, 1), repair: make(chan struct{}, 1),
+		heads: heads{rows: map[string]head{}}, lists: lists{requests: map[string]kept[Request]{}, windows: map[string]kept[Window]{}}, poke: make(chan struct{}, 1), repair: make(chan struct{}, 1),
 		pauses: map[policy.WindowID]uint64{}, plants: map[audit.Hash]*policy.Plant{}, checks: map[checked]bool{},
 		stopped: map[policy.WindowID]int{}, held: map[policy.WindowID]int{}, blocking: map[int]policy.Block{}, phases: map[policy.WindowID]phase{}}
 	if d.now == nil {

@@ -434,31 +434,6 @@ func (d *Desk) Request(ctx context.Context, by people.Actor, id policy.RequestID
 	return d.view(ctx, row)
 }
 
-// Requests are the newest 500 that the actor may see, newest first.
-func (d *Desk) Requests(ctx context.Context, by people.Actor) ([]Request, error) {
-	if err := d.heads.load(ctx, d.log); err != nil {
-		return nil, err
-	}
-	var list []Request
-	for _, key := range slices.Backward(d.heads.keys("request/")) {
-		row, err := d.requestRow(ctx, policy.RequestID(strings.TrimPrefix(key, "request/")))
-		if err != nil {
-			return nil, err
-		}
-		if !by.Plant && row.Firm != string(by.Firm) {
-			continue
-		}
-		r, err := d.view(ctx, row)
-		if err != nil {
-			return nil, err
-		}
-		if list = append(list, r); len(list) == mostListed {
-			break
-		}
-	}
-	return list, nil
-}
-
 // view reads what a row names.
 func (d *Desk) view(ctx context.Context, row requestRow) (Request, error) {
 	doc, _, err := d.request(ctx, row.Document)

@@ -515,32 +515,6 @@ func (d *Desk) Window(ctx context.Context, by people.Actor, id policy.WindowID) 
 	return d.windowView(ctx, id)
 }
 
-// Windows are the newest 500 that the actor may see, newest first.
-func (d *Desk) Windows(ctx context.Context, by people.Actor) ([]Window, error) {
-	if err := d.heads.load(ctx, d.log); err != nil {
-		return nil, err
-	}
-	var list []Window
-	for _, key := range slices.Backward(d.heads.keys("window/")) {
-		id := policy.WindowID(strings.TrimPrefix(key, "window/"))
-		row, err := d.windowRow(ctx, id)
-		if err != nil {
-			return nil, err
-		}
-		if !by.Plant && row.Firm != string(by.Firm) {
-			continue
-		}
-		w, err := d.windowView(ctx, id)
-		if err != nil {
-			return nil, err
-		}
-		if list = append(list, w); len(list) == mostListed {
-			break
-		}
-	}
-	return list, nil
-}
-
 // OpenFor lists a person's windows that are open now and agreed by the log's
 // leaves: what a certificate may name.
 func (d *Desk) OpenFor(ctx context.Context, p policy.PersonID) ([]Window, error) {

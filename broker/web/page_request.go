@@ -117,7 +117,7 @@ func (g *Pages) requestOf(v *visit, q approvals.Request) (requestView, error) {
 		out.Answers = append(out.Answers, answerView{n.person(l.Person), v.role(l.Role), saysWords[l.Says], l.Why, v.limits(l.Limits), v.at(l.At)})
 	}
 	for _, need := range q.Needs {
-		out.Needs = append(out.Needs, needView{v.role(need.Role), need.Count, n.holders(need.Role, append(d.People, d.By)...), need.Rule})
+		out.Needs = append(out.Needs, needView{v.role(need.Role), need.Count, n.holders(need.Role, slices.Concat(d.People, []string{d.By})...), need.Rule})
 	}
 	v.mayAnswer(&out, q)
 	if q.Window != "" {
