@@ -27,6 +27,8 @@ var mayImport = map[string][]string{
 	"audit/recording":         {"audit", "audit/durable"},
 	"audit/review":            {"audit", "audit/recording"},
 	"audit/verify":            {"audit", "audit/recording"},
+	"audit/publish":           {"audit", "audit/durable"},
+	"audit/witness":           {"audit", "audit/durable"},
 
 	"approvals/evidence":              {"policy", "audit"},
 	"approvals/evidence/evidencetest": {"policy", "audit", "audit/durable", "audit/recording", "approvals/evidence"}, // for tests
