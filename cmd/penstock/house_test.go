@@ -27,7 +27,6 @@ var mayImport = map[string][]string{
 	"audit/recording":         {"audit", "audit/durable"},
 	"audit/review":            {"audit", "audit/recording"},
 	"audit/verify":            {"audit", "audit/recording"},
-	"audit/publish":           {"audit", "audit/durable"},
 	"audit/witness":           {"audit", "audit/durable"},
 
 	"approvals/evidence":              {"policy", "audit"},
