@@ -1,10 +1,12 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io/fs"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -22,9 +24,10 @@ const (
 	streamPause       = 500 * time.Millisecond
 )
 
-// live tells open pages that something has changed. It says only that; a page
-// then asks for itself, through the same authorisation as ever. One goroutine
-// follows the log while anybody watches.
+// live tells open pages that something has changed. A board gets its new parts
+// with it, drawn once for all who see the same (boards.go); every other page
+// asks for itself, through the same authorisation as ever. One goroutine follows
+// the log while anybody watches.
 type live struct {
 	log Log
 
@@ -35,8 +38,9 @@ type live struct {
 
 // watcher has one word waiting at most: a thousand events are one "look again".
 type watcher struct {
-	news chan struct{}
-	may  func(subject string) bool
+	news  chan struct{}
+	may   func(subject string) bool
+	board bool
 }
 
 func newLive(log Log) *live { return &live{log: log, watchers: map[*watcher]bool{}} }
@@ -67,15 +71,21 @@ func (l *live) leave(w *watcher) {
 	}
 }
 
-// spread is the time over which the watchers shall look, so that a thousand of
-// them do not look at once: each draws its own moment in it.
+// spread is the time over which the watchers that ask for their page shall do
+// so, so that a thousand of them do not at once: each draws its own moment in it.
 func (l *live) spread() time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.watchers) < 20 {
+	asking := 0
+	for w := range l.watchers {
+		if !w.board {
+			asking++
+		}
+	}
+	if asking < 20 {
 		return 0
 	}
-	return min(time.Duration(len(l.watchers))*20*time.Millisecond, 20*time.Second)
+	return min(time.Duration(asking)*20*time.Millisecond, 20*time.Second)
 }
 
 func (l *live) run(ctx context.Context, from audit.Index) {
@@ -93,7 +103,7 @@ func (l *live) run(ctx context.Context, from audit.Index) {
 func moves(leaf audit.Leaf) bool {
 	kind, _, _ := strings.Cut(leaf.Body.Type(), ".")
 	switch kind {
-	case "request", "answer", "window", "handback", "block", "session", "channel", "clock", "node", "config":
+	case "request", "answer", "window", "handback", "block", "session", "channel", "clock", "node", "config", "person", "firm":
 		return true
 	}
 	return false
@@ -123,7 +133,7 @@ func (g *Pages) follow(v *visit) error {
 		return tooMany
 	}
 	defer v.s.streamEnds()
-	w := &watcher{news: make(chan struct{}, 1)}
+	w := &watcher{news: make(chan struct{}, 1), board: v.r.URL.Query().Has("board")}
 	if !v.actor.Plant {
 		w.may = func(subject string) bool { return g.ofFirm(v, subject) }
 	}
@@ -131,16 +141,19 @@ func (g *Pages) follow(v *visit) error {
 		return tooMany
 	}
 	defer g.live.leave(w)
+	if g.missed(v, w) {
+		w.news <- struct{}{}
+	}
 	h := v.w.Header()
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("X-Accel-Buffering", "no")
 	out := http.NewResponseController(v.w)
 	_ = out.SetReadDeadline(time.Time{}) // where it is not supported there is none
-	write := func(text string) error {
+	write := func(text []byte) error {
 		if err := out.SetWriteDeadline(time.Now().Add(streamWrite)); err != nil {
 			return fmt.Errorf("bound a write: %w", err)
 		}
-		if _, err := v.w.Write([]byte(text)); err != nil {
+		if _, err := v.w.Write(text); err != nil {
 			return fmt.Errorf("write: %w", err)
 		}
 		if err := out.Flush(); err != nil {
@@ -155,26 +168,68 @@ func (g *Pages) follow(v *visit) error {
 // tooMany is told as a refusal: it is no fault.
 var tooMany = &policy.Refusal{Rule: "streams-full", Say: "Too many pages follow what happens. Close some, or load the page again by hand."}
 
-func (g *Pages) stream(v *visit, w *watcher, write func(string) error) {
+// missed says whether something moved between the page's making, or the stream
+// that broke off, and this one: where that cannot be told, it did.
+func (g *Pages) missed(v *visit, w *watcher) bool {
+	const most = 2000 // leaves to look at
+	text := cmp.Or(v.r.Header.Get("Last-Event-ID"), v.r.URL.Query().Get("since"))
+	since, err := strconv.ParseUint(text, 10, 64)
+	if size := g.log.Size(); err != nil || audit.Index(since) > size || size-audit.Index(since) > most {
+		return text != ""
+	}
+	for leaf, err := range g.log.Upto(v.ctx(), audit.Index(since)) {
+		if err != nil || moves(leaf) && (w.may == nil || w.may(leaf.Subject)) {
+			return true
+		}
+	}
+	return false
+}
+
+// news is what a stream says when something has moved. The person is looked up
+// anew: whoever may not see it any more gets nothing. Nil: the session is over.
+func (g *Pages) news(v *visit, w *watcher) ([]byte, error) {
+	id := fmt.Appendf(nil, "id: %d\n", g.log.Size())
+	if !w.board {
+		return fmt.Appendf(id, "event: changed\ndata: %d\n\n", g.live.spread().Milliseconds()), nil
+	}
+	now := &visit{w: v.w, r: v.r, plant: g.Plant(), now: g.Now()}
+	if err := g.recognise(now); err != nil || now.s == nil {
+		return nil, err
+	}
+	b, err := g.boardNews(now)
+	return append(id, b...), err
+}
+
+var streamOver = []byte("event: over\ndata: signed out\n\n")
+
+func (g *Pages) stream(v *visit, w *watcher, write func([]byte) error) {
 	beat := time.NewTicker(heartbeat)
 	defer beat.Stop()
-	if write("retry: 3000\n\n") != nil {
+	if write([]byte("retry: 3000\n\n")) != nil {
 		return
 	}
 	for {
-		text := ": still here\n\n"
+		text := []byte(": still here\n\n")
 		select {
 		case <-v.ctx().Done():
 			return
 		case <-v.s.ended:
-			_ = write("event: over\ndata: signed out\n\n")
+			_ = write(streamOver)
 			return
 		case <-beat.C:
 			if v.s.over(g.Now()) {
 				g.sessions.end(v.s)
 			}
 		case <-w.news:
-			text = fmt.Sprintf("event: changed\ndata: %d\n\n", g.live.spread().Milliseconds())
+			var err error
+			if text, err = g.news(v, w); err != nil {
+				g.Slog.Error("a board could not be drawn for a stream", "person", v.actor.Person, "err", err)
+				return // the page comes back and asks again
+			}
+			if text == nil {
+				_ = write(streamOver)
+				return
+			}
 		}
 		if write(text) != nil {
 			return // the reader is gone, or takes too long

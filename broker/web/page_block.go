@@ -29,11 +29,14 @@ func (g *Pages) blocksOf(v *visit, n roll) ([]blockView, error) {
 	if err != nil {
 		return nil, err
 	}
-	var out []blockView
+	return v.blocks(list, n), nil
+}
+
+func (v *visit) blocks(list []policy.Block, n roll) (out []blockView) {
 	for _, b := range list {
 		out = append(out, blockView{b.ID, v.blocked(b, n), n.person(b.By), b.Why, v.at(b.Until), b.All, v.takes()})
 	}
-	return out, nil
+	return out
 }
 
 func (v *visit) blocked(b policy.Block, n roll) string {

@@ -54,26 +54,22 @@ type WindowLine struct {
 type stepsAllowed struct{ Open, Extend, Pause, GoOn, End, Cut, HandBack, Accept bool }
 
 func (g *Pages) board(v *visit) error {
-	b, err := g.boardOf(v)
+	f, err := g.boardFacts(v)
+	if err != nil {
+		return err
+	}
+	b, err := g.boardOf(v, f)
 	if err != nil {
 		return err
 	}
 	return g.show(v, http.StatusOK, "board", "Board", b)
 }
 
-func (g *Pages) boardOf(v *visit) (boardView, error) {
+func (g *Pages) boardOf(v *visit, f *boardFacts) (boardView, error) {
 	b := boardView{Vendor: !v.actor.Plant}
-	n, err := g.roll(v.ctx())
-	if err != nil {
-		return b, err
-	}
-	requests, err := g.Desk.Requests(v.ctx(), v.actor)
-	if err != nil {
-		return b, err
-	}
-	for _, q := range slices.Backward(requests) {
+	for _, q := range slices.Backward(f.requests) {
 		if q.State == approvals.RequestWaiting || q.State == approvals.RequestAsleep {
-			b.Waits = append(b.Waits, v.waiting(q, n))
+			b.Waits = append(b.Waits, v.waiting(q, f.roll))
 		}
 	}
 	slices.SortStableFunc(b.Waits, func(x, y waitingView) int { // what asks the reader comes first
@@ -85,34 +81,22 @@ func (g *Pages) boardOf(v *visit) (boardView, error) {
 		}
 		return 1
 	})
-	windows, err := g.Desk.Windows(v.ctx(), v.actor)
-	if err != nil {
-		return b, err
-	}
-	if err := g.sortWindows(v, &b, n, windows); err != nil {
-		return b, err
-	}
-	if !v.actor.Plant {
-		return b, nil
-	}
-	b.Blocks, err = g.blocksOf(v, n)
+	g.sortWindows(v, &b, f)
+	b.Blocks = v.blocks(f.blocks, f.roll)
 	b.Closed = slices.ContainsFunc(b.Blocks, func(b blockView) bool { return b.All })
-	return b, err
+	return b, nil
 }
 
 // sortWindows puts each window where it belongs on the board.
-func (g *Pages) sortWindows(v *visit, b *boardView, n roll, windows []approvals.Window) error {
-	byID, inside := map[policy.WindowID]approvals.Window{}, map[policy.WindowID]bool{}
-	for _, w := range windows {
+func (g *Pages) sortWindows(v *visit, b *boardView, f *boardFacts) {
+	n, byID, inside := f.roll, map[policy.WindowID]approvals.Window{}, map[policy.WindowID]bool{}
+	for _, w := range f.windows {
 		byID[w.ID] = w
 	}
-	for _, l := range g.Broker.Sessions() {
-		if !v.actor.Plant && l.Firm != v.actor.Firm {
-			continue
-		}
+	for _, l := range f.sessions {
 		b.In = append(b.In, g.inside(v, n, l, byID, inside))
 	}
-	for _, w := range windows {
+	for _, w := range f.windows {
 		line := g.windowLine(v, w, n)
 		switch w.State {
 		case approvals.WindowAgreed:
@@ -129,7 +113,6 @@ func (g *Pages) sortWindows(v *visit, b *boardView, n roll, windows []approvals.
 			b.LastOut = &line
 		}
 	}
-	return nil
 }
 
 // inside is one person who is in, with the windows that the channels are of.

@@ -61,6 +61,7 @@ type Pages struct {
 	log      Log
 	sessions *sessions
 	live     *live
+	boards   *boards
 	past     *past
 	routes   []Route
 	pages    map[string]*template.Template
@@ -77,7 +78,7 @@ func NewPages(p Parts, log Log, api http.Handler) (*Pages, error) {
 		return nil, err
 	}
 	g := &Pages{server: &server{Parts: p}, log: log, sessions: newSessions(p.Now), pages: pages}
-	g.live, g.past = newLive(log), newPast(log)
+	g.live, g.past, g.boards = newLive(log), newPast(log), newBoards()
 	g.routes = g.table()
 	mux := http.NewServeMux()
 	for _, r := range g.routes {
@@ -150,7 +151,8 @@ type visit struct {
 	actor people.Actor
 	plant *policy.Plant
 	now   time.Time
-	name  string // of the person
+	since audit.Index // the log's size before anything was read for the page
+	name  string      // of the person
 }
 
 func (v *visit) ctx() context.Context { return v.r.Context() }
@@ -161,7 +163,7 @@ func (v *visit) refreshing() bool { return v.r.Header.Get("Penstock-Refresh") !=
 
 func (g *Pages) serve(route Route) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		v := &visit{w: w, r: r, plant: g.Plant(), now: g.Now()}
+		v := &visit{w: w, r: r, plant: g.Plant(), now: g.Now(), since: g.log.Size()}
 		if err := g.enter(v, route); err != nil {
 			g.failPage(v, err)
 		}
@@ -325,6 +327,7 @@ type frame struct {
 	Down                            string // why nobody is let in
 	Path                            string
 	Live                            bool // the page follows what happens
+	Since                           audit.Index
 	Page                            any
 }
 
@@ -333,19 +336,9 @@ var livePages = map[string]bool{"board": true, "request": true, "window": true}
 
 // show renders to a buffer first: a page is whole or it is an error.
 func (g *Pages) show(v *visit, status int, name, title string, page any) error {
-	f := frame{Title: title, Site: v.plant.Site.Name, Colour: v.plant.Site.Colour, Room: v.plant.Site.ControlRoom,
-		Zone: v.plant.Site.Timezone, Now: v.at(v.now), Path: v.r.URL.Path, Page: page}
-	if v.s != nil {
-		f.Name, f.Plant, f.Live = v.name, v.actor.Plant, livePages[name]
-		if v.hasCode() {
-			f.CodeUntil = v.at(v.actor.At.Add(codeGood))
-		}
-		if !v.refreshing() {
-			f.Said = v.s.takeFlash()
-		}
-		if err := g.Broker.Ready(); err != nil {
-			f.Down = say(err)
-		}
+	f := g.frameOf(v, name, title, page)
+	if v.s != nil && !v.refreshing() {
+		f.Said = v.s.takeFlash()
 	}
 	b, err := g.render(name, f)
 	if err != nil {
@@ -355,6 +348,22 @@ func (g *Pages) show(v *visit, status int, name, title string, page any) error {
 	v.w.WriteHeader(status)
 	_, _ = v.w.Write(b) // the reader may be gone
 	return nil
+}
+
+// frameOf is a page with what stands around it.
+func (g *Pages) frameOf(v *visit, name, title string, page any) frame {
+	f := frame{Title: title, Site: v.plant.Site.Name, Colour: v.plant.Site.Colour, Room: v.plant.Site.ControlRoom,
+		Zone: v.plant.Site.Timezone, Now: v.at(v.now), Path: v.r.URL.Path, Since: v.since, Page: page}
+	if v.s != nil {
+		f.Name, f.Plant, f.Live = v.name, v.actor.Plant, livePages[name]
+		if v.hasCode() {
+			f.CodeUntil = v.at(v.actor.At.Add(codeGood))
+		}
+		if err := g.Broker.Ready(); err != nil {
+			f.Down = say(err)
+		}
+	}
+	return f
 }
 
 func (g *Pages) render(name string, f frame) ([]byte, error) {

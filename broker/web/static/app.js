@@ -30,11 +30,8 @@
   const busy = (part) => part.contains(document.activeElement) && document.activeElement.matches("input, textarea, select") ||
     part.querySelector(".holding") || [...part.querySelectorAll("input:not([type=hidden]), textarea")].some((f) => f.value !== f.defaultValue) ||
     part.querySelector(".answer details[open]");
-  async function refresh() {
-    const answer = await fetch(location.href, { headers: { "Penstock-Refresh": "1" }, credentials: "same-origin", redirect: "error" });
-    if (answer.status === 401) { location.reload(); return; }
-    if (!answer.ok) return;
-    const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+  function take(text) {
+    const fresh = new DOMParser().parseFromString(text, "text/html");
     for (const part of document.querySelectorAll("[data-part]")) {
       const next = fresh.getElementById(part.id);
       if (!next || next.innerHTML === part.innerHTML) continue;
@@ -46,6 +43,12 @@
       if (focus) [...part.querySelectorAll("a, button, summary")].find((e) => e.textContent === focus)?.focus();
     }
     tick();
+  }
+  async function refresh() {
+    const answer = await fetch(location.href, { headers: { "Penstock-Refresh": "1" }, credentials: "same-origin", redirect: "error" });
+    if (answer.status === 401) { location.reload(); return; }
+    if (!answer.ok) return;
+    take(await answer.text());
   }
   const stream = document.body.dataset.live;
   if (stream && window.EventSource) {
@@ -61,6 +64,10 @@
       if (again) { again = false; look(); }
     };
     news.addEventListener("changed", look);
+    news.addEventListener("parts", (e) => take(JSON.parse(e.data)));
+    news.addEventListener("error", () => { // refused, and not tried again by the browser
+      if (news.readyState === EventSource.CLOSED) document.getElementById("still").hidden = false;
+    });
     news.addEventListener("over", () => { news.close(); location.reload(); });
     addEventListener("pagehide", () => news.close());
   }

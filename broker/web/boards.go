@@ -1,0 +1,196 @@
+package web
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"penstock/approvals"
+	"penstock/audit"
+	"penstock/broker"
+	"penstock/policy"
+)
+
+// boards looks and draws once for all who see the same: a thousand open boards
+// cost one look at the Desk and one drawing for each set of roles, and only when
+// something has moved. Everything of it is made from the Desk's own answer to
+// somebody who may see exactly this; nothing is decided on it.
+type boards struct {
+	mu    sync.Mutex // held while one draws: the others wait for that drawing
+	next  audit.Index
+	moved uint64 // how many leaves changed what a board shows
+	of    map[boardFor]*boardFacts
+}
+
+// boardFor says who sees the same requests and windows: the Desk asks no more.
+type boardFor struct {
+	plant bool
+	firm  policy.FirmID
+}
+
+const (
+	boardAge = 5 * time.Second // bytes and minutes on a board are no older
+	maxDrawn = 200             // drawings of one moment: sets of roles, and people who are on the board themselves
+)
+
+// boardFacts is what the boards of one moment are drawn from. It is shared: read it only.
+type boardFacts struct {
+	moved    uint64
+	plant    *policy.Plant
+	at       time.Time
+	roll     roll
+	requests []approvals.Request
+	windows  []approvals.Window
+	blocks   []policy.Block
+	sessions []broker.Live
+	involved map[policy.PersonID]bool // whose name on the board changes what they see of it
+	drawn    map[string][]byte        // boards.mu
+}
+
+func newBoards() *boards { return &boards{of: map[boardFor]*boardFacts{}} }
+
+// catchUp counts the leaves since the last look; mu is held.
+func (b *boards) catchUp(ctx context.Context, log Log) error {
+	for leaf, err := range log.Upto(ctx, b.next) {
+		if err != nil {
+			return fmt.Errorf("read the log: %w", err)
+		}
+		b.next = leaf.Index + 1
+		if moves(leaf) {
+			b.moved++
+		}
+	}
+	return nil
+}
+
+// facts are what this reader's board is drawn from; mu is held.
+func (g *Pages) facts(v *visit) (*boardFacts, error) {
+	b := g.boards
+	if err := b.catchUp(v.ctx(), g.log); err != nil { // before the look: what moves during it is looked at again
+		return nil, err
+	}
+	key := boardFor{v.actor.Plant, v.actor.Firm}
+	f := b.of[key]
+	if f != nil && f.moved == b.moved && f.plant == v.plant && v.now.Sub(f.at).Abs() < boardAge {
+		return f, nil
+	}
+	f = &boardFacts{moved: b.moved, plant: v.plant, at: v.now, involved: map[policy.PersonID]bool{}, drawn: map[string][]byte{}}
+	if err := g.look(v, f); err != nil {
+		return nil, err
+	}
+	if b.of[key] == nil && len(b.of) >= maxDrawn {
+		clear(b.of) // more firms than a plant has: each looks again
+	}
+	b.of[key] = f
+	return f, nil
+}
+
+// look asks the Desk what this reader may see.
+func (g *Pages) look(v *visit, f *boardFacts) (err error) {
+	if f.roll, err = g.roll(v.ctx()); err != nil {
+		return err
+	}
+	if f.requests, err = g.Desk.Requests(v.ctx(), v.actor); err != nil {
+		return err
+	}
+	if f.windows, err = g.Desk.Windows(v.ctx(), v.actor); err != nil {
+		return err
+	}
+	f.sessions = g.Broker.Sessions()
+	if v.actor.Plant {
+		if f.blocks, err = g.Desk.Blocks(v.ctx()); err != nil {
+			return err
+		}
+	} else {
+		f.sessions = slices.DeleteFunc(f.sessions, func(l broker.Live) bool { return l.Firm != v.actor.Firm })
+	}
+	for _, q := range f.requests {
+		if q.State != approvals.RequestWaiting && q.State != approvals.RequestAsleep {
+			continue
+		}
+		f.involved[policy.PersonID(q.Document.By)] = true
+		for _, p := range q.Document.People {
+			f.involved[policy.PersonID(p)] = true
+		}
+		for _, l := range q.Answers {
+			f.involved[l.Person] = true
+		}
+	}
+	for _, w := range f.windows {
+		for _, p := range w.Claim.People {
+			f.involved[policy.PersonID(p)] = true
+		}
+	}
+	return nil
+}
+
+// boardFacts looks, or takes what another has just seen.
+func (g *Pages) boardFacts(v *visit) (*boardFacts, error) {
+	g.boards.mu.Lock()
+	defer g.boards.mu.Unlock()
+	return g.facts(v)
+}
+
+// boardNews is the board as an event of a stream, drawn once for all who see
+// the same.
+func (g *Pages) boardNews(v *visit) ([]byte, error) {
+	g.boards.mu.Lock()
+	defer g.boards.mu.Unlock()
+	f, err := g.facts(v)
+	if err != nil {
+		return nil, err
+	}
+	key := f.seenBy(v)
+	if b, ok := f.drawn[key]; ok {
+		return b, nil
+	}
+	page, err := g.boardOf(v, f)
+	if err != nil {
+		return nil, err
+	}
+	b, err := g.renderParts("board", g.frameOf(v, "board", "Board", page))
+	if err != nil {
+		return nil, err
+	}
+	text, err := json.Marshal(string(b)) // one line, whatever is in it
+	if err != nil {
+		return nil, fmt.Errorf("write a board as an event: %w", err)
+	}
+	event := slices.Concat([]byte("event: parts\ndata: "), text, []byte("\n\n"))
+	if len(f.drawn) < maxDrawn {
+		f.drawn[key] = event
+	}
+	return event, nil
+}
+
+// seenBy tells boards apart that differ: by roles, by a code that still counts,
+// and by the person where the board is about them.
+func (f *boardFacts) seenBy(v *visit) string {
+	roles := words(v.actor.Roles)
+	slices.Sort(roles)
+	who := policy.PersonID("")
+	if f.involved[v.actor.Person] {
+		who = v.actor.Person
+	}
+	return fmt.Sprintf("%s|%s|%t", strings.Join(roles, ","), who, v.hasCode())
+}
+
+// renderParts draws what moves of a page: its state and its parts, no frame.
+func (g *Pages) renderParts(name string, f frame) ([]byte, error) {
+	t := g.pages[name]
+	if t == nil {
+		return nil, fmt.Errorf("there is no page %q", name)
+	}
+	var b bytes.Buffer
+	for _, part := range []string{"state", "page"} {
+		if err := t.ExecuteTemplate(&b, part, f); err != nil {
+			return nil, fmt.Errorf("render the parts of page %s: %w", name, err)
+		}
+	}
+	return b.Bytes(), nil
+}
