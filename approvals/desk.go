@@ -84,6 +84,7 @@ type Desk struct {
 	checks   map[checked]bool
 	stopped  map[policy.WindowID]int // ended or cut, and not written yet
 	held     map[policy.WindowID]int // paused, and not written yet
+	winding  map[policy.WindowID]int // ending, and not written yet
 	blocking map[int]policy.Block    // in force, and not written yet
 	blocks   int
 	phases   map[policy.WindowID]phase
@@ -95,7 +96,7 @@ func NewDesk(p Parts) *Desk {
 	d := &Desk{plant: p.Plant, roster: p.Roster, journal: p.Journal, rows: p.Rows, leaves: p.Leaves, docs: p.Docs, log: p.Log, now: p.Now,
 		heads: heads{rows: map[string]head{}}, lists: lists{requests: map[string]kept[Request]{}, windows: map[string]kept[Window]{}}, poke: make(chan struct{}, 1), repair: make(chan struct{}, 1),
 		pauses: map[policy.WindowID]uint64{}, plants: map[audit.Hash]*policy.Plant{}, checks: map[checked]bool{},
-		stopped: map[policy.WindowID]int{}, held: map[policy.WindowID]int{}, blocking: map[int]policy.Block{}, phases: map[policy.WindowID]phase{}}
+		stopped: map[policy.WindowID]int{}, held: map[policy.WindowID]int{}, winding: map[policy.WindowID]int{}, blocking: map[int]policy.Block{}, phases: map[policy.WindowID]phase{}}
 	if d.now == nil {
 		d.now = time.Now
 	}
@@ -135,11 +136,16 @@ func (d *Desk) commit(ctx context.Context, key string, rev uint64, actor string,
 			d.saw(policy.WindowID(subject), phase{rev, moves[b.To].to})
 		}
 	}
+	d.again()
+	return leaf, nil
+}
+
+// again lets Run look at the clock, and at what has finished.
+func (d *Desk) again() {
 	select {
 	case d.poke <- struct{}{}:
 	default:
 	}
-	return leaf, nil
 }
 
 // phase is a window's newest state that this process has seen.

@@ -23,6 +23,7 @@ type checked struct {
 	extended audit.Hash
 	opened   time.Time
 	until    time.Time // of an extension, else zero
+	graced   time.Time // the end in force, if a grace has moved it
 }
 
 // Facts are a window and a person for Decide, recomputed from leaves and
@@ -61,7 +62,7 @@ func (d *Desk) windowFacts(row windowRow, claim evidence.WindowClaim, agreed boo
 	if err != nil {
 		return policy.WindowFacts{}, fmt.Errorf("rights of %s: %w", row.Window, err)
 	}
-	f := policy.WindowFacts{ID: policy.WindowID(row.Window), Rev: row.row, Agreed: agreed, Ending: row.State == WindowEnding,
+	f := policy.WindowFacts{ID: policy.WindowID(row.Window), Rev: row.row, Agreed: agreed, Ending: row.State == WindowEnding, Idle: row.Idle,
 		From: claim.From, Until: claim.To, People: named[policy.PersonID](claim.People), Targets: asPolicy(claim.Assets), Rights: rights}
 	switch row.State {
 	case WindowEnded, WindowCut, WindowClosed, WindowUnused:
@@ -72,11 +73,14 @@ func (d *Desk) windowFacts(row windowRow, claim evidence.WindowClaim, agreed boo
 	}
 	f.From, f.Until = row.Opened, row.Until
 	d.mu.Lock()
-	stopped, held := d.stopped[f.ID] > 0, d.held[f.ID] > 0
+	stopped, held, winding := d.stopped[f.ID] > 0, d.held[f.ID] > 0, d.winding[f.ID] > 0
 	d.mu.Unlock()
 	now := d.now()
 	inside := !row.Until.After(claim.To) && !row.Opened.Before(claim.From) &&
-		(!row.Extended.IsZero() || !row.Until.After(row.Opened.Add(time.Duration(claim.Minutes)*time.Minute)))
+		(!row.Extended.IsZero() || !row.withoutGrace().After(row.Opened.Add(time.Duration(claim.Minutes)*time.Minute)))
+	if winding && !f.Ending {
+		f.Ending, f.Idle = true, now
+	}
 	f.Paused = row.State == WindowPaused || held
 	f.Live = agreed && inside && !stopped && !f.Paused && !now.Before(f.From) && now.Before(f.Until)
 	return f, nil
@@ -87,7 +91,10 @@ func (d *Desk) windowFacts(row windowRow, claim evidence.WindowClaim, agreed boo
 func (d *Desk) holds(ctx context.Context, w windowRow, claim evidence.WindowClaim) (bool, error) {
 	key := checked{claim: w.Claim, answers: w.Window + " " + strings.Join(w.Answers, " ")}
 	if !w.Extended.IsZero() && w.runs() {
-		key.extended, key.opened, key.until = w.Extended, w.Opened, w.Until
+		key.extended, key.opened, key.until = w.Extended, w.Opened, w.withoutGrace()
+	}
+	if !w.Ungraced.IsZero() && w.runs() {
+		key.opened, key.graced = w.Opened, w.Until
 	}
 	d.mu.Lock()
 	ok, known := d.checks[key]
@@ -125,6 +132,9 @@ func (d *Desk) check(ctx context.Context, w windowRow, claim evidence.WindowClai
 		return false, err
 	}
 	if len(evidence.Check(plant, text, given, nil, claim)) > 0 {
+		return false, nil
+	}
+	if !key.graced.IsZero() && len(evidence.CheckGrace(plant, text, claim, w.Opened, w.Ungraced, w.Until)) > 0 {
 		return false, nil
 	}
 	if key.extended.IsZero() {

@@ -37,6 +37,7 @@ func TestHistories(t *testing.T) {
 			"people": m.people,
 			"jump":   m.jump,
 			"crash":  m.crash,
+			"busy":   func(t *rapid.T) { w.busy(rapid.SampledFrom([][]string{nil, {"upload"}}).Draw(t, "half done")...) },
 			"":       func(t *rapid.T) { w.truth(t) },
 		})
 		w.restart()
@@ -77,6 +78,9 @@ func (m machine) prelude(t *rapid.T) {
 	}
 	for range rapid.IntRange(0, 1).Draw(t, "agreed before") {
 		m.w.yes("olaf", m.w.submit())
+	}
+	if rapid.Bool().Draw(t, "half done before") {
+		m.w.busy("upload")
 	}
 	for range rapid.IntRange(0, 2).Draw(t, "open before") {
 		m.w.open()

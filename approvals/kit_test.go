@@ -59,7 +59,7 @@ assets:
 rules:
   - {name: line,  when: {zone: line-1, right: [look, copy]},    plan: [owner],              open: shift,  longest: 8h}
   - {name: load,  when: {zone: line-1, right: [set, load]},     plan: [owner, ot-security], open: shift,  longest: 4h, ask: [work_order, backup]}
-  - {name: ops,   when: {zone: ops, right: [look, copy]},       plan: [owner],              open: auto,   longest: 8h}
+  - {name: ops,   when: {zone: ops, right: [look, copy]},       plan: [owner],              open: auto,   longest: 8h, grace: 5m}
   - {name: utils, when: {zone: utilities, right: [look, copy]}, plan: [owner],              open: vendor, longest: 8h}
 `
 
@@ -223,9 +223,11 @@ func (s *memStore) Apply(ctx context.Context, leaf audit.Leaf, changes []state.C
 
 // stops notes what the Desk tells the broker.
 type stops struct {
-	mu   sync.Mutex
-	done []string
-	then func() // called in Stop, Hold and Block
+	mu    sync.Mutex
+	done  []string
+	then  func()   // called in Stop, Hold and Block
+	half  []string // what Wind and HalfDone say
+	wound func()   // what Wind was given to call
 }
 
 func (s *stops) note(format string, a ...any) {
@@ -237,7 +239,20 @@ func (s *stops) note(format string, a ...any) {
 		then()
 	}
 }
-func (s *stops) Stop(w policy.WindowID, _ error)  { s.note("stop %s", w) }
+func (s *stops) Stop(w policy.WindowID, _ error) { s.note("stop %s", w) }
+func (s *stops) Wind(w policy.WindowID, idle time.Time, _ error, done func()) []string {
+	s.mu.Lock()
+	half := s.half
+	s.wound = done
+	s.mu.Unlock()
+	s.note("wind %s, %d half done", w, len(half))
+	return half
+}
+func (s *stops) HalfDone(policy.WindowID) []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.half
+}
 func (s *stops) Hold(w policy.WindowID, _ string) { s.note("hold %s", w) }
 func (s *stops) Release(w policy.WindowID)        { s.note("release %s", w) }
 func (s *stops) Block(b policy.Block, _ error)    { s.note("block %s%s%s", b.Person, b.Firm, b.Asset) }

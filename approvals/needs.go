@@ -3,6 +3,7 @@ package approvals
 import (
 	"context"
 	"iter"
+	"time"
 
 	"penstock/approvals/people"
 	"penstock/approvals/state"
@@ -31,6 +32,13 @@ type Stopper interface {
 	// Stop ends every channel that is bound to the window, for good: no channel
 	// of it opens again.
 	Stop(w policy.WindowID, why error)
+	// Wind lets a window end in order: nothing new begins, what has nothing half
+	// done ends at idle (zero: now), what is half done may finish, at most until
+	// the window's end. It gives what is half done; none: all has ended, as by
+	// Stop. done is called once, when no channel is left.
+	Wind(w policy.WindowID, idle time.Time, why error, done func()) (half []string)
+	// HalfDone says what may still finish in a window.
+	HalfDone(w policy.WindowID) []string
 	// Hold stops the vendor's input of a window; why is what the person reads,
 	// "paused by mia: …". Release lets it go on.
 	Hold(w policy.WindowID, why string)

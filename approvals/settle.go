@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"time"
 
+	"penstock/approvals/evidence"
 	"penstock/approvals/state"
 	"penstock/audit"
 	"penstock/policy"
@@ -159,7 +160,7 @@ func (d *Desk) settleWindow(ctx context.Context, id policy.WindowID) (next time.
 		case w.State == WindowAgreed:
 			return d.settleAgreed(ctx, w)
 		case w.runs() && now.Before(w.Until):
-			return w.Until, false, nil
+			return d.settleRunning(ctx, w)
 		case w.runs():
 			why := "its time is over"
 			d.mark(d.stopped, id)
@@ -171,6 +172,67 @@ func (d *Desk) settleWindow(ctx context.Context, id policy.WindowID) (next time.
 		}
 		return never, false, nil
 	})
+}
+
+// graceLead is how long before a window's end its grace is written: time for a
+// disk, and little enough that nobody else loses by it.
+const graceLead = 5 * time.Second
+
+// settleRunning: a window that is ending ends when nothing is half done any
+// more (after a start nobody is in); one whose end comes while a transfer is
+// half done is given its rule's grace.
+func (d *Desk) settleRunning(ctx context.Context, w windowRow) (time.Time, bool, error) {
+	id, now := policy.WindowID(w.Window), d.now()
+	half := d.stopper().HalfDone(id)
+	if w.State == WindowEnding && len(half) == 0 && !now.Before(w.Idle) {
+		d.mark(d.stopped, id)
+		defer d.unmark(d.stopped, id)
+		d.stopper().Stop(id, &policy.Refusal{Rule: "ended", Say: fmt.Sprintf("%s has ended: what was half done is done.", id)})
+		at := d.second()
+		body := audit.WindowMoved{Window: w.Window, To: "ended", By: penstock, At: at, Until: at, Why: "what was half done is done"}
+		_, err := d.commit(ctx, windowKey(id), w.row+1, penstock, body)
+		return never, true, err
+	}
+	until, err := d.grace(ctx, w)
+	if err != nil || until.IsZero() {
+		return w.Until, false, err
+	}
+	if lead := w.Until.Add(-graceLead); now.Before(lead) {
+		return lead, false, nil
+	}
+	if len(half) == 0 {
+		return w.Until, false, nil
+	}
+	body := audit.WindowMoved{Window: w.Window, To: "grace", By: penstock, At: d.second(), Until: until, Why: "a transfer is half done"}
+	if _, err := d.commit(ctx, windowKey(id), w.row+1, penstock, body); err != nil {
+		return never, false, err
+	}
+	d.stopper().Wind(id, w.Until, &policy.Refusal{Rule: "ended", Say: fmt.Sprintf("%s has ended: what was half done is done.", id)}, d.again)
+	return until, true, nil
+}
+
+// grace is the end that a window's rules let it move to, once, for a half-done
+// transfer; zero: they give none, or it is spent, or the window is paused.
+func (d *Desk) grace(ctx context.Context, w windowRow) (time.Time, error) {
+	if w.State != WindowOpen && w.State != WindowEnding || !w.Ungraced.IsZero() {
+		return time.Time{}, nil
+	}
+	claim, err := d.claim(ctx, w)
+	if err != nil {
+		return time.Time{}, err
+	}
+	doc, _, err := d.request(ctx, claim.Request)
+	if err != nil {
+		return time.Time{}, err
+	}
+	q, err := d.quorum(ctx, doc)
+	if err != nil {
+		return time.Time{}, err
+	}
+	if until := evidence.Grace(q, claim, w.Opened, w.Until); until.After(w.Until) {
+		return until, nil
+	}
+	return time.Time{}, nil
 }
 
 // settleAgreed: unused when its time has passed; open by itself where the rule

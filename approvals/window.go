@@ -43,12 +43,14 @@ var windowSteps = map[WindowState][]WindowState{
 }
 
 // moves are the words of window.moved. Opened and wenton both make a window
-// open, from one state each; extended makes no step.
+// open, from one state each; extended makes no step; grace makes none where the
+// window is ending already.
 var moves = map[string]struct{ only, to WindowState }{
 	"opened": {WindowAgreed, WindowOpen},
 	"wenton": {WindowPaused, WindowOpen},
 	"paused": {to: WindowPaused},
 	"ending": {to: WindowEnding},
+	"grace":  {to: WindowEnding},
 	"ended":  {to: WindowEnded},
 	"cut":    {to: WindowCut},
 	"closed": {to: WindowClosed},
@@ -67,7 +69,8 @@ type Window struct {
 	Until    time.Time // the end in force; zero while not open
 	Why      string    // of the newest step
 	By       policy.PersonID
-	HandBack string // given text
+	HandBack string   // given text
+	HalfDone []string // while ending: what may still finish
 	Rev      uint64
 }
 
@@ -84,6 +87,8 @@ type windowRow struct {
 	OpenedBy string      `json:"opened_by,omitempty"`
 	Until    time.Time   `json:"until,omitzero"`
 	Extended audit.Hash  `json:"extended,omitzero"` // the opener's newest answer that moved the end
+	Idle     time.Time   `json:"idle,omitzero"`     // while ending: when ended what had nothing half done
+	Ungraced time.Time   `json:"ungraced,omitzero"` // the end before a grace moved it; zero: none did
 	By       string      `json:"by"`
 	Why      string      `json:"why,omitempty"`
 	HandBack audit.Hash  `json:"hand_back,omitzero"`
@@ -99,6 +104,14 @@ func (w *windowRow) move(to WindowState) error {
 	}
 	w.State = to
 	return nil
+}
+
+// withoutGrace is the end as people agreed to it.
+func (w *windowRow) withoutGrace() time.Time {
+	if w.Ungraced.IsZero() {
+		return w.Until
+	}
+	return w.Ungraced
 }
 
 // runs says whether the window's clock runs.
@@ -402,12 +415,15 @@ func (d *Desk) Pause(ctx context.Context, by people.Actor, id policy.WindowID, w
 	return w, err
 }
 
-// End ends a window at once, by the plant or by somebody who works in it.
+// End ends a window, by the plant or by somebody who works in it: at once, or
+// where a transfer is half done, when that is done and at most at the window's
+// end; until then it is ending, and HalfDone says why. A paused window ends at
+// once: nothing passes in it that could finish.
 func (d *Desk) End(ctx context.Context, by people.Actor, id policy.WindowID, why string) (Window, error) {
 	if err := d.mayTake(by); err != nil && !d.worksIn(ctx, by, id) {
 		return Window{}, err
 	}
-	return d.stop(ctx, by, id, "ended", cleaned(why))
+	return d.wind(ctx, by, id, cleaned(why))
 }
 
 // Cut ends a window by force, from every state that is not over.
@@ -428,6 +444,33 @@ func (d *Desk) worksIn(ctx context.Context, by people.Actor, id policy.WindowID)
 	return err == nil && slices.Contains(claim.People, string(by.Person)) && w.Firm == string(by.Firm)
 }
 
+// wind is stop, but for what is half done.
+func (d *Desk) wind(ctx context.Context, by people.Actor, id policy.WindowID, why string) (Window, error) {
+	if err := d.stoppable(id, WindowEnded); err != nil {
+		return Window{}, err
+	}
+	s := d.stopper()
+	if s == nil {
+		return d.stop(ctx, by, id, "ended", why)
+	}
+	to, marks := "ending", d.winding
+	d.mark(d.winding, id) // before Wind: facts that are asked for from here on say so
+	if half := s.Wind(id, time.Time{}, byPerson("ended", id, by, why), d.again); len(half) == 0 {
+		to, marks = "ended", d.stopped
+		d.mark(d.stopped, id)
+		d.unmark(d.winding, id)
+	}
+	w, err := d.taken(ctx, by, id, to, why)
+	if refused(err) || err == nil {
+		d.unmark(marks, id)
+	}
+	return w, err
+}
+
+func byPerson(to string, id policy.WindowID, by people.Actor, why string) error {
+	return &policy.Refusal{Rule: to, Say: fmt.Sprintf("%s %s by %s: %s", id, to, by.Person, why)}
+}
+
 // stop is effect first, then the event.
 func (d *Desk) stop(ctx context.Context, by people.Actor, id policy.WindowID, to, why string) (Window, error) {
 	if err := d.stoppable(id, moves[to].to); err != nil {
@@ -435,7 +478,7 @@ func (d *Desk) stop(ctx context.Context, by people.Actor, id policy.WindowID, to
 	}
 	d.mark(d.stopped, id)
 	if s := d.stopper(); s != nil {
-		s.Stop(id, &policy.Refusal{Rule: to, Say: fmt.Sprintf("%s %s by %s: %s", id, to, by.Person, why)})
+		s.Stop(id, byPerson(to, id, by, why))
 	}
 	w, err := d.taken(ctx, by, id, to, why)
 	if refused(err) || err == nil {
@@ -449,6 +492,11 @@ func (d *Desk) stop(ctx context.Context, by people.Actor, id policy.WindowID, to
 func (d *Desk) taken(ctx context.Context, by people.Actor, id policy.WindowID, to, why string) (Window, error) {
 	ctx = context.WithoutCancel(ctx) // whoever asked may go; the event must come
 	w, err := d.step(ctx, by, id, func(w windowRow, _ evidence.WindowClaim) (audit.WindowMoved, []people.Person, error) {
+		to := to
+		if to == "ending" && w.State == WindowPaused { // somebody has paused it meanwhile: nothing is to pass now
+			to = "ended"
+			d.stopper().Stop(id, byPerson(to, id, by, why))
+		}
 		m := audit.WindowMoved{Window: w.Window, To: to, By: string(by.Person), At: d.second(), Until: w.Until, Why: why}
 		if end := moves[to].to; end == WindowEnded || end == WindowCut {
 			m.Until = time.Time{}
@@ -550,6 +598,9 @@ func (d *Desk) windowView(ctx context.Context, id policy.WindowID) (Window, erro
 	}
 	v := Window{ID: id, Request: policy.RequestID(w.Request), State: w.State, Claim: claim, Firm: policy.FirmID(w.Firm), Opened: w.Opened,
 		OpenedBy: policy.PersonID(w.OpenedBy), Until: w.Until, Why: w.Why, By: policy.PersonID(w.By), Rev: w.row}
+	if s := d.stopper(); w.State == WindowEnding && s != nil {
+		v.HalfDone = s.HalfDone(id)
+	}
 	if !w.HandBack.IsZero() {
 		b, err := d.docs.Get(ctx, w.HandBack)
 		if err != nil {
@@ -617,12 +668,23 @@ func (w *windowRow) moved(b audit.WindowMoved) error {
 			return illegal(w.Window, string(w.State), "extended to "+b.Until.Format(time.RFC3339))
 		}
 		w.Extended = b.Answer
+	case b.To == "grace":
+		if w.State != WindowOpen && w.State != WindowEnding || !w.Ungraced.IsZero() || !b.Until.After(w.Until) || b.By != penstock {
+			return illegal(w.Window, string(w.State), "given a grace to "+b.Until.Format(time.RFC3339))
+		}
+		if w.State == WindowOpen {
+			w.State, w.Idle = WindowEnding, w.Until
+		}
+		w.Ungraced = w.Until
 	case !known || m.only != "" && m.only != w.State:
 		return illegal(w.Window, string(w.State), b.To)
 	default:
 		if err := w.move(m.to); err != nil {
 			return err
 		}
+	}
+	if b.To == "ending" {
+		w.Idle = b.At
 	}
 	if b.To == "opened" {
 		w.Opened, w.OpenedBy = b.At, b.By

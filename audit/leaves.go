@@ -117,8 +117,8 @@ type WindowAgreed struct {
 }
 
 // WindowMoved is every other step of a window. To is one of opened, paused,
-// wenton, extended, ending, ended, cut, closed, unused. Until is the end in
-// force after the step. Answer names the opener's signed answer where the step extends.
+// wenton, extended, ending, grace, ended, cut, closed, unused. Until is the end
+// in force after the step; grace moves it once, for a half-done transfer. Answer names the opener's signed answer where the step extends.
 type WindowMoved struct {
 	Window string    `json:"window"`
 	To     string    `json:"to"`

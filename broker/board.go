@@ -36,6 +36,14 @@ type onBoard struct {
 	stopped error   // cut or ended: for good, no window comes back
 	held    bool    // by Hold; until Release, or until the facts have said so too
 	paused  bool    // by the facts
+	ending  *ending // nothing new begins, what is half done may finish
+}
+
+// ending is how a window winds down. It never changes.
+type ending struct {
+	why  error
+	idle deadline // what has nothing half done ends then
+	done func()   // called once, when no channel is left
 }
 
 type postedBlock struct {
@@ -107,6 +115,48 @@ func (b *board) stop(w policy.WindowID, why error, now reading) {
 	if e.stopped == nil {
 		e.stopped = why
 	}
+}
+
+// wind begins an ending, unless one has begun; a held or stopped window has
+// nothing that may finish, and false says so.
+func (b *board) wind(w policy.WindowID, idle time.Time, why error, done func(), now reading) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	e := b.window(w, now)
+	if e.stopped != nil || e.held || e.paused {
+		return false
+	}
+	e.gen++
+	if e.ending == nil || e.ending.done == nil {
+		e.ending = &ending{why, e.first.at(idle), done}
+	}
+	return true
+}
+
+// endingOf is how a window winds down; nil: it does not.
+func (b *board) endingOf(w policy.WindowID) *ending {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if e := b.windows[w]; e != nil && e.stopped == nil {
+		return e.ending
+	}
+	return nil
+}
+
+// endings lists the windows that wind down.
+func (b *board) endings() map[policy.WindowID]*ending {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var all map[policy.WindowID]*ending
+	for w, e := range b.windows {
+		if e.ending != nil && e.stopped == nil {
+			if all == nil {
+				all = map[policy.WindowID]*ending{}
+			}
+			all[w] = e.ending
+		}
+	}
+	return all
 }
 
 func (b *board) hold(w policy.WindowID, now reading) {
@@ -181,6 +231,8 @@ func (e *onBoard) refuses(w policy.WindowID) error {
 	switch {
 	case e.stopped != nil:
 		return e.stopped
+	case e.ending != nil:
+		return windowEnding(w)
 	case e.held:
 		return &policy.Refusal{Rule: "window-paused", Say: "the plant has paused this window; wait", Why: fmt.Sprintf("window %s is held", w)}
 	}

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
 
 	"penstock/policy"
 )
@@ -12,6 +13,10 @@ import (
 // mostBusy is how many half-done transfers of one channel are noted; a channel
 // that has so many is busy without more.
 const mostBusy = 64
+
+// lastWords is how long a channel of a window that is ending stays after its
+// last transfer: replies, exit status and the client's own close still pass.
+const lastWords = time.Second
 
 // Busy is one half-done transfer in a window.
 type Busy struct {
@@ -26,6 +31,7 @@ type work struct {
 	mu   sync.Mutex // memory only; no other lock is taken under it
 	next int
 	half map[int]string // by the number of Busy's call
+	last time.Time      // monotonic: when the last of them was done
 }
 
 // Busy marks a half-done transfer on the channel, such as "upload of
@@ -52,7 +58,10 @@ func (c *Channel) Busy(what string) (done func()) {
 func (c *Channel) done(n int) {
 	c.work.mu.Lock()
 	defer c.work.mu.Unlock()
-	delete(c.work.half, n)
+	if _, here := c.work.half[n]; here {
+		delete(c.work.half, n)
+		c.work.last = time.Now()
+	}
 }
 
 // idle forgets what was half done: the channel has ended.
@@ -60,6 +69,15 @@ func (c *Channel) idle() {
 	c.work.mu.Lock()
 	defer c.work.mu.Unlock()
 	c.work.half = nil
+}
+
+// works says whether something is half done, or was a moment ago: its last
+// words are still on their way.
+func (c *Channel) works(now reading) bool {
+	w := &c.work
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return c.ended() == nil && (len(w.half) > 0 || now.mono.Sub(w.last) < lastWords)
 }
 
 // busy lists what is half done, oldest first; nothing on a channel that has ended.

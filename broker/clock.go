@@ -64,6 +64,14 @@ func (d deadline) remaining(now reading) time.Duration {
 	return min(d.wall.Sub(now.wall), d.boot-now.boot, d.left-now.mono.Sub(d.seen))
 }
 
+// sooner is the one of two ends that comes first.
+func (d deadline) sooner(than deadline, now reading) deadline {
+	if d.remaining(now) < than.remaining(now) {
+		return d
+	}
+	return than
+}
+
 // wallNow is the wall clock as the one of three clocks that is furthest has it,
 // counted from the moment r: it does not go back.
 func (r reading) wallNow(now reading) time.Time {

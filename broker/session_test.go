@@ -246,20 +246,6 @@ func TestWhatEndsAChannelLater(t *testing.T) {
 	}
 }
 
-func TestEndingLetsAChannelFinishAndNothingNewBegin(t *testing.T) {
-	inBubble(t, func(t *testing.T, s *scene) {
-		ses, c := s.shell(t)
-		s.agreement.Change(brokertest.W1, func(f *policy.Facts) { f.Window.Ending = true })
-		synctest.Wait()
-		if got := in(c, "x"); got != "passed" {
-			t.Errorf("what runs: %s", got)
-		}
-		if _, err := ses.Open(t.Context(), brokertest.Shell(brokertest.Viewer)); rule(err) != "window-ending" {
-			t.Errorf("what is new: %v", err)
-		}
-	})
-}
-
 func TestAMissedChangeIsFoundByTheSweep(t *testing.T) {
 	inBubble(t, func(t *testing.T, s *scene) {
 		_, c := s.shell(t)

@@ -197,6 +197,9 @@ func (s *Session) askAgain(ctx context.Context, w policy.WindowID) {
 		s.windowGone(w, d.Refusal())
 		return
 	}
+	if f.Window.Ending {
+		s.board.wind(w, f.Window.Idle, windowEnding(w), nil, now)
+	}
 	s.stayUntil(w, f.Window.Until, now)
 	for _, c := range s.open(w) {
 		c.askAgain(f, now)
@@ -230,7 +233,7 @@ func (c *Channel) askAgain(f policy.Facts, now reading) {
 		c.end(targetMoved)
 		return
 	}
-	due := c.s.board.due(c.window, d.Until, now)
+	due := c.s.board.due(c.window, c.lasts(f.Window, d.Until, now), now)
 	c.change(func(p *pass) bool {
 		if p.query.Kind != q.Kind { // an Ask has come between, and knows the duties better
 			d.Duties = p.decision.Duties
@@ -266,6 +269,9 @@ func (b *Broker) ticks(ctx context.Context) {
 		now := b.clock.now()
 		for _, s := range b.all() {
 			s.tick(now, b.plant().Location())
+		}
+		for w, e := range b.board.endings() {
+			b.windDown(w, e, now)
 		}
 	}
 }

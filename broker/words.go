@@ -31,6 +31,11 @@ func windowEnded(w policy.WindowID) *policy.Refusal {
 		Say: fmt.Sprintf("your window %s has ended; tell the plant what you changed, or ask for a new window", w), Why: fmt.Sprintf("window %s is at its end", w)}
 }
 
+func windowEnding(w policy.WindowID) *policy.Refusal {
+	return &policy.Refusal{Rule: "window-ending",
+		Say: fmt.Sprintf("your window %s is ending; finish what is running, nothing new begins", w), Why: fmt.Sprintf("window %s is ending", w)}
+}
+
 func windowStopped(w policy.WindowID, why error) error {
 	var r *policy.Refusal
 	if errors.As(why, &r) {

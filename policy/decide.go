@@ -81,6 +81,7 @@ type WindowFacts struct {
 	Agreed      bool      // the answers in the log suffice for exactly this window
 	Live        bool      // open or ending, not paused, and Agreed
 	Ending      bool      // live, but nothing new begins
+	Idle        time.Time // while Ending: when everything ends that has nothing half done
 	Over        string    // "ended", "cut", "closed" or "unused": it will never be live again; empty: it may
 	Paused      bool      // open but held: sessions stay, no input passes
 	From, Until time.Time // opened at, ends at
@@ -167,6 +168,7 @@ type Quorum struct {
 	Open    string        // "shift", "auto" or "vendor"
 	Openers []Role        // who may open, pause, extend: the shift roles of the assets' zones, at least one
 	Longest time.Duration // the strictest rule's
+	Grace   time.Duration // the shortest of all rules that let work be done; one without a grace gives none
 	Escort  bool
 	Ask     []string // fields a request must fill: work_order, change, backout, …
 }

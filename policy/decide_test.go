@@ -414,6 +414,26 @@ func TestQuorum(t *testing.T) {
 	}
 }
 
+// A grace is given only where every rule that lets the work be done gives one.
+func TestGraceIsTheShortestThatAllGive(t *testing.T) {
+	for story, row := range map[string]struct {
+		look, load string
+		want       time.Duration
+	}{
+		"nobody gives one":     {"", "", 0},
+		"one rule gives none":  {"", ", grace: 4m", 0},
+		"the shortest of both": {", grace: 90s", ", grace: 4m", 90 * time.Second},
+	} {
+		files := example(t)
+		text := strings.Replace(string(files["plant.yaml"]), "open: shift, longest: 8h}", "open: shift, longest: 8h"+row.look+"}", 1)
+		files["plant.yaml"] = []byte(strings.Replace(text, "open: shift, longest: 6h", "open: shift, longest: 6h"+row.load, 1))
+		q, err := parse(t, files).Quorum([]policy.AssetName{"filler-plc"}, policy.Look|policy.Load)
+		if err != nil || q.Grace != row.want || strings.Contains(q.String(), "grace") != (row.want > 0) {
+			t.Errorf("%s: %s, want %s (%v)\n%s", story, q.Grace, row.want, err, q)
+		}
+	}
+}
+
 func TestARightWithoutARuleIsRefused(t *testing.T) {
 	files := edited(t, "  - {name: operate,", "  - {name: operated,")
 	text := string(files["plant.yaml"])

@@ -199,6 +199,7 @@ type Rule struct {
 	Plan      []Need // Role "owner" is the owner of the asset's zone
 	Open      string // shift, auto or vendor
 	Longest   time.Duration
+	Grace     time.Duration // by how much the end may move, once, for a half-done transfer; 0: not at all
 	Ask       []string
 	Escort    bool
 	During    []string

@@ -93,6 +93,8 @@ func TestWhatIsWrongWithAPlantFile(t *testing.T) {
 		"except without a freeze":             {"name: Winter overhaul}]}", "name: Winter overhaul}], except: [look]}", "except is about a freeze, and there is none"},
 		"nobody agrees and nobody opens":      {"plan: [],                           open: shift", "plan: [],                           open: auto ", "lets somebody in whom nobody agreed to"},
 		"a plan without longest":              {"open: shift, longest: 8h}", "open: shift}", "plan, open and longest go together"},
+		"a grace that lasts too long":         {"open: shift, longest: 8h}", "open: shift, longest: 8h, grace: 11m}", "11m is not from 1s to 10m"},
+		"a grace without an opening":          {"gates: line-1-key}", "gates: line-1-key, grace: 5m}", "only a rule with plan, open and longest can give a grace"},
 		"a rule that says nothing":            {"gates: line-1-key}", "}", "this rule says nothing"},
 		"a duration without its unit":         {"longest: 4h, ask: [work_order]}", "longest: 4, ask: [work_order]}", `"4" is no length of time`},
 		"a role twice in a plan":              {"plan: [owner, ot-security],  ", "plan: [owner, {owner: 2}],  ", "owner is in this plan twice"},

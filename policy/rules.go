@@ -104,6 +104,7 @@ type quorum struct {
 	Quorum
 	needs   map[Role]Need
 	openers map[Role]bool
+	graced  bool // a rule has said what Grace is
 }
 
 func (q *quorum) asset(p *Plant, a *Asset, rights Rights) {
@@ -138,6 +139,9 @@ func (q *quorum) column(r *Rule) {
 	}
 	if r.Longest > 0 && (q.Longest == 0 || r.Longest < q.Longest) {
 		q.Longest = r.Longest
+	}
+	if r.Open != "" && (!q.graced || r.Grace < q.Grace) {
+		q.Grace, q.graced = r.Grace, true
 	}
 	q.Escort = q.Escort || r.Escort
 	for _, field := range r.Ask {

@@ -81,6 +81,36 @@ func CheckExtension(plant *policy.Plant, request []byte, yes []Given, extension 
 	return j.findings
 }
 
+// Grace is the end that a window's rules let it move to, once, for a half-done
+// transfer: never past the span, a limit's earlier end or the rules' longest.
+// It is old where they give none.
+func Grace(q policy.Quorum, w WindowClaim, opened, old time.Time) time.Time {
+	until := old.Add(q.Grace)
+	for _, end := range []time.Time{w.To, opened.Add(q.Longest)} {
+		if end.Before(until) {
+			until = end
+		}
+	}
+	if until.Before(old) {
+		return old
+	}
+	return until
+}
+
+// CheckGrace is empty if the rules that the request names let the end move from
+// old to until for a half-done transfer. That it came once, and before the old
+// end, is the caller's to compare.
+func CheckGrace(plant *policy.Plant, request []byte, w WindowClaim, opened, old, until time.Time) (findings []string) {
+	j, err := newJudge(plant, request)
+	if err != nil {
+		return []string{err.Error()}
+	}
+	j.must(j.quorum.Grace > 0, "no rule gives a grace")
+	most := Grace(j.quorum, w, opened, old)
+	j.must(!until.After(most), "its grace moves the end to %s, and the rules allow %s", clock(until), clock(most))
+	return j.findings
+}
+
 // Strength says in one sentence what the weakest counted proof of a yes is
 // worth; empty if there is no yes.
 func Strength(answers []Given) string {

@@ -178,6 +178,18 @@ func (w *Walk) sessionStarted(b audit.SessionStarted) {
 	}
 }
 
+// inUse says whether a channel of a running session is bound to the window.
+func (w *Walk) inUse(window string) bool {
+	for _, s := range w.sessions {
+		for _, c := range s.channels {
+			if c.opened.Window == window && !c.closed {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // channelOpened: bound to a window that is open and names person, way in and
 // rights. One that crossed the window's taking is let stand if no byte passed.
 func (w *Walk) channelOpened(b audit.ChannelOpened) {

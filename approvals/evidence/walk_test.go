@@ -53,9 +53,33 @@ func moved(s *evidencetest.Story, to string) *evidencetest.Step {
 
 const minute = time.Minute
 
+// ending ends the story's session and window at a second, behind a step that let it wind down.
+func ending(s *evidencetest.Story, second int, step *evidencetest.Step) {
+	s.Drop(step)
+	s.Steps = append(s.Steps, step)
+	s.Insert(moved(s, "extended"))
+	s.Step("channel.closed", 0).Wall, s.Step("session.ended", 0).Wall = at(second-1), at(second-1)
+	ended := moved(s, "ended")
+	ended.Wall = at(second)
+	change(ended, func(b *audit.WindowMoved) { b.At, b.Until = at(second), at(second) })
+}
+
+// graced is a night without extension whose end moves by a grace to until, at a second.
+func graced(s *evidencetest.Story, second int, until time.Time, by string) *evidencetest.Step {
+	step := s.Move(second, by, "grace", until)
+	s.Insert(moved(s, "extended"))
+	s.Drop(moved(s, "extended"))
+	s.Step("channel.closed", 0).Wall, s.Step("session.ended", 0).Wall = until, until
+	ended := moved(s, "ended")
+	ended.Wall = until.Add(time.Second)
+	change(ended, func(b *audit.WindowMoved) { b.At, b.Until = until, until })
+	return step
+}
+
+var at = evidencetest.At
+
 func TestWalk(t *testing.T) {
 	plant := evidencetest.Plant()
-	at := evidencetest.At
 	for _, row := range []struct {
 		story string
 		do    func(*evidencetest.Story)
@@ -298,6 +322,38 @@ func TestWalk(t *testing.T) {
 			s.Move(5100, "mia", "wenton", at(7600))
 			s.Insert(moved(s, "paused"))
 		}, []string{"without an extension"}},
+		{"a transfer that may finish", func(s *evidencetest.Story) {
+			ending(s, 8000, s.Move(7900, "mia", "ending", at(4*3600)))
+		}, nil},
+		{"a channel that begins in an ending window", func(s *evidencetest.Story) {
+			step := s.Move(7900, "mia", "ending", at(4*3600))
+			ending(s, 8000, step)
+			s.Add(7950, "penstock", audit.ChannelOpened{Session: "S-1", Channel: 1, Window: "W-1", Kind: "shell", Asset: "filler-plc", Port: "ssh", Account: "maint",
+				Target: "10.20.1.11:22", Path: []string{"dmz", "line-1"}, Rule: "load", Rights: []string{"look", "load"}}, "S-1")
+			s.Insert(step)
+			s.Add(7960, "penstock", audit.ChannelClosed{Session: "S-1", Channel: 1}, "S-1")
+			s.Insert(s.Step("channel.opened", 1))
+		}, []string{"W-1 was ending"}},
+		{"a grace for a half-done transfer", func(s *evidencetest.Story) { graced(s, 7590, at(7900), "penstock") }, nil},
+		{"a grace longer than the rules'", func(s *evidencetest.Story) { graced(s, 7590, at(7901), "penstock") }, []string{"and the rules allow"}},
+		{"a grace that somebody gave", func(s *evidencetest.Story) { graced(s, 7590, at(7900), "mia") }, []string{"which only the rules do"}},
+		{"a grace written after the end", func(s *evidencetest.Story) { graced(s, 7603, at(7900), "penstock") }, []string{"after its end"}},
+		{"a grace while nobody is in", func(s *evidencetest.Story) {
+			graced(s, 7590, at(7900), "penstock")
+			s.Step("channel.closed", 0).Wall, s.Step("session.ended", 0).Wall = at(7500), at(7501)
+			closed, ended := s.Step("channel.closed", 0), s.Step("session.ended", 0)
+			s.Drop(closed)
+			s.Drop(ended)
+			s.Steps = append(s.Steps, closed)
+			s.Insert(s.Step("firstbyte", 0))
+			s.Steps = append(s.Steps, ended)
+			s.Insert(closed)
+		}, []string{"while no channel was open in it"}},
+		{"two graces", func(s *evidencetest.Story) {
+			first := graced(s, 7590, at(7900), "penstock")
+			s.Move(7890, "penstock", "grace", at(8100))
+			s.Insert(first)
+		}, []string{"was moved for a half-done transfer before"}},
 		{"the vendor goes on by herself", func(s *evidencetest.Story) {
 			s.Move(5000, "mia", "paused", at(7600))
 			s.Insert(s.Step("firstbyte", 0))

@@ -49,6 +49,7 @@ type window struct {
 	opened  time.Time
 	until   time.Time
 	taken   time.Time // wall of the newest step that took it
+	graced  bool      // its end was moved for a half-done transfer
 	nonces  map[string]bool
 	quorum  policy.Quorum
 }
@@ -69,6 +70,7 @@ var steps = map[string]struct {
 	"wenton":   {[]string{"paused"}, "open"},
 	"extended": {[]string{"open", "paused"}, ""},
 	"ending":   {[]string{"open", "paused"}, "ending"},
+	"grace":    {[]string{"open", "ending"}, "ending"},
 	"ended":    {[]string{"open", "paused", "ending"}, "ended"},
 	"cut":      {[]string{"agreed", "open", "paused", "ending"}, "cut"},
 	"closed":   {[]string{"ended", "cut"}, "closed"},
@@ -373,6 +375,8 @@ func (w *Walk) moved(b audit.WindowMoved) {
 		w.open(b, v)
 	case "extended":
 		w.extend(b, v)
+	case "grace":
+		w.grace(b, v)
 	case "wenton":
 		w.must(w.opens(b.By, v), "%s may not open this window, so may not let it go on", b.By)
 	case "ended":
@@ -438,6 +442,21 @@ func (w *Walk) extend(b audit.WindowMoved, v *window) {
 	}
 	w.must(w.leaf.Wall.Before(v.until.Add(settleTime)), "extended at %s, after its end %s", clock(w.leaf.Wall), clock(v.until))
 	v.until = b.Until
+}
+
+// grace: once, by the rules, before the old end, and while somebody was in.
+func (w *Walk) grace(b audit.WindowMoved, v *window) {
+	w.must(b.By == penstock, "%s gave it a grace, which only the rules do", short(b.By))
+	w.must(!v.graced, "its end was moved for a half-done transfer before")
+	w.must(b.At.Before(v.until) && w.leaf.Wall.Before(v.until.Add(settleTime)), "its grace was written at %s, after its end %s", clock(w.leaf.Wall), clock(v.until))
+	w.must(w.inUse(b.Window), "it was given a grace while no channel was open in it")
+	plant, request := w.plant(v.plant), w.document("request", v.text)
+	if plant != nil && request != nil {
+		for _, f := range CheckGrace(plant, request, v.claim, v.opened, v.until, b.Until) {
+			w.must(false, "%s", f)
+		}
+	}
+	v.graced, v.until = true, b.Until
 }
 
 // endedLate: within settleTime of the end, unless the broker was not running

@@ -118,6 +118,7 @@ type Window struct {
 	By       string    `json:"by,omitempty"`
 	Why      string    `json:"why,omitempty"`
 	HandBack string    `json:"hand_back,omitempty"`
+	HalfDone []string  `json:"half_done,omitempty"` // while ending: the transfers that may finish
 }
 
 // Step is what a verb on a window, request, block or person carries.

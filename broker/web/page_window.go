@@ -127,8 +127,11 @@ func (g *Pages) windowStep(v *visit) error {
 		_, err = d.GoOn(ctx, a, id)
 		said = "It goes on."
 	case "end":
-		_, err = d.End(ctx, a, id, why)
+		w, err = d.End(ctx, a, id, why)
 		said = "Ended. The hand-back comes next."
+		if w.State == approvals.WindowEnding {
+			said = endingText(len(w.HalfDone), v.at(w.Until).Text())
+		}
 	case "cut":
 		_, err = d.Cut(ctx, a, id, why)
 		said = "Cut at " + v.at(g.Now()).Format("15:04:05") + "."
@@ -143,6 +146,15 @@ func (g *Pages) windowStep(v *visit) error {
 		return err
 	}
 	return g.done(v, "/windows/"+string(id), said)
+}
+
+// endingText says what an "end" waits for.
+func endingText(n int, until string) string {
+	transfers := "1 transfer"
+	if n != 1 {
+		transfers = fmt.Sprintf("%d transfers", n)
+	}
+	return fmt.Sprintf("Ending: %s may finish, at most until %s. Cut stops it now.", transfers, until)
 }
 
 func (g *Pages) extend(v *visit, id policy.WindowID, minutes string) (approvals.Window, error) {

@@ -64,7 +64,7 @@ func windowLine(t *tabwriter.Writer, w api.Window, l *time.Location) {
 		"agreed": "agreed, waits for the shift; any time from " + local(w.From, l) + " to " + local(w.To, l),
 		"open":   "open, ends " + local(w.Until, l),
 		"paused": "paused by " + w.By + ", ends " + local(w.Until, l) + "; go on or end",
-		"ending": "ending, ends " + local(w.Until, l),
+		"ending": endingWords(w, l),
 		"ended":  "ended, hand-back missing",
 		"cut":    "cut by " + w.By + suffix(w.Why),
 		"closed": "closed",
@@ -75,6 +75,15 @@ func windowLine(t *tabwriter.Writer, w api.Window, l *time.Location) {
 	}
 	fmt.Fprintf(t, "%s\t%s\t%s of %s\t%s\t%s\n", w.ID, state, strings.Join(w.People, ", "), w.Firm,
 		targetWords(w.Targets), strings.Join(w.Rights, ","))
+}
+
+// endingWords says what an "end" waits for.
+func endingWords(w api.Window, l *time.Location) string {
+	what := "what is half done"
+	if len(w.HalfDone) > 0 {
+		what = printable(strings.Join(w.HalfDone, ", "))
+	}
+	return fmt.Sprintf("ending: %s may finish, at most until %s; cut stops it now", what, local(w.Until, l))
 }
 
 func windowsCommand() *cobra.Command {
