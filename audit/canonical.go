@@ -26,6 +26,9 @@ func Canonical(v any) ([]byte, error) {
 	if err := guard(raw); err != nil {
 		return nil, fmt.Errorf("canonical form: %w", err)
 	}
+	if b, ok := plain(raw); ok {
+		return b, nil
+	}
 	b, err := jcs.Transform(raw)
 	if err != nil {
 		return nil, fmt.Errorf("canonical form: %w", err)

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gowebpki/jcs"
 	"golang.org/x/mod/sumdb/note"
 )
 
@@ -52,13 +53,17 @@ func TestCanonical(t *testing.T) {
 }
 
 func FuzzCanonical(f *testing.F) {
-	for _, s := range []string{`{}`, `{"b":1,"a":[true,null,"\u00e9"]}`, `1e2`, `{"a":1,"a":1}`, `"\ud800\udc00"`, `-0`, ` [ 1 , 2 ] `} {
+	for _, s := range []string{`{}`, `{"b":1,"a":[true,null,"\u00e9"]}`, `1e2`, `{"a":1,"a":1}`, `"\ud800\udc00"`, `-0`, ` [ 1 , 2 ] `,
+		`{"z":{"y":[1,{"b":"é","a":null}],"x":true},"a":-12,"ab":{},"aa":[]}`, `{"b":{"a":1,"a":1},"a":0}`, `{"é":1,"z":2}`} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, in []byte) {
 		b, err := Canonical(json.RawMessage(in))
 		if err != nil {
 			return
+		}
+		if want, err := jcs.Transform(in); err != nil || !bytes.Equal(b, want) {
+			t.Fatalf("%q becomes %q, and jcs says %q, %v", in, b, want, err)
 		}
 		again, err := Canonical(json.RawMessage(b))
 		if err != nil || !bytes.Equal(again, b) {

@@ -50,6 +50,7 @@ type Archive struct {
 	recipients []age.Recipient
 	identities []age.Identity
 	limits     limits
+	encoders   *encoders
 	commits    durable.Latency
 	headsAt    atomic.Int64 // when a round of heads was last through, unix nanoseconds; 0: never
 
@@ -66,7 +67,7 @@ type Archive struct {
 
 // OpenArchive opens or makes the folders.
 func OpenArchive(p Parts) (*Archive, error) {
-	a := &Archive{p: p, limits: partLimits, failed: make(chan struct{}), sessions: map[string]string{}, writers: map[string]*Writer{}}
+	a := &Archive{p: p, limits: partLimits, encoders: newEncoders(), failed: make(chan struct{}), sessions: map[string]string{}, writers: map[string]*Writer{}}
 	if p.MinFree == 0 {
 		a.p.MinFree = defaultMinFree
 	}

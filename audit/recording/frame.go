@@ -32,8 +32,9 @@ const (
 
 const (
 	flagPacked = 1 << iota // data went through the part's zstd stream; its length, u32, stands before it
-	flagFirst              // first frame of a part: the zstd stream begins anew
-	flagsKnown = flagPacked | flagFirst
+	flagFirst              // first frame of a part
+	flagAnew               // a zstd stream begins with this frame; never without flagPacked
+	flagsKnown = flagPacked | flagFirst | flagAnew
 )
 
 // head is the fixed part of a frame.
@@ -75,6 +76,8 @@ func parseHead(b []byte) (h head, wrong string) {
 		return h, fmt.Sprintf("unknown mark %q", byte(h.mark))
 	case h.flags&^flagsKnown != 0:
 		return h, fmt.Sprintf("unknown flags %#x", h.flags)
+	case h.flags&flagAnew != 0 && h.flags&flagPacked == 0:
+		return h, "a zstd stream begins with data that is not compressed"
 	case h.mono > uint64(1<<63-1):
 		return h, "time out of range"
 	}

@@ -20,6 +20,7 @@ var testKey = bytes.Repeat([]byte{7}, 32)
 const (
 	packed = 1
 	first  = 2
+	anew   = 4
 )
 
 // pack is zstd behind the length that is claimed for it.
@@ -59,7 +60,8 @@ func TestWellSealedNonsenseIsDamage(t *testing.T) {
 		{"a window of 8 MiB", packed | first, append([]byte{0, 0, 0, 1}, wide.Bytes()...)},
 		{"plain data of more than 64 KiB", first, make([]byte, 64<<10+1)},
 		{"not marked as the first of its part", 0, []byte("x")},
-		{"unknown flags", first | 4, []byte("x")},
+		{"unknown flags", first | 8, []byte("x")},
+		{"a stream that begins with data as it is", first | anew, []byte("x")},
 	}
 	for _, row := range rows {
 		t.Run(row.story, func(t *testing.T) {
@@ -88,6 +90,7 @@ func FuzzFrames(f *testing.F) {
 	f.Add(right[:len(right)-1])
 	f.Add(append(bytes.Clone(right), right...)) // the same frame twice
 	f.Add(recording.SealOne(f, testKey, 'o', packed|first, pack(f, 2, []byte("ok"))))
+	f.Add(recording.SealOne(f, testKey, 'o', packed|first|anew, pack(f, 2, []byte("ok"))))
 	f.Add([]byte("BRF1\xff\xff\xff\xffo\x02\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"))
 	dir := f.TempDir()
 	f.Fuzz(func(t *testing.T, b []byte) {

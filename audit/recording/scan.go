@@ -39,7 +39,7 @@ type scanner struct {
 	plain []byte
 	zin   bytes.Reader
 	z     *zstd.Decoder
-	fresh bool // the part's zstd stream has not begun
+	fresh bool // no zstd stream has begun in the part
 
 	ended func(File) error // asked at the end of each part; may be nil
 }
@@ -211,6 +211,7 @@ func (s *scanner) unpack(h head, plain []byte, start int64) ([]byte, error) {
 		return nil, s.damage(start, "%d bytes in one frame", size)
 	}
 	s.zin.Reset(plain[4:])
+	s.fresh = s.fresh || h.flags&flagAnew != 0
 	if err := s.unpacker(); err != nil {
 		return nil, err
 	}

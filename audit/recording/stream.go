@@ -12,6 +12,7 @@ const (
 	maxWaiting = 1 << 20   // bytes that wait for the recorder; Append and Commit block above it
 	itemCost   = 64        // what one item counts beside its bytes, so that empty ones are bounded too
 	enough     = 256 << 10 // waiting bytes that are flushed without waiting for company
+	forever    = time.Hour // until somebody wakes the recorder
 )
 
 // item is what one call put in, on its way to the recorder.
@@ -191,7 +192,7 @@ func (s *Stream) record() {
 			s.w.fail(fmt.Errorf("channel %d: the recorder panicked: %v", s.channel, r))
 		}
 	}()
-	timer := time.NewTimer(time.Hour)
+	timer := time.NewTimer(forever)
 	defer timer.Stop()
 	for {
 		batch, ended, wait := s.take()
@@ -205,10 +206,17 @@ func (s *Stream) record() {
 		if ended {
 			return
 		}
+		idle := wait == forever && s.tape.holding()
+		if idle {
+			wait = quietAfter
+		}
 		timer.Reset(wait)
 		select {
 		case <-s.wake:
 		case <-timer.C:
+			if idle {
+				s.tape.quiet()
+			}
 		case <-s.w.failed:
 			return
 		}
@@ -220,7 +228,7 @@ func (s *Stream) take() (batch []item, ended bool, wait time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.queue) == 0 {
-		return nil, s.ended, time.Hour
+		return nil, s.ended, forever
 	}
 	if age := time.Since(s.w.start) - s.queue[0].at; !s.urgent && !s.ended && age < flushAfter {
 		return nil, false, flushAfter - age

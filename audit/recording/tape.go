@@ -1,18 +1,14 @@
 package recording
 
 import (
-	"bytes"
 	"context"
 	"crypto/cipher"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
-
-	"github.com/klauspost/compress/zstd"
 
 	"penstock/audit"
 	"penstock/audit/durable"
@@ -48,10 +44,8 @@ type tape struct {
 	chain audit.Hash
 	made  File // the part with what is in buf
 	buf   []byte
-	zbuf  bytes.Buffer
-	z     *zstd.Encoder // made at the first output
-	fresh bool          // the encoder must begin anew
-	full  bool          // the part ends with what is in buf
+	pack  packer
+	full  bool // the part ends with what is in buf
 }
 
 func newTape(w *Writer, ch uint16, kind string) (*tape, error) {
@@ -59,7 +53,7 @@ func newTape(w *Writer, ch uint16, kind string) (*tape, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &tape{w: w, channel: ch, kind: kind, aead: aead, chain: chainStart(w.header, ch, kind)}
+	t := &tape{w: w, channel: ch, kind: kind, aead: aead, chain: chainStart(w.header, ch, kind), pack: packer{from: w.a.encoders}}
 	return t, t.begin()
 }
 
@@ -71,7 +65,8 @@ func (t *tape) begin() error {
 	if err != nil {
 		return fmt.Errorf("make %s: %w", name, err)
 	}
-	t.file, t.plain, t.fresh, t.full = f, 0, true, false
+	t.file, t.plain, t.full = f, 0, false
+	t.pack.end() // a part's data can be had without the part before
 	t.made = File{File: name, First: t.seq, Head: t.chain}
 	t.good, t.now = t.made, t.made
 	return nil
@@ -102,6 +97,9 @@ func (t *tape) add(batch []item) (n int) {
 		run, data := join(batch[n:])
 		t.frame(batch[n], data)
 		n += run
+	}
+	if t.w.a.encoders.many() {
+		t.pack.end()
 	}
 	return n
 }
@@ -148,8 +146,9 @@ func (t *tape) one(it item, data []byte) {
 	}
 	plain := data
 	if it.mark.packed() && len(data) > 0 {
-		h.flags |= flagPacked
-		plain = t.pack(data)
+		var flags byte
+		plain, flags = t.pack.pack(data)
+		h.flags |= flags
 	}
 	before := len(t.buf)
 	t.buf, t.chain = seal(t.buf, t.aead, t.chain, h, plain)
@@ -161,31 +160,6 @@ func (t *tape) one(it item, data []byte) {
 	l := t.w.a.limits
 	t.full = t.made.Bytes >= l.bytes || t.plain >= l.plain || it.at-t.began >= l.time
 }
-
-// pack gives the length of data and data through the part's zstd stream, flushed.
-func (t *tape) pack(data []byte) []byte {
-	if t.z == nil {
-		// One goroutine, a small window: sessions are many and idle. The
-		// options are constants; NewWriter cannot refuse them.
-		t.z, _ = zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1),
-			zstd.WithWindowSize(zstdWindow), zstd.WithEncoderCRC(false), zstd.WithLowerEncoderMem(true))
-	}
-	if t.fresh {
-		t.z.Reset(&t.zbuf)
-		t.fresh = false
-	}
-	t.zbuf.Reset()
-	t.zbuf.Write(binary.BigEndian.AppendUint32(nil, uint32(len(data))))
-	if _, err := t.z.Write(data); err != nil {
-		panic(fmt.Sprintf("compress: %v", err)) // into memory; record turns it into a failure
-	}
-	if err := t.z.Flush(); err != nil {
-		panic(fmt.Sprintf("compress: %v", err))
-	}
-	return t.zbuf.Bytes()
-}
-
-const zstdWindow = 256 << 10
 
 // flush writes buf, syncs it, and begins the next part where this one is full.
 func (t *tape) flush(ctx context.Context) error {
@@ -221,13 +195,19 @@ func (t *tape) head() Head {
 	return Head{Session: t.w.session, Channel: int(t.channel), File: at.File, Seq: at.First + at.Frames - 1, Bytes: at.Bytes, Head: at.Head}
 }
 
+// holding says whether quiet would let anything go.
+func (t *tape) holding() bool { return t.pack.packing() || cap(t.buf) > 0 || t.pack.plain > 0 }
+
+// quiet lets go what a channel without traffic does not need.
+func (t *tape) quiet() {
+	t.pack.quiet()
+	t.buf = nil
+}
+
 // rest lets go what only a running recorder needs.
 func (t *tape) rest() {
-	if t.z != nil {
-		t.z.Close()
-	}
-	t.z, t.aead, t.buf = nil, nil, nil
-	t.zbuf = bytes.Buffer{}
+	t.quiet()
+	t.aead = nil
 }
 
 // settle ends the last part. After a failed write it is cut back to its last

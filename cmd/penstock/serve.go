@@ -160,6 +160,7 @@ func (h *plantHouse) run(ctx context.Context, ssh, socket, watched net.Listener,
 	parts.Go(h.loop(loops, "desk", h.desk.Run))
 	parts.Go(h.loop(loops, "broker", h.broker.Run))
 	parts.Go(h.loop(loops, "clock", h.clock.watch))
+	parts.Go(h.loop(loops, "memory", giveBack))
 	parts.Go(h.loop(doors, "reload", h.reloadOnHangup))
 	parts.Go(func() error { return h.door.Serve(doors, ssh) })
 	api := &http.Server{Handler: h.web, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute,

@@ -1,0 +1,51 @@
+package main
+
+import (
+	"context"
+	"runtime/debug"
+	"runtime/metrics"
+	"time"
+)
+
+const (
+	calmBelow  = 64 << 10 // bytes allocated in a second in which nothing much happens
+	worthwhile = 1 << 20  // bytes allocated since the last time; garbage, most of it
+)
+
+// giveBack collects garbage and gives its memory back to the kernel when a
+// burst is over. A handshake leaves several times what an idle session needs;
+// left to itself Go collects that when the heap has doubled, or after two minutes.
+func giveBack(ctx context.Context) error {
+	now := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}, {Name: "/gc/heap/live:bytes"}}
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	var b burst
+	for {
+		select {
+		case <-tick.C:
+			metrics.Read(now)
+			if b.over(now[0].Value.Uint64(), now[1].Value.Uint64()) {
+				debug.FreeOSMemory()
+			}
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// burst follows how much has been allocated.
+type burst struct{ last, collected uint64 }
+
+// over says, once a second, whether it is time to collect: much was allocated
+// since the last time, measured by what a collection has to look at, and next to
+// nothing in this second. Both arguments are bytes: allocated since the start,
+// and alive after the last collection.
+func (b *burst) over(allocated, live uint64) bool {
+	calm := allocated-b.last < calmBelow
+	b.last = allocated
+	if !calm || allocated-b.collected < max(worthwhile, live/4) {
+		return false
+	}
+	b.collected = allocated
+	return true
+}

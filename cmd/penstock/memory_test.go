@@ -1,0 +1,30 @@
+package main
+
+import "testing"
+
+func TestBurst(t *testing.T) {
+	const mib = 1 << 20
+	var b burst
+	for i, second := range []struct {
+		allocated, live uint64
+		over            bool
+	}{
+		{9 * mib, 4 * mib, false},             // starting
+		{9*mib + 10<<10, 4 * mib, true},       // started
+		{9*mib + 20<<10, 4 * mib, false},      // nothing since
+		{9*mib + 500<<10, 4 * mib, false},     // somebody came
+		{9*mib + 510<<10, 4 * mib, false},     // … and it is not worth it
+		{12 * mib, 4 * mib, false},            // many came
+		{14 * mib, 4 * mib, false},            // and more
+		{14*mib + 1, 4 * mib, true},           // they are in
+		{16 * mib, 40 * mib, false},           // beside so much that lives
+		{16*mib + 1, 40 * mib, false},         // this is little
+		{25 * mib, 40 * mib, false},           //
+		{25*mib + calmBelow, 40 * mib, false}, // not calm yet
+		{25*mib + calmBelow, 40 * mib, true},  //
+	} {
+		if over := b.over(second.allocated, second.live); over != second.over {
+			t.Errorf("second %d: over is %v, want %v", i, over, second.over)
+		}
+	}
+}
