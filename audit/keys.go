@@ -26,12 +26,12 @@ const (
 // that is another origin's, is an error. log.pub is written where it is missing.
 func LogKeys(dir, origin string) (note.Signer, note.Verifier, error) {
 	path := filepath.Join(dir, logKeyFile)
-	skey, err := readPrivate(path)
+	skey, err := ReadPrivate(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		if err := makeLogKeys(dir, origin); err != nil {
 			return nil, nil, fmt.Errorf("make the log's key: %w", err)
 		}
-		skey, err = readPrivate(path)
+		skey, err = ReadPrivate(path)
 	}
 	if err != nil {
 		return nil, nil, fmt.Errorf("the log's key: %w", err)
@@ -86,8 +86,9 @@ func makeLogKeys(dir, origin string) error {
 	return durable.WriteFile(filepath.Join(dir, logKeyFile), []byte(skey+"\n"), 0o600)
 }
 
-// readPrivate reads a file that nobody but its owner may read.
-func readPrivate(path string) (string, error) {
+// ReadPrivate reads a key file of at most 4 KiB, spaces around it left out. One
+// that anybody but its owner may read is an error; fs.ErrNotExist.
+func ReadPrivate(path string) (string, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return "", err

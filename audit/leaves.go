@@ -26,9 +26,11 @@ type LogRecovered struct {
 	Size Index `json:"size"`
 }
 
-// NodeStarted and NodeStopped frame one life of the process.
+// NodeStarted and NodeStopped frame one life of the process. Receipts is the
+// public key (Ed25519, base64url) of the receipts that it signs in that life.
 type NodeStarted struct {
-	Version string `json:"version"`
+	Version  string `json:"version"`
+	Receipts string `json:"receipts,omitempty"`
 }
 type NodeStopped struct{}
 

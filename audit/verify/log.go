@@ -64,6 +64,11 @@ func (c *checker) log(ctx context.Context, v note.Verifier) error {
 		return err
 	}
 	c.report.Origin, c.report.Size, c.report.Root = r.Head().Origin, r.Size(), r.Head().Root
+	kept, err := c.receipts(ctx, r)
+	if err != nil {
+		return err
+	}
+	outside = append(outside, kept...)
 	before := size(filepath.Join(c.dir, "log", "entries"))
 	stored := openHashes(filepath.Join(c.dir, "log", "hashes"))
 	defer stored.close()
@@ -166,6 +171,7 @@ type mark struct {
 	audit.Checkpoint
 	name      string
 	met, same bool
+	receipt   bool // not a checkpoint, but the tree of a receipt
 }
 
 func (c *checker) outside(v note.Verifier) []*mark {
@@ -189,6 +195,8 @@ func (c *checker) outside(v note.Verifier) []*mark {
 func (c *checker) compared(marks []*mark) {
 	for _, m := range marks {
 		switch {
+		case m.met && m.same && m.receipt:
+			c.report.Receipts++
 		case m.met && m.same:
 			c.report.Outside++
 			if m.Size < c.report.Size {

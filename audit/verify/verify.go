@@ -14,6 +14,8 @@ import (
 type Trust struct {
 	LogKey      string   // verifier key of the log (note vkey); empty: the folder's own keys/log.pub, which is said in a finding of weight Note
 	Checkpoints [][]byte // signed notes that were kept outside
+	Receipts    [][]byte // receipts that people kept; the log must hold what each names
+	ReceiptKeys []byte   // JWK set that receipts must be signed by; empty: the keys that the log names
 	Identity    string   // age identity that opens recordings; empty: readable mode's own key if the folder has it, else only outer hashes are checked
 }
 
@@ -52,8 +54,9 @@ type Report struct {
 	Origin     string      `json:"origin"`
 	Size       audit.Index `json:"size"` // leaves that the stored checkpoint covers
 	Root       audit.Hash  `json:"root"`
-	Outside    int         `json:"outside"` // checkpoints from outside that the log was found to continue
-	Opened     int64       `json:"opened"`  // recordings whose content was decrypted and checked, too
+	Outside    int         `json:"outside"`  // checkpoints from outside that the log was found to continue
+	Receipts   int         `json:"receipts"` // that the log was found to hold
+	Opened     int64       `json:"opened"`   // recordings whose content was decrypted and checked, too
 	Findings   []Finding   `json:"findings"`
 }
 

@@ -96,8 +96,9 @@ type Request struct {
 	Needs    []Need       `json:"needs,omitempty"`
 	Answers  []AnswerLine `json:"answers,omitempty"`
 	Window   string       `json:"window,omitempty"`
-	Asleep   time.Time    `json:"asleep_until,omitzero"`
-	At       time.Time    `json:"at"`
+	Receipted
+	Asleep time.Time `json:"asleep_until,omitzero"`
+	At     time.Time `json:"at"`
 }
 
 // Window is where a window stands.
@@ -119,6 +120,7 @@ type Window struct {
 	Why      string    `json:"why,omitempty"`
 	HandBack string    `json:"hand_back,omitempty"`
 	HalfDone []string  `json:"half_done,omitempty"` // while ending: the transfers that may finish
+	Receipted
 }
 
 // Step is what a verb on a window, request, block or person carries.
@@ -162,7 +164,18 @@ type Block struct {
 	By     string    `json:"by,omitempty"`
 	Why    string    `json:"why"`
 	Until  time.Time `json:"until,omitzero"`
+	Receipted
 }
+
+// Receipted is the server's signed word that the log holds what the caller has
+// just done: a JWS in compact form, whose keys GET /keys gives. Empty where
+// nothing was done.
+type Receipted struct {
+	Receipt string `json:"receipt,omitempty"`
+}
+
+// Given is the receipt.
+func (r Receipted) Given() string { return r.Receipt }
 
 // Firm is any organisation, the plant's own too.
 type Firm struct {

@@ -30,11 +30,14 @@ func (c *call) submit(ask approvals.Ask) error {
 		return err
 	}
 	if c.args.json {
-		c.json(c.requestLine(r))
+		line := c.requestLine(r)
+		line.Receipt, _ = c.receipt()
+		c.json(line)
 		return nil
 	}
 	c.printf("%s is asked. It waits for: %s\n", r.ID, c.asks(r.Needs))
 	c.printf("See how it stands: %s\n", c.command("desk", "request "+string(r.ID)))
+	c.receiptLine()
 	return nil
 }
 
@@ -154,6 +157,7 @@ type requestLine struct {
 	Waits   []string     `json:"waits_for,omitempty"` // roles
 	Answers []answerLine `json:"answers,omitempty"`
 	Window  string       `json:"window,omitempty"`
+	Receipt string       `json:"receipt,omitempty"`
 }
 
 type answerLine struct {
@@ -263,10 +267,12 @@ func (c *call) withdraw() error {
 		return err
 	}
 	if c.args.json {
-		c.json(map[string]string{"request": id, "state": string(approvals.RequestWithdrawn)})
+		text, _ := c.receipt()
+		c.json(map[string]string{"request": id, "state": string(approvals.RequestWithdrawn), "receipt": text})
 		return nil
 	}
 	c.printf("%s is withdrawn.\n", id)
+	c.receiptLine()
 	return nil
 }
 

@@ -16,6 +16,8 @@ import (
 
 	"penstock/approvals"
 	"penstock/approvals/people"
+	"penstock/audit"
+	"penstock/audit/receipt"
 	"penstock/broker/ca"
 	"penstock/broker/login"
 	"penstock/policy"
@@ -39,9 +41,12 @@ type Clerk struct {
 	Proofs *login.Proofs
 	CA     *ca.Authorities
 	Plant  func() *policy.Plant
-	Name   string // the broker's host name as vendors write it
-	Port   int    // of SSH as vendors reach it
-	Now    func() time.Time
+	// Receipts are of what a person asks, withdraws or hands back; nil: none are given.
+	Receipts *receipt.Desk
+
+	Name string // the broker's host name as vendors write it
+	Port int    // of SSH as vendors reach it
+	Now  func() time.Time
 }
 
 // Terminal is the person's end: text out, and questions answered (echo off for secrets).
@@ -60,6 +65,7 @@ type call struct {
 	key  ssh.PublicKey
 	args args
 	t    Terminal
+	mark audit.Index // the log's end before the verb did anything
 }
 
 // verb is one word of desk@.
@@ -84,6 +90,7 @@ func (c *Clerk) verbs() []verb {
 		{"handback", `handback W-1 "WHAT YOU CHANGED"`, "tell the plant what you changed", nil, (*call).handback},
 		{"more", "more W-1 --minutes 30 --rights look,copy --why TEXT", "ask for more of the same", asking, (*call).more},
 		{"extend", "extend W-1 --minutes 30 --why TEXT", "ask for more time", []string{"minutes", "why", "work-order", "from", "to"}, (*call).extend},
+		{"receipt", "receipt INDEX", "the broker's signed receipt of what you did, to be kept: > FILE", nil, (*call).showReceipt},
 		{"key", "key", "the fingerprint of the key you came with", nil, (*call).showKey},
 		{"totp", "totp", "set up, or replace, your code generator", nil, (*call).totp},
 		{"password", "password", "set your password (for the web pages)", nil, (*call).password},
@@ -106,6 +113,9 @@ func (c *Clerk) Run(ctx context.Context, by people.Actor, key ssh.PublicKey, lin
 		}
 		if k.args, err = parseArgs(words[1:], v.flags); err != nil {
 			return k.end(usage(err.Error() + "\nUsage: " + c.command("desk", v.usage)))
+		}
+		if c.Receipts != nil {
+			k.mark = c.Receipts.Mark()
 		}
 		return k.end(v.run(k))
 	}

@@ -67,16 +67,16 @@ func (c *call) handbackHint(w approvals.Window) string {
 
 // windowLine is a window for a program.
 type windowLine struct {
-	Window  string         `json:"window"`
-	Request string         `json:"request"`
-	State   string         `json:"state"`
-	Rights  []string       `json:"rights"`
-	Targets []targetLine   `json:"targets"`
-	Until   time.Time      `json:"until,omitzero"`
-	From    time.Time      `json:"from"`
-	To      time.Time      `json:"to"`
-	Type    []string       `json:"type,omitempty"`
-	Extra   map[string]any `json:"-"`
+	Window  string       `json:"window"`
+	Request string       `json:"request"`
+	State   string       `json:"state"`
+	Rights  []string     `json:"rights"`
+	Targets []targetLine `json:"targets"`
+	Until   time.Time    `json:"until,omitzero"`
+	From    time.Time    `json:"from"`
+	To      time.Time    `json:"to"`
+	Type    []string     `json:"type,omitempty"`
+	Receipt string       `json:"receipt,omitempty"`
 }
 
 type targetLine struct {
@@ -154,10 +154,13 @@ func (c *call) handback() error {
 		return err
 	}
 	if c.args.json {
-		c.json(c.windowLine(w))
+		line := c.windowLine(w)
+		line.Receipt, _ = c.receipt()
+		c.json(line)
 		return nil
 	}
 	c.printf("Handed back %s. The plant looks at it and accepts it; you need to do nothing more.\n", w.ID)
+	c.receiptLine()
 	return nil
 }
 

@@ -16,7 +16,7 @@ func (s *server) requests(mux *http.ServeMux) {
 		list, err := s.Desk.Requests(r.Context(), a)
 		return each(list, err, requestJSON)
 	}))
-	mux.HandleFunc("POST /api/v1/requests", s.signedIn(func(r *http.Request, a people.Actor) (any, error) {
+	mux.HandleFunc("POST /api/v1/requests", s.does(func(r *http.Request, a people.Actor) (any, error) {
 		ask, err := readAsk(r)
 		if err != nil {
 			return nil, err
@@ -26,14 +26,14 @@ func (s *server) requests(mux *http.ServeMux) {
 	mux.HandleFunc("GET /api/v1/requests/{id}", s.signedIn(func(r *http.Request, a people.Actor) (any, error) {
 		return one(requestJSON)(s.Desk.Request(r.Context(), a, requestID(r)))
 	}))
-	mux.HandleFunc("POST /api/v1/requests/{id}/revise", s.signedIn(func(r *http.Request, a people.Actor) (any, error) {
+	mux.HandleFunc("POST /api/v1/requests/{id}/revise", s.does(func(r *http.Request, a people.Actor) (any, error) {
 		ask, err := readAsk(r)
 		if err != nil {
 			return nil, err
 		}
 		return one(requestJSON)(s.Desk.Revise(r.Context(), a, requestID(r), ask))
 	}))
-	mux.HandleFunc("POST /api/v1/requests/{id}/withdraw", s.signedIn(func(r *http.Request, a people.Actor) (any, error) {
+	mux.HandleFunc("POST /api/v1/requests/{id}/withdraw", s.does(func(r *http.Request, a people.Actor) (any, error) {
 		step, err := read[api.Step](r)
 		if err != nil {
 			return nil, err
@@ -43,7 +43,7 @@ func (s *server) requests(mux *http.ServeMux) {
 		}
 		return one(requestJSON)(s.Desk.Request(r.Context(), a, requestID(r)))
 	}))
-	mux.HandleFunc("POST /api/v1/requests/{id}/answer", s.plant(s.answerRequest))
+	mux.HandleFunc("POST /api/v1/requests/{id}/answer", s.plantDoes(s.answerRequest))
 }
 
 func requestID(r *http.Request) policy.RequestID { return policy.RequestID(r.PathValue("id")) }

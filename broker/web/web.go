@@ -30,6 +30,7 @@ import (
 
 	"penstock/approvals"
 	"penstock/approvals/people"
+	"penstock/audit/receipt"
 	"penstock/audit/review"
 	"penstock/broker"
 	"penstock/broker/api"
@@ -48,6 +49,7 @@ type Parts struct {
 	Proofs      *login.Proofs
 	Broker      *broker.Broker
 	Book        *review.Book
+	Receipts    *receipt.Desk
 	Authorities func() api.Authorities
 	// AcceptClock takes one person's word that the clock is right again; the
 	// answer says whether one more person is needed.
@@ -79,6 +81,7 @@ func New(p Parts) (http.Handler, error) {
 	s.windows(mux)
 	s.people(mux)
 	s.recordings(mux)
+	s.receipts(mux)
 	mux.HandleFunc("POST /api/v1/clock/accept", s.signedIn(s.acceptClock))
 	mux.HandleFunc("POST /api/v1/backup", s.backup)
 	mux.HandleFunc("/", s.handle(func(r *http.Request) (any, error) {
@@ -135,13 +138,17 @@ func (s *server) signedIn(f func(*http.Request, people.Actor) (any, error)) http
 
 // plant is signedIn for what only the plant's own people may do or see.
 func (s *server) plant(f func(*http.Request, people.Actor) (any, error)) http.HandlerFunc {
-	return s.signedIn(func(r *http.Request, a people.Actor) (any, error) {
+	return s.signedIn(s.ofPlant(f))
+}
+
+func (s *server) ofPlant(f func(*http.Request, people.Actor) (any, error)) func(*http.Request, people.Actor) (any, error) {
+	return func(r *http.Request, a people.Actor) (any, error) {
 		if !a.Plant {
 			return nil, &policy.Refusal{Rule: "plant-only", Say: "Only people of the plant may do this.",
 				Why: fmt.Sprintf("%s of %s asked for %s", a.Person, a.Firm, r.URL.Path)}
 		}
 		return f(r, a)
-	})
+	}
 }
 
 func (s *server) actor(r *http.Request) (people.Actor, error) {

@@ -49,7 +49,7 @@ func (s *server) windows(mux *http.ServeMux) {
 			return d.Accept(ctx, a, id)
 		},
 	} {
-		mux.HandleFunc("POST /api/v1/windows/{id}/"+name, s.signedIn(func(r *http.Request, a people.Actor) (any, error) {
+		mux.HandleFunc("POST /api/v1/windows/{id}/"+name, s.does(func(r *http.Request, a people.Actor) (any, error) {
 			step, err := read[api.Step](r)
 			if err != nil {
 				return nil, err
@@ -68,7 +68,7 @@ func (s *server) blocks(mux *http.ServeMux) {
 		list, err := s.Desk.Blocks(r.Context())
 		return each(list, err, blockJSON)
 	}))
-	mux.HandleFunc("POST /api/v1/blocks", s.plant(func(r *http.Request, a people.Actor) (any, error) {
+	mux.HandleFunc("POST /api/v1/blocks", s.plantDoes(func(r *http.Request, a people.Actor) (any, error) {
 		b, err := read[api.Block](r)
 		if err != nil {
 			return nil, err
@@ -77,14 +77,14 @@ func (s *server) blocks(mux *http.ServeMux) {
 			Firm: policy.FirmID(b.Firm), Asset: policy.AssetName(b.Asset), Zone: policy.ZoneName(b.Zone), All: b.All,
 			Why: b.Why, Until: b.Until}))
 	}))
-	mux.HandleFunc("POST /api/v1/blocks/{id}/lift", s.plant(func(r *http.Request, a people.Actor) (any, error) {
+	mux.HandleFunc("POST /api/v1/blocks/{id}/lift", s.plantDoes(func(r *http.Request, a people.Actor) (any, error) {
 		step, err := read[api.Step](r)
 		if err != nil {
 			return nil, err
 		}
-		return struct{}{}, s.Desk.Lift(r.Context(), a, r.PathValue("id"), step.Why)
+		return api.Receipted{}, s.Desk.Lift(r.Context(), a, r.PathValue("id"), step.Why)
 	}))
-	mux.HandleFunc("POST /api/v1/island", s.plant(func(r *http.Request, a people.Actor) (any, error) {
+	mux.HandleFunc("POST /api/v1/island", s.plantDoes(func(r *http.Request, a people.Actor) (any, error) {
 		step, err := read[api.Step](r)
 		if err != nil {
 			return nil, err

@@ -25,6 +25,7 @@ import (
 	"golang.org/x/term"
 
 	"penstock/approvals/evidence"
+	"penstock/audit/receipt"
 	"penstock/audit/verify"
 )
 
@@ -71,6 +72,8 @@ func run(ctx context.Context, args []string, out, errs io.Writer) int {
 // call is what the words of the call say.
 type call struct {
 	checkpoints []string
+	receipts    []string
+	receiptKeys string
 	identity    string
 	key         string
 	json        bool
@@ -98,6 +101,8 @@ that is wrong is named. Exit 1: it could not be checked.`,
 	}
 	c.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	c.Flags().StringArrayVar(&o.checkpoints, "checkpoint", nil, "file with a checkpoint that was kept outside; may be repeated")
+	c.Flags().StringArrayVar(&o.receipts, "receipt", nil, "file with receipts that somebody kept, one on a line; may be repeated")
+	c.Flags().StringVar(&o.receiptKeys, "receipt-keys", "", "file with the broker's receipt.pub, from where you keep it; else the keys that the log names")
 	c.Flags().StringVar(&o.identity, "identity", "", "file with an age identity (AGE-SECRET-KEY-1…) that opens the recordings")
 	c.Flags().StringVar(&o.key, "key", "", "the log's verifier key, or a file that holds it; else the folder's own keys/log.pub")
 	c.Flags().BoolVar(&o.json, "json", false, "the report as JSON")
@@ -137,6 +142,24 @@ func (o call) trust() (verify.Trust, error) {
 			return t, fmt.Errorf("read the checkpoint: %w", err)
 		}
 		t.Checkpoints = append(t.Checkpoints, b)
+	}
+	for _, name := range o.receipts {
+		b, err := small(name)
+		if err != nil {
+			return t, fmt.Errorf("read the receipt: %w", err)
+		}
+		list := receipt.Split(b)
+		if len(list) == 0 {
+			return t, fmt.Errorf("%s holds no receipt", name)
+		}
+		t.Receipts = append(t.Receipts, list...)
+	}
+	if o.receiptKeys != "" {
+		b, err := small(o.receiptKeys)
+		if err != nil {
+			return t, fmt.Errorf("read the keys of receipts: %w", err)
+		}
+		t.ReceiptKeys = b
 	}
 	if o.identity != "" {
 		b, err := small(o.identity)

@@ -60,6 +60,9 @@ func proved(b *strings.Builder, t verify.Trust, r verify.Report) {
 	if r.Outside > 0 {
 		fmt.Fprintf(b, "              it continues %s that you gave\n", count(int64(r.Outside), "checkpoint", "checkpoints"))
 	}
+	if r.Receipts > 0 {
+		fmt.Fprintf(b, "              it holds what %s that you gave names\n", count(int64(r.Receipts), "receipt", "receipts"))
+	}
 	fmt.Fprintf(b, "  documents   %d, each the one that a leaf names\n", r.Documents)
 	fmt.Fprintf(b, "  windows     %d, each agreed by those who had to, by the plant file in force; opened, extended and ended as the rules say\n", r.Windows)
 	fmt.Fprintf(b, "  recordings  %d, each whole and the one that the log committed to; what %d of them hold was opened and read\n", r.Recordings, r.Opened)

@@ -24,6 +24,7 @@ type caller struct {
 	socket string
 	as     string
 	json   bool
+	keep   string         // file for the receipt
 	zone   *time.Location // the plant's, once signed in
 }
 
@@ -184,6 +185,52 @@ func targetWords(list []api.Target) string {
 		}
 	}
 	return strings.Join(out, ", ")
+}
+
+// doing is flags for a verb that leaves a trace: the broker signs a receipt of it.
+func (c *caller) doing(cmd *cobra.Command) {
+	c.flags(cmd)
+	cmd.Flags().StringVar(&c.keep, "receipt", "", "file for the broker's receipt of what you did (penstock-verify --receipt); it must not be there yet")
+}
+
+// does signs in, sends what body gives to path, shows the answer, and keeps the
+// receipt. body is asked after the sign-in: times are in the plant's zone.
+func does[T any](c *caller, cmd *cobra.Command, need proof, path string, body func() (any, error), text func(*tabwriter.Writer, T)) error {
+	client, err := c.signIn(cmd.Context(), need)
+	if err != nil {
+		return err
+	}
+	send, err := body()
+	if err != nil {
+		return err
+	}
+	return sends(c, cmd, client, path, send, text)
+}
+
+// itself is the body of a verb whose flags say all of it.
+func itself[T any](v *T) func() (any, error) { return func() (any, error) { return *v, nil } }
+
+// sends is does for who is signed in already.
+func sends[T any](c *caller, cmd *cobra.Command, client *api.Client, path string, send any, text func(*tabwriter.Writer, T)) error {
+	var made T
+	if err := client.Post(cmd.Context(), path, send, &made); err != nil {
+		return apiError(err)
+	}
+	if err := c.show(cmd, made, func(w *tabwriter.Writer) { text(w, made) }); err != nil {
+		return err
+	}
+	receipted, ok := any(made).(interface{ Given() string })
+	if !ok || c.keep == "" {
+		return nil
+	}
+	if receipted.Given() == "" {
+		return errors.New("it is done, but the broker gave no receipt of it; its log says why. Ask again: penstock receipt INDEX")
+	}
+	if err := keepReceipt(c.keep, receipted.Given()); err != nil {
+		return fmt.Errorf("it is done, but the receipt was not saved: %w; ask again: penstock receipt INDEX", err)
+	}
+	fmt.Fprintln(cmd.ErrOrStderr(), "Receipt saved: "+c.keep)
+	return nil
 }
 
 // listCommand is a verb that shows a list, a line or more each: what path

@@ -22,6 +22,7 @@ type history struct {
 	ended    map[string]bool
 	named    map[audit.Hash]bool
 	started  bool       // once, so all keys were made
+	receipts bool       // the receipts' key too
 	plant    audit.Hash // newest plant file
 	server   audit.Hash // newest penstock.yaml
 	first    audit.Hash // bootstrap file that began the log
@@ -55,6 +56,7 @@ func (h *history) fold(leaf audit.Leaf) error {
 		h.sessions = max(h.sessions, sessionNumber(b.Session))
 	case audit.NodeStarted:
 		h.started = true
+		h.receipts = h.receipts || b.Receipts != ""
 	case audit.LogCreated:
 		h.first = b.Bootstrap
 	case audit.SessionEnded:

@@ -26,8 +26,9 @@ var mayImport = map[string][]string{
 	"audit":                   {"audit/durable"},
 	"audit/recording":         {"audit", "audit/durable"},
 	"audit/review":            {"audit", "audit/recording"},
-	"audit/verify":            {"audit", "audit/recording"},
 	"audit/witness":           {"audit", "audit/durable"},
+	"audit/receipt":           {"audit", "audit/durable"},
+	"audit/verify":            {"audit", "audit/recording", "audit/receipt"},
 
 	"approvals/evidence":              {"policy", "audit"},
 	"approvals/evidence/evidencetest": {"policy", "audit", "audit/durable", "audit/recording", "approvals/evidence"}, // for tests
@@ -43,11 +44,11 @@ var mayImport = map[string][]string{
 	"broker/login":      {"policy", "audit", "approvals/state", "approvals/people"},
 	"broker/dial":       {"policy", "audit/recording", "broker", "broker/ca"},
 	"broker/relay":      {"policy", "audit/recording", "broker"},
-	"broker/verbs":      {"policy", "approvals", "approvals/evidence", "approvals/people", "broker/ca", "broker/login"},
+	"broker/verbs":      {"policy", "audit", "audit/receipt", "approvals", "approvals/evidence", "approvals/people", "broker/ca", "broker/login"},
 	"broker/sshd": {"policy", "audit", "audit/recording", "approvals/people", "broker", "broker/ca", "broker/dial",
 		"broker/login", "broker/relay", "broker/verbs"},
 	"broker/api": {},
-	"broker/web": {"policy", "audit", "audit/recording", "audit/review", "audit/verify", "approvals", "approvals/evidence",
+	"broker/web": {"policy", "audit", "audit/recording", "audit/receipt", "audit/review", "audit/verify", "approvals", "approvals/evidence",
 		"approvals/people", "broker", "broker/api", "broker/ca", "broker/login"},
 
 	"configs":             {},

@@ -18,6 +18,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"penstock/audit"
+	"penstock/audit/receipt"
 )
 
 // logCommand reads the log of a data directory, with or without a server on it.
@@ -174,51 +175,67 @@ func visible(s string) string {
 }
 
 func logVerify() *cobra.Command {
-	var files []string
-	var asJSON bool
+	var o verifyOptions
 	c := &cobra.Command{
 		Use:   "verify DIR",
 		Short: "Check every leaf, the tree and the signed checkpoints",
 		Long: `Check every frame, the canonical form of every leaf, the tree, the signature of the
 stored checkpoint, and that the log begins with what each --checkpoint covers.
-Only a checkpoint that was kept elsewhere shows a log that was made anew.
+Only a checkpoint or a receipt that was kept elsewhere shows a log that was made anew.
 It looks at the log alone: that windows were agreed as the rules ask, and that
 documents and recordings are those the log names, is for penstock-verify DIR.
 Exit 0: the log is whole. Exit 3: it is not.`,
 		Args: exactly(1, "the data directory"),
 		RunE: func(c *cobra.Command, args []string) error {
-			return verifyLog(c, args[0], files, asJSON)
+			o.dir = args[0]
+			return o.run(c)
 		},
 	}
-	c.Flags().StringArrayVar(&files, "checkpoint", nil, "file with a checkpoint that was kept elsewhere; may be repeated")
-	c.Flags().BoolVar(&asJSON, "json", false, "findings as JSON")
+	c.Flags().StringArrayVar(&o.checkpoints, "checkpoint", nil, "file with a checkpoint that was kept elsewhere; may be repeated")
+	c.Flags().StringArrayVar(&o.receipts, "receipt", nil, "file with receipts that somebody kept, one on a line; may be repeated")
+	c.Flags().StringVar(&o.receiptKeys, "receipt-keys", "", "file with the broker's receipt.pub, from where you keep it; else the keys that the log names")
+	c.Flags().BoolVar(&o.json, "json", false, "findings as JSON")
 	return c
+}
+
+type verifyOptions struct {
+	dir         string
+	checkpoints []string
+	receipts    []string
+	receiptKeys string
+	json        bool
 }
 
 // verified is what log verify says as JSON.
 type verified struct {
 	Origin   string          `json:"origin"`
-	Leaves   uint64          `json:"leaves"`  // read whole
-	Covered  uint64          `json:"covered"` // by the stored checkpoint
-	Outside  int             `json:"outside"` // checkpoints compared
+	Leaves   uint64          `json:"leaves"`   // read whole
+	Covered  uint64          `json:"covered"`  // by the stored checkpoint
+	Outside  int             `json:"outside"`  // checkpoints compared
+	Receipts int             `json:"receipts"` // held
 	Findings []*audit.Damage `json:"findings"`
+	Refused  []string        `json:"receipts_not_held,omitempty"`
 }
 
-func verifyLog(c *cobra.Command, dir string, files []string, asJSON bool) error {
-	v, err := audit.LogVerifier(filepath.Join(dir, "keys"))
+func (o verifyOptions) run(c *cobra.Command) error {
+	v, err := audit.LogVerifier(filepath.Join(o.dir, "keys"))
 	if err != nil {
 		return err
 	}
-	outside, err := readCheckpoints(files, func(b []byte) (audit.Checkpoint, error) { return audit.ParseCheckpoint(b, v) })
+	outside, err := readCheckpoints(o.checkpoints, func(b []byte) (audit.Checkpoint, error) { return audit.ParseCheckpoint(b, v) })
 	if err != nil {
 		return err
 	}
-	r, err := openLogReader(dir)
+	r, err := openLogReader(o.dir)
 	if err != nil {
 		return err
 	}
 	said := verified{Origin: r.Head().Origin, Covered: uint64(r.Size()), Outside: len(outside), Findings: []*audit.Damage{}}
-	for _, err := range r.All(c.Context(), outside...) {
+	kept, err := o.hold(c.Context(), r, &said)
+	if err != nil {
+		return err
+	}
+	for _, err := range r.All(c.Context(), append(outside, kept...)...) {
 		if d, ok := errors.AsType[*audit.Damage](err); ok {
 			said.Findings = append(said.Findings, d)
 			continue
@@ -228,13 +245,60 @@ func verifyLog(c *cobra.Command, dir string, files []string, asJSON bool) error 
 		}
 		said.Leaves++
 	}
-	if err := said.print(c.OutOrStdout(), asJSON); err != nil {
+	if err := said.print(c.OutOrStdout(), o.json); err != nil {
 		return err
 	}
-	if n := len(said.Findings); n > 0 {
+	if n := len(said.Findings) + len(said.Refused); n > 0 {
 		return exit{exitNo, fmt.Errorf("the log is not whole: findings: %d", n)}
 	}
 	return nil
+}
+
+// hold looks for what each receipt names; the trees that they were signed over
+// are for the reading of the whole log.
+func (o verifyOptions) hold(ctx context.Context, r *audit.Reader, said *verified) (trees []audit.Checkpoint, err error) {
+	var keys receipt.Keys
+	if o.receiptKeys != "" {
+		b, err := os.ReadFile(o.receiptKeys)
+		if err != nil {
+			return nil, fmt.Errorf("read the keys of receipts: %w", err)
+		}
+		if keys, err = receipt.ParseKeys(b); err != nil {
+			return nil, fmt.Errorf("%s: %w", o.receiptKeys, err)
+		}
+	}
+	var texts [][]byte
+	var names []string
+	for _, name := range o.receipts {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			return nil, fmt.Errorf("read the receipt: %w", err)
+		}
+		list := receipt.Split(b)
+		if len(list) == 0 {
+			return nil, fmt.Errorf("%s holds no receipt", name)
+		}
+		for i, text := range list {
+			texts, names = append(texts, text), append(names, fmt.Sprintf("%s line %d", name, i+1))
+		}
+	}
+	if len(texts) == 0 {
+		return nil, nil
+	}
+	held, err := receipt.Hold(ctx, r, keys, texts...)
+	if err != nil {
+		return nil, err
+	}
+	for i, h := range held {
+		for _, w := range h.Wrong {
+			said.Refused = append(said.Refused, fmt.Sprintf("%s: %s", names[i], w))
+		}
+		if tree, ok := h.Checkpoint(); ok && len(h.Wrong) == 0 {
+			trees = append(trees, tree)
+			said.Receipts++
+		}
+	}
+	return trees, nil
 }
 
 // readCheckpoints: a file that is no checkpoint of this log is an error, not a finding.
@@ -262,18 +326,31 @@ func (s verified) print(w io.Writer, asJSON bool) error {
 	for _, d := range s.Findings {
 		fmt.Fprintln(w, visible(d.Error()))
 	}
-	if len(s.Findings) > 0 {
+	for _, r := range s.Refused {
+		fmt.Fprintln(w, visible(r))
+	}
+	if len(s.Findings)+len(s.Refused) > 0 {
 		return nil
 	}
-	_, err := fmt.Fprintf(w, "whole: %d leaves of %s, %d under the stored checkpoint, %d checkpoints from outside\n",
-		s.Leaves, visible(s.Origin), s.Covered, s.Outside)
-	if err == nil && s.Outside == 0 {
+	_, err := fmt.Fprintf(w, "whole: %s of %s, %d under the stored checkpoint, %s from outside\n",
+		count(s.Leaves, "leaf", "leaves"), visible(s.Origin), s.Covered, count(uint64(s.Outside), "checkpoint", "checkpoints"))
+	if err == nil && s.Receipts > 0 {
+		_, err = fmt.Fprintf(w, "it holds what %s\n", map[bool]string{true: "the receipt names", false: fmt.Sprintf("the %d receipts name", s.Receipts)}[s.Receipts == 1])
+	}
+	if err == nil && s.Outside+s.Receipts == 0 {
 		_, err = fmt.Fprintln(w, "no checkpoint from outside was given: a log made anew with the same key would look the same")
 	}
 	if err == nil {
 		_, err = fmt.Fprintln(w, "only the log was checked, no windows, documents or recordings: penstock-verify checks those")
 	}
 	return err
+}
+
+func count(n uint64, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
 }
 
 func logProof() *cobra.Command {

@@ -22,6 +22,7 @@ import (
 	"penstock/approvals/state/bolt"
 	"penstock/audit"
 	"penstock/audit/durable"
+	"penstock/audit/receipt"
 	"penstock/audit/recording"
 	"penstock/audit/review"
 	"penstock/broker"
@@ -58,6 +59,7 @@ type plantHouse struct {
 	broker    *broker.Broker
 	dialer    *dial.Dialer
 	door      *sshd.Door
+	receipts  *receipt.Desk
 	web       http.Handler // the private socket's: /api/v1 alone
 	pages     *web.Pages   // HTTPS: pages with /api/v1 beside them
 	clock     *clockGuard
@@ -104,7 +106,7 @@ func open(ctx context.Context, f serverFile, p plantFile, logger *slog.Logger) (
 	if err := h.openRooms(past, clock); err != nil {
 		return nil, err
 	}
-	if _, err := h.log.Append(ctx, audit.Event{Subject: f.Node, Actor: "penstock", Body: audit.NodeStarted{Version: version()}}); err != nil {
+	if _, err := h.log.Append(ctx, audit.Event{Subject: f.Node, Actor: "penstock", Body: audit.NodeStarted{Version: version(), Receipts: h.receipts.Name()}}); err != nil {
 		return nil, fmt.Errorf("write that the node started: %w", err)
 	}
 	h.started = true
@@ -185,7 +187,11 @@ func (h *plantHouse) openState(ctx context.Context) (*history, error) {
 		return nil, err
 	}
 	if past.started && !h.file.NewKeys {
-		if err := h.folder.hasKeys(madeKeys...); err != nil {
+		keys := madeKeys
+		if past.receipts { // a broker of before there were receipts gets its key now
+			keys = append(keys[:len(keys):len(keys)], receipt.KeyFile)
+		}
+		if err := h.folder.hasKeys(keys...); err != nil {
 			return nil, err
 		}
 	}
@@ -316,7 +322,13 @@ func (h *plantHouse) openRooms(past *history, clock audit.Clock) error {
 	h.admission = &admission{set: h.broker.Refuse, reasons: map[string]*policy.Refusal{}}
 	h.clock = &clockGuard{log: h.log, refuse: func(r *policy.Refusal) { h.admission.refuse("clock", r) }, slog: h.slog, clock: clock, state: past.clock}
 	h.dialer = &dial.Dialer{CA: h.ca, Broker: h.file.Node, Loopback: h.file.Loopback}
-	clerk := &verbs.Clerk{Desk: h.desk, Roster: h.roster, Proofs: h.proofs, CA: h.ca, Plant: h.plant, Name: h.file.Name, Port: h.file.SSHPort}
+	signer, err := receipt.Open(h.folder.keys())
+	if err != nil {
+		return err
+	}
+	h.receipts = &receipt.Desk{Signer: signer, Log: h.log, Plant: func() string { return h.plant().Site.ID }}
+	clerk := &verbs.Clerk{Desk: h.desk, Roster: h.roster, Proofs: h.proofs, CA: h.ca, Plant: h.plant, Receipts: h.receipts,
+		Name: h.file.Name, Port: h.file.SSHPort}
 	h.door, err = sshd.New(sshd.Parts{Plant: h.plant, Broker: h.broker, CA: h.ca, Dialer: h.dialer, Proofs: h.proofs,
 		Roster: h.roster, Clerk: clerk, Log: h.log, Names: []string{h.file.Name}, Slog: h.slog,
 		Limits: sshd.Limits{Drain: h.file.Drain + drainTime}})
@@ -324,7 +336,7 @@ func (h *plantHouse) openRooms(past *history, clock audit.Clock) error {
 		return err
 	}
 	parts := web.Parts{Plant: h.plant, Roster: h.roster, Desk: h.desk, Proofs: h.proofs, Broker: h.broker,
-		Book: h.book, Authorities: h.authorities, AcceptClock: h.clock.accept, BackUp: h.backup, Slog: h.slog}
+		Book: h.book, Receipts: h.receipts, Authorities: h.authorities, AcceptClock: h.clock.accept, BackUp: h.backup, Slog: h.slog}
 	if h.web, err = web.New(parts); err != nil {
 		return err
 	}

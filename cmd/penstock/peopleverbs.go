@@ -73,15 +73,7 @@ func confirmCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "confirm PERSON FINGERPRINT", Short: "Vouch for a key that a person has brought",
 		Args: exactly(2, "a person and the fingerprint that you have compared"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			client, err := c.signIn(cmd.Context(), withCode)
-			if err != nil {
-				return err
-			}
-			var p api.Person
-			if err := client.Post(cmd.Context(), "/people/"+url.PathEscape(args[0])+"/confirm", api.Step{Key: args[1]}, &p); err != nil {
-				return apiError(err)
-			}
-			return c.show(cmd, p, func(w *tabwriter.Writer) { personLine(w, p) })
+			return does(&c, cmd, withCode, "/people/"+url.PathEscape(args[0])+"/confirm", itself(&api.Step{Key: args[1]}), personLine)
 		}}
 	c.flags(cmd)
 	return cmd
@@ -113,15 +105,7 @@ func disableCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "disable PERSON", Short: "End a person's access, and their sessions, now",
 		Args: exactly(1, "a person"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			client, err := c.signIn(cmd.Context(), withoutCode)
-			if err != nil {
-				return err
-			}
-			var p api.Person
-			if err := client.Post(cmd.Context(), "/people/"+url.PathEscape(args[0])+"/disable", step, &p); err != nil {
-				return apiError(err)
-			}
-			return c.show(cmd, p, func(w *tabwriter.Writer) { personLine(w, p) })
+			return does(&c, cmd, withoutCode, "/people/"+url.PathEscape(args[0])+"/disable", itself(&step), personLine)
 		}}
 	c.flags(cmd)
 	cmd.Flags().StringVar(&step.Why, "why", "", "why")
@@ -136,24 +120,16 @@ func firmCommand() *cobra.Command {
 		Example: `  penstock people firm krall --name "Krall Fillers" --sponsor olaf --network 198.51.100.0/24 --until 2027-03-31T00:00:00Z --as sec`,
 		Args:    exactly(1, "a firm"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			client, err := c.signIn(cmd.Context(), withCode)
-			if err != nil {
-				return err
-			}
 			f.ID = args[0]
-			l := c.zone
-			if until != "" {
-				if f.Until, err = parseTime(until, time.Now(), l); err != nil {
-					return err
+			return does(&c, cmd, withCode, "/firms", func() (any, error) {
+				var err error
+				if until != "" {
+					f.Until, err = parseTime(until, time.Now(), c.zone)
 				}
-			}
-			var made api.Firm
-			if err := client.Post(cmd.Context(), "/firms", f, &made); err != nil {
-				return apiError(err)
-			}
-			return c.show(cmd, made, func(w *tabwriter.Writer) {
+				return f, err
+			}, func(w *tabwriter.Writer, made api.Firm) {
 				fmt.Fprintf(w, "%s\t%s\tsponsor %s\tfrom %s\tuntil %s\n", made.ID, printable(made.Name), made.Sponsor,
-					strings.Join(made.Networks, ", "), local(made.Until, l))
+					strings.Join(made.Networks, ", "), local(made.Until, c.zone))
 			})
 		}}
 	c.flags(cmd)

@@ -39,7 +39,7 @@ func requestCommand() *cobra.Command {
 				if err := client.Get(cmd.Context(), "/requests/"+url.PathEscape(args[0]), &q); err != nil {
 					return apiError(err)
 				}
-				return c.showRequest(cmd, q, l)
+				return c.show(cmd, q, func(w *tabwriter.Writer) { requestLines(l)(w, q) })
 			}
 			if ask.Targets, err = parseTargets(targets); err != nil {
 				return err
@@ -52,13 +52,10 @@ func requestCommand() *cobra.Command {
 			if ask.To, err = parseTime(to, now, l); err != nil {
 				return err
 			}
-			if err := client.Post(cmd.Context(), "/requests", ask, &q); err != nil {
-				return apiError(err)
-			}
-			return c.showRequest(cmd, q, l)
+			return sends(&c, cmd, client, "/requests", ask, requestLines(l))
 		},
 	}
-	c.flags(cmd)
+	c.doing(cmd)
 	f := cmd.Flags()
 	f.StringVar(&ask.Firm, "firm", "", "firm of the people who will work")
 	f.StringSliceVar(&ask.People, "person", nil, "who will work; may be repeated")
@@ -90,8 +87,8 @@ func parseTargets(list []string) ([]api.Target, error) {
 	return out, nil
 }
 
-func (c *caller) showRequest(cmd *cobra.Command, q api.Request, l *time.Location) error {
-	return c.show(cmd, q, func(w *tabwriter.Writer) {
+func requestLines(l *time.Location) func(*tabwriter.Writer, api.Request) {
+	return func(w *tabwriter.Writer, q api.Request) {
 		fmt.Fprintf(w, "%s\t%s, revision %d\n", q.ID, q.State, q.Rev)
 		fmt.Fprintf(w, "who\t%s of %s\n", strings.Join(q.Ask.People, ", "), q.Ask.Firm)
 		fmt.Fprintf(w, "where\t%s\n", targetWords(q.Ask.Targets))
@@ -116,7 +113,7 @@ func (c *caller) showRequest(cmd *cobra.Command, q api.Request, l *time.Location
 		if q.Window != "" {
 			fmt.Fprintf(w, "window\t%s\n", q.Window)
 		}
-	})
+	}
 }
 
 func suffix(why string) string {
@@ -182,14 +179,10 @@ func answerCommand() *cobra.Command {
 					return err
 				}
 			}
-			var answered api.Request
-			if err := client.Post(cmd.Context(), path+"/answer", a, &answered); err != nil {
-				return apiError(err)
-			}
-			return c.showRequest(cmd, answered, l)
+			return sends(&c, cmd, client, path+"/answer", a, requestLines(l))
 		},
 	}
-	c.flags(cmd)
+	c.doing(cmd)
 	f := cmd.Flags()
 	f.StringVar(&a.Role, "role", "", "role in which you answer, if you hold several that are needed")
 	f.StringVar(&a.Why, "why", "", "why")

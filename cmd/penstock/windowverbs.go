@@ -32,23 +32,15 @@ func windowStep(name, short string, need proof) *cobra.Command {
 	var until string
 	cmd := &cobra.Command{Use: name + " W-1", Short: short, Args: exactly(1, "a window, such as W-1"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			client, err := c.signIn(cmd.Context(), need)
-			if err != nil {
-				return err
-			}
-			l := c.zone
-			if name == "extend" {
-				if step.Until, err = parseTime(until, time.Now(), l); err != nil {
-					return err
+			return does(&c, cmd, need, "/windows/"+url.PathEscape(args[0])+"/"+name, func() (any, error) {
+				var err error
+				if name == "extend" {
+					step.Until, err = parseTime(until, time.Now(), c.zone)
 				}
-			}
-			var w api.Window
-			if err := client.Post(cmd.Context(), "/windows/"+url.PathEscape(args[0])+"/"+name, step, &w); err != nil {
-				return apiError(err)
-			}
-			return c.show(cmd, w, func(t *tabwriter.Writer) { windowLine(t, w, l) })
+				return step, err
+			}, func(t *tabwriter.Writer, w api.Window) { windowLine(t, w, c.zone) })
 		}}
-	c.flags(cmd)
+	c.doing(cmd)
 	switch name {
 	case "extend":
 		cmd.Flags().StringVar(&until, "until", "", "new end: +30m, 05:10, 2026-11-22 05:10 or RFC 3339")
@@ -114,25 +106,17 @@ func blockCommands() []*cobra.Command {
 		Example: `  penstock block --as mia --asset filler-plc --why "CIP running" --until 06:00`,
 		Args:    exactly(0, "flags only"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			client, err := c.signIn(cmd.Context(), withoutCode)
-			if err != nil {
-				return err
-			}
-			l := c.zone
-			if until != "" {
-				if b.Until, err = parseTime(until, time.Now(), l); err != nil {
-					return err
+			return does(&c, cmd, withoutCode, "/blocks", func() (any, error) {
+				var err error
+				if until != "" {
+					b.Until, err = parseTime(until, time.Now(), c.zone)
 				}
-			}
-			var made api.Block
-			if err := client.Post(cmd.Context(), "/blocks", b, &made); err != nil {
-				return apiError(err)
-			}
-			return c.show(cmd, made, func(t *tabwriter.Writer) {
-				fmt.Fprintf(t, "%s\tin force until %s; lift it with: penstock lift %s\n", made.ID, local(made.Until, l), made.ID)
+				return b, err
+			}, func(t *tabwriter.Writer, made api.Block) {
+				fmt.Fprintf(t, "%s\tin force until %s; lift it with: penstock lift %s\n", made.ID, local(made.Until, c.zone), made.ID)
 			})
 		}}
-	c.flags(block)
+	c.doing(block)
 	f := block.Flags()
 	f.StringVar(&b.Person, "person", "", "person")
 	f.StringVar(&b.Firm, "firm", "", "firm")
@@ -144,35 +128,20 @@ func blockCommands() []*cobra.Command {
 	var step api.Step
 	lift := &cobra.Command{Use: "lift B-1", Short: "Lift a block", Args: exactly(1, "a block, such as B-1"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			client, err := lc.signIn(cmd.Context(), withCode)
-			if err != nil {
-				return err
-			}
-			if err := client.Post(cmd.Context(), "/blocks/"+url.PathEscape(args[0])+"/lift", step, nil); err != nil {
-				return apiError(err)
-			}
-			fmt.Fprintf(cmd.OutOrStdout(), "%s is lifted.\n", args[0])
-			return nil
+			return does(&lc, cmd, withCode, "/blocks/"+url.PathEscape(args[0])+"/lift", itself(&step),
+				func(t *tabwriter.Writer, _ api.Receipted) { fmt.Fprintf(t, "%s is lifted.\n", args[0]) })
 		}}
-	lc.flags(lift)
+	lc.doing(lift)
 	lift.Flags().StringVar(&step.Why, "why", "", "why")
 
 	var island api.Step
 	isl := &cobra.Command{Use: "island", Short: "Let nobody in, and everybody out, now", Args: exactly(0, "flags only"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			client, err := ic.signIn(cmd.Context(), withoutCode)
-			if err != nil {
-				return err
-			}
-			var made api.Block
-			if err := client.Post(cmd.Context(), "/island", island, &made); err != nil {
-				return apiError(err)
-			}
-			return ic.show(cmd, made, func(t *tabwriter.Writer) {
+			return does(&ic, cmd, withoutCode, "/island", itself(&island), func(t *tabwriter.Writer, made api.Block) {
 				fmt.Fprintf(t, "%s\tnobody is let in; lift it with: penstock lift %s\n", made.ID, made.ID)
 			})
 		}}
-	ic.flags(isl)
+	ic.doing(isl)
 	isl.Flags().StringVar(&island.Why, "why", "", "what vendors will read")
 	return []*cobra.Command{block, lift, isl}
 }
