@@ -334,6 +334,31 @@ type ChannelClosed struct {
 	Cause   string `json:"cause,omitempty"`
 }
 
+// FileTransferred says what passed of one file, once it was closed or the
+// channel ended. By is sftp, scp, rsync or git; Direction in (to the machine)
+// or out. Path is as asked for, made safe to show and cut. Bytes passed, from
+// Offset on. Hashed says what SHA256 is over: "content" (those bytes), "ranges"
+// (they came in pieces: of each, in order, offset and length, 8 bytes each, and
+// its SHA-256) or "stream" (all that passed in this direction: rsync and git
+// are not taken apart). Whole: as far as the broker saw, this is the file from
+// its first byte to its last, and the machine took it; else Why says what lacks.
+type FileTransferred struct {
+	Session   string `json:"session"`
+	Channel   int    `json:"channel"`
+	Window    string `json:"window"`
+	Asset     string `json:"asset"`
+	Account   string `json:"account,omitempty"`
+	By        string `json:"by"`
+	Direction string `json:"direction"`
+	Path      string `json:"path"`
+	Offset    int64  `json:"offset,omitempty"`
+	Bytes     int64  `json:"bytes"`
+	SHA256    Hash   `json:"sha256"`
+	Hashed    string `json:"hashed"`
+	Whole     bool   `json:"whole"`
+	Why       string `json:"why,omitempty"`
+}
+
 // FirstByte: the first byte to the vendor of a session in a window.
 type FirstByte struct {
 	Session string `json:"session"`
@@ -425,6 +450,7 @@ func (SessionEnded) Type() string       { return "session.ended" }
 func (ChannelOpened) Type() string      { return "channel.opened" }
 func (ChannelRefused) Type() string     { return "channel.refused" }
 func (ChannelClosed) Type() string      { return "channel.closed" }
+func (FileTransferred) Type() string    { return "file.transferred" }
 func (FirstByte) Type() string          { return "firstbyte" }
 func (RecordingHeads) Type() string     { return "recording.heads" }
 func (RecordingRecovered) Type() string { return "recording.recovered" }
@@ -441,7 +467,7 @@ var bodies = func() map[string]reflect.Type {
 		WindowAgreed{}, WindowMoved{}, HandbackGiven{}, HandbackAccepted{}, BlockSet{}, BlockLifted{},
 		FirmChanged{}, PersonInvited{}, PersonJoined{}, PersonConfirmed{}, PersonChanged{}, PersonDisabled{},
 		KeyEnrolled{}, KeyRemoved{}, LoginOK{}, LoginRefused{}, AccessRefused{}, CertIssued{}, CertRefused{},
-		SessionStarted{}, SessionEnded{}, ChannelOpened{}, ChannelRefused{}, ChannelClosed{}, FirstByte{},
+		SessionStarted{}, SessionEnded{}, ChannelOpened{}, ChannelRefused{}, ChannelClosed{}, FileTransferred{}, FirstByte{},
 		RecordingHeads{}, RecordingRecovered{}, RecordingFailed{}, ReviewOpened{}, BackupTaken{}, BackupRestored{},
 	} {
 		m[b.Type()] = reflect.TypeOf(b)

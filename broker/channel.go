@@ -57,10 +57,11 @@ type Channel struct {
 
 	warned int // how many of Limits.Warnings are behind; Broker.Run's alone
 
-	mu    sync.Mutex // of what follows; never held across I/O
-	owned []io.Closer
-	gone  bool // owned was taken to be closed: nothing more is taken in
-	exit  string
+	mu     sync.Mutex // of what follows; never held across I/O
+	owned  []io.Closer
+	atLast func(exit string) // see Finally
+	gone   bool              // owned was taken to be closed: nothing more is taken in
+	exit   string
 }
 
 // Number is the channel's in its session, from 0.
@@ -125,6 +126,7 @@ func (c *Channel) finish(why error) {
 	if c.stream == nil {
 		return
 	}
+	c.runLast()
 	if !errors.Is(why, ErrChannelClosed) {
 		if err := c.stream.Append(recording.Note, note("ended", says(why))); err != nil {
 			c.recorderFailed(err)
@@ -217,12 +219,18 @@ func (c *Channel) recorderFailed(err error) error {
 // Request frame before it is returned. A JSON object as detail stands in the
 // frame beside kind, allowed and rule; anything else under "detail". It waits
 // while the channel is paused.
-func (c *Channel) Ask(ctx context.Context, kind string, detail any) (d policy.Decision) {
+func (c *Channel) Ask(ctx context.Context, kind string, detail any) policy.Decision {
+	return c.AskFor(ctx, kind, 0, detail)
+}
+
+// AskFor is Ask for one operation that needs these rights and no more; none:
+// all that the channel has.
+func (c *Channel) AskFor(ctx context.Context, kind string, need policy.Rights, detail any) (d policy.Decision) {
 	defer func() { c.s.metrics.refusal("operation", d.Refusal()) }()
 	defer c.leave()
 	c.enter()
 	var q policy.Query
-	d, q = c.decide(ctx, kind)
+	d, q = c.decide(ctx, kind, need)
 	frame, err := requestFrame(kind, detail, d)
 	if err != nil {
 		return denied(&policy.Refusal{Rule: "request-unreadable", Say: "this request cannot be recorded, so it is refused", Why: err.Error()})
@@ -247,7 +255,7 @@ func (c *Channel) Ask(ctx context.Context, kind string, detail any) (d policy.De
 }
 
 // decide asks everything anew for one request inside the channel.
-func (c *Channel) decide(ctx context.Context, kind string) (policy.Decision, policy.Query) {
+func (c *Channel) decide(ctx context.Context, kind string, need policy.Rights) (policy.Decision, policy.Query) {
 	p, err := c.await(ctx)
 	q := p.query
 	q.Stage, q.Kind = policy.AtOperation, kind
@@ -261,7 +269,11 @@ func (c *Channel) decide(ctx context.Context, kind string) (policy.Decision, pol
 		return denied(err), q
 	}
 	q.Rights = c.s.rights(q, f.Window.Rights)
-	d := c.s.decide(f, q)
+	asked := q
+	if need != 0 {
+		asked.Rights = need
+	}
+	d := c.s.decide(f, asked)
 	switch {
 	case d.Allow && d.Target != p.decision.Target:
 		d = denied(targetMoved)

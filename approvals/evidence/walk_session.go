@@ -206,7 +206,11 @@ func (w *Walk) channelOpened(b audit.ChannelOpened) {
 	w.must(slices.Contains(s.windows, b.Window), "session %s does not name window %s", b.Session, b.Window)
 	w.must(w.worksIn(s.person, v), "%s does not work in %s", s.person, b.Window)
 	t := Target{Asset: b.Asset, Port: b.Port, Account: b.Account}
-	w.must(slices.Contains(v.claim.Assets, t), "%s does not name %s", b.Window, t)
+	byLogin := t // files pass by the ssh port's login (policy: sftp)
+	if t.Port == "sftp" {
+		byLogin.Port = "ssh"
+	}
+	w.must(slices.Contains(v.claim.Assets, t) || slices.Contains(v.claim.Assets, byLogin), "%s does not name %s", b.Window, t)
 	w.must(within(b.Rights, v.claim.Rights), "its rights are %q, and %s allows %q", b.Rights, b.Window, v.claim.Rights)
 	if is, why := w.isOpen(v); !is {
 		if w.must(w.justTaken(v), "%s %s", b.Window, why) {

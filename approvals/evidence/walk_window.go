@@ -438,6 +438,9 @@ func (w *Walk) extend(b audit.WindowMoved, v *window) {
 		w.must(a.Person == b.By, "%s extended it by an answer of %s", b.By, a.Person)
 		w.must(a.Until.Equal(b.Until), "the leaf ends it at %s, and the answer at %s", clock(b.Until), clock(a.Until))
 		w.must(!v.nonces[a.Nonce], "the answer's nonce was used before")
+		if v.nonces == nil { // a log whose leaf of the agreement was broken
+			v.nonces = map[string]bool{}
+		}
 		v.nonces[a.Nonce] = true
 	}
 	w.must(w.leaf.Wall.Before(v.until.Add(settleTime)), "extended at %s, after its end %s", clock(w.leaf.Wall), clock(v.until))

@@ -3,7 +3,6 @@ package sshd
 import (
 	"errors"
 	"fmt"
-	"path"
 	"strings"
 
 	"golang.org/x/crypto/ssh"
@@ -113,23 +112,6 @@ func parseSignal(payload []byte) (string, error) {
 		return "", errors.New("signal: no signal's name")
 	}
 	return wire.Name, nil
-}
-
-// transfer says whether a command is what stock clients send to move files:
-// that needs the sftp of the conduit, and this broker does not carry it yet. It
-// keeps honest clients honest; what an account may do is the device's to hold.
-func transfer(command string) bool {
-	fields := strings.Fields(command)
-	if len(fields) == 0 {
-		return false
-	}
-	switch path.Base(fields[0]) {
-	case "scp", "sftp-server", "git-upload-pack", "git-receive-pack", "git-upload-archive":
-		return true
-	case "rsync":
-		return strings.Contains(command, " --server")
-	}
-	return false
 }
 
 // exitOf reads exit-status and exit-signal (RFC 4254, 6.10) of a target, for the record.

@@ -207,9 +207,13 @@ func (j *job) start(kind string, payload []byte) {
 }
 
 func (j *job) run(kind string, payload []byte) error {
-	command, err := j.wanted(kind, payload)
+	command, files, err := j.wanted(kind, payload)
 	if err != nil {
 		return err
+	}
+	port := policy.PortName("ssh")
+	if files != nil {
+		port = "sftp" // the ssh port's accounts, where conduits carry sftp
 	}
 	ctx, cancel := context.WithTimeoutCause(j.gone, toBegin, errTooSlow)
 	defer cancel()
@@ -217,11 +221,11 @@ func (j *job) run(kind string, payload []byte) error {
 	if err != nil {
 		return fmt.Errorf("admit: %w", err)
 	}
-	ch, err := session.Open(ctx, policy.Query{Source: j.c.source, Asset: j.who.asset, Port: "ssh", Account: j.who.account, Kind: kind})
+	ch, err := session.Open(ctx, policy.Query{Source: j.c.source, Asset: j.who.asset, Port: port, Account: j.who.account, Kind: files.kindOr(kind)})
 	if err != nil {
 		return fmt.Errorf("open channel: %w", err)
 	}
-	w := &wire{job: j, gate: ch}
+	w := &wire{job: j, gate: ch, files: files}
 	// A cut, or the window's end, speaks and closes the vendor's side at once, whatever else waits here.
 	stop := context.AfterFunc(ch.Context(), func() {
 		defer j.d.recovered("end of a channel", j.c)
@@ -249,27 +253,24 @@ func (j *job) run(kind string, payload []byte) error {
 	return nil
 }
 
-// wanted reads what was asked for and refuses what is never carried.
-func (j *job) wanted(kind string, payload []byte) (command string, err error) {
+// wanted reads what was asked for, a transfer of files apart from the rest.
+func (j *job) wanted(kind string, payload []byte) (command string, files *transfer, err error) {
 	if kind == "shell" {
-		return "", nil
+		return "", nil, nil
 	}
 	command, err = parseCommand(payload)
 	if err != nil {
-		return "", &policy.Refusal{Rule: "bad-request", Say: "That command cannot be passed on. It is at most 32 KiB of text; put what is longer into a script on the machine.", Why: err.Error()}
+		return "", nil, &policy.Refusal{Rule: "bad-request", Say: "That command cannot be passed on. It is at most 32 KiB of text; put what is longer into a script on the machine.", Why: err.Error()}
 	}
-	if kind == "subsystem" || transfer(command) {
-		return "", &policy.Refusal{Rule: "no-transfer",
-			Say: "This broker does not carry file transfer (sftp, scp, rsync, git) yet. For one file: ssh … 'cat FILE' > FILE, or ssh … 'cat > FILE' < FILE.",
-			Why: kind + " " + clean(command, 200)}
-	}
-	return command, nil
+	files, err = j.transfer(kind, command)
+	return command, files, err
 }
 
 // wire is a job that has its channel at the gate.
 type wire struct {
 	*job
 	gate   *broker.Channel
+	files  *transfer // nil: this is none
 	target ssh.Channel
 	reqs   <-chan *ssh.Request
 	close  func()
@@ -295,6 +296,9 @@ func (w *wire) ask(ctx context.Context, kind, command string) error {
 		if err := w.gate.Mark(ctx, recording.Note, []byte("environment variable "+name+" was not passed on")); err != nil {
 			return err
 		}
+	}
+	if w.files != nil {
+		return w.files.ask(ctx, w.gate)
 	}
 	var detail any
 	if kind == "exec" {
@@ -356,6 +360,9 @@ func (w *wire) begin(ctx context.Context, tc ssh.Conn, kind string, payload []by
 	if err := w.gate.Pass(ctx); err != nil { // the machine took its time to answer
 		return err
 	}
+	if w.files != nil {
+		payload = w.files.payload(payload)
+	}
 	if ok, err := w.target.SendRequest(kind, true, payload); err != nil || !ok {
 		return w.notThere("start the "+kind, err)
 	}
@@ -393,7 +400,10 @@ func (w *wire) pump() {
 			}
 		})
 	}
-	goes(&shown, func() error { return relay.ToVendor(ctx, w.gate, recording.Out, w.screen, w.target) })
+	if w.files != nil {
+		w.files.carrier = w.files.Carry(w.gate, w.say)
+	}
+	goes(&shown, func() error { return w.output(ctx) })
 	goes(&shown, func() error { return relay.ToVendor(ctx, w.gate, recording.Err, w.screen.stderr(), w.target.Stderr()) })
 	goes(&pumps, func() error { return w.input(ctx) })
 	goes(&pumps, func() error { w.outward(ctx); return nil })
@@ -432,11 +442,23 @@ func bounded(groups ...*sync.WaitGroup) {
 	}
 }
 
+// output is what the machine shows.
+func (w *wire) output(ctx context.Context) error {
+	if w.files != nil {
+		return w.files.carrier.ToVendor(ctx, w.screen, w.target)
+	}
+	return relay.ToVendor(ctx, w.gate, recording.Out, w.screen, w.target)
+}
+
 // input is the vendor's side: bytes, then end of file, each kept apart from the
 // output. An end of file is input too: it is recorded, waits while the channel
 // is paused, and is swallowed where input is.
 func (w *wire) input(ctx context.Context) error {
-	if err := relay.ToTarget(ctx, w.gate, w.target, w.ch); err != nil {
+	take := func() error { return relay.ToTarget(ctx, w.gate, w.target, w.ch) }
+	if w.files != nil {
+		take = func() error { return w.files.carrier.ToTarget(ctx, w.target, w.ch) }
+	}
+	if err := take(); err != nil {
 		return err
 	}
 	if w.gone.Err() != nil || ctx.Err() != nil {

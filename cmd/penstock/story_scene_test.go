@@ -24,9 +24,9 @@ import (
 
 // Commands of the attackers' stories. Beside story_test.go's own there are:
 //
-//	scene [shift] [strict] [NETWORK]  a plant whose vendors ann and ben are known (from NETWORK, 127.0.0.0/8), broker, target;
+//	scene [shift] [strict] [files] [NETWORK]  a plant whose vendors ann and ben are known (from NETWORK, 127.0.0.0/8), broker, target;
 //	                       the owner alone agrees, and asking for the certificate opens (shift: the shift does; strict: the
-//	                       rules of "plant")
+//	                       rules of "plant"; files: conduits carry sftp, filler-plc takes files, press-plc gives some)
 //	enrols totp|password PERSON…  one of the two, over their own key
 //	agreed PERSON ASSET RIGHTS MINUTES  PERSON asks, olaf says yes
 //	certified PERSON       cert@, and the certificate lies where ssh looks for it
@@ -89,14 +89,25 @@ func scenePlant(strict bool) string {
 	return head + "assets:\n" + asset + second + rules
 }
 
+// withFiles lets files pass: to the filler and from it, and from the press alone.
+func withFiles(plant string) string {
+	account := "rights: [look, copy, set], enforced: nobody"
+	plant = strings.NewReplacer("carries: [ssh]", "carries: [ssh, sftp]", "rights: [look, copy, set, operate]", "rights: [look, copy, load]",
+		"right: [look, copy, set]", "right: [look, copy, load]").Replace(plant)
+	plant = strings.Replace(plant, account, "rights: [look, copy, load], enforced: nobody", 1)
+	return strings.Replace(plant, account, "rights: [look, copy], enforced: nobody", 1)
+}
+
 func (s *story) scene(ts *testscript.TestScript, args []string) error {
-	network, open, strict := "127.0.0.0/8", "vendor", false
+	network, open, strict, files := "127.0.0.0/8", "vendor", false, false
 	for _, arg := range args {
 		switch arg {
 		case "shift":
 			open = arg
 		case "strict":
 			strict = true
+		case "files":
+			files = true
 		default:
 			network = arg
 		}
@@ -121,6 +132,9 @@ func (s *story) scene(ts *testscript.TestScript, args []string) error {
 		return err
 	}
 	plant := strings.NewReplacer("PORT", strconv.Itoa(s.sshdPort), "HOSTKEY", hostKey, "ACCOUNT", ts.Getenv("ACCOUNT")).Replace(strings.ReplaceAll(scenePlant(strict), "open: vendor", "open: "+open))
+	if files {
+		plant = withFiles(plant)
+	}
 	for name, text := range map[string]string{"bootstrap.yaml": text, "plant.yaml": plant} {
 		if err := os.WriteFile(s.path(name), []byte(text), 0o600); err != nil {
 			return err

@@ -1,0 +1,47 @@
+package broker
+
+import (
+	"cmp"
+	"fmt"
+	"log/slog"
+
+	"penstock/audit"
+	"penstock/audit/recording"
+)
+
+// Finally has f called once, when the channel has ended, nothing passes any
+// more and channel.closed is not written yet: for events of what broke off. exit
+// is the machine's status, or empty. f must not wait for the channel.
+func (c *Channel) Finally(f func(exit string)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.atLast = f
+}
+
+func (c *Channel) runLast() {
+	defer recovered("the end of a channel")
+	c.mu.Lock()
+	f, exit := c.atLast, c.exit
+	c.atLast = nil
+	c.mu.Unlock()
+	if f != nil {
+		f(exit)
+	}
+}
+
+// Transferred writes file.transferred, durable, and a note into the recording.
+// Whose channel it is, is filled in here. An error ends the session.
+func (c *Channel) Transferred(f audit.FileTransferred) error {
+	q := c.Query()
+	f.Session, f.Channel, f.Window = string(c.s.id), c.number, string(c.window)
+	f.Asset, f.Account = string(q.Asset), string(q.Account)
+	whole := "whole"
+	if !f.Whole {
+		whole = "not whole: " + cmp.Or(f.Why, "not known to be")
+	}
+	text := fmt.Sprintf("%s by %s, %d bytes, %s of %s, %s: %s", f.Direction, f.By, f.Bytes, f.SHA256, f.Hashed, whole, f.Path)
+	if err := c.stream.Append(recording.Note, note("transferred", text)); err != nil {
+		slog.Error("a transfer could not be noted in its recording", "session", c.s.id, "channel", c.number, "err", err)
+	}
+	return c.s.append(f)
+}

@@ -1,0 +1,212 @@
+package sftp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync"
+
+	"golang.org/x/time/rate"
+
+	"penstock/audit"
+	"penstock/audit/recording"
+	"penstock/broker"
+	"penstock/broker/relay"
+	"penstock/policy"
+)
+
+const (
+	maxShown    = 1 << 20 // bytes on their way to the vendor, checked and not taken
+	maxSaid     = 5       // sentences about refusals in one channel
+	eventsBurst = 5000    // files of one channel that are told at full speed …
+	eventsAfter = 50      // … and then so many a second
+)
+
+// reader is one protocol. Its calls come from two goroutines, one a direction.
+type reader interface {
+	// fromVendor looks at bytes that have passed the gate, and sends on what may pass.
+	fromVendor(ctx context.Context, p []byte, send func([]byte) error) error
+	// fromTarget gives what of p, and of what was kept of it before, the vendor may see.
+	fromTarget(p []byte) (show []byte, err error)
+	// ended tells of what is not over yet: nothing passes any more. exit is the machine's status.
+	ended(exit string)
+}
+
+// Carrier takes one transfer between a vendor and a machine.
+type Carrier struct {
+	gate *broker.Channel
+	say  func(string) // a sentence for the person
+	r    reader
+	pace *rate.Limiter
+
+	mu   sync.Mutex
+	said map[string]bool
+
+	out queue
+}
+
+// Carry begins to read along. say shows the person a sentence beside the
+// transfer. The channel's end tells of what broke off.
+func (j *Job) Carry(gate *broker.Channel, say func(string)) *Carrier {
+	c := &Carrier{gate: gate, say: say, pace: rate.NewLimiter(eventsAfter, eventsBurst), said: map[string]bool{}}
+	c.out.moved = sync.NewCond(&c.out.mu)
+	c.r = j.reader(c)
+	gate.Finally(c.r.ended)
+	return c
+}
+
+// ToTarget is relay.ToTarget, read along.
+func (c *Carrier) ToTarget(ctx context.Context, target io.Writer, vendor io.Reader) error {
+	defer context.AfterFunc(ctx, func() { c.out.quit(context.Cause(ctx)) })()
+	return relay.ToTarget(ctx, c.gate, passage{c, ctx, target}, vendor)
+}
+
+// passage is what the gate's bytes are written to.
+type passage struct {
+	c      *Carrier
+	ctx    context.Context
+	target io.Writer
+}
+
+func (p passage) Write(b []byte) (int, error) {
+	if err := p.c.r.fromVendor(p.ctx, b, p.send); err != nil {
+		return 0, err
+	}
+	return len(b), nil
+}
+
+// step is the most that goes to a target on one look.
+const step = 32 << 10
+
+func (p passage) send(b []byte) error {
+	for len(b) > 0 {
+		n := min(len(b), step)
+		if err := p.c.gate.Look(); err != nil {
+			return err
+		}
+		if _, err := p.target.Write(b[:n]); err != nil {
+			return fmt.Errorf("write to the target: %w", err)
+		}
+		b = b[n:]
+	}
+	return nil
+}
+
+// ToVendor is relay.ToVendor, read along: what the vendor sees is recorded, not
+// what the machine sent.
+func (c *Carrier) ToVendor(ctx context.Context, vendor io.Writer, target io.Reader) error {
+	defer context.AfterFunc(ctx, func() { c.out.quit(context.Cause(ctx)) })()
+	go c.fill(target) // its read ends with the connection
+	defer c.out.quit(io.ErrClosedPipe)
+	return relay.ToVendor(ctx, c.gate, recording.Out, vendor, &c.out)
+}
+
+// fill reads the machine's side to its end.
+func (c *Carrier) fill(target io.Reader) {
+	defer func() {
+		if p := recover(); p != nil {
+			c.out.quit(fmt.Errorf("panic while reading along: %v", p))
+		}
+	}()
+	c.out.quit(c.readAlong(target))
+}
+
+// readAlong ends with io.EOF where the machine ended it well.
+func (c *Carrier) readAlong(target io.Reader) error {
+	buf := make([]byte, step)
+	for {
+		n, rerr := target.Read(buf)
+		if n > 0 {
+			show, err := c.r.fromTarget(buf[:n])
+			if err != nil {
+				return err
+			}
+			if err := c.out.put(show); err != nil {
+				return err
+			}
+		}
+		if errors.Is(rerr, io.EOF) {
+			return io.EOF
+		}
+		if rerr != nil {
+			return fmt.Errorf("read from the target: %w", rerr)
+		}
+	}
+}
+
+// refused tells the person why, once for each rule and not often.
+func (c *Carrier) refused(d policy.Decision) {
+	c.mu.Lock()
+	quiet := c.said[d.Rule] || len(c.said) >= maxSaid
+	c.said[d.Rule] = true
+	c.mu.Unlock()
+	if !quiet && d.Say != "" {
+		c.say(d.Say)
+	}
+}
+
+// transferred writes the event; the wait for its pace ends with the channel.
+func (c *Carrier) transferred(f audit.FileTransferred) error {
+	if err := c.gate.Look(); err == nil {
+		if err := c.pace.Wait(c.gate.Context()); err != nil {
+			slog.Debug("a transfer is told although the channel has ended", "err", err)
+		}
+	}
+	return c.gate.Transferred(f)
+}
+
+// queue holds what the vendor may see, whole messages one behind the other.
+type queue struct {
+	mu    sync.Mutex
+	moved *sync.Cond
+	buf   []byte
+	err   error // no more comes; io.EOF: well
+}
+
+// put waits for room.
+func (q *queue) put(p []byte) error {
+	if len(p) == 0 {
+		return nil
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for len(q.buf) > 0 && len(q.buf)+len(p) > maxShown && q.err == nil {
+		q.moved.Wait()
+	}
+	if q.err != nil {
+		return io.ErrClosedPipe
+	}
+	q.buf = append(q.buf, p...)
+	q.moved.Broadcast()
+	return nil
+}
+
+// quit lets everybody go; what is there is read first where it ended well.
+func (q *queue) quit(why error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.err == nil {
+		q.err = why
+	}
+	q.moved.Broadcast()
+}
+
+func (q *queue) Read(p []byte) (int, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for len(q.buf) == 0 && q.err == nil {
+		q.moved.Wait()
+	}
+	if q.err != nil && q.err != io.EOF || len(q.buf) == 0 {
+		return 0, q.err
+	}
+	n := copy(p, q.buf)
+	q.buf = q.buf[n:]
+	if len(q.buf) == 0 {
+		q.buf = nil
+	}
+	q.moved.Broadcast()
+	return n, nil
+}

@@ -1,0 +1,211 @@
+package sftp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"penstock/audit"
+	"penstock/policy"
+)
+
+const (
+	maxAsked = 4096 // requests without an answer; above it the vendor waits
+	maxOpen  = 1024 // handles
+	maxSizes = 256  // sizes of files that were asked about lately
+)
+
+// request is one that waits for its answer.
+type request struct {
+	kind  byte
+	ext   string // of an extended one
+	f     *file
+	path  string
+	flags uint32
+	at    uint64
+	n     uint32
+	size  *uint64 // a truncation to this size
+}
+
+// files reads SFTP along. Its lock is held for no I/O but hashing.
+type files struct {
+	c    *Carrier
+	vend splitter
+	targ splitter
+
+	mu      sync.Mutex
+	less    *sync.Cond // asked has become fewer, or gone is set
+	begun   bool       // init has passed
+	greeted bool       // version has passed
+	asked   map[uint32]*request
+	open    map[string]*file
+	opening int
+	sizes   map[string]uint64
+	gone    bool
+}
+
+func newFiles(c *Carrier) *files {
+	f := &files{c: c, asked: map[uint32]*request{}, open: map[string]*file{}, sizes: map[string]uint64{}}
+	f.less = sync.NewCond(&f.mu)
+	return f
+}
+
+// broken ends the channel: one side does not keep to the protocol.
+func broken(who, what string, args ...any) error {
+	say := "Your client broke the file protocol, so the transfer was stopped. Connect again; if it happens again, use another client, such as sftp of OpenSSH."
+	if who == "machine" {
+		say = "The machine broke the file protocol, so the transfer was stopped. Tell the plant's OT security: what it sent is in the recording."
+	}
+	return &policy.Refusal{Rule: "file-protocol", Say: say, Why: who + ": " + fmt.Sprintf(what, args...)}
+}
+
+// fromVendor takes the requests of p one by one.
+func (s *files) fromVendor(ctx context.Context, p []byte, send func([]byte) error) error {
+	var out []byte // requests that go on together
+	flush := func() error {
+		b := out
+		out = out[:0]
+		return send(b)
+	}
+	for {
+		raw, left, err := s.vend.next(p)
+		if err != nil {
+			return broken("vendor", "%v", err)
+		}
+		if raw == nil {
+			return flush()
+		}
+		p = left
+		v, err := s.request(ctx, raw, flush)
+		if err != nil {
+			return err
+		}
+		if v.answer != nil {
+			if err := s.c.out.put(v.answer); err != nil {
+				return err
+			}
+			continue
+		}
+		if out = append(out, v.forward...); len(out) >= step {
+			if err := flush(); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// verdict is what becomes of a request: it goes on, or is answered here.
+type verdict struct{ forward, answer []byte }
+
+func (s *files) request(ctx context.Context, raw []byte, flush func() error) (verdict, error) {
+	kind, f := raw[4], &fields{b: raw[5:]}
+	if kind == fxInit {
+		return s.init(f)
+	}
+	id := f.u32()
+	if f.err != nil {
+		return verdict{}, broken("vendor", "a request of kind %d without a number", kind)
+	}
+	if err := s.room(id, flush); err != nil {
+		return verdict{}, err
+	}
+	w, err := s.parse(kind, f)
+	if err != nil {
+		var no *inBand
+		if errors.As(err, &no) {
+			return verdict{answer: statusPacket(id, no.code, no.say)}, nil
+		}
+		return verdict{answer: statusPacket(id, statusBad, err.Error())}, nil
+	}
+	if w.need&^policy.Look != 0 {
+		if err := flush(); err != nil { // deciding takes a moment
+			return verdict{}, err
+		}
+		if d := s.c.gate.AskFor(ctx, "sftp", w.need|policy.Look, w.record); !d.Allow {
+			if err := s.c.gate.Look(); err != nil {
+				return verdict{}, err
+			}
+			s.c.refused(d)
+			return verdict{answer: statusPacket(id, statusDenied, d.Say)}, nil
+		}
+	}
+	return s.pass(id, w, raw)
+}
+
+// room waits until one more request may wait for its answer.
+func (s *files) room(id uint32, flush func() error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.begun {
+		return broken("vendor", "a request before the versions were agreed")
+	}
+	if _, twice := s.asked[id]; twice {
+		return broken("vendor", "request number %d is used for two at once", id)
+	}
+	if len(s.asked) < maxAsked {
+		return nil
+	}
+	s.mu.Unlock()
+	err := flush() // or nothing would ever be answered
+	s.mu.Lock()
+	for err == nil && len(s.asked) >= maxAsked && !s.gone {
+		s.less.Wait()
+	}
+	return err
+}
+
+// init agrees on version 3, without the client's extensions.
+func (s *files) init(f *fields) (verdict, error) {
+	v := f.u32()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if f.err != nil || v < 3 || s.begun {
+		return verdict{}, broken("vendor", "it begins with version %d", v)
+	}
+	s.begun = true
+	return verdict{forward: newPacket(fxInit).u32(3).done()}, nil
+}
+
+// pass notes a request that goes on, so that its answer is understood.
+func (s *files) pass(id uint32, w wish, raw []byte) (verdict, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := w.request
+	switch r.kind {
+	case fxOpen, fxOpendir:
+		if len(s.open)+s.opening >= maxOpen {
+			return verdict{answer: statusPacket(id, statusFailure, "too many files are open at once; close some")}, nil
+		}
+		s.opening++
+	case fxClose:
+		r.f.closing = true
+	case fxRead:
+		r.f.read = true
+	case fxWrite:
+		r.f.pending++
+		r.f.cut = false
+		r.f.in.add(r.at, w.data)
+	case fxFsetstat:
+		r.f.pending++
+	}
+	if r.f != nil && r.ext == "copy-data" {
+		r.f.failed = "part of it was copied on the machine"
+	}
+	s.asked[id] = &r
+	return verdict{forward: raw}, nil
+}
+
+// ended tells of the files that are open still.
+func (s *files) ended(string) {
+	s.mu.Lock()
+	s.gone = true
+	s.less.Broadcast()
+	var all []audit.FileTransferred
+	for _, f := range s.open {
+		all = append(all, f.told("sftp")...)
+	}
+	clear(s.open)
+	s.mu.Unlock()
+	s.c.tell(all)
+}
