@@ -243,7 +243,7 @@ func (c *call) showRequest() error {
 	}
 	c.printf("%s, revision %d: %s\n", r.ID, r.Rev, c.stood(r))
 	c.printf("  who     %s (asked by %s)\n  where   %s\n  what    %s\n", list(d.People), d.By, c.where(ts), strings.Join(d.Rights, ", "))
-	c.printf("  when    %d minutes, between %s and %s\n  why     %s\n", d.Minutes, c.when(d.From), c.when(d.To), d.Reason)
+	c.printf("  when    %d min, between %s and %s\n  why     %s\n", d.Minutes, c.when(d.From), c.when(d.To), d.Reason)
 	for _, f := range [][2]string{{"order", d.WorkOrder}, {"change", d.Change}, {"backup", d.Backup}, {"backout", d.Backout}, {"area", d.AreaClear}} {
 		if f[1] != "" {
 			c.printf("  %-7s %s\n", f[0], f[1])

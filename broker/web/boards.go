@@ -169,7 +169,8 @@ func (g *Pages) boardNews(v *visit) ([]byte, error) {
 }
 
 // seenBy tells boards apart that differ: by roles, by a code that still counts,
-// and by the person where the board is about them.
+// by a clock that shows another hour, and by the person where the board is
+// about them.
 func (f *boardFacts) seenBy(v *visit) string {
 	roles := words(v.actor.Roles)
 	slices.Sort(roles)
@@ -177,7 +178,7 @@ func (f *boardFacts) seenBy(v *visit) string {
 	if f.involved[v.actor.Person] {
 		who = v.actor.Person
 	}
-	return fmt.Sprintf("%s|%s|%t", strings.Join(roles, ","), who, v.hasCode())
+	return fmt.Sprintf("%s|%s|%t|%s", strings.Join(roles, ","), who, v.hasCode(), v.at(v.now).Yours())
 }
 
 // renderParts draws what moves of a page: its state and its parts, no frame.

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -27,7 +28,7 @@ func sample(t time.Time) stamp {
 	if err != nil {
 		panic(err)
 	}
-	return stamp{t.In(zone), galleryNow.In(zone)}
+	return stamp{t.In(zone), galleryNow.In(zone), nil}
 }
 
 func after(minutes int) stamp { return sample(galleryNow.Add(time.Duration(minutes) * time.Minute)) }
@@ -55,9 +56,9 @@ var (
 func sampleRequest() requestView {
 	return requestView{ID: "R-214", State: "waiting", Document: "sha256:" + strings.Repeat("9f3c", 16), Rev: 1, At: after(-2), Who: []string{"Ann Keller"},
 		Firm: "Krall Fillers", Checked: "6 visits, last 12 Oct 09:14.", Does: "change values", Prep: "on", Targets: []targetView{fillerPLC},
-		Can: "look, take files out, change values", Worst: "wrong values; Filling line 1 may stop.", Enforced: "The machine's own account stops everything else.",
+		Can: "take files out, change values", Worst: "wrong values, and Filling line 1 may stop.", Enforced: "The machine stops everything else.",
 		Stops: "Filling line 1 stops.", Why: "Alarm F-417, fill volume drifts", WorkOrder: "WO 88-1204", Length: "2 hours", Until: after(123), From: after(-2), To: after(360),
-		Inside: "Nobody is in.", Unusual: []string{"Backup of Filler controller is 61 days old."}, Phone: "ORANGE TIGER", Words: []string{"orange", "tulip", "meadow", "axle", "lemon", "river", "cello", "north"},
+		Inside: "Nobody else is in.", Unusual: []string{"Backup of Filler controller is 61 days old."}, Phone: "ORANGE TIGER", Words: []string{"orange", "tulip", "meadow", "axle", "lemon", "river", "cello", "north"},
 		Path: []string{"Filling line 1"}, Interlocks: []string{"Guard door 3 trips Line 1 safety controller"}, Backout: "Recipe 14 of 3 March", Before: []WindowLine{leftLine},
 		YouWhy: "You are Filling shift supervisor. Your yes is enough (rule night).",
 		May: answersAllowed{Answer: true, Opens: true, AskLook: "viewer on FIL-1-PLC-01", LookUntil: after(30), AskedUntil: after(123),
@@ -66,12 +67,11 @@ func sampleRequest() requestView {
 
 func dangerousRequest() requestView {
 	r := sampleRequest()
-	r.Does, r.Targets, r.Danger = "load programs", []targetView{fillerMaint}, true
-	r.Prep, r.Can = "into", "look, take files out, change values, start and stop, load programs"
-	r.Worst, r.Enforced = "a wrong program runs, Filling line 1 stops.", "Nobody stops more than this but you. Watch, or pause."
-	r.YouWhy = "You are Line 1 process owner. Your yes is one of 2. Still needed: OT security."
-	r.May.Opens, r.May.Next, r.May.AskLook = false, "OT security", ""
-	r.May.Look = true
+	r.Does, r.Targets, r.Danger = "work in a shell", []targetView{fillerMaint}, true
+	r.Prep, r.Can = "on", "do anything, also load programs"
+	r.Worst, r.Enforced = "a wrong program runs, Filling line 1 stops.", "Nobody stops it but you."
+	r.YouWhy = "You are Line 1 process owner. Your yes is 1 of 2. Asked at once: OT security Lena Lang."
+	r.May.Opens, r.May.Next = false, "OT security Lena Lang"
 	return r
 }
 
@@ -80,7 +80,7 @@ func decidedRequest() requestView {
 	r.State, r.May, r.YouWhy, r.Rev = "agreed", answersAllowed{}, "", 2
 	r.Meanwhile = "Your tap was not taken, because this changed meanwhile. R-214 is agreed. To take it back, withdraw it, or cut window W-214."
 	r.Answers = []answerView{{"Jan Brandt", "Duty engineer", "said yes", "", "look only, 30 minutes", after(-1)}, {"Olaf Holm", "Line 1 process owner", "asks", "Is the recipe saved?", "", after(-1)}}
-	r.Window = &readyLine
+	r.Window, r.Outcome = &readyLine, "Jan Brandt said look only, 30 minutes at 03:06"
 	return r
 }
 
@@ -142,7 +142,7 @@ func gallery() []galleryPage {
 			Invited: &invitedView{"Ann Keller", "ABCD-EFGH-IJKL-MNOP", "ssh -p 2222 join@broker.kiel.example", after(1440)}}, someone},
 		{"recordings", "recordings", []RecordingLine{recLine}, someone},
 		{"recording", "recording", RecordingView{RecordingLine: recLine, Source: "198.51.100.7", Client: "SSH-2.0-OpenSSH_9.6", Kex: "mlkem768x25519-sha256", Serial: "4711", Ended: after(-20), Cause: "client",
-			Asked: []WindowLine{openLine}, Channels: []recordedChannel{{1, "shell", "FIL-1-PLC-01 as recipes", "412 bytes", "96 kB", after(-59), after(-20), "0"}}, Events: events, Forms: formChoices, Refused: 1}, someone},
+			Asked: []WindowLine{openLine}, Channels: []recordedChannel{{1, "shell", "FIL-1-PLC-01 as recipes", "412 bytes", "96 kB", after(-59), after(-20), "0"}, {2, "direct-tcpip", "FIL-1-PLC-01", "12 bytes", "960 bytes", after(-40), after(-30), ""}}, Events: events, Refused: 1}, someone},
 		{"play", "play", playView{RecordingView{RecordingLine: recLine}, recordedChannel{0, "shell", "FIL-1-PLC-01 as recipes", "412 bytes", "96 kB", after(-59), after(-20), "0"}, []mark{{events[3], 3.5}}}, someone},
 		{"log", "log", logView{Size: 2190, Root: "mTeMRcN3Wz2EtXhCqZHe7vG0jnq1wYJtjPy6Gx5mUqk=", Origin: "kiel/penstock/audit/a", Checkpoint: "kiel/penstock/audit/a\n2190\nmTeMRcN3Wz2EtXhCqZHe7vG0jnq1wYJtjPy6Gx5mUqk=\n\n— kiel/penstock/audit/a Zm9vYmFyYmF6\n",
 			Leaves: events, Older: 2090, Newer: -1, Key: "kiel/penstock/audit/a+1a2b3c4d+AbCd"}, someone},
@@ -279,4 +279,39 @@ func runBrowser(t *testing.T, script string, with any) {
 		t.Fatalf("%s: %v (needs Debian's chromium and node 20)\n%s", script, err, out)
 	}
 	t.Logf("%s", out)
+}
+
+var (
+	tags     = regexp.MustCompile(`<[^>]*>`)
+	wordlike = regexp.MustCompile(`[\pL\d]`)
+)
+
+// TestWordsAtNight: pages.md S2 allows 85 words above the buttons, labels
+// counted, and it is not more where something is dangerous.
+func TestWordsAtNight(t *testing.T) {
+	pages, err := parseTemplates()
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := &Pages{server: &server{}, pages: pages}
+	for name, page := range map[string]requestView{"request": sampleRequest(), "danger": dangerousRequest()} {
+		b, err := g.render("request", fullFrame("request", page))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, text, _ := strings.Cut(string(b), `<div id="request"`)
+		text, _, there := strings.Cut(text, `<section class="answer"`)
+		if !there {
+			t.Fatalf("%s has no buttons", name)
+		}
+		n := 0
+		for _, w := range strings.Fields(tags.ReplaceAllString(strings.TrimPrefix(text, " data-part>"), " ")) {
+			if wordlike.MatchString(w) {
+				n++
+			}
+		}
+		if n > 85 || n < 40 {
+			t.Errorf("%s: %d words above the buttons", name, n)
+		}
+	}
 }

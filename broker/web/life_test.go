@@ -220,8 +220,8 @@ func TestTheMiddleBlock(t *testing.T) {
 		danger          bool
 	}{
 		{"viewer", "look", "look", "somebody sees", false},
-		{"recipes", "look copy set", "work in a shell", "wrong values; Filling line 1 may stop", false},
-		{"maint", "look copy set operate load", "load programs", "a wrong program runs", true},
+		{"recipes", "look copy set", "work in a shell", "wrong values, and Filling line 1 may stop", false},
+		{"maint", "look copy set operate load", "work in a shell", "a wrong program runs", true},
 		{"maint", "look", "look", "a wrong program runs", true}, // asked for little, and nobody stops the rest
 	} {
 		var out requestView

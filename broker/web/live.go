@@ -192,7 +192,7 @@ func (g *Pages) news(v *visit, w *watcher) ([]byte, error) {
 	if !w.board {
 		return fmt.Appendf(id, "event: changed\ndata: %d\n\n", g.live.spread().Milliseconds()), nil
 	}
-	now := &visit{w: v.w, r: v.r, plant: g.Plant(), now: g.Now()}
+	now := &visit{w: v.w, r: v.r, plant: g.Plant(), now: g.Now(), zone: v.zone}
 	if err := g.recognise(now); err != nil || now.s == nil {
 		return nil, err
 	}

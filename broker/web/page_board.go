@@ -135,15 +135,26 @@ func (g *Pages) inside(v *visit, n roll, l broker.Live, windows map[policy.Windo
 
 func (v *visit) channelWords(c broker.LiveChannel) string {
 	t, _ := v.plant.Asset(c.Target.Asset)
-	what := map[string]string{"shell": "a shell", "exec": "a command", "subsystem": "files", "direct-tcpip": "a connection"}[c.Kind]
-	if what == "" {
-		what = c.Kind
-	}
-	words := what + " on " + t.Tag
+	words := channelKind(c.Kind) + " on " + t.Tag
 	if c.Target.Account != "" {
 		words += " as " + string(c.Target.Account)
 	}
 	return words + ", " + bytesText(c.In) + " in, " + bytesText(c.Out) + " out"
+}
+
+// channelKind is a kind of channel in words (RFC 4254 has them as names).
+func channelKind(kind string) string {
+	switch kind {
+	case "shell":
+		return "a shell"
+	case "exec":
+		return "a command"
+	case "subsystem":
+		return "files"
+	case "direct-tcpip":
+		return "a connection"
+	}
+	return kind
 }
 
 func bytesText(n int64) string {

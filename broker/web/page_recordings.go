@@ -64,7 +64,6 @@ type RecordingView struct {
 	Asked                       []WindowLine
 	Channels                    []recordedChannel
 	Events                      []EventLine
-	Forms                       []formChoice
 	Refused                     int
 	Player                      bool // this build has it
 }
@@ -78,10 +77,26 @@ type recordedChannel struct {
 
 type formChoice struct{ Form, Text string }
 
-var formChoices = []formChoice{
-	{"text", "Text"}, {"asciicast-v3", "asciicast v3"}, {"asciicast-v2", "asciicast v2"},
-	{"raw-out", "raw output"}, {"raw-err", "raw errors"}, {"raw-in", "raw input"},
+// screenForms are for what somebody saw, streamForms for a TCP stream.
+var (
+	screenForms = []formChoice{{"text", "Text"}, {"asciicast-v3", "asciicast v3"}, {"asciicast-v2", "asciicast v2"},
+		{"raw-out", "raw output"}, {"raw-err", "raw errors"}, {"raw-in", "raw input"}}
+	streamForms = []formChoice{{"pcapng", "pcapng, for Wireshark"}, {"raw-in", "raw, to the machine"}, {"raw-out", "raw, from the machine"}}
+)
+
+// Stream says that the channel carried TCP, which is no screen.
+func (c recordedChannel) Stream() bool { return c.Kind == "direct-tcpip" }
+
+// Forms are what the channel can be had as.
+func (c recordedChannel) Forms() []formChoice {
+	if c.Stream() {
+		return streamForms
+	}
+	return screenForms
 }
+
+// KindText is what was opened, in words.
+func (c recordedChannel) KindText() string { return channelKind(c.Kind) }
 
 func (g *Pages) recordingPage(v *visit) error {
 	view, err := g.recordingOf(v)
@@ -107,7 +122,7 @@ func (g *Pages) recordingOf(v *visit) (RecordingView, error) {
 	if err != nil {
 		return RecordingView{}, err
 	}
-	view := RecordingView{RecordingLine: v.recordingLine(n, h), Source: h.Source, Client: h.Client, Kex: h.Kex, Serial: h.Serial, Forms: formChoices, Player: hasPlayer}
+	view := RecordingView{RecordingLine: v.recordingLine(n, h), Source: h.Source, Client: h.Client, Kex: h.Kex, Serial: h.Serial, Player: hasPlayer}
 	view.Live = g.liveSessions()[id]
 	if err := g.sessionEvents(v, n, h, &view); err != nil {
 		return view, err

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
@@ -35,6 +36,7 @@ type requestView struct {
 	Asleep                   stamp
 	From, To                 stamp
 	Inside                   string // who else is in
+	Opens                    string // where no shift does
 	Unusual                  []string
 	Phone                    string // two words
 	Words                    []string
@@ -48,6 +50,7 @@ type requestView struct {
 	May                      answersAllowed
 	Window                   *WindowLine
 	Meanwhile                string // the tap was not taken
+	Outcome                  string // who decided, and what
 	Vendor, Yours, Withdrawn bool
 }
 
@@ -119,7 +122,10 @@ func (g *Pages) requestOf(v *visit, q approvals.Request) (requestView, error) {
 	for _, need := range q.Needs {
 		out.Needs = append(out.Needs, needView{v.role(need.Role), need.Count, n.holders(need.Role, slices.Concat(d.People, []string{d.By})...), need.Rule})
 	}
-	v.mayAnswer(&out, q)
+	if d.Open != "shift" {
+		out.Opens = v.opensHow(d.Open, d.From, out.Who)
+	}
+	out.Outcome = v.outcome(q, n)
 	if q.Window != "" {
 		w, err := g.Desk.Window(v.ctx(), v.actor, q.Window)
 		if err != nil {
@@ -128,6 +134,7 @@ func (g *Pages) requestOf(v *visit, q approvals.Request) (requestView, error) {
 		line := g.windowLine(v, w, n)
 		out.Window = &line
 	}
+	v.mayAnswer(&out, q, n)
 	return out, nil
 }
 
@@ -151,19 +158,16 @@ func (v *visit) describe(out *requestView, d evidence.Request) {
 			out.Unusual = append(out.Unusual, t.Asset+" is not in the plant file any more.")
 		}
 	}
-	out.Can = rightsText(rights)
-	if more := reach &^ rights; more != 0 {
-		out.Can += "; and what was not asked for: " + rightsText(more)
-	}
+	out.Can = canText(rights, reach)
 	out.Worst = worstCase(reach, stops)
 	switch whoEnforces(out.Targets) {
 	case policy.ByPenstock:
 		out.Enforced = "Penstock stops everything else."
 	case policy.ByDevice:
-		out.Enforced = "The machine's own account stops everything else."
+		out.Enforced = "The machine stops everything else."
 	default:
-		out.Enforced = "Nobody stops more than this but you. Watch, or pause."
 		out.Danger = reach != policy.Look
+		out.Enforced = "Nobody stops it but you."
 	}
 	if len(stops) > 0 {
 		out.Stops = strings.Join(stops, ", ") + map[bool]string{true: " stops.", false: " stop."}[len(stops) == 1]
@@ -190,8 +194,50 @@ func (v *visit) endIfOpened(minutes int, from, to time.Time) time.Time {
 // oldBackup is when a backup is worth a word before somebody writes.
 const oldBackup = 30 * 24 * time.Hour
 
-// unusual lists what stands in red, worst first, three at most.
+// canText says what they can do, and what nobody stops beyond what was asked.
+func canText(rights, reach policy.Rights) string {
+	more := reach &^ rights
+	switch {
+	case more == 0 && rights.Has(policy.Load) && rights.Has(policy.Operate):
+		last := "load programs"
+		if rights.Has(policy.Device) {
+			last = "change the device itself"
+		}
+		return "do anything, also " + last
+	case more == 0:
+		return doText(rights)
+	}
+	return doText(rights) + "; and what was not asked for: " + rightsText(more)
+}
+
+// outcome is who decided, and what, where it is decided.
+func (v *visit) outcome(q approvals.Request, n roll) string {
+	if q.State == approvals.RequestWaiting || len(q.Answers) == 0 {
+		return ""
+	}
+	l := q.Answers[len(q.Answers)-1]
+	says := saysWords[l.Says]
+	if limits := v.limits(l.Limits); l.Says == evidence.Yes && limits != "" {
+		says = "said " + limits
+	}
+	text := n.person(l.Person) + " " + says + " at " + v.at(l.At).Text()
+	if l.Why != "" {
+		text += ": " + l.Why
+	}
+	return text
+}
+
+// mostUnusual is how many red lines somebody reads at night.
+const mostUnusual = 3
+
+// unusual lists what stands in red, worst first: what was not in the plant file
+// before it, and what was left behind after it (around).
 func (v *visit) unusual(out *requestView, d evidence.Request, rights policy.Rights) {
+	type old struct {
+		line string
+		age  time.Duration
+	}
+	var backups []old
 	for _, t := range d.Assets {
 		a, ok := v.plant.Asset(policy.AssetName(t.Asset))
 		if !ok {
@@ -213,16 +259,26 @@ func (v *visit) unusual(out *requestView, d evidence.Request, rights policy.Righ
 		}
 		switch age := v.now.Sub(a.Backup.Last); {
 		case a.Backup.Last.IsZero():
-			out.Unusual = append(out.Unusual, "No backup of "+a.Title+" is known.")
+			backups = append(backups, old{"No backup of " + a.Title + " is known.", time.Duration(1<<63 - 1)})
 		case age > oldBackup:
-			out.Unusual = append(out.Unusual, "Backup of "+a.Title+" is "+span(age)+" old.")
+			backups = append(backups, old{"Backup of " + a.Title + " is " + span(age) + " old.", age})
 		}
 	}
-	slices.Sort(out.Unusual)
-	out.Unusual = slices.Compact(out.Unusual)
-	if len(out.Unusual) > 3 {
-		out.Unusual = out.Unusual[:3]
+	slices.SortStableFunc(backups, func(a, b old) int { return cmp.Compare(b.age, a.age) })
+	for _, b := range slices.Compact(backups) {
+		out.Unusual = append(out.Unusual, b.line)
 	}
+}
+
+// leftBehind says what this firm did not leave in order on one of these machines.
+func (v *visit) leftBehind(w approvals.Window, n roll) string {
+	switch {
+	case w.State == approvals.WindowCut:
+		return n.firm(w.Firm) + " was cut here " + v.at(w.Until).Text() + "."
+	case w.State == approvals.WindowEnded && w.HandBack == "":
+		return string(w.ID) + ": no hand-back since " + v.at(w.Until).Text() + "."
+	}
+	return ""
 }
 
 // around is who asks, who is in, and what was before.
@@ -243,14 +299,20 @@ func (g *Pages) around(v *visit, out *requestView, q approvals.Request, n roll) 
 	if v.actor.Plant {
 		out.Inside = g.othersInside(v, n)
 	}
+	var behind []string
 	for _, w := range all {
 		same := slices.ContainsFunc(w.Claim.Assets, func(t evidence.Target) bool {
 			return slices.ContainsFunc(d.Assets, func(x evidence.Target) bool { return x.Asset == t.Asset })
 		})
 		if w.ID != q.Window && same && string(w.Firm) == d.Firm && !w.Opened.IsZero() && len(out.Before) < 3 {
 			out.Before = append(out.Before, g.windowLine(v, w, n))
+			if line := v.leftBehind(w, n); line != "" && v.actor.Plant {
+				behind = append(behind, line)
+			}
 		}
 	}
+	out.Unusual = append(behind, out.Unusual...)
+	out.Unusual = out.Unusual[:min(len(out.Unusual), mostUnusual)]
 	return nil
 }
 
@@ -263,7 +325,7 @@ func (g *Pages) othersInside(v *visit, n roll) string {
 		}
 	}
 	if len(who) == 0 {
-		return "Nobody is in."
+		return "Nobody else is in."
 	}
 	return strings.Join(who, ", ") + map[bool]string{true: " is in.", false: " are in."}[len(who) == 1]
 }
@@ -286,12 +348,12 @@ func (v *visit) limits(l evidence.Limits) string {
 }
 
 // mayAnswer works out which buttons are there, and says why the reader is asked.
-func (v *visit) mayAnswer(out *requestView, q approvals.Request) {
+func (v *visit) mayAnswer(out *requestView, q approvals.Request, n roll) {
 	d := q.Document
 	waits := q.State == approvals.RequestWaiting || q.State == approvals.RequestAsleep
 	own := string(v.actor.Person) == d.By || string(v.actor.Firm) == d.Firm
 	out.Yours = own
-	out.May.Withdraw = (waits || q.State == approvals.RequestAgreed && out.Window == nil) && (own || v.takes())
+	out.May.Withdraw = (waits || out.Window != nil && out.Window.Word == string(approvals.WindowAgreed)) && (own || v.takes())
 	if !waits {
 		return
 	}
@@ -301,15 +363,15 @@ func (v *visit) mayAnswer(out *requestView, q approvals.Request) {
 		}
 		out.May.Answer = true
 		out.YouWhy = "You are " + v.role(need.Role) + "."
-		rest := v.after(q, need.Role)
+		rest := v.after(q, need.Role, n)
 		if len(rest) == 0 {
 			out.YouWhy += " Your yes is enough (rule " + need.Rule + ")."
 			out.May.Opens = d.Open == "shift" && v.opens(d.Assets, d.Rights) && !v.now.Before(d.From)
 			if !out.May.Opens {
-				out.YouWhy += v.opensThen(d)
+				out.YouWhy += v.opensThen(d, out.Who)
 			}
 		} else {
-			out.YouWhy += " Your yes is one of " + strconv.Itoa(len(rest)+1) + ". Still needed: " + strings.Join(rest, ", ") + "."
+			out.YouWhy += " Your yes is 1 of " + strconv.Itoa(len(rest)+1) + ". Asked at once: " + strings.Join(rest, ", ") + "."
 			out.May.Next = strings.Join(rest, " and ")
 		}
 		v.offers(out, d)
@@ -318,20 +380,20 @@ func (v *visit) mayAnswer(out *requestView, q approvals.Request) {
 }
 
 // opensThen says what comes after the last yes.
-func (v *visit) opensThen(d evidence.Request) string {
+func (v *visit) opensThen(d evidence.Request, who []string) string {
 	switch {
-	case d.Open == "vendor":
-		return " It opens when they fetch the certificate."
-	case d.Open == "auto":
-		return " It opens by itself at " + v.at(d.From).Text() + "."
+	case d.Open != "shift":
+		return " It " + v.opensHow(d.Open, d.From, who) + "."
 	case v.now.Before(d.From):
 		return " The shift opens it, not before " + v.at(d.From).Text() + "."
 	}
 	return " The shift opens it then."
 }
 
-// after are the roles still needed once the reader has said yes in one.
-func (v *visit) after(q approvals.Request, r policy.Role) (rest []string) {
+// after are the roles still needed once the reader has said yes in one; with
+// the name where one person holds it.
+func (v *visit) after(q approvals.Request, r policy.Role, n roll) (rest []string) {
+	not := append([]string{q.Document.By, string(v.actor.Person)}, q.Document.People...)
 	done := false
 	for _, need := range q.Needs {
 		for range need.Count {
@@ -339,7 +401,11 @@ func (v *visit) after(q approvals.Request, r policy.Role) (rest []string) {
 				done = true
 				continue
 			}
-			rest = append(rest, v.role(need.Role))
+			who := v.role(need.Role)
+			if one := n.holders(need.Role, not...); len(one) == 1 {
+				who += " " + one[0]
+			}
+			rest = append(rest, who)
 		}
 	}
 	return rest
@@ -461,18 +527,17 @@ func (g *Pages) open(v *visit, before requestView, q approvals.Request) error {
 	if q.State != approvals.RequestAgreed || q.Window == "" {
 		return g.done(v, page, "Your yes stands. Asked next: "+before.May.Next+".")
 	}
-	window := "/windows/" + string(q.Window)
 	if !before.May.Opens {
-		return g.done(v, window, "Agreed."+v.opensThen(q.Document))
+		return g.done(v, page, "Agreed."+v.opensThen(q.Document, before.Who))
 	}
 	w, err := g.Desk.Open(v.ctx(), v.actor, q.Window)
 	if err != nil {
 		if _, ok := errors.AsType[*policy.Refusal](err); !ok {
 			return err
 		}
-		return g.done(v, window, "Your yes stands. It is not open yet: "+say(err))
+		return g.done(v, page, "Your yes stands. It is not open yet: "+say(err))
 	}
-	return g.done(v, window, "Open. Ends "+v.at(w.Until).Text()+" by itself.")
+	return g.done(v, page, "Open. Ends "+v.at(w.Until).Text()+" by itself.")
 }
 
 // notTaken shows the page as it is now, with who decided meanwhile and what.

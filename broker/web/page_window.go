@@ -134,7 +134,7 @@ func (g *Pages) windowStep(v *visit) error {
 		}
 	case "cut":
 		_, err = d.Cut(ctx, a, id, why)
-		said = "Cut at " + v.at(g.Now()).Format("15:04:05") + "."
+		said = "Cut at " + v.at(g.Now()).Clock() + "."
 	case "hand-back":
 		_, err = d.HandBack(ctx, a, id, strings.TrimSpace(f.Get("text")))
 		said = "Handed back. The plant takes it now."

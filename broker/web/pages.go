@@ -62,6 +62,7 @@ type Pages struct {
 	sessions *sessions
 	live     *live
 	boards   *boards
+	zones    zones
 	past     *past
 	routes   []Route
 	pages    map[string]*template.Template
@@ -151,8 +152,9 @@ type visit struct {
 	actor people.Actor
 	plant *policy.Plant
 	now   time.Time
-	since audit.Index // the log's size before anything was read for the page
-	name  string      // of the person
+	zone  *time.Location // the browser's; nil: not said
+	since audit.Index    // the log's size before anything was read for the page
+	name  string         // of the person
 }
 
 func (v *visit) ctx() context.Context { return v.r.Context() }
@@ -163,7 +165,7 @@ func (v *visit) refreshing() bool { return v.r.Header.Get("Penstock-Refresh") !=
 
 func (g *Pages) serve(route Route) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		v := &visit{w: w, r: r, plant: g.Plant(), now: g.Now(), since: g.log.Size()}
+		v := &visit{w: w, r: r, plant: g.Plant(), now: g.Now(), zone: g.zones.of(r), since: g.log.Size()}
 		if err := g.enter(v, route); err != nil {
 			g.failPage(v, err)
 		}

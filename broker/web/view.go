@@ -14,62 +14,6 @@ import (
 	"penstock/policy"
 )
 
-// stamp is a moment as the plant's clock shows it.
-type stamp struct {
-	time.Time
-	now time.Time
-}
-
-func (v *visit) at(t time.Time) stamp {
-	if t.IsZero() {
-		return stamp{}
-	}
-	return stamp{t.In(v.plant.Location()), v.now.In(v.plant.Location())}
-}
-
-// Text is the hour; with its day where that is not today.
-func (s stamp) Text() string {
-	if s.IsZero() {
-		return "not said"
-	}
-	y, m, d := s.Date()
-	ny, nm, nd := s.now.Date()
-	switch {
-	case y == ny && m == nm && d == nd:
-		return s.Format("15:04")
-	case s.Sub(s.now).Abs() < 300*24*time.Hour:
-		return s.Format("Mon 2 Jan 15:04")
-	}
-	return s.Format("2 Jan 2006 15:04")
-}
-
-// ISO is for programs and for the countdown.
-func (s stamp) ISO() string { return s.Format(time.RFC3339) }
-
-// Left counts down in hours and minutes: "0:41".
-func (s stamp) Left() string {
-	left := s.Sub(s.now).Round(time.Minute)
-	if left < 0 {
-		left = 0
-	}
-	return fmt.Sprintf("%d:%02d", int(left.Hours()), int(left.Minutes())%60)
-}
-
-// Ago is how long it has been: "3 min", "9 h", "4 days".
-func (s stamp) Ago() string { return span(s.now.Sub(s.Time)) }
-
-func span(d time.Duration) string {
-	switch d = max(d, 0); {
-	case d < time.Minute:
-		return "under a minute"
-	case d < 2*time.Hour:
-		return fmt.Sprintf("%d min", int(d.Minutes()))
-	case d < 48*time.Hour:
-		return fmt.Sprintf("%d h", int(d.Hours()))
-	}
-	return fmt.Sprintf("%d days", int(d.Hours()/24))
-}
-
 func count(n int, one, more string) string {
 	if n == 1 {
 		return "1 " + one
@@ -80,7 +24,7 @@ func count(n int, one, more string) string {
 func minutesWords(n int) string {
 	switch {
 	case n < 120 && n != 60:
-		return fmt.Sprintf("%d minutes", n)
+		return count(n, "minute", "minutes")
 	case n == 60:
 		return "1 hour"
 	case n%60 == 0:
@@ -211,14 +155,14 @@ func rightsOf(words []string) policy.Rights {
 // wants says what the rights mean, weightiest first: "CHANGE VALUES on".
 func wants(r policy.Rights, shell bool) (does, prep string) {
 	switch {
+	case shell && r&^(policy.Look|policy.Copy) != 0:
+		return "work in a shell", "on"
 	case r.Has(policy.Device):
 		return "change the device itself", "of"
 	case r.Has(policy.Load):
 		return "load programs", "into"
 	case r.Has(policy.Operate):
 		return "start and stop", ""
-	case r.Has(policy.Set) && shell:
-		return "work in a shell", "on"
 	case r.Has(policy.Set):
 		return "change values", "on"
 	case r.Has(policy.Copy):
@@ -246,6 +190,14 @@ func rightsText(r policy.Rights) string {
 	return strings.Join(out, ", ")
 }
 
+// doText is rightsText without looking, which is in every set, where there is more.
+func doText(r policy.Rights) string {
+	if more := r &^ policy.Look; more != 0 {
+		return rightsText(more)
+	}
+	return rightsText(r)
+}
+
 // worstCase is what it can come to.
 func worstCase(r policy.Rights, stops []string) string {
 	line := "the machine"
@@ -264,7 +216,7 @@ func worstCase(r policy.Rights, stops []string) string {
 	case r.Has(policy.Operate):
 		return line + verb + "."
 	case r.Has(policy.Set):
-		return "wrong values; " + line + " may stop."
+		return "wrong values, and " + line + " may stop."
 	case r.Has(policy.Copy):
 		return "somebody else learns how you work."
 	}
@@ -283,20 +235,32 @@ func hasShell(targets []targetView) bool {
 	return slices.ContainsFunc(targets, func(t targetView) bool { return t.Account != "" })
 }
 
+// opensHow says what opens an agreed window, and when.
+func (v *visit) opensHow(open string, from time.Time, people []string) string {
+	early := v.now.Before(from)
+	switch {
+	case open == "vendor":
+		who := strings.Join(people, " or ") + " fetches the certificate"
+		if early {
+			return "opens when " + who + ", from " + v.at(from).Text()
+		}
+		return "opens when " + who
+	case open == "auto" && early:
+		return "opens by itself " + v.at(from).Text()
+	case open == "auto":
+		return "opens by itself now"
+	case early:
+		return "can be opened from " + v.at(from).Text()
+	}
+	return "waits for the shift"
+}
+
 // stateWords are a window's state with its next step (words.md).
 func (v *visit) windowState(w approvals.Window, n roll) string {
 	by := n.person(w.By)
 	switch w.State {
 	case approvals.WindowAgreed:
-		switch {
-		case v.now.Before(w.Claim.From):
-			return "agreed, can be opened from " + v.at(w.Claim.From).Text()
-		case w.Claim.Open == "vendor":
-			return "agreed, opens when they fetch the certificate"
-		case w.Claim.Open == "auto":
-			return "agreed, opens by itself"
-		}
-		return "agreed, waits for the shift"
+		return "agreed, " + v.opensHow(w.Claim.Open, w.Claim.From, n.list(w.Claim.People))
 	case approvals.WindowOpen:
 		return "open, ends " + v.at(w.Until).Text()
 	case approvals.WindowPaused:

@@ -367,7 +367,7 @@ func TestPagesTheWholeWindow(t *testing.T) {
 	ann.get("/requests/R-1").want(t, 200, "Asked. R-1 waits", "Waits for", "Withdraw")
 	mia.get("/").want(t, 200, "asks you", "R-1")
 	page := mia.get("/requests/R-1")
-	page.want(t, 200, "wants to LOOK at", "FIL-1-PLC-01", "Filling line 1 stops", "Alarm &lt;b&gt;F-417", "Your yes is enough", "Open as asked", "The machine&#39;s own account stops", "First visit")
+	page.want(t, 200, "wants to LOOK at the", "FIL-1-PLC-01", "Filling line 1 stops", "Alarm &lt;b&gt;F-417", "Your yes is enough", "Open as asked", "The machine stops everything else", "First visit")
 	if strings.Contains(page.text, "<b>F-417") || strings.Contains(page.text, "Hold to") {
 		t.Error("the page shows what it should not")
 	}
@@ -375,10 +375,11 @@ func TestPagesTheWholeWindow(t *testing.T) {
 	mia.post("/requests/R-1/yes", "document", document, "code", "000000").want(t, http.StatusForbidden, "That is not right", document)
 	s = mia.post("/requests/R-1/yes", "document", document, "code", h.code(t, "mia"))
 	s.want(t, http.StatusSeeOther)
-	if s.to != "/windows/W-1" {
+	if s.to != "/requests/R-1" {
 		t.Fatalf("said yes, and led to %q", s.to)
 	}
-	mia.get(s.to).want(t, 200, "Open. Ends", "Ends in", "Pause", "Cut", "Extend")
+	mia.get(s.to).want(t, 200, "Open. Ends", "Pause", "Cut", "Mia said yes at")
+	mia.get("/windows/W-1").want(t, 200, "Ends in", "Pause", "Cut", "Extend")
 	ann.get("/windows/W-1").want(t, 200, "Next for you", "cert@localhost:W-1 ~/.ssh", "ann&#43;viewer&#43;filler-plc@localhost")
 	for _, step := range []struct{ verb, says, form, value string }{
 		{"pause", "Paused.", "why", "CIP runs"}, {"go-on", "It goes on.", "", ""}, {"extend", "Extended.", "minutes", "30"}, {"cut", "Cut at", "why", "enough"},
@@ -425,7 +426,7 @@ func TestPagesDanger(t *testing.T) {
 		want(t, http.StatusForbidden, "work_order", "volume", `value="90"`, "checked")
 	mia.post("/requests/new", "person", "ann", "way", "filler-plc/ssh/tester", "right", "set", "right", "copy", "reason", "volume", "work_order", "WO 1", "minutes", "90").want(t, http.StatusSeeOther)
 	page := olaf.get("/requests/R-1")
-	page.want(t, 200, "WORK IN A SHELL on", "Nobody stops more than this but you", "Hold to say yes, and ask OT security", "one of 2", "No backup of Filler controller is known")
+	page.want(t, 200, "WORK IN A SHELL on the", "Nobody stops it but you. Watch", "Hold to say yes, and ask OT security", "1 of 2", "No backup of Filler controller is known")
 	olaf.post("/requests/R-1/yes", "document", page.document(t), "code", h.code(t, "olaf")).want(t, 200, "Open as asked?", "sure")
 	olaf.post("/requests/R-1/yes", "document", page.document(t), "sure", "yes").want(t, http.StatusSeeOther)
 	olaf.get("/requests/R-1").want(t, 200, "Your yes stands. Asked next: OT security.")

@@ -22,8 +22,14 @@
     if (!clock) return;
     const there = new Date(Date.now() + ahead + offset * 60000);
     clock.textContent = two(there.getUTCHours()) + ":" + two(there.getUTCMinutes());
+    const yours = document.querySelector("[data-clock-yours]"), here = new Date(Date.now() + ahead);
+    if (yours) yours.textContent = two(here.getHours()) + ":" + two(here.getMinutes());
   }
   setInterval(() => { tick(); showClock(); }, 5000);
+
+  // Where this clock stands, so that the next page can say its times too.
+  const zoneHere = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  if (zoneHere) document.cookie = "__Host-penstock-zone=" + zoneHere + "; Path=/; Max-Age=31536000; Secure; SameSite=Strict";
 
   // News: the page asks for itself again and takes over its parts. Where
   // somebody is writing or has a sheet open it only says so.
