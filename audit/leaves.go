@@ -386,12 +386,20 @@ type RecordingFailed struct {
 }
 
 // ReviewOpened is written before a person reads a recording. What is list,
-// play, export or verify.
+// play, export, verify, or watch: the session runs, and Form says its channel.
 type ReviewOpened struct {
 	Session string `json:"session,omitempty"`
 	Person  string `json:"person"`
 	What    string `json:"what"`
 	Form    string `json:"form,omitempty"`
+}
+
+// ReviewClosed is written when a person who watched has left, or was sent away: Why.
+type ReviewClosed struct {
+	Session string `json:"session"`
+	Person  string `json:"person"`
+	Form    string `json:"form,omitempty"`
+	Why     string `json:"why"`
 }
 
 // BackupTaken is written before the first byte of a backup, and is in it. Keys
@@ -456,6 +464,7 @@ func (RecordingHeads) Type() string     { return "recording.heads" }
 func (RecordingRecovered) Type() string { return "recording.recovered" }
 func (RecordingFailed) Type() string    { return "recording.failed" }
 func (ReviewOpened) Type() string       { return "review.opened" }
+func (ReviewClosed) Type() string       { return "review.closed" }
 func (BackupTaken) Type() string        { return "backup.taken" }
 func (BackupRestored) Type() string     { return "backup.restored" }
 
@@ -468,7 +477,7 @@ var bodies = func() map[string]reflect.Type {
 		FirmChanged{}, PersonInvited{}, PersonJoined{}, PersonConfirmed{}, PersonChanged{}, PersonDisabled{},
 		KeyEnrolled{}, KeyRemoved{}, LoginOK{}, LoginRefused{}, AccessRefused{}, CertIssued{}, CertRefused{},
 		SessionStarted{}, SessionEnded{}, ChannelOpened{}, ChannelRefused{}, ChannelClosed{}, FileTransferred{}, FirstByte{},
-		RecordingHeads{}, RecordingRecovered{}, RecordingFailed{}, ReviewOpened{}, BackupTaken{}, BackupRestored{},
+		RecordingHeads{}, RecordingRecovered{}, RecordingFailed{}, ReviewOpened{}, ReviewClosed{}, BackupTaken{}, BackupRestored{},
 	} {
 		m[b.Type()] = reflect.TypeOf(b)
 	}

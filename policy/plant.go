@@ -304,6 +304,21 @@ func (p *Plant) MayRead(roles []Role) bool {
 	return slices.ContainsFunc(p.Recordings.Read, func(r Role) bool { return slices.Contains(roles, r) })
 }
 
+// MayWatch says whether one of these roles may look on while somebody works on
+// an asset: the shift and the owner of its zone, OT security, and whoever reads
+// recordings. An asset that is not declared is watched by readers only.
+func (p *Plant) MayWatch(roles []Role, asset AssetName) bool {
+	if p.MayRead(roles) || slices.Contains(roles, "ot-security") {
+		return true
+	}
+	a, ok := p.Asset(asset)
+	if !ok {
+		return false
+	}
+	z, ok := p.Zone(a.Zone)
+	return ok && (slices.Contains(roles, z.Owner) || slices.Contains(roles, z.Opener()))
+}
+
 // Port looks a port of the asset up.
 func (a Asset) Port(name PortName) (Port, bool) {
 	for i := range a.Ports {

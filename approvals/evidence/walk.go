@@ -231,6 +231,7 @@ func (w *Walk) judge() {
 		delete(w.blocks, b.Block)
 	case audit.ReviewOpened:
 		w.readings++
+	case audit.ReviewClosed: // changes nothing, and proves nothing
 	case audit.Unknown:
 		w.unknown[b.Name]++
 	default:

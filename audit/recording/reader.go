@@ -266,6 +266,14 @@ func (r *Reader) fits(have File) error {
 	return nil
 }
 
+// frame is what a reader is given; data is copied.
+func (h head) frame(kind string, data []byte) Frame {
+	return Frame{
+		Channel: int(h.channel), Kind: kind, Seq: h.seq, Mark: h.mark, At: h.at(),
+		Wall: time.Unix(0, h.wall).UTC(), Data: bytes.Clone(data),
+	}
+}
+
 // advance puts the cursor on its next frame from the moment on, or out of the merge.
 func (m *merge) advance(c *cursor) {
 	for {
@@ -285,10 +293,7 @@ func (m *merge) advance(c *cursor) {
 		if h.at() < m.from {
 			continue
 		}
-		c.f = Frame{
-			Channel: int(h.channel), Kind: c.kind, Seq: h.seq, Mark: h.mark, At: h.at(),
-			Wall: time.Unix(0, h.wall).UTC(), Data: bytes.Clone(data),
-		}
+		c.f = h.frame(c.kind, data)
 		return
 	}
 }

@@ -37,8 +37,9 @@ type Stream struct {
 	room    chan struct{} // closed, and made anew, when the queue was taken
 	urgent  bool          // somebody waits for durability, or there is enough
 	ended   bool
-	durable Head // of the newest durable frame
-	told    bool // durable is in log/heads already
+	durable Head          // of the newest durable frame
+	told    bool          // durable is in log/heads already
+	news    chan struct{} // closed when durable moves; nil: nobody waits for it
 
 	wake chan struct{} // capacity 1
 	done chan struct{} // the recorder has returned
@@ -267,6 +268,10 @@ func (s *Stream) publish() {
 	h := s.tape.head()
 	s.mu.Lock()
 	s.durable, s.told = h, false
+	if s.news != nil {
+		close(s.news)
+		s.news = nil
+	}
 	s.mu.Unlock()
 }
 

@@ -20,7 +20,7 @@ type Log interface {
 type Reader struct {
 	Person string
 	Roles  []string
-	What   string // list, play, export, verify
+	What   string // list, play, export, verify, watch
 	Form   string // of an export: asciicast-v3, asciicast-v2, text, raw; "+input" behind it where what the vendor typed is in it
 }
 
@@ -32,12 +32,13 @@ type Book struct {
 	archive *recording.Archive
 	log     Log
 	may     func(roles []string) bool
+	watches func(roles []string, asset string) bool
 }
 
 // NewBook: may says whether one of the roles reads recordings; it is the plant
 // file's word (policy.Plant.MayRead). A nil may lets nobody read.
 func NewBook(a *recording.Archive, log Log, may func(roles []string) bool) *Book {
-	return &Book{a, log, may}
+	return &Book{archive: a, log: log, may: may}
 }
 
 // Read writes review.opened, durable, and then opens the recording. A failing
@@ -68,6 +69,10 @@ func (b *Book) enter(ctx context.Context, who Reader, session string) error {
 	if who.Person == "" || b.may == nil || !b.may(who.Roles) {
 		return ErrMayNot
 	}
+	return b.write(ctx, who, session)
+}
+
+func (b *Book) write(ctx context.Context, who Reader, session string) error {
 	if len(session) > 100 {
 		session = strings.ToValidUTF8(session[:100], "")
 	}

@@ -168,7 +168,12 @@ func (v *visit) otherSentence(body audit.Body, n roll) (says, weight string) {
 		return "refused (" + b.Rule + "): " + b.Kind + " on " + cmp.Or(b.Asset, "nothing") + as(b.Account), "refused"
 	case audit.ChannelClosed:
 		return fmt.Sprintf("channel %d closed: %s in, %s out%s", b.Channel, bytesText(b.In), bytesText(b.Out), because(cmp.Or(b.Exit, b.Cause))), ""
+	case audit.ReviewClosed:
+		return "watches " + b.Session + " no longer: " + b.Why, ""
 	case audit.ReviewOpened:
+		if b.What == "watch" {
+			return "watches " + b.Session + ", " + b.Form, ""
+		}
 		return "recordings: " + strings.TrimSpace(b.What+" "+b.Session+" "+b.Form), ""
 	case audit.ConfigChanged:
 		return "a new " + b.Kind + " file is in force", "moved"

@@ -290,14 +290,17 @@ func (h *plantHouse) openArchive(ctx context.Context, past *history) error {
 	if err := h.archive.Recover(ctx); err != nil {
 		return fmt.Errorf("recover recordings that a crash left open: %w", err)
 	}
-	h.book = review.NewBook(h.archive, h.log, func(roles []string) bool {
-		list := make([]policy.Role, len(roles))
-		for i, r := range roles {
-			list[i] = policy.Role(r)
-		}
-		return h.plant().MayRead(list)
-	})
+	h.book = review.NewBook(h.archive, h.log, func(roles []string) bool { return h.plant().MayRead(rolesOf(roles)) })
+	h.book.Watched(func(roles []string, asset string) bool { return h.plant().MayWatch(rolesOf(roles), policy.AssetName(asset)) })
 	return nil
+}
+
+func rolesOf(words []string) []policy.Role {
+	list := make([]policy.Role, len(words))
+	for i, r := range words {
+		list[i] = policy.Role(r)
+	}
+	return list
 }
 
 func (h *plantHouse) openRooms(past *history, clock audit.Clock) error {
