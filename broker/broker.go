@@ -81,6 +81,7 @@ type Broker struct {
 	board     *board
 	metrics   *metrics
 	wake      chan struct{} // one token: pending is not empty
+	watching  sync.Mutex    // one Watch counts at a time; taken before mu
 	asking    sync.Mutex    // held by one round of questions; nothing that takes or passes bytes wants it
 
 	mu       sync.Mutex // of what follows; memory only
@@ -465,6 +466,7 @@ type Live struct {
 	Source   netip.Addr
 	Started  time.Time
 	Channels []LiveChannel
+	Watched  []string // who of the plant looks on: name and role
 }
 
 // LiveChannel is one channel of it.
@@ -482,7 +484,7 @@ type LiveChannel struct {
 func (b *Broker) Sessions() []Live {
 	var all []Live
 	for _, s := range b.all() {
-		l := Live{Session: s.id, Person: s.person, Firm: s.firm, Source: s.arrival.Source, Started: s.started}
+		l := Live{Session: s.id, Person: s.person, Firm: s.firm, Source: s.arrival.Source, Started: s.started, Watched: s.watched()}
 		for _, c := range s.open("") {
 			p := c.pass.Load()
 			l.Channels = append(l.Channels, LiveChannel{

@@ -40,6 +40,9 @@ func (g guest) run(w writer, failed func(error)) {
 			select {
 			case l := <-g.lines:
 				for _, c := range l.in {
+					if <-c.ready; c.stream == nil { // it is being opened, or never was
+						continue
+					}
 					_ = c.Mark(g.ended, recording.Note, note("told", l.text)) // an error has ended the channel
 				}
 				g.tell(l.text)

@@ -56,6 +56,8 @@ type Session struct {
 	channels map[int]*Channel
 	stays    []*stay
 	firsts   map[policy.WindowID]*first
+
+	onlookers map[policy.PersonID]*onlooker // who watches, or has
 }
 
 // stay is one window of the session's certificate, as it stands.
