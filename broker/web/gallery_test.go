@@ -70,6 +70,7 @@ func dangerousRequest() requestView {
 	r.Does, r.Targets, r.Danger = "work in a shell", []targetView{fillerMaint}, true
 	r.Prep, r.Can = "on", "do anything, also load programs"
 	r.Worst, r.Enforced = "a wrong program runs, Filling line 1 stops.", "Nobody stops it but you."
+	r.Stops = ""
 	r.YouWhy = "You are Line 1 process owner. Your yes is 1 of 2. Asked at once: OT security Lena Lang."
 	r.May.Opens, r.May.Next = false, "OT security Lena Lang"
 	return r

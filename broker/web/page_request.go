@@ -169,9 +169,11 @@ func (v *visit) describe(out *requestView, d evidence.Request) {
 		out.Danger = reach != policy.Look
 		out.Enforced = "Nobody stops it but you."
 	}
-	if len(stops) > 0 {
+	switch stopsAnyway := reach&(policy.Operate|policy.Load|policy.Device) != 0; {
+	case len(stops) > 0 && stopsAnyway: // the worst case says it
+	case len(stops) > 0:
 		out.Stops = strings.Join(stops, ", ") + map[bool]string{true: " stops.", false: " stop."}[len(stops) == 1]
-	} else {
+	default:
 		out.Stops = "no line stops."
 	}
 	out.Until = v.at(v.endIfOpened(d.Minutes, d.From, d.To))
