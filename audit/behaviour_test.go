@@ -302,14 +302,19 @@ func TestDraftIsCanonical(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		ev := Event{Subject: rapid.String().Draw(t, "subject"), Actor: rapid.String().Draw(t, "actor"), Rev: 7,
 			Body: Unknown{"x.y", []byte(`{"index":0,"mono":"0","node":"","wall":"1970-01-01T00:00:00Z"}`)},
-			Rows: map[string]Hash{rapid.String().Draw(t, "row"): {1}}}
+			Rows: rapid.MapOf(rapid.String(), rapid.Just(Hash{1})).Draw(t, "rows")}
+		if rapid.Bool().Draw(t, "known") {
+			ev.Body = BlockLifted{Block: rapid.String().Draw(t, "block"), By: "mia", Why: rapid.StringMatching(`[a-z<>&"\\]*`).Draw(t, "why")}
+		}
 		d, err := newDraft(ev, "a", `,"index":0,"mono":"0","node":`)
 		if err != nil {
 			t.Fatal(err)
 		}
 		at := Index(rapid.Uint64Range(0, 1<<53-1).Draw(t, "index"))
-		wall := time.Unix(rapid.Int64Range(0, 1<<33).Draw(t, "s"), rapid.Int64Range(0, 999999999).Draw(t, "ns"))
-		leaf, b := d.finish(at, wall, time.Duration(rapid.Int64Range(0, 1<<62).Draw(t, "mono")))
+		wall := time.Unix(rapid.Int64Range(0, 1<<33).Draw(t, "s"), rapid.Int64Range(0, 999999999).Draw(t, "ns")).UTC()
+		mono := time.Duration(rapid.Int64Range(0, 1<<62).Draw(t, "mono"))
+		b := d.write(nil, at, wall, mono)
+		leaf := d.finish(at, wall, mono, b)
 		want, err := leaf.Canonical()
 		if err != nil {
 			t.Fatal(err)

@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -18,12 +19,17 @@ const maxDepth = 32
 // key, a number that is no integer below 2^53 (larger ones are written as
 // strings), text that is not UTF-8, half a surrogate pair, and more than 32
 // levels.
-func Canonical(v any) ([]byte, error) {
-	raw, err := json.Marshal(v)
-	if err != nil {
+func Canonical(v any) ([]byte, error) { return canonical(v, maxDepth) }
+
+func canonical(v any, depth int) ([]byte, error) {
+	var text bytes.Buffer
+	e := json.NewEncoder(&text)
+	e.SetEscapeHTML(false) // RFC 8785 does not escape < > &
+	if err := e.Encode(v); err != nil {
 		return nil, fmt.Errorf("canonical form: %w", err)
 	}
-	if err := guard(raw); err != nil {
+	raw := bytes.TrimSuffix(text.Bytes(), []byte("\n"))
+	if err := guard(raw, depth); err != nil {
 		return nil, fmt.Errorf("canonical form: %w", err)
 	}
 	if b, ok := plain(raw); ok {
@@ -38,7 +44,7 @@ func Canonical(v any) ([]byte, error) {
 
 // guard looks at what jcs lets pass and should not. raw is valid JSON, as
 // encoding/json writes it.
-func guard(raw []byte) error {
+func guard(raw []byte, most int) error {
 	depth := 0
 	for i := 0; i < len(raw); {
 		switch c := raw[i]; {
@@ -50,8 +56,8 @@ func guard(raw []byte) error {
 			i += n
 			continue
 		case c == '{' || c == '[':
-			if depth++; depth > maxDepth {
-				return fmt.Errorf("more than %d levels", maxDepth)
+			if depth++; depth > most {
+				return fmt.Errorf("more than %d levels", most)
 			}
 		case c == '}' || c == ']':
 			depth--

@@ -54,7 +54,8 @@ func TestCanonical(t *testing.T) {
 
 func FuzzCanonical(f *testing.F) {
 	for _, s := range []string{`{}`, `{"b":1,"a":[true,null,"\u00e9"]}`, `1e2`, `{"a":1,"a":1}`, `"\ud800\udc00"`, `-0`, ` [ 1 , 2 ] `,
-		`{"z":{"y":[1,{"b":"é","a":null}],"x":true},"a":-12,"ab":{},"aa":[]}`, `{"b":{"a":1,"a":1},"a":0}`, `{"é":1,"z":2}`} {
+		`{"z":{"y":[1,{"b":"é","a":null}],"x":true},"a":-12,"ab":{},"aa":[]}`, `{"b":{"a":1,"a":1},"a":0}`, `{"é":1,"z":2}`,
+		`{"b":"\"<&>\\\\\n\u001f","a":"\/\u2028"}`, `{"b\\":1,"a":"\r\n\t\b\f"}`} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, in []byte) {

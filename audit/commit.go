@@ -1,7 +1,6 @@
 package audit
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -89,7 +88,8 @@ func (l *Log) keepCheckpoint(last bool) error {
 func (l *Log) edgeSize() Index { return Index(l.edge.size) }
 
 // write makes a batch durable, puts it in the tree, signs, and only then tells
-// anybody. The stored checkpoint is never ahead of durable entries.
+// anybody. The stored checkpoint is never ahead of durable entries. The
+// signature is made while the disk works, and thrown away if that fails.
 func (l *Log) write(batch []*pending) error {
 	if l.end >= l.o.SegmentSize {
 		if err := l.turn(); err != nil {
@@ -100,21 +100,22 @@ func (l *Log) write(batch []*pending) error {
 	if err != nil {
 		return err
 	}
+	signed := l.signing()
 	if _, err := l.seg.WriteAt(frames, l.end); err != nil {
 		return fmt.Errorf("write the log: %w", err)
 	}
-	if err := l.sync(l.seg); err != nil {
+	if err := l.disk.SyncNow(l.seg); err != nil {
 		return err
 	}
 	l.end += int64(len(frames))
 	if err := l.hashes.write(l.edge.size-int64(len(batch)), hashes); err != nil {
 		return err
 	}
-	note, err := l.sign()
-	if err != nil {
-		return err
+	s := <-signed
+	if s.err != nil {
+		return s.err
 	}
-	l.publish(note, batch[len(batch)-1].leaf.Wall)
+	l.publish(s.note, s.root, batch[len(batch)-1].wall)
 	for _, p := range batch {
 		close(p.done)
 	}
@@ -123,32 +124,26 @@ func (l *Log) write(batch []*pending) error {
 
 // place gives each event its index and time, and makes frames and tree hashes.
 func (l *Log) place(batch []*pending) (frames []byte, hashes []tlog.Hash, err error) {
+	size := 0
+	for _, p := range batch {
+		size += frameHeader + p.draft.most()
+	}
+	frames = make([]byte, 0, size) // it does not move: the texts stay in it
+	hashes = make([]tlog.Hash, 0, 2*len(batch)+64)
 	number := l.segs.count() - 1
 	for i, p := range batch {
-		wall, mono := l.o.Clock.Wall().UTC(), l.o.Clock.Mono()
+		wall, mono := l.o.Clock.Wall().Round(0).UTC(), l.o.Clock.Mono()
 		if y := wall.Year(); y < 0 || y > 9999 || mono < 0 {
 			return nil, nil, fmt.Errorf("the clock says %v, %v since boot: no leaf can carry that", wall, mono)
 		}
-		var b []byte
-		p.leaf, b = p.draft.finish(l.edgeSize(), wall, mono)
-		p.draft = nil
-		l.segs.mark(number, p.leaf.Index, l.end+int64(len(frames)))
-		frames = appendFrame(frames, b, i == 0)
-		hashes = append(hashes, l.edge.add(tlog.RecordHash(b))...)
+		p.at, p.wall, p.mono = l.edgeSize(), wall, mono
+		start := len(frames)
+		l.segs.mark(number, p.at, l.end+int64(start))
+		frames = endFrame(p.draft.write(beginFrame(frames), p.at, wall, mono), start, i == 0)
+		p.text = frames[start+frameHeader : len(frames) : len(frames)]
+		hashes = l.edge.add(hashes, tlog.RecordHash(p.text))
 	}
 	return frames, hashes, nil
-}
-
-// sync makes a file durable: together with others while the disk's committer
-// runs, else alone (at start, at the end, and in a program that has none).
-func (l *Log) sync(f durable.File) error {
-	if l.disk.Running() {
-		err := l.disk.Sync(context.Background(), f)
-		if !errors.Is(err, durable.ErrStopped) {
-			return err
-		}
-	}
-	return l.disk.SyncNow(f)
 }
 
 // turn starts a new segment: file and folder are durable before its first leaf is.
@@ -174,8 +169,22 @@ func (l *Log) newSegment(number int, first Index) (durable.File, error) {
 	return f, nil
 }
 
-func (l *Log) sign() ([]byte, error) {
-	return signCheckpoint(l.o.Signer, l.o.Origin, l.edge.size, l.edge.root())
+// signature is a note of the tree as it was when signing began.
+type signature struct {
+	note []byte
+	root tlog.Hash
+	err  error
+}
+
+// signing signs the tree as it is now, meanwhile.
+func (l *Log) signing() <-chan signature {
+	done := make(chan signature, 1)
+	size, root := l.edge.size, l.edge.root()
+	go func() {
+		b, err := signCheckpoint(l.o.Signer, l.o.Origin, size, root)
+		done <- signature{b, root, err}
+	}()
+	return done
 }
 
 // storeCheckpoint renames the newest note into place, without a sync: a kill
@@ -209,10 +218,10 @@ func (l *Log) syncCheckpoint() error {
 }
 
 // publish lets readers see the tree as it is now.
-func (l *Log) publish(note []byte, wall time.Time) {
+func (l *Log) publish(note []byte, root tlog.Hash, wall time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.size, l.root, l.checkpoint, l.last = l.edgeSize(), l.edge.root(), note, wall
+	l.size, l.root, l.checkpoint, l.last = l.edgeSize(), root, note, wall
 	close(l.grown)
 	l.grown = make(chan struct{})
 }

@@ -20,14 +20,20 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // appendFrame: u32 length | u32 CRC-32C of length and leaf | leaf, big-endian.
 func appendFrame(b, leaf []byte, first bool) []byte {
-	n := uint32(len(leaf))
+	start := len(b)
+	return endFrame(append(beginFrame(b), leaf...), start, first)
+}
+
+// beginFrame leaves room for the header; the leaf is appended next.
+func beginFrame(b []byte) []byte { return append(b, make([]byte, frameHeader)...) }
+
+// endFrame fills in the header of the frame that began at start.
+func endFrame(b []byte, start int, first bool) []byte {
+	n := uint32(len(b) - start - frameHeader)
 	if first {
 		n |= batchBit
 	}
-	start := len(b)
-	b = binary.BigEndian.AppendUint32(b, n)
-	b = binary.BigEndian.AppendUint32(b, 0)
-	b = append(b, leaf...)
+	binary.BigEndian.PutUint32(b[start:], n)
 	binary.BigEndian.PutUint32(b[start+4:], frameSum(b[start:]))
 	return b
 }

@@ -69,7 +69,7 @@ func (h hashFile) replay(n int64, each func(f *frontier, leaf tlog.Hash)) error 
 		if _, err := io.ReadFull(r, leaf[:]); err != nil {
 			return errHashes
 		}
-		for _, want := range f.add(leaf)[1:] {
+		for _, want := range f.add(nil, leaf)[1:] {
 			if _, err := io.ReadFull(r, got[:]); err != nil || got != want {
 				return errHashes
 			}

@@ -70,9 +70,17 @@ type Log struct {
 // pending is an event on its way.
 type pending struct {
 	draft *draft
-	leaf  Leaf
 	done  chan struct{} // closed when the leaf is durable and published
+
+	// The committer's, until done is closed.
+	at   Index
+	wall time.Time
+	mono time.Duration
+	text []byte
 }
+
+// leaf is what became of it: the writer's work, not the committer's.
+func (p *pending) leaf() Leaf { return p.draft.finish(p.at, p.wall, p.mono, p.text) }
 
 // Append returns once ev is durable. After an error nothing is promised about
 // ev and every later call fails; only an event that is refused as it stands (no
@@ -105,13 +113,13 @@ func (l *Log) Append(ctx context.Context, ev Event) (Leaf, error) {
 	select {
 	case <-p.done:
 		l.appends.Since(begun)
-		return p.leaf, nil
+		return p.leaf(), nil
 	case <-ctx.Done():
 		return Leaf{}, fmt.Errorf("append to the log: %w", context.Cause(ctx))
 	case <-l.ended:
 		select {
 		case <-p.done:
-			return p.leaf, nil
+			return p.leaf(), nil
 		default:
 			return Leaf{}, l.gone()
 		}

@@ -412,7 +412,7 @@ func (l *Log) grow(t tail, floor Checkpoint, before func(n, floor Index, each fu
 	}
 	var fresh []tlog.Hash
 	for _, h := range t.leaves {
-		fresh = append(fresh, l.edge.add(h)...)
+		fresh = l.edge.add(fresh, h)
 		see(&l.edge, h)
 	}
 	if !ok {
@@ -465,7 +465,7 @@ func (l *Log) addEntries(f frontier, n, floor Index, each func(*frontier, tlog.H
 			return err
 		}
 		h := tlog.RecordHash(e.leaf)
-		stored = append(stored, f.add(h)...)
+		stored = f.add(stored, h)
 		each(&f, h)
 		if len(stored) > 8192 {
 			if err := l.hashes.write(start, stored); err != nil {
@@ -494,11 +494,11 @@ func (l *Log) settle(t tail, floor Checkpoint) (err error) {
 		return err
 	}
 	l.end = t.end
-	note, err := l.sign()
-	if err != nil {
-		return err
+	signed := <-l.signing()
+	if signed.err != nil {
+		return signed.err
 	}
-	l.publish(note, t.last.Wall)
+	l.publish(signed.note, signed.root, t.last.Wall)
 	if err := l.storeCheckpoint(); err != nil {
 		return err
 	}

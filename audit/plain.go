@@ -7,12 +7,12 @@ import (
 )
 
 // plain gives the canonical form of what encoding/json wrote and guard let
-// pass, where nothing but the order of the keys is left to do: no string has an
-// escape, and keys are ASCII. ok is false for everything else, and for a key
-// that stands twice: then gowebpki/jcs does it. The fuzz target holds the two
-// to each other.
+// pass, where nothing but the order of the keys is left to do: keys are ASCII,
+// and no string has an escape beside those that RFC 8785 section 3.2.2.2 wants.
+// ok is false for everything else, and for a key that stands twice: then
+// gowebpki/jcs does it. The fuzz target holds the two to each other.
 func plain(raw []byte) (b []byte, ok bool) {
-	if bytes.IndexByte(raw, '\\') >= 0 || !utf8.Valid(raw) {
+	if !utf8.Valid(raw) {
 		return nil, false
 	}
 	s := sorter{raw: raw, out: make([]byte, 0, len(raw))}
@@ -70,19 +70,25 @@ func (s *sorter) value() bool {
 	return s.at > from
 }
 
-// text copies a string; what is between its quotes is returned.
+// text copies a string; what is between its quotes is returned as it stands.
 func (s *sorter) text() ([]byte, bool) {
 	if s.peek() != '"' {
 		return nil, false
 	}
-	end := bytes.IndexByte(s.raw[s.at+1:], '"')
-	if end < 0 {
-		return nil, false
+	for i := s.at + 1; i < len(s.raw); i++ {
+		switch s.raw[i] {
+		case '"':
+			b := s.raw[s.at+1 : i]
+			s.out = append(s.out, s.raw[s.at:i+1]...)
+			s.at = i + 1
+			return b, true
+		case '\\':
+			if i++; i == len(s.raw) || !bytes.Contains([]byte(`"\bfnrt`), s.raw[i:i+1]) {
+				return nil, false
+			}
+		}
 	}
-	from := s.at
-	s.at += end + 2
-	s.out = append(s.out, s.raw[from:s.at]...)
-	return s.raw[from+1 : s.at-1], true
+	return nil, false
 }
 
 func (s *sorter) array() bool {
@@ -112,7 +118,7 @@ func (s *sorter) object() bool {
 	for {
 		m := member{from: len(s.out)}
 		var ok bool
-		if m.key, ok = s.text(); !ok || !ascii(m.key) || !s.take(':') || !s.value() {
+		if m.key, ok = s.text(); !ok || !simple(m.key) || !s.take(':') || !s.value() {
 			return false
 		}
 		m.to = len(s.out)
@@ -153,9 +159,10 @@ func (s *sorter) sort(all []member) bool {
 	return true
 }
 
-func ascii(b []byte) bool {
+// simple says whether a key is ASCII without an escape.
+func simple(b []byte) bool {
 	for _, c := range b {
-		if c >= utf8.RuneSelf {
+		if c >= utf8.RuneSelf || c == '\\' {
 			return false
 		}
 	}

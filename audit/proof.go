@@ -225,7 +225,7 @@ func (r *Reader) storedHashes() (tlog.HashReader, error) {
 		if err != nil {
 			return nil, fmt.Errorf("make the tree of %s: %w", r.dir, err)
 		}
-		stored = append(stored, tree.add(tlog.RecordHash(e.leaf))...)
+		stored = tree.add(stored, tlog.RecordHash(e.leaf))
 	}
 	return tlog.HashReaderFunc(func(at []int64) ([]tlog.Hash, error) {
 		out := make([]tlog.Hash, len(at))

@@ -339,7 +339,7 @@ func (a *audit) add(h tlog.Hash) (found []error) {
 	if a.lost {
 		return nil
 	}
-	a.tree.add(h)
+	a.tree.add(nil, h)
 	for len(a.marks) > 0 && int64(a.marks[0].Size) <= a.tree.size {
 		m := a.marks[0]
 		a.marks = a.marks[1:]

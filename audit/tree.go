@@ -14,10 +14,10 @@ type frontier struct {
 	nodes []tlog.Hash // roots of the complete subtrees, the largest first
 }
 
-// add puts one more leaf hash in; the result are the hashes that tlog stores
-// for it, in the order of StoredHashIndex.
-func (f *frontier) add(h tlog.Hash) []tlog.Hash {
-	stored := []tlog.Hash{h}
+// add puts one more leaf hash in, and appends the hashes that tlog stores for
+// it, in the order of StoredHashIndex.
+func (f *frontier) add(stored []tlog.Hash, h tlog.Hash) []tlog.Hash {
+	stored = append(stored, h)
 	for range bits.TrailingZeros64(^uint64(f.size)) {
 		last := len(f.nodes) - 1
 		h = tlog.NodeHash(f.nodes[last], h)

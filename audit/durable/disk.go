@@ -116,8 +116,8 @@ func (d *Disk) join(f File) (*flush, error) {
 	return fl, nil
 }
 
-// SyncNow is Sync on the caller's own goroutine, for start-up and shut-down,
-// when Run may not be there.
+// SyncNow is Sync without the committer: for a file that has one writer, whom
+// nothing would be gained by waiting for others, and where Run may not be there.
 func (d *Disk) SyncNow(f File) error {
 	if err := d.Err(); err != nil {
 		return err
@@ -259,11 +259,4 @@ func (d *Disk) SyncDir(path string) error {
 		return err
 	}
 	return d.timed("sync folder "+path, func() error { return d.fs.SyncDir(path) })
-}
-
-// Running says whether Run is there to serve Sync.
-func (d *Disk) Running() bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.running && !d.ended
 }
