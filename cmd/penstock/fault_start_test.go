@@ -253,7 +253,7 @@ func brokenPlantFile(t *testing.T, golden *rig) {
 
 	put(bad)
 	r.must(r.broker.cmd.Process.Signal(syscall.SIGHUP))
-	r.said(`(?s)was not taken.*plant.yaml:\d+:\d+`)
+	r.said(`(?s)nothing was reloaded.*plant.yaml:\d+:\d+`)
 	r.goesOn(s)
 	put(strings.Replace(string(good), "id: kiel", "id: husum", 1))
 	r.must(r.broker.cmd.Process.Signal(syscall.SIGHUP))

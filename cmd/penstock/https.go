@@ -22,6 +22,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"penstock/audit/durable"
@@ -36,38 +37,63 @@ const (
 	selfSignedBefore = time.Hour           // for clocks that are behind
 )
 
-// httpsListener is TLS over a bounded listener. Fingerprint is the SHA-256 of
-// the certificate, as browsers show it.
+// httpsListener is TLS over a bounded listener, with a certificate that a reload
+// can put another in the place of.
 type httpsListener struct {
 	net.Listener
-	fingerprint string
+	certificate atomic.Pointer[tls.Certificate]
 }
 
-// listenHTTPS listens for browsers; nil where the server's file has no https.
-func (h *plantHouse) listenHTTPS() (*httpsListener, error) {
+// newHTTPS serves browsers on l.
+func newHTTPS(l net.Listener, cert tls.Certificate) *httpsListener {
+	h := &httpsListener{}
+	h.certificate.Store(&cert)
+	h.Listener = tls.NewListener(&boundedListener{Listener: l, by: map[string]int{}}, &tls.Config{
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return h.certificate.Load(), nil },
+		MinVersion:     tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}})
+	return h
+}
+
+// fingerprint is the SHA-256 of the certificate in use, as browsers show it.
+func (h *httpsListener) fingerprint() string { return certificatePrint(*h.certificate.Load()) }
+
+func certificatePrint(c tls.Certificate) string {
+	sum := sha256.Sum256(c.Certificate[0])
+	return strings.ReplaceAll(strings.TrimSpace(strings.ToUpper(fmt.Sprintf("% x", sum))), " ", ":")
+}
+
+// listen opens the doors for SSH and, unless https is off, for browsers. Where
+// both have one address they share it.
+func (h *plantHouse) listen() (ssh net.Listener, https *httpsListener, err error) {
 	f := h.file.HTTPS
-	if !f.Here {
-		return nil, nil
+	var cert tls.Certificate
+	if f.Here {
+		if cert, err = h.httpsCertificate(f, time.Now()); err != nil {
+			return nil, nil, err
+		}
 	}
-	cert, err := h.httpsCertificate(time.Now())
-	if err != nil {
-		return nil, err
+	if ssh, err = net.Listen("tcp", h.file.SSH); err != nil {
+		return nil, nil, fmt.Errorf("listen for SSH: %w", err)
+	}
+	h.ownAddress(ssh.Addr())
+	switch {
+	case !f.Here:
+		return ssh, nil, nil
+	case f.Listen == h.file.SSH:
+		first, second := sharePort(ssh)
+		return first, newHTTPS(second, cert), nil
 	}
 	l, err := net.Listen("tcp", f.Listen)
 	if err != nil {
-		return nil, fmt.Errorf("listen for HTTPS: %w", err)
+		ssh.Close()
+		return nil, nil, fmt.Errorf("listen for HTTPS: %w; another address is https.listen in the server's file, and https: off serves no pages", err)
 	}
 	h.ownAddress(l.Addr())
-	sum := sha256.Sum256(cert.Certificate[0])
-	print := strings.ToUpper(strings.TrimSuffix(fmt.Sprintf("% x", sum[:]), " "))
-	config := &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}}
-	bounded := &boundedListener{Listener: l, by: map[string]int{}}
-	return &httpsListener{tls.NewListener(bounded, config), strings.ReplaceAll(print, " ", ":")}, nil
+	return ssh, newHTTPS(l, cert), nil
 }
 
 // httpsCertificate is the pair of the server's file, else our own self-signed one.
-func (h *plantHouse) httpsCertificate(now time.Time) (tls.Certificate, error) {
-	f := h.file.HTTPS
+func (h *plantHouse) httpsCertificate(f httpsFile, now time.Time) (tls.Certificate, error) {
 	if f.Certificate != "" {
 		c, err := tls.LoadX509KeyPair(f.Certificate, f.Key)
 		if err != nil {

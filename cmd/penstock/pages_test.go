@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
@@ -637,9 +638,20 @@ func TestPagesRecording(t *testing.T) {
 }
 
 // TestServeHTTPS: serve listens for browsers with the certificate whose
-// fingerprint it says, and serves the API beside the pages.
+// fingerprint it says, and serves the API beside the pages; on a port of its
+// own, and on SSH's.
 func TestServeHTTPS(t *testing.T) {
-	s := &story{dir: t.TempDir(), people: map[string]*demo.Person{}}
+	for story, shared := range map[string]bool{"a port of its own": false, "SSH's port": true} {
+		t.Run(story, func(t *testing.T) { serveHTTPS(t, shared) })
+	}
+}
+
+func serveHTTPS(t *testing.T, shared bool) {
+	port, err := freePort()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &story{dir: t.TempDir(), people: map[string]*demo.Person{}, ssh: port}
 	if err := s.write("tester"); err != nil {
 		t.Fatal(err)
 	}
@@ -648,6 +660,9 @@ func TestServeHTTPS(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.HTTPS = httpsFile{Here: true, Listen: "127.0.0.1:0"}
+	if shared {
+		f.HTTPS.Listen = f.SSH
+	}
 	ready := make(chan map[string]string, 1)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
@@ -658,6 +673,9 @@ func TestServeHTTPS(t *testing.T) {
 	case err := <-ended:
 		t.Fatal(err)
 	}
+	if (said["ssh"] == said["https"]) != shared {
+		t.Errorf("ssh %s and https %s", said["ssh"], said["https"])
+	}
 	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true, // pinned below
 		VerifyPeerCertificate: func(raw [][]byte, _ [][]*x509.Certificate) error {
 			if got := strings.ReplaceAll(strings.ToUpper(fmt.Sprintf("% x", sha256.Sum256(raw[0]))), " ", ":"); got != said["https_fingerprint"] {
@@ -665,7 +683,7 @@ func TestServeHTTPS(t *testing.T) {
 			}
 			return nil
 		}}, ForceAttemptHTTP2: true}}
-	for path, want := range map[string]int{"/sign-in": 200, "/api/v1/authorities": 200, "/api/v1/requests": 401, "/static/app.js": 200} {
+	for path, want := range map[string]int{"/sign-in": 200, "/api/v1/authorities": 200, "/api/v1/requests": 401, "/api/v1/keys": 200, "/api/v1/receipts/0": 401, "/static/app.js": 200} {
 		resp, err := client.Get("https://" + said["https"] + path)
 		if err != nil {
 			t.Fatal(err)
@@ -675,10 +693,41 @@ func TestServeHTTPS(t *testing.T) {
 			t.Errorf("%s answered %d by HTTP/%d", path, resp.StatusCode, resp.ProtoMajor)
 		}
 	}
+	for _, first := range []string{"SSH-2.0-tester\r\n", "", "GET / HTTP/1.1\r\n\r\n"} { // "": waits for the server to speak
+		if line := greeting(t, said["ssh"], first); !strings.HasPrefix(line, "SSH-2.0-") {
+			t.Errorf("after %q SSH's port says %q", first, line)
+		}
+	}
+	client.CloseIdleConnections()
 	cancel()
 	if err := <-ended; err != nil {
 		t.Error(err)
 	}
+	if c, err := net.Dial("tcp", said["ssh"]); err == nil {
+		c.Close()
+		t.Error("the port is still open")
+	}
+}
+
+// greeting is the first line that a server says to who says first.
+func greeting(t *testing.T, address, first string) string {
+	t.Helper()
+	c, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if err := c.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(c, first); err != nil {
+		t.Fatal(err)
+	}
+	line, err := bufio.NewReader(c).ReadString('\n')
+	if err != nil {
+		t.Errorf("after %q: %v", first, err)
+	}
+	return line
 }
 
 // readyWords hears what serve says when it is ready.
@@ -708,8 +757,11 @@ func TestHTTPSPart(t *testing.T) {
 		f, err := readServerFile(path)
 		return f.HTTPS, err
 	}
-	if f, err := read(""); err != nil || f.Here {
-		t.Errorf("without https: %+v %v", f, err)
+	if f, err := read(""); err != nil || f.Listen != ":8443" || !f.Here {
+		t.Errorf("without a word of https: %+v %v", f, err)
+	}
+	if f, err := read("https: off\n"); err != nil || f.Here {
+		t.Errorf("https off: %+v %v", f, err)
 	}
 	if f, err := read("https: {}\n"); err != nil || f.Listen != ":8443" || !f.Here {
 		t.Errorf("https with nothing said: %+v %v", f, err)
@@ -719,19 +771,20 @@ func TestHTTPSPart(t *testing.T) {
 			t.Errorf("%q is read as %+v", bad, f)
 		}
 	}
-	h.file.HTTPS = httpsFile{Here: true, Listen: "127.0.0.1:0"}
-	one, err := h.listenHTTPS()
+	one, err := h.httpsCertificate(httpsFile{Here: true}, time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer one.Close()
-	two, err := h.listenHTTPS()
+	two, err := h.httpsCertificate(httpsFile{Here: true}, time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer two.Close()
-	if one.fingerprint != two.fingerprint || len(one.fingerprint) != 95 {
-		t.Errorf("fingerprints %q and %q", one.fingerprint, two.fingerprint)
+	if p := certificatePrint(one); p != certificatePrint(two) || len(p) != 95 {
+		t.Errorf("fingerprints %q and %q", p, certificatePrint(two))
+	}
+	late, err := h.httpsCertificate(httpsFile{Here: true}, time.Now().Add(selfSignedLife-selfSignedRenew+time.Hour))
+	if err != nil || certificatePrint(late) == certificatePrint(one) {
+		t.Errorf("a month before its end it is not made anew: %v", err)
 	}
 	info, err := os.Stat(filepath.Join(h.folder.keys(), "https.pem"))
 	if err != nil || info.Mode().Perm() != 0o600 {

@@ -29,7 +29,7 @@ func TestRunning(t *testing.T) {
 	for _, f := range []struct {
 		name string
 		run  func(*testing.T, *rig)
-	}{{"watched", watched}, {"drained", drained}, {"backed up", backedUp}} {
+	}{{"watched", watched}, {"drained", drained}, {"drained now", drainedNow}, {"reloaded", reloaded}, {"backed up", backedUp}} {
 		t.Run(f.name, func(t *testing.T) {
 			t.Parallel()
 			f.run(t, golden)
@@ -197,6 +197,31 @@ func drained(t *testing.T, golden *rig) {
 	case <-time.After(30 * time.Second):
 		t.Fatalf("it waits on, though everybody has left\n%s", r.log())
 	}
+	if code := b.cmd.ProcessState.ExitCode(); code != 0 {
+		t.Errorf("exit code %d\n%s", code, r.log())
+	}
+	r.sane()
+	r.proved()
+}
+
+// drainedNow: whoever says it twice means it. The record is whole all the same.
+func drainedNow(t *testing.T, golden *rig) {
+	r := golden.copy(t)
+	r.watch("drain: 10m\n")
+	b := r.start()
+	r.trust()
+	r.aim()
+	s := r.push("short")
+	r.must(s.flows(1))
+	r.must(b.cmd.Process.Signal(syscall.SIGTERM))
+	r.said(`"stopping"`)
+	r.must(b.cmd.Process.Signal(syscall.SIGTERM))
+	select {
+	case <-b.ended:
+	case <-time.After(30 * time.Second):
+		t.Fatalf("it goes on draining\n%s", r.log())
+	}
+	r.must(s.over())
 	if code := b.cmd.ProcessState.ExitCode(); code != 0 {
 		t.Errorf("exit code %d\n%s", code, r.log())
 	}

@@ -28,8 +28,10 @@ func serveCommand() *cobra.Command {
 	var config string
 	var newKeys bool
 	cmd := &cobra.Command{Use: "serve --config penstock.yaml", Short: "Run the broker",
-		Long: `Run the broker until SIGTERM or Ctrl-C. SIGHUP reads the plant file again: a broken
-one changes nothing, a good one is asked about every session that is running.`,
+		Long: `Run the broker until SIGTERM or Ctrl-C, the first of which lets sessions go on for the
+time that drain: gives, the second for none. SIGHUP reads the server's file, the plant
+file and the certificate again, all or nothing: a broken one changes nothing, and a new
+plant file is asked about every session that is running.`,
 		Args: exactly(0, "flags only"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			f, err := readServerFile(config)
@@ -37,7 +39,9 @@ one changes nothing, a good one is asked about every session that is running.`,
 				return err
 			}
 			f.NewKeys = newKeys
-			logger := slog.New(slog.NewJSONHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: f.LogLevel}))
+			f.Level = new(slog.LevelVar)
+			f.Level.Set(f.LogLevel)
+			logger := slog.New(slog.NewJSONHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: f.Level}))
 			slog.SetDefault(logger) // the rooms' own words go the same way
 			return serve(cmd.Context(), f, logger)
 		}}
@@ -75,12 +79,14 @@ func serve(ctx context.Context, f serverFile, logger *slog.Logger) (err error) {
 		return fmt.Errorf("the record failed during the self-test, so nothing listens: %w", err)
 	}
 	h.tested.Store(true)
-	ssh, err := net.Listen("tcp", f.SSH)
+	ssh, https, err := h.listen()
 	if err != nil {
-		return fmt.Errorf("listen for SSH: %w", err)
+		return err
 	}
 	defer ssh.Close()
-	h.ownAddress(ssh.Addr())
+	if https != nil {
+		defer https.Close()
+	}
 	socket, err := listenPrivate(f.Socket)
 	if err != nil {
 		return err
@@ -93,13 +99,6 @@ func serve(ctx context.Context, f serverFile, logger *slog.Logger) (err error) {
 	if watched != nil {
 		defer watched.Close()
 		h.ownAddress(watched.Addr())
-	}
-	https, err := h.listenHTTPS()
-	if err != nil {
-		return err
-	}
-	if https != nil {
-		defer https.Close()
 	}
 	return h.run(ctx, ssh, socket, watched, https)
 }
@@ -161,7 +160,8 @@ func (h *plantHouse) run(ctx context.Context, ssh, socket, watched net.Listener,
 	parts.Go(h.loop(loops, "broker", h.broker.Run))
 	parts.Go(h.loop(loops, "clock", h.clock.watch))
 	parts.Go(h.loop(loops, "memory", giveBack))
-	parts.Go(h.loop(doors, "reload", h.reloadOnHangup))
+	reload := &reloader{plantHouse: h, taken: h.file, https: https}
+	parts.Go(h.loop(doors, "reload", reload.run))
 	parts.Go(func() error { return h.door.Serve(doors, ssh) })
 	api := &http.Server{Handler: h.web, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute,
 		IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10, ErrorLog: slog.NewLogLogger(h.slog.Handler(), slog.LevelWarn)}
@@ -181,7 +181,7 @@ func (h *plantHouse) run(ctx context.Context, ssh, socket, watched net.Listener,
 			}
 			return nil
 		})
-		ready = append(ready, "https", https.Addr().String(), "https_fingerprint", https.fingerprint)
+		ready = append(ready, "https", https.Addr().String(), "https_fingerprint", https.fingerprint())
 	}
 	h.slog.Info("ready", ready...)
 
@@ -195,6 +195,17 @@ func (h *plantHouse) run(ctx context.Context, ssh, socket, watched net.Listener,
 	endDoors()
 	drain, cancel := context.WithTimeout(context.Background(), h.file.Drain)
 	defer cancel()
+	again := make(chan os.Signal, 1)
+	signal.Notify(again, os.Interrupt, syscall.SIGTERM)
+	defer signal.Stop(again)
+	go func() {
+		select {
+		case <-again:
+			h.slog.Info("told again to stop: sessions end now")
+			cancel()
+		case <-drain.Done():
+		}
+	}()
 	err := h.broker.Drain(drain)
 	if e := api.Shutdown(drain); e != nil {
 		err = errors.Join(err, api.Close())
@@ -246,44 +257,6 @@ func (a *admission) refuse(part string, why *policy.Refusal) {
 		return
 	}
 	a.set(nil)
-}
-
-// reloadOnHangup reads the plant file again at each SIGHUP.
-func (h *plantHouse) reloadOnHangup(ctx context.Context) error {
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-h.hangups:
-		}
-		if err := h.reload(ctx); err != nil {
-			h.slog.Error("the plant file was not taken; the one in force stays", "err", err)
-		}
-	}
-}
-
-// reload takes a new plant file, or changes nothing: document and event first,
-// then it counts, then every session is asked about again.
-func (h *plantHouse) reload(ctx context.Context) error {
-	p, err := readPlantFile(h.file.Plant)
-	if err != nil {
-		return err
-	}
-	if p.plant.Site.ID != h.plant().Site.ID {
-		return fmt.Errorf("the file is of site %q, and this broker serves %q: another plant is another broker", p.plant.Site.ID, h.plant().Site.ID)
-	}
-	old := h.inForce.Load()
-	if p.hash == old.hash {
-		h.slog.Info("the plant file is as it was")
-		return nil
-	}
-	if _, err := putIntoForce(ctx, h.log, h.docs, "plant", p.plant.Document(), old.hash); err != nil {
-		return err
-	}
-	h.inForce.Store(&p)
-	h.broker.Recheck(ctx)
-	h.slog.Info("the plant file was taken", "plant", p.hash.String())
-	return nil
 }
 
 // plant is the plant file in force.

@@ -17,20 +17,21 @@ import (
 // serverFile is penstock.yaml: how this broker runs. What may happen in the
 // plant is in the plant file, not here. Paths are relative to the file.
 type serverFile struct {
-	Path      string    // of the file itself
-	Text      []byte    // as read
-	Node      string    // short name of this node, in every leaf
-	Name      string    // host name as vendors write it
-	Data      string    // data directory
-	Plant     string    // plant file
-	Bootstrap string    // first people; read only when the log is new
-	SSH       string    // listen address
-	SSHPort   int       // as vendors reach it; default: the listen port
-	HTTPS     httpsFile // pages and API for browsers
-	Socket    string    // private unix socket; default DATA/penstock.sock
-	MinFree   int64     // bytes that must be free for a new session; 0: the archive's default
-	NewKeys   bool      // from --new-keys: make keys that are lost anew
-	Private   string    // private listener: loopback address or unix socket; empty: none
+	Path      string         // of the file itself
+	Text      []byte         // as read
+	Node      string         // short name of this node, in every leaf
+	Name      string         // host name as vendors write it
+	Data      string         // data directory
+	Plant     string         // plant file
+	Bootstrap string         // first people; read only when the log is new
+	SSH       string         // listen address
+	SSHPort   int            // as vendors reach it; default: the listen port
+	HTTPS     httpsFile      // pages and API for browsers
+	Socket    string         // private unix socket; default DATA/penstock.sock
+	MinFree   int64          // bytes that must be free for a new session; 0: the archive's default
+	Level     *slog.LevelVar // LogLevel as it runs; nil: it cannot change
+	NewKeys   bool           // from --new-keys: make keys that are lost anew
+	Private   string         // private listener: loopback address or unix socket; empty: none
 	LogLevel  slog.Level
 	Drain     time.Duration // how long sessions may go on after serve was told to stop
 	Loopback  bool          // loopback_targets: targets on this very machine (demo, tests)
@@ -74,19 +75,23 @@ func readServerFile(path string) (serverFile, error) {
 	return f, nil
 }
 
-// httpsFile is the part https. Certificate and Key empty: serve makes a
-// self-signed pair in keys/ and says its fingerprint.
+// httpsFile is the part https; without it browsers are served on :8443.
+// Certificate and Key empty: serve makes a self-signed pair in keys/ and says
+// its fingerprint. Listen may be SSH's: then the first byte tells them apart.
 type httpsFile struct {
-	Here             bool   // else nobody listens for browsers
+	Here             bool   // false: "https: off", nobody listens for browsers
 	Listen           string // default :8443
 	Certificate, Key string // PEM files
 }
 
 func readHTTPS(dir string, v source.Value) (h httpsFile) {
+	h = httpsFile{Here: true, Listen: ":8443"}
 	if !v.Here() {
 		return h
 	}
-	h.Here = true
+	if v.Kind() == "text" && v.Text() == "off" {
+		return httpsFile{}
+	}
 	part := v.Fields("listen", "certificate", "key")
 	h.Listen = listenAddress(part.Get("listen"), ":8443")
 	h.Certificate, h.Key = beside(dir, part.Get("certificate").Text()), beside(dir, part.Get("key").Text())

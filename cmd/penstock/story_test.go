@@ -188,7 +188,7 @@ func (s *story) write(account string) error {
 		"bootstrap.yaml": boot,
 		"plant.yaml":     strings.NewReplacer("PORT", strconv.Itoa(s.sshdPort), "HOSTKEY", hostKey, "ACCOUNT", account).Replace(storyPlant),
 		"penstock.yaml": fmt.Sprintf("name: localhost\ndata: data\nplant: plant.yaml\nbootstrap: bootstrap.yaml\n"+
-			"ssh: {listen: 127.0.0.1:%d}\nloopback_targets: true\n", s.ssh),
+			"ssh: {listen: 127.0.0.1:%d}\nhttps: off\nloopback_targets: true\n", s.ssh),
 	} {
 		if _, err := os.Stat(s.path(name)); err == nil {
 			continue // the script brought its own
