@@ -21,6 +21,10 @@ var numbers = map[string]uint16{
 	"opcua": 4840, "vnc": 5900, "enip": 44818, "iec104": 2404, "fins": 9600, "slmp": 5007,
 }
 
+// UsualNumber is the TCP port that the protocol has elsewhere, whatever this
+// asset's number is; 0 where it has none.
+func (p Port) UsualNumber() uint16 { return numbers[string(p.Name)] }
+
 // overSSH are carried by conduits but are no ports: they use the ssh port's accounts.
 var overSSH = []string{"sftp"}
 

@@ -68,24 +68,31 @@ func (d *Door) assetOf(host string) (policy.AssetName, error) {
 	return policy.AssetName(name), nil
 }
 
-// portOf finds the declared port behind a number; 22 is the ssh port, whatever
-// its number is.
-func (d *Door) portOf(a policy.AssetName, number uint32) (policy.PortName, error) {
+// portOf finds the declared port behind a number: 22 is the ssh port, whatever
+// its number is; so is 502 the modbus port where no other port has that number.
+func (d *Door) portOf(a policy.AssetName, number uint32) (policy.Port, error) {
 	asset, ok := d.Plant().Asset(a)
 	if !ok { // it was there when its window was agreed
-		return "", &policy.Refusal{Rule: "unknown-asset", Say: fmt.Sprintf("%s is no longer in the plant file; ask the plant", a), Why: "a window names " + string(a)}
+		return policy.Port{}, &policy.Refusal{Rule: "unknown-asset", Say: fmt.Sprintf("%s is no longer in the plant file; ask the plant", a), Why: "a window names " + string(a)}
 	}
-	if _, has := asset.Port("ssh"); has && number == 22 {
-		return "ssh", nil
+	if p, has := asset.Port("ssh"); has && number == 22 {
+		return p, nil
 	}
 	var there []string
+	var usual policy.Port
 	for _, p := range asset.Ports {
 		if uint32(p.Number) == number {
-			return p.Name, nil
+			return p, nil
+		}
+		if uint32(p.UsualNumber()) == number {
+			usual = p
 		}
 		there = append(there, fmt.Sprintf("%s %d", p.Name, p.Number))
 	}
-	return "", &policy.Refusal{Rule: "port-not-declared",
+	if usual.Name != "" {
+		return usual, nil
+	}
+	return policy.Port{}, &policy.Refusal{Rule: "port-not-declared",
 		Say: fmt.Sprintf("%s has no port %d in the plant file; it has: %s. Ask the plant if you need another", a, number, strings.Join(there, ", ")),
 		Why: fmt.Sprintf("port %d of %s is not declared", number, a)}
 }
@@ -140,15 +147,16 @@ func (d *Door) lead(c *conn, sc *ssh.ServerConn, nc ssh.NewChannel, who vendor) 
 	if err != nil {
 		return err
 	}
-	if port == "ssh" {
+	if port.Name == "ssh" {
 		return d.jump(ctx, c, sc, nc, who, asset)
 	}
-	return d.carry(ctx, c, nc, session, policy.Query{Source: c.source, Asset: asset, Port: port, Kind: "direct-tcpip"}, wish)
+	return d.carry(ctx, c, nc, session, policy.Query{Source: c.source, Asset: asset, Port: port.Name, Kind: "direct-tcpip"}, wish, port.Number)
 }
 
-// carry takes one TCP stream through the gate, to its end.
-func (d *Door) carry(ctx context.Context, c *conn, nc ssh.NewChannel, session *broker.Session, q policy.Query, wish forwardWish) (err error) {
-	s := &stream{d: d, c: c}
+// carry takes one TCP stream through the gate, to its end. declared is the
+// port's number when the wish was read.
+func (d *Door) carry(ctx context.Context, c *conn, nc ssh.NewChannel, session *broker.Session, q policy.Query, wish forwardWish, declared uint16) (err error) {
+	s := &stream{d: d, c: c, declared: declared}
 	if s.gate, err = session.Open(ctx, q); err != nil {
 		return fmt.Errorf("open channel: %w", err)
 	}
@@ -175,12 +183,14 @@ type stream struct {
 	vendor ssh.Channel
 	gone   chan struct{} // closed when the vendor has closed the channel
 	cause  error
+
+	declared uint16
 }
 
 // reach records between which addresses the bytes will pass, then dials.
 func (s *stream) reach(ctx context.Context, wish forwardWish) error {
-	if to := s.gate.Decision().Target.Port(); uint32(to) != wish.Port {
-		return &policy.Refusal{Rule: "port-moved", Say: "the plant file was changed just now; try again", Why: fmt.Sprintf("port %d was asked for, the decision says %d", wish.Port, to)}
+	if to := s.gate.Decision().Target.Port(); to != s.declared {
+		return &policy.Refusal{Rule: "port-moved", Say: "the plant file was changed just now; try again", Why: fmt.Sprintf("port %d was meant, the decision says %d", s.declared, to)}
 	}
 	detail := map[string]any{
 		"host": clean(wish.Host, 64), "port": wish.Port, "target": s.gate.Decision().Target.String(),

@@ -105,6 +105,27 @@ func (h *house) plcOf(c *ssh.Client) ssh.Channel {
 	return ch
 }
 
+// TestForwardByUsualNumber: 502 is the declared modbus port, wherever the plant has moved it.
+func TestForwardByUsualNumber(t *testing.T) {
+	h := newHouse(t, Limits{})
+	ch, err := tunnel(h.outer(h.open(30)), "filler-plc", 502)
+	if err != nil {
+		t.Fatalf("the forward is refused: %v; %s", err, h.said)
+	}
+	if _, err := ch.Write([]byte("over")); err != nil {
+		t.Fatal(err)
+	}
+	if err := ch.CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	if got := must(io.ReadAll(ch)); string(got) != "over" {
+		t.Errorf("%q came back", got)
+	}
+	if opened := h.events("channel.opened")[0].Body.(audit.ChannelOpened); opened.Port != "modbus" || opened.Target != fmt.Sprintf("127.0.0.1:%d", h.plc.port) {
+		t.Errorf("%+v", opened)
+	}
+}
+
 func TestForwardPassesWholeWithHalfClose(t *testing.T) {
 	h := newHouse(t, Limits{})
 	c := h.outer(h.open(30))

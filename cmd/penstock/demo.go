@@ -14,18 +14,19 @@ import (
 	"github.com/spf13/cobra"
 
 	"penstock/cmd/penstock/demo"
+	"penstock/configs"
 )
 
 func demoCommand() *cobra.Command {
-	o := demo.Options{Serve: serveFile}
+	o := demo.Options{Serve: serveFile, Plant: configs.Plant(), Stories: configs.PlantStories()}
 	cmd := &cobra.Command{Use: "demo", Short: "Run a small plant on this machine, to try things out",
-		Long: `Run a broker, a machine (a stock sshd, logged in as you) and five people on loopback,
-all in one folder, without root. It says what to type next and stays until Ctrl-C; a
-second run goes on with the same people and the same log.
+		Long: `Run a broker, the example plant (a filling line, two machines with ssh, two with Modbus)
+and five people on loopback, all in one folder, without root. It says what to type next and
+stays until Ctrl-C; a second run goes on with the same people, line and log.
 
 With --walk it plays the whole thread by itself and exits 0 only if every step did
 what was expected. Passwords and code secrets of its people lie in the folder in the clear.`,
-		Example: "  penstock demo\n  penstock demo --walk\n  penstock demo code olaf",
+		Example: "  penstock demo\n  penstock demo --walk\n  penstock demo code olaf\n  penstock demo fault",
 		Args:    exactly(0, "flags only"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if o.Walk && o.JSON {
@@ -39,6 +40,9 @@ what was expected. Passwords and code secrets of its people lie in the folder in
 			if o.Walk && !cmd.Flags().Changed("ssh") {
 				o.SSH = "127.0.0.1:0" // nobody types this one
 			}
+			if o.Walk && !cmd.Flags().Changed("https") {
+				o.HTTPS = "127.0.0.1:0"
+			}
 			// A closed terminal ends the demo; for serve a hang-up means reload.
 			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGHUP)
 			defer stop()
@@ -50,10 +54,26 @@ what was expected. Passwords and code secrets of its people lie in the folder in
 		}}
 	f := cmd.Flags()
 	f.StringVar(&o.SSH, "ssh", "127.0.0.1:2222", "loopback address of the broker; port 0 takes a free one, as --walk does unless told")
+	f.StringVar(&o.HTTPS, "https", "127.0.0.1:8443", "loopback address of the pages; likewise")
 	f.BoolVar(&o.Walk, "walk", false, "play the whole thread, prove its record, and end")
 	f.BoolVar(&o.JSON, "json", false, "say addresses, people and files as one JSON object, then stay")
 	cmd.PersistentFlags().StringVar(&o.Dir, "dir", demoFolder(), "folder that everything is in ($PENSTOCK_DEMO)")
-	cmd.AddCommand(demoCodeCommand(&o.Dir))
+	cmd.AddCommand(demoCodeCommand(&o.Dir), demoFaultCommand(&o.Dir), demoRegistersCommand())
+	return cmd
+}
+
+func demoFaultCommand(dir *string) *cobra.Command {
+	asJSON := false
+	cmd := &cobra.Command{Use: "fault", Short: "Stop the filler of the running demo: alarm F-417, and Ann asks to come in",
+		Args: exactly(0, "flags only"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			err := demo.Fault(cmd.Context(), *dir, asJSON, cmd.OutOrStdout())
+			if errors.Is(err, demo.ErrNotRunning) {
+				return exit{exitNoReach, err}
+			}
+			return err
+		}}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "the panel's state as one JSON object")
 	return cmd
 }
 
@@ -68,6 +88,21 @@ func demoCodeCommand(dir *string) *cobra.Command {
 			_, err = fmt.Fprintln(cmd.OutOrStdout(), code)
 			return err
 		}}
+}
+
+func demoRegistersCommand() *cobra.Command {
+	volume := -1
+	cmd := &cobra.Command{Use: "registers ADDRESS", Short: "Read the filler's registers by Modbus, such as through ssh -L",
+		Example: "  penstock demo registers 127.0.0.1:1502\n  penstock demo registers 127.0.0.1:1502 --fill-volume 800",
+		Args:    exactly(1, "address and port, such as 127.0.0.1:1502"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if cmd.Flags().Changed("fill-volume") && (volume < 0 || volume > 1000) {
+				return usage("--fill-volume takes 0 to 1000 ml")
+			}
+			return demo.Registers(cmd.Context(), args[0], volume, cmd.OutOrStdout())
+		}}
+	cmd.Flags().IntVar(&volume, "fill-volume", -1, "write this to 40012 first, in ml")
+	return cmd
 }
 
 // demoFolder is where the demo lives unless it is told otherwise.

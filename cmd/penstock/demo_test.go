@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"penstock/configs"
 )
 
 // demoRun is a penstock demo as a process of its own.
@@ -143,13 +145,13 @@ func TestDemo(t *testing.T) {
 	t.Run("walk", func(t *testing.T) {
 		t.Parallel()
 		dir := filepath.Join(t.TempDir(), "demo")
-		r := startDemo(t, bin, "--walk", "--dir", dir, "--ssh", "127.0.0.1:0")
+		r := startDemo(t, bin, "--walk", "--dir", dir, "--ssh", "127.0.0.1:0", "--https", "127.0.0.1:0")
 		r.end(0)
 		text := r.shown()
 		for _, line := range []string{
-			"zone safety is never open to vendors", "R-1 is asked", "lena (ot-security) said yes", "W-1  open, ends",
-			"certificate for W-1", "F-417  active", "paused by mia", "W-1 cut by mia", "FIL-1> set fill-volume 500.0",
-			"Handed back W-1", "Proved, as far as this goes", "NOT PROVED", "It is found, and named.", "(exit code 3)",
+			"zone safety is never open to vendors", "Ann has asked to come in: R-1", "olaf (line-1-owner) said yes", "W-1  open, ends",
+			"certificate for W-1", "F-417  active", "40012    Fill volume   812 ml", "paused by mia", "W-1 cut by mia", "filler> set fill-volume 800",
+			"no alarm", "Handed back W-1", "Proved, as far as this goes", "NOT PROVED", "It is found, and named.", "(exit code 3)",
 		} {
 			if !strings.Contains(text, line) {
 				t.Errorf("the walk did not show %q", line)
@@ -168,8 +170,8 @@ func TestDemo(t *testing.T) {
 	t.Run("interrupted", func(t *testing.T) {
 		t.Parallel()
 		dir := filepath.Join(t.TempDir(), "demo")
-		r := startDemo(t, bin, "--walk", "--dir", dir, "--ssh", "127.0.0.1:0")
-		r.until("S-2  ann of krall") // a session is live
+		r := startDemo(t, bin, "--walk", "--dir", dir, "--ssh", "127.0.0.1:0", "--https", "127.0.0.1:0")
+		r.until("penstock demo registers") // a forward is live
 		r.interrupt()
 		r.end(1)
 		if !strings.Contains(r.errs.String(), "all of it is stopped") {
@@ -208,13 +210,14 @@ type demoSays struct {
 // demoGoesOn: a second run has the same people and the same log, and enrols nobody again.
 func demoGoesOn(t *testing.T, bin string) {
 	dir := filepath.Join(t.TempDir(), "demo")
-	r := startDemo(t, bin, "--dir", dir, "--ssh", "127.0.0.1:0")
-	r.until("Ctrl-C here ends it")
-	other := startDemo(t, bin, "--dir", dir, "--ssh", "127.0.0.1:0")
+	r := startDemo(t, bin, "--dir", dir, "--ssh", "127.0.0.1:0", "--https", "127.0.0.1:0")
+	r.until("Ctrl-C ends it")
+	other := startDemo(t, bin, "--dir", dir, "--ssh", "127.0.0.1:0", "--https", "127.0.0.1:0")
 	other.end(1)
 	if !strings.Contains(other.errs.String(), "another demo runs in "+dir) {
 		t.Errorf("a second demo in the same folder: %q", other.errs.String())
 	}
+	demoPlantIsTheExample(t, bin, dir)
 	first := demoCode(t, bin, dir, "olaf")
 	if again := demoCode(t, bin, dir, "olaf"); again == first {
 		t.Errorf("the code %s was given twice", again)
@@ -227,7 +230,7 @@ func demoGoesOn(t *testing.T, bin string) {
 		t.Fatalf("the first run left %v", before)
 	}
 
-	r = startDemo(t, bin, "--dir", dir, "--ssh", "127.0.0.1:0", "--json")
+	r = startDemo(t, bin, "--dir", dir, "--ssh", "127.0.0.1:0", "--https", "127.0.0.1:0", "--json")
 	r.until("\n}\n")
 	var says demoSays
 	if err := json.Unmarshal([]byte(r.shown()), &says); err != nil {
@@ -241,7 +244,7 @@ func demoGoesOn(t *testing.T, bin string) {
 			t.Errorf("--json does not say how %s signs in", p.Name)
 		}
 	}
-	out, err := exec.Command("ssh", "-F", filepath.Join(dir, "people", "ann", ".ssh", "config"), "desk@"+says.Broker.Name, "windows").CombinedOutput()
+	out, err := exec.Command("ssh", "-F", filepath.Join(dir, "ssh_config"), "desk@broker", "windows").CombinedOutput()
 	if err != nil {
 		t.Errorf("Ann's ssh does not reach the broker: %v: %s", err, out)
 	}
@@ -258,6 +261,38 @@ func demoGoesOn(t *testing.T, bin string) {
 	}
 	if after["node.started"] != 2 {
 		t.Errorf("the log has %d node.started", after["node.started"])
+	}
+}
+
+// demoPlantIsTheExample: the demo's plant file is configs/plant.yaml but for
+// where its machines are and what nobody can fulfil here, and means the same.
+func demoPlantIsTheExample(t *testing.T, bin, dir string) {
+	t.Helper()
+	file := filepath.Join(dir, "plant.yaml")
+	for _, verb := range []string{"check", "test"} {
+		if out, err := exec.Command(filepath.Join(bin, "penstock"), "policy", verb, file).CombinedOutput(); err != nil {
+			t.Errorf("policy %s: %v\n%s", verb, err, out)
+		}
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	shipped := map[string]bool{}
+	for line := range strings.Lines(string(configs.Plant()[configs.PlantMain])) {
+		shipped[line] = true
+	}
+	for line := range strings.Lines(string(text)) {
+		if strings.HasPrefix(line, "# ") || shipped[line] {
+			continue
+		}
+		ok := strings.Contains(line, "127.") || strings.Contains(line, "tcp: ") || strings.Contains(line, "host_keys: ") || strings.Contains(line, "demo")
+		if !ok {
+			t.Errorf("another line than the example's: %s", line)
+		}
+	}
+	if strings.Contains(string(text), "address: 10.") {
+		t.Error("a machine of the demo is not on this computer")
 	}
 }
 

@@ -16,17 +16,20 @@ import (
 
 // role is one of the cast and what that person is there for.
 type role struct {
-	Name, Full, Firm, Role, Does, Password string
+	Name, Full, Firm string
+	Roles            []string
+	Does, Password   string
 }
 
 // cast: Jan invites and confirms, Olaf and Lena answer, Mia opens: one duty each,
-// and nobody needs more codes in a minute than a generator shows.
+// and nobody needs more codes in a minute than a generator shows. Between them
+// they hold every role of the plant file.
 var cast = []role{
-	{"ann", "Ann Keller", "krall", "", "Krall Fillers: the vendor's engineer", "bottles in a row 3127"},
-	{"jan", "Jan Brandt", "fjord", "duty-engineer", "duty engineer: invites", "wheel valve lamp 8812"},
-	{"olaf", "Olaf Holm", "fjord", "line-1-owner", "line 1 owner: answers", "seven grey gulls 4406"},
-	{"lena", "Lena Lang", "fjord", "ot-security", "OT security: answers, reads", "tide table north 9953"},
-	{"mia", "Mia Voss", "fjord", "shift", "shift: opens, pauses, cuts", "night shift coffee 2270"},
+	{"ann", "Ann Keller", "krall", nil, "Krall Fillers: the vendor's engineer", "bottles in a row 3127"},
+	{"jan", "Jan Brandt", "fjord", []string{"duty-engineer", "safety", "plant-manager"}, "duty engineer: invites", "wheel valve lamp 8812"},
+	{"olaf", "Olaf Holm", "fjord", []string{"line-1-owner", "utilities-owner"}, "line 1 owner: answers", "seven grey gulls 4406"},
+	{"lena", "Lena Lang", "fjord", []string{"ot-security", "it-network"}, "OT security: answers, reads", "tide table north 9953"},
+	{"mia", "Mia Voss", "fjord", []string{"shift", "utilities-shift"}, "shift: opens, pauses, cuts", "night shift coffee 2270"},
 }
 
 // signIn is what a demo's person knows, in the clear: this is a demo's file and
@@ -107,12 +110,20 @@ func (f folder) players() (map[string]*player, error) {
 	return all, nil
 }
 
-// keep writes down what the player knows now.
-func (f folder) keep(p *player) error {
+// knows is what the player signs in with now.
+func (p *player) knows() signIn {
 	p.mu.Lock()
-	s := signIn{Password: p.Password, Secret: p.Secret, Spent: p.spent, Invitation: p.Invitation, Done: p.done}
-	p.mu.Unlock()
-	return f.writeSignIn(p.Name, s)
+	defer p.mu.Unlock()
+	return signIn{Password: p.Password, Secret: p.Secret, Spent: p.spent, Invitation: p.Invitation, Done: p.done}
+}
+
+// keep writes down what the player knows now, if it is more than before: codes
+// are also given out by another process, which writes the same file.
+func (f folder) keep(p *player, before signIn) error {
+	if now := p.knows(); now != before {
+		return f.writeSignIn(p.Name, now)
+	}
+	return nil
 }
 
 // Code is a code of one of the cast that was not given before; where there is

@@ -2,7 +2,6 @@ package demo
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -13,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 )
 
@@ -20,11 +20,15 @@ import (
 type Options struct {
 	Dir    string // everything is in here
 	SSH    string // the broker's loopback address; port 0 takes a free one
+	HTTPS  string // the pages' loopback address; likewise
 	Walk   bool   // play the whole thread, then end
 	JSON   bool   // say what runs as one JSON object, then stay
 	Out    io.Writer
 	Self   string // the penstock binary
 	Verify string // the penstock-verify binary
+
+	Plant   map[string][]byte // the example plant.yaml, and the files it names
+	Stories []byte            // its plant.test.yaml
 	// Serve runs the broker of a penstock.yaml until ctx ends.
 	Serve func(ctx context.Context, config string, logger *slog.Logger) error
 }
@@ -33,15 +37,15 @@ type Options struct {
 type show struct {
 	o       Options
 	folder  folder
-	given   settings
-	listen  string
+	ground  ground
 	players map[string]*player
 	screen  *screen
 	broker  *broker
-	machine *machine
+	plant   *plant
+	panel   *panel
 	quiet   bool // enrols without telling
 
-	terminals bool // the machine gives terminals
+	aside sync.Mutex // what is told while the demo stays
 }
 
 // Run sets up the demo in its folder, or goes on where an earlier run ended, and
@@ -52,12 +56,12 @@ func Run(ctx context.Context, o Options) (err error) {
 			return fmt.Errorf("%s is missing: install the package openssh-client", need)
 		}
 	}
-	if _, err := findSSHD(); err != nil {
+	d := &show{o: o, screen: newScreen(o.Out, o.Walk), quiet: !o.Walk}
+	defer d.screen.close()
+	if d.o.SSH, err = listenAddress("--ssh", o.SSH); err != nil {
 		return err
 	}
-	d := &show{o: o, screen: newScreen(o.Out, o.Walk), quiet: !o.Walk, terminals: givesTerminals()}
-	defer d.screen.close()
-	if d.listen, err = listenAddress(o.SSH); err != nil {
+	if d.o.HTTPS, err = listenAddress("--https", o.HTTPS); err != nil {
 		return err
 	}
 	var unlock func()
@@ -89,26 +93,32 @@ func Run(ctx context.Context, o Options) (err error) {
 
 // listenAddress finds out early, and in one line, whether the broker could
 // listen there; between here and serve somebody else may be faster.
-func listenAddress(text string) (string, error) {
+func listenAddress(flag, text string) (string, error) {
 	at, err := netip.ParseAddrPort(text)
 	if err != nil || !at.Addr().IsLoopback() {
-		return "", fmt.Errorf("--ssh %q is no loopback address with a port, such as 127.0.0.1:2222; the demo's secrets lie in the clear, so it stays on this machine", text)
+		return "", fmt.Errorf("%s %q is no loopback address with a port, such as 127.0.0.1:2300; the demo's secrets lie in the clear, so it stays on this machine", flag, text)
 	}
 	l, err := net.Listen("tcp", text)
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return "", fmt.Errorf("%s is in use; choose another port, such as: --ssh %s", text, netip.AddrPortFrom(at.Addr(), at.Port()%60000+1000))
+		return "", fmt.Errorf("%s is in use; choose another port, such as: %s %s", text, flag, netip.AddrPortFrom(at.Addr(), at.Port()%60000+1000))
 	}
 	if err != nil {
-		return "", fmt.Errorf("cannot listen on %s: %w; choose another: --ssh 127.0.0.1:0 takes any free port", text, err)
+		return "", fmt.Errorf("cannot listen on %s: %w; choose another: %s 127.0.0.1:0 takes any free port", text, err, flag)
 	}
 	defer l.Close()
 	return l.Addr().String(), nil
 }
 
-// start brings up broker and machine, and people who can sign in.
+// start brings up broker and plant, and people who can sign in.
 func (d *show) start(ctx context.Context) error {
-	var err error
-	if d.given, err = d.folder.prepare(ctx, d.listen); err != nil {
+	earlier, err := d.folder.settings()
+	if err != nil {
+		return err
+	}
+	if d.ground, err = takeGround(ctx, earlier.Ports); err != nil {
+		return err
+	}
+	if err := d.folder.prepare(ctx, d.ground, d.o); err != nil {
 		return err
 	}
 	if d.players, err = d.folder.players(); err != nil {
@@ -120,29 +130,39 @@ func (d *show) start(ctx context.Context) error {
 	if d.broker, err = startBroker(ctx, d.folder, d.o.Serve); err != nil {
 		return err
 	}
-	if err := d.folder.trust(ctx, d.o.Self); err != nil {
+	authority, err := d.folder.trust(ctx, d.o.Self)
+	if err != nil {
 		return err
 	}
-	if d.machine, err = startMachine(ctx, d.folder.at("filler-plc"), d.given.MachinePort); err != nil {
+	if d.plant, err = startPlant(d.folder, d.ground, authority); err != nil {
 		return err
 	}
-	if d.o.Walk {
-		return nil // enrolling is told as a part of it
+	d.panel = &panel{line: d.plant.line, pages: "https://" + d.o.HTTPS, ask: d.askAsAnn, told: d.tellAside}
+	if !d.o.Walk { // enrolling is told as a part of the walk
+		if err := d.enrolAll(ctx); err != nil {
+			return err
+		}
 	}
-	return d.enrolAll(ctx)
+	d.panel.serve(d.ground[panelPlace]) // its button needs Ann
+	return nil
 }
 
-// stop takes down broker and machine; sessions are drained first.
+// stop takes down broker and plant; sessions are drained first.
 func (d *show) stop() error {
 	var err error
+	if d.panel != nil {
+		d.panel.stop()
+		d.panel = nil
+	}
 	if d.broker != nil {
 		err = d.broker.stop()
 		d.broker = nil
 	}
-	if d.machine != nil {
-		d.machine.stop()
-		d.machine = nil
+	if d.plant != nil {
+		d.plant.stop()
+		d.plant = nil
 	}
+	d.ground.free()
 	return err
 }
 
@@ -152,8 +172,6 @@ func (d *show) stay(ctx context.Context) error {
 	case <-ctx.Done():
 	case <-d.broker.ended:
 		return fmt.Errorf("the broker ended by itself; %s says why", d.folder.at("penstock.log"))
-	case <-d.machine.ended:
-		return fmt.Errorf("the machine's sshd ended by itself; %s says why", d.folder.at("filler-plc", "sshd.log"))
 	}
 	if d.o.JSON {
 		return d.stop()
@@ -170,7 +188,8 @@ func (d *show) stay(ctx context.Context) error {
 type broker struct {
 	cancel context.CancelFunc
 	ended  chan struct{}
-	err    error // once ended
+	err    error  // once ended
+	print  string // SHA-256 fingerprint of the pages' certificate
 }
 
 // startBroker returns when the broker is ready.
@@ -181,7 +200,7 @@ func startBroker(ctx context.Context, f folder, serve func(context.Context, stri
 	}
 	run, cancel := context.WithCancel(context.WithoutCancel(ctx)) // Ctrl-C ends the walk first, then the broker
 	b := &broker{cancel: cancel, ended: make(chan struct{})}
-	ready := make(chan struct{}, 1)
+	ready := make(chan string, 1)
 	logger := slog.New(readyHandler{slog.NewJSONHandler(log, nil), ready})
 	go func() {
 		defer close(b.ended)
@@ -189,7 +208,7 @@ func startBroker(ctx context.Context, f folder, serve func(context.Context, stri
 		b.err = serve(run, f.at("penstock.yaml"), logger)
 	}()
 	select {
-	case <-ready:
+	case b.print = <-ready:
 		return b, nil
 	case <-b.ended:
 		cancel()
@@ -212,13 +231,20 @@ func (b *broker) stop() error {
 // readyHandler hears the broker say that it is ready.
 type readyHandler struct {
 	slog.Handler
-	ready chan<- struct{}
+	ready chan<- string // the pages' fingerprint
 }
 
 func (h readyHandler) Handle(ctx context.Context, r slog.Record) error {
 	if r.Message == "ready" {
+		var print string
+		r.Attrs(func(a slog.Attr) bool {
+			if a.Key == "https_fingerprint" {
+				print = a.Value.String()
+			}
+			return true
+		})
 		select {
-		case h.ready <- struct{}{}:
+		case h.ready <- print:
 		default:
 		}
 	}
@@ -251,40 +277,4 @@ func (d *show) command() string {
 		return "./" + rel
 	}
 	return rel
-}
-
-// printJSON says for programs what runs where and how each person signs in.
-func (d *show) printJSON() error {
-	type person struct {
-		Name      string `json:"name"`
-		FullName  string `json:"full_name"`
-		Firm      string `json:"firm"`
-		Role      string `json:"role,omitempty"`
-		Password  string `json:"password"`
-		Secret    string `json:"totp_secret"`
-		Home      string `json:"home"`
-		SSHConfig string `json:"ssh_config"`
-	}
-	people := []person{}
-	for _, c := range cast {
-		p := d.players[c.Name]
-		people = append(people, person{c.Name, c.Full, c.Firm, c.Role, p.Password, p.Secret, p.Home, filepath.Join(p.Home, ".ssh", "config")})
-	}
-	next := []string{}
-	for _, s := range d.steps() {
-		next = append(next, strings.ReplaceAll(s.line, " \\\n    ", " "))
-	}
-	e := json.NewEncoder(d.o.Out)
-	e.SetIndent("", "  ")
-	e.SetEscapeHTML(false)
-	return e.Encode(map[string]any{
-		"dir": string(d.folder),
-		"broker": map[string]any{"name": brokerName, "ssh": d.listen, "https": d.given.pages(), "socket": d.folder.socket(), "config": d.folder.at("penstock.yaml"),
-			"plant": d.folder.at("plant.yaml"), "data": d.folder.at("data"), "log": d.folder.at("penstock.log")},
-		"machine": map[string]any{"asset": "filler-plc", "account": d.given.Account, "ssh": fmt.Sprintf("127.0.0.1:%d", d.given.MachinePort),
-			"log": d.folder.at("filler-plc", "sshd.log")},
-		"people": people,
-		"env":    d.folder.at("env"),
-		"next":   next,
-	})
 }

@@ -5,7 +5,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -135,12 +134,12 @@ func TestListenAddress(t *testing.T) {
 		"in use":            {l.Addr().String(), "is in use; choose another port, such as: --ssh 127.0.0.1:"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got, err := listenAddress(row.in); err == nil || !strings.Contains(err.Error(), row.want) {
+			if got, err := listenAddress("--ssh", row.in); err == nil || !strings.Contains(err.Error(), row.want) {
 				t.Errorf("listenAddress(%s) = %q, %v; want %q", row.in, got, err, row.want)
 			}
 		})
 	}
-	got, err := listenAddress("127.0.0.1:0")
+	got, err := listenAddress("--https", "127.0.0.1:0")
 	if err != nil || strings.HasSuffix(got, ":0") {
 		t.Errorf("a free port: %q, %v", got, err)
 	}
@@ -151,42 +150,5 @@ func TestCodeOfNobody(t *testing.T) {
 		if _, err := Code(context.Background(), t.TempDir(), who, io.Discard); err == nil {
 			t.Errorf("a code for %s", who)
 		}
-	}
-}
-
-// TestFiller runs the machine's commands as a vendor types them.
-func TestFiller(t *testing.T) {
-	for name, row := range map[string]struct{ typed, want string }{
-		"an alarm":               {"alarms", "F-417  active"},
-		"set right":              {"set fill-volume 500.0\nalarms", "F-417  cleared"},
-		"still off":              {"set fill-volume 501\nalarms", "F-417  active"},
-		"outside its limits":     {"set fill-volume 900", "within its limits"},
-		"torque has its own":     {"set cap-torque 500", "within its limits"},
-		"no such value":          {"set ../../x 1", "fill-volume or cap-torque"},
-		"a shell's words":        {"set fill-volume $(id)", "which number"},
-		"stars stay stars":       {"*", "alarms | values"},
-		"an option is no option": {"-x", "alarms | values"},
-		"help":                   {"help", "set NAME VALUE"},
-		"end of input is an end": {"", "FIL-1-PLC-01"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			bin := filepath.Join(t.TempDir(), "bin")
-			if err := os.Mkdir(bin, 0o700); err != nil {
-				t.Fatal(err)
-			}
-			script := filepath.Join(bin, "filler")
-			if err := os.WriteFile(script, fillerScript, 0o600); err != nil {
-				t.Fatal(err)
-			}
-			cmd := exec.CommandContext(t.Context(), "/bin/sh", script)
-			cmd.Stdin = strings.NewReader(row.typed + "\n")
-			out, err := cmd.CombinedOutput()
-			if err != nil && row.typed != "" {
-				t.Logf("ended with %v", err) // end of input
-			}
-			if !strings.Contains(string(out), row.want) {
-				t.Errorf("typed %q, shown:\n%s\nwant %q", row.typed, out, row.want)
-			}
-		})
 	}
 }

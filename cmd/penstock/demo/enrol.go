@@ -44,8 +44,9 @@ func (d *show) enrolSelf(ctx context.Context, name string) error {
 }
 
 func (d *show) reached(p *player, s stage) error {
+	before := p.knows()
 	p.done = s
-	return d.folder.keep(p)
+	return d.folder.keep(p, before)
 }
 
 // bringAnn is how a vendor's engineer becomes known: invited, joined, confirmed.

@@ -2,7 +2,6 @@ package demo
 
 import (
 	"context"
-	_ "embed"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,31 +9,23 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"os/user"
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
-	"text/template"
 )
 
 // brokerName is the broker as people type it. No name server knows it: each
 // person's ssh configuration says where it is.
 const brokerName = "broker.example"
 
-//go:embed plant.yaml
-var plantText string
-
-//go:embed filler.sh
-var fillerScript []byte
-
 // folder is the demo's directory, absolute:
 //
-//	penstock.yaml plant.yaml bootstrap.yaml   as serve reads them
+//	penstock.yaml plant.yaml bootstrap.yaml   as serve reads them; plant.test.yaml, registers/ beside
+//	ssh_config known_hosts                    Ann's, the vendor's engineer
 //	people/NAME/.ssh, people/NAME/signin.json keys, ssh configuration, password and secret in the clear
-//	filler-plc/                               the machine: its sshd's files and its commands
+//	filler-plc/ line-1-ews/                   the machines: host key, and the files that they show
 //	data/                                     the broker's data directory
 //	penstock.log                              the broker's own log
 //	env                                       what a second terminal needs
@@ -88,50 +79,46 @@ func (f folder) ours() error {
 	return os.Chmod(string(f), 0o700)
 }
 
-// settings are what a first run chose and later ones keep.
+// settings are what a first run chose and later ones keep if they can.
 type settings struct {
-	MachinePort int    `json:"machine_port"`
-	PagesPort   int    `json:"pages_port"`
-	Account     string `json:"account"`
+	Ports map[string]int `json:"ports"` // of the plant's machines and the panel, by asset and port
 }
 
-// pages is where the broker serves its pages.
-func (s settings) pages() string { return fmt.Sprintf("127.0.0.1:%d", s.PagesPort) }
-
 // prepare writes whatever is not there yet, and the addresses of this run.
-func (f folder) prepare(ctx context.Context, listen string) (settings, error) {
-	var s settings
-	for _, dir := range []string{f.at("filler-plc", "bin"), f.at("people")} {
-		if err := os.MkdirAll(dir, 0o700); err != nil {
-			return s, fmt.Errorf("make the demo's folders: %w", err)
+func (f folder) prepare(ctx context.Context, g ground, o Options) error {
+	for _, dir := range []string{"filler-plc", "line-1-ews", "people", "registers"} {
+		if err := os.MkdirAll(f.at(dir), 0o700); err != nil {
+			return fmt.Errorf("make the demo's folders: %w", err)
 		}
 	}
-	s, err := f.settings()
+	text, err := json.Marshal(settings{g.numbers()})
 	if err != nil {
-		return s, err
+		return fmt.Errorf("write the demo's settings: %w", err)
+	}
+	if err := os.WriteFile(f.at("demo.json"), text, 0o600); err != nil {
+		return fmt.Errorf("write the demo's settings: %w", err)
 	}
 	for _, c := range cast {
 		if err := makeKey(ctx, f.at("people", c.Name, ".ssh", "id_ed25519")); err != nil {
-			return s, err
+			return err
 		}
-		if err := f.sshConfig(c.Name, listen); err != nil {
-			return s, err
+		if err := f.sshConfig(c.Name, o.SSH); err != nil {
+			return err
 		}
 	}
-	if err := makeKey(ctx, f.at("filler-plc", "host_key")); err != nil {
-		return s, err
+	hostKeys := map[string]string{}
+	for _, asset := range []string{"filler-plc", "line-1-ews"} {
+		if err := makeKey(ctx, f.at(asset, "host_key")); err != nil {
+			return err
+		}
+		if hostKeys[asset], err = publicKey(f.at(asset, "host_key.pub")); err != nil {
+			return err
+		}
 	}
-	if err := os.WriteFile(f.at("filler-plc", "bin", "filler"), fillerScript, 0o700); err != nil {
-		return s, fmt.Errorf("write the machine's commands: %w", err)
-	}
-	if err := os.WriteFile(f.at("filler-plc", "principals"), []byte(s.Account+"@filler-plc.kiel\n"), 0o600); err != nil {
-		return s, fmt.Errorf("write whom the machine admits: %w", err)
-	}
-	return s, f.serverFiles(s, listen)
+	return f.serverFiles(g.moved(hostKeys), o)
 }
 
-// settings are read, or chosen and written. A port that is taken meanwhile is
-// chosen anew: the plant file changes with it, and the log says so.
+// settings of an earlier run; none is no error.
 func (f folder) settings() (settings, error) {
 	var s settings
 	text, err := os.ReadFile(f.at("demo.json"))
@@ -141,82 +128,68 @@ func (f folder) settings() (settings, error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return s, fmt.Errorf("read the demo's settings: %w", err)
 	}
-	if s.Account, err = account(); err != nil {
-		return s, err
-	}
-	if s.MachinePort == 0 || !isFree(s.MachinePort) {
-		if s.MachinePort, err = freePort(); err != nil {
-			return s, err
-		}
-	}
-	if s.PagesPort == 0 || !isFree(s.PagesPort) {
-		if s.PagesPort, err = freePort(); err != nil {
-			return s, err
-		}
-	}
-	text, err = json.Marshal(s)
-	if err != nil {
-		return s, fmt.Errorf("write the demo's settings: %w", err)
-	}
-	return s, os.WriteFile(f.at("demo.json"), text, 0o600)
+	return s, nil
 }
 
-var plainAccount = regexp.MustCompile(`^[a-z_][a-z0-9_-]{0,31}$`)
-
-func account() (string, error) {
-	me, err := user.Current()
-	if err != nil {
-		return "", fmt.Errorf("find out who you are: %w", err)
+// sshFiles are where a person's ssh configuration and known_hosts lie: Ann's in
+// front, since she is who types ssh here.
+func (f folder) sshFiles(name string) (config, knownHosts string) {
+	if name == "ann" {
+		return f.at("ssh_config"), f.at("known_hosts")
 	}
-	if !plainAccount.MatchString(me.Username) {
-		return "", fmt.Errorf("your user name %q cannot be an account of the demo's machine: run the demo as a user whose name has only a-z, 0-9, - and _", me.Username)
-	}
-	return me.Username, nil
+	return f.at("people", name, ".ssh", "config"), f.at("people", name, ".ssh", "known_hosts")
 }
+
+// certificateFile is where ssh looks for Ann's certificate by itself.
+const certificateFile = "people/ann/.ssh/id_ed25519-cert.pub"
 
 func (f folder) sshConfig(name, listen string) error {
 	host, port, err := net.SplitHostPort(listen)
 	if err != nil {
 		return fmt.Errorf("the broker's address: %w", err)
 	}
-	home := f.at("people", name, ".ssh")
-	text := fmt.Sprintf(`Host %[1]s
+	config, knownHosts := f.sshFiles(name)
+	machines := ""
+	if name == "ann" {
+		machines = fmt.Sprintf("Host filler-plc.%[1]s\n  User recipes\nHost line-1-ews.%[1]s\n  User service\nHost *.%[1]s\n  ProxyJump ann@%[2]s\n", siteName, brokerName)
+	}
+	text := fmt.Sprintf(`# For ssh, sftp and scp:  ssh -F %[6]s …   Written by penstock demo at each start.
+Host broker %[1]s
   HostName %[2]s
   Port %[3]s
   HostKeyAlias %[1]s
-Host *
+  User %[7]s
+%[5]sHost *
   IdentityFile %[4]s/id_ed25519
   IdentitiesOnly yes
   IdentityAgent none
-  UserKnownHostsFile %[4]s/known_hosts
+  UserKnownHostsFile %[8]s
   GlobalKnownHostsFile /dev/null
   StrictHostKeyChecking yes
-`, brokerName, host, port, home)
-	return os.WriteFile(filepath.Join(home, "config"), []byte(text), 0o600)
+`, brokerName, host, port, f.at("people", name, ".ssh"), machines, config, name, knownHosts)
+	return os.WriteFile(config, []byte(text), 0o600)
 }
 
 // serverFiles writes what serve reads.
-func (f folder) serverFiles(s settings, listen string) error {
-	hostKey, err := publicKey(f.at("filler-plc", "host_key.pub"))
+func (f folder) serverFiles(where map[string]moved, o Options) error {
+	plant, err := demoPlant(o.Plant["plant.yaml"], where)
 	if err != nil {
 		return err
-	}
-	var plant strings.Builder
-	words := struct {
-		MachinePort      int
-		HostKey, Account string
-	}{s.MachinePort, hostKey, s.Account}
-	if err := template.Must(template.New("plant").Parse(plantText)).Execute(&plant, words); err != nil {
-		return fmt.Errorf("write the plant file: %w", err)
 	}
 	boot, err := f.bootstrap()
 	if err != nil {
 		return err
 	}
 	server := fmt.Sprintf("# How the demo's broker runs. Written by penstock demo at each start.\n"+
-		"name: %s\ndata: data\nplant: plant.yaml\nbootstrap: bootstrap.yaml\nssh: {listen: %q}\nhttps: {listen: %q}\nloopback_targets: true    # the machine is on this host\n", brokerName, listen, s.pages())
-	for name, text := range map[string]string{"plant.yaml": plant.String(), "bootstrap.yaml": boot, "penstock.yaml": server} {
-		if err := os.WriteFile(f.at(name), []byte(text), 0o600); err != nil {
+		"name: %s\ndata: data\nplant: plant.yaml\nbootstrap: bootstrap.yaml\nssh: {listen: %q}\nhttps: {listen: %q}\nloopback_targets: true    # the machines are on this host\n", brokerName, o.SSH, o.HTTPS)
+	files := map[string][]byte{"plant.yaml": plant, "plant.test.yaml": demoStories(o.Stories), "bootstrap.yaml": []byte(boot), "penstock.yaml": []byte(server)}
+	for name, text := range o.Plant {
+		if name != "plant.yaml" {
+			files[name] = text
+		}
+	}
+	for name, text := range files {
+		if err := os.WriteFile(f.at(filepath.FromSlash(name)), text, 0o600); err != nil {
 			return fmt.Errorf("write %s: %w", name, err)
 		}
 	}
@@ -237,29 +210,30 @@ func (f folder) bootstrap() (string, error) {
 		if err != nil {
 			return "", err
 		}
-		fmt.Fprintf(&b, "  %s: {name: %s, firm: fjord, roles: [%s], key: %s}\n", c.Name, c.Full, c.Role, key)
+		fmt.Fprintf(&b, "  %s: {name: %s, firm: fjord, roles: [%s], key: %s}\n", c.Name, c.Full, strings.Join(c.Roles, ", "), key)
 	}
 	return b.String(), nil
 }
 
-// trust gives everybody the broker's line for known_hosts, and the machine the
-// authority whose certificates it admits.
-func (f folder) trust(ctx context.Context, penstock string) error {
+// trust gives everybody the broker's line for known_hosts, and returns the
+// authority whose certificates the machines admit.
+func (f folder) trust(ctx context.Context, penstock string) (string, error) {
 	out, err := exec.CommandContext(ctx, penstock, "ca", "show", "--json", "--socket", f.socket()).Output()
 	if err != nil {
-		return fmt.Errorf("ask the broker for its authorities: %w", err)
+		return "", fmt.Errorf("ask the broker for its authorities: %w", err)
 	}
 	var a struct{ Host, Out, Site string }
 	if err := json.Unmarshal(out, &a); err != nil {
-		return fmt.Errorf("ask the broker for its authorities: %w", err)
+		return "", fmt.Errorf("ask the broker for its authorities: %w", err)
 	}
 	line := fmt.Sprintf("@cert-authority %s,*.%s %s\n", brokerName, a.Site, a.Host)
 	for _, c := range cast {
-		if err := os.WriteFile(f.at("people", c.Name, ".ssh", "known_hosts"), []byte(line), 0o600); err != nil {
-			return fmt.Errorf("write known_hosts of %s: %w", c.Name, err)
+		_, knownHosts := f.sshFiles(c.Name)
+		if err := os.WriteFile(knownHosts, []byte(line), 0o600); err != nil {
+			return "", fmt.Errorf("write known_hosts of %s: %w", c.Name, err)
 		}
 	}
-	return os.WriteFile(f.at("filler-plc", "out_ca.pub"), []byte(a.Out+"\n"), 0o600)
+	return a.Out, nil
 }
 
 // env is what a second terminal reads to type the demo's lines.
@@ -298,22 +272,4 @@ func publicKey(path string) (string, error) {
 		return "", fmt.Errorf("%s holds no public key", path)
 	}
 	return words[0] + " " + words[1], nil
-}
-
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, fmt.Errorf("find a free port: %w", err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
-}
-
-func isFree(port int) bool {
-	l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
-	if err != nil {
-		return false
-	}
-	l.Close()
-	return true
 }

@@ -58,10 +58,11 @@ func (d *show) run(ctx context.Context, s step) (outcome, error) {
 			d.screen.line("    " + d.screen.paint(dim, waitsForCode))
 		}
 	}
+	before := p.knows()
 	said, err := p.Talk(ctx, Start{Dir: string(d.folder), Env: d.environment(p), OnTTY: true,
 		Args:  []string{"/bin/sh", "-c", "exec " + s.line}, // nothing stands between the person and the command
 		Types: s.types, Shows: s.shows, Limit: 3 * time.Minute})
-	if e := d.folder.keep(p); err == nil {
+	if e := d.folder.keep(p, before); err == nil {
 		err = e
 	}
 	if ctx.Err() != nil {
@@ -107,14 +108,22 @@ func (d *show) judge(ctx context.Context, s step, out outcome) error {
 func (d *show) environment(p *player) []string {
 	path := os.Getenv("PATH")
 	return []string{"HOME=" + p.Home, "USER=" + p.Name, "LOGNAME=" + p.Name, "TERM=xterm", "LANG=" + os.Getenv("LANG"),
-		"PATH=" + filepath.Dir(d.o.Self) + ":" + filepath.Dir(d.o.Verify) + ":" + path, "PENSTOCK_SOCKET=" + d.folder.socket()}
+		"PATH=" + filepath.Dir(d.o.Self) + ":" + filepath.Dir(d.o.Verify) + ":" + path, "PENSTOCK_SOCKET=" + d.folder.socket(), "PENSTOCK_DEMO=" + string(d.folder)}
 }
 
-// asks is the start of every ssh line of a person.
-func asks(name string) string { return "ssh -F people/" + name + "/.ssh/config " }
+// asks is the start of every ssh line of a person, ends with a space.
+func asks(name string) string { return "ssh -F " + configOf(name) + " " }
 
 // onTerminal is the same where the other side asks for a terminal.
-func onTerminal(name string) string { return "ssh -t -F people/" + name + "/.ssh/config " }
+func onTerminal(name string) string { return "ssh -t -F " + configOf(name) + " " }
+
+// configOf is sshFiles as it is typed in the demo's folder.
+func configOf(name string) string {
+	if name == "ann" {
+		return "ssh_config"
+	}
+	return "people/" + name + "/.ssh/config"
+}
 
 // shell is a line's argument that reaches a desk verb as one word.
 func shell(text string) string { return `"'` + strings.ReplaceAll(text, `'`, "") + `'"` }

@@ -10,10 +10,14 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"time"
 )
 
 // numbers are what the broker called things in this walk.
-type numbers struct{ request, window, session string }
+type numbers struct {
+	request, window, session string
+	modbus                   struct{ request, window string } // of the second request
+}
 
 var (
 	requestNumber = regexp.MustCompile(`\bR-\d+\b`)
@@ -23,9 +27,9 @@ var (
 
 // walk plays the whole thread: it fails if a step did not do what is expected.
 func (d *show) walk(ctx context.Context) error {
-	// The machine drifts anew, also where an earlier walk has set it right.
-	if err := os.RemoveAll(d.folder.at("filler-plc", "values")); err != nil {
-		return fmt.Errorf("let the machine drift: %w", err)
+	// Every walk begins on a line that runs, wherever an earlier one has left it.
+	if err := errors.Join(d.plant.line.set("fill-volume", recipeVolume, "demo"), d.plant.line.start("demo")); err != nil {
+		return fmt.Errorf("start the line: %w", err)
 	}
 	d.opening(ctx)
 	var n numbers
@@ -37,6 +41,7 @@ func (d *show) walk(ctx context.Context) error {
 		{"Ask", d.walkAsk},
 		{"Agree", d.walkAgree},
 		{"Work", d.walkWork},
+		{"Another protocol, the same gate", d.walkModbus},
 		{"Stop", d.walkStop},
 		{"Give back, and look at what was done", d.walkAfter},
 		{"Prove it, without the broker", d.walkProof},
@@ -56,8 +61,8 @@ func (d *show) opening(ctx context.Context) {
 	d.screen.say("A vendor's engineer has to reach a filler's controller. Nobody gets in without a window " +
 		"that the plant's own people agreed; what passes is recorded before it counts.")
 	d.screen.line("")
-	d.screen.line("  broker    " + brokerName + ", at " + d.listen)
-	d.screen.line(fmt.Sprintf("  machine   filler-plc, a stock sshd at 127.0.0.1:%d, account %s (you)", d.given.MachinePort, d.given.Account))
+	d.screen.line("  broker    " + brokerName + ", at " + d.o.SSH)
+	d.screen.line("  plant     Fjord Dairy Kiel: filling line 1, and the machines at it")
 	for _, c := range cast {
 		d.screen.line(fmt.Sprintf("  %-8s  %s, %s", c.Name, c.Full, c.Does))
 	}
@@ -99,56 +104,70 @@ func (d *show) walkPeople(ctx context.Context, _ *numbers) error {
 func (d *show) walkAsk(ctx context.Context, n *numbers) error {
 	if _, err := d.does(ctx, step{who: "ann", code: 3, want: regexp.MustCompile(`(?i)safety`),
 		say:  "What the plant never allows is refused in the first second, before anybody is woken.",
-		line: asks("ann") + "desk@" + brokerName + " request \\\n    --target maint@safety-plc --rights look --minutes 30 \\\n    --why " + shell("Have a look")}); err != nil {
+		line: asks("ann") + "desk@broker request \\\n    --target maint@safety-plc --rights look --minutes 30 \\\n    --why " + shell("Have a look")}); err != nil {
 		return err
 	}
-	out, err := d.does(ctx, step{who: "ann", want: requestNumber, line: d.askLine(),
-		say: "The filler drifts: alarm F-417. Ann asks to look, copy and set values for an hour."})
+	out, err := d.does(ctx, step{who: "mia", want: requestNumber, line: "penstock demo fault",
+		say: "Three in the morning. The filler drifts and trips, alarm F-417, line 1 stands. (The panel's button does the same.) Ann is called, and asks to look, copy and set values for an hour. She typed:"})
 	if err != nil {
 		return err
 	}
 	n.request = requestNumber.FindString(out.text)
+	d.screen.prompt("ann", d.askLine())
+	if err := d.askModbus(ctx, n); err != nil {
+		return err
+	}
 	_, err = d.does(ctx, step{who: "ann", code: 3, line: d.certLine(),
 		say: "Asked is not agreed: there is no certificate yet, and so no way in."})
 	return err
 }
 
 func (d *show) walkAgree(ctx context.Context, n *numbers) error {
-	if _, err := d.does(ctx, step{who: "olaf", line: "penstock answer " + n.request + " yes --as olaf", want: regexp.MustCompile(`said yes`),
-		say: "Setting values on line 1 needs two who agree: its owner and OT security. Olaf says yes to exactly this text."}); err != nil {
-		return err
-	}
-	out, err := d.does(ctx, step{who: "lena", line: "penstock answer " + n.request + " yes --minutes 30 --as lena", want: windowNumber,
-		say: "Lena says yes too, but to half an hour. The window is what all of them agreed, and no more."})
+	out, err := d.does(ctx, step{who: "olaf", line: "penstock answer " + n.request + " yes --minutes 30 --as olaf", want: windowNumber,
+		say: "Setting values on line 1 needs its owner's yes. Olaf says yes to exactly this text, but to half an hour. The window is what was agreed, and no more."})
 	if err != nil {
 		return err
 	}
 	n.window = windowNumber.FindString(out.text)
-	_, err = d.does(ctx, step{who: "mia", line: "penstock open " + n.window + " --as mia", want: regexp.MustCompile(`open, ends`),
-		say: "Agreed is not open. Mia stands at the line; when it suits the shift she opens, and the clock starts."})
-	return err
+	if out, err = d.does(ctx, step{who: "olaf", line: "penstock answer " + n.modbus.request + " yes --as olaf", want: windowNumber}); err != nil {
+		return err
+	}
+	n.modbus.window = windowNumber.FindString(out.text)
+	for _, s := range []step{
+		{who: "mia", line: "penstock open " + n.window + " --as mia", want: regexp.MustCompile(`open, ends`),
+			say: "Agreed is not open. Mia stands at the line; when it suits the shift she opens, and the clock starts."},
+		{who: "mia", line: "penstock open " + n.modbus.window + " --as mia", want: regexp.MustCompile(`open, ends`)},
+	} {
+		if _, err := d.does(ctx, s); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (d *show) walkWork(ctx context.Context, n *numbers) error {
 	if _, err := d.does(ctx, step{who: "ann", line: d.certLine(), want: regexp.MustCompile(`certificate for ` + n.window + `\b`),
-		say: "Now there is a certificate, for this window and this key. It works nowhere but at the broker."}); err != nil {
+		say: "Now there is a certificate, for her open windows and this key. It works nowhere but at the broker."}); err != nil {
 		return err
 	}
-	_, err := d.does(ctx, step{who: "ann", line: d.machineLine(asks) + " filler alarms", want: regexp.MustCompile(`F-417`),
-		say: "Stock ssh, one command. The broker dials the machine with a certificate of its own; Ann never holds one that the machine would take."})
+	_, err := d.does(ctx, step{who: "ann", line: d.machineLine("show alarms"), want: regexp.MustCompile(`F-417`),
+		say: "Stock ssh: the controller's name is all she types. The broker dials the machine with a certificate of its own; Ann never holds one that the machine would take."})
 	return err
 }
 
 // walkStop has a live session, which the shift pauses, lets go on, and cuts.
 func (d *show) walkStop(ctx context.Context, n *numbers) error {
-	live := make(chan struct{})
-	var once sync.Once
-	work := step{who: "ann", line: d.promptLine(), code: 255, want: regexp.MustCompile(`cut`),
-		say:   "Ann works at a prompt: she sets the fill volume and watches the bottles. Her terminal is shown when it ends.",
-		types: []Turn{{"FIL-1> ", "set fill-volume 500.0\r"}, {"FIL-1> ", "alarms\r"}, {"FIL-1> ", "trend\r"}},
+	live, flows := make(chan struct{}), make(chan struct{})
+	var once, again sync.Once
+	work := step{who: "ann", line: "ssh -t " + strings.TrimPrefix(d.machineLine(""), "ssh "), code: 255, want: regexp.MustCompile(`cut`),
+		say:   "Ann works at a prompt: she sets the fill volume and watches the flow. Her terminal is shown when it ends.",
+		types: []Turn{{"filler> ", "set fill-volume 800\r"}, {"filler> ", "show alarms\r"}, {"filler> ", "watch\r"}},
 		shows: func(all string) {
-			if strings.Contains(all, "bottle 2 ") {
+			if strings.Count(all, "ml/s") > 1 {
 				once.Do(func() { close(live) })
+			}
+			if lineFlows.MatchString(all) {
+				again.Do(func() { close(flows) })
 			}
 		}}
 	d.tell(work)
@@ -171,7 +190,7 @@ func (d *show) walkStop(ctx context.Context, n *numbers) error {
 		<-end
 		return ctx.Err()
 	}
-	err := d.holdAndCut(ctx, n)
+	err := d.holdAndCut(ctx, n, flows)
 	if err != nil {
 		hangUp()
 	}
@@ -184,29 +203,43 @@ func (d *show) walkStop(ctx context.Context, n *numbers) error {
 	if err := d.judge(ctx, work, e.out); err != nil {
 		return err
 	}
-	_, err = d.does(ctx, step{who: "ann", line: d.machineLine(asks) + " filler values", code: 255, want: regexp.MustCompile(n.window + `\b`),
+	_, err = d.does(ctx, step{who: "ann", line: d.machineLine("show values"), code: 255, want: regexp.MustCompile(n.window + `\b`),
 		say: "Her certificate is good for minutes yet, and opens nothing: every connection asks again."})
 	return err
 }
 
-func (d *show) holdAndCut(ctx context.Context, n *numbers) error {
+var lineFlows = regexp.MustCompile(`flow [1-9]`)
+
+// holdAndCut is Mia while Ann is in; flows is closed when Ann has seen the line run.
+func (d *show) holdAndCut(ctx context.Context, n *numbers, flows <-chan struct{}) error {
 	for _, s := range []step{
 		{who: "mia", line: "penstock sessions --as mia", want: sessionNumber, say: "Mia sees who is in. To look, and to stop somebody, takes no code: only giving does."},
 		{who: "mia", line: "penstock pause " + n.window + " --why \"Guard door 3 is open\" --as mia", want: regexp.MustCompile(`paused`),
 			say: "The guard door opens. Mia pauses: what Ann types does not pass, what the machine says still does."},
 		{who: "mia", line: "penstock go-on " + n.window + " --as mia", want: regexp.MustCompile(`open, ends`), say: "The door is shut. To let Ann go on is to give, so it takes a code."},
-		{who: "mia", line: "penstock cut " + n.window + " --why \"Shift change\" --as mia", want: regexp.MustCompile(`cut`), say: "And the red one. A cut waits for no disk and no network."},
 	} {
 		if _, err := d.does(ctx, s); err != nil {
 			return err
 		}
 	}
-	return nil
+	d.screen.say("The fill volume is right, alarm F-417 is gone. Mia starts the line at its panel, and Ann sees it run.")
+	if err := d.plant.line.start("panel"); err != nil {
+		return fmt.Errorf("start the line: %w", err)
+	}
+	select {
+	case <-flows:
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(20 * time.Second):
+		return errors.New("Ann never saw the line run")
+	}
+	_, err := d.does(ctx, step{who: "mia", line: "penstock cut " + n.window + " --why \"Line 1 runs\" --as mia", want: regexp.MustCompile(`cut`), say: "And the red one. A cut waits for no disk and no network."})
+	return err
 }
 
 func (d *show) walkAfter(ctx context.Context, n *numbers) error {
 	steps := []step{
-		{who: "ann", line: asks("ann") + "desk@" + brokerName + " handback " + n.window + " \\\n    " + shell("Fill volume set from 503.8 to 500.0 ml"),
+		{who: "ann", line: d.handbackLine(n.window),
 			say: "Ann says what she changed."},
 		{who: "olaf", line: "penstock accept " + n.window + " --as olaf", want: regexp.MustCompile(`closed`), say: "Olaf takes it; the window is closed."},
 		{who: "mia", line: "penstock recording list --as mia", code: 3, say: "Not everybody may read what was recorded."},
@@ -221,7 +254,7 @@ func (d *show) walkAfter(ctx context.Context, n *numbers) error {
 		return err
 	}
 	n.session = newest(out.text, n.window)
-	_, err = d.does(ctx, step{who: "lena", line: "penstock recording export " + n.session + " --form text --as lena", want: regexp.MustCompile(`fill-volume is 500\.0`)})
+	_, err = d.does(ctx, step{who: "lena", line: "penstock recording export " + n.session + " --form text --as lena", want: regexp.MustCompile(`fill-volume is 800`)})
 	return err
 }
 
