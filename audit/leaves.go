@@ -402,6 +402,14 @@ type ReviewClosed struct {
 	Why     string `json:"why"`
 }
 
+// CheckpointTaken: Person takes the newest checkpoint in hand, by Way ("page" or
+// "command"), and keeps it outside on their own word. It is written before the
+// checkpoint is given out, and under it.
+type CheckpointTaken struct {
+	Person string `json:"person"`
+	Way    string `json:"way"`
+}
+
 // BackupTaken is written before the first byte of a backup, and is in it. Keys
 // is the age recipient that the keys in it are sealed to; empty: it has none.
 type BackupTaken struct {
@@ -465,6 +473,7 @@ func (RecordingRecovered) Type() string { return "recording.recovered" }
 func (RecordingFailed) Type() string    { return "recording.failed" }
 func (ReviewOpened) Type() string       { return "review.opened" }
 func (ReviewClosed) Type() string       { return "review.closed" }
+func (CheckpointTaken) Type() string    { return "checkpoint.taken" }
 func (BackupTaken) Type() string        { return "backup.taken" }
 func (BackupRestored) Type() string     { return "backup.restored" }
 
@@ -477,7 +486,7 @@ var bodies = func() map[string]reflect.Type {
 		FirmChanged{}, PersonInvited{}, PersonJoined{}, PersonConfirmed{}, PersonChanged{}, PersonDisabled{},
 		KeyEnrolled{}, KeyRemoved{}, LoginOK{}, LoginRefused{}, AccessRefused{}, CertIssued{}, CertRefused{},
 		SessionStarted{}, SessionEnded{}, ChannelOpened{}, ChannelRefused{}, ChannelClosed{}, FileTransferred{}, FirstByte{},
-		RecordingHeads{}, RecordingRecovered{}, RecordingFailed{}, ReviewOpened{}, ReviewClosed{}, BackupTaken{}, BackupRestored{},
+		RecordingHeads{}, RecordingRecovered{}, RecordingFailed{}, ReviewOpened{}, ReviewClosed{}, CheckpointTaken{}, BackupTaken{}, BackupRestored{},
 	} {
 		m[b.Type()] = reflect.TypeOf(b)
 	}

@@ -33,7 +33,7 @@ func (f folder) check(t *testing.T, trust verify.Trust) (verify.Report, error) {
 }
 
 func (f folder) trust() verify.Trust {
-	return verify.Trust{LogKey: f.key, Checkpoints: [][]byte{f.checkpoint}}
+	return verify.Trust{LogKey: f.key, Checkpoints: []verify.Kept{{Name: "outside checkpoint 1", Text: f.checkpoint}}}
 }
 
 // files are all files of the folder but the private keys, slash-separated.

@@ -57,7 +57,10 @@ func (c *checker) key() (note.Verifier, error) {
 
 // log reads every leaf, and gives each to whom it concerns.
 func (c *checker) log(ctx context.Context, v note.Verifier) error {
-	outside := c.outside(v)
+	outside, err := c.outside(v)
+	if err != nil {
+		return err
+	}
 	c.notes(v)
 	r, err := audit.OpenReader(filepath.Join(c.dir, "log"), v)
 	if err != nil {
@@ -68,7 +71,7 @@ func (c *checker) log(ctx context.Context, v note.Verifier) error {
 	if err != nil {
 		return err
 	}
-	outside = append(outside, kept...)
+	outside.add(kept...)
 	before := size(filepath.Join(c.dir, "log", "entries"))
 	stored := openHashes(filepath.Join(c.dir, "log", "hashes"))
 	defer stored.close()
@@ -102,7 +105,7 @@ func (c *checker) log(ctx context.Context, v note.Verifier) error {
 // frameHead is what stands before each leaf in a segment: length and checksum.
 const frameHead = 8
 
-func (c *checker) leaf(ctx context.Context, leaf audit.Leaf, stored *hashFile, outside []*mark) error {
+func (c *checker) leaf(ctx context.Context, leaf audit.Leaf, stored *hashFile, outside *marks) error {
 	raw, err := leaf.Canonical()
 	if err != nil {
 		return err
@@ -112,11 +115,7 @@ func (c *checker) leaf(ctx context.Context, leaf audit.Leaf, stored *hashFile, o
 	c.passed(int64(len(raw)) + frameHead)
 	if !c.damaged {
 		stored.compare(c.tree.add(tlog.RecordHash(raw)))
-		for _, m := range outside {
-			if int64(m.Size) == c.tree.size {
-				m.met, m.same = true, audit.Hash(c.tree.root()) == m.Root
-			}
-		}
+		outside.grown(&c.tree)
 		c.step(ctx, leaf)
 	}
 	c.last = leaf
@@ -163,52 +162,6 @@ func (c *checker) walked(ctx context.Context) {
 	}
 	for _, n := range c.walk.Notes() {
 		c.note("log", "%s", n)
-	}
-}
-
-// mark is a checkpoint from outside.
-type mark struct {
-	audit.Checkpoint
-	name      string
-	met, same bool
-	receipt   bool // not a checkpoint, but the tree of a receipt
-}
-
-func (c *checker) outside(v note.Verifier) []*mark {
-	var marks []*mark
-	for i, b := range c.trust.Checkpoints {
-		name := fmt.Sprintf("outside checkpoint %d", i+1)
-		cp, err := audit.ParseCheckpoint(b, v)
-		if err != nil {
-			c.wrong(name, "is not one of this log: %v", err)
-			continue
-		}
-		marks = append(marks, &mark{Checkpoint: cp, name: name, met: cp.Size == 0, same: cp.Size == 0})
-	}
-	if len(c.trust.Checkpoints) == 0 {
-		c.note("log", "no outside checkpoint was given: somebody with the broker's key could have rewritten all of it")
-	}
-	return marks
-}
-
-// compared says of each outside checkpoint whether the log continues it.
-func (c *checker) compared(marks []*mark) {
-	for _, m := range marks {
-		switch {
-		case m.met && m.same && m.receipt:
-			c.report.Receipts++
-		case m.met && m.same:
-			c.report.Outside++
-			if m.Size < c.report.Size {
-				c.note(m.name, "covers the first %d leaves; the %d after it could have been rewritten by somebody with the broker's key", m.Size, c.report.Size-m.Size)
-			}
-		case m.met:
-			c.wrong(m.name, "was signed for %d other leaves: the log was rewritten, or is a fork", m.Size)
-		case c.damaged:
-			c.wrong(m.name, "of %d leaves could not be compared, because leaves are damaged", m.Size)
-		default:
-			c.wrong(m.name, "covers %d leaves, and the log ends after %d: it was rolled back or cut", m.Size, c.tree.size)
-		}
 	}
 }
 

@@ -12,11 +12,12 @@ import (
 
 // Trust is what the checker believes before it looks.
 type Trust struct {
-	LogKey      string   // verifier key of the log (note vkey); empty: the folder's own keys/log.pub, which is said in a finding of weight Note
-	Checkpoints [][]byte // signed notes that were kept outside
-	Receipts    [][]byte // receipts that people kept; the log must hold what each names
-	ReceiptKeys []byte   // JWK set that receipts must be signed by; empty: the keys that the log names
-	Identity    string   // age identity that opens recordings; empty: readable mode's own key if the folder has it, else only outer hashes are checked
+	LogKey      string                  // verifier key of the log (note vkey); empty: the folder's own keys/log.pub, which is said in a finding of weight Note
+	Checkpoints []Kept                  // files that were kept outside
+	Witnesses   []audit.WitnessVerifier // whose cosignatures under them count
+	Receipts    [][]byte                // receipts that people kept; the log must hold what each names
+	ReceiptKeys []byte                  // JWK set that receipts must be signed by; empty: the keys that the log names
+	Identity    string                  // age identity that opens recordings; empty: readable mode's own key if the folder has it, else only outer hashes are checked
 }
 
 // Weight of a finding.
@@ -54,9 +55,10 @@ type Report struct {
 	Origin     string      `json:"origin"`
 	Size       audit.Index `json:"size"` // leaves that the stored checkpoint covers
 	Root       audit.Hash  `json:"root"`
-	Outside    int         `json:"outside"`  // checkpoints from outside that the log was found to continue
-	Receipts   int         `json:"receipts"` // that the log was found to hold
-	Opened     int64       `json:"opened"`   // recordings whose content was decrypted and checked, too
+	Outside    int         `json:"outside"`   // checkpoints from outside that the log was found to continue
+	Stretches  []Stretch   `json:"stretches"` // by what each part of the log is proved; what is above the last, by nothing outside
+	Receipts   int         `json:"receipts"`  // that the log was found to hold
+	Opened     int64       `json:"opened"`    // recordings whose content was decrypted and checked, too
 	Findings   []Finding   `json:"findings"`
 }
 
@@ -86,7 +88,7 @@ type Walk interface {
 //
 // Not checked: state.db, an index made from the log, and the private keys.
 func Dir(ctx context.Context, dir string, t Trust, walk Walk, progress func(done, all int64)) (Report, error) {
-	c := &checker{dir: dir, trust: t, walk: walk, tell: progress, report: Report{Findings: []Finding{}},
+	c := &checker{dir: dir, trust: t, walk: walk, tell: progress, report: Report{Findings: []Finding{}, Stretches: []Stretch{}},
 		documents: NewDocuments(dir), mentioned: map[audit.Hash]bool{}, sessions: map[string]*session{}, heads: map[string]int64{}}
 	if err := c.run(ctx); err != nil {
 		return Report{}, fmt.Errorf("verify %s: %w", dir, err)

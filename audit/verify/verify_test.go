@@ -382,7 +382,7 @@ func TestOutsideCheckpoint(t *testing.T) {
 	t.Run("of another log", func(t *testing.T) {
 		other := build(t, t.TempDir(), night())
 		trust := first.trust()
-		trust.Checkpoints = [][]byte{other.checkpoint}
+		trust.Checkpoints = []verify.Kept{{Name: "outside checkpoint 1", Text: other.checkpoint}}
 		if r, err := first.check(t, trust); err != nil || !strings.Contains(strings.Join(weights(r, verify.Wrong), "\n"), "is not one of this log") {
 			t.Errorf("%v %+v", err, r.Findings)
 		}

@@ -25,6 +25,7 @@ import (
 	"golang.org/x/term"
 
 	"penstock/approvals/evidence"
+	"penstock/audit"
 	"penstock/audit/receipt"
 	"penstock/audit/verify"
 )
@@ -74,6 +75,7 @@ type call struct {
 	checkpoints []string
 	receipts    []string
 	receiptKeys string
+	witnesses   []string
 	identity    string
 	key         string
 	json        bool
@@ -100,7 +102,8 @@ that is wrong is named. Exit 1: it could not be checked.`,
 		RunE:          func(c *cobra.Command, args []string) error { return o.run(c, args[0]) },
 	}
 	c.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	c.Flags().StringArrayVar(&o.checkpoints, "checkpoint", nil, "file with a checkpoint that was kept outside; may be repeated")
+	c.Flags().StringArrayVar(&o.checkpoints, "checkpoint", nil, "file with checkpoints that were kept outside: one, or a syslog server's file, receipts, what a witness shows; may be repeated")
+	c.Flags().StringArrayVar(&o.witnesses, "witness", nil, "verifier key of a witness, or a file that holds it (witness.pub); its signatures then count; may be repeated")
 	c.Flags().StringArrayVar(&o.receipts, "receipt", nil, "file with receipts that somebody kept, one on a line; may be repeated")
 	c.Flags().StringVar(&o.receiptKeys, "receipt-keys", "", "file with the broker's receipt.pub, from where you keep it; else the keys that the log names")
 	c.Flags().StringVar(&o.identity, "identity", "", "file with an age identity (AGE-SECRET-KEY-1…) that opens the recordings")
@@ -137,11 +140,21 @@ const maxFile = 64 << 10
 func (o call) trust() (verify.Trust, error) {
 	var t verify.Trust
 	for _, name := range o.checkpoints {
-		b, err := small(name)
+		b, err := limited(name, maxKept)
 		if err != nil {
 			return t, fmt.Errorf("read the checkpoint: %w", err)
 		}
-		t.Checkpoints = append(t.Checkpoints, b)
+		t.Checkpoints = append(t.Checkpoints, verify.Kept{Name: name, Text: b})
+	}
+	for _, text := range o.witnesses {
+		if b, err := small(text); err == nil {
+			text = strings.TrimSpace(string(b))
+		}
+		w, err := audit.ParseWitnessVerifier(text)
+		if err != nil {
+			return t, err
+		}
+		t.Witnesses = append(t.Witnesses, w)
 	}
 	for _, name := range o.receipts {
 		b, err := small(name)
@@ -185,15 +198,20 @@ func (o call) trust() (verify.Trust, error) {
 	return t, nil
 }
 
-func small(name string) ([]byte, error) {
+// maxKept bounds a file with checkpoints, such as a syslog server's.
+const maxKept = 256 << 20
+
+func small(name string) ([]byte, error) { return limited(name, maxFile) }
+
+func limited(name string, most int64) ([]byte, error) {
 	f, err := os.Open(name)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, maxFile+1))
-	if err == nil && len(b) > maxFile {
-		err = fmt.Errorf("%s is larger than %d bytes", name, maxFile)
+	b, err := io.ReadAll(io.LimitReader(f, most+1))
+	if err == nil && int64(len(b)) > most {
+		err = fmt.Errorf("%s is larger than %d bytes", name, most)
 	}
 	return b, err
 }

@@ -52,14 +52,14 @@ func TestVerifyCommand(t *testing.T) {
 		not   []string
 	}{
 		{"with all that an auditor can bring", []string{f.Dir, "--checkpoint", checkpoint, "--key", strings.TrimSpace(f.Key), "--identity", identity}, exitProved,
-			[]string{"Proved, as far as this goes", "it continues the checkpoint that you gave", "by the key that you gave", "recordings  2", "server's word"},
+			[]string{"Proved, as far as this goes", "it continues the checkpoint from outside", "leaves 0 to ", "by the key that you gave", "recordings  2", "server's word"},
 			[]string{"compare with a checkpoint", "that the log's key is this broker's"}},
 		{"the key in a file", []string{f.Dir, "--key", filepath.Join(f.Dir, "keys", "log.pub")}, exitProved, []string{"by the key that you gave"}, nil},
 		{"with nothing", []string{f.Dir}, exitProved,
 			[]string{"by the folder's own key", "compare with a checkpoint that was kept elsewhere", "no outside checkpoint was given", "came from the folder itself", "that the log's key is this broker's"}, nil},
 		{"a damaged folder, with a hostile name in it", []string{damaged}, exitNo,
 			[]string{"NOT PROVED. ", "S-1/close.json: is missing", `a\u001b[2Jb: does not belong`}, []string{"\x1b", "Proved,"}},
-		{"a checkpoint that is none", []string{f.Dir, "--checkpoint", identity}, exitNo, []string{"outside checkpoint 1: is not one of this log"}, []string{"AGE-SECRET"}},
+		{"a checkpoint that is none", []string{f.Dir, "--checkpoint", identity}, exitNo, []string{"holds no checkpoint"}, []string{"AGE-SECRET"}},
 		{"no folder", []string{filepath.Join(f.Dir, "nowhere")}, exitError, []string{"could not check", "nowhere"}, []string{"Proved"}},
 		{"no checkpoint file", []string{f.Dir, "--checkpoint", "/nowhere"}, exitError, []string{"read the checkpoint"}, nil},
 		{"an identity that is none", []string{f.Dir, "--identity", checkpoint}, exitError, []string{"is not an AGE-SECRET-KEY-1"}, nil},

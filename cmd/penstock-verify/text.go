@@ -58,7 +58,10 @@ func proved(b *strings.Builder, t verify.Trust, r verify.Report) {
 	}
 	fmt.Fprintf(b, "  log         %d leaves of %s, whole and in order; the first %d are signed %s\n", r.Leaves, visible(r.Origin), r.Size, by)
 	if r.Outside > 0 {
-		fmt.Fprintf(b, "              it continues %s that you gave\n", count(int64(r.Outside), "checkpoint", "checkpoints"))
+		fmt.Fprintf(b, "              it continues %s from outside\n", count(int64(r.Outside), "checkpoint", "checkpoints"))
+		for _, s := range r.Stretches {
+			fmt.Fprintf(b, "              leaves %d to %d: %s\n", s.From, s.To-1, visible(strings.Join(s.By, "; ")))
+		}
 	}
 	if r.Receipts > 0 {
 		fmt.Fprintf(b, "              it holds what %s that you gave names\n", count(int64(r.Receipts), "receipt", "receipts"))
@@ -78,10 +81,10 @@ func count(n int64, one, many string) string {
 // unproved says what no log can prove alone.
 func unproved(b *strings.Builder, t verify.Trust, r verify.Report) {
 	b.WriteString("\nNot proved by this:\n")
-	if len(t.Checkpoints) == 0 {
+	if r.Outside == 0 {
 		b.WriteString("  that nobody with the broker's key has written all of it anew: compare with a checkpoint that was kept elsewhere (--checkpoint)\n")
 	} else {
-		b.WriteString("  what came after the newest checkpoint that you gave, against somebody with the broker's key\n")
+		b.WriteString("  what came after the newest checkpoint from outside, against somebody with the broker's key\n")
 	}
 	if t.LogKey == "" {
 		b.WriteString("  that the log's key is this broker's: give it from where you keep it (--key)\n")

@@ -22,6 +22,7 @@ import (
 	"penstock/approvals/state/bolt"
 	"penstock/audit"
 	"penstock/audit/durable"
+	"penstock/audit/publish"
 	"penstock/audit/receipt"
 	"penstock/audit/recording"
 	"penstock/audit/review"
@@ -52,6 +53,7 @@ type plantHouse struct {
 	journal   *state.Journal
 	archive   *recording.Archive
 	book      *review.Book
+	outside   *publish.Publisher
 	roster    *people.Roster
 	desk      *approvals.Desk
 	ca        *ca.Authorities
@@ -326,6 +328,9 @@ func (h *plantHouse) openRooms(past *history, clock audit.Clock) error {
 	h.desk.Stops(h.broker)
 	h.admission = &admission{set: h.broker.Refuse, reasons: map[string]*policy.Refusal{}}
 	h.clock = &clockGuard{log: h.log, refuse: func(r *policy.Refusal) { h.admission.refuse("clock", r) }, slog: h.slog, clock: clock, state: past.clock}
+	if err := h.openOutside(clock); err != nil {
+		return err
+	}
 	h.dialer = &dial.Dialer{CA: h.ca, Broker: h.file.Node, Loopback: h.file.Loopback}
 	signer, err := receipt.Open(h.folder.keys())
 	if err != nil {

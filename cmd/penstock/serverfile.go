@@ -34,6 +34,7 @@ type serverFile struct {
 	Private   string         // private listener: loopback address or unix socket; empty: none
 	LogLevel  slog.Level
 	Drain     time.Duration // how long sessions may go on after serve was told to stop
+	Outside   outsideFile   // where checkpoints go
 	Loopback  bool          // loopback_targets: targets on this very machine (demo, tests)
 }
 
@@ -47,7 +48,7 @@ func readServerFile(path string) (serverFile, error) {
 	f := serverFile{Path: path, Text: text}
 	fields := source.Load(path, text, &report).Fields(
 		"node", "name", "data", "plant", "bootstrap", "ssh", "https", "socket", "min_free", "loopback_targets",
-		"private", "log", "drain")
+		"outside", "private", "log", "drain")
 	f.Node = word(fields.Get("node"), "a")
 	f.Name = hostName(fields.Need("name"))
 	dir := filepath.Dir(path)
@@ -69,6 +70,7 @@ func readServerFile(path string) (serverFile, error) {
 		f.SSHPort, _ = strconv.Atoi(port)
 	}
 	f.HTTPS = readHTTPS(dir, fields.Get("https"))
+	f.Outside = readOutside(dir, fields.Get("outside"))
 	if err := report.Problems().Err(); err != nil {
 		return serverFile{}, err
 	}
