@@ -18,7 +18,7 @@ import (
 	"time"
 )
 
-// longest bounds a whole run; the usual one takes less than two minutes.
+// longest bounds a whole run; the usual one takes less than three minutes.
 const longest = 15 * time.Minute
 
 // maxRounds keeps a run below the half hour that the demo's window is open.

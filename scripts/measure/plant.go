@@ -58,7 +58,7 @@ func raise(ctx context.Context, binary, dir string, tell func(string)) (*plant, 
 	}
 	p := &plant{binary: binary, dir: work}
 	tell("bringing up a plant in " + work)
-	for _, do := range []func(context.Context) error{p.people, p.machines, p.private, p.serve, p.sshConfig, p.window} {
+	for _, do := range []func(context.Context) error{p.people, p.files, p.machines, p.private, p.serve, p.sshConfig, p.window} {
 		if err := do(ctx); err != nil {
 			return p, err
 		}
@@ -95,6 +95,27 @@ func (p *plant) people(ctx context.Context) error {
 	})
 }
 
+// files lets the plant carry files both ways: the demo's window is for a shell.
+// What stands there already stays.
+func (p *plant) files(context.Context) error {
+	path := filepath.Join(filepath.Dir(p.demo.Broker.Config), "plant.yaml")
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return fmt.Errorf("read the plant file: %w", err)
+	}
+	for _, change := range [][2]string{
+		{"carries: [ssh]", "carries: [ssh, sftp]"},
+		{"rights: [look, copy, set]", "rights: [look, copy, set, load]"},
+		{"\nrules:\n", "\nrules:\n  - {name: load-for-the-bench, when: {right: load}, plan: [owner, ot-security], open: shift, longest: 4h}\n"},
+	} {
+		text = bytes.ReplaceAll(text, []byte(change[0]), []byte(change[1]))
+	}
+	if err := os.WriteFile(path, text, 0o600); err != nil {
+		return fmt.Errorf("write the plant file: %w", err)
+	}
+	return nil
+}
+
 // Rekeying is left to what stock does; ciphers and key exchange are the client's
 // choice (sshConfig), the same for all. HOME is empty, or shell start-up dominates.
 const sshdConfig = `ListenAddress 127.0.0.1
@@ -106,6 +127,7 @@ AuthorizedKeysFile %[4]s/key.pub
 PasswordAuthentication no
 KbdInteractiveAuthentication no
 PermitRootLogin prohibit-password
+Subsystem sftp internal-sftp
 UsePAM no
 StrictModes no
 PidFile none
@@ -259,6 +281,7 @@ func (p *plant) window(ctx context.Context) error {
 		if _, as, ok := strings.Cut(next, " --as "); ok {
 			who = strings.TrimSpace(as)
 		}
+		next = strings.Replace(next, "--rights look,copy,set ", "--rights look,copy,set,load ", 1)
 		if err := p.types(ctx, who, next); err != nil {
 			return fmt.Errorf("open a window: %w", err)
 		}
@@ -269,14 +292,18 @@ func (p *plant) window(ctx context.Context) error {
 	return fmt.Errorf("open a window: the demo says no line that fetches a certificate")
 }
 
+// toward is where each column's ssh goes.
+func (p *plant) toward(column string) string {
+	return map[string]string{direct: "direct", stock: "by-stock", penstock: "ann+" + p.demo.Machine.Account + "+filler-plc@" + p.demo.Broker.Name,
+		jump: "filler-plc.kiel"}[column]
+}
+
 // way is the ssh line of each column.
 func (p *plant) way(column string, more ...string) []string {
-	to := map[string]string{direct: "direct", stock: "by-stock", penstock: "ann+" + p.demo.Machine.Account + "+filler-plc@" + p.demo.Broker.Name,
-		jump: "filler-plc.kiel"}[column]
 	i := 0
 	for i < len(more) && strings.HasPrefix(more[i], "-") {
 		i++
 	}
 	args := append([]string{"ssh", "-F", p.at("ssh_config")}, more[:i]...)
-	return append(append(args, to), more[i:]...)
+	return append(append(args, p.toward(column)), more[i:]...)
 }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -21,7 +20,6 @@ const (
 	keysARound       = 300 // a pty's line holds 4095
 	idleSessions     = 8   // as many as the broker lets one person have
 	idleRounds       = 5
-	streamBytes      = 64 << 20
 	syncsARound      = 100
 	operationAtMost  = 60 * time.Second
 	settles          = 4 * time.Second // until handshakes' memory is given back, the same for all
@@ -32,9 +30,12 @@ const (
 
 // command runs one ssh to its end.
 func (p *plant) command(ctx context.Context, column string, in io.Reader, out io.Writer, more ...string) (time.Duration, error) {
+	return p.run(ctx, in, out, p.way(column, more...))
+}
+
+func (p *plant) run(ctx context.Context, in io.Reader, out io.Writer, args []string) (time.Duration, error) {
 	ctx, cancel := context.WithTimeout(ctx, operationAtMost)
 	defer cancel()
-	args := p.way(column, more...)
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 	var said bytes.Buffer
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = in, out, &said
@@ -185,67 +186,6 @@ func (p *plant) keysOfARound(ctx context.Context, took map[string][]float64) err
 	return nil
 }
 
-func streams(ctx context.Context, p *plant, rounds int) ([]line, error) {
-	path := p.at("text")
-	if err := writeText(path); err != nil {
-		return nil, err
-	}
-	down, up := map[string][]float64{}, map[string][]float64{}
-	for range rounds {
-		for _, c := range columns {
-			count := &counter{}
-			d, err := p.command(ctx, c, nil, count, "cat "+path)
-			if err != nil {
-				return nil, err
-			}
-			if count.n != streamBytes {
-				return nil, fmt.Errorf("by %s came %d bytes of %d", c, count.n, streamBytes)
-			}
-			down[c] = append(down[c], speed(d))
-		}
-		for _, c := range columns {
-			f, err := os.Open(path)
-			if err != nil {
-				return nil, fmt.Errorf("read the text: %w", err)
-			}
-			var said bytes.Buffer
-			d, err := p.command(ctx, c, f, &said, "wc -c")
-			f.Close()
-			if err != nil {
-				return nil, err
-			}
-			if got := strings.TrimSpace(said.String()); got != fmt.Sprint(streamBytes) {
-				return nil, fmt.Errorf("by %s arrived %q bytes of %d", c, got, streamBytes)
-			}
-			up[c] = append(up[c], speed(d))
-		}
-	}
-	return []line{
-		line{What: "text stream down", Unit: "MiB/s", Value: medians(down), Goal: &goal{Of: ratio, Least: true, Limit: 0.4}}.judged(),
-		line{What: "text stream up", Unit: "MiB/s", Value: medians(up), Goal: &goal{Of: ratio, Least: true, Limit: 0.6}}.judged(),
-	}, nil
-}
-
-// writeText makes lines as a controller's log has them: alike, never the same.
-func writeText(path string) error {
-	r := rand.New(rand.NewPCG(4711, 417)) // a text, no secret
-	var b bytes.Buffer
-	for i := 0; b.Len() < streamBytes; i++ {
-		fmt.Fprintf(&b, "%07d FIL-1-PLC-01 bottle %6d fill-volume %.2f ml cap-torque %.3f Nm\n", i, r.IntN(1e6), 495+r.Float64()*10, 1.2+r.Float64())
-	}
-	if err := os.WriteFile(path, b.Bytes()[:streamBytes], 0o600); err != nil {
-		return fmt.Errorf("write the text: %w", err)
-	}
-	return nil
-}
-
-type counter struct{ n int64 }
-
-func (c *counter) Write(b []byte) (int, error) {
-	c.n += int64(len(b))
-	return len(b), nil
-}
-
 // idle is what a session without traffic costs the broker, and the stock jump:
 // PSS as the kernel counts it, a few seconds after the handshakes; and what heap
 // and stacks hold after a collection. Each round has a fresh broker.
@@ -355,6 +295,3 @@ func pause(ctx context.Context, d time.Duration) error {
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
-
-// speed of a whole stream, set-up included, in MiB/s.
-func speed(d time.Duration) float64 { return streamBytes / (1 << 20) / d.Seconds() }
