@@ -21,6 +21,7 @@ type Job struct {
 	in        bool   // the vendor sends the files
 	paths     []word // as asked for
 	recursive bool
+	folder    bool // scp -d: the path is one
 }
 
 // Record is what the recording says of it.
@@ -109,6 +110,10 @@ func (j *Job) scp(words []word) (said []string, err error) {
 	}
 	sink, source := strings.Contains(flags, "t"), strings.Contains(flags, "f")
 	if !sink && !source {
+		late := func(w word) bool { return strings.HasPrefix(w.text, "-") && strings.ContainsAny(w.text, "tf") }
+		if slices.ContainsFunc(words, late) {
+			return nil, fmt.Errorf("scp with options in odd places")
+		}
 		return nil, nil
 	}
 	if left := strings.Trim(flags, "tfrpdvq"); left != "" || sink && source {
@@ -118,6 +123,7 @@ func (j *Job) scp(words []word) (said []string, err error) {
 		return nil, fmt.Errorf("scp with %d paths", len(words))
 	}
 	j.Kind, j.in, j.paths, j.recursive = "scp", sink, words, strings.Contains(flags, "r")
+	j.folder = strings.Contains(flags, "d")
 	j.Need = map[bool]policy.Rights{true: policy.Load, false: policy.Copy}[sink] | policy.Look
 	for _, w := range words {
 		said = append(said, w.operand())

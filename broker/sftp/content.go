@@ -1,17 +1,17 @@
 package sftp
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"hash"
+	"slices"
 
 	"penstock/audit"
 )
 
-// maxHeld is how much of one file may wait for the bytes before it; what comes
-// out of order beyond that is hashed in pieces.
 const (
-	maxHeld  = 4 << 20
+	maxHeld  = 4 << 20 // bytes of one channel that may wait for those before them; what is further out of order is hashed in pieces
 	heldCost = 4 << 10 // what one piece counts beside its bytes: many small ones are bounded too
 )
 
@@ -25,7 +25,7 @@ type content struct {
 	over        bool // bytes came that had come before
 	bytes       int64
 	held        []piece // ahead of next, in the order of arrival
-	waiting     int
+	waiting     *int    // what all contents of the channel hold, with heldCost
 }
 
 type piece struct {
@@ -39,15 +39,12 @@ func (c *content) add(at uint64, p []byte) {
 	}
 	c.bytes += int64(len(p))
 	switch {
-	case !c.begun:
-		c.begin(at)
-		c.write(p)
 	case at == c.next:
-		c.write(p)
+		c.join(at, p)
 		c.catchUp()
-	case at > c.next && c.waiting+len(p)+heldCost <= maxHeld:
+	case at > c.next && *c.waiting+len(p)+heldCost <= maxHeld:
 		c.held = append(c.held, piece{at, append([]byte(nil), p...)})
-		c.waiting += len(p) + heldCost
+		*c.waiting += len(p) + heldCost
 	default:
 		c.release()
 		c.join(at, p)
@@ -58,35 +55,35 @@ func (c *content) begin(at uint64) {
 	c.run, c.start, c.next, c.begun = sha256.New(), at, at, true
 }
 
-func (c *content) write(p []byte) {
-	c.run.Write(p)
-	c.next += uint64(len(p))
-}
-
 // catchUp takes in what waited for the bytes before it.
 func (c *content) catchUp() {
 	for i := 0; i < len(c.held); i++ {
 		if h := c.held[i]; h.at == c.next {
 			c.held = append(c.held[:i], c.held[i+1:]...)
-			c.waiting -= len(h.b) + heldCost
-			c.write(h.b)
+			*c.waiting -= len(h.b) + heldCost
+			c.join(h.at, h.b)
 			i = -1
 		}
 	}
 }
 
-// release gives up waiting: each piece is joined as it came.
+// release gives up waiting: the pieces are joined by their offsets.
 func (c *content) release() {
 	held := c.held
-	c.held, c.waiting = nil, 0
+	c.held = nil
+	slices.SortStableFunc(held, func(a, b piece) int { return cmp.Compare(a.at, b.at) })
 	for _, h := range held {
+		*c.waiting -= len(h.b) + heldCost
 		c.join(h.at, h.b)
 	}
 }
 
 // join goes on with the run, or ends it and begins another.
 func (c *content) join(at uint64, p []byte) {
-	if at != c.next {
+	switch {
+	case !c.begun:
+		c.begin(at)
+	case at != c.next:
 		c.over = c.over || at < c.next
 		if c.runs == nil {
 			c.runs = sha256.New()
@@ -94,7 +91,8 @@ func (c *content) join(at uint64, p []byte) {
 		c.endRun()
 		c.begin(at)
 	}
-	c.write(p)
+	c.run.Write(p)
+	c.next += uint64(len(p))
 }
 
 func (c *content) endRun() {
@@ -108,10 +106,10 @@ func (c *content) endRun() {
 // sum ends it: the hash, what it is over (audit.FileTransferred), and where the
 // bytes begin. one says that they are one run from 0 to end.
 func (c *content) sum() (h audit.Hash, over string, offset int64, one bool) {
+	c.release()
 	if !c.begun {
 		return audit.HashOf(nil), "content", 0, true
 	}
-	c.release()
 	if c.runs != nil {
 		c.endRun()
 		c.runs.Sum(h[:0])

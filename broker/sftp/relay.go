@@ -42,6 +42,7 @@ type files struct {
 	open    map[string]*file
 	opening int
 	sizes   map[string]uint64
+	held    int // of all files: see maxHeld
 	gone    bool
 }
 

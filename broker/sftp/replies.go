@@ -167,6 +167,7 @@ func (s *files) opened(r *request, f *fields) error {
 	}
 	s.opening--
 	o := &file{path: r.path, handle: h, folder: r.kind == fxOpendir, flags: r.flags}
+	o.in.waiting, o.out.waiting = &s.held, &s.held
 	if o.size, o.sized = s.sizes[r.path]; o.folder {
 		o.sized = false
 	} else {

@@ -134,9 +134,6 @@ func (s *copies) content() *content {
 	if s.j.in {
 		c = &s.now.in
 	}
-	if !c.begun {
-		c.begin(0)
-	}
 	return c
 }
 
@@ -167,6 +164,9 @@ func (s *copies) message(line []byte, source bool) error {
 }
 
 func (s *copies) readRecord(line []byte) error {
+	if len(line) < 2 {
+		return broken(s.who(true), "scp: an empty record")
+	}
 	text := string(line[1 : len(line)-1])
 	switch line[0] {
 	case 'C', 'D':
@@ -278,13 +278,18 @@ func (s *copies) begin() *file {
 	if s.j.in {
 		f.flags = flagWrite | flagTrunc
 	}
+	f.in.waiting, f.out.waiting = new(int), new(int) // nothing waits: there are no offsets
 	f.done = s.c.gate.Busy(f.half())
 	return f
 }
 
-// where is the path that was asked for, and behind it what was sent.
+// where is the path that was asked for, and behind it what was sent, where the
+// path must be a folder: whether it is one, only the machine knows.
 func (s *copies) where() string {
 	base := s.j.paths[0].text
+	if s.j.in && !s.j.recursive && !s.j.folder && !strings.HasSuffix(base, "/") && base != "." && base != "~" {
+		return base
+	}
 	if !s.j.in {
 		for _, w := range s.j.paths {
 			top := s.name

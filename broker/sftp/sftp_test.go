@@ -1,0 +1,470 @@
+package sftp
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"io"
+	"log/slog"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"penstock/audit"
+	"penstock/audit/recording"
+	"penstock/broker"
+	"penstock/broker/brokertest"
+	"penstock/policy"
+)
+
+func TestMain(m *testing.M) {
+	slog.SetDefault(slog.New(slog.DiscardHandler)) // faults are made on purpose
+	goleak.VerifyTestMain(m)
+}
+
+const pin = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEB2Usr139kuZ6rYGMdLox0VMMWPU69aeVI3Cg/binFZ"
+
+// scene is one transfer at a real gate; the test is vendor and machine.
+type scene struct {
+	t      testing.TB
+	rig    *brokertest.Rig
+	s      *broker.Session
+	c      *broker.Channel
+	r      reader
+	mu     sync.Mutex
+	said   []string
+	passed []byte // to the machine
+	answer *queue // to the vendor, of ours
+}
+
+// start: rights are the window's; the account can do all of them.
+func start(t testing.TB, account policy.AccountName, kind, command string, change func(*policy.Facts)) *scene {
+	t.Helper()
+	r := brokertest.New(t, brokertest.Plant(t, netip.MustParseAddrPort("127.0.0.1:2201"), 0, pin), broker.Limits{})
+	if change != nil {
+		r.Agreement.Change(brokertest.W1, change)
+	}
+	j, err := Parse(kind, command)
+	if err != nil || j == nil {
+		t.Fatalf("%s: %v", command, err)
+	}
+	s := &scene{t: t, rig: r, s: r.Session(t, &brokertest.Guest{})}
+	s.c = r.Channel(t, s.s, policy.Query{Asset: brokertest.PLC, Port: "sftp", Account: account, Kind: j.Kind})
+	c := j.Carry(s.c, func(text string) { s.mu.Lock(); s.said = append(s.said, text); s.mu.Unlock() })
+	s.r, s.answer = c.r, &c.out
+	return s
+}
+
+func (s *scene) vendor(p []byte) error {
+	return s.r.fromVendor(context.Background(), p, func(b []byte) error { s.passed = append(s.passed, b...); return nil })
+}
+
+func (s *scene) must(p []byte) {
+	s.t.Helper()
+	if err := s.vendor(p); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+func (s *scene) machine(p []byte) []byte {
+	s.t.Helper()
+	show, err := s.r.fromTarget(p)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return show
+}
+
+// ours takes what was answered in the machine's stead.
+func (s *scene) ours() []byte {
+	s.answer.mu.Lock()
+	defer s.answer.mu.Unlock()
+	b := s.answer.buf
+	s.answer.buf = nil
+	return b
+}
+
+func (s *scene) events() []audit.FileTransferred {
+	return brokertest.Bodies[audit.FileTransferred](s.rig.Log)
+}
+
+func req(kind byte, id uint32) packet { return newPacket(kind).u32(id) }
+
+func noAttrs(p packet) []byte { return p.u32(0).done() }
+
+func openFile(id uint32, name string, flags uint32) []byte {
+	return noAttrs(req(fxOpen, id).text(name).u32(flags))
+}
+
+func handleOf(id uint32, h string) []byte { return req(fxHandle, id).text(h).done() }
+func ok(id uint32) []byte                 { return statusPacket(id, statusOK, "") }
+func write(id uint32, h string, at uint64, b string) []byte {
+	return req(fxWrite, id).text(h).u64(at).text(b).done()
+}
+
+// greeted is a scene of sftp after the versions.
+func greeted(t testing.TB, account policy.AccountName, change func(*policy.Facts)) *scene {
+	t.Helper()
+	s := start(t, account, "subsystem", "sftp", change)
+	s.must(newPacket(fxInit).u32(6).text("odd@example").text("1").done())
+	if want := newPacket(fxInit).u32(3).done(); !bytes.Equal(s.passed, want) {
+		t.Fatalf("init passes as %q", s.passed)
+	}
+	s.passed = nil
+	show := s.machine(newPacket(fxVersion).u32(3).text("posix-rename@openssh.com").text("1").text("run-this@evil").text("1").done())
+	if want := newPacket(fxVersion).u32(3).text("posix-rename@openssh.com").text("1").done(); !bytes.Equal(show, want) {
+		t.Fatalf("version is shown as %q", show)
+	}
+	return s
+}
+
+// opened is one file open for writing as handle "h".
+func opened(t testing.TB, flags uint32) *scene {
+	t.Helper()
+	s := greeted(t, brokertest.Maint, nil)
+	s.must(openFile(1, "/in/recipe.bin", flags))
+	s.machine(handleOf(1, "h"))
+	return s
+}
+
+func TestUploads(t *testing.T) {
+	type w struct {
+		at uint64
+		b  string
+	}
+	runs := func(all ...w) audit.Hash {
+		h := sha256.New()
+		for _, one := range all {
+			var b [16]byte
+			binary.BigEndian.PutUint64(b[:], one.at)
+			binary.BigEndian.PutUint64(b[8:], uint64(len(one.b)))
+			h.Write(b[:])
+			sum := sha256.Sum256([]byte(one.b))
+			h.Write(sum[:])
+		}
+		return audit.Hash(h.Sum(nil))
+	}
+	plain := func(b string) audit.Hash { return audit.HashOf([]byte(b)) }
+	for name, c := range map[string]struct {
+		flags  uint32
+		writes []w
+		cut    int64 // fsetstat to this size; -1: none
+		hash   audit.Hash
+		over   string
+		offset int64
+		whole  bool
+	}{
+		"in order":              {flagWrite | flagCreate | flagTrunc, []w{{0, "abc"}, {3, "def"}}, -1, plain("abcdef"), "content", 0, true},
+		"nothing":               {flagWrite | flagCreate | flagTrunc, nil, -1, plain(""), "content", 0, true},
+		"out of order":          {flagWrite | flagTrunc, []w{{0, "abc"}, {6, "ghi"}, {3, "def"}}, -1, plain("abcdefghi"), "content", 0, true},
+		"over what is there":    {flagWrite | flagCreate, []w{{0, "abc"}}, -1, plain("abc"), "content", 0, false},
+		"and cut to its length": {flagWrite | flagCreate, []w{{0, "abc"}}, 3, plain("abc"), "content", 0, true},
+		"and cut to another":    {flagWrite | flagCreate, []w{{0, "abc"}}, 2, plain("abc"), "content", 0, false},
+		"resumed":               {flagWrite, []w{{5, "abc"}, {8, "d"}}, -1, plain("abcd"), "content", 5, false},
+		"appended":              {flagWrite | flagAppend, []w{{0, "abc"}}, -1, plain("abc"), "content", 0, false},
+		"sparse":                {flagWrite | flagTrunc, []w{{0, "abc"}, {1 << 30, "x"}}, -1, runs(w{0, "abc"}, w{1 << 30, "x"}), "ranges", 0, false},
+		"twice":                 {flagWrite | flagTrunc, []w{{0, "abc"}, {1, "x"}}, -1, runs(w{0, "abc"}, w{1, "x"}), "ranges", 0, false},
+	} {
+		s := opened(t, c.flags)
+		id, bytes := uint32(10), int64(0)
+		for _, one := range c.writes {
+			s.must(write(id, "h", one.at, one.b))
+			s.machine(ok(id))
+			id, bytes = id+1, bytes+int64(len(one.b))
+		}
+		if c.cut >= 0 {
+			s.must(req(fxFsetstat, id).text("h").u32(attrSize).u64(uint64(c.cut)).done())
+			s.machine(ok(id))
+		}
+		s.must(req(fxClose, 99).text("h").done())
+		if len(s.events()) > 0 {
+			t.Errorf("%s: told before it was closed", name)
+		}
+		s.machine(ok(99))
+		e := s.events()
+		if len(e) != 1 || e[0].SHA256 != c.hash || e[0].Hashed != c.over || e[0].Whole != c.whole || e[0].Offset != c.offset || e[0].Bytes != bytes || e[0].Direction != "in" || e[0].Path != "/in/recipe.bin" {
+			t.Errorf("%s: %+v", name, e)
+		}
+	}
+}
+
+func TestDownloads(t *testing.T) {
+	s := greeted(t, brokertest.Maint, nil)
+	s.must(openFile(1, "/out", flagRead))
+	s.machine(handleOf(1, "h"))
+	s.must(append(req(fxRead, 2).text("h").u64(0).u32(4).done(), req(fxRead, 3).text("h").u64(4).u32(4).done()...))
+	s.machine(req(fxData, 3).text("efg").done()) // before the one before it
+	s.machine(req(fxData, 2).text("abcd").done())
+	s.must(req(fxRead, 4).text("h").u64(7).u32(4).done())
+	s.machine(statusPacket(4, statusEOF, ""))
+	s.must(req(fxClose, 5).text("h").done())
+	s.machine(ok(5))
+	if e := s.events(); len(e) != 1 || e[0].SHA256 != audit.HashOf([]byte("abcdefg")) || !e[0].Whole || e[0].Direction != "out" || e[0].Window != "W-1" || e[0].Account != "maint" {
+		t.Errorf("%+v", e)
+	}
+}
+
+// What broke off is told, before the channel is closed in the log.
+func TestBrokenOff(t *testing.T) {
+	s := opened(t, flagWrite|flagTrunc)
+	s.must(write(2, "h", 0, "half"))
+	if b := s.rig.Broker.Busy(brokertest.W1); len(b) != 1 || b[0].What != "upload of recipe.bin" {
+		t.Errorf("busy with %+v", b)
+	}
+	s.rig.Broker.Stop(brokertest.W1, errors.New("cut"))
+	s.s.End(nil)
+	<-s.s.Done()
+	if e := s.events(); len(e) != 1 || e[0].Whole || e[0].Why != "broke off" || e[0].SHA256 != audit.HashOf([]byte("half")) || e[0].Bytes != 4 {
+		t.Errorf("%+v", e)
+	}
+	types := strings.Join(s.rig.Log.Types(), " ")
+	if !strings.Contains(types, "file.transferred channel.closed session.ended") {
+		t.Error(types)
+	}
+}
+
+// Each operation by the right that it needs; the session goes on.
+func TestRightsByDirection(t *testing.T) {
+	lookOnly := func(f *policy.Facts) { f.Window.Rights = policy.Look }
+	changing := map[string][]byte{
+		"write":        openFile(7, "/x", flagWrite|flagCreate|flagTrunc),
+		"create":       openFile(7, "/x", flagRead|flagCreate),
+		"truncate":     openFile(7, "/x", flagRead|flagTrunc),
+		"setstat":      noAttrs(req(fxSetstat, 7).text("/x")),
+		"remove":       req(fxRemove, 7).text("/x").done(),
+		"mkdir":        noAttrs(req(fxMkdir, 7).text("/x")),
+		"rmdir":        req(fxRmdir, 7).text("/x").done(),
+		"rename":       req(fxRename, 7).text("/x").text("/y").done(),
+		"symlink":      req(fxSymlink, 7).text("/x").text("/y").done(),
+		"posix-rename": req(fxExtended, 7).text("posix-rename@openssh.com").text("/x").text("/y").done(),
+		"hardlink":     req(fxExtended, 7).text("hardlink@openssh.com").text("/x").text("/y").done(),
+		"lsetstat":     noAttrs(req(fxExtended, 7).text("lsetstat@openssh.com").text("/x")),
+	}
+	looking := map[string][]byte{
+		"stat":     req(fxStat, 7).text("/x").done(),
+		"lstat":    req(fxLstat, 7).text("/x").done(),
+		"opendir":  req(fxOpendir, 7).text("/x").done(),
+		"realpath": req(fxRealpath, 7).text(".").done(),
+		"readlink": req(fxReadlink, 7).text("/x").done(),
+		"statvfs":  req(fxExtended, 7).text("statvfs@openssh.com").text("/x").done(),
+		"limits":   req(fxExtended, 7).text("limits@openssh.com").done(),
+	}
+	for name, p := range changing {
+		s := greeted(t, brokertest.Viewer, lookOnly)
+		s.must(p)
+		if a := s.ours(); len(s.passed) > 0 || len(a) < 13 || a[4] != fxStatus || binary.BigEndian.Uint32(a[9:]) != statusDenied || len(s.said) != 1 || s.said[0] == "" {
+			t.Errorf("%s: passed %q, answered %q, said %q", name, s.passed, a, s.said)
+		}
+		s.must(looking["stat"])
+		if len(s.passed) == 0 {
+			t.Errorf("after %s the session does not go on", name)
+		}
+	}
+	for name, p := range looking {
+		s := greeted(t, brokertest.Viewer, lookOnly)
+		if s.must(p); !bytes.Equal(s.passed, p) {
+			t.Errorf("%s does not pass", name)
+		}
+	}
+	for name, p := range changing {
+		s := greeted(t, brokertest.Maint, nil)
+		if s.must(p); !bytes.Equal(s.passed, p) {
+			t.Errorf("%s does not pass with the right to it: %q", name, s.ours())
+		}
+	}
+	s := greeted(t, brokertest.Viewer, lookOnly)
+	if s.must(openFile(7, "/x", flagRead)); len(s.passed) > 0 {
+		t.Error("a file is read with look alone")
+	}
+	s = greeted(t, brokertest.Viewer, lookOnly)
+	if s.must(req(fxExtended, 7).text("run-this@evil").text("x").done()); len(s.passed) > 0 {
+		t.Error("an extension that nobody knows passes")
+	}
+}
+
+func protocol(err error) bool {
+	var no *policy.Refusal
+	return errors.As(err, &no) && no.Rule == "file-protocol"
+}
+
+func TestHostileMachine(t *testing.T) {
+	reading := func() *scene {
+		s := greeted(t, brokertest.Maint, nil)
+		s.must(append(openFile(1, "/out", flagRead), openFile(9, "/more", flagRead)...))
+		s.machine(handleOf(1, "h"))
+		s.must(req(fxRead, 2).text("h").u64(0).u32(4).done())
+		return s
+	}
+	for name, p := range map[string][]byte{
+		"a reply to nothing":         ok(77),
+		"more than asked":            req(fxData, 2).text("abcde").done(),
+		"names for data":             req(fxName, 2).u32(0).done(),
+		"the same handle again":      handleOf(9, "h"),
+		"an empty handle":            handleOf(9, ""),
+		"a handle of 300 bytes":      handleOf(9, strings.Repeat("h", 300)),
+		"data cut short":             append(req(fxData, 2).u32(9), "abcd"...).done(),
+		"a second version":           newPacket(fxVersion).u32(3).done(),
+		"a packet of four gigabytes": {0xff, 0xff, 0xff, 0xff, 103},
+		"an empty packet":            {0, 0, 0, 0, 103},
+		"an unknown kind":            req(99, 2).done(),
+		"4 billion names":            req(fxName, 2).u32(1<<32 - 1).done(),
+	} {
+		s := reading()
+		if show, err := s.r.fromTarget(p); !protocol(err) || len(show) > 0 {
+			t.Errorf("%s: shown %q, %v", name, show, err)
+		}
+	}
+	s := greeted(t, brokertest.Maint, nil)
+	s.must(req(fxOpendir, 1).text("/d").done())
+	s.machine(handleOf(1, "d"))
+	s.must(req(fxReaddir, 2).text("d").done())
+	show := s.machine(req(fxName, 2).u32(1).text("../../.ssh/authorized_keys").text("x").u32(0).done())
+	if show[4] != fxStatus || bytes.Contains(show, []byte("authorized_keys")) {
+		t.Errorf("a name that leads elsewhere is shown: %q", show)
+	}
+}
+
+func TestHostileVendor(t *testing.T) {
+	for name, p := range map[string][]byte{
+		"a number twice":             append(req(fxStat, 1).text("/x").done(), req(fxStat, 1).text("/x").done()...),
+		"init twice":                 newPacket(fxInit).u32(3).done(),
+		"a packet of four gigabytes": {0xff, 0xff, 0xff, 0xff, 3},
+		"300 KiB":                    binary.BigEndian.AppendUint32(nil, 300<<10),
+		"no number":                  newPacket(fxStat).done(),
+	} {
+		s := greeted(t, brokertest.Maint, nil)
+		if len(p) == 4 {
+			p = append(p, 6)
+		}
+		if err := s.vendor(p); !protocol(err) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if s := start(t, brokertest.Maint, "subsystem", "sftp", nil); !protocol(s.vendor(req(fxStat, 1).text("/x").done())) {
+		t.Error("a request before the versions passes")
+	}
+	for name, p := range map[string][]byte{
+		"a handle that is not open": req(fxClose, 7).text("zz").done(),
+		"bytes behind the end":      append(req(fxStat, 7).text("/x"), 0).done(),
+		"a path of 5000 bytes":      req(fxStat, 7).text(strings.Repeat("x", 5000)).done(),
+		"a zero byte":               req(fxRemove, 7).text("/x\x00y").done(),
+		"version 6's open":          openFile(7, "/x", 1<<20),
+		"an unknown kind":           req(50, 7).done(),
+		"attributes of version 6":   req(fxMkdir, 7).text("/x").u32(1 << 10).done(),
+		"a path cut short":          req(fxStat, 7).u32(100).done(),
+	} {
+		s := greeted(t, brokertest.Maint, nil)
+		s.must(p)
+		if a := s.ours(); len(s.passed) > 0 || len(a) < 13 || a[4] != fxStatus || binary.BigEndian.Uint32(a[5:]) != 7 {
+			t.Errorf("%s: passed %q, answered %q", name, s.passed, a)
+		}
+	}
+}
+
+func TestManyHandles(t *testing.T) {
+	s := greeted(t, brokertest.Maint, func(f *policy.Facts) {})
+	for i := range uint32(maxOpen) {
+		s.must(req(fxOpendir, i).text("/d").done())
+		s.machine(handleOf(i, string(binary.BigEndian.AppendUint32(nil, i))))
+	}
+	s.passed = nil
+	if s.must(req(fxOpendir, maxOpen).text("/d").done()); len(s.passed) > 0 || len(s.ours()) == 0 {
+		t.Error("one more than the most is opened")
+	}
+}
+
+func TestPathsAreSafe(t *testing.T) {
+	for in, want := range map[string]string{
+		"/a b/ü": "/a b/ü", "x\x1b]0;owned\x07": `x\x1b]0;owned\x07`, "a\nb": `a\x0ab`, "\u202egnp.exe": `\u{202e}gnp.exe`, "\xff": `\xff`, `a\b`: `a\\b`,
+	} {
+		if got := safe(in); got != want {
+			t.Errorf("%q: %q", in, got)
+		}
+	}
+	long := safe(strings.Repeat("\x1b", 5000))
+	if len(long) > 800 {
+		t.Errorf("%d bytes", len(long))
+	}
+	b, err := audit.Canonical(audit.FileTransferred{Path: safe(strings.Repeat(`\`, 4096)), Why: strings.Repeat("x", 200)})
+	if err != nil || len(b) > 2500 {
+		t.Errorf("%d bytes: %v", len(b), err)
+	}
+}
+
+// Whole packets, however they come; what is recorded is what passed.
+func FuzzSFTP(f *testing.F) {
+	init := newPacket(fxInit).u32(3).done()
+	all := func(p ...[]byte) []byte { return bytes.Join(append([][]byte{init}, p...), nil) }
+	version := newPacket(fxVersion).u32(3).text("limits@openssh.com").text("1").done()
+	f.Add(all(openFile(1, "/x", flagRead), req(fxRead, 2).text("h").u64(0).u32(9).done()), append(version, handleOf(1, "h")...), uint8(3))
+	f.Add(all(openFile(1, "/x", flagWrite), write(2, "h", 0, "abc")), append(version, handleOf(1, "h")...), uint8(7))
+	f.Add(all(req(fxOpendir, 1).text("/").done()), append(version, req(fxName, 1).u32(1).text("a").text("a").u32(attrSize).u64(9).done()...), uint8(1))
+	f.Add(all(req(fxExtended, 1).text("limits@openssh.com").done()), append(version, newPacket(fxReply).u32(1).u64(1).u64(2).u64(3).u64(4).done()...), uint8(200))
+	f.Add(all(req(fxSetstat, 1).text("x").u32(attrSize|attrExtended).u64(1).u32(1).text("a").text("b").done()), version, uint8(2))
+	one := start(f, brokertest.Maint, "subsystem", "sftp", nil)
+	f.Fuzz(func(t *testing.T, vendor, machine []byte, step uint8) {
+		s := newFiles(one.r.(*files).c)
+		var passed []byte
+		defer func() { s.ended(""); one.ours() }()
+		for n := int(step) + 1; len(vendor) > 0 || len(machine) > 0; {
+			p := vendor[:min(n, len(vendor))]
+			vendor = vendor[len(p):]
+			if err := s.fromVendor(context.Background(), p, func(b []byte) error { passed = append(passed, b...); return nil }); err != nil {
+				return
+			}
+			p = machine[:min(n, len(machine))]
+			machine = machine[len(p):]
+			show, err := s.fromTarget(p)
+			if err != nil {
+				return
+			}
+			for _, b := range [][]byte{show, passed} { // whole packets and nothing else
+				var cut splitter
+				for len(b) > 0 {
+					raw, left, err := cut.next(b)
+					if err != nil || raw == nil {
+						t.Fatalf("what passes is no packet: %q %v", b, err)
+					}
+					b = left
+				}
+			}
+			passed = nil
+		}
+	})
+}
+
+// The bytes through the whole of it, in both directions at once.
+func TestCarriesUnchanged(t *testing.T) {
+	s := opened(t, flagWrite|flagTrunc)
+	data := strings.Repeat("0123456789abcdef", 1<<14) // 256 KiB
+	var in []byte
+	for i := range uint32(8) {
+		in = append(in, write(100+i, "h", uint64(i)*uint64(len(data)/8), data[:len(data)/8])...)
+	}
+	s.passed = nil
+	c := s.r.(*files).c
+	var target bytes.Buffer
+	if err := c.ToTarget(s.c.Context(), &target, bytes.NewReader(in)); err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(target.Bytes(), in) {
+		t.Errorf("%d of %d bytes passed, or others", target.Len(), len(in))
+	}
+	var out []byte
+	for i := range uint32(8) {
+		out = append(out, ok(100+i)...)
+	}
+	var vendor bytes.Buffer
+	if err := c.ToVendor(s.c.Context(), &vendor, io.MultiReader(bytes.NewReader(out[:7]), bytes.NewReader(out[7:]))); err != nil {
+		t.Fatal(err)
+	}
+	s.c.Close("0", nil)
+	if !bytes.Equal(vendor.Bytes(), out) || !bytes.Equal(s.rig.Recorded(t, s.s.ID(), 0, recording.Out), out) || !bytes.Equal(s.rig.Input(t, s.s.ID(), 0), in) {
+		t.Error("what was shown or recorded is other than what passed")
+	}
+}
