@@ -82,10 +82,11 @@ type Desk struct {
 	stops    Stopper
 	plants   map[audit.Hash]*policy.Plant
 	checks   map[checked]bool
-	stopped  map[policy.WindowID]int // ended or cut, and not written yet
-	held     map[policy.WindowID]int // paused, and not written yet
-	winding  map[policy.WindowID]int // ending, and not written yet
-	blocking map[int]policy.Block    // in force, and not written yet
+	stopped  map[policy.WindowID]int    // ended or cut, and not written yet
+	held     map[policy.WindowID]int    // paused, and not written yet
+	winding  map[policy.WindowID]int    // ending, and not written yet
+	kept     map[policy.WindowID]string // agreed, and why it does not open by itself
+	blocking map[int]policy.Block       // in force, and not written yet
 	blocks   int
 	phases   map[policy.WindowID]phase
 	broken   error // a taking that could not be written: nothing is admitted any more
@@ -96,7 +97,7 @@ func NewDesk(p Parts) *Desk {
 	d := &Desk{plant: p.Plant, roster: p.Roster, journal: p.Journal, rows: p.Rows, leaves: p.Leaves, docs: p.Docs, log: p.Log, now: p.Now,
 		heads: heads{rows: map[string]head{}}, lists: lists{requests: map[string]kept[Request]{}, windows: map[string]kept[Window]{}}, poke: make(chan struct{}, 1), repair: make(chan struct{}, 1),
 		pauses: map[policy.WindowID]uint64{}, plants: map[audit.Hash]*policy.Plant{}, checks: map[checked]bool{},
-		stopped: map[policy.WindowID]int{}, held: map[policy.WindowID]int{}, winding: map[policy.WindowID]int{}, blocking: map[int]policy.Block{}, phases: map[policy.WindowID]phase{}}
+		stopped: map[policy.WindowID]int{}, held: map[policy.WindowID]int{}, winding: map[policy.WindowID]int{}, kept: map[policy.WindowID]string{}, blocking: map[int]policy.Block{}, phases: map[policy.WindowID]phase{}}
 	if d.now == nil {
 		d.now = time.Now
 	}
@@ -134,6 +135,9 @@ func (d *Desk) commit(ctx context.Context, key string, rev uint64, actor string,
 	case audit.WindowMoved:
 		if b.To != "extended" {
 			d.saw(policy.WindowID(subject), phase{rev, moves[b.To].to})
+			d.mu.Lock()
+			delete(d.kept, policy.WindowID(subject))
+			d.mu.Unlock()
 		}
 	}
 	d.again()

@@ -237,3 +237,63 @@ func (w *world) mustEnd(id policy.WindowID) {
 		w.t.Fatalf("end: %v", err)
 	}
 }
+
+// One window that may not open now keeps no other closed, and a certificate for
+// one window does not start the clock of another.
+func TestOpeningByUseIsForEachWindowAlone(t *testing.T) {
+	w := newWorld(t, nil)
+	var ids []policy.WindowID
+	for range 3 {
+		ids = append(ids, w.yes("sven", w.submit(on("chiller", "trend"))).Window)
+	}
+	wants(t, w.desk.OpenByUse(w.ctx, "ann", ids[1]), "")
+	if w.state(ids[0]) != WindowAgreed || w.state(ids[1]) != WindowOpen || w.state(ids[2]) != WindowAgreed {
+		t.Errorf("%s %s %s", w.state(ids[0]), w.state(ids[1]), w.state(ids[2]))
+	}
+	b, err := w.desk.Block(w.ctx, w.as("mia"), policy.Block{Asset: "chiller", Why: "x"})
+	wants(t, err, "")
+	wants(t, w.desk.OpenByUse(w.ctx, "ann"), "blocked")
+	if w.state(ids[0]) != WindowAgreed {
+		t.Error("it opened in spite of the block")
+	}
+	wants(t, w.desk.Lift(w.ctx, w.as("mia"), b.ID, ""), "")
+	wants(t, w.desk.OpenByUse(w.ctx, "ann"), "")
+	if w.state(ids[0]) != WindowOpen || w.state(ids[2]) != WindowOpen {
+		t.Errorf("%s %s", w.state(ids[0]), w.state(ids[2]))
+	}
+}
+
+func TestABlockedWindowKeepsNoOtherClosed(t *testing.T) {
+	w := newWorld(t, nil)
+	first := w.yes("sven", w.submit(on("chiller", "trend"))).Window
+	second := w.yes("sven", w.submit(on("chiller", "trend"), func(a *Ask) { a.People = []policy.PersonID{"ann", "bob"} })).Window
+	_, err := w.desk.Block(w.ctx, w.as("mia"), policy.Block{Person: "ann", Why: "x"})
+	wants(t, err, "")
+	wants(t, w.desk.OpenByUse(w.ctx, "ann"), "blocked") // of the first: bob may use the second
+	if w.state(first) != WindowAgreed || w.state(second) != WindowOpen {
+		t.Errorf("%s %s", w.state(first), w.state(second))
+	}
+}
+
+// What keeps a window that opens by itself is told, until it is gone.
+func TestAutoSaysWhatKeepsIt(t *testing.T) {
+	w := newWorld(t, nil)
+	b, err := w.desk.Block(w.ctx, w.as("mia"), policy.Block{Person: "ann", Why: "x"})
+	wants(t, err, "")
+	_, err = w.desk.Submit(w.ctx, w.as("ann"), w.ask(on("historian", "reader")))
+	wants(t, err, "blocked")
+	wants(t, w.desk.Lift(w.ctx, w.as("mia"), b.ID, ""), "")
+	r := w.submit(on("historian", "reader"))
+	b, err = w.desk.Block(w.ctx, w.as("mia"), policy.Block{Person: "ann", Why: "x"})
+	wants(t, err, "")
+	id := w.yes("sara", r).Window
+	w.settle()
+	if v, err := w.desk.Window(w.ctx, w.as("mia"), id); err != nil || v.State != WindowAgreed || !strings.Contains(v.Kept, "blocked") {
+		t.Errorf("%+v %v", v, err)
+	}
+	wants(t, w.desk.Lift(w.ctx, w.as("mia"), b.ID, ""), "")
+	w.settle()
+	if v, err := w.desk.Window(w.ctx, w.as("mia"), id); err != nil || v.State != WindowOpen || v.Kept != "" {
+		t.Errorf("%+v %v", v, err)
+	}
+}

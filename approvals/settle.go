@@ -255,6 +255,7 @@ func (d *Desk) settleAgreed(ctx context.Context, w windowRow) (time.Time, bool, 
 	}
 	body, err := d.opened(ctx, w, claim, penstock)
 	if refused(err) {
+		d.keeps(ctx, policy.WindowID(w.Window), err)
 		return earlier(now.Add(relook), claim.To), false, nil
 	}
 	if err != nil {
@@ -262,6 +263,28 @@ func (d *Desk) settleAgreed(ctx context.Context, w windowRow) (time.Time, bool, 
 	}
 	_, err = d.commit(ctx, windowKey(w.Window), w.row+1, penstock, body)
 	return claim.To, true, err
+}
+
+// keeps notes why a window that opens by itself does not, and logs it where it is
+// news: it is asked again every 30 s.
+func (d *Desk) keeps(ctx context.Context, id policy.WindowID, err error) {
+	var no *policy.Refusal
+	if !errors.As(err, &no) {
+		return
+	}
+	d.mu.Lock()
+	news := d.kept[id] != no.Say
+	d.kept[id] = no.Say
+	d.mu.Unlock()
+	if news {
+		slog.WarnContext(ctx, "a window does not open by itself yet", "window", id, "rule", no.Rule, "why", no.Why)
+	}
+}
+
+func (d *Desk) keptBy(id policy.WindowID) string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.kept[id]
 }
 
 // due repeats a step until it moves nothing. Who was overtaken looks anew; a

@@ -71,6 +71,7 @@ type Window struct {
 	By       policy.PersonID
 	HandBack string   // given text
 	HalfDone []string // while ending: what may still finish
+	Kept     string   // of a window that opens by itself: why it has not yet, for a person; "": nothing keeps it
 	Rev      uint64
 }
 
@@ -215,9 +216,15 @@ func (d *Desk) Open(ctx context.Context, by people.Actor, id policy.WindowID) (W
 }
 
 // OpenByUse opens the person's agreed windows whose rule lets the vendor's first
-// use open them (open: vendor); cert@ calls it before OpenFor.
-func (d *Desk) OpenByUse(ctx context.Context, p policy.PersonID) error {
-	return d.each(ctx, "window/", func(id string) error {
+// use open them (open: vendor); cert@ calls it before OpenFor. only names those
+// that are meant; none: all, for one certificate is for all. A window that may
+// not open now keeps no other from it; the first refusal is the answer.
+func (d *Desk) OpenByUse(ctx context.Context, p policy.PersonID, only ...policy.WindowID) error {
+	var no error
+	err := d.each(ctx, "window/", func(id string) error {
+		if len(only) > 0 && !slices.Contains(only, policy.WindowID(id)) {
+			return nil
+		}
 		_, err := again(func() (none, error) {
 			w, err := d.windowRow(ctx, policy.WindowID(id))
 			if err != nil || w.State != WindowAgreed {
@@ -238,8 +245,18 @@ func (d *Desk) OpenByUse(ctx context.Context, p policy.PersonID) error {
 			_, err = d.commit(ctx, windowKey(id), w.row+1, string(p), body, user)
 			return none{}, err
 		})
+		if refused(err) {
+			if no == nil {
+				no = err
+			}
+			return nil
+		}
 		return err
 	})
+	if err != nil {
+		return err
+	}
+	return no
 }
 
 // opened asks the rules whether a window may open now, and makes the event.
@@ -598,6 +615,9 @@ func (d *Desk) windowView(ctx context.Context, id policy.WindowID) (Window, erro
 	}
 	v := Window{ID: id, Request: policy.RequestID(w.Request), State: w.State, Claim: claim, Firm: policy.FirmID(w.Firm), Opened: w.Opened,
 		OpenedBy: policy.PersonID(w.OpenedBy), Until: w.Until, Why: w.Why, By: policy.PersonID(w.By), Rev: w.row}
+	if w.State == WindowAgreed {
+		v.Kept = d.keptBy(id)
+	}
 	if s := d.stopper(); w.State == WindowEnding && s != nil {
 		v.HalfDone = s.HalfDone(id)
 	}

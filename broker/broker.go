@@ -442,7 +442,7 @@ func (b *Broker) letIn(s *Session, ad *admitted) error {
 func (b *Broker) newSession(a Arrival, g Guest, ad *admitted) *Session {
 	id := b.newID()
 	return &Session{
-		clock: b.clock, limits: b.limits, board: b.board, metrics: b.metrics, decide: b.decide, judge: b.judge, rights: b.rights,
+		clock: b.clock, limits: b.limits, board: b.board, metrics: b.metrics, decide: b.decide, judge: b.judge, rights: b.rights, where: func() *time.Location { return b.plant().Location() },
 		facts:  func(ctx context.Context, w policy.WindowID) (policy.Facts, error) { return b.facts(ctx, w, a.Person) },
 		append: func(body audit.Body) error { return b.append(context.Background(), a.Person, id, body) },
 		leave:  b.left,

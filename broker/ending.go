@@ -27,7 +27,7 @@ func (b *Broker) Wind(w policy.WindowID, idle time.Time, why error, done func())
 	var half []string
 	var ended []*Channel
 	for _, s := range b.all() {
-		works, over := s.wind(w, e, now, b.plant().Location())
+		works, over := s.wind(w, e, now)
 		half, ended = append(half, works...), append(ended, over...)
 	}
 	if len(half) == 0 && e.idle.remaining(now) <= 0 {
@@ -40,9 +40,9 @@ func (b *Broker) Wind(w policy.WindowID, idle time.Time, why error, done func())
 
 // wind ends what is idle in a window, or brings its end forward, and tells the
 // person of what may finish.
-func (s *Session) wind(w policy.WindowID, e *ending, now reading, where *time.Location) (half []string, ended []*Channel) {
+func (s *Session) wind(w policy.WindowID, e *ending, now reading) (half []string, ended []*Channel) {
 	var told []*Channel
-	var until time.Time
+	text := "Your window %s is ending. What is half done may finish: %s. Nothing new begins."
 	for _, c := range s.open(w) {
 		work := c.busy()
 		if len(work) == 0 {
@@ -54,14 +54,16 @@ func (s *Session) wind(w policy.WindowID, e *ending, now reading, where *time.Lo
 			}
 			continue
 		}
-		told, until = append(told, c), c.pass.Load().due.wall
+		told = append(told, c)
+		if e.idle.remaining(now) <= 0 {
+			text = "Your window %s is ending. What is half done may finish, at most until " + c.pass.Load().due.wall.In(s.where()).Format("15:04 MST") + ": %s. Nothing new begins."
+		}
 		for _, b := range work {
 			half = append(half, b.What)
 		}
 	}
 	if len(told) > 0 {
-		s.guest.say(fmt.Sprintf("Your window %s is ending. What is half done may finish, at most until %s: %s. Nothing new begins.",
-			w, until.In(where).Format("15:04 MST"), short(strings.Join(half, ", "))), told)
+		s.guest.say(fmt.Sprintf(text, w, short(strings.Join(half, ", "))), told)
 	}
 	return half, ended
 }

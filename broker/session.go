@@ -35,6 +35,7 @@ type Session struct {
 	facts   func(context.Context, policy.WindowID) (policy.Facts, error) // asked anew, not completed
 	decide  func(policy.Facts, policy.Query) policy.Decision             // completes them and takes the board's lock
 	judge   func(policy.Facts, policy.Query) policy.Decision             // the same with the board's lock held
+	where   func() *time.Location                                        // the plant's, for what a person reads
 	rights  func(policy.Query, policy.Rights) policy.Rights              // what is asked for of a window's rights
 	append  func(audit.Body) error                                       // durable; an error has told the Broker
 	leave   func(*Session)

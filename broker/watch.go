@@ -200,9 +200,12 @@ func (s *Session) askAgain(ctx context.Context, w policy.WindowID) {
 	if f.Window.Ending {
 		s.board.wind(w, f.Window.Idle, windowEnding(w), nil, now)
 	}
-	s.stayUntil(w, f.Window.Until, now)
+	longer := s.stayUntil(w, f.Window.Until, now)
 	for _, c := range s.open(w) {
 		c.askAgain(f, now)
+	}
+	if longer {
+		s.tellEnd(w, f.Window)
 	}
 	text := fmt.Sprintf("Your window %s goes on.", w)
 	if s.board.isHeld(w) {
@@ -244,16 +247,38 @@ func (c *Channel) askAgain(f policy.Facts, now reading) {
 	})
 }
 
-// stayUntil is the session's own end of a window.
-func (s *Session) stayUntil(w policy.WindowID, until time.Time, now reading) {
+// stayUntil is the session's own end of a window; longer: it is later than before.
+func (s *Session) stayUntil(w policy.WindowID, until time.Time, now reading) (longer bool) {
 	due := s.board.due(w, until, now)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, st := range s.stays {
 		if st.window == w {
+			longer = longer || until.After(st.until)
 			st.due, st.until = due, until
 		}
 	}
+	return longer
+}
+
+// tellEnd tells the person of an end that has moved, in the channels that it
+// moved for.
+func (s *Session) tellEnd(w policy.WindowID, f policy.WindowFacts) {
+	var moved []*Channel
+	for _, c := range s.open(w) {
+		if p := c.pass.Load(); p.ended == nil && (!f.Ending || p.due.wall.After(f.Idle)) {
+			moved = append(moved, c)
+		}
+	}
+	if len(moved) == 0 {
+		return
+	}
+	at := f.Until.In(s.where()).Format("15:04 MST")
+	text := fmt.Sprintf("Your window %s now ends at %s. New logins need a new certificate: fetch it as before.", w, at)
+	if f.Ending {
+		text = fmt.Sprintf("Your window %s ends; what is half done may finish, at most until %s.", w, at)
+	}
+	s.guest.say(text, moved)
 }
 
 // ticks ends what is idle and warns.

@@ -119,6 +119,8 @@ type Window struct {
 	By       string    `json:"by,omitempty"`
 	Why      string    `json:"why,omitempty"`
 	HandBack string    `json:"hand_back,omitempty"`
+	Open     string    `json:"open"`                // who opens it: shift, auto or vendor
+	Kept     string    `json:"kept,omitempty"`      // of auto: why it has not opened yet
 	HalfDone []string  `json:"half_done,omitempty"` // while ending: the transfers that may finish
 	Receipted
 }

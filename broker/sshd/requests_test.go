@@ -171,14 +171,18 @@ func (p *page) Close() error                                   { return nil }
 func (p *page) SendRequest(string, bool, []byte) (bool, error) { return true, nil }
 
 func TestTellDisturbsNoFullScreenProgram(t *testing.T) {
+	const title = "\a\x1b]0;Penstock: 5 minutes\x1b\\"
 	for _, row := range []struct{ before, want string }{
 		{"$ ", "$ \r\nPenstock: 5 minutes\r\n"},
+		{"\x1b[H\x1b[2J$ ", "\x1b[H\x1b[2J$ \r\nPenstock: 5 minutes\r\n"},                             // cleared, no program
+		{"\x1b[24;1Hstatus", "\x1b[24;1Hstatus" + title},                                              // vim without a screen of its own
+		{"\x1b[24;1Hstatus\x1b[?2004h$ ", "\x1b[24;1Hstatus\x1b[?2004h$ \r\nPenstock: 5 minutes\r\n"}, // it has left
 		{"\x1b[?1049hvim", "\x1b[?1049hvim\a\x1b]0;Penstock: 5 minutes\x1b\\"},
 		{"\x1b[3", "\x1b[3"}, // half a sequence is out: nothing goes between
 	} {
 		p := &page{}
 		s := newScreen(p)
-		s.pty.Store(true)
+		s.opened("xterm-256color")
 		_, _ = s.Write([]byte(row.before))
 		var wait sync.WaitGroup
 		s.tell("5 minutes", &wait)
@@ -186,6 +190,25 @@ func TestTellDisturbsNoFullScreenProgram(t *testing.T) {
 		if p.said() != row.want {
 			t.Errorf("after %q: %q", row.before, p.said())
 		}
+	}
+}
+
+// What a full-screen program kept from the screen is shown when it leaves, the
+// newest alone; and a terminal that may not know titles gets a bell.
+func TestWhatWasToldIsShownWhenTheProgramLeaves(t *testing.T) {
+	p := &page{}
+	s := newScreen(p)
+	s.opened("linux")
+	_, _ = s.Write([]byte("\x1b[?1049hvim"))
+	for _, text := range []string{"5 minutes", "1 minute"} {
+		var wait sync.WaitGroup
+		s.tell(text, &wait)
+		wait.Wait()
+	}
+	_, _ = s.Write([]byte("\x1b[?1049l"))
+	_, _ = s.Write([]byte("$ "))
+	if want := "\x1b[?1049hvim\a\a\x1b[?1049l\r\nPenstock: 1 minute\r\n$ "; p.said() != want {
+		t.Errorf("%q", p.said())
 	}
 }
 

@@ -3,6 +3,8 @@ package sshd
 import (
 	"bytes"
 	"io"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -22,6 +24,8 @@ type screen struct {
 	pty   atomic.Bool
 	lock  chan struct{} // holds a token while somebody writes
 	seen  terminal      // under lock
+	later string        // under lock: told while a full-screen program was on; shown when it leaves
+	quiet atomic.Bool   // the terminal's kind may not know titles: a bell is all it gets there
 	busy  atomic.Bool   // one note at a time
 	once  sync.Once
 	ended chan struct{} // closed when the last word was said
@@ -38,7 +42,12 @@ func (s *screen) Write(p []byte) (int, error) {
 	if s.pty.Load() {
 		s.seen.watch(p)
 	}
-	return s.ch.Write(p)
+	n, err := s.ch.Write(p)
+	if err == nil && s.later != "" && !s.seen.full() && s.seen.ground() {
+		s.line(s.later)
+		s.later = ""
+	}
+	return n, err
 }
 
 // stderr is for the target's standard error: one writer at a time, as x/crypto wants.
@@ -53,9 +62,11 @@ func (e screenErrors) Write(p []byte) (int, error) {
 }
 
 // tell shows a sentence without disturbing what the person works in: without a
-// terminal on stderr; in a full-screen program as bell and title; else as a
-// line of its own, between two escape sequences and never inside one. It
-// returns within 200 ms, shown or not.
+// terminal on stderr, which no protocol of ssh's exec and subsystems uses (scp,
+// sftp, rsync and git pass it on to the person); in a full-screen program as bell
+// and title, and as a line when that program leaves; else as a line of its own,
+// between two escape sequences and never inside one. It returns within 200 ms,
+// shown or not.
 func (s *screen) tell(text string, wait *sync.WaitGroup) {
 	if !s.busy.CompareAndSwap(false, true) {
 		return
@@ -110,12 +121,32 @@ func (s *screen) print(text string) {
 		_, _ = io.WriteString(s.ch.Stderr(), text+"\n")
 		return
 	}
-	if s.seen.alt {
-		_, _ = io.WriteString(s.ch, "\a\x1b]0;"+oneLine(text)+"\x1b\\")
+	if s.seen.full() {
+		s.later = text
+		title := "\x1b]0;" + oneLine(text) + "\x1b\\"
+		if s.quiet.Load() {
+			title = ""
+		}
+		_, _ = io.WriteString(s.ch, "\a"+title)
 		return
 	}
+	s.later = ""
+	s.line(text)
+}
+
+func (s *screen) line(text string) {
 	_, _ = io.WriteString(s.ch, "\r\n"+string(crlf([]byte(text)))+"\r\n")
 }
+
+// opened says what kind of terminal it is (TERM). A title is an OSC sequence,
+// which terminals without titles print or take for something else.
+func (s *screen) opened(term string) {
+	s.quiet.Store(!slices.ContainsFunc(titled, func(kind string) bool { return strings.HasPrefix(term, kind) }))
+	s.pty.Store(true)
+}
+
+// titled are the terminals that understand xterm's title sequence.
+var titled = []string{"xterm", "screen", "tmux", "rxvt", "putty", "vte", "gnome", "konsole", "alacritty", "kitty", "foot", "st-", "wezterm", "cygwin", "mintty", "msys"}
 
 // last says why it is over, leaves a full-screen program's screen first, and
 // closes the channel with a status that is no success. It returns within 300 ms
@@ -185,6 +216,7 @@ func crlf(p []byte) []byte { return bytes.ReplaceAll(p, []byte("\n"), []byte("\r
 type terminal struct {
 	state  byte
 	alt    bool
+	placed bool   // without a screen of its own it writes where it likes: vim on vt100
 	params []byte // of a CSI sequence, bounded
 	rest   int    // bytes of a UTF-8 character that are still to come
 }
@@ -196,6 +228,9 @@ const (
 	inString    // OSC, DCS, SOS, PM, APC
 	inStringEsc // ESC inside a string
 )
+
+// full says whether a line in the middle would spoil the screen.
+func (t *terminal) full() bool { return t.alt || t.placed }
 
 func (t *terminal) ground() bool { return t.state == onGround && t.rest == 0 }
 
@@ -239,7 +274,7 @@ func (t *terminal) escape(b byte) {
 		t.state = inString
 	case b >= 0x30 && b <= 0x7e:
 		if b == 'c' { // full reset
-			t.alt = false
+			t.alt, t.placed = false, false
 		}
 		t.state = onGround
 	}
@@ -253,6 +288,11 @@ func (t *terminal) csi(b byte) {
 		return
 	}
 	t.state = onGround
+	if b == 'H' || b == 'f' { // cursor position (ECMA-48, 8.3.21); to the top alone is what clearing does
+		row, _, _ := bytes.Cut(t.params, []byte(";"))
+		t.placed = t.placed || len(row) > 0 && string(row) != "1"
+		return
+	}
 	if (b != 'h' && b != 'l') || len(t.params) == 0 || t.params[0] != '?' {
 		return
 	}
@@ -260,6 +300,9 @@ func (t *terminal) csi(b byte) {
 		switch string(mode) {
 		case "47", "1047", "1049":
 			t.alt = b == 'h'
+			t.placed = t.placed && t.alt
+		case "2004": // bracketed paste: a shell's line editor is there again
+			t.placed = t.placed && t.alt
 		}
 	}
 }

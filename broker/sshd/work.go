@@ -137,7 +137,7 @@ func (j *job) request(req *ssh.Request) {
 			return
 		}
 		j.pty = &p
-		j.screen.pty.Store(true)
+		j.screen.opened(p.Term)
 		reply(req, true)
 	case "env":
 		name, _, err := parseEnv(req.Payload)

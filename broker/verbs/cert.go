@@ -89,7 +89,7 @@ func (c *call) issue(open []approvals.Window) error {
 // open are the person's open windows, those that open by use opened first. None is a refusal with the next step.
 func (c *call) open(only []policy.WindowID) ([]approvals.Window, error) {
 	// Windows whose rule says so open by asking for the certificate; one that may not open now stays as it is and is told below.
-	useErr := c.Desk.OpenByUse(c.ctx, c.by.Person)
+	useErr := c.Desk.OpenByUse(c.ctx, c.by.Person, only...)
 	open, err := c.Desk.OpenFor(c.ctx, c.by.Person)
 	if err != nil {
 		return nil, fmt.Errorf("look for open windows: %w", err)

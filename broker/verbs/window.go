@@ -25,11 +25,17 @@ func (c *call) stands(w approvals.Window) string {
 	case approvals.WindowAgreed:
 		switch {
 		case c.now().Before(w.Claim.From):
+			if w.Claim.Open == "auto" {
+				return "agreed, opens by itself at " + c.when(w.Claim.From)
+			}
 			return "agreed, can be opened from " + c.when(w.Claim.From)
 		case w.Claim.Open == "vendor":
 			return "agreed, opens when you get your certificate, to " + c.when(w.Claim.To) + " at the latest"
 		case w.Claim.Open == "auto":
-			return "agreed, opens by itself at " + c.when(w.Claim.From)
+			if w.Kept != "" {
+				return "agreed, opens by itself as soon as nothing keeps it: " + w.Kept
+			}
+			return "agreed, opens by itself now"
 		}
 		return "agreed, waits for the shift to open it, until " + c.when(w.Claim.To)
 	case approvals.WindowOpen:
@@ -37,7 +43,7 @@ func (c *call) stands(w approvals.Window) string {
 	case approvals.WindowPaused:
 		return "paused by " + c.name(w.By) + because(w.Why) + "; wait, or call the control room"
 	case approvals.WindowEnding:
-		return "ending, finish your work by " + c.when(w.Until)
+		return "ending: what is half done may finish, at most until " + c.when(w.Until)
 	case approvals.WindowEnded:
 		if w.HandBack == "" {
 			return "ended, hand-back missing: " + c.command("desk", "handback "+string(w.ID)+" WHAT YOU CHANGED")

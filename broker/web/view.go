@@ -260,12 +260,18 @@ func (v *visit) windowState(w approvals.Window, n roll) string {
 	by := n.person(w.By)
 	switch w.State {
 	case approvals.WindowAgreed:
+		if w.Kept != "" {
+			return "agreed, opens by itself as soon as nothing keeps it: " + w.Kept
+		}
 		return "agreed, " + v.opensHow(w.Claim.Open, w.Claim.From, n.list(w.Claim.People))
 	case approvals.WindowOpen:
 		return "open, ends " + v.at(w.Until).Text()
 	case approvals.WindowPaused:
 		return "paused by " + by + ", ends " + v.at(w.Until).Text() + " all the same"
 	case approvals.WindowEnding:
+		if len(w.HalfDone) > 0 {
+			return strings.TrimSuffix(endingText(len(w.HalfDone), v.at(w.Until).Text()), " Cut stops it now.")
+		}
 		return "ending, a transfer is being finished"
 	case approvals.WindowEnded:
 		if w.HandBack == "" {

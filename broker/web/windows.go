@@ -97,7 +97,7 @@ func windowJSON(w approvals.Window) api.Window {
 	c := w.Claim
 	return api.Window{ID: string(w.ID), Request: string(w.Request), State: string(w.State), Firm: string(w.Firm),
 		People: c.People, Targets: apiTargets(c.Assets), Rights: c.Rights, Minutes: c.Minutes, From: c.From, To: c.To,
-		Opened: w.Opened, OpenedBy: string(w.OpenedBy), Until: w.Until, By: string(w.By), Why: w.Why, HandBack: w.HandBack, HalfDone: w.HalfDone}
+		Opened: w.Opened, OpenedBy: string(w.OpenedBy), Until: w.Until, By: string(w.By), Why: w.Why, HandBack: w.HandBack, HalfDone: w.HalfDone, Open: c.Open, Kept: w.Kept}
 }
 
 func blockJSON(b policy.Block) api.Block {

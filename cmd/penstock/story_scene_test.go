@@ -24,7 +24,7 @@ import (
 
 // Commands of the attackers' stories. Beside story_test.go's own there are:
 //
-//	scene [shift] [strict] [files] [NETWORK]  a plant whose vendors ann and ben are known (from NETWORK, 127.0.0.0/8), broker, target;
+//	scene [shift|auto] [strict] [files] [NETWORK]  a plant whose vendors ann and ben are known (from NETWORK, 127.0.0.0/8), broker, target;
 //	                       the owner alone agrees, and asking for the certificate opens (shift: the shift does; strict: the
 //	                       rules of "plant"; files: conduits carry sftp, filler-plc takes files, press-plc gives some)
 //	enrols totp|password PERSON…  one of the two, over their own key
@@ -50,6 +50,9 @@ import (
 //	socket FILE            wait until there is such a socket
 //	code-of-invitation PERSON, fresh-code PERSON  sets $CODE: what was given to PERSON; the next of their generator
 //	serialof PERSON        sets $SERIAL
+//	screen NAME PERSON CMD…  run CMD in a terminal of its own (tmux, 100×30); "keys NAME KEY…", "pane NAME REGEXP" (waits),
+//	                       "title NAME REGEXP" (waits), "shot NAME FILE" (what the screen shows, once it rests)
+//	soon NAME SPAN         sets $NAME to the time in SPAN; "comes NAME" waits for it
 //	bothered NAME SOCKET N an agent with N keys of nobody, then NAME's own key
 var sceneCommands = map[string]func(*testscript.TestScript, bool, []string){
 	"scene": noNeg((*story).scene), "enrols": noNeg((*story).enrols), "agreed": noNeg((*story).agreed), "certified": noNeg((*story).certified),
@@ -61,7 +64,8 @@ var sceneCommands = map[string]func(*testscript.TestScript, bool, []string){
 	"attack": attackCommand, "socket": noNeg((*story).socket), "breath": noNeg((*story).breath), "holds": noNeg((*story).holds), "poke": noNeg((*story).poke), "clean": noNeg((*story).clean),
 	"hostile-request": noNeg((*story).hostileRequest), "hash-of": noNeg((*story).hashOf), "brokerprint": noNeg((*story).brokerPrint),
 	"code-of-invitation": noNeg((*story).codeOfInvitation), "fresh-code": noNeg((*story).freshCode),
-	"serialof": noNeg((*story).serialOf),
+	"serialof": noNeg((*story).serialOf), "soon": noNeg((*story).soon), "comes": noNeg((*story).comes),
+	"screen": noNeg((*story).screen), "keys": noNeg((*story).keys), "pane": noNeg((*story).pane), "title": noNeg((*story).title), "shot": noNeg((*story).shot),
 }
 
 func withScene(cmds map[string]func(*testscript.TestScript, bool, []string)) map[string]func(*testscript.TestScript, bool, []string) {
@@ -102,7 +106,7 @@ func (s *story) scene(ts *testscript.TestScript, args []string) error {
 	network, open, strict, files := "127.0.0.0/8", "vendor", false, false
 	for _, arg := range args {
 		switch arg {
-		case "shift":
+		case "shift", "auto":
 			open = arg
 		case "strict":
 			strict = true

@@ -53,7 +53,7 @@ func windowStep(name, short string, need proof) *cobra.Command {
 
 func windowLine(t *tabwriter.Writer, w api.Window, l *time.Location) {
 	state := map[string]string{
-		"agreed": "agreed, waits for the shift; any time from " + local(w.From, l) + " to " + local(w.To, l),
+		"agreed": agreedWords(w, l),
 		"open":   "open, ends " + local(w.Until, l),
 		"paused": "paused by " + w.By + ", ends " + local(w.Until, l) + "; go on or end",
 		"ending": endingWords(w, l),
@@ -67,6 +67,20 @@ func windowLine(t *tabwriter.Writer, w api.Window, l *time.Location) {
 	}
 	fmt.Fprintf(t, "%s\t%s\t%s of %s\t%s\t%s\n", w.ID, state, strings.Join(w.People, ", "), w.Firm,
 		targetWords(w.Targets), strings.Join(w.Rights, ","))
+}
+
+// agreedWords says who opens a window, and when.
+func agreedWords(w api.Window, l *time.Location) string {
+	span := "any time from " + local(w.From, l) + " to " + local(w.To, l)
+	switch {
+	case w.Open == "vendor":
+		return "agreed, opens when they fetch the certificate; " + span
+	case w.Open == "auto" && w.Kept != "":
+		return "agreed, opens by itself as soon as nothing keeps it: " + printable(w.Kept)
+	case w.Open == "auto":
+		return "agreed, opens by itself at " + local(w.From, l)
+	}
+	return "agreed, waits for the shift; " + span
 }
 
 // endingWords says what an "end" waits for.
