@@ -33,6 +33,8 @@ type Want struct {
 	Account AccountName
 	Rights  Rights
 	Minutes int
+	// Say are the gates that say yes when it is played; nil: all of them.
+	Say []string
 }
 
 // usualMinutes are asked for where nobody says how many.
@@ -43,7 +45,7 @@ func ParseStories(name string, text []byte) ([]Story, source.Problems) {
 	var r source.Report
 	var all []Story
 	for _, item := range source.Load(name, text, &r).Items() {
-		s := item.Fields("at", "who", "wants", "is", "rule", "hint", "asked", "gates", "longest")
+		s := item.Fields("at", "who", "wants", "is", "rule", "hint", "asked", "gates", "open_gates", "longest")
 		one := Story{Place: item.Place(), At: s.Need("at").Text(), Who: s.Need("who").Text(), Want: parseWant(s.Need("wants")),
 			Allowed: s.Need("is").OneOf("allowed", "refused") == "allowed", Rule: s.Get("rule").Text(), Hint: s.Get("hint").Text(),
 			Longest: s.Get("longest").Duration(time.Minute, 31*24*time.Hour)}
@@ -52,6 +54,12 @@ func ParseStories(name string, text []byte) ([]Story, source.Problems) {
 		}
 		for _, at := range s.Get("gates").Items() {
 			one.Gates = append(one.Gates, at.Text())
+		}
+		if v := s.Get("open_gates"); v.Here() {
+			one.Want.Say = []string{}
+			for _, at := range v.Items() {
+				one.Want.Say = append(one.Want.Say, at.Text())
+			}
 		}
 		if _, err := Moment(one.At, time.Unix(0, 0), time.UTC); err != nil && one.At != "" {
 			s.Get("at").Refuse(err.Error(), "")
@@ -72,7 +80,8 @@ func ParseStories(name string, text []byte) ([]Story, source.Problems) {
 
 func parseWant(v source.Value) Want {
 	s := v.Fields("asset", "port", "account", "rights", "minutes")
-	w := Want{AssetName(s.Need("asset").Text()), PortName(s.Get("port").Text()), AccountName(s.Get("account").Text()), 0, s.Get("minutes").Int(1, 31*24*60)}
+	w := Want{Asset: AssetName(s.Need("asset").Text()), Port: PortName(s.Get("port").Text()), Account: AccountName(s.Get("account").Text()),
+		Minutes: s.Get("minutes").Int(1, 31*24*60)}
 	var words []string
 	for _, at := range s.Need("rights").Items() {
 		words = append(words, at.OneOf(rightWords...))
@@ -117,12 +126,17 @@ func Moment(s string, base time.Time, loc *time.Location) (time.Time, error) {
 
 // DryRun says what would happen if who wanted this at that moment for its
 // minutes: first the ask, then a channel in the middle of a window that was
-// agreed, opened and kept as asked, with every gate saying yes and an escort
-// there. It shows what the plant file says, not what anybody agreed.
+// agreed, opened and kept as asked, with an escort there and the gates of
+// w.Say, or all, saying yes; a gate that the plant has not is an error. It shows what the plant file says, not what anybody agreed.
 func (p *Plant) DryRun(who string, w Want, now time.Time) (ask, channel Explanation, err error) {
 	firm, person, ok := firmPerson(who)
 	if !ok {
 		return ask, channel, fmt.Errorf("%q is nobody; write firm/person, such as krall/ann", who)
+	}
+	for _, name := range w.Say {
+		if p.gates[name] == nil {
+			return ask, channel, fmt.Errorf("%q is no gate of this plant", name)
+		}
 	}
 	p.complete(&w)
 	length := time.Duration(w.Minutes) * time.Minute
@@ -134,7 +148,7 @@ func (p *Plant) DryRun(who string, w Want, now time.Time) (ask, channel Explanat
 		Targets: []Target{{w.Asset, w.Port, w.Account}}, Rights: w.Rights | Look}
 	f.Live = LiveFacts{Escort: true, Gates: map[string]bool{}}
 	for _, g := range p.Gates {
-		f.Live.Gates[g.Name] = true
+		f.Live.Gates[g.Name] = w.Say == nil || slices.Contains(w.Say, g.Name)
 	}
 	q.Stage = AtChannel
 	return ask, p.Explain(f, q, now), nil

@@ -4,7 +4,9 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/base32"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"slices"
 	"strings"
@@ -180,6 +182,9 @@ func (r *Roster) Confirm(ctx context.Context, by Actor, who policy.PersonID, fin
 		return err
 	}
 	joined, firm, err := r.present(ctx, who)
+	if _, absent := errors.AsType[*policy.Refusal](err); absent {
+		return r.invitedOnly(ctx, who, err)
+	}
 	if err != nil {
 		return err
 	}
@@ -201,6 +206,29 @@ func (r *Roster) Confirm(ctx context.Context, by Actor, who policy.PersonID, fin
 }
 
 // present is somebody who is there and not disabled, and the firm.
+// invitedOnly says that somebody who was invited has brought no key yet; absent
+// is the answer where nobody of this name was invited either.
+func (r *Roster) invitedOnly(ctx context.Context, who policy.PersonID, absent error) error {
+	for row, err := range r.rows.List(ctx, inviteRow) {
+		var inv Invitation
+		if err == nil {
+			err = json.Unmarshal(row.Value, &inv)
+		}
+		switch {
+		case err != nil:
+			return fmt.Errorf("list invitations: %w", err)
+		case inv.Person != who:
+		case r.Now().Before(inv.Until):
+			return refuse("no-key-yet", "This person is invited and has not brought a key yet: there is nothing to confirm. They type the line that came with the invitation "+
+				"(ssh join@…) and give its code; then compare the fingerprint with them, and confirm.", "%s is invited until %s and has no key", who, inv.Until)
+		default:
+			absent = refuse("invitation-late", "This person never brought a key, and their invitation is over. Invite them again.",
+				"the invitation of %s ended %s", who, inv.Until)
+		}
+	}
+	return absent
+}
+
 func (r *Roster) present(ctx context.Context, id policy.PersonID) (Person, Firm, error) {
 	p, err := r.Person(ctx, id)
 	if errors.Is(err, fs.ErrNotExist) || err == nil && p.Disabled {

@@ -36,6 +36,13 @@ func TestRights(t *testing.T) {
 			return err
 		}
 	}
+	invited := func(ago time.Duration) func(*house) error {
+		return func(h *house) error {
+			h.invite("olaf", "kim", "krall")
+			h.now = h.now.Add(ago)
+			return h.r.Confirm(ctx, h.actor("olaf"), "kim", kim)
+		}
+	}
 	firm := func(by policy.PersonID, f Firm) func(*house) error {
 		return func(h *house) error { return h.r.SetFirm(ctx, h.actor(by), f) }
 	}
@@ -95,6 +102,8 @@ func TestRights(t *testing.T) {
 		"a plant person by the inviter":                 {confirm("sven", "kim", "fjord", "sven"), "confirm"},
 		"a plant person by the shift":                   {confirm("sven", "kim", "fjord", "mia"), "confirm"},
 		"a confirmation of nobody":                      {func(h *house) error { return h.r.Confirm(ctx, h.actor("sven"), "kim", kim) }, "no-such-person"},
+		"a confirmation before there is a key":          {invited(0), "no-key-yet"},
+		"a confirmation when the invitation is over":    {invited(25 * time.Hour), "invitation-late"},
 		"nobody confirms their own key":                 {ownKey, "confirm"},
 		"security makes a firm":                         {firm("sven", zett), ""},
 		"a sponsor makes a firm":                        {firm("olaf", zett), "not-yours"},

@@ -186,6 +186,13 @@ func (v *folderCheck) meet(s *scanner) {
 	}
 }
 
+func missing(n int, first uint64) string {
+	if n == 1 {
+		return fmt.Sprintf("frame %d, which log/heads names, is not there", first)
+	}
+	return fmt.Sprintf("%d frames that log/heads names are not there, the first is %d", n, first)
+}
+
 // unmet tells of heads whose frames were not found: cut away, or behind damage.
 func (v *folderCheck) unmet() {
 	for file, left := range v.heads {
@@ -196,7 +203,7 @@ func (v *folderCheck) unmet() {
 		for seq := range left {
 			first = min(first, seq)
 		}
-		v.find(&Damage{file, -1, fmt.Sprintf("%d frames that log/heads names are not there, the first is %d", len(left), first)})
+		v.find(&Damage{file, -1, missing(len(left), first)})
 	}
 	slices.SortStableFunc(v.Findings, func(a, b error) int { return cmp.Compare(damagedFile(a), damagedFile(b)) })
 }

@@ -69,13 +69,17 @@ func New(p Parts) (http.Handler, error) {
 	if p.Now == nil {
 		p.Now = time.Now
 	}
-	t, err := newTokens(p.Now)
+	t, err := newTokens(p.Now, p.Plant().Site.ID)
 	if err != nil {
 		return nil, err
 	}
 	s := &server{p, t}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /api/v1/sign-in", s.handle(s.signIn))
+	mux.HandleFunc("POST /api/v1/sign-out", s.signedIn(func(r *http.Request, _ people.Actor) (any, error) {
+		s.tokens.revoke(strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer "))
+		return struct{}{}, nil
+	}))
 	mux.HandleFunc("GET /api/v1/authorities", s.handle(func(*http.Request) (any, error) { return s.Authorities(), nil }))
 	s.requests(mux)
 	s.windows(mux)

@@ -116,3 +116,38 @@ func TestVerifyJSON(t *testing.T) {
 	}
 	t.Errorf("findings: %+v", got.Findings)
 }
+
+// TestFirstTheOneThatMatters: one byte is flipped, and what follows from it
+// stands below it, bounded; what is wrong elsewhere keeps its own line.
+func TestFirstTheOneThatMatters(t *testing.T) {
+	f := evidencetest.Build(t, t.TempDir(), evidencetest.Two())
+	folder := filepath.Join(f.Dir, "recordings", "2026", "11", "21")
+	for _, name := range []string{"S-1/session.json", "S-2/close.json"} {
+		path := filepath.Join(folder, filepath.FromSlash(name))
+		b, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b[len(b)/3] ^= 1
+		if err := os.WriteFile(path, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, out, _ := verified(t, f.Dir)
+	said, _, _ := strings.Cut(out, "\n\n")
+	var first, after []string
+	for line := range strings.Lines(said) {
+		switch {
+		case strings.HasPrefix(line, "      "):
+			after = append(after, line)
+		case strings.HasPrefix(line, "  "):
+			first = append(first, line)
+		}
+	}
+	if len(first) != 2 || !strings.Contains(first[0], "S-1/session.json byte") || !strings.Contains(first[1], "S-2/close.json byte") {
+		t.Errorf("first lines: %q", first)
+	}
+	if len(after) != 5 || !strings.Contains(after[3], "more there; --json shows all") {
+		t.Errorf("what follows: %q", after)
+	}
+}

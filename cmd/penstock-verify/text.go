@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -22,7 +23,7 @@ func printText(w io.Writer, dir string, t verify.Trust, r verify.Report) error {
 	}
 	if wrong > 0 {
 		fmt.Fprintf(&b, "NOT PROVED. %s wrong in %s:\n", things(wrong), visible(dir))
-		list(&b, r, verify.Wrong)
+		wrongs(&b, r)
 	} else {
 		fmt.Fprintf(&b, "Proved, as far as this goes: %s\n", visible(dir))
 		proved(&b, t, r)
@@ -41,6 +42,52 @@ func things(n int) string {
 		return "1 thing is"
 	}
 	return fmt.Sprintf("%d things are", n)
+}
+
+// mostAfter is how many findings are shown after the first of one place: what
+// follows from one flipped byte must not hide what is wrong elsewhere.
+const mostAfter = 3
+
+// wrongs lists what is wrong by the place where it was found: the first of each
+// log, recording or document in full view, what follows there indented below it.
+func wrongs(b *strings.Builder, r verify.Report) {
+	var order []string
+	at := map[string][]string{}
+	for _, f := range r.Findings {
+		line := visible(f.Where) + ": " + visible(f.What)
+		p := place(f.Where)
+		if f.Weight != verify.Wrong || slices.Contains(at[p], line) {
+			continue
+		}
+		if at[p] == nil {
+			order = append(order, p)
+		}
+		at[p] = append(at[p], line)
+	}
+	for _, p := range order {
+		first, rest := at[p][0], at[p][1:]
+		fmt.Fprintf(b, "  %s\n", first)
+		for i, line := range rest {
+			if i == mostAfter {
+				fmt.Fprintf(b, "      and %d more there; --json shows all\n", len(rest)-i)
+				break
+			}
+			fmt.Fprintf(b, "      %s\n", line)
+		}
+	}
+}
+
+// place is what a finding is about: one recording, the log, or the file itself.
+func place(where string) string {
+	path, _, _ := strings.Cut(where, " ")
+	parts := strings.Split(path, "/")
+	switch {
+	case parts[0] == "recordings" && len(parts) > 5: // recordings/2026/11/21/S-1/…
+		return strings.Join(parts[:5], "/")
+	case parts[0] == "log":
+		return "log"
+	}
+	return path
 }
 
 func list(b *strings.Builder, r verify.Report, weight verify.Weight) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -170,7 +172,7 @@ func overdueReview(out io.Writer, what string, review, now time.Time) {
 // policyExplainCall are the flags of policy explain.
 type policyExplainCall struct {
 	asset, account, port, who, at string
-	rights                        []string
+	rights, gates                 []string
 	minutes                       int
 	asJSON                        bool
 }
@@ -181,7 +183,8 @@ func policyExplainCommand() *cobra.Command {
 		Use:   "explain FILE --asset ASSET --rights look,copy [--account A | --port P]",
 		Short: "Say step by step whether an access is possible, and who would have to agree",
 		Long: "Plays an access on the plant file: first the request, then a channel in a window that was agreed and opened\n" +
-			"as asked, with every gate saying yes, an escort there and the right network. Exits 3 if the answer is no.",
+			"as asked, with an escort there, the right network and, unless --gate says which, every gate saying yes.\n" +
+			"Exits 3 if the answer is no.",
 		Args: policyArgs(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error { return explainPolicy(c, args[0], call) },
 	}
@@ -190,6 +193,7 @@ func policyExplainCommand() *cobra.Command {
 	f.StringVar(&call.account, "account", "", "the account on it")
 	f.StringVar(&call.port, "port", "", "the port, where the account does not say it")
 	f.StringSliceVar(&call.rights, "rights", nil, "what is wanted: look, copy, set, operate, load, device")
+	f.StringSliceVar(&call.gates, "gate", nil, "a gate that says yes, the others do not; may be repeated; none: no gate does")
 	f.StringVar(&call.who, "who", "some-firm/somebody", "firm/person; the site's id as the firm is the plant itself")
 	f.StringVar(&call.at, "at", "", `when: "Tue 03:07", "2026-12-20 10:00" or RFC 3339 (default: now)`)
 	f.IntVar(&call.minutes, "minutes", 0, "for how many minutes (default 30)")
@@ -219,14 +223,17 @@ func explainPolicy(c *cobra.Command, path string, call policyExplainCall) error 
 		}
 	}
 	want := policy.Want{Asset: policy.AssetName(call.asset), Port: policy.PortName(call.port), Account: policy.AccountName(call.account), Rights: rights, Minutes: call.minutes}
+	if len(call.gates) > 0 {
+		want.Say = slices.DeleteFunc(slices.Clone(call.gates), func(g string) bool { return g == "none" })
+	}
 	ask, channel, err := plant.DryRun(call.who, want, now)
 	if err != nil {
-		return exit{exitUsage, fmt.Errorf("--who: %w", err)}
+		return exit{exitUsage, err}
 	}
 	if call.asJSON {
 		err = printPolicyJSON(c.OutOrStdout(), map[string]any{"at": now.In(plant.Location()).Format(time.RFC3339), "ask": explanationView(ask), "channel": explanationView(channel)})
 	} else {
-		printExplanation(c.OutOrStdout(), plant, now, ask, channel)
+		printExplanation(c.OutOrStdout(), plant, now, ask, channel, want.Say)
 	}
 	if err != nil {
 		return err
@@ -239,7 +246,7 @@ func explainPolicy(c *cobra.Command, path string, call policyExplainCall) error 
 	return nil
 }
 
-func printExplanation(out io.Writer, p *policy.Plant, now time.Time, ask, channel policy.Explanation) {
+func printExplanation(out io.Writer, p *policy.Plant, now time.Time, ask, channel policy.Explanation, gates []string) {
 	fmt.Fprintf(out, "The request, at %s:\n%s", now.In(p.Location()).Format("Mon 2006-01-02 15:04 MST"), ask)
 	if !ask.Decision.Allow {
 		return
@@ -251,7 +258,11 @@ func printExplanation(out io.Writer, p *policy.Plant, now time.Time, ask, channe
 	if len(ask.Patterns) > 0 {
 		fmt.Fprintf(out, "patterns whose frame covers it: %s\n", strings.Join(ask.Patterns, ", "))
 	}
-	fmt.Fprintf(out, "A channel, once the window is agreed and open and the gates say yes:\n%s", channel)
+	say := "the gates say yes"
+	if gates != nil {
+		say = "of the gates only these say yes: " + cmp.Or(strings.Join(gates, ", "), "none")
+	}
+	fmt.Fprintf(out, "A channel, once the window is agreed and open and %s:\n%s", say, channel)
 }
 
 func explanationView(e policy.Explanation) map[string]any {

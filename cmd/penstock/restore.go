@@ -23,6 +23,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"penstock/audit"
+	"penstock/audit/durable"
 )
 
 // Bounds of what a backup may hold: it comes from outside.
@@ -253,7 +254,7 @@ func (r *restorer) run(ctx context.Context, from io.Reader) (err error) {
 	}
 	// checkpoint.synced is what the log keeps beside it against a power cut.
 	for name, b := range map[string][]byte{restoredFile: text, "log/checkpoint.synced": note} {
-		if err := os.WriteFile(filepath.Join(work, filepath.FromSlash(name)), b, 0o600); err != nil {
+		if err := durable.WriteFile(filepath.Join(work, filepath.FromSlash(name)), b, 0o600); err != nil {
 			return fmt.Errorf("restore: %w", err)
 		}
 	}
@@ -269,7 +270,7 @@ func emptyFolder(dir string) (made bool, err error) {
 	entries, err := os.ReadDir(dir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		if err := os.MkdirAll(dir, 0o700); err != nil {
+		if err := durable.MkdirAll(dir, 0o700); err != nil {
 			return false, fmt.Errorf("restore: %w", err)
 		}
 		return true, nil
