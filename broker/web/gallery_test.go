@@ -113,7 +113,7 @@ func gallery() []galleryPage {
 	}
 	form := url.Values{"reason": {"Alarm F-417"}, "minutes": {"60"}}
 	return []galleryPage{
-		{"sign-in", "sign-in", signInView{Next: "/", Line: "ssh -p 2222 desk@broker.kiel.example password", Say: "That is not right. Check name, password and code, wait for the next code, and try again.", Person: "mia"}, nobody},
+		{"sign-in", "sign-in", signInView{Next: "/", Line: "ssh -p 2222 desk@broker.kiel.example password", Say: "That is not right. Check name, password and code, wait for the next code, and try again.", Person: "mia", Draft: []field{{"draft_reason", "Alarm"}}}, nobody},
 		{"board", "board", full, someone},
 		{"board-empty", "board", boardView{LastOut: &leftLine}, codeGood},
 		{"board-down", "board", boardView{Closed: true, Blocks: []blockView{{"B-4", "Everybody: the plant is an island", "Mia Voss", "ammonia alarm", stamp{}, true, true}}},
@@ -130,8 +130,8 @@ func gallery() []galleryPage {
 			Word: "ended", Who: []string{"Ann Keller"}, Until: after(-5), May: stepsAllowed{HandBack: true}}, Minutes: "1 hour", Targets: []targetView{fillerPLC}, Vendor: true, Next: []string{"scp -P 2222 cert@broker.kiel.example:W-208 ~/.ssh/id_ed25519-cert.pub", "ssh -p 2222 ann+recipes+filler-plc@broker.kiel.example"}},
 			func(f *frame) { f.Plant, f.Name = false, "Ann Keller" }},
 		{"requests", "requests", []requestLine{{"R-214", "change values on", "Filler controller", "Krall Fillers", "waiting", after(-3)}}, someone},
-		{"ask", "ask", askView{Say: "The plant asks for more here. Fill in: work_order.", Form: form, Firms: []firmChoice{{"krall", "Krall Fillers", []tick{{"ann", "Ann Keller", true}, {"ben", "Ben Ito", false}}}},
-			Ways:   []wayChoice{{"a/ssh/viewer", "FIL-1-PLC-01", "Filler controller", "by ssh as viewer: can look", true}, {"a/ssh/maint", "FIL-1-PLC-01", "Filler controller", "by ssh as maint: can look, take files out, change values, start and stop, load programs", false}},
+		{"ask", "ask", askView{Say: "The plant asks for more here. Fill in: Work order.", Rule: "fields-missing", Wrong: map[string]string{"work_order": "The plant asks for this here."}, Form: form, Firms: []firmChoice{{"krall", "Krall Fillers", []tick{{"ann", "Ann Keller", true}, {"ben", "Ben Ito", false}}}},
+			Ways:   []wayChoice{{"a/ssh/viewer", "FIL-1-PLC-01", "Filler controller", "by ssh as viewer: can look", "Worst case: somebody sees what they should not. The machine stops the rest.", true}, {"a/ssh/maint", "FIL-1-PLC-01", "Filler controller", "by ssh as maint: can look, take files out, change values, start and stop, load programs", "Worst case: a wrong program runs, Filling line 1 stops. Nobody stops the rest.", false}},
 			Rights: []tick{{"look", "look", true}, {"copy", "take files out", false}, {"set", "change values", false}}}, someone},
 		{"blocks", "blocks", blocksView{Blocks: []blockView{{"B-3", "DataWerk", "Lena Lang", "laptop lost", after(600), false, true}}, MayBlock: true, Firms: []tick{{"firm/krall", "Krall Fillers", false}},
 			Assets: []tick{{"asset/x", "Filler controller", false}}}, someone},

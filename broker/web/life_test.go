@@ -113,7 +113,7 @@ func TestACodeIsNotLostBesideARefresh(t *testing.T) {
 			}
 		})
 	}
-	s.stepUp(people.Actor{Person: "mia", Step: 7})
+	s.stepUp(people.Actor{Person: "mia", Step: 7}, "123456")
 	wait.Wait()
 	if got := all.find(token, true).who().Step; got != 7 {
 		t.Errorf("step %d", got)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"penstock/approvals"
+	"penstock/approvals/evidence"
 	"penstock/approvals/people"
 	"penstock/policy"
 )
@@ -16,6 +17,9 @@ import (
 // askView is the request form; a refused one comes back as it was filled in.
 type askView struct {
 	Say    string
+	Once   string            // of this form: a double tap asks once
+	Rule   string            // that refused it
+	Wrong  map[string]string // by field: what to do there
 	Firms  []firmChoice
 	Ways   []wayChoice
 	Rights []tick
@@ -29,8 +33,8 @@ type firmChoice struct {
 }
 
 type wayChoice struct {
-	Value, Tag, Title, Text string
-	On                      bool
+	Value, Tag, Title, Text, Worst string
+	On                             bool
 }
 
 type tick struct {
@@ -38,14 +42,68 @@ type tick struct {
 	On          bool
 }
 
-func (g *Pages) askPage(v *visit) error { return g.showAsk(v, http.StatusOK, "", url.Values{}) }
+func (g *Pages) askPage(v *visit) error {
+	return g.showAsk(v, http.StatusOK, &policy.Refusal{}, url.Values{})
+}
 
-func (g *Pages) showAsk(v *visit, status int, say string, form url.Values) error {
+// moreField is one that some rules ask for.
+type moreField struct {
+	Name, Label, Value string
+	Most               int // characters
+}
+
+// More are the fields that only some rules ask for.
+func (a askView) More() (all []moreField) {
+	for _, name := range askFields {
+		if label, ok := askLabels[name]; ok && name != "reason" {
+			all = append(all, moreField{name, label, a.Form.Get(name), map[bool]int{true: 500, false: 200}[name == "backout"]})
+		}
+	}
+	return all
+}
+
+// askFields are the form's, in its order: what a draft carries over a sign-in.
+var askFields = []string{"person", "way", "right", "reason", "minutes", "from", "to", "work_order", "change", "backup", "backout", "area_clear"}
+
+// askLabels are the words of those that a rule may ask for.
+var askLabels = map[string]string{"reason": "Why", "work_order": "Work order", "change": "Change", "backup": "Backup taken", "backout": "Backout", "area_clear": "Area clear: who says so"}
+
+// askRules says where on the form a refusal stands; one that is not here
+// stands above it.
+var askRules = map[string]string{"nobody": "person", "no-such-person": "person", "no-such-firm": "person", "own-firm": "person", "not-active": "person",
+	"firm-ended": "person", "unknown-person": "person", "person-disabled": "person", "key-gone": "person", "source-network": "person",
+	"no-such-way": "way", "default-deny": "way", "not-possible": "way", "no-rights": "right",
+	"bad-minutes": "minutes", "too-long": "minutes", "bad-span": "from", "bad-from": "from", "bad-to": "to", "span-empty": "from", "span-too-short": "to", "bad-text": "reason"}
+
+// wrong says beside which field each thing to do stands.
+func (v *visit) wrong(r *policy.Refusal, form url.Values) (say string, at map[string]string) {
+	at = map[string]string{}
+	if r.Rule == "" {
+		return r.Say, at
+	}
+	if field, ok := askRules[r.Rule]; ok {
+		at[field] = r.Say
+	}
+	if r.Rule != "fields-missing" {
+		return r.Say, at
+	}
+	var names []string
+	for _, field := range askFields {
+		if label, ok := askLabels[field]; ok && strings.TrimSpace(form.Get(field)) == "" && (field == "reason" || strings.Contains(r.Say, field)) {
+			names = append(names, label)
+			at[field] = "The plant asks for this here."
+		}
+	}
+	return "The plant asks for more here. Fill in: " + strings.Join(names, ", ") + ".", at
+}
+
+func (g *Pages) showAsk(v *visit, status int, r *policy.Refusal, form url.Values) error {
 	n, err := g.roll(v.ctx())
 	if err != nil {
 		return err
 	}
-	view := askView{Say: say, Form: form, Vendor: !v.actor.Plant, Ways: v.ways(form["way"])}
+	view := askView{Once: reference(), Rule: r.Rule, Form: form, Vendor: !v.actor.Plant, Ways: v.ways(form["way"])}
+	view.Say, view.Wrong = v.wrong(r, form)
 	for _, f := range n.firms {
 		if f.Plant || !v.actor.Plant && f.ID != v.actor.Firm {
 			continue
@@ -80,24 +138,37 @@ func (v *visit) ways(chosen []string) (all []wayChoice) {
 		for _, p := range a.Ports {
 			if !p.Login() {
 				value := string(a.Name) + "/" + string(p.Name) + "/"
-				all = append(all, wayChoice{value, a.Tag, a.Title, "by " + string(p.Name) + ": can " + rightsText(p.Worst), slices.Contains(chosen, value)})
+				all = append(all, wayChoice{value, a.Tag, a.Title, "by " + string(p.Name) + ": can " + rightsText(p.Worst), v.wayWorst(a, p.Name, ""), slices.Contains(chosen, value)})
 			}
 			for _, acc := range p.Accounts {
 				value := string(a.Name) + "/" + string(p.Name) + "/" + string(acc.Name)
 				text := "by " + string(p.Name) + " as " + string(acc.Name) + ": can " + rightsText(acc.Worst)
-				all = append(all, wayChoice{value, a.Tag, a.Title, text, slices.Contains(chosen, value)})
+				all = append(all, wayChoice{value, a.Tag, a.Title, text, v.wayWorst(a, p.Name, acc.Name), slices.Contains(chosen, value)})
 			}
 		}
 	}
 	return all
 }
 
+// wayWorst is what a way in can come to, and who stops it.
+func (v *visit) wayWorst(a policy.Asset, port policy.PortName, account policy.AccountName) string {
+	t := v.target(evidence.Target{Asset: string(a.Name), Port: string(port), Account: string(account)})
+	return "Worst case: " + worstCase(t.Worst, t.Stops) + " " + strings.ToUpper(t.Stopper()[:1]) + t.Stopper()[1:] + "."
+}
+
 func (g *Pages) ask(v *visit) error {
 	f := v.r.PostForm
+	v.s.asking.Lock()
+	defer v.s.asking.Unlock()
+	if id, again := v.s.askedBy(f.Get("once")); again { // a double tap asks once
+		http.Redirect(v.w, v.r, "/requests/"+string(id), http.StatusSeeOther)
+		return nil
+	}
 	a, err := v.readAsk(g, f)
 	if err == nil {
 		var q approvals.Request
 		if q, err = g.Desk.Submit(v.ctx(), v.actor, a); err == nil {
+			v.s.hasAsked(f.Get("once"), q.ID)
 			return g.done(v, "/requests/"+string(q.ID), "Asked. "+string(q.ID)+" waits for an answer.")
 		}
 	}
@@ -105,7 +176,7 @@ func (g *Pages) ask(v *visit) error {
 	if p.Status >= 500 {
 		return err
 	}
-	return g.showAsk(v, p.Status, p.Detail, f)
+	return g.showAsk(v, p.Status, &policy.Refusal{Rule: p.Rule, Say: p.Detail}, f)
 }
 
 func (v *visit) readAsk(g *Pages, f url.Values) (approvals.Ask, error) {
@@ -116,7 +187,7 @@ func (v *visit) readAsk(g *Pages, f url.Values) (approvals.Ask, error) {
 	a := approvals.Ask{People: names[policy.PersonID](f["person"]), Rights: rights, Reason: f.Get("reason"), WorkOrder: f.Get("work_order"),
 		Change: f.Get("change"), Backup: f.Get("backup"), Backout: f.Get("backout"), AreaClear: f.Get("area_clear")}
 	if len(a.People) == 0 || len(f["way"]) == 0 {
-		return a, &policy.Refusal{Rule: "nobody", Say: "Tick who will work, and on which machine."}
+		return a, &policy.Refusal{Rule: map[bool]string{true: "nobody", false: "no-such-way"}[len(a.People) == 0], Say: "Tick who will work, and on which machine."}
 	}
 	p, err := g.Roster.Person(v.ctx(), a.People[0])
 	if err != nil {
@@ -131,7 +202,7 @@ func (v *visit) readAsk(g *Pages, f url.Values) (approvals.Ask, error) {
 		a.Targets = append(a.Targets, policy.Target{Asset: policy.AssetName(parts[0]), Port: policy.PortName(parts[1]), Account: policy.AccountName(parts[2])})
 	}
 	if a.Minutes, err = strconv.Atoi(f.Get("minutes")); err != nil || a.Minutes < 1 {
-		return a, &policy.Refusal{Rule: "bad-span", Say: "Say for how many minutes."}
+		return a, &policy.Refusal{Rule: "bad-minutes", Say: "Say for how many minutes."}
 	}
 	return a, v.span(f, &a)
 }
@@ -141,13 +212,13 @@ func (v *visit) span(f url.Values, a *approvals.Ask) (err error) {
 	a.From = v.now
 	if s := f.Get("from"); s != "" {
 		if a.From, err = v.localTime(s); err != nil {
-			return err
+			return &policy.Refusal{Rule: "bad-from", Say: "Write the time as the field shows it, on the plant's clock.", Why: err.Error()}
 		}
 	}
 	a.To = a.From.Add(time.Duration(a.Minutes)*time.Minute + 4*time.Hour)
 	if s := f.Get("to"); s != "" {
 		if a.To, err = v.localTime(s); err != nil {
-			return err
+			return &policy.Refusal{Rule: "bad-to", Say: "Write the time as the field shows it, on the plant's clock.", Why: err.Error()}
 		}
 	}
 	return nil

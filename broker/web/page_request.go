@@ -219,8 +219,10 @@ func (v *visit) outcome(q approvals.Request, n roll) string {
 	}
 	l := q.Answers[len(q.Answers)-1]
 	says := saysWords[l.Says]
-	if limits := v.limits(l.Limits); l.Says == evidence.Yes && limits != "" {
+	if limits := v.limits(l.Limits); l.Says == evidence.Yes && len(l.Limits.Rights) > 0 {
 		says = "said " + limits
+	} else if l.Says == evidence.Yes && limits != "" {
+		says += ", " + limits
 	}
 	text := n.person(l.Person) + " " + says + " at " + v.at(l.At).Text()
 	if l.Why != "" {
@@ -548,8 +550,22 @@ func (g *Pages) notTaken(v *visit, err error) error {
 	if !ok || !slices.Contains([]string{"stale-revision", "already-agreed", "not-waiting", "already-answered", "not-needed"}, r.Rule) {
 		return err
 	}
+	if q, err := g.Desk.Request(v.ctx(), v.actor, requestID(v.r)); err == nil && v.justSaid(q) { // a double tap
+		http.Redirect(v.w, v.r, "/requests/"+string(q.ID), http.StatusSeeOther)
+		return nil
+	}
 	g.Slog.Info("an answer came too late", "request", v.r.PathValue("id"), "rule", r.Rule)
 	return g.showRequest(v, http.StatusConflict, "Your tap was not taken, because this changed meanwhile. "+r.Say)
+}
+
+// justSaid says whether the newest answer is the reader's own to this very text,
+// from a moment ago.
+func (v *visit) justSaid(q approvals.Request) bool {
+	if len(q.Answers) == 0 || v.r.PostForm.Get("document") != q.Hash.String() {
+		return false
+	}
+	l := q.Answers[len(q.Answers)-1]
+	return l.Person == v.actor.Person && v.now.Sub(l.At).Abs() <= sameTap
 }
 
 // notNow is every answer that is no yes.

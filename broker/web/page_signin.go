@@ -13,7 +13,8 @@ import (
 
 type signInView struct {
 	Say, Next, Person string
-	Line              string // how to set a password
+	Line              string  // how to set a password
+	Draft             []field // what was being asked when the session ended
 }
 
 func (g *Pages) signInPage(v *visit) error {
@@ -46,13 +47,14 @@ func (g *Pages) signInPost(v *visit) error {
 	}
 	f := v.r.PostForm
 	name, next := strings.TrimSpace(f.Get("name")), inside(f.Get("next"))
+	draft := draftOf(f)
 	a, err := g.Proofs.SignIn(v.ctx(), source(v.r), name, f.Get("password"), strings.TrimSpace(f.Get("code")))
 	if r, ok := errors.AsType[*policy.Refusal](err); ok {
 		status := http.StatusForbidden
 		if r.Rule == "login-wait" {
 			status = http.StatusTooManyRequests
 		}
-		return g.show(v, status, "sign-in", "Sign in", signInView{Say: r.Say, Next: next, Person: name, Line: g.passwordLine()})
+		return g.show(v, status, "sign-in", "Sign in", signInView{Say: r.Say, Next: next, Person: name, Line: g.passwordLine(), Draft: draftFields(draft)})
 	}
 	if err != nil {
 		return err
@@ -71,8 +73,36 @@ func (g *Pages) signInPost(v *visit) error {
 	}
 	setCookie(v.w, token, int(sessionLife.Seconds()))
 	v.s = s
+	if len(draft) > 0 {
+		v.actor, v.name = a, p.Name
+		return g.showAsk(v, http.StatusOK, &policy.Refusal{Say: "You were signed out meanwhile, so nothing was asked yet. Here is what you had written: look once more, then ask."}, draft)
+	}
 	http.Redirect(v.w, v.r, next, http.StatusSeeOther)
 	return nil
+}
+
+// draftPrefix marks a request's fields on the sign-in page.
+const draftPrefix = "draft_"
+
+// draftFields are a request that is being written, to go with a sign-in.
+func draftFields(form url.Values) (all []field) {
+	for _, name := range askFields {
+		for _, value := range form[name] {
+			all = append(all, field{draftPrefix + name, value})
+		}
+	}
+	return all
+}
+
+// draftOf reads them again.
+func draftOf(form url.Values) url.Values {
+	draft := url.Values{}
+	for _, name := range askFields {
+		if values := form[draftPrefix+name]; len(values) > 0 {
+			draft[name] = values
+		}
+	}
+	return draft
 }
 
 func (g *Pages) signOut(v *visit) error {

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -110,6 +111,7 @@ func (g *Pages) windowStep(v *visit) error {
 	why := strings.TrimSpace(f.Get("why"))
 	parts := strings.Split(v.r.URL.Path, "/")
 	ctx, a, d := v.ctx(), v.actor, g.Desk
+	v.s.tapped(tap{v.r.URL.Path, v.now})
 	var w approvals.Window
 	var err error
 	said := ""
@@ -118,7 +120,7 @@ func (g *Pages) windowStep(v *visit) error {
 		w, err = d.Open(ctx, a, id)
 		said = "Open. Ends " + v.at(w.Until).Text() + " by itself."
 	case "extend":
-		w, err = g.extend(v, id, f.Get("minutes"))
+		w, err = g.extend(v, id, f.Get("minutes"), f.Get("until"))
 		said = "Extended. Ends " + v.at(w.Until).Text() + "."
 	case "pause":
 		_, err = d.Pause(ctx, a, id, why)
@@ -142,10 +144,35 @@ func (g *Pages) windowStep(v *visit) error {
 		_, err = d.Accept(ctx, a, id)
 		said = "Taken. The window is closed."
 	}
+	if err != nil && g.doneAlready(v, id, parts[len(parts)-1], err) { // a double tap
+		http.Redirect(v.w, v.r, "/windows/"+string(id), http.StatusSeeOther)
+		return nil
+	}
 	if err != nil {
 		return err
 	}
 	return g.done(v, "/windows/"+string(id), said)
+}
+
+// sameTap is how long after a step the same one by the same person is taken
+// for the second half of a double tap.
+const sameTap = 10 * time.Second
+
+// stepLeads says which state each step leads to.
+var stepLeads = map[string][]approvals.WindowState{"open": {approvals.WindowOpen}, "extend": {approvals.WindowOpen, approvals.WindowPaused}, "pause": {approvals.WindowPaused},
+	"go-on": {approvals.WindowOpen}, "end": {approvals.WindowEnded, approvals.WindowEnding}, "cut": {approvals.WindowCut}, "accept": {approvals.WindowClosed}}
+
+// doneAlready says whether a step was refused only because the same person has
+// just done it: the page then shows it done, and not a refusal.
+func (g *Pages) doneAlready(v *visit, id policy.WindowID, step string, refused error) bool {
+	if _, ok := errors.AsType[*policy.Refusal](refused); !ok {
+		return false
+	}
+	if !v.s.tappedTwice(v.r.URL.Path, v.now) {
+		return false
+	}
+	w, err := g.Desk.Window(v.ctx(), v.actor, id)
+	return err == nil && w.By == v.actor.Person && slices.Contains(stepLeads[step], w.State)
 }
 
 // endingText says what an "end" waits for.
@@ -157,10 +184,14 @@ func endingText(n int, until string) string {
 	return fmt.Sprintf("Ending: %s may finish, at most until %s. Cut stops it now.", transfers, until)
 }
 
-func (g *Pages) extend(v *visit, id policy.WindowID, minutes string) (approvals.Window, error) {
+// extend moves the end that the page showed: a double tap moves it once.
+func (g *Pages) extend(v *visit, id policy.WindowID, minutes, until string) (approvals.Window, error) {
 	w, err := g.Desk.Window(v.ctx(), v.actor, id)
 	if err != nil {
 		return w, err
+	}
+	if shown, err := time.Parse(time.RFC3339, until); err == nil {
+		w.Until = shown
 	}
 	m, err := time.ParseDuration(minutes + "m")
 	if err != nil || m <= 0 || m > 24*time.Hour {

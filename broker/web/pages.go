@@ -234,8 +234,11 @@ func (g *Pages) sendToSignIn(v *visit) error {
 		return nil
 	}
 	if v.r.Method != http.MethodGet {
-		return g.show(v, http.StatusUnauthorized, "sign-in", "Sign in", signInView{
-			Say: "You were signed out meanwhile, so nothing was done. Sign in, look again, then decide.", Next: "/", Line: g.passwordLine()})
+		view := signInView{Say: "You were signed out meanwhile, so nothing was done. Sign in, look again, then decide.", Next: "/", Line: g.passwordLine()}
+		if v.r.URL.Path == "/requests/new" && v.r.ParseForm() == nil {
+			view.Say, view.Draft = "You were signed out meanwhile. Sign in: what you have written is kept.", draftFields(v.r.PostForm)
+		}
+		return g.show(v, http.StatusUnauthorized, "sign-in", "Sign in", view)
 	}
 	if v.r.Header.Get("Sec-Fetch-Site") == "cross-site" {
 		return g.show(v, http.StatusOK, "once-more", "One moment", nil)
@@ -392,7 +395,7 @@ func parseTemplates() (map[string]*template.Template, error) {
 		if name == "layout" || name == "parts" {
 			continue
 		}
-		t := template.New(name).Funcs(template.FuncMap{"upper": strings.ToUpper, "join": strings.Join, "count": count})
+		t := template.New(name).Funcs(template.FuncMap{"upper": strings.ToUpper, "join": strings.Join, "count": count, "list": func(all ...any) []any { return all }})
 		if all[name], err = t.ParseFS(templateFiles, "templates/layout.html", "templates/parts.html", f); err != nil {
 			return nil, fmt.Errorf("parse page %s: %w", name, err)
 		}

@@ -3,6 +3,7 @@ package web
 import (
 	"crypto/rand"
 	"crypto/sha256"
+	"crypto/subtle"
 	"errors"
 	"net/http"
 	"slices"
@@ -42,11 +43,72 @@ type webSession struct {
 	proof audit.Hash    // the sealed password that was right: with another one in its place the session is over
 	ended chan struct{} // closed when the session is over
 
+	stepping sync.Mutex // one code at a time: the second of a double tap waits for the first
+	asking   sync.Mutex // one new request at a time, held while it is written
+
 	mu      sync.Mutex
 	actor   people.Actor
-	seen    time.Time // last time that the person did something
+	seen    time.Time         // last time that the person did something
+	code    [sha256.Size]byte // that actor.Step is of
 	flash   string
 	streams int
+	asked   []askedOnce // newest last
+	taps    []tap       // newest last
+}
+
+// askedOnce is a form that was sent, and what came of it.
+type askedOnce struct {
+	form    string
+	request policy.RequestID
+}
+
+// tap is one step of a window that somebody asked for.
+type tap struct {
+	what string
+	at   time.Time
+}
+
+// tapped keeps a step that begins.
+func (s *webSession) tapped(t tap) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.taps = append(s.taps, t)
+	s.taps = s.taps[max(0, len(s.taps)-maxAsked):]
+}
+
+// tappedTwice says whether a step was asked for more than once in a moment.
+func (s *webSession) tappedTwice(what string, now time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := 0
+	for _, t := range s.taps {
+		if t.what == what && now.Sub(t.at).Abs() <= sameTap {
+			n++
+		}
+	}
+	return n > 1
+}
+
+// maxAsked forms are remembered: a second tap comes at once.
+const maxAsked = 20
+
+// askedBy is the request that a form has become already.
+func (s *webSession) askedBy(form string) (policy.RequestID, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, a := range s.asked {
+		if a.form == form && form != "" {
+			return a.request, true
+		}
+	}
+	return "", false
+}
+
+func (s *webSession) hasAsked(form string, q policy.RequestID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.asked = append(s.asked, askedOnce{form, q})
+	s.asked = s.asked[max(0, len(s.asked)-maxAsked):]
 }
 
 func newSessions(now func() time.Time) *sessions {
@@ -141,10 +203,18 @@ func (s *webSession) who() people.Actor {
 }
 
 // stepUp keeps a code that was given.
-func (s *webSession) stepUp(a people.Actor) {
+func (s *webSession) stepUp(a people.Actor, code string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.actor = a
+	s.actor, s.code = a, sha256.Sum256([]byte(code))
+}
+
+// gave says whether this session's code that counts is this very one.
+func (s *webSession) gave(code string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	given := sha256.Sum256([]byte(code))
+	return subtle.ConstantTimeCompare(s.code[:], given[:]) == 1
 }
 
 func (s *webSession) setFlash(text string) {
@@ -193,9 +263,14 @@ func (g *Pages) wantsCode(v *visit, does string) (asked bool, err error) {
 	code := v.r.PostForm.Get("code")
 	v.r.PostForm.Del("code")
 	if code != "" {
+		v.s.stepping.Lock()
+		defer v.s.stepping.Unlock()
+		if v.actor = v.s.who(); v.hasCode() && v.s.gave(code) {
+			return false, nil // the second of a double tap: no code counts twice, and this one counts already
+		}
 		a, err := g.Proofs.Code(v.ctx(), v.actor, code)
 		if err == nil {
-			v.s.stepUp(a)
+			v.s.stepUp(a, code)
 			v.actor = a
 			return false, nil
 		}
