@@ -410,6 +410,12 @@ type CheckpointTaken struct {
 	Way    string `json:"way"`
 }
 
+// OutsideChanged: copies outside passed a limit, or a place contradicts this log
+// (Alarm says which, in words); empty Alarm: that is over.
+type OutsideChanged struct {
+	Alarm string `json:"alarm,omitempty"`
+}
+
 // BackupTaken is written before the first byte of a backup, and is in it. Keys
 // is the age recipient that the keys in it are sealed to; empty: it has none.
 type BackupTaken struct {
@@ -474,6 +480,7 @@ func (RecordingFailed) Type() string    { return "recording.failed" }
 func (ReviewOpened) Type() string       { return "review.opened" }
 func (ReviewClosed) Type() string       { return "review.closed" }
 func (CheckpointTaken) Type() string    { return "checkpoint.taken" }
+func (OutsideChanged) Type() string     { return "outside.changed" }
 func (BackupTaken) Type() string        { return "backup.taken" }
 func (BackupRestored) Type() string     { return "backup.restored" }
 
@@ -486,7 +493,7 @@ var bodies = func() map[string]reflect.Type {
 		FirmChanged{}, PersonInvited{}, PersonJoined{}, PersonConfirmed{}, PersonChanged{}, PersonDisabled{},
 		KeyEnrolled{}, KeyRemoved{}, LoginOK{}, LoginRefused{}, AccessRefused{}, CertIssued{}, CertRefused{},
 		SessionStarted{}, SessionEnded{}, ChannelOpened{}, ChannelRefused{}, ChannelClosed{}, FileTransferred{}, FirstByte{},
-		RecordingHeads{}, RecordingRecovered{}, RecordingFailed{}, ReviewOpened{}, ReviewClosed{}, CheckpointTaken{}, BackupTaken{}, BackupRestored{},
+		RecordingHeads{}, RecordingRecovered{}, RecordingFailed{}, ReviewOpened{}, ReviewClosed{}, CheckpointTaken{}, OutsideChanged{}, BackupTaken{}, BackupRestored{},
 	} {
 		m[b.Type()] = reflect.TypeOf(b)
 	}

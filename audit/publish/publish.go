@@ -64,6 +64,7 @@ type Options struct {
 	AlarmAfter  time.Duration // tamper window at which people are told; 0: 5 minutes
 	RefuseAfter time.Duration // at which Refuse is called; 0: never
 	Refuse      func(why string)
+	Tell        func(alarm string) // when people must be told of it, and with "" when it is over; may be nil
 	Clock       audit.Clock
 	Slog        *slog.Logger
 }

@@ -162,6 +162,12 @@ func (p *Publisher) watchLimits(ctx context.Context) {
 	}
 }
 
+func (p *Publisher) tell(alarm string) {
+	if p.o.Tell != nil {
+		p.o.Tell(alarm)
+	}
+}
+
 // look compares with the limits; tell: the places have had time since the start.
 func (p *Publisher) look(tell bool) {
 	s := p.State()
@@ -171,9 +177,11 @@ func (p *Publisher) look(tell bool) {
 	case s.Alarm != "" && was == "" && tell:
 		p.o.Slog.Error("tamper window: who owns this machine could rewrite what happened since then", "since", s.Since, "seconds", int64(s.Age.Seconds()), "why", s.Alarm)
 		p.looked.alarm = s.Alarm
+		p.tell(s.Alarm)
 	case s.Alarm == "" && was != "":
 		p.o.Slog.Info("tamper window: copies are outside again", "covered", uint64(s.Covered), "of", uint64(s.Size))
 		p.looked.alarm = ""
+		p.tell("")
 	}
 	if p.o.Refuse == nil || s.Refuse == p.looked.refusing {
 		return

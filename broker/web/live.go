@@ -103,7 +103,7 @@ func (l *live) run(ctx context.Context, from audit.Index) {
 func moves(leaf audit.Leaf) bool {
 	kind, _, _ := strings.Cut(leaf.Body.Type(), ".")
 	switch kind {
-	case "request", "answer", "window", "handback", "block", "session", "channel", "clock", "node", "config", "person", "firm":
+	case "request", "answer", "window", "handback", "block", "session", "channel", "clock", "node", "config", "person", "firm", "outside", "checkpoint":
 		return true
 	}
 	return false

@@ -21,6 +21,7 @@ type boardView struct {
 	Closed  bool        // island: nobody comes in
 	LastOut *WindowLine // shown where nobody is in and nothing waits
 	Vendor  bool
+	Outside outsideView // for the plant's people
 }
 
 type waitingView struct {
@@ -83,6 +84,9 @@ func (g *Pages) boardOf(v *visit, f *boardFacts) (boardView, error) {
 	})
 	g.sortWindows(v, &b, f)
 	b.Blocks = v.blocks(f.blocks, f.roll)
+	if v.actor.Plant {
+		b.Outside = g.outside(v)
+	}
 	b.Closed = slices.ContainsFunc(b.Blocks, func(b blockView) bool { return b.All })
 	return b, nil
 }

@@ -20,6 +20,7 @@ type logView struct {
 	Leaves       []EventLine
 	Older, Newer int64 // where to go on; -1: nowhere
 	Key          string
+	Outside      outsideView
 }
 
 // EventLine is one leaf in words.
@@ -46,7 +47,7 @@ func (g *Pages) logPage(v *visit) error {
 		}
 	}
 	from := end - min(end, newestLeaves)
-	view := logView{Size: int64(size), Older: -1, Newer: -1, Checkpoint: string(g.log.Checkpoint()), Key: g.Authorities().LogKey}
+	view := logView{Size: int64(size), Older: -1, Newer: -1, Checkpoint: string(g.log.Checkpoint()), Key: g.Authorities().LogKey, Outside: g.outside(v)}
 	if lines := strings.Split(view.Checkpoint, "\n"); len(lines) > 3 {
 		view.Origin, view.Root = lines[0], lines[2]
 	}
@@ -170,6 +171,13 @@ func (v *visit) otherSentence(body audit.Body, n roll) (says, weight string) {
 		return fmt.Sprintf("channel %d closed: %s in, %s out%s", b.Channel, bytesText(b.In), bytesText(b.Out), because(cmp.Or(b.Exit, b.Cause))), ""
 	case audit.ReviewClosed:
 		return "watches " + b.Session + " no longer: " + b.Why, ""
+	case audit.CheckpointTaken:
+		return "took a checkpoint to keep outside", ""
+	case audit.OutsideChanged:
+		if b.Alarm == "" {
+			return "copies are outside again", "moved"
+		}
+		return "copies outside: " + b.Alarm, "refused"
 	case audit.ReviewOpened:
 		if b.What == "watch" {
 			return "watches " + b.Session + ", " + b.Form, ""

@@ -141,6 +141,7 @@ func (g *Pages) table() []Route {
 		{"GET /recordings/{id}/export", PlantOnly, "", g.exportPage},
 		{"GET /log", PlantOnly, "", g.logPage},
 		{"GET /log/checkpoint", PlantOnly, "", g.checkpoint},
+		{"POST /log/checkpoint", PlantOnly, "", g.takenByPage},
 	}
 }
 

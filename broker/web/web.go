@@ -30,6 +30,7 @@ import (
 
 	"penstock/approvals"
 	"penstock/approvals/people"
+	"penstock/audit/publish"
 	"penstock/audit/receipt"
 	"penstock/audit/review"
 	"penstock/broker"
@@ -55,8 +56,13 @@ type Parts struct {
 	// answer says whether one more person is needed.
 	AcceptClock func(context.Context, people.Actor) (string, error)
 	BackUp      BackUp
-	Slog        *slog.Logger
-	Now         func() time.Time
+	// Outside is how far copies of the log outside cover it; nil: not known here.
+	Outside func() publish.State
+	// TakeCheckpoint writes that this person takes the newest checkpoint, by way
+	// of "page" or "command", and gives it.
+	TakeCheckpoint func(ctx context.Context, by people.Actor, way string) ([]byte, error)
+	Slog           *slog.Logger
+	Now            func() time.Time
 }
 
 type server struct {
@@ -88,6 +94,7 @@ func New(p Parts) (http.Handler, error) {
 	s.receipts(mux)
 	mux.HandleFunc("POST /api/v1/clock/accept", s.signedIn(s.acceptClock))
 	mux.HandleFunc("POST /api/v1/backup", s.backup)
+	mux.HandleFunc("POST /api/v1/checkpoint", s.plant(s.takenByCommand))
 	mux.HandleFunc("/", s.handle(func(r *http.Request) (any, error) {
 		return nil, fmt.Errorf("%s: %w", r.URL.Path, fs.ErrNotExist)
 	}))

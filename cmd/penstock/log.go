@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -19,6 +20,7 @@ import (
 
 	"penstock/audit"
 	"penstock/audit/receipt"
+	"penstock/broker/api"
 )
 
 // logCommand reads the log of a data directory, with or without a server on it.
@@ -381,20 +383,52 @@ func logProof() *cobra.Command {
 }
 
 func logCheckpoint() *cobra.Command {
-	return &cobra.Command{
-		Use:   "checkpoint DIR",
+	var c caller
+	var to string
+	cmd := &cobra.Command{
+		Use:   "checkpoint [DIR | --as PERSON] [--out FILE]",
 		Short: "Print the newest signed checkpoint, to be kept elsewhere",
-		Args:  exactly(1, "the data directory"),
-		RunE: func(c *cobra.Command, args []string) error {
-			r, err := openLogReader(args[0])
+		Long: `Print the newest signed checkpoint, to be kept where the owner of this machine cannot
+reach. With DIR it is read from the data directory, and nobody is told. With --as PERSON
+it comes from the running broker: the log says who took it, and until a newer copy is
+outside it counts as one, on that person's word.`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 1 {
+				return usage("%s wants a data directory, or --as PERSON; see %s --help", cmd.CommandPath(), cmd.CommandPath())
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			b, err := newestCheckpoint(cmd, &c, args)
 			if err != nil {
 				return err
 			}
-			if p := r.Problem(); p != nil {
-				return exit{exitNo, p}
-			}
-			_, err = c.OutOrStdout().Write(r.Checkpoint())
-			return err
+			return writeOut(cmd.OutOrStdout(), to, bytes.NewReader(b))
 		},
 	}
+	c.flags(cmd)
+	cmd.Flags().StringVarP(&to, "out", "o", "", "file to write; default: standard output")
+	return cmd
+}
+
+func newestCheckpoint(cmd *cobra.Command, c *caller, args []string) ([]byte, error) {
+	if len(args) == 0 {
+		client, err := c.signIn(cmd.Context(), withoutCode)
+		if err != nil {
+			return nil, err
+		}
+		var taken api.Checkpoint
+		if err := client.Post(cmd.Context(), "/checkpoint", struct{}{}, &taken); err != nil {
+			return nil, apiError(err)
+		}
+		return []byte(taken.Note), nil
+	}
+	r, err := openLogReader(args[0])
+	if err != nil {
+		return nil, err
+	}
+	if p := r.Problem(); p != nil {
+		return nil, exit{exitNo, p}
+	}
+	return r.Checkpoint(), nil
 }

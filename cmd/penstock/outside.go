@@ -20,7 +20,7 @@ func (h *plantHouse) openOutside(clock audit.Clock) error {
 		return err
 	}
 	o := publish.Options{Dir: h.folder.outside(), Verifier: v, AlarmAfter: h.file.Outside.Alarm, RefuseAfter: h.file.Outside.Refuse,
-		Refuse: h.refuseUncopied, Clock: clock, Slog: h.slog}
+		Refuse: h.refuseUncopied, Tell: h.tellOutside, Clock: clock, Slog: h.slog}
 	for _, p := range h.file.Outside.Places {
 		one, err := h.place(p, v.Name(), clock.Wall)
 		if err != nil {
@@ -64,6 +64,16 @@ func (h *plantHouse) refuseUncopied(why string) {
 	}
 	h.admission.refuse("outside", &policy.Refusal{Rule: "no-outside-copy",
 		Say: "No copy of the record is outside this machine, so nobody new is let in until one is. Call the control room.", Why: why})
+}
+
+// tellOutside writes an alarm, or its end, into the log: boards that are open
+// move with it, and later nobody has to guess when the window stood open.
+func (h *plantHouse) tellOutside(alarm string) {
+	ctx, cancel := context.WithTimeout(context.Background(), drainTime)
+	defer cancel()
+	if _, err := h.log.Append(ctx, audit.Event{Subject: "outside", Actor: "penstock", Body: audit.OutsideChanged{Alarm: alarm}}); err != nil {
+		h.slog.Error("that copies outside changed could not be written", "err", err)
+	}
 }
 
 // takeCheckpoint gives the newest checkpoint to a person of the plant, who

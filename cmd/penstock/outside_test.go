@@ -8,11 +8,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"penstock/audit"
 )
 
 // watcher is a witness in a process of its own.
@@ -113,7 +116,19 @@ func witnessed(t *testing.T, golden *rig) {
 	}
 	w.start()
 	copied(2)
+	taken := filepath.Join(t.TempDir(), "taken")
+	r.talk("mia", "penstock", "log", "checkpoint", "--out", taken)
+	copied(3)
 	r.stop()
+	if kept := r.leaves(); !slices.ContainsFunc(kept, func(l audit.Leaf) bool {
+		b, ok := l.Body.(audit.CheckpointTaken)
+		return ok && b.Person == "mia" && b.Way == "command"
+	}) {
+		t.Error("the log does not say who took a checkpoint")
+	}
+	if said, err := exec.Command(filepath.Join(r.bin, "penstock-verify"), r.path("data"), "--checkpoint", taken).CombinedOutput(); err != nil || !strings.Contains(string(said), "leaves 0 to ") {
+		t.Errorf("penstock-verify with what mia took: %v\n%s", err, said)
+	}
 
 	// What it signed proves the folder, and by whom.
 	notes := filepath.Join(t.TempDir(), "notes")

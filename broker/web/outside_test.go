@@ -1,0 +1,39 @@
+package web
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"penstock/audit/publish"
+)
+
+// TestOutsideWords: what the board and the log page say of copies outside.
+func TestOutsideWords(t *testing.T) {
+	v := &visit{now: galleryNow, plant: demoPlant(t)}
+	ago := func(d time.Duration) time.Time { return galleryNow.Add(-d) }
+	siem := publish.PlaceState{Name: "siem", Kind: "syslog", Where: "siem:6514"}
+	good := siem
+	good.Last = publish.Receipt{At: ago(2 * time.Second), Size: 20, Said: "read"}
+	bad := siem
+	bad.Failing, bad.Why, bad.Waiting = ago(14*time.Minute), "connection refused", 3
+	for what, c := range map[string]struct {
+		s    publish.State
+		line string
+		red  bool
+	}{
+		"nothing configured": {publish.State{Size: 20, Since: ago(time.Hour), Age: time.Hour}, "Nobody outside holds a copy: who owns this machine could rewrite everything since ", false},
+		"covered":            {publish.State{Size: 20, Covered: 20, By: good.Last, Places: []publish.PlaceState{good}}, "Copy outside 2 s ago.", false},
+		"alarm":              {publish.State{Size: 20, Age: 14 * time.Minute, Alarm: "no copy outside for 14 min: siem: connection refused", Places: []publish.PlaceState{bad}}, "Copies outside: no copy outside for 14 min: siem: connection refused.", true},
+		"refused":            {publish.State{Size: 20, Age: 2 * time.Hour, Refuse: true, Places: []publish.PlaceState{bad}}, "No copy outside for 2 h. Nobody new is let in.", true},
+		"by hand":            {publish.State{Size: 20, Covered: 10, Age: 3 * time.Hour, By: publish.Receipt{At: ago(3 * time.Hour), Size: 10, Said: "taken by lena, on their word"}}, "The last copy outside is 3 h old, taken by lena, on their word; ", false},
+	} {
+		view := v.outsideOf(c.s)
+		if !strings.HasPrefix(view.Line, c.line) || view.Red != c.red {
+			t.Errorf("%s: %q, red %v", what, view.Line, view.Red)
+		}
+	}
+	if p := v.outsidePlace(bad); p.Bad != "Not reached for 14 min: connection refused. 3 checkpoints wait; the newest covers the others." {
+		t.Errorf("%q", p.Bad)
+	}
+}
