@@ -54,6 +54,10 @@ func (b *Broker) Watch(id policy.SessionID, by policy.PersonID, says string) (le
 	return func() { once.Do(func() { s.lookAway(by) }) }, nil
 }
 
+// Legible says whether there is something to read in the channel: a terminal or
+// a command's output. Files and streams are only counted.
+func (c LiveChannel) Legible() bool { return c.Kind == "shell" || c.Kind == "exec" }
+
 // look counts one more look, and tells the vendor of a watcher who is new.
 func (s *Session) look(by policy.PersonID, says string) {
 	s.mu.Lock()

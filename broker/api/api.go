@@ -141,6 +141,7 @@ type Session struct {
 	Source   string    `json:"source"`
 	Started  time.Time `json:"started"`
 	Channels []Channel `json:"channels"`
+	Watched  []string  `json:"watched,omitempty"` // who of the plant looks on
 }
 
 // Channel is one shell, exec or stream of a session.
@@ -153,6 +154,28 @@ type Channel struct {
 	In     int64     `json:"in"`
 	Out    int64     `json:"out"`
 	Held   bool      `json:"held,omitempty"`
+}
+
+// WatchLine is one line of a watched channel, as GET /sessions/S-1/watch
+// streams them: application/x-ndjson, from the channel's first byte on. What the
+// vendor types is never in it. Mark is
+//
+//	o  Data went to the vendor
+//	r  the terminal has Cols and Rows; without one there is no terminal
+//	m  Text is what Penstock itself said or did
+//	x  Text is the exit status, or "signal NAME"
+//	p  In and Out bytes have passed; once a second, in a channel that shows nothing to read
+//	.  nothing: still there
+//	end  the last line, and Text says why; without it the line broke
+type WatchLine struct {
+	At   float64 `json:"at"` // seconds since the session's start
+	Mark string  `json:"mark"`
+	Data []byte  `json:"data,omitempty"`
+	Text string  `json:"text,omitempty"`
+	Cols int     `json:"cols,omitempty"`
+	Rows int     `json:"rows,omitempty"`
+	In   int64   `json:"in,omitempty"`
+	Out  int64   `json:"out,omitempty"`
 }
 
 // Block refuses a person, a firm, an asset, a zone or everybody.

@@ -105,6 +105,10 @@ func moves(leaf audit.Leaf) bool {
 	switch kind {
 	case "request", "answer", "window", "handback", "block", "session", "channel", "clock", "node", "config", "person", "firm", "outside", "checkpoint":
 		return true
+	case "review": // who watches stands on the board
+		o, opened := leaf.Body.(audit.ReviewOpened)
+		_, closed := leaf.Body.(audit.ReviewClosed)
+		return closed || opened && o.What == "watch"
 	}
 	return false
 }
@@ -144,16 +148,23 @@ func (g *Pages) follow(v *visit) error {
 	if g.missed(v, w) {
 		w.news <- struct{}{}
 	}
-	h := v.w.Header()
-	h.Set("Content-Type", "text/event-stream")
+	g.stream(v, w, streams(v.w, "text/event-stream"))
+	return nil
+}
+
+// streams begins an answer that has no end of its own: each write goes out at
+// once, and a reader who takes longer than streamWrite for one has gone.
+func streams(w http.ResponseWriter, kind string) (write func([]byte) error) {
+	h := w.Header()
+	h.Set("Content-Type", kind)
 	h.Set("X-Accel-Buffering", "no")
-	out := http.NewResponseController(v.w)
+	out := http.NewResponseController(w)
 	_ = out.SetReadDeadline(time.Time{}) // where it is not supported there is none
-	write := func(text []byte) error {
+	return func(text []byte) error {
 		if err := out.SetWriteDeadline(time.Now().Add(streamWrite)); err != nil {
 			return fmt.Errorf("bound a write: %w", err)
 		}
-		if _, err := v.w.Write(text); err != nil {
+		if _, err := w.Write(text); err != nil {
 			return fmt.Errorf("write: %w", err)
 		}
 		if err := out.Flush(); err != nil {
@@ -161,8 +172,6 @@ func (g *Pages) follow(v *visit) error {
 		}
 		return nil
 	}
-	g.stream(v, w, write)
-	return nil
 }
 
 // tooMany is told as a refusal: it is no fault.

@@ -35,6 +35,7 @@ type inView struct {
 	Session, Who, Firm string
 	Since              stamp
 	Windows            []inWindow
+	Watched            []string // by whom
 }
 
 type inWindow struct {
@@ -52,7 +53,7 @@ type WindowLine struct {
 }
 
 // stepsAllowed are the buttons that would work for the reader.
-type stepsAllowed struct{ Open, Extend, Pause, GoOn, End, Cut, HandBack, Accept bool }
+type stepsAllowed struct{ Open, Extend, Pause, GoOn, End, Cut, HandBack, Accept, Watch bool }
 
 func (g *Pages) board(v *visit) error {
 	f, err := g.boardFacts(v)
@@ -121,7 +122,7 @@ func (g *Pages) sortWindows(v *visit, b *boardView, f *boardFacts) {
 
 // inside is one person who is in, with the windows that the channels are of.
 func (g *Pages) inside(v *visit, n roll, l broker.Live, windows map[policy.WindowID]approvals.Window, seen map[policy.WindowID]bool) inView {
-	in := inView{Session: string(l.Session), Who: n.person(l.Person), Firm: n.firm(l.Firm), Since: v.at(l.Started)}
+	in := inView{Session: string(l.Session), Who: n.person(l.Person), Firm: n.firm(l.Firm), Since: v.at(l.Started), Watched: l.Watched}
 	at := map[policy.WindowID]int{}
 	for _, c := range l.Channels {
 		i, there := at[c.Window]
@@ -231,6 +232,7 @@ func (v *visit) may(w approvals.Window) (m stepsAllowed) {
 	m.Pause = takes && w.State == approvals.WindowOpen
 	m.End = (takes || works) && runs
 	m.Cut = takes && (runs || w.State == approvals.WindowAgreed || w.State == approvals.WindowEnding)
+	m.Watch = v.mayWatch(w) && (runs || w.State == approvals.WindowEnding)
 	m.HandBack = over && w.HandBack == "" && w.Firm == v.actor.Firm
 	m.Accept = takes && over && (w.HandBack != "" || w.State == approvals.WindowCut)
 	return m

@@ -1,9 +1,11 @@
 package web
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -151,7 +153,7 @@ func (g *Pages) windowStep(v *visit) error {
 	if err != nil {
 		return err
 	}
-	return g.done(v, "/windows/"+string(id), said)
+	return g.done(v, cmp.Or(watchBack.FindString(f.Get("back")), "/windows/"+string(id)), said)
 }
 
 // sameTap is how long after a step the same one by the same person is taken
@@ -174,6 +176,9 @@ func (g *Pages) doneAlready(v *visit, id policy.WindowID, step string, refused e
 	w, err := g.Desk.Window(v.ctx(), v.actor, id)
 	return err == nil && w.By == v.actor.Person && slices.Contains(stepLeads[step], w.State)
 }
+
+// watchBack is the one other page that a window's buttons lead back to.
+var watchBack = regexp.MustCompile(`^/sessions/S-[0-9]{1,18}/watch\?channel=[0-9]{1,5}$`)
 
 // endingText says what an "end" waits for.
 func endingText(n int, until string) string {

@@ -124,6 +124,9 @@ func (g *Pages) table() []Route {
 		{"POST /windows/{id}/end", SignedIn, "", g.windowStep},
 		{"POST /windows/{id}/hand-back", SignedIn, "", g.windowStep},
 		{"POST /windows/{id}/accept", PlantOnly, "", g.windowStep},
+		{"GET /windows/{id}/watch", PlantOnly, "", g.windowWatch},
+		{"GET /sessions/{id}/watch", PlantOnly, "", g.watchPage},
+		{"GET /sessions/{id}/watch/stream", PlantOnly, "", g.watchStream},
 		{"GET /blocks", PlantOnly, "", g.blockPage},
 		{"POST /blocks", PlantOnly, "", g.block},
 		{"POST /blocks/{id}/lift", PlantOnly, "Lift the block", g.lift},
@@ -338,7 +341,7 @@ type frame struct {
 }
 
 // livePages ask for news when something happens.
-var livePages = map[string]bool{"board": true, "request": true, "window": true}
+var livePages = map[string]bool{"board": true, "request": true, "window": true, "watch": true}
 
 // show renders to a buffer first: a page is whole or it is an error.
 func (g *Pages) show(v *visit, status int, name, title string, page any) error {

@@ -60,6 +60,7 @@ func (s *server) windows(mux *http.ServeMux) {
 	mux.HandleFunc("GET /api/v1/sessions", s.plant(func(*http.Request, people.Actor) (any, error) {
 		return each(s.Broker.Sessions(), nil, sessionJSON)
 	}))
+	mux.HandleFunc("GET /api/v1/sessions/{id}/watch", s.watchCall)
 	s.blocks(mux)
 }
 
@@ -107,7 +108,7 @@ func blockJSON(b policy.Block) api.Block {
 
 func sessionJSON(l broker.Live) api.Session {
 	out := api.Session{ID: string(l.Session), Person: string(l.Person), Firm: string(l.Firm),
-		Source: l.Source.String(), Started: l.Started, Channels: []api.Channel{}}
+		Source: l.Source.String(), Started: l.Started, Channels: []api.Channel{}, Watched: l.Watched}
 	for _, c := range l.Channels {
 		out.Channels = append(out.Channels, api.Channel{Number: c.Number, Window: string(c.Window), Kind: c.Kind,
 			Target: api.Target{Asset: string(c.Target.Asset), Port: string(c.Target.Port), Account: string(c.Target.Account)},

@@ -48,6 +48,8 @@
       part.querySelectorAll("details").forEach((d, i) => { d.open = !!open[i]; });
       if (focus) [...part.querySelectorAll("a, button, summary")].find((e) => e.textContent === focus)?.focus();
     }
+    const go = document.querySelector("[data-go]"); // who was waited for has come in
+    if (go) location.assign(go.dataset.go);
     tick();
   }
   async function refresh() {
