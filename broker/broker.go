@@ -91,6 +91,7 @@ type Broker struct {
 	steady   chan struct{} // closed while the Agreement is followed
 	follows  bool
 	draining bool
+	room     recording.Room // as asked last
 	refusing *policy.Refusal
 	failed   error
 }
@@ -144,6 +145,8 @@ func (b *Broker) ready() error {
 		return errDrained
 	case b.refusing != nil:
 		return b.refusing
+	case b.room >= recording.Low:
+		return diskLow
 	case !b.follows:
 		return &policy.Refusal{Rule: "starting", Say: "the broker is starting; try again in a moment", Why: "the agreement is not followed"}
 	}
@@ -379,6 +382,9 @@ func (b *Broker) admit(ctx context.Context, a Arrival, g Guest, ad *admitted) (*
 		Session: string(s.id), Node: b.limits.Node, Person: string(a.Person), Firm: string(ad.firm), Windows: words(a.Windows),
 		Serial: a.Serial, Source: a.Source.String(), Client: a.Client, Kex: a.Kex, Plant: plant, Started: s.started,
 	})
+	if errors.Is(err, recording.ErrDiskFull) {
+		return nil, &policy.Refusal{Rule: diskLow.Rule, Say: diskLow.Say, Why: err.Error()}
+	}
 	if err != nil {
 		return nil, recordingFailed(err)
 	}

@@ -12,3 +12,6 @@ var NewWith = newBroker
 
 // CauseWord is the word of session.ended for an error.
 var CauseWord = causeWord
+
+// Forecast is what the metric shows.
+func (b *Broker) Forecast() float64 { return b.forecast() }

@@ -34,6 +34,7 @@ const pin = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEB2Usr139kuZ6rYGMdLox0VMMWPU69
 
 // tape is a recorder in memory that can fail, hang, and objects to misuse.
 type tape struct {
+	room    recording.Room
 	mu      sync.Mutex
 	fail    string // "create", "stream", "commit", "append", "close-stream", "close": fails from then on
 	hang    chan struct{}
@@ -78,7 +79,20 @@ func (a *tape) hangFrom(now chan struct{}) {
 	a.hang = now
 }
 
-func (a *tape) Mode() string            { return "readable" }
+func (a *tape) Mode() string { return "readable" }
+
+func (a *tape) Room() (recording.Room, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.room, nil
+}
+
+func (a *tape) roomIs(r recording.Room) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.room = r
+}
+
 func (a *tape) Failed() <-chan struct{} { return a.gone }
 
 func (a *tape) Create(ctx context.Context, h recording.Header) (broker.TestWriter, audit.Hash, audit.Hash, error) {
@@ -93,6 +107,16 @@ type tapeWriter struct {
 	mu      sync.Mutex
 	closed  bool
 	streams map[int]bool
+}
+
+func (w *tapeWriter) Written() int64 {
+	w.a.mu.Lock()
+	defer w.a.mu.Unlock()
+	n := 0
+	for _, f := range w.a.frames {
+		n += len(f.Data)
+	}
+	return int64(n)
 }
 
 func (w *tapeWriter) Failed() <-chan struct{} { return w.a.broken }

@@ -38,12 +38,14 @@ type archive interface {
 	Create(context.Context, recording.Header) (writer, audit.Hash, audit.Hash, error)
 	Failed() <-chan struct{}
 	Mode() string
+	Room() (recording.Room, error)
 }
 
 type writer interface {
 	Stream(ch int, kind string) (stream, error)
 	Failed() <-chan struct{}
 	Err() error
+	Written() int64
 	Close(ctx context.Context, cause string) (audit.Hash, error)
 }
 

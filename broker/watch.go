@@ -29,6 +29,7 @@ func (b *Broker) Run(ctx context.Context) error {
 	defer wg.Wait()
 	wg.Go(func() { b.ticks(ctx) })
 	wg.Go(func() { b.asks(ctx) })
+	wg.Go(func() { b.rooms(ctx) })
 	wg.Go(func() {
 		select {
 		case <-b.archive.Failed():

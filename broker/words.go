@@ -16,6 +16,10 @@ var (
 		Say: "this broker is being stopped; connect again in a few minutes", Why: "drained"}
 	errUnwatched = &policy.Refusal{Rule: "agreement-not-followed",
 		Say: "the broker can no longer see what was agreed, so the session ends; call OT security", Why: "the agreement's watch has ended"}
+	diskLow = &policy.Refusal{Rule: "disk-low",
+		Say: "the plant's disk has no room left to record a session, so nobody is let in; call the control room and say that Penstock's disk is nearly full", Why: "free space below min_free"}
+	diskGone = &policy.Refusal{Rule: "disk-full",
+		Say: "the plant's disk has no room left to record, so your session ends; what you did until now is recorded. Call the control room and say that Penstock's disk is nearly full", Why: "free space below end_free"}
 	inputOff = &policy.Refusal{Rule: "input-off",
 		Say: "the plant lets you only look now; what runs goes on, nothing new begins", Why: "narrowed to look on an account that can do more"}
 	targetMoved = &policy.Refusal{Rule: "target-moved",
@@ -67,7 +71,7 @@ func causeWord(why error) string {
 		return "client"
 	}
 	switch {
-	case r.Rule == "recording-failed":
+	case r.Rule == "recording-failed", r.Rule == "disk-full":
 		return "recorder"
 	case r.Rule == "drain":
 		return "drain"

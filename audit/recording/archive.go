@@ -33,6 +33,9 @@ type Parts struct {
 	// MinFree is how many bytes must be free on the disk for a new session; 0:
 	// 512 MiB; below 0: not asked.
 	MinFree int64
+	// EndFree is where sessions are ended, one by one, and below a quarter of it
+	// all at once; 0: 256 MiB, or half of MinFree if that is less; below 0: never.
+	EndFree int64
 	// Ended says whether the log has session.ended of a session, so that
 	// Recover does not write it twice. Nil: sessions with a close.json have ended.
 	Ended func(session string) bool
@@ -41,8 +44,6 @@ type Parts struct {
 	// Recover, and gets no session.ended. Nil: all were.
 	Started func(session string) bool
 }
-
-const defaultMinFree = 512 << 20
 
 // Archive is the folder of all recordings. Safe for concurrent use.
 type Archive struct {
@@ -68,9 +69,7 @@ type Archive struct {
 // OpenArchive opens or makes the folders.
 func OpenArchive(p Parts) (*Archive, error) {
 	a := &Archive{p: p, limits: partLimits, encoders: newEncoders(), failed: make(chan struct{}), sessions: map[string]string{}, writers: map[string]*Writer{}}
-	if p.MinFree == 0 {
-		a.p.MinFree = defaultMinFree
-	}
+	a.p.bounds()
 	if p.Mode != "readable" && p.Mode != "sealed" {
 		return nil, fmt.Errorf("recordings are readable or sealed, not %q", p.Mode)
 	}

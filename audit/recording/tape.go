@@ -166,6 +166,7 @@ func (t *tape) flush(ctx context.Context) error {
 	if _, err := t.file.Write(t.buf); err != nil {
 		return fmt.Errorf("write %s: %w", t.made.File, err)
 	}
+	t.w.written.Add(int64(len(t.buf)))
 	t.good = t.made
 	if t.buf = t.buf[:0]; cap(t.buf) > keptBuffer {
 		t.buf = nil

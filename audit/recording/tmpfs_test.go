@@ -4,9 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"syscall"
 	"testing"
 
+	"penstock/audit"
 	"penstock/audit/recording"
 )
 
@@ -45,6 +47,55 @@ func TestDiskFullOnARealDisk(t *testing.T) {
 	}
 	diskIsFull(t, r, w, s, acknowledged)
 	noRoom(t, newRoom(t, dir, func(p *recording.Parts) { p.MinFree = 0 }))
+}
+
+// A disk of 24 MiB fills step by step: what is still possible is said in time,
+// and a recording that runs to the end is closed in order on what is left.
+func TestRoomOnARealDisk(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Fatal("this test mounts a small tmpfs: run it as root")
+	}
+	dir := t.TempDir()
+	if err := syscall.Mount("penstock-test", dir, "tmpfs", 0, "size=24m"); err != nil {
+		t.Fatalf("mount a tmpfs: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := syscall.Unmount(dir, syscall.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+	})
+	r := newRoom(t, dir, func(p *recording.Parts) { p.MinFree, p.EndFree = 16<<20, 8<<20 })
+	w := r.create(t, "S-1")
+	s := stream(t, w, 0, "shell")
+	var last recording.Room
+	var seen []recording.Room
+	f, err := os.Create(dir + "/ballast")
+	must(t, err)
+	defer f.Close()
+	for last != recording.Gone {
+		room, err := r.Room()
+		must(t, err)
+		if room != last || seen == nil {
+			seen, last = append(seen, room), room
+		}
+		must(t, s.Commit(t.Context(), 'i', []byte("ls\r")))
+		_, err = f.Write(make([]byte, 256<<10))
+		must(t, err)
+	}
+	if want := []recording.Room{recording.Enough, recording.Low, recording.Scarce, recording.Gone}; !slices.Equal(seen, want) {
+		t.Errorf("it was %v, want %v", seen, want)
+	}
+	noRoom(t, r)
+	for err == nil { // somebody else takes the rest
+		_, err = f.Write(make([]byte, 4<<10))
+	}
+	_, err = w.Close(t.Context(), "recorder")
+	must(t, err)
+	report, err := recording.VerifyFolder(r.path("S-1"), audit.Hash{}, nil)
+	must(t, err)
+	if !report.Whole() || report.Closed == nil {
+		t.Errorf("closed %v, found %v", report.Closed, report.Findings)
+	}
 }
 
 func noRoom(t *testing.T, r *room) {

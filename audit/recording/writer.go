@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"penstock/audit"
@@ -33,6 +34,8 @@ type Writer struct {
 	failed   chan struct{}
 	err      error         // set before failed is closed
 	told     chan struct{} // closed when recording.failed was tried
+
+	written atomic.Int64 // bytes of frames
 
 	mu      sync.Mutex
 	key     []byte // the session key; nil once closed
@@ -78,6 +81,9 @@ func (w *Writer) Stream(ch int, kind string) (*Stream, error) {
 	w.streams[uint16(ch)] = s
 	return s, nil
 }
+
+// Written is how many bytes of frames were written so far.
+func (w *Writer) Written() int64 { return w.written.Load() }
 
 // Failed is closed at the first error of any stream, flush or commit; Err says which.
 func (w *Writer) Failed() <-chan struct{} { return w.failed }

@@ -280,7 +280,7 @@ func (h *plantHouse) openArchive(ctx context.Context, past *history) error {
 		return err
 	}
 	h.archive, err = recording.OpenArchive(recording.Parts{Dir: h.folder.recordings(), HeadsDir: h.folder.heads(),
-		Disk: h.disk, Log: h.log, Mode: "readable", Recipients: []string{identity.Recipient().String()}, Identity: identity.String(), MinFree: h.file.MinFree,
+		Disk: h.disk, Log: h.log, Mode: "readable", Recipients: []string{identity.Recipient().String()}, Identity: identity.String(), MinFree: h.file.MinFree, EndFree: h.file.EndFree,
 		Ended:   func(session string) bool { return past.ended[session] },
 		Started: func(session string) bool { return past.admitted[session] }})
 	if err != nil {

@@ -112,7 +112,7 @@ func (f serverFile) needRestart(old serverFile) []string {
 	for i := range a.NumField() {
 		name := a.Type().Field(i).Name
 		if !slices.Contains(reloadable, name) && !reflect.DeepEqual(a.Field(i).Interface(), b.Field(i).Interface()) {
-			word := map[string]string{"SSHPort": "ssh", "MinFree": "min_free", "Loopback": "loopback_targets"}[name]
+			word := map[string]string{"SSHPort": "ssh", "MinFree": "min_free", "EndFree": "end_free", "Loopback": "loopback_targets"}[name]
 			names = append(names, cmp.Or(word, strings.ToLower(name)))
 		}
 	}

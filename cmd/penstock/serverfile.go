@@ -29,6 +29,7 @@ type serverFile struct {
 	HTTPS     httpsFile      // pages and API for browsers
 	Socket    string         // private unix socket; default DATA/penstock.sock
 	MinFree   int64          // bytes that must be free for a new session; 0: the archive's default
+	EndFree   int64          // below it sessions are ended; 0: the archive's default
 	Level     *slog.LevelVar // LogLevel as it runs; nil: it cannot change
 	NewKeys   bool           // from --new-keys: make keys that are lost anew
 	Private   string         // private listener: loopback address or unix socket; empty: none
@@ -47,7 +48,7 @@ func readServerFile(path string) (serverFile, error) {
 	var report source.Report
 	f := serverFile{Path: path, Text: text}
 	fields := source.Load(path, text, &report).Fields(
-		"node", "name", "data", "plant", "bootstrap", "ssh", "https", "socket", "min_free", "loopback_targets",
+		"node", "name", "data", "plant", "bootstrap", "ssh", "https", "socket", "min_free", "end_free", "loopback_targets",
 		"outside", "private", "log", "drain")
 	f.Node = word(fields.Get("node"), "a")
 	f.Name = hostName(fields.Need("name"))
@@ -59,7 +60,7 @@ func readServerFile(path string) (serverFile, error) {
 	if f.Socket == "" {
 		f.Socket = filepath.Join(f.Data, "penstock.sock")
 	}
-	f.MinFree = byteSize(fields.Get("min_free"))
+	f.MinFree, f.EndFree = byteSize(fields.Get("min_free")), byteSize(fields.Get("end_free"))
 	f.readRunning(dir, fields)
 	f.Loopback = fields.Get("loopback_targets").Bool()
 	ssh := fields.Get("ssh").Fields("listen", "port")
