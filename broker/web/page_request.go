@@ -22,6 +22,7 @@ const lookMinutes = 30
 
 // requestView is the page at 03:00 (pages.md S2).
 type requestView struct {
+	Receipts                 bool // of what the viewer did with it
 	ID, State, Document      string
 	Rev                      int
 	At                       stamp
@@ -113,6 +114,9 @@ func (g *Pages) requestOf(v *visit, q approvals.Request) (requestView, error) {
 		Area: d.AreaClear, Vendor: !v.actor.Plant}
 	out.Phone = strings.ToUpper(strings.Join(out.Words[:2], " "))
 	v.describe(&out, d)
+	if out.Receipts, err = g.receipted(v, string(q.ID)); err != nil {
+		return out, err
+	}
 	if err := g.around(v, &out, q, n); err != nil {
 		return out, err
 	}

@@ -29,6 +29,7 @@ type windowView struct {
 	MayRead          bool
 	Later            []choice
 	Vendor           bool
+	Receipts         bool     // of what the viewer did with it
 	Next             []string // what somebody who works in it types
 }
 
@@ -52,6 +53,9 @@ func (g *Pages) windowOf(v *visit, w approvals.Window) (windowView, error) {
 	c := w.Claim
 	out := windowView{WindowLine: g.windowLine(v, w, n), Minutes: minutesWords(c.Minutes), Targets: v.targets(c.Assets), From: v.at(c.From), To: v.at(c.To),
 		Opened: v.at(w.Opened), OpenedBy: n.person(w.OpenedBy), Why: w.Why, By: n.person(w.By), HandBackText: w.HandBack, Vendor: !v.actor.Plant}
+	if out.Receipts, err = g.receipted(v, string(w.ID)); err != nil {
+		return windowView{}, err
+	}
 	windows := map[policy.WindowID]approvals.Window{w.ID: w}
 	for _, l := range g.Broker.Sessions() {
 		l.Channels = slices.DeleteFunc(slices.Clone(l.Channels), func(c broker.LiveChannel) bool { return c.Window != w.ID })

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"penstock/audit"
+	"penstock/audit/receipt"
+	"penstock/policy"
 )
 
 // past knows where in the log each session begins and ends, so that a page
@@ -20,7 +22,11 @@ type past struct {
 	next     audit.Index
 	sessions map[string]*pastSession
 	windows  map[string][]string // sessions by window, oldest first
+	done     map[doing][]audit.Index
 }
+
+// doing is what one person did with one request or window: there are receipts of it.
+type doing struct{ subject, person string }
 
 type pastSession struct {
 	audit.SessionStarted
@@ -29,7 +35,7 @@ type pastSession struct {
 }
 
 func newPast(log Log) *past {
-	return &past{log: log, sessions: map[string]*pastSession{}, windows: map[string][]string{}}
+	return &past{log: log, sessions: map[string]*pastSession{}, windows: map[string][]string{}, done: map[doing][]audit.Index{}}
 }
 
 // catchUp reads what is new; mu is held.
@@ -39,6 +45,10 @@ func (p *past) catchUp(ctx context.Context) error {
 			return fmt.Errorf("read the log: %w", err)
 		}
 		p.next = leaf.Index + 1
+		if _, ok := receipt.Of(leaf.Body); ok {
+			d := doing{leaf.Subject, leaf.Actor}
+			p.done[d] = append(p.done[d], leaf.Index)
+		}
 		switch b := leaf.Body.(type) {
 		case audit.SessionStarted:
 			p.sessions[b.Session] = &pastSession{SessionStarted: b, at: leaf.Wall, begin: leaf.Index}
@@ -65,6 +75,20 @@ func (p *past) session(ctx context.Context, id string) (s pastSession, ok bool, 
 		return *known, true, nil
 	}
 	return s, false, nil
+}
+
+// mostReceipts bounds one person's file of receipts for one thing.
+const mostReceipts = 200
+
+// doings are the newest leaves of a person about a subject, oldest first.
+func (p *past) doings(ctx context.Context, subject string, who policy.PersonID) ([]audit.Index, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err := p.catchUp(ctx); err != nil {
+		return nil, err
+	}
+	all := p.done[doing{subject, string(who)}]
+	return slices.Clone(all[max(0, len(all)-mostReceipts):]), nil
 }
 
 // mostSessions bounds the list on a window's page.

@@ -26,6 +26,7 @@ import (
 	"time"
 
 	"penstock/audit"
+	"penstock/audit/receipt"
 	"penstock/audit/recording"
 	"penstock/broker/web"
 	"penstock/cmd/penstock/demo"
@@ -191,6 +192,33 @@ func (s shown) want(t *testing.T, status int, says ...string) {
 		if !strings.Contains(s.text, w) {
 			t.Errorf("the page does not say %q:\n%s", w, s.text)
 		}
+	}
+}
+
+// receipts downloads what a person did, and holds it to the log.
+func (h *pagesHouse) receipts(t *testing.T, b *browserOf, path, want string) {
+	t.Helper()
+	page := b.get(path)
+	page.want(t, 200)
+	v, err := audit.LogVerifier(h.folder.keys())
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := audit.OpenReader(h.folder.log(), v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys, err := receipt.ParseKeys(h.plantHouse.receipts.Set())
+	if err != nil {
+		t.Fatal(err)
+	}
+	held, err := receipt.Hold(t.Context(), r, keys, receipt.Split([]byte(page.text))...)
+	if err != nil || len(held) != 1 {
+		t.Fatalf("%d receipts, %v: %s", len(held), err, page.text)
+	}
+	c := held[0].Claims
+	if got := c.Type + " " + c.Subject + " " + c.Person; got != want || len(held[0].Wrong) > 0 {
+		t.Errorf("%q, want %q: %v", got, want, held[0].Wrong)
 	}
 }
 
@@ -379,7 +407,11 @@ func TestPagesTheWholeWindow(t *testing.T) {
 	if s.to != "/requests/R-1" {
 		t.Fatalf("said yes, and led to %q", s.to)
 	}
-	mia.get(s.to).want(t, 200, "Open. Ends", "Pause", "Cut", "Mia said yes at")
+	mia.get(s.to).want(t, 200, "Open. Ends", "Pause", "Cut", "Mia said yes at", `href="/requests/R-1/receipts"`)
+	h.receipts(t, mia, "/requests/R-1/receipts", "answer.given R-1 mia")
+	h.receipts(t, ann, "/requests/R-1/receipts", "request.submitted R-1 ann")
+	h.receipts(t, mia, "/windows/W-1/receipts", "window.moved W-1 mia")
+	ann.get("/windows/W-1/receipts").want(t, http.StatusNotFound)
 	mia.get("/windows/W-1").want(t, 200, "Ends in", "Pause", "Cut", "Extend")
 	ann.get("/windows/W-1").want(t, 200, "Next for you", "cert@localhost:W-1 ~/.ssh", "ann&#43;viewer&#43;filler-plc@localhost")
 	for _, step := range []struct{ verb, says, form, value string }{
