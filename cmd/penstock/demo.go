@@ -58,7 +58,7 @@ what was expected. Passwords and code secrets of its people lie in the folder in
 	f.BoolVar(&o.Walk, "walk", false, "play the whole thread, prove its record, and end")
 	f.BoolVar(&o.JSON, "json", false, "say addresses, people and files as one JSON object, then stay")
 	cmd.PersistentFlags().StringVar(&o.Dir, "dir", demoFolder(), "folder that everything is in ($PENSTOCK_DEMO)")
-	cmd.AddCommand(demoCodeCommand(&o.Dir), demoFaultCommand(&o.Dir), demoRegistersCommand())
+	cmd.AddCommand(demoCodeCommand(&o.Dir), demoFaultCommand(&o.Dir), demoStartCommand(&o.Dir), demoRegistersCommand())
 	return cmd
 }
 
@@ -67,11 +67,7 @@ func demoFaultCommand(dir *string) *cobra.Command {
 	cmd := &cobra.Command{Use: "fault", Short: "Stop the filler of the running demo: alarm F-417, and Ann asks to come in",
 		Args: exactly(0, "flags only"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			err := demo.Fault(cmd.Context(), *dir, asJSON, cmd.OutOrStdout())
-			if errors.Is(err, demo.ErrNotRunning) {
-				return exit{exitNoReach, err}
-			}
-			return err
+			return demoReached(demo.Fault(cmd.Context(), *dir, asJSON, cmd.OutOrStdout()))
 		}}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "the panel's state as one JSON object")
 	return cmd
@@ -88,6 +84,21 @@ func demoCodeCommand(dir *string) *cobra.Command {
 			_, err = fmt.Fprintln(cmd.OutOrStdout(), code)
 			return err
 		}}
+}
+
+func demoStartCommand(dir *string) *cobra.Command {
+	return &cobra.Command{Use: "start", Short: "Start the line of the running demo again, as its panel does",
+		Args: exactly(0, "flags only"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return demoReached(demo.StartLine(cmd.Context(), *dir, cmd.OutOrStdout()))
+		}}
+}
+
+func demoReached(err error) error {
+	if errors.Is(err, demo.ErrNotRunning) {
+		return exit{exitNoReach, err}
+	}
+	return err
 }
 
 func demoRegistersCommand() *cobra.Command {

@@ -150,7 +150,7 @@ func TestDemo(t *testing.T) {
 		text := r.shown()
 		for _, line := range []string{
 			"zone safety is never open to vendors", "Ann has asked to come in: R-1", "olaf (line-1-owner) said yes", "W-1  open, ends",
-			"certificate for W-1", "F-417  active", "40012    Fill volume   812 ml", "paused by mia", "W-1 cut by mia", "filler> set fill-volume 800",
+			"certificate for W-1", "F-417  active", "file.transferred", "ask for more if you need load", "flow 8", "40012    Fill volume   812 ml", "paused by mia", "W-1 cut by mia", "filler> set fill-volume 800",
 			"no alarm", "Handed back W-1", "Proved, as far as this goes", "NOT PROVED", "It is found, and named.", "(exit code 3)",
 		} {
 			if !strings.Contains(text, line) {
@@ -180,6 +180,7 @@ func TestDemo(t *testing.T) {
 		nobodyLeft(t, dir)
 	})
 	t.Run("goes on", func(t *testing.T) { t.Parallel(); demoGoesOn(t, bin) })
+	t.Run("night", func(t *testing.T) { t.Parallel(); demoNight(t, bin) })
 	t.Run("in use", func(t *testing.T) {
 		t.Parallel()
 		l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -187,10 +188,12 @@ func TestDemo(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer l.Close()
-		r := startDemo(t, bin, "--dir", filepath.Join(t.TempDir(), "demo"), "--ssh", l.Addr().String())
-		r.end(1)
-		if got := r.errs.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, "is in use; choose another port, such as: --ssh 127.0.0.1:") {
-			t.Errorf("a port in use: %q", got)
+		for flag, other := range map[string]string{"--ssh": "--https", "--https": "--ssh"} {
+			r := startDemo(t, bin, "--dir", filepath.Join(t.TempDir(), "demo"), flag, l.Addr().String(), other, "127.0.0.1:0")
+			r.end(1)
+			if got := r.errs.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, "is in use; choose another port, such as: "+flag+" 127.0.0.1:") {
+				t.Errorf("a port in use: %q", got)
+			}
 		}
 	})
 }

@@ -111,12 +111,19 @@ func (d *device) bounded(limit chan struct{}, f func(*session)) func(glider.Sess
 }
 
 func (d *device) files(s *session) {
-	server := sftp.NewRequestServer(s.ssh, folderFiles(d.root, s.may))
+	server := sftp.NewRequestServer(leftOpen{s.ssh}, folderFiles(d.root, s.may))
 	if err := server.Serve(); err != nil && !errors.Is(err, io.EOF) {
 		slog.Debug("sftp ended", "machine", d.name, "error", err)
 	}
 	_ = server.Close()
+	_ = s.ssh.Exit(0) // scp asks how it ended; may be gone
 }
+
+// leftOpen keeps the sftp server from closing the channel: the exit status comes after.
+type leftOpen struct{ io.ReadWriter }
+
+// Close does nothing.
+func (leftOpen) Close() error { return nil }
 
 // session is one person's login on a device.
 type session struct {

@@ -33,8 +33,9 @@ func (d *show) steps() []step {
 		{line: "penstock open W-1 --as mia"},
 		{say: "3  Ann: one certificate, one code; then plain ssh. Inside: set fill-volume 800", line: d.certLine()},
 		{line: d.machineLine("")},
-		{say: "4  The line can start again, at the panel. Ann says what she changed; the proof.", line: d.handbackLine("W-1")},
-		{line: "penstock-verify data"},
+		{say: "4  The line can start again, here or at its panel. Ann says what she changed.", line: "penstock demo start"},
+		{line: d.handbackLine("W-1")},
+		{say: "5  The proof, without the broker.", line: "penstock-verify data"},
 	}
 }
 

@@ -150,9 +150,19 @@ func (d *show) walkWork(ctx context.Context, n *numbers) error {
 		say: "Now there is a certificate, for her open windows and this key. It works nowhere but at the broker."}); err != nil {
 		return err
 	}
-	_, err := d.does(ctx, step{who: "ann", line: d.machineLine("show alarms"), want: regexp.MustCompile(`F-417`),
-		say: "Stock ssh: the controller's name is all she types. The broker dials the machine with a certificate of its own; Ann never holds one that the machine would take."})
-	return err
+	for _, s := range []step{
+		{who: "ann", line: d.machineLine("show alarms"), want: regexp.MustCompile(`F-417`),
+			say: "Stock ssh: the controller's name is all she types. The broker dials the machine with a certificate of its own; Ann never holds one that the machine would take."},
+		{who: "ann", line: "scp -q -F ssh_config filler-plc." + siteName + ":log/fil1.log people/ann/", say: "She may copy, so she takes the controller's log out. What passed is hashed, and in the log."},
+		{who: "lena", line: "penstock log tail data -n 12 | grep file.transferred", want: regexp.MustCompile(`"direction":"out"`)},
+		{who: "ann", line: "scp -q -F ssh_config people/ann/fil1.log filler-plc." + siteName + ":program/fil1.prg", code: 1, want: regexp.MustCompile(`load`),
+			say: "To bring a file in is load, and nobody agreed to that."},
+	} {
+		if _, err := d.does(ctx, s); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // walkStop has a live session, which the shift pauses, lets go on, and cuts.

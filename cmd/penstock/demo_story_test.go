@@ -1,0 +1,229 @@
+package main
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"penstock/broker/api"
+)
+
+// outsider is a program that knows only what penstock demo --json says.
+type outsider struct {
+	t    *testing.T
+	says struct {
+		Dir    string
+		Broker struct {
+			HTTPS       string
+			Fingerprint string `json:"https_fingerprint"`
+			Data        string
+			Plant       string
+		}
+		Panel  string
+		People []struct {
+			Name, Password string
+			Code           []string
+		}
+		Machines []struct{ Asset, Port, Address string }
+		Files    struct {
+			Config      string `json:"ssh_config"`
+			Certificate string
+		}
+	}
+	web *http.Client
+	env []string
+}
+
+func newOutsider(t *testing.T, text string) *outsider {
+	t.Helper()
+	o := &outsider{t: t}
+	if err := json.Unmarshal([]byte(text), &o.says); err != nil {
+		t.Fatalf("--json: %v\n%s", err, text)
+	}
+	o.web = &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{
+		InsecureSkipVerify: true, // the fingerprint is what is believed
+		VerifyPeerCertificate: func(raw [][]byte, _ [][]*x509.Certificate) error {
+			if got := strings.ReplaceAll(strings.ToUpper(fmt.Sprintf("% x", sha256.Sum256(raw[0]))), " ", ":"); got != o.says.Broker.Fingerprint {
+				return errors.New("another certificate than --json says: " + got)
+			}
+			return nil
+		}}}}
+	t.Cleanup(o.web.CloseIdleConnections)
+	// ssh asks a program for the code, as it would ask a person's password store.
+	ask := filepath.Join(t.TempDir(), "ask")
+	if err := os.WriteFile(ask, []byte("#!/bin/sh\nexec "+strings.Join(o.person("ann").Code, " ")+"\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	o.env = append(os.Environ(), "SSH_ASKPASS="+ask, "SSH_ASKPASS_REQUIRE=force", "SSH_AUTH_SOCK=")
+	return o
+}
+
+func (o *outsider) person(name string) (p struct {
+	Name, Password string
+	Code           []string
+}) {
+	o.t.Helper()
+	for _, p := range o.says.People {
+		if p.Name == name {
+			return p
+		}
+	}
+	o.t.Fatalf("--json does not name %s", name)
+	return p
+}
+
+// call is one request; token empty is nobody.
+func (o *outsider) call(method, url, token string, body, to any) {
+	o.t.Helper()
+	send, err := json.Marshal(body)
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	req, err := http.NewRequestWithContext(o.t.Context(), method, url, bytes.NewReader(send))
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	if token != "" {
+		req.Header.Set("Authorization", "Bearer "+token)
+	}
+	answer, err := o.web.Do(req)
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	if err != nil || answer.StatusCode != http.StatusOK {
+		o.t.Fatalf("%s %s: %d %s %v", method, url, answer.StatusCode, text, err)
+	}
+	if to == nil {
+		return
+	}
+	if err := json.Unmarshal(text, to); err != nil {
+		o.t.Fatalf("%s %s: %v in %s", method, url, err, text)
+	}
+}
+
+func (o *outsider) api(method, path, token string, body, to any) {
+	o.t.Helper()
+	o.call(method, o.says.Broker.HTTPS+"/api/v1"+path, token, body, to)
+}
+
+// signIn is name's token, with a code: it may give.
+func (o *outsider) signIn(name string) string {
+	o.t.Helper()
+	p := o.person(name)
+	code, err := exec.Command(p.Code[0], p.Code[1:]...).Output()
+	if err != nil {
+		o.t.Fatalf("a code of %s: %v", name, err)
+	}
+	var token api.Token
+	o.api("POST", "/sign-in", "", api.SignIn{Person: name, Password: p.Password, Code: strings.TrimSpace(string(code))}, &token)
+	return token.Token
+}
+
+// run is a program with ssh's configuration in front of its arguments.
+func (o *outsider) run(code int, name string, args ...string) string {
+	o.t.Helper()
+	cmd := exec.CommandContext(o.t.Context(), name, append([]string{"-F", o.says.Files.Config}, args...)...)
+	cmd.Env, cmd.Dir = o.env, o.says.Dir
+	out, err := cmd.CombinedOutput()
+	if got := cmd.ProcessState.ExitCode(); got != code {
+		o.t.Fatalf("%s %v ended with %d, want %d: %v\n%s", name, args, got, code, err, out)
+	}
+	return string(out)
+}
+
+func (o *outsider) sees(shown, want string) {
+	o.t.Helper()
+	if !strings.Contains(shown, want) {
+		o.t.Errorf("shown is\n%s\nand not %q", shown, want)
+	}
+}
+
+// panel is the line's state, after a button where one is pressed.
+func (o *outsider) panel(method, path string) (s struct {
+	Running, Alarm bool
+	Flow           float64
+	Volume         float64 `json:"fill_volume"`
+	Request        string
+}) {
+	o.t.Helper()
+	o.call(method, o.says.Panel+path, "", nil, &s)
+	return s
+}
+
+// demoNight is the night story over API and ssh, told by --json alone.
+func demoNight(t *testing.T, bin string) {
+	dir := filepath.Join(t.TempDir(), "demo")
+	r := startDemo(t, bin, "--dir", dir, "--ssh", "127.0.0.1:0", "--https", "127.0.0.1:0", "--json")
+	r.until("\n}\n")
+	o := newOutsider(t, r.shown())
+
+	if s := o.panel("GET", "/state"); !s.Running || s.Flow < 700 {
+		t.Fatalf("the line does not run: %+v", s)
+	}
+	fault := o.panel("POST", "/fault")
+	if fault.Running || !fault.Alarm || fault.Flow != 0 || fault.Volume != 812 || fault.Request == "" {
+		t.Fatalf("the fault button: %+v", fault)
+	}
+	var request api.Request
+	olaf := o.signIn("olaf")
+	o.api("GET", "/requests/"+fault.Request, olaf, nil, &request)
+	o.api("POST", "/requests/"+request.ID+"/answer", olaf, api.Answer{Document: request.Document, Says: "yes"}, &request)
+	if request.State != "agreed" || request.Window == "" {
+		t.Fatalf("after Olaf's yes: %+v", request)
+	}
+	window := "/windows/" + request.Window
+	mia := o.signIn("mia")
+	o.api("POST", window+"/open", mia, api.Step{}, nil)
+
+	certificate := exec.CommandContext(t.Context(), "ssh", "-F", o.says.Files.Config, "cert@broker")
+	certificate.Env = o.env
+	text, err := certificate.Output()
+	if err != nil {
+		t.Fatalf("cert@broker: %v", err)
+	}
+	if err := os.WriteFile(o.says.Files.Certificate, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	o.sees(o.run(0, "ssh", "filler-plc.kiel", "show", "alarms"), "F-417  active  fill volume drifts, 812 ml")
+	o.sees(o.run(1, "ssh", "filler-plc.kiel", "start"), "account recipes may not start on this machine")
+	o.sees(o.run(255, "ssh", "maint@filler-plc.kiel", "start"), "this window is not for filler-plc by ssh as maint")
+	o.sees(o.run(1, "ssh", "filler-plc.kiel", "set", "fill-volume", "1001"), "nothing was changed")
+	o.sees(o.run(0, "ssh", "filler-plc.kiel", "set", "fill-volume", "800"), "no alarm")
+	o.run(0, "scp", "-q", "filler-plc.kiel:log/fil1.log", "fil1.log")
+	log, err := os.ReadFile(filepath.Join(dir, "fil1.log"))
+	if err != nil || !strings.Contains(string(log), "812 -> 800 ml (ssh recipes, krall/ann)") {
+		t.Errorf("the controller's own log: %v\n%s", err, log)
+	}
+	o.sees(o.run(1, "scp", "-q", "fil1.log", "filler-plc.kiel:program/fil1.prg"), "ask for more if you need load")
+
+	if s := o.panel("GET", "/state"); s.Alarm || s.Running || s.Volume != 800 {
+		t.Errorf("after the setting: %+v", s)
+	}
+	if s := o.panel("POST", "/start"); !s.Running || s.Flow < 700 {
+		t.Errorf("the line was started: %+v", s)
+	}
+	o.api("POST", window+"/end", mia, api.Step{}, nil)
+	o.sees(o.run(0, "ssh", "desk@broker", "handback", request.Window, "'Fill volume 812 to 800 ml'"), "Handed back")
+	o.api("POST", window+"/accept", olaf, api.Step{}, nil)
+	r.interrupt()
+	r.end(0)
+	nobodyLeft(t, dir)
+	proof, err := exec.CommandContext(t.Context(), filepath.Join(bin, "penstock-verify"), o.says.Broker.Data).CombinedOutput()
+	if err != nil {
+		t.Errorf("penstock-verify: %v\n%s", err, proof)
+	}
+	o.sees(string(proof), "Proved")
+}
