@@ -233,6 +233,7 @@ func (g *Pages) windowWatch(v *visit) error {
 		return err
 	}
 	line := g.windowLine(v, w, n)
+	line.May.Watch = false // it is this page
 	who := "Nobody"
 	if len(line.Who) == 1 {
 		who = line.Who[0]

@@ -39,7 +39,7 @@ if (screen) {
         over(page.querySelector("main p")?.textContent ?? "It cannot be watched now.", true);
         return;
       }
-      state.textContent = "Live, from the first byte.";
+      state.textContent = "legible" in screen.dataset ? "Live, from the first byte." : "Live.";
       const text = answer.body.pipeThrough(new TextDecoderStream()).getReader();
       let rest = "";
       for (;;) {
@@ -58,7 +58,7 @@ if (screen) {
       if (!stop.signal.aborted) over("The line broke.", true);
     }
   };
-  if ("legible" in screen.dataset) terminal(screen, watch); else counters(watch);
+  if ("legible" in screen.dataset) terminal(screen.firstElementChild, watch); else counters(watch);
 }
 
 // terminal shows output as their terminal does. Without a terminal on their
