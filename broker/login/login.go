@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"filippo.io/age"
@@ -66,6 +67,8 @@ type Proofs struct {
 	nobody  []byte // a password document that no password fits, for names that do not exist
 	slow    *throttle
 	told    *throttleLog
+
+	proved, wrong atomic.Uint64
 }
 
 // New loads, or makes, the seal key.
@@ -245,8 +248,13 @@ func (p *Proofs) admit(ctx context.Context, a people.Actor) (people.Actor, error
 		body.Proofs = append(body.Proofs, string(k))
 	}
 	if a.Step != 0 {
-		return a, p.spend(ctx, a.Person, body)
+		if err := p.spend(ctx, a.Person, body); err != nil {
+			return people.Actor{}, err
+		}
+		p.proved.Add(1)
+		return a, nil
 	}
+	p.proved.Add(1)
 	// Without a code nobody is given anything, and everything can be taken: a log
 	// that fails must not stand between the shift and a cut.
 	if _, err := p.log.Append(ctx, audit.Event{Subject: string(a.Person), Actor: string(a.Person), Body: body}); err != nil {
@@ -255,9 +263,15 @@ func (p *Proofs) admit(ctx context.Context, a people.Actor) (people.Actor, error
 	return a, nil
 }
 
+// Counts are the proofs of this life of the process that were right, and those
+// that were refused: wrong, or throttled. The log tells of the latter at most
+// once a second and source; this counts each.
+func (p *Proofs) Counts() (proved, refused uint64) { return p.proved.Load(), p.wrong.Load() }
+
 // refused writes login.refused; of one source at most one a second, so that a
 // guesser does not fill the log. What is left out is counted in the next one.
 func (p *Proofs) refused(ctx context.Context, name string, from netip.Addr, why string) {
+	p.wrong.Add(1)
 	left, tell := p.told.tell(from)
 	if !tell {
 		return

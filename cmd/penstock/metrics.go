@@ -69,6 +69,7 @@ func (h *plantHouse) metrics() (http.Handler, error) {
 		newLatency("penstock_recording_commit_seconds", "From a vendor's bytes to their durable frame, before they are let through.", h.archive.Commits()),
 		newLatency("penstock_disk_sync_seconds", "One operation that makes something durable, mostly an fdatasync.", h.disk.Syncs()),
 	}
+	all = append(all, h.loginMetrics()...)
 	all = append(all, h.broker.Metrics()...)
 	all = append(all, h.door.Metrics()...)
 	for _, c := range all {
@@ -78,6 +79,18 @@ func (h *plantHouse) metrics() (http.Handler, error) {
 	}
 	return promhttp.HandlerFor(r, promhttp.HandlerOpts{ErrorLog: slog.NewLogLogger(h.slog.Handler(), slog.LevelError),
 		ErrorHandling: promhttp.ContinueOnError, MaxRequestsInFlight: 4, Timeout: 2 * scrapePatience}), nil
+}
+
+// loginMetrics count passwords, codes and keys of people, right and wrong.
+func (h *plantHouse) loginMetrics() []prometheus.Collector {
+	counter := func(result string, value func() uint64) prometheus.Collector {
+		return prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "penstock_logins_total", ConstLabels: prometheus.Labels{"result": result},
+			Help: "Proofs of people by password, code or key at pages, API and desk, by result."}, func() float64 { return float64(value()) })
+	}
+	return []prometheus.Collector{
+		counter("ok", func() uint64 { proved, _ := h.proofs.Counts(); return proved }),
+		counter("refused", func() uint64 { _, refused := h.proofs.Counts(); return refused }),
+	}
 }
 
 func desc(name, help string, labels ...string) *prometheus.Desc {

@@ -113,6 +113,8 @@ func watched(t *testing.T, golden *rig) {
 	r.talk("mia", "penstock", "cut", "W-1", "--why", "enough")
 	r.must(s.over())
 	want("penstock_cut_seconds_count", one)
+	want(`penstock_logins_total{result="ok"}`, some) // who cut
+	want(`penstock_logins_total{result="refused"}`, none)
 	want(`penstock_windows{state="cut"}`, one)
 	want("penstock_sessions", none)
 	wellFormed(t, r, at)
