@@ -95,6 +95,7 @@ type pastWindow struct {
 	claim   evidence.WindowClaim
 	request string
 	until   time.Time
+	graced  bool
 }
 
 // legal is DESIGN section 3 as text.
@@ -300,6 +301,16 @@ func (h *history) moved(leaf audit.Leaf, b audit.WindowMoved) error {
 		}
 		v.until = b.Until
 		return nil
+	case "grace":
+		if v.state != "open" && v.state != "ending" || v.graced || b.By != penstock || !b.At.Before(v.until) || !leaf.Wall.Before(v.until) ||
+			b.Until.After(v.claim.To) || b.Until.Sub(v.until) > 5*time.Minute {
+			return fmt.Errorf("a grace in state %s to %s", v.state, b.Until)
+		}
+		v.graced, v.until = true, b.Until
+		if v.state == "ending" {
+			return nil
+		}
+		to = "ending"
 	case "ended", "cut":
 		if !v.until.IsZero() && b.Until.After(v.until) {
 			return fmt.Errorf("its end moved out by ending")

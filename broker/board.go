@@ -34,6 +34,7 @@ type onBoard struct {
 	gen     uint64  // moves with each change that is about this window
 	first   reading // when it was seen first: its ends count from here
 	stopped error   // cut or ended: for good, no window comes back
+	why     string  // of Hold, for the person
 	held    bool    // by Hold; until Release, or until the facts have said so too
 	paused  bool    // by the facts
 	ending  *ending // nothing new begins, what is half done may finish
@@ -159,12 +160,12 @@ func (b *board) endings() map[policy.WindowID]*ending {
 	return all
 }
 
-func (b *board) hold(w policy.WindowID, now reading) {
+func (b *board) hold(w policy.WindowID, why string, now reading) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	e := b.window(w, now)
 	e.gen++
-	e.held = true
+	e.held, e.why = true, why
 }
 
 func (b *board) release(w policy.WindowID, now reading) {
@@ -172,7 +173,7 @@ func (b *board) release(w policy.WindowID, now reading) {
 	defer b.mu.Unlock()
 	e := b.window(w, now)
 	e.gen++
-	e.held, e.paused = false, false
+	e.held, e.paused, e.why = false, false, ""
 }
 
 func (b *board) post(bl policy.Block, why error, now reading) {
@@ -203,6 +204,16 @@ func (b *board) told(f *policy.Facts, mark [2]uint64, now reading) {
 	if e.paused && e.gen == mark[1] {
 		e.held = false
 	}
+}
+
+// pausedBy says by whom and why a window is paused, as far as a Hold has said.
+func (b *board) pausedBy(w policy.WindowID) string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if e := b.windows[w]; e != nil && e.why != "" {
+		return e.why
+	}
+	return "paused by the plant"
 }
 
 // isHeld says whether a window's input waits.

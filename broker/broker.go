@@ -218,25 +218,6 @@ func (b *Broker) judge(f policy.Facts, q policy.Query) policy.Decision {
 	return b.plant().Decide(f, q, b.board.window(f.Window.ID, now).first.wallNow(now))
 }
 
-// rights are what a channel asks for: the window's, as far as the way in goes.
-// That the way in can do no more than the window is for Decide.
-func (b *Broker) rights(q policy.Query, window policy.Rights) policy.Rights {
-	asset, _ := b.plant().Asset(q.Asset)
-	name := q.Port
-	if name == "sftp" {
-		name = "ssh"
-	}
-	port, ok := asset.Port(name)
-	worst, by := port.Worst, port.Enforced
-	if a, login := port.Account(q.Account); login {
-		worst, by = a.Worst, a.Enforced
-	}
-	if !ok || by == policy.ByPenstock || worst&window == 0 {
-		return window
-	}
-	return worst & window
-}
-
 // facts asks the Agreement, within bounds.
 func (b *Broker) facts(ctx context.Context, w policy.WindowID, p policy.PersonID) (f policy.Facts, err error) {
 	defer func() {
@@ -448,7 +429,7 @@ func (b *Broker) letIn(s *Session, ad *admitted) error {
 func (b *Broker) newSession(a Arrival, g Guest, ad *admitted) *Session {
 	id := b.newID()
 	return &Session{
-		clock: b.clock, limits: b.limits, board: b.board, metrics: b.metrics, decide: b.decide, judge: b.judge, rights: b.rights, where: func() *time.Location { return b.plant().Location() },
+		clock: b.clock, limits: b.limits, board: b.board, metrics: b.metrics, decide: b.decide, judge: b.judge, rights: func(q policy.Query, w policy.Rights) policy.Rights { return b.plant().Wanted(q, w) }, where: func() *time.Location { return b.plant().Location() },
 		facts:  func(ctx context.Context, w policy.WindowID) (policy.Facts, error) { return b.facts(ctx, w, a.Person) },
 		append: func(body audit.Body) error { return b.append(context.Background(), a.Person, id, body) },
 		leave:  b.left,

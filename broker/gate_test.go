@@ -450,7 +450,7 @@ func TestAnExtensionMovesTheEndAndWarnsAgain(t *testing.T) {
 		if got := in(c, "x"); got != "passed" {
 			t.Errorf("in the extension: %s", got)
 		}
-		if told := s.guest.Told(); len(told) != 4 {
+		if told := s.guest.Told(); len(told) != 5 || !strings.Contains(told[2], "now ends at") {
 			t.Errorf("told %q", told)
 		}
 		time.Sleep(4 * time.Minute)

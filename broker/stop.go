@@ -30,7 +30,7 @@ func (b *Broker) Stop(w policy.WindowID, why error) {
 
 // Hold stops the vendor's input of a window: it waits, and output goes on.
 func (b *Broker) Hold(w policy.WindowID, why string) {
-	b.board.hold(w, b.clock.now())
+	b.board.hold(w, why, b.clock.now())
 	for _, s := range b.all() {
 		s.hold(w, fmt.Sprintf("Your window %s is %s. What you type waits until it goes on.", w, why))
 	}

@@ -210,7 +210,7 @@ func (s *Session) askAgain(ctx context.Context, w policy.WindowID) {
 	}
 	text := fmt.Sprintf("Your window %s goes on.", w)
 	if s.board.isHeld(w) {
-		text = fmt.Sprintf("Your window %s is paused by the plant. What you type waits until it goes on.", w)
+		text = fmt.Sprintf("Your window %s is %s. What you type waits until it goes on.", w, s.board.pausedBy(w))
 	}
 	s.hold(w, text)
 }

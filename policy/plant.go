@@ -296,6 +296,17 @@ func (p *Plant) Roles() []Role {
 	return roles
 }
 
+// security is the role that may take access away in every zone.
+const security Role = "ot-security"
+
+// Takes says whether a role may pause, end, cut and block: a zone's owner or
+// shift, in every zone, and OT security.
+func (p *Plant) Takes(role string) bool {
+	return role == string(security) || role != "" && slices.ContainsFunc(p.Zones, func(z Zone) bool {
+		return string(z.Owner) == role || string(z.Shift) == role
+	})
+}
+
 // Host is the name under which the broker shows an asset: filler-plc.kiel.
 func (p *Plant) Host(name AssetName) string { return string(name) + "." + p.Site.ID }
 

@@ -84,3 +84,23 @@ func (e Enforced) String() string {
 	}
 	return "nobody"
 }
+
+// Wanted are the rights that a channel asks for in a window with such rights:
+// the window's, as far as the way in goes. That the way in can do no more than
+// the window is for Decide.
+func (p *Plant) Wanted(q Query, window Rights) Rights {
+	asset, _ := p.Asset(q.Asset)
+	name := q.Port
+	if name == "sftp" {
+		name = "ssh"
+	}
+	port, ok := asset.Port(name)
+	worst, by := port.Worst, port.Enforced
+	if a, login := port.Account(q.Account); login {
+		worst, by = a.Worst, a.Enforced
+	}
+	if !ok || by == ByPenstock || worst&window == 0 {
+		return window
+	}
+	return worst & window
+}

@@ -222,9 +222,7 @@ func (w *Walk) judge() {
 	case audit.ConfigChanged:
 		w.config(b)
 	case audit.BlockSet:
-		p := w.people[b.By]
-		w.must(p != nil && w.ofPlant(p), "blocked by %s, who is nobody of the plant", b.By)
-		w.takenBy(b.By)
+		w.mayTake(b.By, false)
 		w.blocks[b.Block] = b
 	case audit.BlockLifted:
 		w.must(w.plantPerson(b.By), "lifted by %s, who is nobody of the plant", b.By)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"penstock/audit"
+	"penstock/policy"
 )
 
 // What the leaves say of firms, persons, keys and invitations.
@@ -18,6 +19,7 @@ type firm struct {
 type person struct {
 	firm     string
 	roles    []string
+	held     []string // roles that were theirs once
 	disabled bool
 	gone     time.Time // when disabled
 	keys     []heldKey
@@ -75,6 +77,34 @@ func (w *Walk) takenBy(id string) {
 	if p := w.people[id]; p != nil && p.disabled {
 		w.noteHere("%s, who did this, was disabled before it was written", id)
 	}
+}
+
+// mayTake: whoever took access away was somebody of the plant with a shift, zone
+// owner or OT security role, by the plant file in force; worker says that it
+// may also be who works in the window. The broker asks memory only for this: a
+// role that was taken away since the person signed in is told, not found wrong.
+func (w *Walk) mayTake(id string, worker bool) {
+	w.takenBy(id)
+	p := w.people[id]
+	if worker || !w.must(p != nil && w.ofPlant(p), "taken by %s, who is nobody of the plant", short(id)) {
+		return
+	}
+	plants := []*policy.Plant{w.plant(w.inForce)}
+	if w.former != (audit.Hash{}) && !w.leaf.Wall.After(w.newPlant.Add(crossTime)) {
+		plants = append(plants, w.plant(w.former))
+	}
+	once := false
+	for _, plant := range plants {
+		if plant == nil || slices.ContainsFunc(p.roles, plant.Takes) {
+			return
+		}
+		once = once || slices.ContainsFunc(p.held, plant.Takes)
+	}
+	if once {
+		w.noteHere("%s, who did this, had held a role for it, and did not any more when it was written", id)
+		return
+	}
+	w.must(false, "taken by %s, who holds no role for it", short(id))
 }
 
 // plantPerson says whether id is of the plant's own firm and may act now.
@@ -205,6 +235,7 @@ func (w *Walk) changed(b audit.PersonChanged) {
 		if !sameSet(p.roles, b.Roles) {
 			w.noteHere("%s changed the roles of %s from %q to %q", b.By, b.Person, p.roles, b.Roles)
 		}
+		p.held = append(p.held, p.roles...)
 		p.roles = b.Roles
 	}
 }

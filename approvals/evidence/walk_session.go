@@ -3,6 +3,7 @@ package evidence
 import (
 	"fmt"
 	"maps"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -23,6 +24,7 @@ type session struct {
 	person   string
 	windows  []string
 	began    time.Time
+	source   netip.Addr // zero: the leaf's text has none
 	started  audit.Index
 	channels map[int]*channel
 }
@@ -160,6 +162,7 @@ func (w *Walk) sessionStarted(b audit.SessionStarted) {
 	_, again := w.sessions[b.Session]
 	w.must(!again, "%s is running already", short(b.Session))
 	s := &session{person: b.Person, windows: b.Windows, began: w.leaf.Wall, started: w.leaf.Index, channels: map[int]*channel{}}
+	s.source = sourceOf(b.Source)
 	w.sessions[b.Session] = s
 	p := w.justKnown(b.Person)
 	w.must(p != nil && p.firm == b.Firm, "%s is not known as a person of %s", short(b.Person), short(b.Firm))
@@ -176,6 +179,86 @@ func (w *Walk) sessionStarted(b audit.SessionStarted) {
 			w.must(w.worksIn(b.Person, v), "%s does not work in %s", b.Person, id)
 		}
 	}
+}
+
+// sourceOf reads "192.0.2.1" and "192.0.2.1:4000".
+func sourceOf(s string) netip.Addr {
+	if at, err := netip.ParseAddrPort(s); err == nil {
+		return at.Addr()
+	}
+	at, _ := netip.ParseAddr(s)
+	return at
+}
+
+// recompute asks the plant file in force what the broker asked: path, target,
+// rights, account, calendars and the rules' longest, at the leaf's time. What
+// the log does not have is taken as the broker had it: gates, escort, who else
+// writes, and the firm's networks, against which other leaves stand.
+func (w *Walk) recompute(s *session, v *window, b audit.ChannelOpened) {
+	plants := []*policy.Plant{w.plant(w.inForce)}
+	if w.former != (audit.Hash{}) && !w.leaf.Wall.After(w.newPlant.Add(crossTime)) {
+		plants = append(plants, w.plant(w.former))
+	}
+	p := w.people[s.person]
+	var why string
+	for _, plant := range plants {
+		if plant == nil || p == nil {
+			return // a finding already
+		}
+		// the decision came up to a moment before its leaf: a calendar may have begun or ended between
+		for _, at := range []time.Time{w.leaf.Wall, w.leaf.Wall.Add(-settleTime)} {
+			if why = decided(plant, s, v, b, p.firm, at); why == "" {
+				return
+			}
+		}
+	}
+	w.must(false, "by the plant file in force: %s", why)
+}
+
+// decided says how a decision by the plant differs from the leaf's; empty: it does not.
+func decided(plant *policy.Plant, s *session, v *window, b audit.ChannelOpened, firm string, at time.Time) string {
+	rights, err := policy.ParseRights(b.Rights)
+	if err != nil {
+		return err.Error()
+	}
+	claimed, err := policy.ParseRights(v.claim.Rights)
+	if err != nil {
+		return err.Error()
+	}
+	f := policy.Facts{
+		Person: policy.PersonFacts{ID: policy.PersonID(s.person), Firm: policy.FirmID(firm)},
+		Window: policy.WindowFacts{ID: policy.WindowID(v.claim.Window), Agreed: true, Live: true, From: v.opened, Until: at.Add(time.Hour), Rights: claimed},
+		Live:   policy.LiveFacts{Escort: true, Gates: map[string]bool{}},
+	}
+	if s.source.IsValid() {
+		f.Person.Networks = []netip.Prefix{netip.PrefixFrom(s.source, s.source.BitLen())}
+	}
+	for _, g := range plant.Gates {
+		f.Live.Gates[g.Name] = true
+	}
+	for _, id := range v.claim.People {
+		f.Window.People = append(f.Window.People, policy.PersonID(id))
+	}
+	for _, t := range v.claim.Assets {
+		f.Window.Targets = append(f.Window.Targets, policy.Target{Asset: policy.AssetName(t.Asset), Port: policy.PortName(t.Port), Account: policy.AccountName(t.Account)})
+	}
+	q := policy.Query{Stage: policy.AtChannel, Source: s.source, Asset: policy.AssetName(b.Asset), Port: policy.PortName(b.Port),
+		Account: policy.AccountName(b.Account), Kind: b.Kind, Session: policy.SessionID(b.Session)}
+	q.Rights = plant.Wanted(q, rights)
+	d := plant.Decide(f, q, at)
+	path := make([]string, len(d.Path))
+	for i, z := range d.Path {
+		path[i] = string(z)
+	}
+	switch {
+	case !d.Allow:
+		return "it is refused by " + d.Rule + ": " + short(d.Why)
+	case d.Target.String() != b.Target:
+		return "it goes to " + d.Target.String() + ", and the leaf says " + short(b.Target)
+	case !slices.Equal(path, b.Path):
+		return fmt.Sprintf("its path is %q, and the leaf says %q", path, b.Path)
+	}
+	return ""
 }
 
 // inUse says whether a channel of a running session is bound to the window.
@@ -212,6 +295,7 @@ func (w *Walk) channelOpened(b audit.ChannelOpened) {
 	}
 	w.must(slices.Contains(v.claim.Assets, t) || slices.Contains(v.claim.Assets, byLogin), "%s does not name %s", b.Window, t)
 	w.must(within(b.Rights, v.claim.Rights), "its rights are %q, and %s allows %q", b.Rights, b.Window, v.claim.Rights)
+	w.recompute(s, v, b)
 	if is, why := w.isOpen(v); !is {
 		if w.must(w.justTaken(v), "%s %s", b.Window, why) {
 			c.late = b.Window + " " + why

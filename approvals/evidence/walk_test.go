@@ -11,6 +11,7 @@ import (
 	"penstock/approvals/evidence"
 	"penstock/approvals/evidence/evidencetest"
 	"penstock/audit"
+	"penstock/policy"
 )
 
 // documents are a story's.
@@ -62,6 +63,17 @@ func ending(s *evidencetest.Story, second int, step *evidencetest.Step) {
 	ended := moved(s, "ended")
 	ended.Wall = at(second)
 	change(ended, func(b *audit.WindowMoved) { b.At, b.Until = at(second), at(second) })
+}
+
+// moved2 is the second such step.
+func moved2(s *evidencetest.Story, to string) *evidencetest.Step {
+	var found []*evidencetest.Step
+	for _, step := range s.Steps {
+		if b, ok := step.Event.Body.(audit.WindowMoved); ok && b.To == to {
+			found = append(found, step)
+		}
+	}
+	return found[1]
 }
 
 // graced is a night without extension whose end moves by a grace to until, at a second.
@@ -274,7 +286,28 @@ func TestWalk(t *testing.T) {
 			s.Move(4*3600, "mallory", "cut", at(4*3600))
 			s.Insert(s.Step("session.ended", 0))
 			s.Drop(moved(s, "ended"))
-		}, []string{"moved by mallory, whom the log does not know"}},
+		}, []string{"taken by mallory, who is nobody of the plant"}},
+		{"the vendor cuts herself off", func(s *evidencetest.Story) {
+			s.Move(4*3600, "ann", "cut", at(4*3600))
+			s.Insert(s.Step("session.ended", 0))
+			s.Drop(moved(s, "ended"))
+		}, []string{"taken by ann, who is nobody of the plant"}},
+		{"the vendor ends her own window", func(s *evidencetest.Story) {
+			s.Move(4*3600, "ann", "ended", at(4*3600))
+			s.Insert(s.Step("session.ended", 0))
+			s.Drop(moved(s, "ended"))
+		}, nil},
+		{"ended by somebody whose role was taken away", func(s *evidencetest.Story) {
+			s.Add(9500, "ines", audit.PersonChanged{Person: "mia", Firm: "fjord", Name: "mia", Roles: []string{}, By: "ines"}, "mia", "person/mia")
+			after := s.Insert(s.Step("session.ended", 0))
+			s.Move(10000, "mia", "ended", at(10000))
+			s.Insert(after)
+			s.Drop(moved2(s, "ended"))
+		}, nil},
+		{"paused by time", func(s *evidencetest.Story) {
+			s.Move(8000, "penstock", "paused", at(4*3600))
+			s.Insert(moved(s, "extended"))
+		}, []string{"paused by nobody"}},
 		{"a session of somebody disabled long before", func(s *evidencetest.Story) {
 			s.Add(4015, "olaf", audit.PersonDisabled{Person: "ann", By: "olaf"}, "ann", "person/ann")
 			s.Insert(s.Step("cert.issued", 0))
@@ -387,7 +420,22 @@ func TestWalk(t *testing.T) {
 		}, []string{"bob is not known", "certificate 77 is ann's", "bob does not work", "bob does not work"}},
 		{"a channel to another machine", func(s *evidencetest.Story) {
 			change(s.Step("channel.opened", 0), func(b *audit.ChannelOpened) { b.Asset = "capper-plc" })
-		}, []string{"does not name capper-plc by ssh as maint", "the channel is to maint@capper-plc."}},
+		}, []string{"does not name capper-plc by ssh as maint", "target-not-in-window", "the channel is to maint@capper-plc."}},
+		{"a channel to an address that the plant file does not have", func(s *evidencetest.Story) {
+			change(s.Step("channel.opened", 0), func(b *audit.ChannelOpened) { b.Target = "10.20.1.12:22" })
+		}, []string{"it goes to 10.20.1.11:22"}},
+		{"a channel by a path that no conduit has", func(s *evidencetest.Story) {
+			change(s.Step("channel.opened", 0), func(b *audit.ChannelOpened) { b.Path = []string{"dmz", "ops", "line-1"} })
+		}, []string{"and the leaf says"}},
+		{"a channel during a freeze", func(s *evidencetest.Story) {
+			plant := strings.Replace(evidencetest.PlantText(), "recordings:", "  - {name: still, when: {zone: line-1}, not_during: [holy]}\ncalendars:\n  holy: {freeze: [{from: 2026-11-21 21:00, to: 2026-11-22 12:00, name: Campaign}]}\nrecordings:", 1)
+			p, problems := policy.Parse("plant.yaml", map[string][]byte{"plant.yaml": []byte(plant)})
+			if err := problems.Err(); err != nil {
+				panic(err)
+			}
+			s.Add(3990, "penstock", audit.ConfigChanged{Kind: "plant", Document: s.Put(p.Document())}, "plant")
+			s.Insert(s.Step("window.agreed", 0))
+		}, []string{"freeze:holy"}},
 		{"a channel with more rights", func(s *evidencetest.Story) {
 			change(s.Step("channel.opened", 0), func(b *audit.ChannelOpened) { b.Rights = []string{"look", "load", "device"} })
 		}, []string{"its rights are"}},

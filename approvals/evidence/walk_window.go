@@ -362,9 +362,11 @@ func (w *Walk) moved(b audit.WindowMoved) {
 	}
 	w.must(slices.Contains(step.from, v.state), "it was %s, and from there it cannot be %s", v.state, b.To)
 	w.must(w.leaf.Actor == b.By, "%s moved it, and the leaf says %s", short(w.leaf.Actor), short(b.By))
-	if takes := b.To == "paused" || b.To == "ended" || b.To == "cut"; takes {
-		w.must(b.By == penstock || w.people[b.By] != nil, "moved by %s, whom the log does not know", short(b.By))
-		w.takenBy(b.By)
+	if takes := b.To == "paused" || b.To == "ending" || b.To == "ended" || b.To == "cut"; takes {
+		w.must(b.By != penstock || b.To == "ended", "%s by nobody", b.To)
+		if b.By != penstock {
+			w.mayTake(b.By, w.worksIn(b.By, v) && (b.To == "ended" || b.To == "ending"))
+		}
 	} else {
 		w.must(b.By == penstock || w.known(b.By) != nil, "moved by %s, whom the log does not know, or knows as disabled", short(b.By))
 	}

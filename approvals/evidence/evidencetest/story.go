@@ -44,6 +44,9 @@ type Story struct {
 //go:embed plant.yaml
 var plantText []byte
 
+// PlantText is the plant file of the story, to be changed.
+func PlantText() string { return string(plantText) }
+
 // Plant is the plant file of the story.
 func Plant() *policy.Plant {
 	p, problems := policy.Parse("plant.yaml", map[string][]byte{"plant.yaml": plantText})
