@@ -41,6 +41,7 @@ type Channel struct {
 
 	pass   atomic.Pointer[pass]
 	stream stream
+	thin   func(recording.Mark, []byte) []Piece // see Thin; set before bytes pass
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 	counts

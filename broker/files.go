@@ -45,3 +45,21 @@ func (c *Channel) Transferred(f audit.FileTransferred) error {
 	}
 	return c.s.append(f)
 }
+
+// Piece is what is recorded in the place of some bytes.
+type Piece struct {
+	Mark recording.Mark
+	Data []byte
+}
+
+// Thin has the recording keep what f makes of the bytes that pass, where the
+// plant says so of the account (Duties.Hashes), and not the bytes; elsewhere it
+// does nothing, and says so. It is called before any byte passes. f sees each direction in order,
+// one call at a time for each. What f keeps back must not be forwarded yet.
+func (c *Channel) Thin(f func(recording.Mark, []byte) []Piece) bool {
+	if !c.Decision().Duties.Hashes {
+		return false
+	}
+	c.thin = f
+	return true
+}

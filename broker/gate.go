@@ -102,7 +102,7 @@ func (c *Channel) In(ctx context.Context, p []byte) (forward bool, err error) {
 	if _, err := c.await(ctx); err != nil {
 		return false, err
 	}
-	if err := c.commit(ctx, recording.In, p); err != nil {
+	if err := c.record(ctx, recording.In, p, true); err != nil {
 		return false, err
 	}
 	now, err := c.await(ctx)
@@ -133,12 +133,7 @@ func (c *Channel) Out(ctx context.Context, m recording.Mark, p []byte) error {
 	if err != nil {
 		return err
 	}
-	if now.decision.Duties.StrictBoth {
-		err = c.commit(ctx, m, p)
-	} else if err = c.stream.Append(m, p); err != nil {
-		err = c.recorderFailed(err)
-	}
-	if err != nil {
+	if err := c.record(ctx, m, p, now.decision.Duties.StrictBoth); err != nil {
 		return err
 	}
 	if err := c.s.firstByte(c.window); err != nil {
@@ -149,6 +144,23 @@ func (c *Channel) Out(ctx context.Context, m recording.Mark, p []byte) error {
 	}
 	c.out.Add(int64(len(p)))
 	c.s.metrics.passed.out.Add(int64(len(p)))
+	return nil
+}
+
+// record makes p part of the recording, or what Thin makes of it.
+func (c *Channel) record(ctx context.Context, m recording.Mark, p []byte, durable bool) error {
+	pieces := []Piece{{m, p}}
+	if c.thin != nil {
+		pieces = c.thin(m, p)
+	}
+	for i, one := range pieces {
+		if durable && i == len(pieces)-1 { // those before it are durable with it
+			return c.commit(ctx, one.Mark, one.Data)
+		}
+		if err := c.stream.Append(one.Mark, one.Data); err != nil {
+			return c.recorderFailed(err)
+		}
+	}
 	return nil
 }
 

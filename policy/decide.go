@@ -102,6 +102,7 @@ type Duties struct {
 	StrictBoth bool     // bytes to the vendor durable before they are shown
 	Escort     bool     // a named plant person watches
 	Inspect    string   // the inspector's name; empty: none
+	Hashes     bool     // a file's content is not recorded: offsets, lengths and hashes are
 	HostKeys   []string // pinned target keys, authorized_keys form without options; empty refuses an SSH dial
 	Login      Login    // how the broker proves itself to the target
 	InputOff   bool     // output goes on, the vendor's input is dropped (DESIGN 6: narrowed to look)

@@ -192,6 +192,7 @@ func (w *walk) allow() {
 	if w.way.Enforced == ByPenstock {
 		duties.Inspect = string(w.port.Name)
 	}
+	duties.Hashes = w.way.Hashes
 	duties.HostKeys = slices.Clone(w.port.HostKeys)
 	if w.way.Name != "" {
 		duties.Login.Principal = w.p.Principal(w.asset.Name, w.way.Name)

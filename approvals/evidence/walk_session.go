@@ -45,6 +45,8 @@ func (w *Walk) judgeSession() {
 		w.sessionEnded(b)
 	case audit.ChannelOpened:
 		w.channelOpened(b)
+	case audit.FileTransferred:
+		w.fileTransferred(b)
 	case audit.ChannelClosed:
 		w.channelClosed(b)
 	case audit.FirstByte:
@@ -323,6 +325,25 @@ func (w *Walk) blocked(who string, b audit.ChannelOpened, v *window) string {
 		}
 	}
 	return ""
+}
+
+// fileTransferred: within a channel that is open, in its window, and as its rights go.
+func (w *Walk) fileTransferred(b audit.FileTransferred) {
+	s := w.session(b.Session)
+	if s == nil {
+		return
+	}
+	c := s.channels[b.Channel]
+	if !w.must(c != nil && !c.closed, "channel %d is not open", b.Channel) {
+		return
+	}
+	o, need := c.opened, "copy"
+	if b.Direction == "in" {
+		need = "load"
+	}
+	w.must(b.Window == o.Window && b.Asset == o.Asset && b.Account == o.Account, "channel %d is %s on %s in %s, and the file %s on %s in %s",
+		b.Channel, o.Account, o.Asset, o.Window, short(b.Account), short(b.Asset), short(b.Window))
+	w.must(slices.Contains(o.Rights, need) || b.Bytes == 0, "a file went %s without the right to %s", b.Direction, need)
 }
 
 func (w *Walk) channelClosed(b audit.ChannelClosed) {

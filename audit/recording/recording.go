@@ -44,11 +44,12 @@ const (
 	Note    Mark = 'm' // what Penstock itself said or did: warning, pause, cut
 	Exit    Mark = 'x' // exit status as decimal text, or "signal NAME"
 	EOF     Mark = 'f' // end of one direction: "in" or "out"
+	Content Mark = 'h' // part of a file whose content is not kept: canonical JSON {at, direction, file, length, sha256 so far}
 )
 
 func (m Mark) known() bool {
 	switch m {
-	case In, Out, Err, Resize, Request, Note, Exit, EOF:
+	case In, Out, Err, Resize, Request, Note, Exit, EOF, Content:
 		return true
 	}
 	return false

@@ -50,6 +50,9 @@ type Failer interface {
 // ManyWriters makes plants whose machine any number of people may change at once.
 var ManyWriters bool
 
+// KeepHashes makes plants whose account maint says files: hashes.
+var KeepHashes bool
+
 // Plant is a plant with one machine, "plc", at an address: ssh on the port,
 // with the pinned keys; and a TCP port "modbus" on tcp, if that is not 0.
 func Plant(t Failer, at netip.AddrPort, tcp uint16, pins ...string) *policy.Plant {
@@ -60,6 +63,10 @@ func Plant(t Failer, at netip.AddrPort, tcp uint16, pins ...string) *policy.Plan
 			keys += ", "
 		}
 		keys += k
+	}
+	files := ""
+	if KeepHashes {
+		files = ", files: hashes"
 	}
 	modbus := ""
 	if tcp != 0 {
@@ -94,10 +101,10 @@ assets:
         host_keys: [%s]
         accounts:
           viewer: {rights: [look], enforced: device}
-          maint:  {rights: [look, copy, set, operate, load], enforced: nobody}%s
+          maint:  {rights: [look, copy, set, operate, load], enforced: nobody%s}%s
 rules:
   - {name: any, when: {right: [look, copy, set, operate, load]}, plan: [owner], open: shift, longest: 8h}
-`, at.Addr(), !ManyWriters, at.Port(), keys, modbus)
+`, at.Addr(), !ManyWriters, at.Port(), keys, files, modbus)
 	p, problems := policy.Parse("plant.yaml", map[string][]byte{"plant.yaml": []byte(text)})
 	if len(problems) > 0 {
 		t.Fatalf("the test plant: %v", problems)

@@ -54,6 +54,7 @@ func (j *Job) Carry(gate *broker.Channel, say func(string)) *Carrier {
 	c.out.moved = sync.NewCond(&c.out.mu)
 	c.r = j.reader(c)
 	gate.Finally(c.r.ended)
+	gate.Thin(j.thin())
 	return c
 }
 

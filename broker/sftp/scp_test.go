@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"penstock/audit"
+	"penstock/audit/recording"
 	"penstock/broker/brokertest"
 )
 
@@ -134,6 +135,10 @@ func FuzzScp(f *testing.F) {
 		if err != nil || j == nil || j.Kind != "scp" {
 			return
 		}
+		thin := j.thin()
+		thin(recording.Out, machine[:len(machine)/2])
+		thin(recording.In, vendor)
+		thin(recording.Out, machine[len(machine)/2:])
 		s := newCopies(one.r.(*copies).c, j)
 		defer s.ended("")
 		v, m := vendor, machine

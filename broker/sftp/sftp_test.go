@@ -408,6 +408,11 @@ func FuzzSFTP(f *testing.F) {
 	f.Add(all(req(fxSetstat, 1).text("x").u32(attrSize|attrExtended).u64(1).u32(1).text("a").text("b").done()), version, uint8(2))
 	one := start(f, brokertest.Maint, "subsystem", "sftp", nil)
 	f.Fuzz(func(t *testing.T, vendor, machine []byte, step uint8) {
+		thin := (&Job{Kind: "sftp"}).thin()
+		for _, b := range [][]byte{vendor[:len(vendor)/2], vendor[len(vendor)/2:]} {
+			thin(recording.In, b)
+		}
+		thin(recording.Out, machine)
 		s := newFiles(one.r.(*files).c)
 		var passed []byte
 		defer func() { s.ended(""); one.ours() }()

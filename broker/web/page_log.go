@@ -167,6 +167,8 @@ func (v *visit) otherSentence(body audit.Body, n roll) (says, weight string) {
 		return fmt.Sprintf("channel %d: %s on %s%s", b.Channel, b.Kind, b.Asset, as(b.Account)), ""
 	case audit.ChannelRefused:
 		return "refused (" + b.Rule + "): " + b.Kind + " on " + cmp.Or(b.Asset, "nothing") + as(b.Account), "refused"
+	case audit.FileTransferred:
+		return fileWords(b), map[bool]string{true: "moved", false: "refused"}[b.Whole]
 	case audit.ChannelClosed:
 		return fmt.Sprintf("channel %d closed: %s in, %s out%s", b.Channel, bytesText(b.In), bytesText(b.Out), because(cmp.Or(b.Exit, b.Cause))), ""
 	case audit.ReviewClosed:

@@ -73,7 +73,12 @@ type recordedChannel struct {
 	Kind, What, In, Out string
 	Open, Close         stamp
 	Exit                string
+	Bare                bool     // nothing to be seen on a screen: files passed
+	Files               []string // what passed, in words
 }
+
+// mostFiles bounds the list of one channel; the log has all.
+const mostFiles = 100
 
 type formChoice struct{ Form, Text string }
 
@@ -221,7 +226,11 @@ func (g *Pages) sessionEvents(v *visit, n roll, h recording.Header, view *Record
 		case audit.ChannelOpened:
 			t, _ := v.plant.Asset(assetName(b.Asset))
 			at[b.Channel] = len(view.Channels)
-			view.Channels = append(view.Channels, recordedChannel{Number: b.Channel, Kind: b.Kind, What: cmp.Or(t.Tag, b.Asset) + as(b.Account), Open: v.at(leaf.Wall)})
+			view.Channels = append(view.Channels, recordedChannel{Number: b.Channel, Kind: b.Kind, What: cmp.Or(t.Tag, b.Asset) + as(b.Account), Open: v.at(leaf.Wall), Bare: carriesFiles(b.Kind)})
+		case audit.FileTransferred:
+			if i, ok := at[b.Channel]; ok && len(view.Channels[i].Files) < mostFiles {
+				view.Channels[i].Files = append(view.Channels[i].Files, fileWords(b))
+			}
 		case audit.ChannelClosed:
 			if i, ok := at[b.Channel]; ok {
 				c := &view.Channels[i]

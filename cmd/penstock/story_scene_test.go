@@ -26,7 +26,7 @@ import (
 //
 //	scene [shift|auto] [strict] [files] [NETWORK]  a plant whose vendors ann and ben are known (from NETWORK, 127.0.0.0/8), broker, target;
 //	                       the owner alone agrees, and asking for the certificate opens (shift: the shift does; strict: the
-//	                       rules of "plant"; files: conduits carry sftp, filler-plc takes files, press-plc gives some)
+//	                       rules of "plant"; files: conduits carry sftp, filler-plc takes files, press-plc gives some, whose content is not kept)
 //	enrols totp|password PERSON…  one of the two, over their own key
 //	agreed PERSON ASSET RIGHTS MINUTES  PERSON asks, olaf says yes
 //	certified PERSON       cert@, and the certificate lies where ssh looks for it
@@ -99,7 +99,7 @@ func withFiles(plant string) string {
 	plant = strings.NewReplacer("carries: [ssh]", "carries: [ssh, sftp]", "rights: [look, copy, set, operate]", "rights: [look, copy, load]",
 		"right: [look, copy, set]", "right: [look, copy, load]").Replace(plant)
 	plant = strings.Replace(plant, account, "rights: [look, copy, load], enforced: nobody", 1)
-	return strings.Replace(plant, account, "rights: [look, copy], enforced: nobody", 1)
+	return strings.Replace(plant, account, "rights: [look, copy], enforced: nobody, files: hashes", 1)
 }
 
 func (s *story) scene(ts *testscript.TestScript, args []string) error {
