@@ -144,3 +144,9 @@ func ParseHeader(b []byte) (Header, error) { return parseHeader(b) }
 func CommitHeads(ctx context.Context, a *Archive) error {
 	return a.round(ctx)
 }
+
+// Round commits heads once, as Run does each second.
+func Round(ctx context.Context, a *Archive) error {
+	defer a.heads.close()
+	return a.round(ctx)
+}
