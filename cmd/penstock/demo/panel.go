@@ -71,6 +71,12 @@ func (p *panel) state() panelState {
 }
 
 func (p *panel) serve(l net.Listener) {
+	p.server = &http.Server{Handler: p.handler(), ReadTimeout: 10 * time.Second, WriteTimeout: time.Minute, IdleTimeout: time.Minute,
+		MaxHeaderBytes: 16 << 10, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelInfo)}
+	p.done.Go(func() { _ = p.server.Serve(l) }) // ends with stop
+}
+
+func (p *panel) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", p.page)
 	for _, name := range []string{"panel.css", "panel.js"} {
@@ -85,9 +91,7 @@ func (p *panel) serve(l net.Listener) {
 		p.line.stop("panel")
 		p.back(w, r)
 	})
-	p.server = &http.Server{Handler: guarded(http.NewCrossOriginProtection().Handler(mux)), ReadTimeout: 10 * time.Second,
-		WriteTimeout: time.Minute, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelInfo)}
-	p.done.Go(func() { _ = p.server.Serve(l) }) // ends with stop
+	return guarded(http.NewCrossOriginProtection().Handler(mux))
 }
 
 func (p *panel) stop() {
