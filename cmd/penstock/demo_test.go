@@ -220,6 +220,7 @@ func demoGoesOn(t *testing.T, bin string) {
 	if !strings.Contains(other.errs.String(), "another demo runs in "+dir) {
 		t.Errorf("a second demo in the same folder: %q", other.errs.String())
 	}
+	oneScreen(t, dir, r.shown())
 	demoPlantIsTheExample(t, bin, dir)
 	first := demoCode(t, bin, dir, "olaf")
 	if again := demoCode(t, bin, dir, "olaf"); again == first {
@@ -228,6 +229,10 @@ func demoGoesOn(t *testing.T, bin string) {
 	r.interrupt()
 	r.end(0)
 	nobodyLeft(t, dir)
+	fault := exec.Command(filepath.Join(bin, "penstock"), "demo", "fault", "--dir", dir)
+	if out, err := fault.CombinedOutput(); fault.ProcessState.ExitCode() != exitNoReach || !strings.Contains(string(out), "start it with penstock demo --dir") {
+		t.Errorf("a fault where no demo runs: %v %s", err, out)
+	}
 	before := leafTypes(t, bin, dir)
 	if before["key.enrolled"] == 0 || before["log.created"] != 1 || before["node.stopped"] != 1 {
 		t.Fatalf("the first run left %v", before)
@@ -351,6 +356,26 @@ func hidesSecrets(t *testing.T, dir, text string) {
 	}
 	if strings.Contains(text, "otpauth://totp") {
 		t.Error("a code generator's secret was shown")
+	}
+}
+
+// oneScreen: what somebody sees first is small, and has all that is needed to go on.
+func oneScreen(t *testing.T, dir, text string) {
+	t.Helper()
+	if n := strings.Count(text, "\n"); n > 48 {
+		t.Errorf("the first screen has %d lines", n)
+	}
+	var lines []string
+	for line := range strings.Lines(strings.ReplaceAll(text, dir, ".scratch/demo")) {
+		if !strings.HasPrefix(line, "  Played by itself:") { // names this test's own binary
+			lines = append(lines, line)
+		}
+	}
+	narrow(t, strings.Join(lines, ""))
+	for _, want := range []string{"panel   http://127.0.0.1:", "pages   https://127.0.0.1:", "broker  ssh at 127.0.0.1:", "penstock demo fault", "cert@broker", "ssh -F ssh_config filler-plc.kiel\n"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the first screen does not say %q", want)
+		}
 	}
 }
 

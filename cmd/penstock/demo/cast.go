@@ -25,7 +25,7 @@ type role struct {
 // and nobody needs more codes in a minute than a generator shows. Between them
 // they hold every role of the plant file.
 var cast = []role{
-	{"ann", "Ann Keller", "krall", nil, "Krall Fillers: the vendor's engineer", "bottles in a row 3127"},
+	{"ann", "Ann Keller", "krall", nil, "the vendor's engineer, of Krall", "bottles in a row 3127"},
 	{"jan", "Jan Brandt", "fjord", []string{"duty-engineer", "safety", "plant-manager"}, "duty engineer: invites", "wheel valve lamp 8812"},
 	{"olaf", "Olaf Holm", "fjord", []string{"line-1-owner", "utilities-owner"}, "line 1 owner: answers", "seven grey gulls 4406"},
 	{"lena", "Lena Lang", "fjord", []string{"ot-security", "it-network"}, "OT security: answers, reads", "tide table north 9953"},

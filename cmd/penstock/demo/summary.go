@@ -28,12 +28,12 @@ func (d *show) handbackLine(window string) string {
 // numbers are those of a new folder.
 func (d *show) steps() []step {
 	return []step{
-		{say: "1  The filler stops, alarm F-417; Ann asks to come in. (The panel has a button.)", line: "penstock demo fault"},
-		{say: "2  Olaf, the line's owner, agrees; Mia opens: the clock starts. (Or on the pages.)", line: "penstock answer R-1 yes --as olaf"},
+		{say: "1  The filler stops, alarm F-417; Ann asks to come in. Also at the panel.", line: "penstock demo fault"},
+		{say: "2  Olaf, the line's owner, agrees; Mia opens. Also on the pages.", line: "penstock answer R-1 yes --as olaf"},
 		{line: "penstock open W-1 --as mia"},
-		{say: "3  Ann: one certificate, one code; then plain ssh. Inside: set fill-volume 800", line: d.certLine()},
+		{say: "3  Ann: one certificate, one code; then plain ssh, and: set fill-volume 800", line: d.certLine()},
 		{line: d.machineLine("")},
-		{say: "4  The line can start again, here or at its panel. Ann says what she changed.", line: "penstock demo start"},
+		{say: "4  The line can start again. Ann says what she changed.", line: "penstock demo start"},
 		{line: d.handbackLine("W-1")},
 		{say: "5  The proof, without the broker.", line: "penstock-verify data"},
 	}
@@ -54,7 +54,7 @@ func (d *show) printSummary() {
 	s.line("  broker  ssh at " + d.o.SSH)
 	s.line("")
 	for _, c := range cast {
-		s.line(fmt.Sprintf("  %s %-11s %-24s %s", s.paint(cyan, fmt.Sprintf("%-5s", c.Name)), c.Full, d.players[c.Name].Password, c.Does))
+		s.line(fmt.Sprintf("  %s %-10s %-24s %s", s.paint(cyan, fmt.Sprintf("%-5s", c.Name)), c.Full, d.players[c.Name].Password, c.Does))
 	}
 	s.line("  Passwords, keys and codes of these five lie in this folder in the clear.")
 	s.title("In a second terminal")
@@ -70,8 +70,8 @@ func (d *show) printSummary() {
 		}
 	}
 	s.line("")
-	s.line("  Other numbers than R-1 and W-1 are shown? Use those. Files, Modbus and more:")
-	s.line("  README.md. Played by itself:  " + d.command() + " demo --walk --dir " + d.o.Dir + "-walk")
+	s.line("  Other numbers than R-1 and W-1 are shown? Use those. More lines: README.md.")
+	s.line("  Played by itself:  " + d.command() + " demo --walk --dir " + d.o.Dir + "-walk")
 	s.line("  The plant file here has no key switch and no escort; plant.yaml says why.")
 	s.line("  Ctrl-C ends it; started again it goes on with the same people and log.")
 }
