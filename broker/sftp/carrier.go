@@ -84,7 +84,7 @@ const step = 32 << 10
 func (p passage) send(b []byte) error {
 	for len(b) > 0 {
 		n := min(len(b), step)
-		if err := p.c.gate.Look(); err != nil {
+		if err := p.c.gate.Pass(p.ctx); err != nil {
 			return err
 		}
 		if _, err := p.target.Write(b[:n]); err != nil {
