@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -52,8 +54,46 @@ func (h *plantHouse) place(p outsidePlace, origin string, now func() time.Time) 
 		one.Kind, one.Where = "syslog", p.Syslog
 		one.Way, err = publish.NewSyslog(p.Syslog, config, now)
 		return one, err
+	case p.S3 != "":
+		user, secret, err := readLogin(p.Login)
+		if err != nil {
+			return one, err
+		}
+		one.Kind, one.Where = "s3", p.S3+"/"+p.Bucket
+		one.Way, err = publish.NewS3(publish.S3Options{Address: p.S3, Bucket: p.Bucket, Prefix: p.Prefix, Region: p.Region,
+			User: user, Secret: secret, Retain: p.Retain, TLS: config, Now: now})
+		return one, err
 	}
-	return one, fmt.Errorf("this build has no way to it")
+	user, secret := "", ""
+	if p.Login != "" {
+		if user, secret, err = readLogin(p.Login); err != nil {
+			return one, err
+		}
+	}
+	one.Kind, one.Where, one.Calm = "mail", p.Mail, true
+	one.Way, err = publish.NewMail(publish.MailOptions{Server: p.Server, From: p.From, To: p.Mail, User: user, Secret: secret, TLS: config, Now: now})
+	return one, err
+}
+
+// readLogin reads a file of two lines, name and secret, that nobody else may
+// read. Its errors do not show them.
+func readLogin(path string) (user, secret string, err error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return "", "", fmt.Errorf("the login: %w", err)
+	}
+	if !info.Mode().IsRegular() || info.Mode().Perm()&0o077 != 0 {
+		return "", "", fmt.Errorf("%s can be read by others: run chmod go-rwx %s, and think about who may have read it", path, path)
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return "", "", fmt.Errorf("the login: %w", err)
+	}
+	lines := strings.Split(string(trimLine(b)), "\n")
+	if len(lines) != 2 || strings.TrimSpace(lines[0]) == "" || strings.TrimSpace(lines[1]) == "" {
+		return "", "", fmt.Errorf("%s is no login: two lines, name and secret", path)
+	}
+	return strings.TrimSpace(lines[0]), strings.TrimSpace(lines[1]), nil
 }
 
 // refuseUncopied lets nobody new in while why is not empty.

@@ -1,0 +1,161 @@
+package publish
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"go/build"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/minio/minio-go/v7"
+)
+
+// freeAddress is an address that nobody listens on now.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// versity is a real S3 server over TLS, with its folder and how to reach it.
+func versity(t *testing.T) (folder string, o S3Options) {
+	t.Helper()
+	name, err := exec.LookPath("versitygw")
+	if err != nil {
+		name = filepath.Join(filepath.SplitList(build.Default.GOPATH)[0], "bin", "versitygw")
+	}
+	dir := t.TempDir()
+	cert, key, pool := pair(t, dir)
+	folder = filepath.Join(dir, "objects")
+	for _, d := range []string{folder, filepath.Join(dir, "versions"), filepath.Join(dir, "side")} {
+		if err := os.Mkdir(d, 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	at := freeAddress(t)
+	program(t, []string{"ROOT_ACCESS_KEY=tester", "ROOT_SECRET_KEY=not-a-secret"}, name, "--port", at, "--cert", cert, "--key", key, "--quiet",
+		"posix", "--versioning-dir", filepath.Join(dir, "versions"), "--sidecar", filepath.Join(dir, "side"), folder)
+	o = S3Options{Address: "https://" + at, Bucket: "locked", Prefix: "kiel", Region: "us-east-1", User: "tester", Secret: "not-a-secret",
+		Retain: 48 * time.Hour, TLS: &tls.Config{RootCAs: pool}, Now: time.Now}
+	awaits(t, "the S3 server listens", func() bool {
+		c, err := tls.Dial("tcp", at, o.TLS)
+		if err == nil {
+			c.Close()
+		}
+		return err == nil
+	})
+	return folder, o
+}
+
+func (r *rig) s3(o S3Options) *S3 {
+	r.t.Helper()
+	s, err := NewS3(o)
+	r.must(err)
+	return s
+}
+
+// TestS3Real: a real server with Object Lock holds what was sent, and lets nobody remove it.
+func TestS3Real(t *testing.T) {
+	r, ctx := newRig(t), context.Background()
+	folder, o := versity(t)
+	s := r.s3(o)
+	r.must(s.client.MakeBucket(ctx, "locked", minio.MakeBucketOptions{Region: o.Region, ObjectLocking: true}))
+	r.must(s.client.MakeBucket(ctx, "open", minio.MakeBucketOptions{Region: o.Region}))
+	r.grow(3)
+	copied, err := s.Send(ctx, r.newest())
+	r.must(err)
+	if !strings.Contains(copied.Said, "locked until") {
+		t.Errorf("%q", copied.Said)
+	}
+	err = s.client.RemoveObject(ctx, "locked", s.last.name, minio.RemoveObjectOptions{VersionID: s.last.version})
+	if err == nil {
+		t.Error("the owner of the bucket could remove it")
+	}
+	got, err := s.client.GetObject(ctx, "locked", s.last.name, minio.GetObjectOptions{})
+	r.must(err)
+	b, err := io.ReadAll(got)
+	r.must(err)
+	if !bytes.Equal(b, r.log.Checkpoint()) {
+		t.Errorf("it holds %q", b)
+	}
+	r.grow(1)
+	_, err = s.Send(ctx, r.newest())
+	r.must(err)
+
+	// A bucket without the lock is no such place.
+	plain := o
+	plain.Bucket = "open"
+	if copied, err := r.s3(plain).Send(ctx, r.newest()); err == nil {
+		t.Errorf("a bucket without Object Lock: %q", copied.Said)
+	}
+	plain.Bucket = "absent"
+	if _, err := r.s3(plain).Send(ctx, r.newest()); err == nil {
+		t.Error("a bucket that is not there took it")
+	}
+	wrong := o
+	wrong.Secret = "another-secret"
+	if _, err := r.s3(wrong).Send(ctx, r.newest()); err == nil || strings.Contains(err.Error(), "another-secret") {
+		t.Errorf("a wrong secret: %v", err)
+	}
+
+	// Somebody with the server's disk removes the object all the same.
+	lost := filepath.Join(folder, "locked", filepath.FromSlash(s.last.name))
+	r.must(os.Remove(lost))
+	r.grow(1)
+	_, err = s.Send(ctx, r.newest())
+	if against, ok := errors.AsType[*Contradiction](err); !ok || !strings.Contains(against.What, "the locked copy of 4 leaves, is gone") {
+		t.Errorf("a lost object: %v", err)
+	}
+	_, err = s.Send(ctx, r.newest())
+	r.must(err)
+
+	// Somebody between answers as if all were well, and keeps something else.
+	target, err := url.Parse(o.Address)
+	r.must(err)
+	var spoil atomic.Bool
+	proxy := httputil.NewSingleHostReverseProxy(target)
+	proxy.Transport = &http.Transport{TLSClientConfig: o.TLS}
+	director := proxy.Director
+	proxy.Director = func(q *http.Request) { director(q) } // Host stays: it is under the signature
+	proxy.ModifyResponse = func(a *http.Response) error {
+		if !spoil.Load() || a.Request.Method != http.MethodGet {
+			return nil
+		}
+		text, err := io.ReadAll(a.Body)
+		if len(text) > 0 {
+			text[0] ^= 1
+		}
+		a.Body = io.NopCloser(bytes.NewReader(text))
+		return err
+	}
+	between := httptest.NewTLSServer(proxy)
+	defer between.Close()
+	spoiled := o
+	spoiled.Address, spoiled.TLS = between.URL, trusts(between)
+	liar := r.s3(spoiled)
+	if _, err := liar.Send(ctx, r.newest()); err != nil {
+		t.Fatalf("through a relay that changes nothing: %v", err)
+	}
+	spoil.Store(true)
+	r.grow(1)
+	if _, err := liar.Send(ctx, r.newest()); err == nil || !strings.Contains(err.Error(), "reads back as something else") {
+		t.Errorf("another content: %v", err)
+	}
+}
