@@ -218,6 +218,15 @@ func (b *Broker) judge(f policy.Facts, q policy.Query) policy.Decision {
 	return b.plant().Decide(f, q, b.board.window(f.Window.ID, now).first.wallNow(now))
 }
 
+// then asks the rules why a decision ends before its window does: they say no
+// at that moment. nil: the window ends, and nothing else.
+func (b *Broker) then(f policy.Facts, q policy.Query, d policy.Decision) error {
+	if !d.Allow || d.Until.IsZero() || !d.Until.Before(f.Window.Until) {
+		return nil
+	}
+	return b.plant().Decide(f, q, d.Until).Refusal()
+}
+
 // facts asks the Agreement, within bounds.
 func (b *Broker) facts(ctx context.Context, w policy.WindowID, p policy.PersonID) (f policy.Facts, err error) {
 	defer func() {
@@ -429,7 +438,7 @@ func (b *Broker) letIn(s *Session, ad *admitted) error {
 func (b *Broker) newSession(a Arrival, g Guest, ad *admitted) *Session {
 	id := b.newID()
 	return &Session{
-		clock: b.clock, limits: b.limits, board: b.board, metrics: b.metrics, decide: b.decide, judge: b.judge, rights: func(q policy.Query, w policy.Rights) policy.Rights { return b.plant().Wanted(q, w) }, where: func() *time.Location { return b.plant().Location() },
+		clock: b.clock, limits: b.limits, board: b.board, metrics: b.metrics, decide: b.decide, judge: b.judge, rights: func(q policy.Query, w policy.Rights) policy.Rights { return b.plant().Wanted(q, w) }, then: b.then, where: func() *time.Location { return b.plant().Location() },
 		facts:  func(ctx context.Context, w policy.WindowID) (policy.Facts, error) { return b.facts(ctx, w, a.Person) },
 		append: func(body audit.Body) error { return b.append(context.Background(), a.Person, id, body) },
 		leave:  b.left,

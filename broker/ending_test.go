@@ -169,3 +169,25 @@ func TestAnEndingThatOnlyTheFactsTell(t *testing.T) {
 		<-ses.Done()
 	})
 }
+
+// Where the rules end the work before the window ends, the person reads which.
+func TestTheRulesEndWorkAndSayWhy(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *scene) {
+		s.agreement.Window("W-1", time.Now(), 10*time.Hour)
+		ses, c := s.shell(t)
+		time.Sleep(8*time.Hour - time.Minute - time.Second) // the rule's longest is 8 h; it was opened a minute ago
+		if got := in(c, "x"); got != "passed" {
+			t.Fatal(got)
+		}
+		if told := strings.Join(s.guest.Told(), "\n"); !strings.Contains(told, "ends (this has run for the 8h that rule any allows") {
+			t.Errorf("told %q", told)
+		}
+		time.Sleep(time.Second)
+		if got := in(c, "x"); got != "too-long" {
+			t.Errorf("at the rule's end: %s", got)
+		}
+		if _, err := ses.Open(t.Context(), brokertest.Shell(brokertest.Maint)); rule(err) != "too-long" {
+			t.Errorf("a new channel: %v", err)
+		}
+	})
+}

@@ -19,6 +19,7 @@ type pass struct {
 	ended    error // why nothing passes any more
 	held     bool  // vendor's input waits
 	due      deadline
+	cause    error // why it ends at due, where that is before the window's end: a freeze, a calendar, the longest; nil: its window ends
 	decision policy.Decision
 	query    policy.Query  // with the kind that was last allowed (shell, exec, subsystem)
 	changed  chan struct{} // closed when this pass is replaced
@@ -51,11 +52,19 @@ func (c *Channel) look() (*pass, error) {
 		return p, p.ended
 	}
 	if p.due.remaining(c.s.clock.now()) <= 0 {
-		c.end(windowEnded(c.window))
+		c.end(p.overBy(c.window))
 		p = c.pass.Load()
 		return p, p.ended
 	}
 	return p, nil
+}
+
+// overBy is why nothing passes once due has come.
+func (p *pass) overBy(w policy.WindowID) error {
+	if p.cause != nil {
+		return p.cause
+	}
+	return windowEnded(w)
 }
 
 // Look is nil while bytes may pass in the channel, else why not. It costs less

@@ -34,6 +34,7 @@ type Session struct {
 	metrics *metrics
 	facts   func(context.Context, policy.WindowID) (policy.Facts, error) // asked anew, not completed
 	decide  func(policy.Facts, policy.Query) policy.Decision             // completes them and takes the board's lock
+	then    func(policy.Facts, policy.Query, policy.Decision) error      // why a decision ends when it does, if not by the window's end
 	judge   func(policy.Facts, policy.Query) policy.Decision             // the same with the board's lock held
 	where   func() *time.Location                                        // the plant's, for what a person reads
 	rights  func(policy.Query, policy.Rights) policy.Rights              // what is asked for of a window's rights
@@ -270,7 +271,7 @@ func (s *Session) newChannel(o *offer, d policy.Decision, due deadline) *Channel
 		ready: make(chan struct{}), quiet: make(chan struct{}), shut: make(chan struct{}), finished: make(chan struct{}),
 	}
 	c.warned = s.limits.behind(due.remaining(s.clock.now()))
-	c.pass.Store(&pass{due: due, decision: d, query: o.query, changed: make(chan struct{})})
+	c.pass.Store(&pass{due: due, cause: s.then(o.facts, o.query, d), decision: d, query: o.query, changed: make(chan struct{})})
 	s.next++
 	s.channels[c.number] = c
 	return c

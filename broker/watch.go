@@ -238,11 +238,12 @@ func (c *Channel) askAgain(f policy.Facts, now reading) {
 		return
 	}
 	due := c.s.board.due(c.window, c.lasts(f.Window, d.Until, now), now)
+	cause := c.s.then(f, q, d)
 	c.change(func(p *pass) bool {
 		if p.query.Kind != q.Kind { // an Ask has come between, and knows the duties better
 			d.Duties = p.decision.Duties
 		}
-		p.due, p.decision = due, d
+		p.due, p.cause, p.decision = due, cause, d
 		p.query.Rights = q.Rights
 		return true
 	})
@@ -346,7 +347,11 @@ func (c *Channel) warning(p *pass, now reading, where *time.Location) string {
 	if !grown {
 		return ""
 	}
-	return fmt.Sprintf("Your window %s ends in %s, at %s. Finish what you are doing.", c.window, minutes(left), p.due.wall.In(where).Format("15:04 MST"))
+	what := fmt.Sprintf("Your window %s ends", c.window)
+	if p.cause != nil {
+		what = fmt.Sprintf("Your work here in window %s ends (%s)", c.window, says(p.cause))
+	}
+	return fmt.Sprintf("%s in %s, at %s. Finish what you are doing.", what, minutes(left), p.due.wall.In(where).Format("15:04 MST"))
 }
 
 func minutes(left time.Duration) string {
