@@ -251,3 +251,39 @@ func TestBrokenHostKey(t *testing.T) {
 		t.Errorf("startPlant: %v", err)
 	}
 }
+
+// TestPrompt: a terminal without a size is one too, and what is typed is not broken up.
+func TestPrompt(t *testing.T) {
+	p := newTestPlant(t)
+	c, err := p.login("recipes", p.good("recipes@filler-plc.kiel"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, pty := range map[string]bool{"a terminal": true, "none": false} {
+		s, err := c.NewSession()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if pty {
+			if err := s.RequestPty("xterm", 0, 0, nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var out strings.Builder
+		s.Stdout, s.Stdin = &out, strings.NewReader("show alarms\rnonsense\rexit\r")
+		if !pty {
+			s.Stdin = strings.NewReader("show alarms\nnonsense\nexit\n")
+		}
+		if err := s.Shell(); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Wait(); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		for _, want := range []string{"FIL-1-PLC-01", "filler> ", "no alarm", `no command "nonsense"`} {
+			if !strings.Contains(out.String(), want) {
+				t.Errorf("%s shows %q, and not %q", name, out.String(), want)
+			}
+		}
+	}
+}

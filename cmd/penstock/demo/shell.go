@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	glider "github.com/gliderlabs/ssh"
 	"golang.org/x/term"
 )
 
@@ -24,10 +25,10 @@ func (d *device) work(s *session) {
 			io.Reader
 			io.Writer
 		}{&keyReader{s: s}, s.ssh}, c.prompt())
-		_ = t.SetSize(pty.Window.Width, pty.Window.Height) // what cannot be, stays as it was
+		setSize(t, pty.Window)
 		go func() {
 			for w := range resized {
-				_ = t.SetSize(w.Width, w.Height)
+				setSize(t, w)
 			}
 		}()
 		s.out, read = t, t.ReadLine
@@ -47,6 +48,14 @@ func (d *device) work(s *session) {
 		}
 	}
 	_ = s.ssh.Exit(0)
+}
+
+// setSize follows the person's terminal. One that says 0 by 0 has nobody at it,
+// and a line would break after each sign.
+func setSize(t *term.Terminal, w glider.Window) {
+	if w.Width > 0 && w.Height > 0 {
+		_ = t.SetSize(w.Width, w.Height) // what cannot be, stays as it was
+	}
 }
 
 // readKeys makes what is typed readable in two places: the prompt, and what

@@ -33,7 +33,8 @@ func (d *show) steps() []step {
 		{line: "penstock open W-1 --as mia"},
 		{say: "3  Ann: one certificate, one code; then plain ssh, and: set fill-volume 800", line: d.certLine()},
 		{line: d.machineLine("")},
-		{say: "4  The line can start again. Ann says what she changed.", line: "penstock demo start"},
+		{say: "4  The line can start again. Mia ends; Ann says what she changed.", line: "penstock demo start"},
+		{line: "penstock end W-1 --as mia"},
 		{line: d.handbackLine("W-1")},
 		{say: "5  The proof, without the broker.", line: "penstock-verify data"},
 	}
@@ -44,8 +45,8 @@ func (d *show) printSummary() {
 	s := d.screen
 	s.title("Penstock: Fjord Dairy Kiel, on this computer only")
 	s.line("")
-	s.line("  panel   http://" + d.ground.address(panelPlace) + "    the filling line, and a button that stops it")
-	s.line("  pages   https://" + d.o.HTTPS + "   sign in as mia; the browser warns once:")
+	s.line(fmt.Sprintf("  panel   %-24s the filling line, and a button that stops it", "http://"+d.ground.address(panelPlace)))
+	s.line(fmt.Sprintf("  pages   %-24s sign in as mia; the browser warns once:", "https://"+d.o.HTTPS))
 	print := strings.TrimSuffix(d.broker.print, ":")
 	if len(print) == 95 {
 		s.line("          " + s.paint(dim, print[:48]))
