@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"unicode/utf8"
 )
 
 // Size is the terminal's size where this frame sets it: the request for a
@@ -23,6 +24,7 @@ func (f Frame) Size() (cols, rows int, ok bool) {
 const (
 	lastParts = 2        // parts of a recording that LastLines reads
 	lastBytes = 64 << 10 // of text that it holds
+	lastLine  = 2000     // bytes of one line: its end
 )
 
 // LastLines reads what is durable now and gives the last lines of the output,
@@ -82,5 +84,13 @@ func (t *tailWriter) lines(most int) string {
 			break
 		}
 	}
-	return valid(b)
+	var out []byte
+	for line := range bytes.Lines(b) {
+		if len(line) > lastLine {
+			out = append(out, "… "...)
+			line = bytes.TrimLeftFunc(line[len(line)-lastLine:], func(r rune) bool { return r == utf8.RuneError })
+		}
+		out = append(out, line...)
+	}
+	return valid(out)
 }

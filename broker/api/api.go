@@ -166,7 +166,10 @@ type Channel struct {
 //	x  Text is the exit status, or "signal NAME"
 //	p  In and Out bytes have passed; once a second, in a channel that shows nothing to read
 //	.  nothing: still there
-//	end  the last line, and Text says why; without it the line broke
+//	end  the last line: the channel has ended
+//	out  the last line: the watcher may not look on any more, and Text says why
+//
+// Without one of those two at its end the line broke.
 type WatchLine struct {
 	At   float64 `json:"at"` // seconds since the session's start
 	Mark string  `json:"mark"`

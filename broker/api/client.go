@@ -1,12 +1,15 @@
 package api
 
 import (
+	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"net"
 	"net/http"
 	"net/url"
@@ -66,6 +69,37 @@ func (c *Client) Export(ctx context.Context, session string, q url.Values) (io.R
 	}
 	return resp.Body, nil
 }
+
+// Watch yields what a watched channel shows, until it ends (WatchLine). Where
+// the line broke before that, the last yield is an error.
+func (c *Client) Watch(ctx context.Context, session string, channel int) iter.Seq2[WatchLine, error] {
+	return func(yield func(WatchLine, error) bool) {
+		resp, err := c.do(ctx, http.MethodGet, fmt.Sprintf("/sessions/%s/watch?channel=%d", url.PathEscape(session), channel), nil)
+		if err != nil {
+			yield(WatchLine{}, err)
+			return
+		}
+		defer resp.Body.Close()
+		lines := bufio.NewScanner(resp.Body)
+		lines.Buffer(nil, maxWatchLine)
+		for lines.Scan() {
+			var l WatchLine
+			if err := json.Unmarshal(lines.Bytes(), &l); err != nil {
+				yield(l, fmt.Errorf("read what is watched: %w", err))
+				return
+			}
+			if !yield(l, nil) || l.Mark == "end" || l.Mark == "out" {
+				return
+			}
+		}
+		if err := cmp.Or(ctx.Err(), lines.Err(), io.ErrUnexpectedEOF); err != nil {
+			yield(WatchLine{}, fmt.Errorf("the line broke: %w", err))
+		}
+	}
+}
+
+// maxWatchLine bounds one WatchLine: 64 KiB of data in base64, and what is around it.
+const maxWatchLine = 1 << 20
 
 func (c *Client) call(ctx context.Context, method, path string, body, to any) error {
 	var send io.Reader

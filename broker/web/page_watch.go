@@ -30,6 +30,7 @@ type watchView struct {
 	Legible            bool // a terminal or a command: there is something to read
 	Over               bool // of the channel
 	In                 bool // the session runs
+	Windows            []string
 	Player             bool
 	Asked              bool // Text was asked for
 	Text               string
@@ -77,6 +78,11 @@ func (g *Pages) watchOf(v *visit, l look, in broker.Live) (watchView, error) {
 	n, err := g.roll(v.ctx())
 	if err != nil {
 		return view, err
+	}
+	if was, ok, err := g.past.session(v.ctx(), view.Session); err != nil {
+		return view, err
+	} else if ok {
+		view.Windows = was.Windows
 	}
 	view.Who, view.Firm = n.person(in.Person), n.firm(in.Firm)
 	for _, c := range in.Channels {

@@ -249,10 +249,10 @@ func (l *look) mayStill(ctx context.Context) error {
 // last writes the line that says why there is no other.
 func (l *look) last(ctx context.Context, out *bytes.Buffer, write func([]byte) error, err error) (why string) {
 	var damage *recording.Damage
-	text := ""
+	mark, text := "out", ""
 	switch {
 	case err == io.EOF:
-		why, text = watchedOver, "It has ended."
+		mark, why, text = "end", watchedOver, "It has ended."
 	case ctx.Err() != nil:
 		return watcherLeft
 	case errors.Is(err, errSignedOut):
@@ -265,7 +265,7 @@ func (l *look) last(ctx context.Context, out *bytes.Buffer, write func([]byte) e
 	if why != watchedOver {
 		l.s.Slog.Info("a watch ended", "session", l.session, "channel", l.channel, "person", l.actor.Person, "err", err)
 	}
-	addLine(out, api.WatchLine{Mark: "end", Text: text})
+	addLine(out, api.WatchLine{Mark: mark, Text: text})
 	_ = write(out.Bytes()) // the reader may be gone
 	return why
 }

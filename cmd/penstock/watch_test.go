@@ -104,7 +104,7 @@ func linesOf(t *testing.T, r io.Reader, stop func(api.WatchLine) bool) (out []by
 	return out, last
 }
 
-func toTheEnd(l api.WatchLine) bool { return l.Mark == "end" }
+func toTheEnd(l api.WatchLine) bool { return l.Mark == "end" || l.Mark == "out" }
 
 const liveStream = "/sessions/S-1/watch/stream?channel=0"
 
@@ -160,7 +160,7 @@ func TestWatchFromTheFirstByte(t *testing.T) {
 	}
 	for name, r := range map[string]*http.Response{"early": early, "late": late} {
 		got, last := linesOf(t, r.Body, toTheEnd)
-		if !bytes.Equal(got, want.Bytes()) || last.Text != "It has ended." {
+		if !bytes.Equal(got, want.Bytes()) || last.Mark != "end" || last.Text != "It has ended." {
 			t.Errorf("%s: %d bytes, the recording has %d; %+v", name, len(got), want.Len(), last)
 		}
 	}
@@ -223,7 +223,7 @@ func TestWatchWhoMay(t *testing.T) {
 	}
 	stays := mia.watch(t.Context(), liveStream)
 	mia.post("/sign-out").want(t, http.StatusSeeOther)
-	if _, last := linesOf(t, stays.Body, toTheEnd); last.Text != "You are signed out." {
+	if _, last := linesOf(t, stays.Body, toTheEnd); last.Mark != "out" || last.Text != "You are signed out." {
 		t.Errorf("after the sign-out: %+v", last)
 	}
 }

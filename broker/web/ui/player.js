@@ -49,7 +49,7 @@ if (screen) {
         rest = lines.pop();
         for (const line of lines) {
           const l = JSON.parse(line);
-          if (l.mark === "end") { ended = true; over(l.text, false); }
+          if (l.mark === "end" || l.mark === "out") { ended = true; over(l.text, false); }
           take(l);
         }
       }
