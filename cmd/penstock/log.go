@@ -310,11 +310,17 @@ func readCheckpoints(files []string, parse func([]byte) (audit.Checkpoint, error
 		if err != nil {
 			return nil, fmt.Errorf("read checkpoint: %w", err)
 		}
-		c, err := parse(b)
-		if err != nil {
-			return nil, exit{exitNo, fmt.Errorf("%s: %w", name, err)}
+		notes := audit.FindNotes(b)
+		if len(notes) == 0 {
+			notes = [][]byte{b} // parse says what is wrong with it
 		}
-		all = append(all, c)
+		for _, n := range notes {
+			c, err := parse(n)
+			if err != nil {
+				return nil, exit{exitNo, fmt.Errorf("%s: %w", name, err)}
+			}
+			all = append(all, c)
+		}
 	}
 	return all, nil
 }
