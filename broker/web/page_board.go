@@ -154,8 +154,8 @@ func channelKind(kind string) string {
 		return "a shell"
 	case "exec":
 		return "a command"
-	case "subsystem":
-		return "files"
+	case "sftp", "scp", "rsync", "git":
+		return "files by " + kind
 	case "direct-tcpip":
 		return "a connection"
 	}

@@ -73,8 +73,7 @@ type recordedChannel struct {
 	Kind, What, In, Out string
 	Open, Close         stamp
 	Exit                string
-	Bare                bool     // nothing to be seen on a screen: files passed
-	Files               []string // what passed, in words
+	Files               []string // what passed of files, in words
 }
 
 // mostFiles bounds the list of one channel; the log has all.
@@ -92,10 +91,20 @@ var (
 // Stream says that the channel carried TCP, which is no screen.
 func (c recordedChannel) Stream() bool { return c.Kind == "direct-tcpip" }
 
+// Bare: what passed is no text for a screen.
+func (c recordedChannel) Bare() bool { return c.Stream() || carriesFiles(c.Kind) }
+
+// fileForms: raw is the protocol, with the files' content in it unless the
+// account says files: hashes; the text has what Penstock noted of each.
+var fileForms = []formChoice{{"text", "Text"}, {"raw-out", "raw output"}, {"raw-err", "raw errors"}, {"raw-in", "raw input"}}
+
 // Forms are what the channel can be had as.
 func (c recordedChannel) Forms() []formChoice {
-	if c.Stream() {
+	switch {
+	case c.Stream():
 		return streamForms
+	case carriesFiles(c.Kind):
+		return fileForms
 	}
 	return screenForms
 }
@@ -226,7 +235,7 @@ func (g *Pages) sessionEvents(v *visit, n roll, h recording.Header, view *Record
 		case audit.ChannelOpened:
 			t, _ := v.plant.Asset(assetName(b.Asset))
 			at[b.Channel] = len(view.Channels)
-			view.Channels = append(view.Channels, recordedChannel{Number: b.Channel, Kind: b.Kind, What: cmp.Or(t.Tag, b.Asset) + as(b.Account), Open: v.at(leaf.Wall), Bare: carriesFiles(b.Kind)})
+			view.Channels = append(view.Channels, recordedChannel{Number: b.Channel, Kind: b.Kind, What: cmp.Or(t.Tag, b.Asset) + as(b.Account), Open: v.at(leaf.Wall)})
 		case audit.FileTransferred:
 			if i, ok := at[b.Channel]; ok && len(view.Channels[i].Files) < mostFiles {
 				view.Channels[i].Files = append(view.Channels[i].Files, fileWords(b))
