@@ -15,7 +15,8 @@ import (
 // line, and what a program overwrote or deleted stays visible, in the order in
 // which it came. Full-screen programs read better in the cast. Notes of
 // Penstock stand in lines of their own, "[penstock] …"; input, where asked for,
-// as "[in] …". Errors are as with ExportCast.
+// as "[in] …". Of a channel that carries files the text is what was asked for,
+// "[asked] …", and the notes. Errors are as with ExportCast.
 func ExportText(w io.Writer, r *Reader, ch int, opts ...ExportOption) error {
 	frames, err := oneChannel(r, ch)
 	if err != nil {
@@ -30,6 +31,11 @@ func ExportText(w io.Writer, r *Reader, ch int, opts ...ExportOption) error {
 			break
 		}
 		switch {
+		case f.Mark == Request && carriesFiles(f.Kind):
+			t.label("[asked] ")
+			new(plainText).write(t, f.Data)
+			t.fresh()
+		case f.Mark == Out && carriesFiles(f.Kind): // no text
 		case f.Mark == Out:
 			outs.write(t, f.Data)
 		case f.Mark == Err:
@@ -47,6 +53,16 @@ func ExportText(w io.Writer, r *Reader, ch int, opts ...ExportOption) error {
 	outs.end(t)
 	errs.end(t)
 	return errors.Join(err, t.out.Flush())
+}
+
+// carriesFiles: the bytes of such a channel are a protocol, and no text. What was
+// asked for and what was noted of it are.
+func carriesFiles(kind string) bool {
+	switch kind {
+	case "sftp", "scp", "rsync", "git":
+		return true
+	}
+	return false
 }
 
 // ExportRaw writes the bytes of one direction (In, Out or Err) as they passed.

@@ -176,20 +176,20 @@ func (s *files) onHandle(w *wish, f *fields) (err error) {
 // extensions of OpenSSH's PROTOCOL that are understood; the rest does not pass,
 // and is taken out of what a machine offers.
 var extensions = map[string]struct {
-	change bool
+	change string // what it changes, in words; empty: it only asks
 	read   func(s *files, w *wish, f *fields) error
 }{
-	"posix-rename@openssh.com":       {true, twoPaths},
-	"hardlink@openssh.com":           {true, twoPaths},
-	"lsetstat@openssh.com":           {true, func(_ *files, w *wish, f *fields) error { w.path = f.text(maxPath); f.attrs(); return nil }},
-	"statvfs@openssh.com":            {false, onePath},
-	"expand-path@openssh.com":        {false, onePath},
-	"home-directory":                 {false, onePath},
-	"fstatvfs@openssh.com":           {false, oneHandle},
-	"fsync@openssh.com":              {false, oneHandle},
-	"limits@openssh.com":             {false, func(*files, *wish, *fields) error { return nil }},
-	"users-groups-by-id@openssh.com": {false, func(_ *files, _ *wish, f *fields) error { f.bytes(maxPacket); f.bytes(maxPacket); return nil }},
-	"copy-data":                      {true, copyData},
+	"posix-rename@openssh.com":       {"rename", twoPaths},
+	"hardlink@openssh.com":           {"link", twoPaths},
+	"lsetstat@openssh.com":           {"set attributes", func(_ *files, w *wish, f *fields) error { w.path = f.text(maxPath); f.attrs(); return nil }},
+	"statvfs@openssh.com":            {"", onePath},
+	"expand-path@openssh.com":        {"", onePath},
+	"home-directory":                 {"", onePath},
+	"fstatvfs@openssh.com":           {"", oneHandle},
+	"fsync@openssh.com":              {"", oneHandle},
+	"limits@openssh.com":             {"", func(*files, *wish, *fields) error { return nil }},
+	"users-groups-by-id@openssh.com": {"", func(_ *files, _ *wish, f *fields) error { f.bytes(maxPacket); f.bytes(maxPacket); return nil }},
+	"copy-data":                      {"copy on the machine", copyData},
 }
 
 func onePath(_ *files, w *wish, f *fields) error { w.path = f.text(maxPath); return nil }
@@ -247,12 +247,12 @@ func (s *files) extended(w *wish, f *fields) error {
 	if !pathFits(w.path) {
 		return errPath
 	}
-	if ext.change {
+	if ext.change != "" {
 		if w.record == nil {
 			w.record = map[string]any{}
 		}
 		w.need |= policy.Load
-		w.record["operation"], w.record["path"] = w.ext, safe(w.path)
+		w.record["operation"], w.record["path"] = ext.change, safe(w.path)
 	}
 	return nil
 }
