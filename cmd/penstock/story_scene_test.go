@@ -53,6 +53,7 @@ import (
 //	screen NAME PERSON CMD…  run CMD in a terminal of its own (tmux, 100×30); "keys NAME KEY…", "pane NAME REGEXP" (waits),
 //	                       "title NAME REGEXP" (waits), "shot NAME FILE" (what the screen shows, once it rests)
 //	soon NAME SPAN         sets $NAME to the time in SPAN; "comes NAME" waits for it
+//	promptly-after TYPE TYPE  the newest leaf of the second type is at most 1 s after the newest of the first
 //	bothered NAME SOCKET N an agent with N keys of nobody, then NAME's own key
 var sceneCommands = map[string]func(*testscript.TestScript, bool, []string){
 	"scene": noNeg((*story).scene), "enrols": noNeg((*story).enrols), "agreed": noNeg((*story).agreed), "certified": noNeg((*story).certified),
@@ -64,7 +65,7 @@ var sceneCommands = map[string]func(*testscript.TestScript, bool, []string){
 	"attack": attackCommand, "socket": noNeg((*story).socket), "breath": noNeg((*story).breath), "holds": noNeg((*story).holds), "poke": noNeg((*story).poke), "clean": noNeg((*story).clean),
 	"hostile-request": noNeg((*story).hostileRequest), "hash-of": noNeg((*story).hashOf), "brokerprint": noNeg((*story).brokerPrint),
 	"code-of-invitation": noNeg((*story).codeOfInvitation), "fresh-code": noNeg((*story).freshCode),
-	"serialof": noNeg((*story).serialOf), "soon": noNeg((*story).soon), "comes": noNeg((*story).comes),
+	"serialof": noNeg((*story).serialOf), "soon": noNeg((*story).soon), "comes": noNeg((*story).comes), "promptly-after": noNeg((*story).promptlyAfter),
 	"screen": noNeg((*story).screen), "keys": noNeg((*story).keys), "pane": noNeg((*story).pane), "title": noNeg((*story).title), "shot": noNeg((*story).shot),
 }
 

@@ -120,3 +120,28 @@ func (s *story) comes(ts *testscript.TestScript, args []string) error {
 	}
 	return nil
 }
+
+// promptlyAfter compares two leaves' wall clocks: a taking, and that it was felt.
+func (s *story) promptlyAfter(_ *testscript.TestScript, args []string) error {
+	if len(args) != 2 {
+		return errors.New("usage: promptly-after TYPE TYPE")
+	}
+	var walls [2]time.Time
+	for i, kind := range args {
+		found, err := s.leaves(kind, "")
+		if err != nil || len(found) == 0 {
+			return fmt.Errorf("no %s in the log: %w", kind, err)
+		}
+		m := regexp.MustCompile(`"wall":"([^"]+)"`).FindStringSubmatch(found[len(found)-1])
+		if m == nil {
+			return fmt.Errorf("no time in %s", found[len(found)-1])
+		}
+		if walls[i], err = time.Parse(time.RFC3339Nano, m[1]); err != nil {
+			return err
+		}
+	}
+	if late := walls[1].Sub(walls[0]); late > time.Second {
+		return fmt.Errorf("%s came %v after %s", args[1], late, args[0])
+	}
+	return nil
+}
