@@ -33,8 +33,15 @@ func giveBack(ctx context.Context) error {
 	}
 }
 
+// collections are how often a burst's garbage is collected: each halves the
+// stacks of goroutines that a handshake has made deep.
+const collections = 3
+
 // burst follows how much has been allocated.
-type burst struct{ last, collected uint64 }
+type burst struct {
+	last, collected uint64
+	more            int // collections to come
+}
 
 // over says, once a second, whether it is time to collect: much was allocated
 // since the last time, measured by what a collection has to look at, and next to
@@ -43,9 +50,13 @@ type burst struct{ last, collected uint64 }
 func (b *burst) over(allocated, live uint64) bool {
 	calm := allocated-b.last < calmBelow
 	b.last = allocated
-	if !calm || allocated-b.collected < max(worthwhile, live/4) {
+	if allocated-b.collected >= max(worthwhile, live/4) {
+		b.more = collections
+	}
+	if !calm || b.more == 0 {
 		return false
 	}
 	b.collected = allocated
+	b.more--
 	return true
 }

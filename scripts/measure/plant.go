@@ -3,15 +3,17 @@ package main
 import (
 	"bytes"
 	"context"
+	_ "embed" // plant.yaml
 	"encoding/json"
 	"fmt"
 	"net"
 	"os"
 	"os/exec"
+	"os/user"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
+	"text/template"
 )
 
 // plant is what is measured: a broker with an open window, an sshd as target
@@ -22,6 +24,7 @@ type plant struct {
 	demo                 told
 	broker, target, hops *daemon
 	targetPort, hopsPort int
+	account              string // on the target: whoever runs this
 	served               int    // how often the broker was started
 	profiles             string // address of the private listener
 }
@@ -29,11 +32,12 @@ type plant struct {
 // told is what penstock demo --json says, as far as it is needed.
 type told struct {
 	Dir    string
-	Broker struct{ Name, SSH, Socket, Config, Data string }
-	// Machine is where the plant file expects the target.
-	Machine struct{ Account, SSH string }
-	People  []person
-	Next    []string
+	Broker struct{ Name, SSH, Socket, Config, Plant, Data string }
+	People []person
+	Files  struct {
+		Certificate string
+		KnownHosts  string `json:"known_hosts"`
+	}
 }
 
 type person struct{ Name, Password, Home string }
@@ -58,7 +62,7 @@ func raise(ctx context.Context, binary, dir string, tell func(string)) (*plant, 
 	}
 	p := &plant{binary: binary, dir: work}
 	tell("bringing up a plant in " + work)
-	for _, do := range []func(context.Context) error{p.people, p.files, p.machines, p.private, p.serve, p.sshConfig, p.window} {
+	for _, do := range []func(context.Context) error{p.people, p.machines, p.plantFile, p.private, p.serve, p.sshConfig, p.window} {
 		if err := do(ctx); err != nil {
 			return p, err
 		}
@@ -84,7 +88,7 @@ func (p *plant) people(ctx context.Context) error {
 		return fmt.Errorf("make a file for what the demo says: %w", err)
 	}
 	defer out.Close()
-	d, err := start(p.at("demo.log"), out, p.binary, "demo", "--json", "--ssh", "127.0.0.1:0", "--dir", p.at("demo"))
+	d, err := start(p.at("demo.log"), out, p.binary, "demo", "--json", "--ssh", "127.0.0.1:0", "--https", "127.0.0.1:0", "--dir", p.at("demo"))
 	if err != nil {
 		return err
 	}
@@ -95,22 +99,24 @@ func (p *plant) people(ctx context.Context) error {
 	})
 }
 
-// files lets the plant carry files both ways: the demo's window is for a shell.
-// What stands there already stays.
-func (p *plant) files(context.Context) error {
-	path := filepath.Join(filepath.Dir(p.demo.Broker.Config), "plant.yaml")
-	text, err := os.ReadFile(path)
+//go:embed plant.yaml
+var plantText string
+
+// plantFile takes the place of the demo's: the people are its own, the machine is ours.
+func (p *plant) plantFile(context.Context) error {
+	key, err := os.ReadFile(p.at("host_key.pub"))
 	if err != nil {
-		return fmt.Errorf("read the plant file: %w", err)
+		return fmt.Errorf("read the target's key: %w", err)
 	}
-	for _, change := range [][2]string{
-		{"carries: [ssh]", "carries: [ssh, sftp]"},
-		{"rights: [look, copy, set]", "rights: [look, copy, set, load]"},
-		{"\nrules:\n", "\nrules:\n  - {name: load-for-the-bench, when: {right: load}, plan: [owner, ot-security], open: shift, longest: 4h}\n"},
-	} {
-		text = bytes.ReplaceAll(text, []byte(change[0]), []byte(change[1]))
+	words := struct {
+		Port             int
+		HostKey, Account string
+	}{p.targetPort, strings.Join(strings.Fields(string(key))[:2], " "), p.account}
+	var text strings.Builder
+	if err := template.Must(template.New("plant").Parse(plantText)).Execute(&text, words); err != nil {
+		return fmt.Errorf("write the plant file: %w", err)
 	}
-	if err := os.WriteFile(path, text, 0o600); err != nil {
+	if err := os.WriteFile(p.demo.Broker.Plant, []byte(text.String()), 0o600); err != nil {
 		return fmt.Errorf("write the plant file: %w", err)
 	}
 	return nil
@@ -121,9 +127,9 @@ func (p *plant) files(context.Context) error {
 const sshdConfig = `ListenAddress 127.0.0.1
 Port %[1]d
 HostKey %[2]s
-TrustedUserCAKeys %[3]s/filler-plc/out_ca.pub
-AuthorizedPrincipalsFile %[3]s/filler-plc/principals
-AuthorizedKeysFile %[4]s/key.pub
+TrustedUserCAKeys %[3]s/out_ca.pub
+AuthorizedPrincipalsFile %[3]s/principals
+AuthorizedKeysFile %[3]s/key.pub
 PasswordAuthentication no
 KbdInteractiveAuthentication no
 PermitRootLogin prohibit-password
@@ -135,34 +141,47 @@ PrintMotd no
 PrintLastLog no
 MaxStartups 200
 LogLevel ERROR
-SetEnv PATH=/usr/local/bin:/usr/bin:/bin HOME=%[4]s/empty
+SetEnv PATH=/usr/local/bin:/usr/bin:/bin HOME=%[3]s/empty
 `
 
-// machines start the target, where the plant file expects it, and the jump.
+// machines start the target and the jump. The target admits whom the broker
+// certifies, and the bench's own key.
 func (p *plant) machines(ctx context.Context) error {
 	if err := os.MkdirAll(p.at("empty"), 0o700); err != nil {
 		return fmt.Errorf("make an empty home: %w", err)
 	}
-	for _, key := range []string{"key", "jump_key"} {
+	me, err := user.Current()
+	if err != nil {
+		return fmt.Errorf("ask who runs this: %w", err)
+	}
+	p.account = me.Username
+	for _, key := range []string{"key", "host_key", "jump_key"} {
 		if out, err := exec.CommandContext(ctx, "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", key, "-f", p.at(key)).CombinedOutput(); err != nil {
 			return fmt.Errorf("make a key: %w: %s", err, out)
 		}
 	}
-	_, port, err := net.SplitHostPort(p.demo.Machine.SSH)
+	trusted, err := exec.CommandContext(ctx, "ssh-keygen", "-y", "-f", filepath.Join(p.demo.Broker.Data, "keys", "out_ca")).Output()
 	if err != nil {
-		return fmt.Errorf("read the machine's address: %w", err)
+		return fmt.Errorf("read whom the target trusts: %w", err)
 	}
-	if p.targetPort, err = strconv.Atoi(port); err != nil {
-		return fmt.Errorf("read the machine's address: %w", err)
+	for name, text := range map[string][]byte{"out_ca.pub": trusted, "principals": []byte(p.account + "@filler-plc.kiel\n")} {
+		if err := os.WriteFile(p.at(name), text, 0o600); err != nil {
+			return fmt.Errorf("tell the target whom it trusts: %w", err)
+		}
 	}
-	if p.hopsPort, err = freePort(); err != nil {
-		return err
+	for _, d := range []struct {
+		name, key string
+		port      *int
+		daemon    **daemon
+	}{{"target", "host_key", &p.targetPort, &p.target}, {"jump", "jump_key", &p.hopsPort, &p.hops}} {
+		if *d.port, err = freePort(); err != nil {
+			return err
+		}
+		if *d.daemon, err = p.sshd(ctx, d.name, *d.port, p.at(d.key)); err != nil {
+			return err
+		}
 	}
-	if p.target, err = p.sshd(ctx, "target", p.targetPort, filepath.Join(p.demo.Dir, "filler-plc", "host_key")); err != nil {
-		return err
-	}
-	p.hops, err = p.sshd(ctx, "jump", p.hopsPort, p.at("jump_key"))
-	return err
+	return nil
 }
 
 func (p *plant) sshd(ctx context.Context, name string, port int, hostKey string) (*daemon, error) {
@@ -176,7 +195,7 @@ func (p *plant) sshd(ctx context.Context, name string, port int, hostKey string)
 		}
 	}
 	config := p.at(name + ".conf")
-	if err := os.WriteFile(config, fmt.Appendf(nil, sshdConfig, port, hostKey, p.demo.Dir, p.dir), 0o600); err != nil {
+	if err := os.WriteFile(config, fmt.Appendf(nil, sshdConfig, port, hostKey, p.dir), 0o600); err != nil {
 		return nil, fmt.Errorf("write an sshd_config: %w", err)
 	}
 	d, err := start(p.at(name+".log"), nil, path, "-D", "-e", "-f", config)
@@ -255,15 +274,15 @@ Host *
   Compression no
   IgnoreUnknown ObscureKeystrokeTiming
   ObscureKeystrokeTiming no
-`, p.targetPort, p.demo.Machine.Account, p.dir, p.hopsPort, p.demo.Broker.Name, host, port, ann)
+`, p.targetPort, p.account, p.dir, p.hopsPort, p.demo.Broker.Name, host, port, ann)
 	if err := os.WriteFile(p.at("ssh_config"), []byte(text), 0o600); err != nil {
 		return fmt.Errorf("write an ssh_config: %w", err)
 	}
-	known, err := os.ReadFile(filepath.Join(ann, "known_hosts"))
+	known, err := os.ReadFile(p.demo.Files.KnownHosts)
 	if err != nil {
 		return fmt.Errorf("read whom ann trusts: %w", err)
 	}
-	for name, path := range map[string]string{"target": filepath.Join(p.demo.Dir, "filler-plc", "host_key.pub"), "hop": p.at("jump_key.pub")} {
+	for name, path := range map[string]string{"target": p.at("host_key.pub"), "hop": p.at("jump_key.pub")} {
 		key, err := os.ReadFile(path)
 		if err != nil {
 			return fmt.Errorf("read a host key: %w", err)
@@ -273,28 +292,26 @@ Host *
 	return os.WriteFile(p.at("known_hosts"), known, 0o600)
 }
 
-// window lets the people type what the demo says comes next, until Ann has her
-// certificate: she asks, they answer and open.
+// window lets the people type what opens one, until Ann has her certificate.
 func (p *plant) window(ctx context.Context) error {
-	for _, next := range p.demo.Next {
-		who := "ann"
-		if _, as, ok := strings.Cut(next, " --as "); ok {
-			who = strings.TrimSpace(as)
-		}
-		next = strings.Replace(next, "--rights look,copy,set ", "--rights look,copy,set,load ", 1)
-		if err := p.types(ctx, who, next); err != nil {
+	ssh := "ssh -F " + p.at("ssh_config") + " "
+	for _, next := range []struct{ who, line string }{
+		{"ann", ssh + "desk@" + p.demo.Broker.Name + " request --target " + p.account + "@filler-plc --rights look,copy,set,load --minutes 60 --why Bench"},
+		{"olaf", "penstock answer R-1 yes --as olaf"},
+		{"lena", "penstock answer R-1 yes --as lena"},
+		{"mia", "penstock open W-1 --as mia"},
+		{"ann", ssh + "-o BatchMode=no cert@" + p.demo.Broker.Name + " > " + p.demo.Files.Certificate},
+	} {
+		if err := p.types(ctx, next.who, next.line); err != nil {
 			return fmt.Errorf("open a window: %w", err)
 		}
-		if strings.Contains(next, " cert@") {
-			return nil
-		}
 	}
-	return fmt.Errorf("open a window: the demo says no line that fetches a certificate")
+	return nil
 }
 
 // toward is where each column's ssh goes.
 func (p *plant) toward(column string) string {
-	return map[string]string{direct: "direct", stock: "by-stock", penstock: "ann+" + p.demo.Machine.Account + "+filler-plc@" + p.demo.Broker.Name,
+	return map[string]string{direct: "direct", stock: "by-stock", penstock: "ann+" + p.account + "+filler-plc@" + p.demo.Broker.Name,
 		jump: "filler-plc.kiel"}[column]
 }
 

@@ -22,7 +22,7 @@ const (
 	idleRounds       = 5
 	syncsARound      = 100
 	operationAtMost  = 60 * time.Second
-	settles          = 4 * time.Second // until handshakes' memory is given back, the same for all
+	settles          = 6 * time.Second // until handshakes' memory is given back, the same for all
 	keystrokeAtMost  = 5 * time.Second
 	sessionMark      = "== it is open =="
 	sessionMarkQuote = "'== it ''is open =='" // so that an echoed command is not taken for it
