@@ -481,6 +481,26 @@ func TestWhoReadsRecordings(t *testing.T) {
 	}
 }
 
+func TestWhoWatches(t *testing.T) {
+	p := parse(t, example(t))
+	for _, row := range []struct {
+		role  policy.Role
+		asset policy.AssetName
+		may   bool
+	}{
+		{"shift", "filler-plc", true}, {"line-1-owner", "filler-plc", true}, {"ot-security", "filler-plc", true}, {"plant-manager", "filler-plc", true},
+		{"shift", "chiller-plc", false}, {"utilities-shift", "filler-plc", false}, {"utilities-shift", "chiller-plc", true}, {"it-network", "filler-plc", false},
+		{"", "filler-plc", false}, {"shift", "gone", false}, {"ot-security", "gone", true},
+	} {
+		if got := p.MayWatch([]policy.Role{row.role}, row.asset); got != row.may {
+			t.Errorf("%s watches %s: %v", row.role, row.asset, got)
+		}
+	}
+	if p.MayWatch(nil, "filler-plc") {
+		t.Error("somebody without a role watches")
+	}
+}
+
 func drawScene(t *rapid.T, p *policy.Plant) scene {
 	base := rapid.SampledFrom([]func() scene{working, asking, looking, opening}).Draw(t, "base")
 	s := base()

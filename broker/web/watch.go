@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"penstock/approvals/people"
@@ -51,7 +52,7 @@ func (s *server) watchCall(w http.ResponseWriter, r *http.Request) {
 	if err == nil {
 		var p people.Person
 		if p, err = s.Roster.Person(r.Context(), a.Person); err == nil {
-			l := look{s: s, actor: a, says: p.Name, session: policy.SessionID(r.PathValue("id")), still: s.stillThere(a)}
+			l := look{s: s, actor: a, says: p.Name, session: policy.SessionID(r.PathValue("id")), still: s.stillThere(r, p)}
 			if l.channel, err = channelOf(r); err == nil {
 				err = l.run(r.Context(), w)
 			}
@@ -70,17 +71,26 @@ func channelOf(r *http.Request) (int, error) {
 	return ch, nil
 }
 
-// stillThere looks a token's person up again: a token lasts minutes, a watch hours.
-func (s *server) stillThere(a people.Actor) func(context.Context) (people.Actor, error) {
+// stillThere looks a token's person up again, and the token as long as it would
+// count: it lasts minutes, a watch hours. Who signs out, is disabled or gets
+// another password or firm watches no longer.
+func (s *server) stillThere(r *http.Request, then people.Person) func(context.Context) (people.Actor, error) {
+	token := strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
+	began := s.Now()
+	was, _ := then.Key(people.Password)
+	a, _ := s.tokens.check(token)
+	c, _ := s.tokens.read(token)
 	return func(ctx context.Context) (people.Actor, error) {
-		p, err := s.Roster.Person(ctx, a.Person)
+		p, err := s.Roster.Person(ctx, then.ID)
 		if err != nil {
 			return a, fmt.Errorf("look up who watches: %w", err)
 		}
-		if p.Disabled || p.Firm != a.Firm {
+		_, live := s.tokens.check(token)
+		is, has := p.Key(people.Password)
+		if p.Disabled || p.Firm != then.Firm || !has || is.Sealed != was.Sealed || !live && s.Now().Unix() < c.Until || s.Now().Sub(began) > sessionLife {
 			return a, errSignedOut
 		}
-		a.Roles = p.Roles
+		a.Firm, a.Roles = p.Firm, p.Roles
 		return a, nil
 	}
 }

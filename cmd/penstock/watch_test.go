@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"strings"
 	"testing"
@@ -221,9 +222,50 @@ func TestWatchWhoMay(t *testing.T) {
 			t.Errorf("%s sees %q", name, got)
 		}
 	}
+	olaf := h.signedIn(t, "olaf").watch(t.Context(), liveStream)
+	h.signedIn(t, "sec").post("/people/olaf/disable").want(t, http.StatusSeeOther)
+	if _, last := linesOf(t, olaf.Body, toTheEnd); last.Mark != "out" {
+		t.Errorf("after being disabled: %+v", last)
+	}
+	h.enrol(t, "jan")
+	h.tokenWatches(t)
 	stays := mia.watch(t.Context(), liveStream)
 	mia.post("/sign-out").want(t, http.StatusSeeOther)
 	if _, last := linesOf(t, stays.Body, toTheEnd); last.Mark != "out" || last.Text != "You are signed out." {
 		t.Errorf("after the sign-out: %+v", last)
+	}
+}
+
+// tokenWatches: the API's token watches until it is signed out.
+func (h *pagesHouse) tokenWatches(t *testing.T) {
+	t.Helper()
+	srv := httptest.NewServer(h.web)
+	t.Cleanup(srv.Close)
+	token := (&liveHouse{h.plantHouse, srv.URL, h.people}).signIn(t, "jan", false)
+	call := func(method, path, token string) *http.Response {
+		req, err := http.NewRequestWithContext(t.Context(), method, srv.URL+"/api/v1"+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Authorization", "Bearer "+token)
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { resp.Body.Close() })
+		return resp
+	}
+	for _, bad := range []string{"", "x.y.z"} {
+		if r := call(http.MethodGet, "/sessions/S-1/watch?channel=0", bad); r.StatusCode != http.StatusUnauthorized {
+			t.Errorf("with the token %q: %d", bad, r.StatusCode)
+		}
+	}
+	r := call(http.MethodGet, "/sessions/S-1/watch?channel=0", token)
+	if kind := r.Header.Get("Content-Type"); r.StatusCode != http.StatusOK || kind != "application/x-ndjson" {
+		t.Fatalf("%d %s", r.StatusCode, kind)
+	}
+	call(http.MethodPost, "/sign-out", token)
+	if _, last := linesOf(t, r.Body, toTheEnd); last.Text != "You are signed out." {
+		t.Errorf("after the token's sign-out: %+v", last)
 	}
 }
