@@ -43,7 +43,7 @@ func windowStep(name, short string, need proof) *cobra.Command {
 	c.doing(cmd)
 	switch name {
 	case "extend":
-		cmd.Flags().StringVar(&until, "until", "", "new end: +30m, 05:10, 2026-11-22 05:10 or RFC 3339")
+		cmd.Flags().StringVar(&until, "until", "", "new end: +30m (from now), 05:10, 2026-11-22 05:10 or RFC 3339")
 		_ = cmd.MarkFlagRequired("until") // only fails for a flag that is not there
 	case "pause", "end", "cut":
 		cmd.Flags().StringVar(&step.Why, "why", "", "what the vendor will read")
