@@ -9,12 +9,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"penstock/broker/api"
 )
@@ -83,8 +86,8 @@ func (o *outsider) person(name string) (p struct {
 	return p
 }
 
-// call is one request; token empty is nobody.
-func (o *outsider) call(method, url, token string, body, to any) {
+// raw is the answer to one request; token empty is nobody.
+func (o *outsider) raw(method, url, token string, body any) []byte {
 	o.t.Helper()
 	send, err := json.Marshal(body)
 	if err != nil {
@@ -106,6 +109,12 @@ func (o *outsider) call(method, url, token string, body, to any) {
 	if err != nil || answer.StatusCode != http.StatusOK {
 		o.t.Fatalf("%s %s: %d %s %v", method, url, answer.StatusCode, text, err)
 	}
+	return text
+}
+
+func (o *outsider) call(method, url, token string, body, to any) {
+	o.t.Helper()
+	text := o.raw(method, url, token, body)
 	if to == nil {
 		return
 	}
@@ -188,6 +197,7 @@ func demoNight(t *testing.T, bin string) {
 	mia := o.signIn("mia")
 	o.api("POST", window+"/open", mia, api.Step{}, nil)
 
+	modbus := o.opensModbus(olaf, mia)
 	certificate := exec.CommandContext(t.Context(), "ssh", "-F", o.says.Files.Config, "cert@broker")
 	certificate.Env = o.env
 	text, err := certificate.Output()
@@ -209,6 +219,7 @@ func demoNight(t *testing.T, bin string) {
 	}
 	o.sees(o.run(1, "scp", "-q", "fil1.log", "filler-plc.kiel:program/fil1.prg"), "ask for more if you need load")
 
+	session := o.readsModbus()
 	if s := o.panel("GET", "/state"); s.Alarm || s.Running || s.Volume != 800 {
 		t.Errorf("after the setting: %+v", s)
 	}
@@ -216,6 +227,8 @@ func demoNight(t *testing.T, bin string) {
 		t.Errorf("the line was started: %+v", s)
 	}
 	o.api("POST", window+"/end", mia, api.Step{}, nil)
+	o.api("POST", "/windows/"+modbus+"/end", mia, api.Step{}, nil)
+	o.dissects(session)
 	o.sees(o.run(0, "ssh", "desk@broker", "handback", request.Window, "'Fill volume 812 to 800 ml'"), "Handed back")
 	o.api("POST", window+"/accept", olaf, api.Step{}, nil)
 	r.interrupt()
@@ -226,4 +239,101 @@ func demoNight(t *testing.T, bin string) {
 		t.Errorf("penstock-verify: %v\n%s", err, proof)
 	}
 	o.sees(string(proof), "Proved")
+}
+
+// opensModbus asks for the controller's Modbus port, and has it agreed and opened.
+func (o *outsider) opensModbus(olaf, mia string) (window string) {
+	o.t.Helper()
+	var request api.Request
+	said := o.run(0, "ssh", "desk@broker", "request", "--target", "filler-plc:modbus", "--rights", "look,set,operate", "--minutes", "30",
+		"--work-order", "WO-4711", "--area-clear", "'Mia stands there'", "--why", "'Compare registers'", "--json")
+	var asked struct{ Request string }
+	if err := json.Unmarshal([]byte(said), &asked); err != nil {
+		o.t.Fatalf("request --json: %v in %s", err, said)
+	}
+	o.api("GET", "/requests/"+asked.Request, olaf, nil, &request)
+	o.api("POST", "/requests/"+request.ID+"/answer", olaf, api.Answer{Document: request.Document, Says: "yes"}, &request)
+	o.api("POST", "/windows/"+request.Window+"/open", mia, api.Step{}, nil)
+	return request.Window
+}
+
+// readsModbus reads the registers through ssh -L with a client of the field,
+// writes one, and returns the session.
+func (o *outsider) readsModbus() (session string) {
+	o.t.Helper()
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	_, port, _ := net.SplitHostPort(free.Addr().String())
+	free.Close()
+	tunnel := exec.CommandContext(o.t.Context(), "ssh", "-F", o.says.Files.Config, "-N", "-o", "ExitOnForwardFailure=yes", "-L", port+":filler-plc:502", "broker")
+	var errs bytes.Buffer
+	tunnel.Stderr, tunnel.Env = &errs, o.env
+	if err := tunnel.Start(); err != nil {
+		o.t.Fatal(err)
+	}
+	defer func() {
+		_ = tunnel.Process.Signal(os.Interrupt) // may have ended, which the reads below have said
+		_ = tunnel.Wait()
+	}()
+	poll := func(args ...string) string {
+		var out []byte
+		var err error
+		for range 100 { // ssh says nothing when its forward listens
+			if out, err = exec.CommandContext(o.t.Context(), "mbpoll", append([]string{"-m", "tcp", "-a", "1", "-p", port, "-1", "-t", "4", "-r", "12"}, args...)...).CombinedOutput(); err == nil {
+				return string(out)
+			}
+			time.Sleep(50 * time.Millisecond)
+		}
+		o.t.Fatalf("mbpoll: %v\n%s\n%s", err, out, errs.String())
+		return ""
+	}
+	o.sees(poll("-c", "2", "127.0.0.1"), "[12]: \t800")
+	poll("127.0.0.1", "801")
+	if s := o.panel("GET", "/state"); s.Volume != 801 {
+		o.t.Errorf("written by Modbus: %+v", s)
+	}
+	poll("127.0.0.1", "800")
+	var in []api.Session
+	o.api("GET", "/sessions", o.signIn("lena"), nil, &in)
+	if len(in) != 1 {
+		o.t.Fatalf("in are %+v", in)
+	}
+	return in[0].ID
+}
+
+// dissects: Wireshark reads the recording of the session's forwards, the first
+// of which read and the second of which wrote.
+func (o *outsider) dissects(session string) {
+	o.t.Helper()
+	lena := o.signIn("lena")
+	for channel, want := range []string{"Func:   3: Read Holding Registers", "Func:   6: Write Single Register"} {
+		text := o.raw("GET", o.says.Broker.HTTPS+"/api/v1/recordings/"+session+"/export?form=pcapng&channel="+strconv.Itoa(channel), lena, nil)
+		file := filepath.Join(o.t.TempDir(), "modbus.pcapng")
+		if err := os.WriteFile(file, text, 0o600); err != nil {
+			o.t.Fatal(err)
+		}
+		o.tshark(file, want)
+	}
+}
+
+func (o *outsider) tshark(file, want string) {
+	o.t.Helper()
+	var port string
+	for _, m := range o.says.Machines {
+		if m.Asset == "filler-plc" && m.Port == "modbus" {
+			_, port, _ = net.SplitHostPort(m.Address)
+		}
+	}
+	out, err := exec.CommandContext(o.t.Context(), "tshark", "-n", "-r", file, "-o", "mbtcp.tcp.port:"+port).Output()
+	if err != nil {
+		o.t.Fatalf("tshark: %v", err)
+	}
+	for _, want := range []string{"Query: ", "Response: ", want} {
+		o.sees(string(out), want)
+	}
+	if strings.Contains(string(out), "Malformed") {
+		o.t.Errorf("tshark finds something malformed:\n%s", out)
+	}
 }
