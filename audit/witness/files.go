@@ -152,3 +152,23 @@ func Remembered(dir string) ([]Seen, error) {
 	}
 	return all, nil
 }
+
+// Forget puts what a witness remembers of a log aside, under names that say
+// when and are kept: for a log that was rightly brought back from a backup. The
+// witness must not run. From then on the log is a new one to it.
+func Forget(dir, origin string, at time.Time) (kept []string, err error) {
+	f := filesOf(dir, origin)
+	if _, err := os.Stat(f.note); err != nil {
+		return nil, fmt.Errorf("nothing is remembered of %s: %w", origin, err)
+	}
+	for _, name := range []string{f.history, f.refused, f.note} { // the note last: a crash on the way leaves a witness that remembers
+		to := name + ".forgotten-" + at.UTC().Format("20060102T150405Z")
+		if err := os.Rename(name, to); errors.Is(err, fs.ErrNotExist) {
+			continue
+		} else if err != nil {
+			return kept, fmt.Errorf("put aside what is remembered: %w", err)
+		}
+		kept = append(kept, to)
+	}
+	return kept, durable.SyncDir(dir)
+}

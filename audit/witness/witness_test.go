@@ -236,6 +236,37 @@ func TestForgets(t *testing.T) {
 	}
 }
 
+// TestForget: a log that was rightly brought back begins anew, and what was
+// remembered of it is still there.
+func TestForget(t *testing.T) {
+	dir, l := t.TempDir(), newLog(t, "a").grow(t, "1")
+	old := l.fork()
+	o := Options{Key: key(t), Logs: []note.Verifier{l.key}, Slog: slog.New(slog.DiscardHandler)}
+	w, err := Open(dir, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out := post(w, l.grow(t, "2", "3").request(t, 0)); out.Code != http.StatusOK {
+		t.Fatal(out.Body)
+	}
+	kept, err := Forget(dir, "a", time.Now())
+	if err != nil || len(kept) != 2 {
+		t.Fatal(kept, err)
+	}
+	if b, err := os.ReadFile(kept[1]); err != nil || !bytes.HasPrefix(b, []byte("a\n3\n")) {
+		t.Errorf("%q %v", b, err)
+	}
+	if w, err = Open(dir, o); err != nil {
+		t.Fatal(err)
+	}
+	if out := post(w, old.request(t, 0)); out.Code != http.StatusOK {
+		t.Errorf("%d %s", out.Code, out.Body)
+	}
+	if _, err := Forget(dir, "b", time.Now()); err == nil {
+		t.Error("forgot what it never knew")
+	}
+}
+
 // TestRemembersFirst: where the disk takes nothing, nothing is cosigned, and
 // nothing more until a new start has looked at what is there.
 func TestRemembersFirst(t *testing.T) {

@@ -66,17 +66,23 @@ func (w *watcher) end(sig syscall.Signal) {
 	<-w.done
 }
 
-// remembers is the size that the witness's folder says.
-func (w *watcher) remembers() int {
+// seen is what the witness's folder says of the one log.
+func (w *watcher) seen() (one struct {
+	Origin string
+	Size   int
+}) {
 	w.r.t.Helper()
 	out, err := exec.Command(filepath.Join(w.r.bin, "penstock"), "witness", "show", "--dir", w.dir, "--json").Output()
 	w.r.must(err)
-	var all []struct{ Size int }
+	all := []struct {
+		Origin string
+		Size   int
+	}{}
 	w.r.must(json.Unmarshal(out, &all))
-	if len(all) != 1 {
-		return 0
+	if len(all) == 1 {
+		one = all[0]
 	}
-	return all[0].Size
+	return one
 }
 
 // witnessed: a witness in a second process, killed and started again, sees every
@@ -104,14 +110,14 @@ func witnessed(t *testing.T, golden *rig) {
 		}))
 	}
 	copied(1)
-	seen := w.remembers()
+	seen := w.seen().Size
 	w.end(syscall.SIGKILL)
 	r.refused("not in|window|account", "ann", r.ssh("ann+root-all+filler-plc", "true")...) // the log grows meanwhile
 	r.must(until(30*time.Second, "the broker says that the witness is gone", func() (bool, error) {
 		_, text := r.fetch(at, "/metrics")
 		return number(text, `penstock_outside_failing_seconds{place="watcher"}`) > 0 && number(text, "penstock_tamper_window_seconds") > 0, nil
 	}))
-	if now := w.remembers(); now < seen {
+	if now := w.seen().Size; now < seen {
 		t.Errorf("kill -9, and the witness remembers %d leaves of %d", now, seen)
 	}
 	w.start()
@@ -150,6 +156,20 @@ func witnessed(t *testing.T, golden *rig) {
 	r.said("no new session begins")
 	r.aim()
 	r.refused("No copy of the record is outside", "ann", r.ann("true")...)
+
+	// Who runs the witness hears that it was a restore, and lets the log begin anew.
+	w.end(syscall.SIGTERM)
+	forget := []string{"witness", "forget", "--dir", w.dir, "--origin", w.seen().Origin}
+	for _, more := range []string{"", "--really"} {
+		if out, err := exec.Command(filepath.Join(r.bin, "penstock"), append(forget, strings.Fields(more)...)...).CombinedOutput(); err != nil {
+			t.Fatalf("forget %s: %v\n%s", more, err, out)
+		}
+	}
+	w.start()
+	r.said("tamper window: copies are outside again|checkpoints reach this place again")
+	r.must(until(time.Minute, "ann is let in again", func() (bool, error) {
+		return r.say("ann", r.ann("true")...).Code == 0, nil
+	}))
 	r.kill()
 	if said, err := exec.Command(filepath.Join(r.bin, "penstock-verify"), r.path("data"), "--checkpoint", notes).CombinedOutput(); err == nil || !strings.Contains(string(said), "rolled back or cut") {
 		t.Errorf("penstock-verify of the old disk: %v\n%s", err, said)

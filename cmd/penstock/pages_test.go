@@ -568,6 +568,13 @@ func TestPagesHugeAndBroken(t *testing.T) {
 	if !bytes.Equal([]byte(s.text), h.log.Checkpoint()) {
 		t.Error("the checkpoint is another one")
 	}
+	before := h.log.Size()
+	taken := mia.post("/log/checkpoint")
+	taken.want(t, 200)
+	if !bytes.Equal([]byte(taken.text), h.log.Checkpoint()) || h.log.Size() != before+1 {
+		t.Error("taking a checkpoint gives another one, or is no event")
+	}
+	mia.get("/log").want(t, 200, "taken by mia, on their word", "took a checkpoint to keep outside")
 	if audit.Index(strings.Count(mia.get("/log").text, "<li class=")) != min(h.log.Size(), 100) {
 		t.Error("the log page shows another number of leaves")
 	}

@@ -30,7 +30,7 @@ import (
 func witnessCommand() *cobra.Command {
 	c := &cobra.Command{Use: "witness", Short: "Watch brokers' logs from another machine", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() }}
-	c.AddCommand(witnessServe(), witnessShow())
+	c.AddCommand(witnessServe(), witnessShow(), witnessForget())
 	return c
 }
 
@@ -225,6 +225,47 @@ func witnessShow() *cobra.Command {
 	f.StringVar(&ca, "ca", "", "PEM file with its certificate (DIR/https.crt), or of who signed it; default: the machine's own list")
 	f.BoolVar(&asJSON, "json", false, "as JSON")
 	f.BoolVar(&notes, "notes", false, "the signed checkpoints, one on a line")
+	return c
+}
+
+func witnessForget() *cobra.Command {
+	var dir, origin string
+	var really bool
+	c := &cobra.Command{Use: "forget --dir DIR --origin ORIGIN [--really]", Short: "Let a log begin anew that was rightly brought back from a backup",
+		Long: `After a restore a log is shorter than what the witness saw, and the witness refuses it, as
+it should. Whoever runs the witness (never who runs the broker) asks why, and if the
+answer is good lets the log begin anew. What was remembered is kept beside, and goes on
+proving what there was. Stop the witness first. Without --really it only says what it
+would do.`,
+		Args: exactly(0, "flags only"),
+		RunE: func(c *cobra.Command, _ []string) error {
+			if dir == "" || origin == "" {
+				return usage("say --dir DIR and --origin ORIGIN, as penstock witness show prints it")
+			}
+			all, err := witness.Remembered(dir)
+			if err != nil {
+				return err
+			}
+			for _, s := range all {
+				if s.Origin != origin {
+					continue
+				}
+				if !really {
+					_, err := fmt.Fprintf(c.OutOrStdout(), "would forget %d leaves of %s, witnessed %s; say --really\n", s.Size, visible(origin), s.At.Format(time.RFC3339))
+					return err
+				}
+				kept, err := witness.Forget(dir, origin, time.Now())
+				for _, name := range kept {
+					fmt.Fprintln(c.OutOrStdout(), "kept", name)
+				}
+				return err
+			}
+			return exit{exitNo, fmt.Errorf("nothing is remembered of %s", visible(origin))}
+		}}
+	f := c.Flags()
+	f.StringVar(&dir, "dir", "", "the witness's folder")
+	f.StringVar(&origin, "origin", "", "which log")
+	f.BoolVar(&really, "really", false, "do it")
 	return c
 }
 
