@@ -163,8 +163,10 @@ func (s *files) onHandle(w *wish, f *fields) (err error) {
 		}
 	case fxFsetstat:
 		w.size = truncation(f.attrs())
-		w.need |= policy.Load
-		w.record = map[string]any{"operation": changes[fxFsetstat], "path": safe(w.f.path)}
+		if w.f.flags&flagWrite == 0 { // else it was decided when it was opened for writing
+			w.need |= policy.Load
+			w.record = map[string]any{"operation": changes[fxFsetstat], "path": safe(w.f.path)}
+		}
 	case fxReaddir:
 		if !w.f.folder {
 			return errHandle

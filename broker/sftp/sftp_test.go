@@ -277,6 +277,14 @@ func TestRightsByDirection(t *testing.T) {
 			t.Errorf("%s does not pass with the right to it: %q", name, s.ours())
 		}
 	}
+	for flags, asks := range map[uint32]int{flagRead: 1, flagWrite: 0} { // the opening for writing was asked for already
+		s := opened(t, flags)
+		before := bytes.Count(s.rig.Recorded(t, s.s.ID(), 0, recording.Request), []byte("set attributes"))
+		s.must(noAttrs(req(fxFsetstat, 7).text("h")))
+		if n := bytes.Count(s.rig.Recorded(t, s.s.ID(), 0, recording.Request), []byte("set attributes")) - before; n != asks {
+			t.Errorf("attributes of a handle with flags %d were asked for %d times", flags, n)
+		}
+	}
 	s := greeted(t, brokertest.Viewer, lookOnly)
 	if s.must(openFile(7, "/x", flagRead)); len(s.passed) > 0 {
 		t.Error("a file is read with look alone")
