@@ -20,6 +20,8 @@ async function look() {
     hide("fault", s.alarm || !s.running);
     hide("start", s.alarm || s.running);
     hide("next", !s.alarm || !s.request);
+    const link = document.querySelector("#next a");
+    link.href = link.dataset.pages + "/requests/" + encodeURIComponent(s.request ?? "");
   } catch {
     document.getElementById("lamp").className = "lamp";
     show("state", "The demo has ended");
