@@ -94,12 +94,14 @@ type Publisher struct {
 	oldest oldest // the oldest leaf that nothing covers, as it was read last
 }
 
-// place is one place at work. Its loop alone sends; mu guards what others see.
+// place is one place at work. Its loop alone sends. io is held while its files
+// are written, before mu, which guards what others see and is never held over I/O.
 type place struct {
 	Place
 	files files
 	wake  chan struct{} // a window ended: send at once
 	done  []byte        // the loop's own: the checkpoint that the place has
+	io    sync.Mutex
 
 	mu       sync.Mutex
 	newest   Receipt   // of the copy that covers most; Size 0: none

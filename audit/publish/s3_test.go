@@ -129,12 +129,15 @@ func TestS3Real(t *testing.T) {
 	// Somebody between answers as if all were well, and keeps something else.
 	target, err := url.Parse(o.Address)
 	r.must(err)
-	var spoil atomic.Bool
+	var spoil, shorten atomic.Bool
 	proxy := httputil.NewSingleHostReverseProxy(target)
 	proxy.Transport = &http.Transport{TLSClientConfig: o.TLS}
 	director := proxy.Director
 	proxy.Director = func(q *http.Request) { director(q) } // Host stays: it is under the signature
 	proxy.ModifyResponse = func(a *http.Response) error {
+		if shorten.Load() && a.Request.Method == http.MethodHead {
+			a.Header.Set("X-Amz-Object-Lock-Retain-Until-Date", time.Now().Add(time.Hour).UTC().Format(time.RFC3339))
+		}
 		if !spoil.Load() || a.Request.Method != http.MethodGet {
 			return nil
 		}
@@ -157,5 +160,10 @@ func TestS3Real(t *testing.T) {
 	r.grow(1)
 	if _, err := liar.Send(ctx, r.newest()); err == nil || !strings.Contains(err.Error(), "reads back as something else") {
 		t.Errorf("another content: %v", err)
+	}
+	spoil.Store(false)
+	shorten.Store(true)
+	if _, err := liar.Send(ctx, r.newest()); err == nil || !strings.Contains(err.Error(), "holds it only until") {
+		t.Errorf("a shorter lock: %v", err)
 	}
 }

@@ -112,24 +112,27 @@ func (p *Publisher) keep(c *place, sent audit.Checkpoint, copied Copy, byHand bo
 	if r.Note == nil {
 		r.Note = sent.Note
 	}
+	c.io.Lock()
+	defer c.io.Unlock()
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	recovered := !c.since.IsZero() || c.contrary != ""
-	if c.waiting != nil {
-		r.Superseded, r.Since = c.waiting.Superseded, c.waiting.Since
+	waited, written := c.waiting, c.written
+	c.mu.Unlock()
+	if waited != nil {
+		r.Superseded, r.Since = waited.Superseded, waited.Since
 	}
 	// A line a minute is enough to prove each stretch; after a gap, always.
-	if byHand || recovered || now.Sub(c.written).Abs() >= receiptEvery {
+	if byHand || recovered || now.Sub(written).Abs() >= receiptEvery {
 		if err := c.files.addReceipt(r); err != nil {
 			p.o.Slog.Error("a copy is outside, and its receipt could not be kept here", "place", c.Name, "size", uint64(r.Size), "err", err)
 			if byHand {
 				return fmt.Errorf("keep the receipt: %w", err)
 			}
 		} else {
-			c.written = now
+			written = now
 		}
 	}
-	if c.waiting != nil {
+	if waited != nil {
 		if err := c.files.dropWaiting(); err != nil {
 			p.o.Slog.Error("what had waited was sent, and could not be removed here", "place", c.Name, "err", err)
 		}
@@ -137,7 +140,9 @@ func (p *Publisher) keep(c *place, sent audit.Checkpoint, copied Copy, byHand bo
 	if recovered {
 		p.o.Slog.Info("checkpoints reach this place again", "place", c.Name, "superseded", r.Superseded)
 	}
-	c.newest, c.waiting, c.since, c.why, c.contrary = r, nil, time.Time{}, "", ""
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.newest, c.written, c.waiting, c.since, c.why, c.contrary = r, written, nil, time.Time{}, "", ""
 	c.sent++
 	return nil
 }
@@ -147,35 +152,40 @@ func (p *Publisher) keep(c *place, sent audit.Checkpoint, copied Copy, byHand bo
 // many it replaced since when is kept for the receipt.
 func (p *Publisher) miss(c *place, want audit.Checkpoint, err error) error {
 	now := p.o.Clock.Wall().UTC()
+	c.io.Lock()
+	defer c.io.Unlock()
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	first := c.since.IsZero()
 	if first {
 		c.since = now
 	}
 	c.failed++
 	c.why = short(err.Error())
-	var against *Contradiction
-	if errors.As(err, &against) && c.contrary != c.why {
-		c.contrary = c.why
-		p.o.Slog.Error("a place outside contradicts this log: it counts as no copy", "place", c.Name, "why", c.why)
-	} else if against == nil && first {
-		p.o.Slog.Warn("a checkpoint could not leave the machine; it is tried again", "place", c.Name, "err", c.why)
+	against, disagrees := errors.AsType[*Contradiction](err)
+	news := disagrees && c.contrary == ""
+	if disagrees {
+		c.contrary = short(against.What)
 	}
-	if want.Note == nil {
+	why, since, waited := c.why, c.since, c.waiting
+	c.mu.Unlock()
+	switch {
+	case news:
+		p.o.Slog.Error("a place outside contradicts this log: it counts as no copy", "place", c.Name, "why", why)
+	case first && !disagrees:
+		p.o.Slog.Warn("a checkpoint could not leave the machine; it is tried again", "place", c.Name, "err", why)
+	}
+	if want.Note == nil || waited != nil && waited.Size == want.Size {
 		return err
 	}
-	w := &waiting{Since: c.since, Signed: want.Note, Size: want.Size}
-	if c.waiting != nil {
-		w.Superseded = c.waiting.Superseded
-		if c.waiting.Size == want.Size {
-			return err
-		}
-		w.Superseded++
+	w := &waiting{Since: since, Signed: want.Note, Size: want.Size}
+	if waited != nil {
+		w.Superseded = waited.Superseded + 1
 	}
 	if spool := c.files.writeWaiting(w); spool != nil && first {
 		p.o.Slog.Error("what waits to leave the machine could not be kept over a restart", "place", c.Name, "err", spool)
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.waiting = w
 	return err
 }
