@@ -22,7 +22,6 @@ type content struct {
 	start, next uint64
 	runs        hash.Hash // over the runs that are over; nil while there is one
 	begun       bool
-	over        bool // bytes came that had come before
 	bytes       int64
 	held        []piece // ahead of next, in the order of arrival
 	waiting     *int    // what all contents of the channel hold, with heldCost
@@ -84,7 +83,6 @@ func (c *content) join(at uint64, p []byte) {
 	case !c.begun:
 		c.begin(at)
 	case at != c.next:
-		c.over = c.over || at < c.next
 		if c.runs == nil {
 			c.runs = sha256.New()
 		}
@@ -116,7 +114,7 @@ func (c *content) sum() (h audit.Hash, over string, offset int64, one bool) {
 		return h, "ranges", 0, false
 	}
 	c.run.Sum(h[:0])
-	return h, "content", int64(min(c.start, 1<<53-1)), c.start == 0 && !c.over
+	return h, "content", int64(min(c.start, 1<<53-1)), c.start == 0
 }
 
 // end is where the last run ends.

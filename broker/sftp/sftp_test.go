@@ -228,6 +228,47 @@ func TestBrokenOff(t *testing.T) {
 	}
 }
 
+// A close that is answered before a write is no proof that all was taken.
+func TestClosedBeforeAllWasAcknowledged(t *testing.T) {
+	s := opened(t, flagWrite|flagTrunc)
+	s.must(append(write(2, "h", 0, "abc"), req(fxClose, 3).text("h").done()...))
+	if s.machine(ok(3)); len(s.events()) > 0 {
+		t.Error("told while a write waits for its answer")
+	}
+	s.c.Close("", nil)
+	if e := s.events(); len(e) != 1 || e[0].Whole || e[0].Why != "not all was acknowledged" {
+		t.Errorf("%+v", e)
+	}
+}
+
+// A client that asks on without reading answers waits; nothing grows.
+func TestManyQuestionsWait(t *testing.T) {
+	s := greeted(t, brokertest.Maint, nil)
+	var all []byte
+	for i := range uint32(maxAsked + 1) {
+		all = append(all, req(fxStat, i).text("/x").done()...)
+	}
+	one, most, full := len(all)/(maxAsked+1), 0, make(chan struct{})
+	done, sent := make(chan error, 1), 0
+	go func() {
+		done <- s.r.fromVendor(context.Background(), all, func(b []byte) error {
+			f := s.r.(*files)
+			f.mu.Lock()
+			most = max(most, len(f.asked))
+			f.mu.Unlock()
+			if sent += len(b); sent == maxAsked*one {
+				close(full)
+			}
+			return nil
+		})
+	}()
+	<-full
+	s.machine(statusPacket(0, statusFailure, ""))
+	if err := <-done; err != nil || most > maxAsked || sent != len(all) {
+		t.Errorf("%d questions waited, %d of %d bytes passed: %v", most, sent, len(all), err)
+	}
+}
+
 // Each operation by the right that it needs; the session goes on.
 func TestRightsByDirection(t *testing.T) {
 	lookOnly := func(f *policy.Facts) { f.Window.Rights = policy.Look }
