@@ -28,7 +28,7 @@ const (
 type modbusDevice interface {
 	bit(coil bool, address uint16) (bool, byte)
 	register(holding bool, address uint16) (uint16, byte)
-	// settle says without doing it whether all of this may be written.
+	// mayCoil and mayRegister say, without doing it, whether this may be written.
 	mayCoil(address uint16) byte
 	mayRegister(address, value uint16) byte
 	setCoil(address uint16, on bool, by string) byte

@@ -1,7 +1,7 @@
 // Package demo is the cast and the scenery of a walk through Penstock: people
-// at terminals who answer what they are asked, and a stock sshd as the machine.
-// Stories and the demo use it; it knows nothing of Penstock's rooms and speaks to
-// the broker only as people do.
+// at terminals who answer what they are asked, and a small plant with machines of
+// its own, a panel and a fault button. Stories and the demo use it; it knows
+// nothing of Penstock's rooms and speaks to the broker only as people do.
 package demo
 
 import (
