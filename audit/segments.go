@@ -119,6 +119,7 @@ type cursor struct {
 	start int64 // offset of buf
 	buf   []byte
 	whole bool // buf reached the file's end when it was read
+	ahead int  // how much was read at once, bytes
 }
 
 // seek makes a cursor whose next frame is leaf i, walking there from the
@@ -208,7 +209,8 @@ func (c *cursor) peek(n int) ([]byte, error) {
 			return rest[:min(n, len(rest))], nil
 		}
 	}
-	fresh := make([]byte, 64<<10)
+	c.ahead = min(max(16<<10, 2*c.ahead), 64<<10) // who looks up one leaf does not read on
+	fresh := make([]byte, c.ahead)
 	m, err := c.f.ReadAt(fresh, c.off)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("read the log: %w", err)
