@@ -168,6 +168,10 @@ try {
   await mia.goto(`${demo.broker.https}/windows/${window}`);
   await mia.getByText("a shell on FIL-1-PLC-01 as viewer").waitFor();
   await picture(mia, "window-phone");
+  await mia.getByRole("link", { name: "Watch" }).first().click();
+  await mia.locator(".ap-player").getByText("show alarms").waitFor();
+  await picture(mia, "watch-phone");
+  await mia.goto(`${demo.broker.https}/windows/${window}`);
   await mia.getByRole("button", { name: "End now" }).click();
   const end = await terminal.ended;
   if (!/ended by/.test(end.text)) faults.push(`${step}: his terminal says ${end.text.slice(-300)}`);
