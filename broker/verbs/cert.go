@@ -88,6 +88,9 @@ func (c *call) issue(open []approvals.Window) error {
 
 // open are the person's open windows, those that open by use opened first. None is a refusal with the next step.
 func (c *call) open(only []policy.WindowID) ([]approvals.Window, error) {
+	if err := c.present(); err != nil {
+		return nil, err
+	}
 	// Windows whose rule says so open by asking for the certificate; one that may not open now stays as it is and is told below.
 	useErr := c.Desk.OpenByUse(c.ctx, c.by.Person, only...)
 	open, err := c.Desk.OpenFor(c.ctx, c.by.Person)
@@ -149,9 +152,6 @@ func (c *call) wait(only []policy.WindowID) ([]approvals.Window, error) {
 		if change.Window == "" {
 			continue
 		}
-		if err := c.present(); err != nil {
-			return nil, err
-		}
 		if open, err := c.open(only); !none(err) {
 			return open, err
 		}
@@ -159,18 +159,22 @@ func (c *call) wait(only []policy.WindowID) ([]approvals.Window, error) {
 	return nil, &policy.Refusal{Rule: "no-window", Say: "No window was opened meanwhile. Ask the shift, and try again.", Why: "waiting ended"}
 }
 
-// present: twelve hours after the code was given the key may not be the
-// person's any more; then nothing is opened by this use of it.
+// keyGone is the rule that ends a wait at once.
+const keyGone = "key-gone"
+
+// present: after the code was given the key may be taken away, a moment or
+// twelve hours later; then nothing is opened by this use of it.
 func (c *call) present() error {
 	who, err := c.Proofs.SSHKey(c.ctx, c.by.Source, line(c.key))
 	if errors.Is(err, fs.ErrNotExist) || err == nil && who.Person != c.by.Person {
-		return &policy.Refusal{Rule: "key-gone", Say: "The key that you came with does not count here any more. Ask your contact at the plant.",
+		return &policy.Refusal{Rule: keyGone, Say: "The key that you came with does not count here any more. Ask your contact at the plant.",
 			Why: "the key was taken away, or the person disabled, while waiting"}
 	}
 	return err
 }
 
+// none says whether a later look may find an open window.
 func none(err error) bool {
 	var no *policy.Refusal
-	return errors.As(err, &no)
+	return errors.As(err, &no) && no.Rule != keyGone
 }
