@@ -385,6 +385,20 @@ type RecordingFailed struct {
 	Why     string `json:"why"`
 }
 
+// RecordingMode says who can open what is recorded from here on: the broker and
+// whoever has its key ("readable", which is also so where no such leaf stands
+// before), or these auditors alone ("sealed").
+type RecordingMode struct {
+	Mode     string    `json:"mode"`
+	Auditors []Auditor `json:"auditors,omitempty"`
+}
+
+// Auditor is a person and the hash of the text of an age recipient.
+type Auditor struct {
+	Person string `json:"person"`
+	Key    Hash   `json:"key"`
+}
+
 // ReviewOpened is written before a person reads a recording. What is list,
 // play, export, verify, or watch: the session runs, and Form says its channel.
 type ReviewOpened struct {
@@ -477,6 +491,7 @@ func (FirstByte) Type() string          { return "firstbyte" }
 func (RecordingHeads) Type() string     { return "recording.heads" }
 func (RecordingRecovered) Type() string { return "recording.recovered" }
 func (RecordingFailed) Type() string    { return "recording.failed" }
+func (RecordingMode) Type() string      { return "recording.mode" }
 func (ReviewOpened) Type() string       { return "review.opened" }
 func (ReviewClosed) Type() string       { return "review.closed" }
 func (CheckpointTaken) Type() string    { return "checkpoint.taken" }
@@ -493,7 +508,7 @@ var bodies = func() map[string]reflect.Type {
 		FirmChanged{}, PersonInvited{}, PersonJoined{}, PersonConfirmed{}, PersonChanged{}, PersonDisabled{},
 		KeyEnrolled{}, KeyRemoved{}, LoginOK{}, LoginRefused{}, AccessRefused{}, CertIssued{}, CertRefused{},
 		SessionStarted{}, SessionEnded{}, ChannelOpened{}, ChannelRefused{}, ChannelClosed{}, FileTransferred{}, FirstByte{},
-		RecordingHeads{}, RecordingRecovered{}, RecordingFailed{}, ReviewOpened{}, ReviewClosed{}, CheckpointTaken{}, OutsideChanged{}, BackupTaken{}, BackupRestored{},
+		RecordingHeads{}, RecordingRecovered{}, RecordingFailed{}, RecordingMode{}, ReviewOpened{}, ReviewClosed{}, CheckpointTaken{}, OutsideChanged{}, BackupTaken{}, BackupRestored{},
 	} {
 		m[b.Type()] = reflect.TypeOf(b)
 	}

@@ -54,6 +54,7 @@ type Walk struct {
 	next     audit.Index
 	agreed   int64
 	readings int64
+	sealing  string // mode of recordings, by the newest recording.mode; empty: readable
 	void     int64
 	unknown  map[string]int64 // event types that this build does not know
 }
@@ -230,6 +231,8 @@ func (w *Walk) judge() {
 	case audit.ReviewOpened:
 		w.readings++
 	case audit.ReviewClosed: // changes nothing, and proves nothing
+	case audit.RecordingMode:
+		w.sealing = b.Mode
 	case audit.Unknown:
 		w.unknown[b.Name]++
 	default:

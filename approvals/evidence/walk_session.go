@@ -1,6 +1,7 @@
 package evidence
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -166,6 +167,8 @@ func (w *Walk) sessionStarted(b audit.SessionStarted) {
 	s := &session{person: b.Person, windows: b.Windows, began: w.leaf.Wall, started: w.leaf.Index, channels: map[int]*channel{}}
 	s.source = sourceOf(b.Source)
 	w.sessions[b.Session] = s
+	mode := cmp.Or(w.sealing, "readable")
+	w.must(b.Mode == mode, "its recording is %q, and recordings were to be %s", short(b.Mode), mode)
 	p := w.justKnown(b.Person)
 	w.must(p != nil && p.firm == b.Firm, "%s is not known as a person of %s", short(b.Person), short(b.Firm))
 	c, ok := w.certs[b.Serial]

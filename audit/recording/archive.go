@@ -26,9 +26,10 @@ type Parts struct {
 	HeadsDir   string // DATA/log/heads
 	Disk       *durable.Disk
 	Log        Log
-	Mode       string   // "readable" or "sealed"
+	Mode       string   // of new recordings: "readable" or "sealed"
 	Recipients []string // age recipients, age1…: the broker's own in readable mode, the auditors' when sealed
-	Identity   string   // age identity for reading, AGE-SECRET-KEY-1…; empty: Open fails
+	SealedTo   []string // the auditors by person, for session.json; none in readable mode
+	Identity   string   // the broker's age identity, AGE-SECRET-KEY-1…, which opens readable recordings; empty: Open opens none
 
 	// MinFree is how many bytes must be free on the disk for a new session; 0:
 	// 512 MiB; below 0: not asked.
@@ -192,7 +193,7 @@ func (a *Archive) Create(ctx context.Context, h Header) (w *Writer, header, keys
 	if err := a.ready(); err != nil {
 		return nil, header, keys, err
 	}
-	h.V, h.Mode, h.Started = 1, a.p.Mode, h.Started.UTC()
+	h.V, h.Mode, h.SealedTo, h.Started = 1, a.p.Mode, a.p.SealedTo, h.Started.UTC()
 	if !sessionName.MatchString(h.Session) {
 		return nil, header, keys, fmt.Errorf("begin recording: %q is no name of a session", h.Session)
 	}
@@ -234,7 +235,7 @@ func (a *Archive) take(session, dir string) error {
 
 // create fills a hidden folder and moves it to its name whole, so that a folder
 // with a session's name always has a header and a key.
-func (a *Archive) create(dir string, h Header) (*Writer, error) {
+func (a *Archive) create(dir string, h Header) (made *Writer, err error) {
 	text, err := audit.Canonical(h)
 	if err != nil {
 		return nil, err
@@ -246,6 +247,11 @@ func (a *Archive) create(dir string, h Header) (*Writer, error) {
 	if err != nil {
 		return nil, err
 	}
+	defer func() {
+		if made == nil {
+			keys.drop(key)
+		}
+	}()
 	day, hidden := filepath.Dir(dir), filepath.Join(filepath.Dir(dir), "."+h.Session)
 	if err := a.p.Disk.MkdirAll(day, 0o700); err != nil {
 		return nil, err
@@ -303,16 +309,45 @@ func (a *Archive) folder(session string) (string, error) {
 }
 
 // Open reads a session's recording, also while it runs; no person behind it:
-// people go through review.Book.Read. fs.ErrNotExist if there is none.
+// people go through review.Book.Read. fs.ErrNotExist if there is none;
+// ErrSealed, wrapped, if the broker has no key to it.
 func (a *Archive) Open(session string) (*Reader, error) {
 	dir, err := a.folder(session)
 	if err != nil {
 		return nil, err
 	}
 	if len(a.identities) == 0 {
-		return nil, errors.New("recordings are sealed: this broker has no key to them; copy the folder to an auditor and read it there")
+		return nil, fmt.Errorf("open recording of %s: %w", session, ErrSealed)
 	}
-	return OpenFolder(dir, a.identities...)
+	r, err := OpenFolder(dir, a.identities...)
+	if _, foreign := errors.AsType[*age.NoIdentityMatchError](err); foreign {
+		return nil, fmt.Errorf("open recording of %s: %w", session, ErrSealed)
+	}
+	return r, err
+}
+
+// OpenWith is Open with a session key that an auditor has unwrapped; the key
+// is copied. ErrWrongKey, wrapped, if it opens nothing of this recording.
+func (a *Archive) OpenWith(session string, key []byte) (*Reader, error) {
+	dir, err := a.folder(session)
+	if err != nil {
+		return nil, err
+	}
+	return OpenFolderWith(dir, key)
+}
+
+// KeyFile is a session's keys.age, for who holds one of the identities that it
+// is wrapped to. It says nothing to anybody else.
+func (a *Archive) KeyFile(session string) ([]byte, error) {
+	dir, err := a.folder(session)
+	if err != nil {
+		return nil, err
+	}
+	b, err := readBounded(filepath.Join(dir, keyFile), maxKeyFile)
+	if err != nil {
+		return nil, fmt.Errorf("key file of %s: %w", session, err)
+	}
+	return b, nil
 }
 
 // List gives the headers of all recordings, oldest first. Like Open, it has no

@@ -20,3 +20,6 @@ func CaptureOf(frames []Frame) []byte {
 	}
 	return b.Bytes()
 }
+
+// KeyOf is the place where a running recording's key lies.
+func KeyOf(w *Writer) []byte { return w.key }

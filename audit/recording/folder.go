@@ -234,18 +234,21 @@ func readClosed(dir string) (Closed, audit.Hash, error) {
 // wrapKey makes a session key, and keys.age: the key, 32 bytes, and the
 // session's name, to be opened by any of the recipients.
 func wrapKey(session string, to []age.Recipient) (key, file []byte, err error) {
-	key = make([]byte, keySize)
-	rand.Read(key) // never fails (crypto/rand)
+	plain := make([]byte, keySize, keySize+len(session))
+	defer clear(plain[:cap(plain)])
+	rand.Read(plain) // never fails (crypto/rand)
 	var out bytes.Buffer
 	w, err := age.Encrypt(&out, to...)
 	if err == nil {
-		_, err = w.Write(append(slices.Clone(key), session...))
+		_, err = w.Write(append(plain, session...))
 	}
 	if err == nil {
 		err = w.Close()
 	}
+	if err == nil {
+		key, err = keys.put(plain)
+	}
 	if err != nil {
-		clear(key)
 		return nil, nil, fmt.Errorf("wrap the session key: %w", err)
 	}
 	return key, out.Bytes(), nil
@@ -272,6 +275,7 @@ func SessionKey(dir string, identities ...age.Identity) ([]byte, error) {
 	}
 	plain, err := io.ReadAll(io.LimitReader(r, keySize+256))
 	if err != nil {
+		clear(plain)
 		return nil, &Damage{keyFile, -1, err.Error()}
 	}
 	if len(plain) < keySize || string(plain[keySize:]) != h.Session {

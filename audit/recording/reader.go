@@ -33,12 +33,59 @@ type Reader struct {
 // wrapped to. It works anywhere: nothing of a broker is needed. A folder whose
 // names do not fit, or do not fit close.json, is Damage.
 func OpenFolder(dir string, identities ...age.Identity) (*Reader, error) {
+	return openFolder(dir, func() ([]byte, error) { return SessionKey(dir, identities...) })
+}
+
+// OpenFolderWith is OpenFolder with the session key itself, which is copied.
+// ErrWrongKey, wrapped, if a channel's first frame does not open with it; a
+// recording without a frame opens with any.
+func OpenFolderWith(dir string, key []byte) (*Reader, error) {
+	if len(key) != keySize {
+		return nil, fmt.Errorf("open recording: %d bytes: %w", len(key), ErrWrongKey)
+	}
+	r, err := openFolder(dir, func() ([]byte, error) { return slices.Clone(key), nil })
+	if err != nil {
+		return nil, err
+	}
+	if err := r.fitsKey(); err != nil {
+		r.Close()
+		return nil, fmt.Errorf("open recording of %s: %w", r.header.Session, err)
+	}
+	return r, nil
+}
+
+// fitsKey opens the first frame of the first channel that has one.
+func (r *Reader) fitsKey() error {
+	for _, c := range r.channels {
+		s, err := newScanner(r.dir, r.hash, c, r.key)
+		if err != nil {
+			return err
+		}
+		before := s.chain
+		_, _, err = s.next()
+		whole := s.chain != before // the frame is there, and in its place
+		s.close()
+		if err == nil {
+			return nil
+		}
+		if whole {
+			return ErrWrongKey
+		}
+	}
+	return nil
+}
+
+func openFolder(dir string, sessionKey func() ([]byte, error)) (_ *Reader, err error) {
 	r := &Reader{dir: dir}
-	var err error
+	defer func() {
+		if err != nil {
+			r.Close()
+		}
+	}()
 	if r.header, r.hash, err = readHeader(dir); err != nil {
 		return nil, fmt.Errorf("open recording: %w", err)
 	}
-	if r.key, err = SessionKey(dir, identities...); err != nil {
+	if r.key, err = sessionKey(); err != nil {
 		return nil, fmt.Errorf("open recording of %s: %w", r.header.Session, err)
 	}
 	c, err := listFolder(dir)

@@ -30,6 +30,8 @@ type Header struct {
 	Plant   audit.Hash `json:"plant"`   // plant file in force
 	Started time.Time  `json:"started"` // UTC
 	Mode    string     `json:"mode"`    // readable or sealed
+	// SealedTo names the auditors, by person, to whom the key is wrapped; none if readable.
+	SealedTo []string `json:"sealed_to,omitempty"`
 }
 
 // Mark says what a frame holds.
@@ -98,6 +100,12 @@ func (d *Damage) Error() string {
 
 // ErrDiskFull is returned, wrapped, where too little space is left to record.
 var ErrDiskFull = errors.New("the disk for recordings is nearly full: free space on it, or move old recordings away after their retention")
+
+// ErrSealed is returned, wrapped, for a recording to which the broker has no key.
+var ErrSealed = errors.New("the recording is sealed: only an auditor's key opens it")
+
+// ErrWrongKey is returned, wrapped, for a session key that opens nothing of a recording.
+var ErrWrongKey = errors.New("this is not the key of this recording")
 
 // ErrClosed is returned for a Stream or Writer that has been closed.
 var ErrClosed = errors.New("the recording is closed")

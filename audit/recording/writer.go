@@ -38,7 +38,7 @@ type Writer struct {
 	written atomic.Int64 // bytes of frames
 
 	mu      sync.Mutex
-	key     []byte // the session key; nil once closed
+	key     []byte // the session key, in the vault; nil once closed
 	streams map[uint16]*Stream
 	closing bool
 
@@ -153,7 +153,7 @@ func (w *Writer) Close(ctx context.Context, cause string) (audit.Hash, error) {
 func (w *Writer) close(ctx context.Context, cause string) (audit.Hash, error) {
 	w.mu.Lock()
 	w.closing = true
-	clear(w.key)
+	keys.drop(w.key)
 	w.key = nil
 	streams := make([]*Stream, 0, len(w.streams))
 	for _, s := range w.streams {

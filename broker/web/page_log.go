@@ -185,6 +185,8 @@ func (v *visit) otherSentence(body audit.Body, n roll) (says, weight string) {
 			return "watches " + b.Session + ", " + b.Form, ""
 		}
 		return "recordings: " + strings.TrimSpace(b.What+" "+b.Session+" "+b.Form), ""
+	case audit.RecordingMode:
+		return "recordings from now on: " + recordingMode(n, b), "moved"
 	case audit.ConfigChanged:
 		return "a new " + b.Kind + " file is in force", "moved"
 	case audit.ClockStepped:
@@ -192,7 +194,19 @@ func (v *visit) otherSentence(body audit.Body, n roll) (says, weight string) {
 	case audit.NodeStarted:
 		return "the broker started, version " + b.Version, ""
 	case audit.RecordingHeads:
-		return "recordings sealed: " + count(b.Count, "file", "files"), ""
+		return "recordings vouched for: " + count(b.Count, "file", "files"), ""
 	}
 	return body.Type(), ""
+}
+
+// recordingMode is who can open recordings, in words.
+func recordingMode(n roll, b audit.RecordingMode) string {
+	if b.Mode != "sealed" {
+		return b.Mode
+	}
+	var who []string
+	for _, a := range b.Auditors {
+		who = append(who, n.person(personID(a.Person)))
+	}
+	return "sealed, opened by keys of " + strings.Join(who, ", ")
 }

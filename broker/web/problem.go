@@ -66,6 +66,10 @@ func problem(err error) *api.Problem {
 		p := status(http.StatusForbidden, "Your roles do not include one that reads recordings. Ask OT security.")
 		p.Rule = "may-not-read"
 		return p
+	case errors.Is(err, recording.ErrSealed):
+		p := status(http.StatusForbidden, "Sealed. It opens with an auditor's key: on its page, or with penstock recording export DIR SESSION --identity FILE.")
+		p.Rule = "sealed"
+		return p
 	case errors.Is(err, approvals.ErrConflict):
 		return status(http.StatusConflict, "Somebody else changed this in the same moment. Look again, then decide.")
 	case errors.Is(err, recording.ErrDiskFull):

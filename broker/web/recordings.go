@@ -3,7 +3,6 @@ package web
 import (
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"strconv"
 
@@ -27,34 +26,6 @@ func reader(a people.Actor, what, form string) review.Reader {
 	return review.Reader{Person: string(a.Person), Roles: words(a.Roles), What: what, Form: form}
 }
 
-// form is one way to export a recording.
-type form struct {
-	contentType, ending string
-	write               func(w io.Writer, r *recording.Reader, ch int, o ...recording.ExportOption) error
-}
-
-var forms = map[string]form{
-	"asciicast-v3": {"application/x-asciicast", ".cast", cast(3)},
-	"asciicast-v2": {"application/x-asciicast", ".cast", cast(2)},
-	"text":         {"text/plain; charset=utf-8", ".txt", recording.ExportText},
-	"pcapng":       {"application/x-pcapng", ".pcapng", recording.ExportPcapng}, // both directions; the event says pcapng
-	"raw-in":       {"application/octet-stream", ".in", raw(recording.In)},
-	"raw-out":      {"application/octet-stream", ".out", raw(recording.Out)},
-	"raw-err":      {"application/octet-stream", ".err", raw(recording.Err)},
-}
-
-func cast(version int) func(io.Writer, *recording.Reader, int, ...recording.ExportOption) error {
-	return func(w io.Writer, r *recording.Reader, ch int, o ...recording.ExportOption) error {
-		return recording.ExportCast(w, r, ch, version, o...)
-	}
-}
-
-func raw(m recording.Mark) func(io.Writer, *recording.Reader, int, ...recording.ExportOption) error {
-	return func(w io.Writer, r *recording.Reader, ch int, _ ...recording.ExportOption) error {
-		return recording.ExportRaw(w, r, ch, m)
-	}
-}
-
 // export streams one channel. The event stands before the first byte; damage
 // breaks the connection off, so that nobody takes a part for the whole.
 func (s *server) export(w http.ResponseWriter, r *http.Request) {
@@ -73,10 +44,10 @@ func (s *server) export(w http.ResponseWriter, r *http.Request) {
 func (s *server) exportFor(w http.ResponseWriter, r *http.Request, a people.Actor, fail func(error)) {
 	q := r.URL.Query()
 	name := q.Get("form")
-	f, ok := forms[name]
+	f, ok := recording.FormOf(name)
 	ch, cherr := strconv.Atoi(q.Get("channel"))
 	if !ok || cherr != nil || ch < 0 {
-		fail(badCall{errors.New("say form=asciicast-v3, asciicast-v2, text, pcapng, raw-in, raw-out or raw-err, and channel=0 or above")})
+		fail(badCall{errors.New("say form=" + recording.FormNames + ", and channel=0 or above")})
 		return
 	}
 	var options []recording.ExportOption
@@ -91,9 +62,9 @@ func (s *server) exportFor(w http.ResponseWriter, r *http.Request, a people.Acto
 		return
 	}
 	defer rec.Close()
-	w.Header().Set("Content-Type", f.contentType)
-	w.Header().Set("Content-Disposition", fmt.Sprintf("attachment; filename=%q", rec.Header().Session+"-"+strconv.Itoa(ch)+f.ending))
-	if err := f.write(w, rec, ch, options...); err != nil {
+	w.Header().Set("Content-Type", f.ContentType)
+	w.Header().Set("Content-Disposition", fmt.Sprintf("attachment; filename=%q", rec.Header().Session+"-"+strconv.Itoa(ch)+f.Ending))
+	if err := f.Write(w, rec, ch, options...); err != nil {
 		s.Slog.Error("an export broke off", "session", rec.Header().Session, "channel", ch, "err", err)
 		panic(http.ErrAbortHandler)
 	}

@@ -27,6 +27,7 @@ import (
 	"penstock/approvals/evidence"
 	"penstock/audit"
 	"penstock/audit/receipt"
+	"penstock/audit/recording"
 	"penstock/audit/verify"
 )
 
@@ -179,7 +180,9 @@ func (o call) trust() (verify.Trust, error) {
 		if err != nil {
 			return t, fmt.Errorf("read the identity: %w", err)
 		}
-		t.Identity = string(b)
+		if t.Identity, err = recording.IdentityText(b, passphrase(o.identity)); err != nil {
+			return t, fmt.Errorf("read the identity: %w", err)
+		}
 	}
 	t.LogKey = o.key
 	if o.key != "" && !strings.Contains(o.key, "+") { // every verifier key has a plus (C2SP signed-note)
@@ -196,6 +199,24 @@ func (o call) trust() (verify.Trust, error) {
 		t.LogKey = string(b)
 	}
 	return t, nil
+}
+
+// passphrase asks on the terminal for what protects an identity.
+func passphrase(name string) func() (string, error) {
+	return func() (string, error) {
+		tty, err := os.OpenFile("/dev/tty", os.O_RDWR, 0)
+		if err != nil {
+			return "", errors.New("it wants a passphrase, and there is no terminal to ask on")
+		}
+		defer tty.Close()
+		fmt.Fprintf(tty, "Passphrase for %s: ", filepath.Base(name))
+		b, err := term.ReadPassword(int(tty.Fd()))
+		fmt.Fprintln(tty)
+		if err != nil {
+			return "", fmt.Errorf("read from the terminal: %w", err)
+		}
+		return string(b), nil
+	}
 }
 
 // maxKept bounds a file with checkpoints, such as a syslog server's.

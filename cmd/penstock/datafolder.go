@@ -54,10 +54,11 @@ func (d dataFolder) checkKeys() error {
 	})
 }
 
-// logKeys are made before the log, madeKeys before a node first says that it started.
+// logKeys are made before the log, madeKeys before a node first says that it
+// started; recordings.key only where recordings are readable (recordingsKey).
 var (
 	logKeys  = []string{"log.key", "log.pub"}
-	madeKeys = []string{"recordings.key", "seal.key", "host_ca", "in_ca", "out_ca", "host_key"}
+	madeKeys = []string{"seal.key", "host_ca", "in_ca", "out_ca", "host_key"}
 )
 
 // hasKeys refuses where one of the keys that there were is gone: a new one made

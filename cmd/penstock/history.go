@@ -21,16 +21,18 @@ type history struct {
 	admitted map[string]bool // sessions with session.started
 	ended    map[string]bool
 	named    map[audit.Hash]bool
-	started  bool       // once, so all keys were made
-	receipts bool       // the receipts' key too
-	plant    audit.Hash // newest plant file
-	server   audit.Hash // newest penstock.yaml
-	first    audit.Hash // bootstrap file that began the log
+	started  bool                // once, so all keys were made
+	receipts bool                // the receipts' key too
+	readable bool                // once with readable recordings, so the key to them was made
+	plant    audit.Hash          // newest plant file
+	server   audit.Hash          // newest penstock.yaml
+	first    audit.Hash          // bootstrap file that began the log
+	mode     audit.RecordingMode // of recordings, newest
 	clock    clockState
 }
 
 func newHistory() *history {
-	return &history{admitted: map[string]bool{}, ended: map[string]bool{}, named: map[audit.Hash]bool{}}
+	return &history{admitted: map[string]bool{}, ended: map[string]bool{}, named: map[audit.Hash]bool{}, mode: audit.RecordingMode{Mode: modeReadable}}
 }
 
 // readHistory folds the whole log.
@@ -56,7 +58,10 @@ func (h *history) fold(leaf audit.Leaf) error {
 		h.sessions = max(h.sessions, sessionNumber(b.Session))
 	case audit.NodeStarted:
 		h.started = true
+		h.readable = h.readable || h.mode.Mode == modeReadable
 		h.receipts = h.receipts || b.Receipts != ""
+	case audit.RecordingMode:
+		h.mode = b
 	case audit.LogCreated:
 		h.first = b.Bootstrap
 	case audit.SessionEnded:

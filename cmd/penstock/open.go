@@ -275,15 +275,15 @@ func (h *plantHouse) bootstrap(ctx context.Context) error {
 }
 
 func (h *plantHouse) openArchive(ctx context.Context, past *history) error {
-	identity, err := h.folder.identity("recordings.key")
+	parts := recording.Parts{Dir: h.folder.recordings(), HeadsDir: h.folder.heads(),
+		Disk: h.disk, Log: h.log, MinFree: h.file.MinFree, EndFree: h.file.EndFree,
+		Ended:   func(session string) bool { return past.ended[session] },
+		Started: func(session string) bool { return past.admitted[session] }}
+	err := h.sealing(ctx, past, &parts)
 	if err != nil {
 		return err
 	}
-	h.archive, err = recording.OpenArchive(recording.Parts{Dir: h.folder.recordings(), HeadsDir: h.folder.heads(),
-		Disk: h.disk, Log: h.log, Mode: "readable", Recipients: []string{identity.Recipient().String()}, Identity: identity.String(), MinFree: h.file.MinFree, EndFree: h.file.EndFree,
-		Ended:   func(session string) bool { return past.ended[session] },
-		Started: func(session string) bool { return past.admitted[session] }})
-	if err != nil {
+	if h.archive, err = recording.OpenArchive(parts); err != nil {
 		return fmt.Errorf("open the recordings: %w", err)
 	}
 	if err := past.folders(h.folder.recordings()); err != nil {

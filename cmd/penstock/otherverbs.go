@@ -3,12 +3,10 @@ package main
 import (
 	"fmt"
 	"io"
-	"net/url"
 	"os"
 	"strconv"
 	"strings"
 	"text/tabwriter"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -27,55 +25,6 @@ func printable(s string) string {
 		}
 		return r
 	}, s)
-}
-
-func recordingCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "recording", Short: "List and export recordings; each reading is an event"}
-	cmd.AddCommand(recordingListCommand(), recordingExportCommand())
-	return cmd
-}
-
-func recordingListCommand() *cobra.Command {
-	return listCommand("list", "List recordings", "/recordings", "Nothing was recorded.",
-		func(w *tabwriter.Writer, r api.Recording, l *time.Location) {
-			fmt.Fprintf(w, "%s\t%s of %s\t%s\t%s\t%s\n", r.Session, r.Person, r.Firm, strings.Join(r.Windows, ", "), local(r.Started, l), r.Mode)
-		})
-}
-
-func recordingExportCommand() *cobra.Command {
-	var c caller
-	var form, to string
-	var channel int
-	var input bool
-	cmd := &cobra.Command{Use: "export S-1", Short: "Export one channel of a recording",
-		Long: `Export one channel of a recording: asciicast-v3 (the default), asciicast-v2, text, or
-raw-in, raw-out and raw-err for the bytes of one direction. A TCP forward exports as
-pcapng, both directions, which Wireshark dissects. What the vendor typed is
-left out of casts and texts unless --input is given, which the event says.`,
-		Args: exactly(1, "a session, such as S-1"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			client, err := c.signIn(cmd.Context(), withoutCode)
-			if err != nil {
-				return err
-			}
-			q := url.Values{"form": {form}, "channel": {strconv.Itoa(channel)}}
-			if input {
-				q.Set("input", "true")
-			}
-			body, err := client.Export(cmd.Context(), args[0], q)
-			if err != nil {
-				return apiError(err)
-			}
-			defer body.Close()
-			return writeOut(cmd.OutOrStdout(), to, body)
-		}}
-	c.flags(cmd)
-	f := cmd.Flags()
-	f.StringVar(&form, "form", "asciicast-v3", "asciicast-v3, asciicast-v2, text, pcapng, raw-in, raw-out or raw-err")
-	f.IntVar(&channel, "channel", 0, "channel of the session, from 0")
-	f.BoolVar(&input, "input", false, "with what the vendor typed")
-	f.StringVarP(&to, "output", "o", "", "file to write; it is replaced only by a whole export")
-	return cmd
 }
 
 // writeOut copies to a file whole or not at all, or to standard output.

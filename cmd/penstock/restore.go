@@ -357,19 +357,6 @@ func (r *restorer) unseal(work string, got restored) error {
 	}
 }
 
-func readIdentities(path string) ([]age.Identity, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, fmt.Errorf("read the identity: %w", err)
-	}
-	defer f.Close()
-	ids, err := age.ParseIdentities(io.LimitReader(f, maxKey))
-	if err != nil {
-		return nil, fmt.Errorf("%s holds no age identity (AGE-SECRET-KEY-1…)", path) // age's error could quote it
-	}
-	return ids, nil
-}
-
 // check reads the whole log and holds it to its own checkpoint and to those
 // from outside; newest is the size of the largest of those.
 func (r *restorer) check(ctx context.Context, work string, got restored) (newest audit.Index, err error) {

@@ -39,6 +39,9 @@ plant file is asked about every session that is running.`,
 				return err
 			}
 			f.NewKeys = newKeys
+			if err := keepMemoryPrivate(); err != nil {
+				return err
+			}
 			f.Level = new(slog.LevelVar)
 			f.Level.Set(f.LogLevel)
 			logger := slog.New(slog.NewJSONHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: f.Level}))

@@ -17,26 +17,27 @@ import (
 // serverFile is penstock.yaml: how this broker runs. What may happen in the
 // plant is in the plant file, not here. Paths are relative to the file.
 type serverFile struct {
-	Path      string         // of the file itself
-	Text      []byte         // as read
-	Node      string         // short name of this node, in every leaf
-	Name      string         // host name as vendors write it
-	Data      string         // data directory
-	Plant     string         // plant file
-	Bootstrap string         // first people; read only when the log is new
-	SSH       string         // listen address
-	SSHPort   int            // as vendors reach it; default: the listen port
-	HTTPS     httpsFile      // pages and API for browsers
-	Socket    string         // private unix socket; default DATA/penstock.sock
-	MinFree   int64          // bytes that must be free for a new session; 0: the archive's default
-	EndFree   int64          // below it sessions are ended; 0: the archive's default
-	Level     *slog.LevelVar // LogLevel as it runs; nil: it cannot change
-	NewKeys   bool           // from --new-keys: make keys that are lost anew
-	Private   string         // private listener: loopback address or unix socket; empty: none
-	LogLevel  slog.Level
-	Drain     time.Duration // how long sessions may go on after serve was told to stop
-	Outside   outsideFile   // where checkpoints go
-	Loopback  bool          // loopback_targets: targets on this very machine (demo, tests)
+	Path       string         // of the file itself
+	Text       []byte         // as read
+	Node       string         // short name of this node, in every leaf
+	Name       string         // host name as vendors write it
+	Data       string         // data directory
+	Plant      string         // plant file
+	Bootstrap  string         // first people; read only when the log is new
+	SSH        string         // listen address
+	SSHPort    int            // as vendors reach it; default: the listen port
+	HTTPS      httpsFile      // pages and API for browsers
+	Socket     string         // private unix socket; default DATA/penstock.sock
+	MinFree    int64          // bytes that must be free for a new session; 0: the archive's default
+	EndFree    int64          // below it sessions are ended; 0: the archive's default
+	Level      *slog.LevelVar // LogLevel as it runs; nil: it cannot change
+	NewKeys    bool           // from --new-keys: make keys that are lost anew
+	Private    string         // private listener: loopback address or unix socket; empty: none
+	LogLevel   slog.Level
+	Drain      time.Duration  // how long sessions may go on after serve was told to stop
+	Outside    outsideFile    // where checkpoints go
+	Recordings recordingsFile // who can open what is recorded
+	Loopback   bool           // loopback_targets: targets on this very machine (demo, tests)
 }
 
 // readServerFile reads penstock.yaml strictly; all problems at once.
@@ -49,7 +50,7 @@ func readServerFile(path string) (serverFile, error) {
 	f := serverFile{Path: path, Text: text}
 	fields := source.Load(path, text, &report).Fields(
 		"node", "name", "data", "plant", "bootstrap", "ssh", "https", "socket", "min_free", "end_free", "loopback_targets",
-		"outside", "private", "log", "drain")
+		"outside", "private", "log", "drain", "recordings")
 	f.Node = word(fields.Get("node"), "a")
 	f.Name = hostName(fields.Need("name"))
 	dir := filepath.Dir(path)
@@ -72,6 +73,7 @@ func readServerFile(path string) (serverFile, error) {
 	}
 	f.HTTPS = readHTTPS(dir, fields.Get("https"))
 	f.Outside = readOutside(dir, fields.Get("outside"))
+	f.Recordings = readRecordings(fields.Get("recordings"))
 	if err := report.Problems().Err(); err != nil {
 		return serverFile{}, err
 	}
