@@ -132,8 +132,9 @@ func (j *Job) scp(words []word) (said []string, err error) {
 }
 
 var (
-	gitVerb    = regexp.MustCompile(`^ *(upload-pack|receive-pack|upload-archive)( |$)`)
-	rsyncShort = regexp.MustCompile(`^-[ACDEHIJKLNORSUWXbcdgiklmnopqrtuvxyz0]*(e[A-Za-z0-9.]*)?$`)
+	gitVerb = regexp.MustCompile(`^ *(upload-pack|receive-pack|upload-archive)( |$)`)
+	// The value of -e stands in its own word: an empty one would take the next word, such as --sender, for itself.
+	rsyncShort = regexp.MustCompile(`^-[ACDEHIJKLNORSUWXbcdgiklmnopqrtuvxyz0]*(e[A-Za-z0-9.]+)?$`)
 )
 
 func (j *Job) git(words []word) ([]string, error) {
@@ -173,7 +174,8 @@ func (j *Job) rsync(words []word) (said []string, err error) {
 	if len(words) == 0 || words[0].text != "--server" {
 		return nil, fmt.Errorf("rsync with --server in another place than the first")
 	}
-	sender := slices.ContainsFunc(words, func(w word) bool { return w.text == "--sender" })
+	before := slices.IndexFunc(words, func(w word) bool { return w.text == "." })
+	sender := slices.ContainsFunc(words[:max(before, 0)], func(w word) bool { return w.text == "--sender" }) // behind it, it is a path
 	dot := -1
 	for i := 0; i < len(words) && dot < 0; i++ {
 		w := words[i]

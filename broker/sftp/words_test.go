@@ -28,6 +28,7 @@ func TestCommandsAsClientsSendThem(t *testing.T) {
 		"rsync --server --sender -vre.iLs . *":                    {"rsync", "rsync --server --sender -vre.iLs . ./*", copies},
 		"rsync --server --sender -re.L --remove-source-files . x": {"rsync", "rsync --server --sender -re.L --remove-source-files . x", copies | load},
 		"rsync --server -re.L --temp-dir /t --timeout=5 . x":      {"rsync", "rsync --server -re.L --temp-dir /t --timeout=5 . x", load},
+		"rsync --server -re.L . --sender":                         {"rsync", "rsync --server -re.L . ./--sender", load}, // a path, not the option
 		"git-upload-pack '/r/x.git'":                              {"git", "git-upload-pack /r/x.git", copies},
 		"git-receive-pack '~/x.git'":                              {"git", "git-receive-pack '~/x.git'", load},
 		"git upload-archive 'x y'":                                {"git", "git upload-archive 'x y'", copies},
@@ -50,6 +51,7 @@ func TestCommandsAsClientsSendThem(t *testing.T) {
 		"rsync --server", "rsync --server .", "rsync --server -s . x", "rsync --server --daemon .", "rsync -v --server . x", "rsync --server --log-file=/x . y", "rsync --server --rsh=id . y",
 		"rsync --server -re.L --log-file /x . y", "rsync --server --sender --temp-dir=/x . y", "rsync --server --files-from=/etc/shadow . y", "rsync --server -M--x . y", "rsync --server --write-devices . y",
 		"rsync --server -e.L . a b", "rsync --server --timeout . x", "rsync --server *  . x",
+		"rsync --server -ve --sender . /x", "rsync --server -e . x", "rsync --server --sender -e . x", // -e takes the next word
 		"git-upload-pack", "git-upload-pack a b", "git-upload-pack *", "git-upload-pack x;id", "git upload-pack --exec=x y",
 		"/usr/lib/openssh/sftp-server", "s\\cp -t x;",
 	} {
