@@ -88,12 +88,14 @@ func (j *Job) thin() func(recording.Mark, []byte) []broker.Piece {
 	}
 }
 
-// thinFiles is SFTP: the data of write and of its answers.
+// thinFiles is SFTP: the data of write and of its answers. Requests go on whole,
+// answers as they come: so the first are looked at whole, the others in their course.
 type thinFiles struct {
-	in, out splitter
-	broken  bool // not SFTP: all is kept
-	sums    map[string]hash.Hash
-	asked   map[uint32]asked // reads without an answer
+	in     splitter
+	out    answers
+	broken bool // not SFTP: all is kept
+	sums   map[string]hash.Hash
+	asked  map[uint32]asked // reads without an answer
 }
 
 type asked struct {
@@ -104,15 +106,15 @@ type asked struct {
 const exact = 1<<53 - 1 // offsets that JSON says for sure
 
 func (t *thinFiles) thin(p *pieces, b []byte) {
-	cut := &t.out
-	if p.mark == recording.In {
-		cut = &t.in
+	if p.mark == recording.Out {
+		t.answers(p, b)
+		return
 	}
 	for !t.broken {
-		raw, left, err := cut.next(b)
+		raw, left, err := t.in.next(b)
 		if err != nil {
 			t.broken = true
-			b = append(cut.rest, b...)
+			b = append(t.in.rest, b...)
 			break
 		}
 		if raw == nil {
@@ -128,47 +130,130 @@ func (t *thinFiles) thin(p *pieces, b []byte) {
 	}
 }
 
-// content takes a packet that holds a file's bytes.
+// content takes a request that holds a file's bytes.
 func (t *thinFiles) content(p *pieces, raw []byte) bool {
 	f := &fields{b: raw[5:]}
 	id := f.u32()
-	in := p.mark == recording.In
 	switch raw[4] {
 	case fxRead:
-		if h, at := f.text(maxHandle), f.u64(); in && f.err == nil && len(t.asked) < 2*maxAsked {
+		if h, at := f.text(maxHandle), f.u64(); f.err == nil && len(t.asked) < 2*maxAsked {
 			t.asked[id] = asked{h, at}
 		}
 	case fxClose:
-		if h := f.text(maxHandle); in {
-			delete(t.sums, "i"+h)
-			delete(t.sums, "o"+h)
-		}
+		h := f.text(maxHandle)
+		delete(t.sums, "i"+h)
+		delete(t.sums, "o"+h)
 	case fxWrite:
 		h, at := f.text(maxHandle), f.u64()
-		return in && t.keep(p, "i", h, at, raw, f)
-	case fxData:
-		r, ok := t.asked[id]
-		return !in && ok && t.keep(p, "o", r.handle, r.at, raw, f)
-	}
-	if !in {
-		delete(t.asked, id)
+		return t.keep(p, h, at, raw, f)
 	}
 	return false
 }
 
+// answers is where in the machine's answers we are. What the vendor has been
+// shown is recorded, also of an answer that never becomes whole.
+type answers struct {
+	head []byte // length, kind, number and length of the data
+	left int    // bytes of the packet behind the head
+	sum  hash.Hash
+	at   uint64
+	file string
+}
+
+const dataHead = 4 + 1 + 4 + 4
+
+func (t *thinFiles) answers(p *pieces, b []byte) {
+	o := &t.out
+	for len(b) > 0 && !t.broken {
+		n := min(o.left, len(b))
+		switch {
+		case o.left == 0:
+			if n = t.head(b); n == 0 {
+				continue
+			}
+			p.bytes(b[:n])
+		case o.sum != nil:
+			p.content(o.file, o.at, b[:n], o.sum)
+			o.at, o.left = o.at+uint64(n), o.left-n
+		default:
+			p.bytes(b[:n])
+			o.left -= n
+		}
+		b = b[n:]
+	}
+	if len(b) > 0 {
+		p.bytes(b)
+	}
+}
+
+// head takes n bytes of a packet's beginning. 0: this is not SFTP.
+func (t *thinFiles) head(b []byte) (n int) {
+	o := &t.out
+	want := 5
+	if len(o.head) >= 5 {
+		want = t.headSize()
+	}
+	n = min(want-len(o.head), len(b))
+	o.head = append(o.head, b[:n]...)
+	if len(o.head) < 5 {
+		return n
+	}
+	size, err := packetSize(o.head)
+	if err != nil {
+		t.broken = true
+		return 0
+	}
+	if len(o.head) < t.headSize() {
+		return n
+	}
+	o.left, o.sum = size-len(o.head), nil
+	t.answered(o)
+	o.head = o.head[:0]
+	return n
+}
+
+// headSize is how much says what the packet is.
+func (t *thinFiles) headSize() int {
+	size, _ := packetSize(t.out.head)
+	if t.out.head[4] == fxData {
+		return min(size, dataHead)
+	}
+	return min(size, 5+4)
+}
+
+// answered finds the read that a packet answers; its data goes to that file's hash.
+func (t *thinFiles) answered(o *answers) {
+	f := &fields{b: o.head[5:]}
+	id := f.u32()
+	r, ok := t.asked[id]
+	if f.err != nil || o.head[4] == fxVersion {
+		return
+	}
+	delete(t.asked, id)
+	if n := f.u32(); ok && o.head[4] == fxData && f.err == nil && int(n) == o.left && r.at <= exact-maxPacket {
+		o.sum, o.at, o.file = t.sumOf("o", r.handle), r.at, safe(r.handle)
+	}
+}
+
+// sumOf is the running hash of one direction of a handle; nil: there are too many.
+func (t *thinFiles) sumOf(way, handle string) hash.Hash {
+	sum := t.sums[way+handle]
+	if sum == nil && len(t.sums) < 2*maxOpen {
+		sum = sha256.New()
+		t.sums[way+handle] = sum
+	}
+	return sum
+}
+
 // keep records what stands before the data, and of the data its hash.
-func (t *thinFiles) keep(p *pieces, way, handle string, at uint64, raw []byte, f *fields) bool {
+func (t *thinFiles) keep(p *pieces, handle string, at uint64, raw []byte, f *fields) bool {
 	data := f.bytes(maxPacket)
 	if f.end() != nil || at > exact-maxPacket || len(data) == 0 {
 		return false
 	}
-	sum := t.sums[way+handle]
+	sum := t.sumOf("i", handle)
 	if sum == nil {
-		if len(t.sums) >= 2*maxOpen {
-			return false
-		}
-		sum = sha256.New()
-		t.sums[way+handle] = sum
+		return false
 	}
 	p.bytes(raw[:len(raw)-len(data)])
 	p.content(safe(handle), at, data, sum)

@@ -58,7 +58,7 @@ func TestContentIsNotKept(t *testing.T) {
 			"v" + string(write(2, "h\x01", 0, secret[:10])) + string(write(3, "h\x01", 10, secret[10:])), "m" + string(ok(2)) + string(ok(3)), "v" + string(req(fxClose, 4).text("h\x01").done())},
 			[]said{{0, len(secret), "in", `h\x01`, sum(secret)}}},
 		"sftp, down, in pieces": {"", []string{"v" + string(req(fxRead, 2).text("h").u64(5).u32(64).done()), "m" + string(req(fxData, 2).text(secret).done()[:20]), "m" + string(req(fxData, 2).text(secret).done()[20:])},
-			[]said{{5, len(secret), "out", "h", sum(secret)}}},
+			[]said{{5, 7, "out", "h", sum(secret[:7])}, {12, len(secret) - 7, "out", "h", sum(secret)}}},
 		"scp up": {"scp -t /in", []string{"m\x00", fmt.Sprintf("vC0644 %d a\n", len(secret)), "m\x00", "v" + secret[:7], "v" + secret[7:] + "\x00", "m\x00"},
 			[]said{{0, 7, "in", "a", sum(secret[:7])}, {7, len(secret) - 7, "in", "a", sum(secret)}}},
 		"scp down": {"scp -f /out", []string{"v\x00", fmt.Sprintf("mC0644 %d out\n", len(secret)), "v\x00", "m" + secret + "\x00", "v\x00"},
@@ -87,6 +87,31 @@ func TestContentIsNotKept(t *testing.T) {
 		}
 		if !strings.HasPrefix(c.command, "git") && len(all) == 0 {
 			t.Errorf("%s: nothing of the protocol is kept", name)
+		}
+	}
+}
+
+// What the vendor is shown of an answer that never becomes whole is in the record
+// all the same, and of a play that breaks in one direction nothing is lost in the other.
+func TestAnAnswerThatIsNotWholeIsRecorded(t *testing.T) {
+	j := &Job{Kind: "sftp"}
+	answer := string(req(fxData, 2).text(secret).done())
+	kept, hashed := thinned(t, j, "v"+string(req(fxRead, 2).text("h").u64(0).u32(64).done()), "m"+answer[:6], "m"+answer[6:20], "m"+answer[20:30])
+	if kept[recording.Out] != answer[:dataHead] {
+		t.Errorf("kept of the answer: %q", kept[recording.Out])
+	}
+	want := fmt.Sprint([]said{{0, 7, "out", "h", audit.HashOf([]byte(secret[:7]))}, {7, 10, "out", "h", audit.HashOf([]byte(secret[:17]))}})
+	if fmt.Sprint(hashed) != want {
+		t.Errorf("hashed of the answer: %v\nwant %s", hashed, want)
+	}
+	names := string(req(fxName, 3).u32(1).text("a").text("-rw a").u32(0).done())
+	kept, _ = thinned(t, j, "m"+names[:15], "v\x00\x00\x00\x00\x01", "m"+names[15:])
+	if kept[recording.Out] != names || kept[recording.In] == "" {
+		t.Errorf("kept: %q", kept)
+	}
+	for _, short := range []string{"\x00\x00\x00\x01e", "\x00\x00\x00\x05g\x00\x00\x00\x02", "\x00\x00\x00\x05g\x00\x00\x00\x02\x00\x00\x00\x00\x00"} {
+		if kept, _ = thinned(t, j, "m"+short); kept[recording.Out] != short {
+			t.Errorf("kept of %q: %q", short, kept)
 		}
 	}
 }
