@@ -18,6 +18,7 @@ const (
 	targetLife = 5 * time.Minute // of a certificate to a target
 	loginTime  = 2 * time.Minute // from the certificate's proof to session.started
 	maxChannel = 1 << 20         // channels of one session that Walk follows
+	closeTime  = 2 * time.Minute // from a window's last leaf to channel.closed: a slow disk, and each file that broke off is told
 )
 
 // session is one that has started; it is forgotten when it has ended.
@@ -358,13 +359,27 @@ func (w *Walk) channelClosed(b audit.ChannelClosed) {
 	if !w.must(c != nil && !c.closed, "channel %d is not open", b.Channel) {
 		return
 	}
+	w.outlived(b.Session, b.Channel, c)
 	w.must(c.late == "" || b.In == 0, "%d bytes went to %s although %s", b.In, c.opened.Asset, c.late)
 	c.closed = true
+}
+
+// outlived: a channel is over soon after its window.
+func (w *Walk) outlived(session string, n int, c *channel) {
+	v := w.windows[c.opened.Window]
+	if v == nil || v.over.IsZero() || w.stoodStill(v.over) {
+		return
+	}
+	w.must(!w.leaf.Wall.After(v.over.Add(closeTime)), "channel %d of %s was open %s after %s was over", n, session,
+		w.leaf.Wall.Sub(v.over).Round(time.Second), c.opened.Window)
 }
 
 // leftOpen: a channel that crossed its window's taking must have said that no byte passed.
 func (w *Walk) leftOpen(id string, s *session) {
 	for n, c := range s.channels {
+		if !c.closed {
+			w.outlived(id, n, c)
+		}
 		w.must(c.closed || c.late == "", "%s ended without closing channel %d, which was opened although %s", id, n, c.late)
 	}
 }

@@ -88,6 +88,22 @@ func graced(s *evidencetest.Story, second int, until time.Time, by string) *evid
 	return step
 }
 
+// outlives has the story's channel closed at a second, behind the window's end, while the log goes on.
+func outlives(s *evidencetest.Story, second int) {
+	closed, ended := s.Step("channel.closed", 0), s.Step("session.ended", 0)
+	s.Drop(closed)
+	s.Drop(ended)
+	for _, step := range []*evidencetest.Step{ended, closed} {
+		s.Steps = append(s.Steps, step)
+		s.Insert(moved(s, "ended"))
+	}
+	closed.Wall, ended.Wall = at(second), at(second+1)
+	for ; second > 4*3600+1; second-- {
+		s.Add(second, "penstock", audit.LoginRefused{Name: "x"}, "x")
+		s.Insert(moved(s, "ended"))
+	}
+}
+
 var at = evidencetest.At
 
 func TestWalk(t *testing.T) {
@@ -382,6 +398,21 @@ func TestWalk(t *testing.T) {
 			s.Steps = append(s.Steps, ended)
 			s.Insert(closed)
 		}, []string{"while no channel was open in it"}},
+		{"a grace that ends nothing", func(s *evidencetest.Story) {
+			graced(s, 7590, at(7900), "penstock")
+			change(moved(s, "grace"), func(b *audit.WindowMoved) { b.Until = time.Time{} })
+		},
+			[]string{"back to"}},
+		{"a grace that ends before", func(s *evidencetest.Story) {
+			graced(s, 7590, at(7595), "penstock")
+			moved(s, "ended").Wall = at(7595)
+		}, []string{"back to"}},
+		{"a channel that outlives its window", func(s *evidencetest.Story) { outlives(s, 4*3600+300) }, []string{"channel 0 of S-1 was open 4m59s after W-1 was over"}},
+		{"a channel that outlives its window and is never closed", func(s *evidencetest.Story) {
+			outlives(s, 4*3600+300)
+			s.Drop(s.Step("channel.closed", 0))
+		}, []string{"channel 0 of S-1 was open 5m0s after W-1 was over"}},
+		{"a channel that tells of its files after the end", func(s *evidencetest.Story) { outlives(s, 4*3600+100) }, nil},
 		{"two graces", func(s *evidencetest.Story) {
 			first := graced(s, 7590, at(7900), "penstock")
 			s.Move(7890, "penstock", "grace", at(8100))
@@ -447,6 +478,7 @@ func TestWalk(t *testing.T) {
 			s.Move(4020, "mia", "cut", time.Time{})
 			s.Insert(s.Step("session.started", 0))
 			change(s.Step("channel.closed", 0), func(b *audit.ChannelClosed) { b.In = 0 })
+			s.Step("channel.closed", 0).Wall, s.Step("session.ended", 0).Wall = at(4024), at(4025)
 			s.Drop(moved(s, "extended"))
 			s.Drop(moved(s, "ended"))
 		}, nil},
@@ -454,6 +486,7 @@ func TestWalk(t *testing.T) {
 			s.Move(4020, "mia", "cut", time.Time{})
 			s.Insert(s.Step("session.started", 0))
 			change(s.Step("channel.closed", 0), func(b *audit.ChannelClosed) { b.In = 1 })
+			s.Step("channel.closed", 0).Wall, s.Step("session.ended", 0).Wall = at(4024), at(4025)
 			s.Drop(moved(s, "extended"))
 			s.Drop(moved(s, "ended"))
 		}, []string{"1 bytes went to filler-plc although W-1 was cut"}},

@@ -49,6 +49,7 @@ type window struct {
 	opened  time.Time
 	until   time.Time
 	taken   time.Time // wall of the newest step that took it
+	over    time.Time // wall of the leaf that ended or cut it; zero: none yet
 	graced  bool      // its end was moved for a half-done transfer
 	nonces  map[string]bool
 	quorum  policy.Quorum
@@ -393,6 +394,9 @@ func (w *Walk) moved(b audit.WindowMoved) {
 	if v.state != "open" && v.state != "agreed" {
 		v.taken = w.leaf.Wall
 	}
+	if b.To == "ended" || b.To == "cut" {
+		v.over = w.leaf.Wall
+	}
 	if v.state == "unused" || v.state == "closed" {
 		w.finish(v, v.state)
 	}
@@ -454,6 +458,7 @@ func (w *Walk) grace(b audit.WindowMoved, v *window) {
 	w.must(b.By == penstock, "%s gave it a grace, which only the rules do", short(b.By))
 	w.must(!v.graced, "its end was moved for a half-done transfer before")
 	w.must(b.At.Before(v.until) && w.leaf.Wall.Before(v.until.Add(settleTime)), "its grace was written at %s, after its end %s", clock(w.leaf.Wall), clock(v.until))
+	w.must(b.Until.After(v.until), "its grace moves the end from %s back to %s", clock(v.until), clock(b.Until))
 	w.must(w.inUse(b.Window), "it was given a grace while no channel was open in it")
 	plant, request := w.plant(v.plant), w.document("request", v.text)
 	if plant != nil && request != nil {
@@ -477,12 +482,18 @@ func (w *Walk) endedLate(b audit.WindowMoved, v *window) {
 		w.noteHere("%s ended %s after its end, when the broker was started again", b.Window, late.Round(time.Second))
 		return
 	}
-	if q := w.quiet; !q.from.After(v.until.Add(settleTime)) && q.to.After(v.until) && !w.leaf.Wall.After(q.to.Add(lookTime)) {
+	if w.stoodStill(v.until) {
 		w.noteHere("%s ended %s after its end: the broker stood still or its clock was set forward, for nothing was written from %s to %s",
-			b.Window, late.Round(time.Second), clock(q.from), clock(q.to))
+			b.Window, late.Round(time.Second), clock(w.quiet.from), clock(w.quiet.to))
 		return
 	}
 	w.must(false, "ended late: %s after its end %s", late.Round(time.Millisecond), clock(v.until))
+}
+
+// stoodStill says whether nothing was written at a moment, and until just now.
+func (w *Walk) stoodStill(at time.Time) bool {
+	q := w.quiet
+	return !q.from.After(at.Add(settleTime)) && q.to.After(at) && !w.leaf.Wall.After(q.to.Add(lookTime))
 }
 
 func (w *Walk) close(v *window) { w.finish(v, "closed") }
