@@ -515,6 +515,16 @@ var bodies = func() map[string]reflect.Type {
 	return m
 }()
 
+// Bodies are an empty one of every type of event, by name: for whoever must
+// have words for all of them.
+func Bodies() map[string]Body {
+	all := map[string]Body{}
+	for name, t := range bodies {
+		all[name] = reflect.Zero(t).Interface().(Body)
+	}
+	return all
+}
+
 // Unknown is an event of a type that this build does not know, kept as it came.
 type Unknown struct {
 	Name string

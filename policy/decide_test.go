@@ -386,10 +386,10 @@ func TestQuorum(t *testing.T) {
 		rights policy.Rights
 		want   string
 	}{
-		"looking needs the shift":    {[]policy.AssetName{"filler-plc"}, policy.Look, "must agree: shift (rule shift); opens: shift; at most 8h"},
-		"without a shift, the owner": {[]policy.AssetName{"historian"}, policy.Look, "must agree: ot-security (rule shift); opens: ot-security; at most 8h"},
+		"looking needs the shift":    {[]policy.AssetName{"filler-plc"}, policy.Look, "must agree: shift (rule look); opens: shift; at most 8h"},
+		"without a shift, the owner": {[]policy.AssetName{"historian"}, policy.Look, "must agree: ot-security (rule look); opens: ot-security; at most 8h"},
 		"loading needs three":        {[]policy.AssetName{"filler-plc"}, policy.Look | policy.Load, "must agree: line-1-owner (rule load), 2 of ot-security (rule load); opens: shift; at most 6h; with an escort; the request says: backout, backup, change"},
-		"the strictest of each":      {[]policy.AssetName{"filler-plc"}, all, "must agree: line-1-owner (rule copy), 2 of ot-security (rule load); opens: shift; at most 4h; with an escort; the request says: area_clear, backout, backup, change, work_order"},
+		"the strictest of each":      {[]policy.AssetName{"filler-plc"}, all, "must agree: line-1-owner (rule load), 2 of ot-security (rule load); opens: shift; at most 4h; with an escort; the request says: area_clear, backout, backup, change, work_order"},
 		"two zones, both owners":     {[]policy.AssetName{"chiller-plc", "pasteur-plc"}, policy.Look | policy.Copy, "must agree: line-1-owner (rule copy), utilities-owner (rule copy); opens: shift, utilities-shift; at most 8h"},
 	} {
 		q, err := p.Quorum(row.assets, row.rights)

@@ -25,6 +25,17 @@ var numbers = map[string]uint16{
 // asset's number is; 0 where it has none.
 func (p Port) UsualNumber() uint16 { return numbers[string(p.Name)] }
 
+// ForwardNumber is the number by which somebody asks for a port of this asset
+// in a forward: the protocol's usual one (502 for modbus), wherever the plant
+// has moved it, unless another port of the asset stands there.
+func (a Asset) ForwardNumber(port Port) uint16 {
+	usual := port.UsualNumber()
+	if usual == 0 || slices.ContainsFunc(a.Ports, func(p Port) bool { return p.Name != port.Name && p.Number == usual }) {
+		return port.Number
+	}
+	return usual
+}
+
 // overSSH are carried by conduits but are no ports: they use the ssh port's accounts.
 var overSSH = []string{"sftp"}
 

@@ -81,7 +81,7 @@ func (p *Plant) Quorum(assets []AssetName, rights Rights) (Quorum, error) {
 		return Quorum{}, &Refusal{Rule: "no-rights", Say: "say which assets and which rights are wanted", Why: "no asset or no right is named"}
 	}
 	rights |= Look
-	q := &quorum{needs: map[Role]Need{}}
+	q := &quorum{needs: map[Role]Need{}, weights: map[Role]Rights{}}
 	for _, name := range assets {
 		a, ok := p.assets[name]
 		if !ok {
@@ -103,6 +103,7 @@ func noRule(a *Asset, left Rights) *Refusal {
 type quorum struct {
 	Quorum
 	needs   map[Role]Need
+	weights map[Role]Rights // of the right for which a need's rule asks
 	openers map[Role]bool
 	graced  bool // a rule has said what Grace is
 }
@@ -110,6 +111,7 @@ type quorum struct {
 func (q *quorum) asset(p *Plant, a *Asset, rights Rights) {
 	zone := p.zones[a.Zone]
 	asked := false
+	opens, weightiest := "", Rights(0) // the rule that lets the weightiest of it be done
 	for i := range p.Rules {
 		r := &p.Rules[i]
 		if !r.matches(a, "", rights) {
@@ -119,13 +121,16 @@ func (q *quorum) asset(p *Plant, a *Asset, rights Rights) {
 			if n.Role == ownerWord {
 				n.Role = zone.Owner
 			}
-			q.need(Need{n.Role, n.Count, r.Name})
+			q.need(Need{n.Role, n.Count, r.Name}, r.When.Rights&rights)
 			asked = true
+		}
+		if w := r.When.Rights & rights; r.Open != "" && (opens == "" || w > weightiest) {
+			opens, weightiest = r.Name, w
 		}
 		q.column(r)
 	}
 	if !asked {
-		q.need(Need{zone.Opener(), 1, "shift"})
+		q.need(Need{zone.Opener(), 1, opens}, weightiest)
 	}
 	if !slices.Contains(q.Openers, zone.Opener()) {
 		q.Openers = append(q.Openers, zone.Opener())
@@ -151,9 +156,13 @@ func (q *quorum) column(r *Rule) {
 	}
 }
 
-func (q *quorum) need(n Need) {
-	if old, have := q.needs[n.Role]; !have || n.Count > old.Count {
-		q.needs[n.Role] = n
+// need names the rule that asks for the most people; of several, the one with
+// the weightiest right: who is asked to let values be changed is asked by that
+// rule, and not by the one about looking that matches as well.
+func (q *quorum) need(n Need, weight Rights) {
+	old, have := q.needs[n.Role]
+	if !have || n.Count > old.Count || n.Count == old.Count && weight > q.weights[n.Role] {
+		q.needs[n.Role], q.weights[n.Role] = n, weight
 	}
 }
 

@@ -60,7 +60,7 @@ func sampleRequest() requestView {
 		Stops: "Filling line 1 stops.", Why: "Alarm F-417, fill volume drifts", WorkOrder: "WO 88-1204", Length: "2 hours", Until: after(123), From: after(-2), To: after(360),
 		Inside: "Nobody else is in.", Unusual: []string{"Backup of Filler controller is 61 days old."}, Phone: "ORANGE TIGER", Words: []string{"orange", "tulip", "meadow", "axle", "lemon", "river", "cello", "north"},
 		Path: []string{"Filling line 1"}, Interlocks: []string{"Guard door 3 trips Line 1 safety controller"}, Backout: "Recipe 14 of 3 March", Before: []WindowLine{leftLine},
-		YouWhy: "You are Filling shift supervisor. Your yes is enough (rule night).",
+		YouWhy: "You are Filling shift supervisor, whom rule set asks. Your yes is enough.",
 		May: answersAllowed{Answer: true, Opens: true, AskLook: "viewer on FIL-1-PLC-01", LookUntil: after(30), AskedUntil: after(123),
 			Shorter: []choice{{30, "30 minutes", after(30)}, {60, "1 hour", after(60)}}}}
 }
@@ -71,7 +71,7 @@ func dangerousRequest() requestView {
 	r.Prep, r.Can = "on", "do anything, also load programs"
 	r.Worst, r.Enforced = "a wrong program runs, Filling line 1 stops.", "Nobody stops it but you."
 	r.Stops = ""
-	r.YouWhy = "You are Line 1 process owner. Your yes is 1 of 2. Asked at once: OT security Lena Lang."
+	r.YouWhy = "You are Line 1 process owner, whom rule load asks. Your yes is 1 of 2. Asked at once: OT security Lena Lang."
 	r.May.Opens, r.May.Next = false, "OT security Lena Lang"
 	return r
 }

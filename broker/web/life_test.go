@@ -215,19 +215,31 @@ func TestLocalTime(t *testing.T) {
 func TestTheMiddleBlock(t *testing.T) {
 	v := &visit{plant: demoPlant(t), now: time.Date(2026, 11, 22, 2, 7, 0, 0, time.UTC)}
 	for _, row := range []struct {
-		account, rights string
-		does, worst     string
-		danger          bool
+		account, port, rights string
+		does, can, worst, by  string
+		stops                 string
+		danger                bool
 	}{
-		{"viewer", "look", "look", "somebody sees", false},
-		{"recipes", "look copy set", "work in a shell", "wrong values, and Filling line 1 may stop", false},
-		{"maint", "look copy set operate load", "work in a shell", "a wrong program runs", true},
-		{"maint", "look", "look", "a wrong program runs", true}, // asked for little, and nobody stops the rest
+		{"viewer", "ssh", "look", "look at", "look", "somebody sees what they should not.", "The machine", "Filling line 1 stops.", false},
+		{"recipes", "ssh", "look copy", "take files out of", "take files out", "somebody else learns how you work.", "The machine", "Filling line 1 stops.", false},
+		{"recipes", "ssh", "look copy set", "change values on", "take files out, change values", "wrong values, and Filling line 1 may stop.", "The machine", "Filling line 1 stops.", false},
+		{"maint", "ssh", "look copy set operate load", "work in a shell on", "do anything, also load programs", "a wrong program runs, Filling line 1 stops.", "Nobody", "", true},
+		{"maint", "ssh", "look copy set operate load device", "work in a shell on", "do anything, also change the device itself", "Filling line 1 stops and the device may have to be replaced.", "Nobody", "", true},
+		// asked for little, and nobody stops the rest
+		{"maint", "ssh", "look", "look at", "look; and what was not asked for: take files out, change values, start and stop, load programs", "a wrong program runs, Filling line 1 stops.", "Nobody", "", true},
+		// a TCP port has no account
+		{"", "modbus", "look set operate", "start and stop", "change values, start and stop", "Filling line 1 stops.", "Nobody", "", true},
+		{"", "modbus", "look set", "change values on", "change values; and what was not asked for: start and stop", "Filling line 1 stops.", "Nobody", "", true},
+		{"", "modbus", "look load", "load programs into", "load programs; and what was not asked for: change values, start and stop", "a wrong program runs, Filling line 1 stops.", "Nobody", "", true},
+		{"", "modbus", "look device", "change the device itself of", "change the device itself; and what was not asked for: change values, start and stop", "Filling line 1 stops and the device may have to be replaced.", "Nobody", "", true},
 	} {
+		d := requestFor(row.account, strings.Fields(row.rights))
+		d.Assets[0].Port = row.port
 		var out requestView
-		v.describe(&out, requestFor(row.account, strings.Fields(row.rights)))
-		if out.Does != row.does || !strings.Contains(out.Worst, row.worst) || out.Danger != row.danger {
-			t.Errorf("%s for %s: does %q, worst %q, danger %v", row.account, row.rights, out.Does, out.Worst, out.Danger)
+		v.describe(&out, d)
+		does := strings.TrimSpace(out.Does + " " + out.Prep)
+		if does != row.does || out.Can != row.can || out.Worst != row.worst || !strings.HasPrefix(out.Enforced, row.by+" stop") || out.Stops != row.stops || out.Danger != row.danger {
+			t.Errorf("%s %s for %s: does %q, can %q, worst %q, by %q, stops %q, danger %v", row.account, row.port, row.rights, does, out.Can, out.Worst, out.Enforced, out.Stops, out.Danger)
 		}
 	}
 	var gone requestView

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"penstock/audit"
@@ -88,7 +89,7 @@ func (v *visit) event(leaf audit.Leaf, n roll) EventLine {
 	return EventLine{Index: int64(leaf.Index), At: v.at(leaf.Wall), Type: leaf.Body.Type(), Subject: leaf.Subject, Who: who, Says: says, Weight: weight, Hash: leaf.Hash.String()}
 }
 
-// sentence says what happened; a body without a sentence of its own is its type's name.
+// sentence says what happened; an event that this build does not know is its type's name.
 func (v *visit) sentence(body audit.Body, n roll) (says, weight string) {
 	switch b := body.(type) {
 	case audit.RequestSubmitted:
@@ -120,9 +121,9 @@ func (v *visit) sentence(body audit.Body, n roll) (says, weight string) {
 }
 
 func (v *visit) movedWords(b audit.WindowMoved) string {
-	words := map[string]string{"wenton": "let it go on", "unused": "not used", "extended": "extended"}
+	words := map[string]string{"wenton": "let it go on", "unused": "not used", "ending": "ended, and a transfer may finish", "grace": "moved the end once, for a half-done transfer"}
 	s := cmp.Or(words[b.To], b.To)
-	if !b.Until.IsZero() && (b.To == "opened" || b.To == "extended") {
+	if !b.Until.IsZero() && slices.Contains([]string{"opened", "extended", "ending", "grace"}, b.To) {
 		s += ", ends " + v.at(b.Until).Text()
 	}
 	return s + because(b.Why)
@@ -195,6 +196,37 @@ func (v *visit) otherSentence(body audit.Body, n roll) (says, weight string) {
 		return "the broker started, version " + b.Version, ""
 	case audit.RecordingHeads:
 		return "recordings vouched for: " + count(b.Count, "file", "files"), ""
+	}
+	return v.rareSentence(body, n)
+}
+
+// rareSentence is what happens seldom, and once a session.
+func (v *visit) rareSentence(body audit.Body, n roll) (says, weight string) {
+	switch b := body.(type) {
+	case audit.FirstByte:
+		return "the vendor sees the first of the machine, in " + b.Window, ""
+	case audit.RequestWoken:
+		return "the request waits again", ""
+	case audit.PersonChanged:
+		return "wrote " + b.Name + " anew" + because(strings.Join(b.Roles, ", ")), ""
+	case audit.KeyRemoved:
+		return "took a key of " + n.person(personID(b.Person)) + " away: " + b.Key, "refused"
+	case audit.RecordingRecovered:
+		return fmt.Sprintf("%s was found torn after a crash and made whole: %s cut off", b.File, bytesText(b.Lost)), "refused"
+	case audit.RecordingFailed:
+		return "the recording failed, so the session ended" + because(b.Why), "refused"
+	case audit.ClockAccepted:
+		return "said that the clock is right again", "moved"
+	case audit.LogCreated:
+		return "the log begins, for " + b.Origin, "moved"
+	case audit.LogRecovered:
+		return fmt.Sprintf("the log was found torn after a crash: %s cut off", bytesText(b.Lost)), "refused"
+	case audit.NodeStopped:
+		return "the broker stopped", ""
+	case audit.BackupTaken:
+		return "took a backup", ""
+	case audit.BackupRestored:
+		return fmt.Sprintf("brought back from a backup of %s: what came after it is lost", v.at(b.Taken).Text()), "refused"
 	}
 	return body.Type(), ""
 }

@@ -370,10 +370,10 @@ func (v *visit) mayAnswer(out *requestView, q approvals.Request, n roll) {
 			continue
 		}
 		out.May.Answer = true
-		out.YouWhy = "You are " + v.role(need.Role) + "."
+		out.YouWhy = "You are " + v.role(need.Role) + ", whom rule " + need.Rule + " asks."
 		rest := v.after(q, need.Role, n)
 		if len(rest) == 0 {
-			out.YouWhy += " Your yes is enough (rule " + need.Rule + ")."
+			out.YouWhy += " Your yes is enough."
 			out.May.Opens = d.Open == "shift" && v.opens(d.Assets, d.Rights) && !v.now.Before(d.From)
 			if !out.May.Opens {
 				out.YouWhy += v.opensThen(d, out.Who)

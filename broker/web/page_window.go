@@ -90,6 +90,15 @@ func (g *Pages) nextLines(v *visit, w approvals.Window) []string {
 		if t.Port == "ssh" && t.Account != "" {
 			lines = append(lines, g.sshLine(string(v.actor.Person)+"+"+t.Account+"+"+t.Asset))
 		}
+		a, _ := v.plant.Asset(policy.AssetName(t.Asset))
+		if p, ok := a.Port(policy.PortName(t.Port)); ok && t.Account == "" {
+			there := a.ForwardNumber(p)
+			local := int(there)
+			if local < 1024 { // needs no root
+				local += 1000
+			}
+			lines = append(lines, strings.Replace(g.sshLine(string(v.actor.Person)), "ssh ", fmt.Sprintf("ssh -N -L %d:%s:%d ", local, t.Asset, there), 1))
+		}
 	}
 	return lines
 }

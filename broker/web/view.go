@@ -231,8 +231,11 @@ func whoEnforces(targets []targetView) (e policy.Enforced) {
 	return e
 }
 
+// hasShell says whether somebody would work in a shell that nobody holds to
+// what was asked. Where the device enforces an account, what was asked is what
+// it is: "change values", by whatever way.
 func hasShell(targets []targetView) bool {
-	return slices.ContainsFunc(targets, func(t targetView) bool { return t.Account != "" })
+	return slices.ContainsFunc(targets, func(t targetView) bool { return t.Account != "" && t.Enforced == policy.ByNobody })
 }
 
 // opensHow says what opens an agreed window, and when.
