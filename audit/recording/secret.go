@@ -49,6 +49,19 @@ func (v *vault) grow() error {
 	return nil
 }
 
+// HoldKey keeps a session key for a while where a recorder's is kept; the slice
+// that was given is wiped. After drop, which is called once, held is zero.
+func HoldKey(key []byte) (held []byte, drop func(), err error) {
+	if len(key) != keySize {
+		clear(key)
+		return nil, nil, fmt.Errorf("%d bytes: %w", len(key), ErrWrongKey)
+	}
+	if held, err = keys.put(key); err != nil {
+		return nil, nil, err
+	}
+	return held, func() { keys.drop(held) }, nil
+}
+
 // drop wipes a key and takes its place back. Nil is nothing.
 func (v *vault) drop(slot []byte) {
 	if slot == nil {

@@ -20,8 +20,9 @@ type Log interface {
 type Reader struct {
 	Person string
 	Roles  []string
-	What   string // list, play, export, verify, watch
+	What   string // list, play, export, verify, watch, unseal
 	Form   string // of an export: asciicast-v3, asciicast-v2, text, raw; "+input" behind it where what the vendor typed is in it
+	Holder string // the sign-in for which sealed recordings were opened (Unseal); empty: none
 }
 
 // ErrMayNot is returned, wrapped, to a person whose roles do not include a reading one.
@@ -33,6 +34,7 @@ type Book struct {
 	log     Log
 	may     func(roles []string) bool
 	watches func(roles []string, asset string) bool
+	ring    ring
 }
 
 // NewBook: may says whether one of the roles reads recordings; it is the plant
@@ -43,7 +45,8 @@ func NewBook(a *recording.Archive, log Log, may func(roles []string) bool) *Book
 
 // Read writes review.opened, durable, and then opens the recording. A failing
 // log opens nothing. ErrMayNot for a person without a reading role;
-// fs.ErrNotExist, with the event written, for a session without a recording.
+// fs.ErrNotExist, with the event written, for a session without a recording,
+// and recording.ErrSealed for one that nobody has opened here (Unseal).
 func (b *Book) Read(ctx context.Context, who Reader, session string) (*recording.Reader, error) {
 	if !slices.Contains([]string{"play", "export", "verify"}, who.What) {
 		return nil, fmt.Errorf("read a recording: %q is no way to read one", who.What)
@@ -51,7 +54,7 @@ func (b *Book) Read(ctx context.Context, who Reader, session string) (*recording
 	if err := b.enter(ctx, who, session); err != nil {
 		return nil, fmt.Errorf("read the recording of %q: %w", session, err)
 	}
-	return b.archive.Open(session)
+	return b.open(who, session)
 }
 
 // List writes review.opened{list} and then names the recorded sessions, oldest first.

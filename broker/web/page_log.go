@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"penstock/audit"
+	"penstock/audit/review"
 	"penstock/policy"
 )
 
@@ -184,6 +185,15 @@ func (v *visit) otherSentence(body audit.Body, n roll) (says, weight string) {
 	case audit.ReviewOpened:
 		if b.What == "watch" {
 			return "watches " + b.Session + ", " + b.Form, ""
+		}
+		if b.What == "unseal" {
+			switch b.Form {
+			case "":
+				return "opened sealed " + b.Session + " with an auditor's key", "moved"
+			case review.KeyAsked:
+				return "asked for the key file of sealed " + b.Session, ""
+			}
+			return "did not open sealed " + b.Session + ": " + b.Form, "refused"
 		}
 		return "recordings: " + strings.TrimSpace(b.What+" "+b.Session+" "+b.Form), ""
 	case audit.RecordingMode:

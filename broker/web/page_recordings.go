@@ -66,7 +66,11 @@ type RecordingView struct {
 	Events                      []EventLine
 	Refused                     int
 	Player                      bool // this build has it
+	Sealed                      *sealedView
 }
+
+// Open says that this person can read it now.
+func (r RecordingView) Open() bool { return r.Sealed == nil || !r.Sealed.Until.IsZero() }
 
 type recordedChannel struct {
 	Number              int
@@ -138,6 +142,7 @@ func (g *Pages) recordingOf(v *visit) (RecordingView, error) {
 	}
 	view := RecordingView{RecordingLine: v.recordingLine(n, h), Source: h.Source, Client: h.Client, Kex: h.Kex, Serial: h.Serial, Player: hasPlayer}
 	view.Live = g.liveSessions()[id]
+	view.Sealed = g.sealedOf(v, n, h)
 	if err := g.sessionEvents(v, n, h, &view); err != nil {
 		return view, err
 	}
@@ -175,6 +180,9 @@ func (g *Pages) playPage(v *visit) error {
 	if err != nil {
 		return err
 	}
+	if s := view.Sealed; s != nil && s.Until.IsZero() {
+		return fmt.Errorf("play %s: %w", view.Session, recording.ErrSealed)
+	}
 	n, err := strconv.Atoi(v.r.URL.Query().Get("channel"))
 	i := slices.IndexFunc(view.Channels, func(c recordedChannel) bool { return err == nil && c.Number == n })
 	if i < 0 {
@@ -196,7 +204,7 @@ func (g *Pages) cast(v *visit) error {
 	if err != nil || ch < 0 {
 		return badCall{errors.New("say channel=0 or above")}
 	}
-	rec, err := g.Book.Read(v.ctx(), reader(v.actor, "play", "asciicast-v3"), v.r.PathValue("id"))
+	rec, err := g.Book.Read(v.ctx(), v.reader("play", "asciicast-v3"), v.r.PathValue("id"))
 	if err != nil {
 		return err
 	}
@@ -271,6 +279,6 @@ func ofSession(leaf audit.Leaf, h recording.Header) bool {
 
 // exportPage is the API's export for somebody with a session.
 func (g *Pages) exportPage(v *visit) error {
-	g.exportFor(v.w, v.r, v.actor, func(err error) { g.failPage(v, err) })
+	g.exportFor(v.w, v.r, v.reader("export", ""), func(err error) { g.failPage(v, err) })
 	return nil
 }

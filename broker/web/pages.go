@@ -81,6 +81,7 @@ func NewPages(p Parts, log Log, api http.Handler) (*Pages, error) {
 	g := &Pages{server: &server{Parts: p}, log: log, sessions: newSessions(p.Now), pages: pages}
 	g.live, g.past, g.boards = newLive(log), newPast(log), newBoards()
 	g.routes = g.table()
+	g.sessions.over = func(s *webSession) { g.Book.Seal(s.holder(), "") }
 	mux := http.NewServeMux()
 	for _, r := range g.routes {
 		mux.HandleFunc(r.Pattern, g.serve(r))
@@ -143,6 +144,9 @@ func (g *Pages) table() []Route {
 		{"GET /recordings/{id}", PlantOnly, "", g.recordingPage},
 		{"GET /recordings/{id}/play", PlantOnly, "", g.playPage},
 		{"GET /recordings/{id}/cast", PlantOnly, "", g.cast},
+		{"GET /recordings/{id}/keys", PlantOnly, "", g.keyFile},
+		{"POST /recordings/{id}/unseal", PlantOnly, "", g.unseal},
+		{"POST /recordings/{id}/seal", PlantOnly, "", g.sealAgain},
 		{"GET /recordings/{id}/export", PlantOnly, "", g.exportPage},
 		{"GET /log", PlantOnly, "", g.logPage},
 		{"GET /log/checkpoint", PlantOnly, "", g.checkpoint},

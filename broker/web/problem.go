@@ -70,6 +70,12 @@ func problem(err error) *api.Problem {
 		p := status(http.StatusForbidden, "Sealed. It opens with an auditor's key: on its page, or with penstock recording export DIR SESSION --identity FILE.")
 		p.Rule = "sealed"
 		return p
+	case errors.Is(err, recording.ErrWrongKey):
+		p := status(http.StatusForbidden, "This key opens nothing of this recording. It stays sealed.")
+		p.Rule = "sealed"
+		return p
+	case errors.Is(err, review.ErrTooMany):
+		return status(http.StatusConflict, "Too many sealed recordings are open at once. Close one, or wait until one closes by itself.")
 	case errors.Is(err, approvals.ErrConflict):
 		return status(http.StatusConflict, "Somebody else changed this in the same moment. Look again, then decide.")
 	case errors.Is(err, recording.ErrDiskFull):

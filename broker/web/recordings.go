@@ -37,11 +37,11 @@ func (s *server) export(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, err)
 		return
 	}
-	s.exportFor(w, r, a, func(err error) { s.fail(w, r, err) })
+	s.exportFor(w, r, reader(a, "export", ""), func(err error) { s.fail(w, r, err) })
 }
 
 // exportFor is export for somebody who is known already.
-func (s *server) exportFor(w http.ResponseWriter, r *http.Request, a people.Actor, fail func(error)) {
+func (s *server) exportFor(w http.ResponseWriter, r *http.Request, who review.Reader, fail func(error)) {
 	q := r.URL.Query()
 	name := q.Get("form")
 	f, ok := recording.FormOf(name)
@@ -56,7 +56,8 @@ func (s *server) exportFor(w http.ResponseWriter, r *http.Request, a people.Acto
 		options = append(options, recording.WithInput())
 		said += "+input"
 	}
-	rec, err := s.Book.Read(r.Context(), reader(a, "export", said), r.PathValue("id"))
+	who.Form = said
+	rec, err := s.Book.Read(r.Context(), who, r.PathValue("id"))
 	if err != nil {
 		fail(err)
 		return

@@ -31,7 +31,8 @@ const (
 // sessions are kept in memory only: after a restart everybody signs in again.
 // Somebody who could alter them would be signed in; nothing of them is on disk.
 type sessions struct {
-	now func() time.Time
+	over func(*webSession) // told of each session that ended, with mu held; nil: nobody
+	now  func() time.Time
 
 	mu  sync.Mutex
 	all map[[sha256.Size]byte]*webSession // by hash of the token: a look into memory is no token
@@ -178,6 +179,9 @@ func (t *sessions) drop(s *webSession) {
 	if t.all[s.key] == s {
 		delete(t.all, s.key)
 		close(s.ended)
+		if t.over != nil {
+			t.over(s)
+		}
 	}
 }
 

@@ -39,7 +39,7 @@ type pagesHouse struct {
 	server *httptest.Server
 }
 
-func newPagesHouse(t *testing.T) *pagesHouse {
+func newPagesHouse(t *testing.T, change ...func(edit func(name, old, with string))) *pagesHouse {
 	t.Helper()
 	s := &story{dir: t.TempDir(), people: map[string]*demo.Person{}}
 	if err := s.write("tester"); err != nil {
@@ -65,6 +65,9 @@ func newPagesHouse(t *testing.T) *pagesHouse {
 		vendors += fmt.Sprintf("  %s: {name: %s of Krall, firm: krall, key: %s}\n", name, name, key)
 	}
 	edit("bootstrap.yaml", "people:\n", vendors)
+	for _, c := range change {
+		c(edit)
+	}
 	f, err := readServerFile(s.path("penstock.yaml"))
 	if err != nil {
 		t.Fatal(err)
@@ -640,7 +643,7 @@ func (h *pagesHouse) record(t *testing.T) {
 	if err := s.Close(ctx); err != nil {
 		t.Fatal(err)
 	}
-	for _, body := range []audit.Body{audit.SessionStarted{Session: "S-7", Person: "ann", Firm: "krall", Windows: []string{}, Header: header, Keys: keys, Mode: "readable"},
+	for _, body := range []audit.Body{audit.SessionStarted{Session: "S-7", Person: "ann", Firm: "krall", Windows: []string{}, Header: header, Keys: keys, Mode: h.archive.Mode()},
 		audit.ChannelOpened{Session: "S-7", Kind: "shell", Asset: "filler-plc", Port: "ssh", Account: "viewer", Rights: []string{"look"}, Path: []string{"dmz", "line-1"}},
 		audit.ChannelRefused{Session: "S-7", Kind: "exec", Asset: "filler-plc", Account: "root-all", Rule: "not-in-window"},
 		audit.ChannelClosed{Session: "S-7", In: 3, Out: 18, Exit: "0"}} {
