@@ -387,7 +387,10 @@ func (b *Broker) admit(ctx context.Context, a Arrival, g Guest, ad *admitted) (*
 		_, _ = w.Close(context.WithoutCancel(ctx), causeWord(err)) // the log is gone: nothing can be said about it
 		return nil, err
 	}
-	s.guest.run(w, func(err error) { s.recorderFailed(err) })
+	w.OnFail(func(err error) {
+		defer recovered("recorder watch")
+		s.recorderFailed(err)
+	})
 	if err := b.letIn(s, ad); err != nil {
 		s.end(err)
 		<-s.done
@@ -452,62 +455,4 @@ func (b *Broker) left(s *Session) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	delete(b.sessions, s.id)
-}
-
-// Live is one session for a list.
-type Live struct {
-	Session  policy.SessionID
-	Person   policy.PersonID
-	Firm     policy.FirmID
-	Source   netip.Addr
-	Started  time.Time
-	Channels []LiveChannel
-	Watched  []string // who of the plant looks on: name and role
-}
-
-// LiveChannel is one channel of it.
-type LiveChannel struct {
-	Number  int
-	Window  policy.WindowID
-	Kind    string
-	Target  policy.Target
-	Until   time.Time
-	In, Out int64
-	Held    bool
-}
-
-// Session is one of Sessions; ok is false where it is not in (any more).
-func (b *Broker) Session(id policy.SessionID) (l Live, ok bool) {
-	b.mu.Lock()
-	s := b.sessions[id]
-	b.mu.Unlock()
-	if s == nil || s.over.Load() {
-		return l, false
-	}
-	return s.live(), true
-}
-
-func (s *Session) live() Live {
-	l := Live{Session: s.id, Person: s.person, Firm: s.firm, Source: s.arrival.Source, Started: s.started, Watched: s.watched()}
-	for _, c := range s.open("") {
-		p := c.pass.Load()
-		l.Channels = append(l.Channels, LiveChannel{
-			Number: c.number, Window: c.window, Kind: p.query.Kind, Until: p.due.wall, In: c.in.Load(), Out: c.out.Load(), Held: p.held,
-			Target: policy.Target{Asset: p.query.Asset, Port: p.query.Port, Account: p.query.Account},
-		})
-	}
-	slices.SortFunc(l.Channels, func(a, b LiveChannel) int { return cmp.Compare(a.Number, b.Number) })
-	return l
-}
-
-// Sessions lists who is in, in the order of arrival.
-func (b *Broker) Sessions() []Live {
-	var all []Live
-	for _, s := range b.all() {
-		all = append(all, s.live())
-	}
-	slices.SortFunc(all, func(a, b Live) int {
-		return cmp.Or(a.Started.Compare(b.Started), cmp.Compare(a.Session, b.Session))
-	})
-	return all
 }

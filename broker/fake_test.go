@@ -44,11 +44,12 @@ type tape struct {
 	closed  []string // causes, in order
 	gone    chan struct{}
 	err     error
-	broken  chan struct{}
+	torn    bool          // by something else than create
+	hear    []func(error) // told of it
 }
 
 func newTape() *tape {
-	return &tape{gone: make(chan struct{}), broken: make(chan struct{}), hanging: make(chan struct{}, 100)}
+	return &tape{gone: make(chan struct{}), hanging: make(chan struct{}, 100)}
 }
 
 func (a *tape) failing(what string) error {
@@ -62,7 +63,10 @@ func (a *tape) failing(what string) error {
 	}
 	a.err = errors.New("the tape tore at " + what)
 	if what != "create" {
-		close(a.broken)
+		a.torn = true
+		for _, f := range a.hear {
+			go f(a.err)
+		}
 	}
 	return a.err
 }
@@ -119,7 +123,14 @@ func (w *tapeWriter) Written() int64 {
 	return int64(n)
 }
 
-func (w *tapeWriter) Failed() <-chan struct{} { return w.a.broken }
+func (w *tapeWriter) OnFail(f func(error)) {
+	w.a.mu.Lock()
+	defer w.a.mu.Unlock()
+	w.a.hear = append(w.a.hear, f)
+	if w.a.torn {
+		go f(w.a.err)
+	}
+}
 
 func (w *tapeWriter) Err() error {
 	w.a.mu.Lock()

@@ -43,7 +43,7 @@ type archive interface {
 
 type writer interface {
 	Stream(ch int, kind string) (stream, error)
-	Failed() <-chan struct{}
+	OnFail(func(error))
 	Err() error
 	Written() int64
 	Close(ctx context.Context, cause string) (audit.Hash, error)

@@ -47,7 +47,7 @@ type Session struct {
 	arrival Arrival
 	started time.Time
 	writer  writer
-	guest   guest
+	guest   *guest
 	opens   *rate.Limiter
 	done    chan struct{}
 	over    atomic.Bool // ended is set: for whoever must not take mu

@@ -32,7 +32,8 @@ type Writer struct {
 
 	failOnce sync.Once
 	failed   chan struct{}
-	err      error         // set before failed is closed
+	err      error // set before failed is closed
+	onFail   atomic.Pointer[func(error)]
 	told     chan struct{} // closed when recording.failed was tried
 
 	written atomic.Int64 // bytes of frames
@@ -98,11 +99,28 @@ func (w *Writer) Err() error {
 	}
 }
 
+// OnFail has f called with the first error of any stream, flush or commit, in a
+// goroutine of its own; at once where there was one. It is asked for once.
+func (w *Writer) OnFail(f func(error)) {
+	w.onFail.Store(&f)
+	if w.Err() != nil {
+		go w.hear()
+	}
+}
+
+// hear calls who asked to be, once.
+func (w *Writer) hear() {
+	if f := w.onFail.Swap(nil); f != nil {
+		(*f)(w.Err())
+	}
+}
+
 // fail is for good. It waits for nothing: the event goes its own way.
 func (w *Writer) fail(err error) {
 	w.failOnce.Do(func() {
 		w.err = err
 		close(w.failed)
+		go w.hear() // not under mu, which is held while a stream is made
 		go func() {
 			defer close(w.told)
 			w.a.tellFailed(w.session, err)

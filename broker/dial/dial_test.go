@@ -21,7 +21,7 @@ import (
 
 func TestLoginWithAFreshCertificate(t *testing.T) {
 	s, g := newStage(t, nil)
-	conn, chans, reqs, err := s.dialer.SSH(t.Context(), s.channel, brokertest.Maint)
+	conn, err := s.dialer.SSH(t.Context(), s.channel, brokertest.Maint)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -34,12 +34,11 @@ func TestLoginWithAFreshCertificate(t *testing.T) {
 			t.Errorf("the target saw: %s", try)
 		}
 	}
-	client := ssh.NewClient(conn, chans, reqs)
-	if _, _, err := client.OpenChannel("session", nil); err == nil || !strings.Contains(err.Error(), "nothing here") {
+	if _, _, err := conn.OpenChannel("session", nil); err == nil || !strings.Contains(err.Error(), "nothing here") {
 		t.Errorf("a channel to the target: %v", err)
 	}
 	s.Broker.Stop(brokertest.W1, errors.New("cut"))
-	if err := client.Wait(); err == nil {
+	if err := conn.Wait(); err == nil {
 		t.Error("the connection outlived the cut")
 	}
 }
@@ -47,7 +46,7 @@ func TestLoginWithAFreshCertificate(t *testing.T) {
 func TestAChangedHostKeyGetsNoCredential(t *testing.T) {
 	other := newKey(t)
 	s, g := newStage(t, nil, line(other.PublicKey()))
-	_, _, _, err := s.dialer.SSH(t.Context(), s.channel, brokertest.Maint)
+	_, err := s.dialer.SSH(t.Context(), s.channel, brokertest.Maint)
 	r := refusedBy(t, err)
 	if r.Rule != "target-host-key" || !strings.Contains(r.Say, "another key than the plant pinned") || !strings.Contains(r.Say, "OT security") ||
 		!strings.Contains(r.Why, ssh.FingerprintSHA256(other.PublicKey())) || !strings.Contains(r.Why, ssh.FingerprintSHA256(g.key.PublicKey())) {
@@ -69,11 +68,11 @@ func TestWithoutAPinNothingIsDialled(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if _, _, _, err := s.dialer.SSH(t.Context(), s.channel, brokertest.Viewer); refusedBy(t, err).Rule != "account-not-decided" {
+	if _, err := s.dialer.SSH(t.Context(), s.channel, brokertest.Viewer); refusedBy(t, err).Rule != "account-not-decided" {
 		t.Errorf("another account: %v", err)
 	}
 	s.ca.err = errors.New("the log has failed")
-	if _, _, _, err := s.dialer.SSH(t.Context(), s.channel, brokertest.Maint); err == nil {
+	if _, err := s.dialer.SSH(t.Context(), s.channel, brokertest.Maint); err == nil {
 		t.Error("dialled without a certificate")
 	}
 	if g.mu.Lock(); g.conns != 0 {
@@ -167,7 +166,7 @@ func TestOwnListenersOnAnyLocalAddress(t *testing.T) {
 func TestLoopbackTargetsAreRefusedUnlessSaid(t *testing.T) {
 	s, g := newStage(t, nil)
 	s.dialer.Loopback = false
-	if _, _, _, err := s.dialer.SSH(t.Context(), s.channel, brokertest.Maint); refusedBy(t, err).Rule != "target-address" {
+	if _, err := s.dialer.SSH(t.Context(), s.channel, brokertest.Maint); refusedBy(t, err).Rule != "target-address" {
 		t.Errorf("%v", err)
 	}
 	s.dialer.Loopback, s.dialer.Own = true, []netip.AddrPort{g.at}
@@ -226,7 +225,7 @@ func TestHostileTargets(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, g := newStage(t, row.bend)
-			conn, _, _, err := s.dialer.SSH(t.Context(), s.channel, brokertest.Maint)
+			conn, err := s.dialer.SSH(t.Context(), s.channel, brokertest.Maint)
 			switch {
 			case row.rule == "" && err != nil:
 				t.Fatal(err)
@@ -277,7 +276,7 @@ func TestACutDuringTheHandshake(t *testing.T) {
 	})
 	failed := make(chan error, 1)
 	go func() {
-		_, _, _, err := s.dialer.SSH(context.Background(), s.channel, brokertest.Maint)
+		_, err := s.dialer.SSH(context.Background(), s.channel, brokertest.Maint)
 		failed <- err
 	}()
 	<-there
@@ -296,7 +295,7 @@ func TestACallerWhoLeavesDuringTheHandshake(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	failed := make(chan error, 1)
 	go func() {
-		_, _, _, err := s.dialer.SSH(ctx, s.channel, brokertest.Maint)
+		_, err := s.dialer.SSH(ctx, s.channel, brokertest.Maint)
 		failed <- err
 	}()
 	<-there

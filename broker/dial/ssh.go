@@ -33,19 +33,18 @@ const (
 
 // SSH dials, checks the pinned host key, and only then logs in with a fresh
 // out certificate, whose event was durable before the dial. What the target
-// itself wants to open or ask is refused here: both Go channels stay empty, and
-// are closed when the connection ends.
-func (d *Dialer) SSH(ctx context.Context, ch *broker.Channel, a policy.AccountName) (ssh.Conn, <-chan ssh.NewChannel, <-chan *ssh.Request, error) {
+// itself wants to open or ask is refused here.
+func (d *Dialer) SSH(ctx context.Context, ch *broker.Channel, a policy.AccountName) (ssh.Conn, error) {
 	if asked := ch.Query().Account; a == "" || a != asked {
-		return nil, nil, nil, &policy.Refusal{Rule: "account-not-decided", Say: "this account is not the one that was asked for", Why: fmt.Sprintf("login as %q, decided for %q", a, asked)}
+		return nil, &policy.Refusal{Rule: "account-not-decided", Say: "this account is not the one that was asked for", Why: fmt.Sprintf("login as %q, decided for %q", a, asked)}
 	}
 	duties := ch.Decision().Duties
 	pins, err := parsePins(duties.HostKeys)
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, err
 	}
 	if duties.Login.Principal == "" {
-		return nil, nil, nil, &policy.Refusal{Rule: "no-principal", Say: "the plant file does not say how to log in there; call OT security", Why: "the decision has no principal"}
+		return nil, &policy.Refusal{Rule: "no-principal", Say: "the plant file does not say how to log in there; call OT security", Why: "the decision has no principal"}
 	}
 	// The guard ends the work with the channel: the wait for the certificate,
 	// the dial and the handshake.
@@ -54,19 +53,19 @@ func (d *Dialer) SSH(ctx context.Context, ch *broker.Channel, a policy.AccountNa
 	defer context.AfterFunc(ch.Context(), cancel)()
 	signer, err := d.CA.SignTarget(ctx, duties.Login.Principal, d.keyID(ch), ch.Session(), ch.Number())
 	if err != nil {
-		return nil, nil, nil, fmt.Errorf("certificate for the target: %w", err)
+		return nil, fmt.Errorf("certificate for the target: %w", err)
 	}
 	conn, err := d.TCP(ctx, ch)
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, err
 	}
 	c, chans, reqs, err := handshake(ctx, conn, ch, a, pins, signer)
 	if err != nil {
 		conn.Close()
-		return nil, nil, nil, err
+		return nil, err
 	}
-	noChans, noReqs := deaf(chans, reqs)
-	return c, noChans, noReqs, nil
+	go deaf(chans, reqs)
+	return c, nil
 }
 
 // keyID is what the target's own log shows of the person behind the login.
@@ -214,25 +213,26 @@ func (b *banner) said(text string) error {
 }
 
 // deaf refuses all that a target opens or asks, until its connection ends.
-func deaf(chans <-chan ssh.NewChannel, reqs <-chan *ssh.Request) (<-chan ssh.NewChannel, <-chan *ssh.Request) {
-	noChans, noReqs := make(chan ssh.NewChannel), make(chan *ssh.Request)
-	go func() {
-		defer close(noChans)
-		defer recovered()
-		for c := range chans {
+func deaf(chans <-chan ssh.NewChannel, reqs <-chan *ssh.Request) {
+	defer recovered()
+	for chans != nil || reqs != nil {
+		select {
+		case c, more := <-chans:
+			if !more {
+				chans = nil
+				continue
+			}
 			_ = c.Reject(ssh.Prohibited, "a target opens nothing here") // the connection may be gone
-		}
-	}()
-	go func() {
-		defer close(noReqs)
-		defer recovered()
-		for r := range reqs {
+		case r, more := <-reqs:
+			if !more {
+				reqs = nil
+				continue
+			}
 			if r.WantReply {
 				_ = r.Reply(false, nil) // the connection may be gone
 			}
 		}
-	}()
-	return noChans, noReqs
+	}
 }
 
 func recovered() {

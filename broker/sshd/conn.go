@@ -22,6 +22,7 @@ var errClientGone = errors.New("client")
 const (
 	aliveEvery  = 15 * time.Second
 	aliveMisses = 3
+	forever     = time.Hour // until a timer is set
 )
 
 // conn is one TCP connection: what gliderlabs reads from.
@@ -36,6 +37,7 @@ type conn struct {
 
 	release func()      // gives the handshake slot back, once
 	grace   *time.Timer // closes who does not finish authentication
+	pulse   *time.Timer // asks whether the other end is there; runs once authentication is over
 
 	opens    *rate.Limiter // channel opens
 	requests *rate.Limiter // global requests
@@ -47,6 +49,8 @@ type conn struct {
 	bannered atomic.Bool  // one banner for a refused key is help, seven are noise
 	authed   atomic.Bool
 	panicked atomic.Bool
+	asking   atomic.Bool            // a keepalive has no answer yet
+	missed   atomic.Int32           // and so many more were due since
 	quiet    bool                   // the self-test's: its refusals are no events
 	lastWhy  atomic.Pointer[string] // of the last refused key, for the log
 
@@ -65,6 +69,8 @@ func newConn(d *Door, nc net.Conn, source netip.Addr) *conn {
 	c := &conn{Conn: nc, door: d, source: source, began: time.Now(), ctx: ctx, cancel: cancel, screens: map[*screen]struct{}{},
 		opens: rate.NewLimiter(rate.Limit(d.Limits.Opens), openBurst), requests: rate.NewLimiter(50, maxRequests)}
 	c.release = sync.OnceFunc(func() { <-d.slots })
+	c.pulse = time.AfterFunc(forever, c.ask)
+	c.pulse.Stop() // until authenticated
 	// A deadline would be erased by gliderlabs' own at the first read; a timer is not.
 	made := make(chan struct{})
 	defer close(made)
@@ -80,6 +86,7 @@ func newConn(d *Door, nc net.Conn, source netip.Addr) *conn {
 func (c *conn) Close() error {
 	c.cancel(errClientGone)
 	c.grace.Stop()
+	c.pulse.Stop()
 	c.release()
 	return c.Conn.Close()
 }
@@ -153,46 +160,33 @@ func (c *conn) authenticated() {
 	if !c.quiet {
 		c.door.sources.authenticated(c.source)
 	}
-	c.door.begin()
-	go c.keepAlive()
+	c.pulse.Reset(c.door.alive)
 }
 
-// keepAlive closes a connection whose other end is gone: three questions
-// without an answer. Answers of any kind count.
-func (c *conn) keepAlive() {
+// ask is the pulse: it closes a connection whose other end is gone, which is
+// three questions without an answer. Answers of any kind count. It is a timer's
+// and no goroutine of the connection's own: most connections are idle.
+func (c *conn) ask() {
+	if c.ctx.Err() != nil {
+		return
+	}
+	c.door.begin()
 	defer c.door.done()
 	defer c.door.recovered("keepalive", c)
-	tick := time.NewTicker(c.door.alive)
-	defer tick.Stop()
-	var waiting atomic.Bool
-	missed := 0
-	for {
-		select {
-		case <-c.ctx.Done():
-			return
-		case <-tick.C:
+	c.pulse.Reset(c.door.alive) // first: SendRequest has no time limit of its own
+	sc, ok := c.ssh.Value(glider.ContextKeyConn).(*ssh.ServerConn)
+	if !ok {
+		return
+	}
+	if !c.asking.CompareAndSwap(false, true) {
+		if c.missed.Add(1) >= aliveMisses {
+			c.Close()
 		}
-		sc, ok := c.ssh.Value(glider.ContextKeyConn).(*ssh.ServerConn)
-		if !ok {
-			continue
-		}
-		if waiting.Load() {
-			if missed++; missed >= aliveMisses {
-				c.Close()
-				return
-			}
-			continue
-		}
-		missed = 0
-		waiting.Store(true)
-		c.door.begin()
-		go func() { // SendRequest has no time limit of its own
-			defer c.door.done()
-			defer c.door.recovered("keepalive", c)
-			if _, _, err := sc.SendRequest("keepalive@openssh.com", true, nil); err == nil {
-				waiting.Store(false)
-			}
-		}()
+		return
+	}
+	c.missed.Store(0)
+	if _, _, err := sc.SendRequest("keepalive@openssh.com", true, nil); err == nil {
+		c.asking.Store(false)
 	}
 }
 

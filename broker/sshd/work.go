@@ -312,19 +312,10 @@ func (w *wire) ask(ctx context.Context, kind, command string) error {
 
 // reach dials the machine and starts there what was asked for here.
 func (w *wire) reach(ctx context.Context, kind string, payload []byte) error {
-	tc, chans, reqs, err := w.d.Dialer.SSH(ctx, w.gate, w.who.account)
+	tc, err := w.d.Dialer.SSH(ctx, w.gate, w.who.account)
 	if err != nil {
 		return fmt.Errorf("reach %s: %w", w.who.asset, err)
 	}
-	w.d.begin()
-	go func() { // a machine opens nothing towards us
-		defer w.d.done()
-		for nc := range chans {
-			_ = nc.Reject(ssh.Prohibited, "not carried")
-		}
-	}()
-	w.d.begin()
-	go func() { defer w.d.done(); ssh.DiscardRequests(reqs) }()
 	w.close = sync.OnceFunc(func() { tc.Close() })
 	stop := context.AfterFunc(ctx, w.close) // requests below have no time limit of their own
 	defer stop()
