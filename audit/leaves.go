@@ -418,6 +418,96 @@ type ReviewClosed struct {
 	Why     string `json:"why"`
 }
 
+// ReviewNoted is a note of a reader for one moment of a channel, in
+// milliseconds since the session's start.
+type ReviewNoted struct {
+	Session string `json:"session"`
+	Person  string `json:"person"`
+	Channel int    `json:"channel"`
+	Millis  int64  `json:"millis"`
+	Text    string `json:"text"`
+}
+
+// ReviewSigned is a second person's verdict on a recording: in-order, question
+// (to whom it is put) or finding. Close is the recording's closing hash, as
+// session.ended has it. A question and a finding open Thread, from 1 in each session.
+type ReviewSigned struct {
+	Session string `json:"session"`
+	Person  string `json:"person"`
+	Verdict string `json:"verdict"`
+	To      string `json:"to,omitempty"`
+	Text    string `json:"text,omitempty"`
+	Thread  int    `json:"thread,omitempty"`
+	Close   Hash   `json:"close,omitzero"`
+}
+
+// ReviewReplied goes on with a thread; Settled ends it.
+type ReviewReplied struct {
+	Session string `json:"session"`
+	Thread  int    `json:"thread"`
+	Person  string `json:"person"`
+	Text    string `json:"text"`
+	Settled bool   `json:"settled,omitempty"`
+}
+
+// ReviewDrawn says by what the sessions were drawn that ended on one UTC day:
+// Size leaves end with the first leaf of another day, Root is their RFC 6962
+// root. One in OneIn of Of sessions was to be drawn, and Drawn were: see
+// audit/README.md, "The draw".
+type ReviewDrawn struct {
+	Size  Index `json:"size"`
+	Root  Hash  `json:"root"`
+	OneIn int   `json:"one_in"`
+	Of    int   `json:"of"`
+	Drawn int   `json:"drawn"`
+}
+
+// HoldSet is a legal hold: no recording that it names goes, whatever its
+// retention says. Exactly one of Session, Window, Person, Firm, Asset and All is set.
+type HoldSet struct {
+	Hold    string `json:"hold"`
+	Session string `json:"session,omitempty"`
+	Window  string `json:"window,omitempty"`
+	Person  string `json:"person,omitempty"`
+	Firm    string `json:"firm,omitempty"`
+	Asset   string `json:"asset,omitempty"`
+	All     bool   `json:"all,omitempty"`
+	By      string `json:"by"`
+	Why     string `json:"why"`
+}
+type HoldLifted struct {
+	Hold string `json:"hold"`
+	By   string `json:"by"`
+	Why  string `json:"why"`
+}
+
+// RecordingExpired is durable before the first file of a recording goes whose
+// retention is over. Due is when that was, by Rule of Plant; Close the hash that
+// session.ended had, of what was there.
+type RecordingExpired struct {
+	Session string    `json:"session"`
+	Rule    string    `json:"rule"`
+	Due     time.Time `json:"due"`
+	Plant   Hash      `json:"plant"`
+	Close   Hash      `json:"close,omitzero"`
+}
+
+// DeletionAsked: one person wants a recording to go before its time.
+// RecordingDeleted: By, somebody else, has confirmed what Asked wants; it is
+// durable before the first file goes.
+type DeletionAsked struct {
+	Session string `json:"session"`
+	By      string `json:"by"`
+	Why     string `json:"why"`
+}
+type RecordingDeleted struct {
+	Session string `json:"session"`
+	Asked   string `json:"asked"`
+	By      string `json:"by"`
+	Why     string `json:"why"`
+	Close   Hash   `json:"close,omitzero"`
+}
+
 // CheckpointTaken: Person takes the newest checkpoint in hand, by Way ("page" or
 // "command"), and keeps it outside on their own word. It is written before the
 // checkpoint is given out, and under it.
@@ -496,6 +586,15 @@ func (RecordingFailed) Type() string    { return "recording.failed" }
 func (RecordingMode) Type() string      { return "recording.mode" }
 func (ReviewOpened) Type() string       { return "review.opened" }
 func (ReviewClosed) Type() string       { return "review.closed" }
+func (ReviewNoted) Type() string        { return "review.noted" }
+func (ReviewSigned) Type() string       { return "review.signed" }
+func (ReviewReplied) Type() string      { return "review.replied" }
+func (ReviewDrawn) Type() string        { return "review.drawn" }
+func (HoldSet) Type() string            { return "hold.set" }
+func (HoldLifted) Type() string         { return "hold.lifted" }
+func (RecordingExpired) Type() string   { return "recording.expired" }
+func (DeletionAsked) Type() string      { return "deletion.asked" }
+func (RecordingDeleted) Type() string   { return "recording.deleted" }
 func (CheckpointTaken) Type() string    { return "checkpoint.taken" }
 func (OutsideChanged) Type() string     { return "outside.changed" }
 func (BackupTaken) Type() string        { return "backup.taken" }
@@ -510,7 +609,9 @@ var bodies = func() map[string]reflect.Type {
 		FirmChanged{}, PersonInvited{}, PersonJoined{}, PersonConfirmed{}, PersonChanged{}, PersonDisabled{},
 		KeyEnrolled{}, KeyRemoved{}, LoginOK{}, LoginRefused{}, AccessRefused{}, CertIssued{}, CertRefused{},
 		SessionStarted{}, SessionEnded{}, ChannelOpened{}, ChannelRefused{}, ChannelClosed{}, FileTransferred{}, FirstByte{},
-		RecordingHeads{}, RecordingRecovered{}, RecordingFailed{}, RecordingMode{}, ReviewOpened{}, ReviewClosed{}, CheckpointTaken{}, OutsideChanged{}, BackupTaken{}, BackupRestored{},
+		RecordingHeads{}, RecordingRecovered{}, RecordingFailed{}, RecordingMode{}, ReviewOpened{}, ReviewClosed{},
+		ReviewNoted{}, ReviewSigned{}, ReviewReplied{}, ReviewDrawn{}, HoldSet{}, HoldLifted{}, RecordingExpired{}, DeletionAsked{}, RecordingDeleted{},
+		CheckpointTaken{}, OutsideChanged{}, BackupTaken{}, BackupRestored{},
 	} {
 		m[b.Type()] = reflect.TypeOf(b)
 	}

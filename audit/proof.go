@@ -130,6 +130,18 @@ func (l *Log) ProveTree(from, to Index) (tlog.TreeProof, error) {
 	return tlog.ProveTree(int64(to), int64(from), l.hashes)
 }
 
+// RootAt is the RFC 6962 root of the first size leaves; size is not 0.
+func (l *Log) RootAt(size Index) (Hash, error) {
+	if size == 0 || size > l.Size() {
+		return Hash{}, fmt.Errorf("root of %d leaves: the log has %d: %w", size, l.Size(), fs.ErrNotExist)
+	}
+	root, err := tlog.TreeHash(int64(size), l.hashes)
+	if err != nil {
+		return Hash{}, fmt.Errorf("root of %d leaves: %w", size, err)
+	}
+	return Hash(root), nil
+}
+
 // Proof proves a leaf under the newest checkpoint.
 func (l *Log) Proof(ctx context.Context, at Index) (Proof, error) {
 	l.mu.Lock()

@@ -77,7 +77,7 @@ type mention struct {
 }
 
 func (f *file) read(top source.Value) {
-	s := top.Fields("site", "teams", "lines", "zones", "conduits", "assets", "calendars", "gates", "rules", "patterns", "emergency", "recordings")
+	s := top.Fields("site", "teams", "lines", "zones", "conduits", "assets", "calendars", "gates", "rules", "patterns", "emergency", "recordings", "reviews", "retention")
 	f.site(s.Need("site"))
 	f.teams(s.Need("teams"))
 	f.lines(s.Get("lines"))
@@ -91,6 +91,8 @@ func (f *file) read(top source.Value) {
 	f.emergency(s.Get("emergency"))
 	r := s.Get("recordings").Fields("read")
 	f.plant.Recordings.Read = f.teamList(r.Get("read"))
+	f.reviews(s.Get("reviews"))
+	f.retention(s.Get("retention"))
 	f.index()
 	f.mentions()
 	sound := len(f.Problems()) == 0

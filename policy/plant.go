@@ -8,7 +8,7 @@ import (
 
 // Plant is a plant file that was read without a problem. It does not change:
 // its fields are for reading, by any number of goroutines. Lists are in the
-// order of their names, except Conduits, Rules and Patterns, which keep the
+// order of their names, except Conduits, Rules, Patterns and Retention, which keep the
 // file's.
 type Plant struct {
 	Site       Site
@@ -23,6 +23,8 @@ type Plant struct {
 	Patterns   []Pattern
 	Emergency  Emergency
 	Recordings Recordings
+	Reviews    Reviews
+	Retention  []Retention
 
 	document   []byte
 	location   *time.Location

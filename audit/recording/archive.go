@@ -350,6 +350,19 @@ func (a *Archive) KeyFile(session string) ([]byte, error) {
 	return b, nil
 }
 
+// Header is List for one session; fs.ErrNotExist if there is none.
+func (a *Archive) Header(session string) (Header, error) {
+	dir, err := a.folder(session)
+	if err != nil {
+		return Header{}, err
+	}
+	h, _, err := readHeader(dir)
+	if _, damaged := errors.AsType[*Damage](err); damaged {
+		return Header{Session: session}, nil
+	}
+	return h, err
+}
+
 // List gives the headers of all recordings, oldest first. Like Open, it has no
 // person behind it. Where session.json is damaged the header has V 0 and only
 // the session's name, so that one bad file does not hide the others. Headers

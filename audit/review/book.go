@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
+	"time"
 
 	"penstock/audit"
 	"penstock/audit/recording"
@@ -35,6 +37,12 @@ type Book struct {
 	may     func(roles []string) bool
 	watches func(roles []string, asset string) bool
 	ring    ring
+	house   House // set once, before use
+
+	mu      sync.Mutex // steps of reviews, holds and expiry follow each other; held while their events are written
+	history *History
+
+	listed listings
 }
 
 // NewBook: may says whether one of the roles reads recordings; it is the plant
@@ -57,7 +65,8 @@ func (b *Book) Read(ctx context.Context, who Reader, session string) (*recording
 	return b.open(who, session)
 }
 
-// List writes review.opened{list} and then names the recorded sessions, oldest first.
+// List writes review.opened{list} and then names the recorded sessions, oldest
+// first. The same list for the same person within ten minutes is one event.
 func (b *Book) List(ctx context.Context, who Reader) ([]recording.Header, error) {
 	who.What, who.Form = "list", ""
 	if err := b.enter(ctx, who, ""); err != nil {
@@ -66,13 +75,70 @@ func (b *Book) List(ctx context.Context, who Reader) ([]recording.Header, error)
 	return b.archive.List()
 }
 
+// Look is List for one session: what is known around its recording, whose bytes
+// are Read's to open. fs.ErrNotExist, with the event written, where there is none.
+func (b *Book) Look(ctx context.Context, who Reader, session string) (recording.Header, error) {
+	who.What, who.Form = "list", ""
+	if err := b.enter(ctx, who, session); err != nil {
+		return recording.Header{}, fmt.Errorf("look at the recording of %.40q: %w", session, err)
+	}
+	return b.archive.Header(session)
+}
+
 // enter is the one gate: a right, then the event. who reads is text of the
 // caller's; session is what was asked for, cut to what fits a leaf.
 func (b *Book) enter(ctx context.Context, who Reader, session string) error {
 	if who.Person == "" || b.may == nil || !b.may(who.Roles) {
 		return ErrMayNot
 	}
-	return b.write(ctx, who, session)
+	if who.What == "list" && b.listed.before(who, session, b.now()) {
+		return nil
+	}
+	if err := b.write(ctx, who, session); err != nil {
+		return err
+	}
+	if who.What == "list" {
+		b.listed.note(who, session, b.now())
+	}
+	return nil
+}
+
+func (b *Book) now() time.Time {
+	if b.house.Now != nil {
+		return b.house.Now()
+	}
+	return time.Now()
+}
+
+// listAgain is how long the same list, shown again to the same person, is the
+// same listing: pages are loaded again and again, and nothing new is learnt.
+const listAgain = 10 * time.Minute
+
+const mostListings = 10_000
+
+// listings are who was shown which list when.
+type listings struct {
+	mu   sync.Mutex
+	seen map[[3]string]time.Time
+}
+
+func listing(who Reader, session string) [3]string { return [3]string{who.Person, who.Form, session} }
+
+func (l *listings) before(who Reader, session string, now time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	at, ok := l.seen[listing(who, session)]
+	return ok && now.Sub(at).Abs() < listAgain
+}
+
+// note is called when the event is durable, so that a failed log is asked again.
+func (l *listings) note(who Reader, session string, now time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.seen == nil || len(l.seen) >= mostListings {
+		l.seen = map[[3]string]time.Time{}
+	}
+	l.seen[listing(who, session)] = now
 }
 
 func (b *Book) write(ctx context.Context, who Reader, session string) error {

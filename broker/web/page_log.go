@@ -238,7 +238,7 @@ func (v *visit) rareSentence(body audit.Body, n roll) (says, weight string) {
 	case audit.BackupRestored:
 		return fmt.Sprintf("brought back from a backup of %s: what came after it is lost", v.at(b.Taken).Text()), "refused"
 	}
-	return body.Type(), ""
+	return v.reviewSentence(body, n)
 }
 
 // recordingMode is who can open recordings, in words.

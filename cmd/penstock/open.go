@@ -331,6 +331,7 @@ func (h *plantHouse) openRooms(past *history, clock audit.Clock) error {
 	if err := h.openOutside(clock); err != nil {
 		return err
 	}
+	h.openReviews(clock)
 	h.dialer = &dial.Dialer{CA: h.ca, Broker: h.file.Node, Loopback: h.file.Loopback}
 	signer, err := receipt.Open(h.folder.keys())
 	if err != nil {

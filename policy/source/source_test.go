@@ -110,7 +110,7 @@ func TestParseDuration(t *testing.T) {
 			t.Errorf("Words(%s) = %s, not %s", want, back, text)
 		}
 	}
-	for _, bad := range []string{"", "4", "h", "4H", "30m1h", "4h4h", "-4h", "4.5h", "9999999h", "4h ", "1w"} {
+	for _, bad := range []string{"", "4", "h", "4H", "30m1h", "4h4h", "-4h", "4.5h", "9999999h", "4h ", "1w", "999999d", "300y"} {
 		if d, err := source.ParseDuration(bad); err == nil {
 			t.Errorf("%q is %s", bad, d)
 		}

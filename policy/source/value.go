@@ -259,7 +259,7 @@ func (v Value) Number() float64 {
 }
 
 // Duration is a length of time with its unit, such as 90s, 30m, 4h, 1h30m or
-// 3d (a day is 24 hours), from low to high.
+// 3d (a day is 24 hours, a year 365 days), from low to high.
 func (v Value) Duration(low, high time.Duration) time.Duration {
 	s := v.Text()
 	if s == "" {
@@ -277,13 +277,13 @@ func (v Value) Duration(low, high time.Duration) time.Duration {
 	return 0
 }
 
-// ParseDuration reads 90s, 30m, 4h, 1h30m, 3d: whole numbers with the units d,
-// h, m, s, the larger first, each once.
+// ParseDuration reads 90s, 30m, 4h, 1h30m, 3d, 7y: whole numbers with the units
+// y (365 days), d, h, m, s, the larger first, each once.
 func ParseDuration(s string) (time.Duration, error) {
 	units := []struct {
 		letter byte
 		length time.Duration
-	}{{'d', 24 * time.Hour}, {'h', time.Hour}, {'m', time.Minute}, {'s', time.Second}}
+	}{{'y', 365 * 24 * time.Hour}, {'d', 24 * time.Hour}, {'h', time.Hour}, {'m', time.Minute}, {'s', time.Second}}
 	bad := fmt.Errorf("%q is no length of time", s)
 	var sum time.Duration
 	rest, next := s, 0
@@ -299,7 +299,7 @@ func ParseDuration(s string) (time.Duration, error) {
 		for next < len(units) && units[next].letter != rest[i] {
 			next++
 		}
-		if next == len(units) {
+		if next == len(units) || time.Duration(n) > (math.MaxInt64-sum)/units[next].length {
 			return 0, bad
 		}
 		sum += time.Duration(n) * units[next].length
