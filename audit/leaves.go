@@ -522,6 +522,21 @@ type OutsideChanged struct {
 	Alarm string `json:"alarm,omitempty"`
 }
 
+// EvidenceAsked is written before the first byte of an evidence pack of Window,
+// and is in it; Exports says that what passed was put in, readable. EvidenceDelivered:
+// all of it went out, SHA256 and Bytes are the whole file's.
+type EvidenceAsked struct {
+	Window  string `json:"window"`
+	Person  string `json:"person"`
+	Exports bool   `json:"exports,omitempty"`
+}
+type EvidenceDelivered struct {
+	Window string `json:"window"`
+	Person string `json:"person"`
+	SHA256 Hash   `json:"sha256"`
+	Bytes  int64  `json:"bytes"`
+}
+
 // BackupTaken is written before the first byte of a backup, and is in it. Keys
 // is the age recipient that the keys in it are sealed to; empty: it has none.
 type BackupTaken struct {
@@ -597,6 +612,8 @@ func (DeletionAsked) Type() string      { return "deletion.asked" }
 func (RecordingDeleted) Type() string   { return "recording.deleted" }
 func (CheckpointTaken) Type() string    { return "checkpoint.taken" }
 func (OutsideChanged) Type() string     { return "outside.changed" }
+func (EvidenceAsked) Type() string      { return "evidence.asked" }
+func (EvidenceDelivered) Type() string  { return "evidence.delivered" }
 func (BackupTaken) Type() string        { return "backup.taken" }
 func (BackupRestored) Type() string     { return "backup.restored" }
 
@@ -612,6 +629,7 @@ var bodies = func() map[string]reflect.Type {
 		RecordingHeads{}, RecordingRecovered{}, RecordingFailed{}, RecordingMode{}, ReviewOpened{}, ReviewClosed{},
 		ReviewNoted{}, ReviewSigned{}, ReviewReplied{}, ReviewDrawn{}, HoldSet{}, HoldLifted{}, RecordingExpired{}, DeletionAsked{}, RecordingDeleted{},
 		CheckpointTaken{}, OutsideChanged{}, BackupTaken{}, BackupRestored{},
+		EvidenceAsked{}, EvidenceDelivered{},
 	} {
 		m[b.Type()] = reflect.TypeOf(b)
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"iter"
 	"strconv"
 	"strings"
 
@@ -249,4 +250,39 @@ func (r *Reader) storedHashes() (tlog.HashReader, error) {
 		}
 		return out, nil
 	}), nil
+}
+
+// Proofs yields the leaves that want names, in order, each proved under the
+// stored checkpoint, in one pass over the log. Damage on the way ends it.
+func (r *Reader) Proofs(ctx context.Context, want func(Index) bool) iter.Seq2[Proof, error] {
+	return func(yield func(Proof, error) bool) {
+		err := r.withHashes(func(h tlog.HashReader) error {
+			for leaf, err := range r.From(ctx, 0) {
+				if err != nil {
+					return err
+				}
+				if leaf.Index >= r.head.Size {
+					return nil
+				}
+				if !want(leaf.Index) {
+					continue
+				}
+				path, err := tlog.ProveRecord(int64(r.head.Size), int64(leaf.Index), h)
+				if err != nil {
+					return err
+				}
+				p, err := assemble(leaf, path, r.head)
+				if err != nil {
+					return err
+				}
+				if !yield(p, nil) {
+					return nil
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			yield(Proof{}, err)
+		}
+	}
 }

@@ -139,15 +139,15 @@ func newJudge(plant *policy.Plant, request []byte) (*judge, error) {
 	if plant == nil || audit.HashOf(plant.Document()) != r.Plant {
 		return nil, fmt.Errorf("request %s: the plant file is not the one that the request names, %s", r.Request, r.Plant)
 	}
-	q, err := quorumOf(plant, r)
+	q, err := QuorumOf(plant, r)
 	if err != nil {
 		return nil, fmt.Errorf("request %s: who has to agree: %w", r.Request, err)
 	}
 	return &judge{request: r, hash: audit.HashOf(request), quorum: q}, nil
 }
 
-// quorumOf is who has to agree to a request, by the plant file.
-func quorumOf(plant *policy.Plant, r Request) (policy.Quorum, error) {
+// QuorumOf is who has to agree to a request, by the plant file.
+func QuorumOf(plant *policy.Plant, r Request) (policy.Quorum, error) {
 	set, err := policy.ParseRights(r.Rights)
 	if err != nil {
 		return policy.Quorum{}, err

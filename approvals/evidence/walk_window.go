@@ -160,7 +160,7 @@ func (w *Walk) submitted(b audit.RequestSubmitted) {
 	r.to = text.To
 	w.workers(text)
 	if plant := w.plant(b.Plant); plant != nil {
-		q, err := quorumOf(plant, text)
+		q, err := QuorumOf(plant, text)
 		w.must(err == nil, "who has to agree: %v", err)
 		r.needs = q.Needs
 	}
@@ -320,7 +320,7 @@ func (w *Walk) recheck(b audit.WindowAgreed, v *window) {
 		w.must(false, "%s", f)
 	}
 	if text, err := ParseRequest(request); err == nil {
-		v.quorum, _ = quorumOf(plant, text) // an error is a finding of Check
+		v.quorum, _ = QuorumOf(plant, text) // an error is a finding of Check
 	}
 	for _, g := range given {
 		if a, err := ParseAnswer(g.Body); err == nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -30,6 +31,8 @@ type session struct {
 	heads   []recording.Head
 	files   map[string]string
 	checked bool
+	gone    bool // taken away by the rules, as an event says
+	absent  bool
 }
 
 // intern keeps one copy of a file's name for all its heads.
@@ -66,6 +69,10 @@ func (c *checker) record(ctx context.Context, leaf audit.Leaf) error {
 			return err
 		}
 		return c.ripe(ctx)
+	default:
+		if s := c.sessions[leaf.Subject]; s != nil && Gone(leaf.Body) {
+			s.gone = true
+		}
 	}
 	return nil
 }
@@ -117,6 +124,14 @@ func (c *checker) rest(ctx context.Context) error {
 		}
 	}
 	c.order = nil
+	for _, id := range slices.Sorted(maps.Keys(c.sessions)) {
+		switch s := c.sessions[id]; {
+		case s.absent && s.gone:
+			c.note(id, "its recording was taken away by the rules, as an event says")
+		case s.absent:
+			c.wrong(id, "its recording is missing from recordings/")
+		}
+	}
 	return nil
 }
 
@@ -151,7 +166,7 @@ func (c *checker) check(ctx context.Context, s *session) error {
 	dir, ok := c.folders.find(s.id)
 	c.report.Recordings++
 	if !ok {
-		c.wrong(s.id, "its recording is missing from recordings/")
+		s.absent = true // rest says so: its expiry may be told by a later leaf
 		return nil
 	}
 	return c.pool.do(ctx, func() error { return c.folder(s, dir, heads) })
@@ -370,4 +385,15 @@ func (p *pool) wait() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.err
+}
+
+// Gone says whether a leaf about a session tells that its recording was taken
+// away by the rules: at the end of its retention, or earlier by two people.
+// Then that it is missing is no fault.
+func Gone(body audit.Body) bool {
+	switch body.Type() {
+	case "recording.expired", "recording.deleted":
+		return true
+	}
+	return false
 }

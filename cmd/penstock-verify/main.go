@@ -24,8 +24,9 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
-	"penstock/approvals/evidence"
+	"penstock/approvals/dossier"
 	"penstock/audit"
+	"penstock/audit/pack"
 	"penstock/audit/receipt"
 	"penstock/audit/recording"
 	"penstock/audit/verify"
@@ -80,21 +81,23 @@ type call struct {
 	identity    string
 	key         string
 	json        bool
+	html        string
 }
 
 func command() *cobra.Command {
 	var o call
 	c := &cobra.Command{
 		Use:   "penstock-verify PATH",
-		Short: "Check a broker's data folder, or a copy of it, without the broker",
+		Short: "Check a broker's data folder, a copy of it, or an evidence pack, without the broker",
 		Long: `Check a broker's data folder, or a copy of it, without the broker: the log, the
-documents that it names, every window and its answers, and every recording.
+documents that it names, every window and its answers, and every recording. PATH may
+be an evidence pack (penstock evidence), too; give the log's key with --key then.
 
 Exit 0: all of it is proved as far as it says. Exit 3: it is not, and each thing
 that is wrong is named. Exit 1: it could not be checked.`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
-				return usageError{errors.New("name one data folder")}
+				return usageError{errors.New("name one data folder, or one evidence pack")}
 			}
 			return nil
 		},
@@ -109,30 +112,49 @@ that is wrong is named. Exit 1: it could not be checked.`,
 	c.Flags().StringVar(&o.receiptKeys, "receipt-keys", "", "file with the broker's receipt.pub, from where you keep it; else the keys that the log names")
 	c.Flags().StringVar(&o.identity, "identity", "", "file with an age identity (AGE-SECRET-KEY-1…) that opens the recordings")
 	c.Flags().StringVar(&o.key, "key", "", "the log's verifier key, or a file that holds it; else the folder's own keys/log.pub")
+	c.Flags().StringVar(&o.html, "html", "", "file for the report as one page that stands alone; it must not be there yet")
 	c.Flags().BoolVar(&o.json, "json", false, "the report as JSON")
 	return c
 }
 
-func (o call) run(c *cobra.Command, dir string) error {
+func (o call) run(c *cobra.Command, path string) error {
 	trust, err := o.trust()
 	if err != nil {
 		return err
 	}
 	bar := newProgress(c.ErrOrStderr())
-	report, err := verify.Dir(c.Context(), dir, trust, evidence.NewWalk(verify.NewDocuments(dir)), bar.show)
+	report, told, err := o.check(c.Context(), path, trust, bar.show)
 	bar.clear()
 	if err != nil {
 		return err
 	}
+	if o.html != "" {
+		if err := writePage(o.html, pageOf(path, trust, report, told)); err != nil {
+			return err
+		}
+	}
 	if o.json {
 		err = printJSON(c.OutOrStdout(), report)
 	} else {
-		err = printText(c.OutOrStdout(), dir, trust, report)
+		err = printText(c.OutOrStdout(), path, trust, report)
 	}
 	if err == nil && !report.Proved() {
 		err = errNo
 	}
 	return err
+}
+
+// check looks at a data folder, or at an evidence pack where path is a file.
+// told is nil where nothing could be told of windows.
+func (o call) check(ctx context.Context, path string, trust verify.Trust, show func(done, all int64)) (verify.Report, *dossier.Reading, error) {
+	if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() {
+		r, s, err := pack.Check(ctx, path, trust, func(docs pack.Documents, window string) pack.Story { return dossier.Read(docs, window) }, show)
+		told, _ := s.(*dossier.Reading)
+		return r, told, err
+	}
+	told := dossier.Read(verify.NewDocuments(path), "")
+	r, err := verify.Dir(ctx, path, trust, told, show)
+	return r, told, err
 }
 
 // maxFile bounds the small files that the call names.

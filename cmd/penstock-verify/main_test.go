@@ -56,15 +56,15 @@ func TestVerifyCommand(t *testing.T) {
 			[]string{"compare with a checkpoint", "that the log's key is this broker's"}},
 		{"the key in a file", []string{f.Dir, "--key", filepath.Join(f.Dir, "keys", "log.pub")}, exitProved, []string{"by the key that you gave"}, nil},
 		{"with nothing", []string{f.Dir}, exitProved,
-			[]string{"by the folder's own key", "compare with a checkpoint that was kept elsewhere", "no outside checkpoint was given", "came from the folder itself", "that the log's key is this broker's"}, nil},
+			[]string{"by the key that lies beside it", "compare with a checkpoint that was kept elsewhere", "that the log's key is this broker's", "read a recording offline"}, nil},
 		{"a damaged folder, with a hostile name in it", []string{damaged}, exitNo,
 			[]string{"NOT PROVED. ", "S-1/close.json: is missing", `a\u001b[2Jb: does not belong`}, []string{"\x1b", "Proved,"}},
 		{"a checkpoint that is none", []string{f.Dir, "--checkpoint", identity}, exitNo, []string{"holds no checkpoint"}, []string{"AGE-SECRET"}},
 		{"no folder", []string{filepath.Join(f.Dir, "nowhere")}, exitError, []string{"could not check", "nowhere"}, []string{"Proved"}},
 		{"no checkpoint file", []string{f.Dir, "--checkpoint", "/nowhere"}, exitError, []string{"read the checkpoint"}, nil},
 		{"an identity that is none", []string{f.Dir, "--identity", checkpoint}, exitError, []string{"is not an AGE-SECRET-KEY-1"}, nil},
-		{"no path", nil, exitUsage, []string{"name one data folder"}, nil},
-		{"two paths", []string{f.Dir, f.Dir}, exitUsage, []string{"name one data folder"}, nil},
+		{"no path", nil, exitUsage, []string{"name one data folder, or one evidence pack"}, nil},
+		{"two paths", []string{f.Dir, f.Dir}, exitUsage, []string{"name one data folder, or one evidence pack"}, nil},
 		{"an unknown flag", []string{"--force", f.Dir}, exitUsage, []string{"unknown flag"}, nil},
 		{"help", []string{"--help"}, exitProved, []string{"Exit 3"}, nil},
 	} {
@@ -149,5 +149,55 @@ func TestFirstTheOneThatMatters(t *testing.T) {
 	}
 	if len(after) != 5 || !strings.Contains(after[3], "more there; --json shows all") {
 		t.Errorf("what follows: %q", after)
+	}
+}
+
+// TestShortWhenWell: a sound folder's report fits on a screen, the verdict first.
+func TestShortWhenWell(t *testing.T) {
+	f := evidencetest.Build(t, t.TempDir(), evidencetest.Two())
+	for _, args := range [][]string{{f.Dir}, {f.Dir, "--key", strings.TrimSpace(f.Key), "--checkpoint", write(t, "checkpoint", f.Checkpoint)}} {
+		_, out, _ := verified(t, args...)
+		if n := strings.Count(out, "\n"); n > 15 || !strings.HasPrefix(out, "Proved") {
+			t.Errorf("%d lines:\n%s", n, out)
+		}
+	}
+}
+
+// TestPage: the page stands alone, tells the window, and puts what is wrong first.
+func TestPage(t *testing.T) {
+	f := evidencetest.Build(t, t.TempDir(), evidencetest.Two())
+	page := func(args ...string) string {
+		t.Helper()
+		name := filepath.Join(t.TempDir(), "report.html")
+		verified(t, append(args, f.Dir, "--html", name)...)
+		b, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(b)
+	}
+	well := page("--key", strings.TrimSpace(f.Key))
+	at := 0
+	for _, want := range []string{"Proved, as far as this goes", "What is proved, and by what", "What is not proved", "read a recording offline", "W-1 of R-1", "Valve timing",
+		"olaf (line-1-owner) says yes", "Who had to agree", "said yes: olaf", "opened by mia, ends Sat 2026-11-21 23:06:40 CET", "S-1 channel 0: shell", "close.json sha256:", "valve 3 set to 40 ms"} {
+		i := strings.Index(well[at:], want)
+		if i < 0 {
+			t.Errorf("it does not say %q, in its place", want)
+			continue
+		}
+		at += i
+	}
+	for _, never := range []string{"<script", "http://", "https://", "src=", "url(", "<link"} {
+		if strings.Contains(well, never) {
+			t.Errorf("it has %q", never)
+		}
+	}
+	if err := os.Remove(filepath.Join(f.Dir, "recordings/2026/11/21/S-2/close.json")); err != nil {
+		t.Fatal(err)
+	}
+	bad := page()
+	wrong, told := strings.Index(bad, "S-2/close.json"), strings.Index(bad, "W-1 of R-1")
+	if !strings.Contains(bad, "NOT PROVED") || wrong < 0 || told < wrong || strings.Contains(bad, "What is proved") {
+		t.Errorf("a damaged folder: verdict %v, finding at %d, window at %d", strings.Contains(bad, "NOT PROVED"), wrong, told)
 	}
 }

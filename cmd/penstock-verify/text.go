@@ -5,8 +5,8 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"unicode"
 
+	"penstock/approvals/dossier"
 	"penstock/audit/verify"
 )
 
@@ -17,7 +17,7 @@ func printText(w io.Writer, dir string, t verify.Trust, r verify.Report) error {
 	for _, f := range r.Findings {
 		if f.Weight == verify.Wrong {
 			wrong++
-		} else {
+		} else if !limit(f) {
 			notes++
 		}
 	}
@@ -90,32 +90,55 @@ func place(where string) string {
 	return path
 }
 
+// limit says whether a note is among what is not proved anyway, so that a check
+// of a sound folder fits a screen.
+func limit(f verify.Finding) bool {
+	return f.Weight == verify.Note && (strings.HasPrefix(f.What, "no outside checkpoint was given") || strings.HasPrefix(f.What, "the log's key came from"))
+}
+
 func list(b *strings.Builder, r verify.Report, weight verify.Weight) {
 	for _, f := range r.Findings {
-		if f.Weight == weight {
+		if f.Weight == weight && !limit(f) {
 			fmt.Fprintf(b, "  %s: %s\n", visible(f.Where), visible(f.What))
 		}
 	}
 }
 
-func proved(b *strings.Builder, t verify.Trust, r verify.Report) {
-	by := "by the folder's own key"
+// line is one thing that is proved, and by what.
+type line struct{ what, by string }
+
+func proofs(t verify.Trust, r verify.Report) (lines []line) {
+	by := "by the key that lies beside it"
 	if t.LogKey != "" {
 		by = "by the key that you gave"
 	}
-	fmt.Fprintf(b, "  log         %d leaves of %s, whole and in order; the first %d are signed %s\n", r.Leaves, visible(r.Origin), r.Size, by)
-	if r.Outside > 0 {
-		fmt.Fprintf(b, "              it continues %s from outside\n", count(int64(r.Outside), "checkpoint", "checkpoints"))
+	lines = append(lines, line{"log", fmt.Sprintf("%d leaves of %s, whole and in order; the first %d are signed %s", r.Leaves, r.Origin, r.Size, by)})
+	if r.Outside > 0 || len(r.Stretches) > 0 {
+		text := fmt.Sprintf("it continues %s from outside", count(int64(max(r.Outside, len(r.Stretches))), "checkpoint", "checkpoints"))
 		for _, s := range r.Stretches {
-			fmt.Fprintf(b, "              leaves %d to %d: %s\n", s.From, s.To-1, visible(strings.Join(s.By, "; ")))
+			text += fmt.Sprintf("\nleaves %d to %d: %s", s.From, s.To-1, strings.Join(s.By, "; "))
 		}
+		lines = append(lines, line{"outside", text})
 	}
 	if r.Receipts > 0 {
-		fmt.Fprintf(b, "              it holds what %s that you gave names\n", count(int64(r.Receipts), "receipt", "receipts"))
+		lines = append(lines, line{"receipts", fmt.Sprintf("it holds what %s that you gave names", count(int64(r.Receipts), "receipt", "receipts"))})
 	}
-	fmt.Fprintf(b, "  documents   %d, each the one that a leaf names\n", r.Documents)
-	fmt.Fprintf(b, "  windows     %d, each agreed by those who had to, by the plant file in force; opened, extended and ended as the rules say\n", r.Windows)
-	fmt.Fprintf(b, "  recordings  %d, each whole and the one that the log committed to; what %d of them hold was opened and read\n", r.Recordings, r.Opened)
+	return append(lines,
+		line{"documents", fmt.Sprintf("%d, each the one that a leaf names", r.Documents)},
+		line{"windows", fmt.Sprintf("%d, each agreed by those who had to, by the plant file in force; opened, extended and ended as the rules say", r.Windows)},
+		line{"recordings", fmt.Sprintf("%d, each whole and the one that the log committed to; what %d of them hold was opened and read", r.Recordings, r.Opened)})
+}
+
+func proved(b *strings.Builder, t verify.Trust, r verify.Report) {
+	for _, l := range proofs(t, r) {
+		for i, text := range strings.Split(l.by, "\n") {
+			name := l.what
+			if i > 0 {
+				name = ""
+			}
+			fmt.Fprintf(b, "  %-10s  %s\n", name, visible(text))
+		}
+	}
 }
 
 func count(n int64, one, many string) string {
@@ -125,36 +148,30 @@ func count(n int64, one, many string) string {
 	return fmt.Sprintf("the %d %s", n, many)
 }
 
-// unproved says what no log can prove alone.
-func unproved(b *strings.Builder, t verify.Trust, r verify.Report) {
-	b.WriteString("\nNot proved by this:\n")
-	if r.Outside == 0 {
-		b.WriteString("  that nobody with the broker's key has written all of it anew: compare with a checkpoint that was kept elsewhere (--checkpoint)\n")
+// limits are what no log can prove alone.
+func limits(t verify.Trust, r verify.Report) (list []string) {
+	if r.Outside == 0 && len(r.Stretches) == 0 {
+		list = append(list, "that nobody with the broker's key has written all of it anew: compare with a checkpoint that was kept elsewhere (--checkpoint)")
 	} else {
-		b.WriteString("  what came after the newest checkpoint from outside, against somebody with the broker's key\n")
+		list = append(list, "what came after the newest checkpoint from outside, against somebody with the broker's key")
 	}
 	if t.LogKey == "" {
-		b.WriteString("  that the log's key is this broker's: give it from where you keep it (--key)\n")
+		list = append(list, "that the log's key is this broker's: give it from where you keep it (--key)")
 	}
 	if r.Windows > 0 {
-		b.WriteString("  answers with a code are the server's word that the person was there; only answers signed by a key are the person's own\n")
+		list = append(list, "answers with a code are the server's word that the person was there; only answers signed by a key are the person's own")
 	}
-	b.WriteString("  that a target did what it was told, and that nothing reached it by another way\n")
-	b.WriteString("  that state.db and the pages show what the log says: they are made from it\n")
+	return append(list,
+		"who read a recording offline: whoever holds an auditor's key and a copy can, and no log sees it",
+		"what a target did, what reached it by another way, and what state.db and the pages show: they are made from the log")
 }
 
-// visible writes what a terminal would obey, or would show in another order, as \uXXXX.
-func visible(s string) string {
-	var b strings.Builder
-	for _, r := range s {
-		switch {
-		case unicode.IsPrint(r):
-			b.WriteRune(r)
-		case r > 0xFFFF:
-			fmt.Fprintf(&b, `\U%08x`, r)
-		default:
-			fmt.Fprintf(&b, `\u%04x`, r)
-		}
+func unproved(b *strings.Builder, t verify.Trust, r verify.Report) {
+	b.WriteString("Not proved by this:\n")
+	for _, l := range limits(t, r) {
+		fmt.Fprintf(b, "  %s\n", l)
 	}
-	return b.String()
 }
+
+// visible makes somebody's text safe for a terminal.
+func visible(s string) string { return dossier.Visible(s) }

@@ -30,8 +30,10 @@ var mayImport = map[string][]string{
 	"audit/witness":           {"audit", "audit/durable"},
 	"audit/receipt":           {"audit", "audit/durable"},
 	"audit/verify":            {"audit", "audit/recording", "audit/receipt"},
+	"audit/pack":              {"audit", "audit/recording", "audit/verify"},
 
 	"approvals/evidence":              {"policy", "audit"},
+	"approvals/dossier":               {"policy", "audit", "approvals/evidence"},
 	"approvals/evidence/evidencetest": {"policy", "audit", "audit/durable", "audit/recording", "approvals/evidence"}, // for tests
 	"approvals/state":                 {"audit"},
 	"approvals/state/bolt":            {"approvals/state", "audit"},
@@ -55,7 +57,7 @@ var mayImport = map[string][]string{
 
 	"configs":             {},
 	"cmd/penstock":        {"policy/...", "approvals/...", "broker/...", "audit/...", "configs", "cmd/penstock/demo"},
-	"cmd/penstock-verify": {"policy/...", "audit/...", "approvals/evidence"},
+	"cmd/penstock-verify": {"policy/...", "audit/...", "approvals/evidence", "approvals/dossier"},
 	"cmd/penstock/demo":   {},
 	"scripts/measure":     {}, // what ./scripts/bench runs
 }

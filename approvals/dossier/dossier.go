@@ -1,0 +1,394 @@
+// Package dossier tells the story of windows for people: what was asked, who
+// answered and who had to, who opened, who was in, what was recorded, which
+// files passed, and the hand-back. It makes text and one HTML page that stands
+// alone, from leaves and documents only; the same ones give the same bytes.
+//
+// It judges nothing (approvals/evidence does), and trusts its caller to give it
+// leaves that were checked. All text in them is somebody's, and is shown as text.
+package dossier
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+	_ "time/tzdata" // the reader's machine may have no zones
+
+	"penstock/approvals/evidence"
+	"penstock/audit"
+	"penstock/policy"
+)
+
+// What a dossier holds at most: the newest windows, and rows in each part.
+const (
+	MostWindows = 1000
+	mostRows    = 500
+	mostText    = 2000 // bytes of one text
+)
+
+// Row is one line of a part.
+type Row struct {
+	At   time.Time // zero: it has none
+	Leaf int64     // -1: it is of no one leaf
+	Text string
+}
+
+// Part is one chapter of a window's story; More counts rows left out.
+type Part struct {
+	Title string
+	Rows  []Row
+	More  int
+}
+
+func (p *Part) add(r Row) {
+	if len(p.Rows) >= mostRows {
+		p.More++
+		return
+	}
+	p.Rows = append(p.Rows, r)
+}
+
+// The parts of a window, in the order in which it is told.
+const (
+	request = iota
+	answers
+	hadTo
+	opened
+	certificates
+	sessions
+	recordings
+	files
+	handback
+	readings
+	parts
+)
+
+var titles = [parts]string{"Asked", "Answered", "Who had to agree", "Agreed, opened, ended", "Certificates", "Sessions", "Recordings", "Files", "Handed back", "Read since"}
+
+// Window is one window's story.
+type Window struct {
+	ID, Request, Firm, State string
+	Zone                     *time.Location // the plant's
+	Parts                    [parts]Part
+}
+
+// asked is a request's story until it has a window, which then takes it over.
+type asked struct {
+	doc     audit.Hash
+	firm    string
+	rows    Part
+	answers Part
+	yes     []audit.AnswerGiven
+}
+
+type session struct {
+	person  string
+	windows []string
+	bound   map[int]string // channel → window
+}
+
+// Book takes leaves in order. Not safe for concurrent use.
+type Book struct {
+	docs     evidence.Documents
+	only     string // this window; empty: all
+	names    map[string]string
+	plant    *policy.Plant
+	plants   map[audit.Hash]*policy.Plant
+	requests map[string]*asked
+	windows  map[string]*Window
+	order    []string
+	Dropped  int // windows that were left out, the oldest
+	sessions map[string]*session
+}
+
+// New begins before leaf 0. only names the one window to tell; empty: all.
+func New(docs evidence.Documents, only string) *Book {
+	return &Book{docs: docs, only: only, names: map[string]string{}, plants: map[audit.Hash]*policy.Plant{}, requests: map[string]*asked{},
+		windows: map[string]*Window{}, sessions: map[string]*session{}}
+}
+
+// Windows are the stories, the oldest first.
+func (b *Book) Windows() []*Window {
+	var list []*Window
+	for _, id := range b.order {
+		if w := b.windows[id]; w != nil && (b.only == "" || b.only == id) {
+			list = append(list, w)
+		}
+	}
+	return list
+}
+
+// Leaf takes the next leaf. What cannot be read is said in the story.
+func (b *Book) Leaf(ctx context.Context, l audit.Leaf) {
+	switch e := l.Body.(type) {
+	case audit.ConfigChanged:
+		if e.Kind == "plant" {
+			b.plant = b.plantOf(ctx, e.Document)
+		}
+	case audit.PersonInvited:
+		b.names[e.Person] = e.Name
+	case audit.PersonChanged:
+		b.names[e.Person] = e.Name
+	case audit.FirmChanged:
+		b.names["firm "+e.Firm] = e.Name
+	case audit.RequestSubmitted:
+		b.submitted(ctx, l, e)
+	case audit.RequestRevised:
+		b.submitted(ctx, l, audit.RequestSubmitted(e))
+	case audit.RequestWithdrawn, audit.RequestUnanswered:
+		delete(b.requests, l.Subject)
+	case audit.AnswerGiven:
+		b.answered(ctx, l, e)
+	case audit.WindowAgreed:
+		b.agreed(ctx, l, e)
+	case audit.WindowMoved:
+		b.moved(ctx, l, e)
+	case audit.HandbackGiven:
+		b.to(e.Window, handback, l, "%s: %s", b.who(e.By), b.text(ctx, e.Text))
+	case audit.HandbackAccepted:
+		b.to(e.Window, handback, l, "accepted by %s", b.who(e.By))
+	default:
+		b.inside(l)
+	}
+}
+
+// to adds a row to a part of a window that is told.
+func (b *Book) to(window string, part int, l audit.Leaf, format string, args ...any) {
+	if w := b.windows[window]; w != nil {
+		w.Parts[part].add(row(l, format, args...))
+	}
+}
+
+func row(l audit.Leaf, format string, args ...any) Row {
+	return Row{l.Wall, int64(l.Index), cut(fmt.Sprintf(format, args...))}
+}
+
+func fact(name, text string) Row { return Row{Leaf: -1, Text: name + ": " + cut(text)} }
+
+func cut(s string) string {
+	s = strings.ReplaceAll(strings.TrimSpace(s), "\n", " ⏎ ")
+	if len(s) > mostText {
+		s = strings.ToValidUTF8(s[:mostText], "") + " …"
+	}
+	return s
+}
+
+func (b *Book) who(id string) string {
+	if n := b.names[id]; n != "" && n != id {
+		return n + " (" + id + ")"
+	}
+	return cmp.Or(id, "nobody")
+}
+
+func (b *Book) people(ids []string) string {
+	list := make([]string, len(ids))
+	for i, id := range ids {
+		list[i] = b.who(id)
+	}
+	return strings.Join(list, ", ")
+}
+
+func (b *Book) text(ctx context.Context, h audit.Hash) string {
+	t, err := b.docs.Get(ctx, h)
+	if err != nil {
+		return "(its text cannot be read)"
+	}
+	return string(t)
+}
+
+func (b *Book) plantOf(ctx context.Context, h audit.Hash) *policy.Plant {
+	if p, ok := b.plants[h]; ok {
+		return p
+	}
+	doc, err := b.docs.Get(ctx, h)
+	if err != nil {
+		return nil
+	}
+	p, problems := policy.ParseBundle(doc)
+	if problems.Err() != nil {
+		return nil
+	}
+	if len(b.plants) >= 8 {
+		clear(b.plants)
+	}
+	b.plants[h] = p
+	return p
+}
+
+func (b *Book) submitted(ctx context.Context, l audit.Leaf, e audit.RequestSubmitted) {
+	r := &asked{doc: e.Document, firm: e.Firm}
+	if e.Rev > 1 {
+		r.rows.Rows = append(r.rows.Rows, fact("before it", fmt.Sprintf("revision %d, void with its answers", e.Rev-1)))
+	}
+	b.requests[e.Request] = r
+	r.rows.add(row(l, "%s, revision %d, by %s for %s", e.Request, e.Rev, b.who(e.By), cmp.Or(b.names["firm "+e.Firm], e.Firm)))
+	doc, err := evidence.ParseRequest([]byte(b.text(ctx, e.Document)))
+	if err != nil {
+		r.rows.add(fact("its text", "cannot be read"))
+		return
+	}
+	zone := zoneOf(b.plantOf(ctx, e.Plant))
+	for _, f := range []struct{ name, text string }{
+		{"who works", b.people(doc.People)}, {"where", targets(doc.Assets)}, {"rights", strings.Join(doc.Rights, ", ")}, {"why", doc.Reason},
+		{"work order", doc.WorkOrder}, {"change", doc.Change}, {"backup", doc.Backup}, {"backout", doc.Backout}, {"area clear", doc.AreaClear},
+		{"time", fmt.Sprintf("%d minutes between %s and %s", doc.Minutes, When(doc.From, zone), When(doc.To, zone))},
+		{"text by hash", e.Document.String()}, {"plant file in force", e.Plant.String()},
+	} {
+		if f.text != "" {
+			r.rows.add(fact(f.name, f.text))
+		}
+	}
+}
+
+func targets(list []evidence.Target) string {
+	out := make([]string, len(list))
+	for i, t := range list {
+		out[i] = t.String()
+	}
+	return strings.Join(out, "; ")
+}
+
+func (b *Book) answered(ctx context.Context, l audit.Leaf, e audit.AnswerGiven) {
+	r := b.requests[e.Request]
+	if r == nil {
+		return
+	}
+	text := fmt.Sprintf("%s (%s) says %s", b.who(e.Person), strings.Join(e.Roles, ", "), e.Says)
+	if a, err := evidence.ParseAnswer([]byte(b.text(ctx, e.Document))); err == nil {
+		text += limits(a.Limits, zoneOf(b.plant)) + why(a.Why) + proof(a.Proof)
+	}
+	r.answers.add(row(l, "%s", text))
+	if e.Says == evidence.Yes {
+		r.yes = append(r.yes, e)
+	}
+}
+
+func why(s string) string {
+	if s == "" {
+		return ""
+	}
+	return ": " + s
+}
+
+func limits(l evidence.Limits, zone *time.Location) (s string) {
+	if l.Minutes > 0 {
+		s += fmt.Sprintf(", at most %d minutes", l.Minutes)
+	}
+	if len(l.Rights) > 0 {
+		s += ", only " + strings.Join(l.Rights, " and ")
+	}
+	if len(l.Assets) > 0 {
+		s += ", only " + targets(l.Assets)
+	}
+	if !l.Until.IsZero() {
+		s += ", until " + When(l.Until, zone)
+	}
+	return s
+}
+
+// proof says how an answer was signed.
+func proof(p evidence.Proof) string {
+	switch p.Kind {
+	case "":
+		return ""
+	case evidence.ProofTOTP:
+		return " [by a code: the server's word]"
+	}
+	return " [signed: " + p.Kind + "]"
+}
+
+func (b *Book) agreed(ctx context.Context, l audit.Leaf, e audit.WindowAgreed) {
+	w := &Window{ID: e.Window, Request: e.Request, Firm: cmp.Or(b.names["firm "+e.Firm], e.Firm), State: "agreed"}
+	for i := range w.Parts {
+		w.Parts[i].Title = titles[i]
+	}
+	b.windows[e.Window] = w
+	if b.order = append(b.order, e.Window); len(b.order) > MostWindows {
+		delete(b.windows, b.order[0])
+		b.order = b.order[1:]
+		b.Dropped++
+	}
+	r := b.requests[e.Request]
+	plant := b.plant
+	if r != nil {
+		w.Parts[request].Rows, w.Parts[answers] = r.rows.Rows, Part{titles[answers], r.answers.Rows, r.answers.More}
+		if doc, err := evidence.ParseRequest([]byte(b.text(ctx, r.doc))); err == nil {
+			plant = cmp.Or(b.plantOf(ctx, doc.Plant), plant)
+			w.Parts[hadTo].Rows = b.quorum(plant, doc, r.yes)
+		}
+		delete(b.requests, e.Request)
+	}
+	w.Zone = zoneOf(plant)
+	text := "agreed"
+	if c, err := evidence.ParseClaim([]byte(b.text(ctx, e.Claim))); err == nil {
+		text = fmt.Sprintf("agreed: %s, %s, %d minutes between %s and %s", targets(c.Assets), strings.Join(c.Rights, ", "), c.Minutes, When(c.From, w.Zone), When(c.To, w.Zone))
+	}
+	b.to(e.Window, opened, l, "%s", text)
+}
+
+// quorum says who had to agree by the plant file, and whose yes there was.
+func (b *Book) quorum(plant *policy.Plant, doc evidence.Request, yes []audit.AnswerGiven) (rows []Row) {
+	if plant == nil {
+		return nil
+	}
+	q, err := evidence.QuorumOf(plant, doc)
+	if err != nil {
+		return []Row{fact("who had to", "cannot be said: "+err.Error())}
+	}
+	for _, n := range q.Needs {
+		team, _ := plant.Team(n.Role)
+		var who []string
+		for _, y := range yes {
+			if slices.Contains(y.Roles, string(n.Role)) {
+				who = append(who, b.who(y.Person))
+			}
+		}
+		rows = append(rows, fact(cmp.Or(team.Title, string(n.Role)), fmt.Sprintf("%d by rule %s; said yes: %s", n.Count, n.Rule, cmp.Or(strings.Join(who, ", "), "nobody"))))
+	}
+	return rows
+}
+
+var movedWords = map[string]string{"opened": "opened by", "paused": "paused by", "wenton": "goes on, by", "extended": "extended by", "ending": "ending, by",
+	"grace": "moved for a half-done transfer by", "ended": "ended by", "cut": "cut by", "closed": "closed by", "unused": "never opened, by"}
+
+func (b *Book) moved(ctx context.Context, l audit.Leaf, e audit.WindowMoved) {
+	w := b.windows[e.Window]
+	if w == nil {
+		return
+	}
+	if s, ok := map[string]string{"wenton": "open", "opened": "open", "extended": w.State, "grace": "ending"}[e.To]; ok {
+		w.State = s
+	} else {
+		w.State = e.To
+	}
+	text := cmp.Or(movedWords[e.To], e.To) + " " + b.who(e.By)
+	if !e.Until.IsZero() {
+		text += ", ends " + When(e.Until, w.Zone)
+	}
+	if !e.Answer.IsZero() {
+		if a, err := evidence.ParseAnswer([]byte(b.text(ctx, e.Answer))); err == nil {
+			text += proof(a.Proof)
+		}
+	}
+	b.to(e.Window, opened, l, "%s%s", text, why(e.Why))
+}
+
+func zoneOf(p *policy.Plant) *time.Location {
+	if p == nil || p.Location() == nil {
+		return time.UTC
+	}
+	return p.Location()
+}
+
+// When is a moment in the plant's zone, with the zone's name.
+func When(t time.Time, zone *time.Location) string {
+	if t.IsZero() {
+		return ""
+	}
+	if zone == nil {
+		zone = time.UTC
+	}
+	return t.In(zone).Format("Mon 2006-01-02 15:04:05 MST")
+}
