@@ -8,7 +8,8 @@ import (
 )
 
 // One struct for each event type, with a line of meaning. Adding one here, and
-// to the list at the end, is the only change that a new event needs in audit.
+// to the list at the end, is the only change that a new event needs in audit,
+// but for how a SIEM is told of it: a line in siem/mapping.go and in README.md.
 // Fields are strings, integers below 2^53, booleans, times (UTC) and hashes;
 // never floats. A body says all that a fold needs: a fold never uses the
 // leaf's index or wall time in a row's value.

@@ -16,16 +16,18 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"penstock/audit/outsidetest"
 )
 
 // sink is a real SMTP server that keeps letters in a maildir.
 func sink(t *testing.T) (address, box string, pool *x509.CertPool) {
 	t.Helper()
 	dir := t.TempDir()
-	cert, key, pool := pair(t, dir)
+	cert, key, pool := outsidetest.Pair(t, dir)
 	box, address = filepath.Join(dir, "box"), freeAddress(t)
-	program(t, []string{"PYTHONDONTWRITEBYTECODE=1"}, "aiosmtpd", "-n", "-l", address, "--tlscert", cert, "--tlskey", key, "-c", "aiosmtpd.handlers.Mailbox", box)
-	awaits(t, "the mail server listens", func() bool {
+	outsidetest.Program(t, []string{"PYTHONDONTWRITEBYTECODE=1"}, "aiosmtpd", "-n", "-l", address, "--tlscert", cert, "--tlskey", key, "-c", "aiosmtpd.handlers.Mailbox", box)
+	outsidetest.Awaits(t, "the mail server listens", func() bool {
 		c, err := net.Dial("tcp", address)
 		if err == nil {
 			c.Close()
@@ -49,7 +51,7 @@ func TestMailReal(t *testing.T) {
 		t.Errorf("%q", copied.Said)
 	}
 	var letters []string
-	awaits(t, "the letter", func() bool { letters, _ = filepath.Glob(filepath.Join(box, "new", "*")); return len(letters) == 1 })
+	outsidetest.Awaits(t, "the letter", func() bool { letters, _ = filepath.Glob(filepath.Join(box, "new", "*")); return len(letters) == 1 })
 	text, err := os.ReadFile(letters[0])
 	r.must(err)
 	if got := attachment(t, text); !bytes.Equal(got, r.log.Checkpoint()) {

@@ -21,6 +21,8 @@ import (
 	"time"
 
 	"github.com/minio/minio-go/v7"
+
+	"penstock/audit/outsidetest"
 )
 
 // freeAddress is an address that nobody listens on now.
@@ -42,7 +44,7 @@ func versity(t *testing.T) (folder string, o S3Options) {
 		name = filepath.Join(filepath.SplitList(build.Default.GOPATH)[0], "bin", "versitygw")
 	}
 	dir := t.TempDir()
-	cert, key, pool := pair(t, dir)
+	cert, key, pool := outsidetest.Pair(t, dir)
 	folder = filepath.Join(dir, "objects")
 	for _, d := range []string{folder, filepath.Join(dir, "versions"), filepath.Join(dir, "side")} {
 		if err := os.Mkdir(d, 0o700); err != nil {
@@ -50,11 +52,11 @@ func versity(t *testing.T) (folder string, o S3Options) {
 		}
 	}
 	at := freeAddress(t)
-	program(t, []string{"ROOT_ACCESS_KEY=tester", "ROOT_SECRET_KEY=not-a-secret"}, name, "--port", at, "--cert", cert, "--key", key, "--quiet",
+	outsidetest.Program(t, []string{"ROOT_ACCESS_KEY=tester", "ROOT_SECRET_KEY=not-a-secret"}, name, "--port", at, "--cert", cert, "--key", key, "--quiet",
 		"posix", "--versioning-dir", filepath.Join(dir, "versions"), "--sidecar", filepath.Join(dir, "side"), folder)
 	o = S3Options{Address: "https://" + at, Bucket: "locked", Prefix: "kiel", Region: "us-east-1", User: "tester", Secret: "not-a-secret",
 		Retain: 48 * time.Hour, TLS: &tls.Config{RootCAs: pool}, Now: time.Now}
-	awaits(t, "the S3 server listens", func() bool {
+	outsidetest.Awaits(t, "the S3 server listens", func() bool {
 		c, err := tls.Dial("tcp", at, o.TLS)
 		if err == nil {
 			c.Close()

@@ -3,6 +3,7 @@ package web
 import (
 	"fmt"
 	"net/http"
+	"time"
 
 	"penstock/approvals/people"
 	"penstock/audit/publish"
@@ -82,6 +83,28 @@ func (v *visit) outsidePlace(p publish.PlaceState) outsidePlace {
 		}
 	}
 	return line
+}
+
+// siemQuiet is how long a SIEM may be behind before the board says so.
+const siemQuiet = 5 * time.Minute
+
+// siemLines say which SIEM is not told what happens. It holds up nobody's work,
+// so it is a line and no alarm.
+func (g *Pages) siemLines() (lines []string) {
+	if g.SIEM == nil {
+		return nil
+	}
+	for _, s := range g.SIEM() {
+		if s.Lag < siemQuiet {
+			continue
+		}
+		line := fmt.Sprintf("Security monitoring (%s) has not been told of %s for %s.", s.Name, count(int(s.Behind), "event", "events"), span(s.Lag))
+		if s.Why != "" {
+			line += " " + s.Why + "."
+		}
+		lines = append(lines, line)
+	}
+	return lines
 }
 
 var errNoPublisher = &policy.Refusal{Rule: "no-checkpoint", Say: "This broker gives no checkpoints out.", Why: "no publisher"}

@@ -22,6 +22,7 @@ type boardView struct {
 	LastOut *WindowLine // shown where nobody is in and nothing waits
 	Vendor  bool
 	Outside outsideView // for the plant's people
+	SIEM    []string    // what is wrong with it, for the plant's people
 }
 
 type waitingView struct {
@@ -87,6 +88,7 @@ func (g *Pages) boardOf(v *visit, f *boardFacts) (boardView, error) {
 	b.Blocks = v.blocks(f.blocks, f.roll)
 	if v.actor.Plant {
 		b.Outside = g.outside(v)
+		b.SIEM = g.siemLines()
 	}
 	b.Closed = slices.ContainsFunc(b.Blocks, func(b blockView) bool { return b.All })
 	return b, nil

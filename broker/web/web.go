@@ -33,6 +33,7 @@ import (
 	"penstock/audit/publish"
 	"penstock/audit/receipt"
 	"penstock/audit/review"
+	"penstock/audit/siem"
 	"penstock/broker"
 	"penstock/broker/api"
 	"penstock/broker/login"
@@ -58,6 +59,8 @@ type Parts struct {
 	BackUp      BackUp
 	// Outside is how far copies of the log outside cover it; nil: not known here.
 	Outside func() publish.State
+	// SIEM is how far the plant's security monitoring has the log; nil, or none of them: not told of.
+	SIEM func() []siem.State
 	// TakeCheckpoint writes that this person takes the newest checkpoint, by way
 	// of "page" or "command", and gives it.
 	TakeCheckpoint func(ctx context.Context, by people.Actor, way string) ([]byte, error)

@@ -26,7 +26,10 @@ var mayImport = map[string][]string{
 	"audit":                   {"audit/durable"},
 	"audit/recording":         {"audit", "audit/durable"},
 	"audit/review":            {"audit", "audit/recording"},
-	"audit/publish":           {"audit", "audit/durable"},
+	"audit/syslog":            {},
+	"audit/outsidetest":       {}, // for tests
+	"audit/publish":           {"audit", "audit/durable", "audit/syslog"},
+	"audit/siem":              {"audit", "audit/durable", "audit/syslog"},
 	"audit/witness":           {"audit", "audit/durable"},
 	"audit/receipt":           {"audit", "audit/durable"},
 	"audit/verify":            {"audit", "audit/recording", "audit/receipt"},
@@ -52,7 +55,7 @@ var mayImport = map[string][]string{
 	"broker/sshd": {"policy", "audit", "audit/recording", "approvals/people", "broker", "broker/ca", "broker/dial",
 		"broker/login", "broker/relay", "broker/sftp", "broker/verbs"},
 	"broker/api": {},
-	"broker/web": {"policy", "audit", "audit/publish", "audit/recording", "audit/receipt", "audit/review", "audit/verify", "approvals", "approvals/evidence",
+	"broker/web": {"policy", "audit", "audit/publish", "audit/recording", "audit/receipt", "audit/review", "audit/siem", "audit/verify", "approvals", "approvals/evidence",
 		"approvals/people", "broker", "broker/api", "broker/ca", "broker/login"},
 
 	"configs":             {},

@@ -26,6 +26,7 @@ import (
 	"penstock/audit/receipt"
 	"penstock/audit/recording"
 	"penstock/audit/review"
+	"penstock/audit/siem"
 	"penstock/broker"
 	"penstock/broker/api"
 	"penstock/broker/ca"
@@ -54,6 +55,7 @@ type plantHouse struct {
 	archive   *recording.Archive
 	book      *review.Book
 	outside   *publish.Publisher
+	siem      *siem.Forwarder
 	roster    *people.Roster
 	desk      *approvals.Desk
 	ca        *ca.Authorities
@@ -332,6 +334,9 @@ func (h *plantHouse) openRooms(past *history, clock audit.Clock) error {
 		return err
 	}
 	h.openReviews(clock)
+	if err := h.openSIEM(context.Background(), clock); err != nil {
+		return err
+	}
 	h.dialer = &dial.Dialer{CA: h.ca, Broker: h.file.Node, Loopback: h.file.Loopback}
 	signer, err := receipt.Open(h.folder.keys())
 	if err != nil {
@@ -347,7 +352,7 @@ func (h *plantHouse) openRooms(past *history, clock audit.Clock) error {
 		return err
 	}
 	parts := web.Parts{Plant: h.plant, Roster: h.roster, Desk: h.desk, Proofs: h.proofs, Broker: h.broker,
-		Book: h.book, Receipts: h.receipts, Authorities: h.authorities, AcceptClock: h.clock.accept, BackUp: h.backup, Outside: h.outside.State, TakeCheckpoint: h.takeCheckpoint, Slog: h.slog}
+		Book: h.book, Receipts: h.receipts, Authorities: h.authorities, AcceptClock: h.clock.accept, BackUp: h.backup, Outside: h.outside.State, SIEM: h.siem.States, TakeCheckpoint: h.takeCheckpoint, Slog: h.slog}
 	if h.web, err = web.New(parts); err != nil {
 		return err
 	}

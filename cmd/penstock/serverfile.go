@@ -36,6 +36,7 @@ type serverFile struct {
 	LogLevel   slog.Level
 	Drain      time.Duration  // how long sessions may go on after serve was told to stop
 	Outside    outsideFile    // where checkpoints go
+	SIEM       []siemPlace    // where events go
 	Recordings recordingsFile // who can open what is recorded
 	Loopback   bool           // loopback_targets: targets on this very machine (demo, tests)
 }
@@ -50,7 +51,7 @@ func readServerFile(path string) (serverFile, error) {
 	f := serverFile{Path: path, Text: text}
 	fields := source.Load(path, text, &report).Fields(
 		"node", "name", "data", "plant", "bootstrap", "ssh", "https", "socket", "min_free", "end_free", "loopback_targets",
-		"outside", "private", "log", "drain", "recordings")
+		"outside", "siem", "private", "log", "drain", "recordings")
 	f.Node = word(fields.Get("node"), "a")
 	f.Name = hostName(fields.Need("name"))
 	dir := filepath.Dir(path)
@@ -74,6 +75,7 @@ func readServerFile(path string) (serverFile, error) {
 	f.HTTPS = readHTTPS(dir, fields.Get("https"))
 	f.Outside = readOutside(dir, fields.Get("outside"))
 	f.Recordings = readRecordings(fields.Get("recordings"))
+	f.SIEM = readSIEM(dir, fields.Get("siem"))
 	if err := report.Problems().Err(); err != nil {
 		return serverFile{}, err
 	}
