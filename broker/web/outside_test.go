@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"penstock/audit/publish"
+	"penstock/audit/siem"
 )
 
 // TestOutsideWords: what the board and the log page say of copies outside.
@@ -35,5 +36,18 @@ func TestOutsideWords(t *testing.T) {
 	}
 	if p := v.outsidePlace(bad); p.Bad != "Not reached for 14 min: connection refused. 3 checkpoints wait; the newest covers the others." {
 		t.Errorf("%q", p.Bad)
+	}
+}
+
+// TestSIEMWords: the board says only of a SIEM that is behind for long.
+func TestSIEMWords(t *testing.T) {
+	if lines := (&Pages{server: &server{}}).siemLines(); lines != nil {
+		t.Errorf("without one: %q", lines)
+	}
+	g := &Pages{server: &server{Parts: Parts{SIEM: func() []siem.State {
+		return []siem.State{{Name: "fine", Behind: 1, Lag: time.Second}, {Name: "soc", Behind: 40, Lag: 14 * time.Minute, Why: "connection refused"}}
+	}}}}
+	if lines := g.siemLines(); len(lines) != 1 || lines[0] != "Security monitoring (soc) has not been told of 40 events for 14 min. connection refused." {
+		t.Errorf("%q", lines)
 	}
 }

@@ -98,7 +98,7 @@ func witnessed(t *testing.T, golden *rig) {
 	w := &watcher{r: r, dir: t.TempDir(), at: net.JoinHostPort("127.0.0.1", strconv.Itoa(port))}
 	w.start()
 	t.Cleanup(func() { w.end(syscall.SIGKILL) })
-	at := r.watch(fmt.Sprintf("outside:\n  refuse_after: 1h\n  places:\n    - {name: watcher, witness: \"https://localhost:%d\", key: %q, ca: %q, every: 1s}\n",
+	at := r.watch(fmt.Sprintf("outside:\n  refuse_after: 1h\n  places:\n    - {name: watcher, witness: \"https://localhost:%d\", key: %q, ca: %q, every: 1s}\nsiem: [{name: agent, file: events.ndjson}]\n",
 		port, w.key, filepath.Join(w.dir, "https.crt")))
 	r.start()
 	r.trust()
@@ -126,7 +126,12 @@ func witnessed(t *testing.T, golden *rig) {
 	taken := filepath.Join(t.TempDir(), "taken")
 	r.talk("mia", "penstock", "log", "checkpoint", "--out", taken)
 	copied(3)
+	r.must(until(30*time.Second, "the SIEM's file has everything", func() (bool, error) {
+		_, text := r.fetch(at, "/metrics")
+		return number(text, `penstock_siem_lag_leaves{place="agent"}`) == 0 && number(text, `penstock_siem_sent_total{place="agent"}`) > 0, nil
+	}))
 	r.stop()
+	told(r)
 	if kept := r.leaves(); !slices.ContainsFunc(kept, func(l audit.Leaf) bool {
 		b, ok := l.Body.(audit.CheckpointTaken)
 		return ok && b.Person == "mia" && b.Way == "command"
@@ -176,6 +181,22 @@ func witnessed(t *testing.T, golden *rig) {
 	told := regexp.MustCompile("rolled back or cut|was rewritten, or is a fork")
 	if said, err := exec.Command(filepath.Join(r.bin, "penstock-verify"), r.path("data"), "--checkpoint", notes).CombinedOutput(); err == nil || !told.Match(said) {
 		t.Errorf("penstock-verify of the old disk: %v\n%s", err, said)
+	}
+}
+
+// told: each event in the SIEM's file is of the next leaf, and names it by hash.
+func told(r *rig) {
+	r.t.Helper()
+	b, err := os.ReadFile(r.path("events.ndjson"))
+	r.must(err)
+	leaves, lines := r.leaves(), strings.Split(strings.TrimSpace(string(b)), "\n")
+	if len(lines) < 20 || len(lines) > len(leaves) {
+		r.t.Fatalf("the SIEM was told %d of %d leaves", len(lines), len(leaves))
+	}
+	for i, line := range lines {
+		if !strings.Contains(line, fmt.Sprintf(`"event_code":%q`, leaves[i].Body.Type())) || !strings.Contains(line, leaves[i].Hash.String()) {
+			r.t.Fatalf("line %d is not of its leaf: %s", i, line)
+		}
 	}
 }
 
