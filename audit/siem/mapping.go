@@ -90,6 +90,7 @@ var rules = map[string]rule{
 	"firstbyte":           {ssh, passes, informational},
 	"file.transferred":    {fileActivity, update, informational},
 	"recording.heads":     {manageEntity, update, informational},
+	"recording.mode":      {manageEntity, update, low},
 	"recording.recovered": {manageEntity, update, medium},
 	"recording.failed":    {manageEntity, update, high},
 	"review.opened":       {manageEntity, read, informational},
