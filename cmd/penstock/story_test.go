@@ -108,6 +108,7 @@ type storyKey struct{}
 
 // story is the state of one script.
 type story struct {
+	size       int // KiB of the broker, see grown
 	env        *testscript.Env
 	dir        string
 	people     map[string]*demo.Person
