@@ -42,15 +42,16 @@ type Plan struct {
 	Never string // why it does not happen at all
 }
 
-// due says until when a session is kept, the longest of all that was done in it.
-func (s *Session) due(r Rules) (rule string, due time.Time, ok bool) {
+// Due says until when a session is kept: the longest of all that was done in
+// it, by a plant file's word on each (Rules.Keeps). Not ok: for ever.
+func (s *Session) Due(keeps func(Target) (string, time.Duration, bool)) (rule string, due time.Time, ok bool) {
 	targets := s.Targets
 	if len(targets) == 0 {
 		targets = []Target{{}}
 	}
 	var keep time.Duration
 	for _, t := range targets {
-		one, d, ok := r.Keeps(t)
+		one, d, ok := keeps(t)
 		if !ok {
 			return "", time.Time{}, false
 		}
@@ -109,7 +110,7 @@ func (b *Book) plan() Plan {
 		if s.Ended.IsZero() {
 			continue
 		}
-		rule, due, ok := s.due(r)
+		rule, due, ok := s.Due(r.Keeps)
 		if !ok || p.At.Before(due) {
 			continue
 		}

@@ -117,6 +117,7 @@ func (c *checker) leaf(ctx context.Context, leaf audit.Leaf, stored *hashFile, o
 		stored.compare(c.tree.add(tlog.RecordHash(raw)))
 		outside.grown(&c.tree)
 		c.step(ctx, leaf)
+		c.reviewed(leaf)
 	}
 	c.last = leaf
 	switch leaf.Body.(type) {

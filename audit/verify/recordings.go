@@ -31,7 +31,6 @@ type session struct {
 	heads   []recording.Head
 	files   map[string]string
 	checked bool
-	gone    bool // taken away by the rules, as an event says
 	absent  bool
 }
 
@@ -69,10 +68,6 @@ func (c *checker) record(ctx context.Context, leaf audit.Leaf) error {
 			return err
 		}
 		return c.ripe(ctx)
-	default:
-		if s := c.sessions[leaf.Subject]; s != nil && Gone(leaf.Body) {
-			s.gone = true
-		}
 	}
 	return nil
 }
@@ -125,11 +120,8 @@ func (c *checker) rest(ctx context.Context) error {
 	}
 	c.order = nil
 	for _, id := range slices.Sorted(maps.Keys(c.sessions)) {
-		switch s := c.sessions[id]; {
-		case s.absent && s.gone:
-			c.note(id, "its recording was taken away by the rules, as an event says")
-		case s.absent:
-			c.wrong(id, "its recording is missing from recordings/")
+		if c.sessions[id].absent {
+			c.mayBeGone(id)
 		}
 	}
 	return nil
@@ -389,7 +381,7 @@ func (p *pool) wait() error {
 
 // Gone says whether a leaf about a session tells that its recording was taken
 // away by the rules: at the end of its retention, or earlier by two people.
-// Then that it is missing is no fault.
+// Then that it is missing is no fault, if the event itself holds (review.History).
 func Gone(body audit.Body) bool {
 	switch body.Type() {
 	case "recording.expired", "recording.deleted":

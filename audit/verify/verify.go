@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"penstock/audit"
+	"penstock/audit/review"
 )
 
 // Trust is what the checker believes before it looks.
@@ -89,7 +90,8 @@ type Walk interface {
 // Not checked: state.db, an index made from the log, and the private keys.
 func Dir(ctx context.Context, dir string, t Trust, walk Walk, progress func(done, all int64)) (Report, error) {
 	c := &checker{dir: dir, trust: t, walk: walk, tell: progress, report: Report{Findings: []Finding{}, Stretches: []Stretch{}},
-		documents: NewDocuments(dir), mentioned: map[audit.Hash]bool{}, sessions: map[string]*session{}, heads: map[string]int64{}}
+		documents: NewDocuments(dir), mentioned: map[audit.Hash]bool{}, sessions: map[string]*session{}, heads: map[string]int64{}, history: review.NewHistory(), roots: map[audit.Index]audit.Hash{}}
+	c.history.Root = c.rootAt
 	if err := c.run(ctx); err != nil {
 		return Report{}, fmt.Errorf("verify %s: %w", dir, err)
 	}
@@ -123,6 +125,8 @@ type checker struct {
 	batches   int64      // recording.heads so far
 	folders   folders
 	pool      pool
+	history   *review.History // reviews, holds, expiry
+	roots     map[audit.Index]audit.Hash
 }
 
 func (c *checker) run(ctx context.Context) error {
@@ -149,6 +153,7 @@ func (c *checker) run(ctx context.Context) error {
 	if err := c.pool.wait(); err != nil {
 		return err
 	}
+	c.stillThere()
 	return c.extra(ctx)
 }
 

@@ -32,7 +32,7 @@ var mayImport = map[string][]string{
 	"audit/siem":              {"audit", "audit/durable", "audit/syslog"},
 	"audit/witness":           {"audit", "audit/durable"},
 	"audit/receipt":           {"audit", "audit/durable"},
-	"audit/verify":            {"audit", "audit/recording", "audit/receipt"},
+	"audit/verify":            {"audit", "audit/recording", "audit/receipt", "audit/review"},
 	"audit/pack":              {"audit", "audit/recording", "audit/verify"},
 
 	"approvals/evidence":              {"policy", "audit"},
