@@ -85,7 +85,7 @@ func (d *Door) refuseChannel(c *conn, nc ssh.NewChannel, who caller, special map
 		person = string(v.claim.Person)
 	}
 	d.told.refused(c.source, person, "channel-type", "channel "+nc.ChannelType())
-	nc.Reject(reason, say)
+	nc.Reject(reason, oneLine(say))
 }
 
 // global answers requests of the connection: keepalives, and no to the rest.

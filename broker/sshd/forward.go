@@ -105,7 +105,7 @@ func (d *Door) forward(_ *glider.Server, sc *ssh.ServerConn, nc ssh.NewChannel, 
 		who, ok := callerOf(sc).(vendor)
 		if !ok {
 			d.told.refused(c.source, "", "forward-without-certificate", "a forward of somebody who is no vendor here")
-			nc.Reject(ssh.Prohibited, "forwards are for PERSON@… with today's certificate, not for join, desk and cert")
+			nc.Reject(ssh.Prohibited, "forwards are for PERSON@BROKER with today's certificate, not for join, desk and cert")
 			return
 		}
 		if c.isClosing() {

@@ -204,9 +204,10 @@ func (s *screen) shut(status uint32) {
 
 func exitStatus(status uint32) []byte { return ssh.Marshal(struct{ Status uint32 }{status}) }
 
-func oneLine(s string) string {
-	return string(bytes.ReplaceAll([]byte(s), []byte("\n"), []byte(" ")))
-}
+func oneLine(s string) string { return ascii.Replace(s) }
+
+// ascii says our own signs in letters: OpenSSH shows a refusal's other bytes as \342\200\246.
+var ascii = strings.NewReplacer("\n", " ", "…", "...", "–", "-", "’", "'", "“", `"`, "”", `"`)
 
 func crlf(p []byte) []byte { return bytes.ReplaceAll(p, []byte("\n"), []byte("\r\n")) }
 

@@ -152,7 +152,11 @@ func httpsURL(v source.Value, example string) string {
 	s := v.Text()
 	u, err := url.Parse(s)
 	if s != "" && (err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "") {
-		v.Refuse(fmt.Sprintf("%q is no https address", s), "such as "+example+"; a secret never belongs into it")
+		said := fmt.Sprintf("%q", s)
+		if strings.Contains(s, "@") || strings.ContainsAny(s, "?#") { // somebody's password may be in it, and this goes to logs
+			said = "this"
+		}
+		v.Refuse(said+" is no https address", "such as "+example+"; a secret never belongs into it")
 	}
 	return strings.TrimSuffix(s, "/")
 }

@@ -63,12 +63,13 @@ func TestServerFileOutside(t *testing.T) {
 		"outside: {places: [{name: a, witness: 'http://w', key: x}]}":                                "no https address",
 		"outside: {places: [{name: a, witness: 'https://w', key: '" + secret + "'}]}":                "a witness's verifier key looks like",
 		"outside: {places: [{name: a, s3: 'https://u:p@h', bucket: b, login: l, retain: 30d}]}":      "a secret never belongs into it",
+		"outside: {places: [{name: a, s3: 'https://h?token=p', bucket: b, login: l, retain: 30d}]}":  "a secret never belongs into it",
 		"outside: {places: [{name: a, s3: 'https://h', bucket: b, login: l}]}":                       "there is no retain here",
 		"outside: {places: [{name: a, mail: 'A <a@b.example>', server: 'h:25', from: a@b.example}]}": "no address of a mailbox",
 	} {
 		if _, problem := outsideOf(t, text+"\n"); !strings.Contains(problem, want) {
 			t.Errorf("%s: %q", text, problem)
-		} else if strings.Contains(problem, strings.SplitN(secret, "+", 3)[2]) {
+		} else if strings.Contains(problem, strings.SplitN(secret, "+", 3)[2]) || strings.Contains(problem, "u:p@h") || strings.Contains(problem, "token=p") {
 			t.Errorf("the error shows a secret: %s", problem)
 		}
 	}
