@@ -86,9 +86,6 @@ func (p *packer) pack(data []byte) (packed []byte, flags byte) {
 	return p.out.Bytes(), flags | flagPacked
 }
 
-// packing says whether an encoder is lent.
-func (p *packer) packing() bool { return p.z != nil }
-
 // end ends the stream, where there is one: the next output begins another.
 func (p *packer) end() {
 	if p.z != nil {

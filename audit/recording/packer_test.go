@@ -172,3 +172,6 @@ func TestMoreChannelsThanEncoders(t *testing.T) {
 		}
 	}
 }
+
+// holding says whether quiet would let anything go.
+func (t *tape) holding() bool { return t.pack.z != nil || cap(t.buf) > 0 || t.pack.plain > 0 }

@@ -12,7 +12,7 @@ const (
 	maxWaiting = 1 << 20   // bytes that wait for the recorder; Append and Commit block above it
 	itemCost   = 64        // what one item counts beside its bytes, so that empty ones are bounded too
 	enough     = 256 << 10 // waiting bytes that are flushed without waiting for company
-	forever    = time.Hour // until somebody wakes the recorder
+	forever    = time.Hour // nothing waits
 )
 
 // item is what one call put in, on its way to the recorder.
@@ -25,7 +25,8 @@ type item struct {
 }
 
 // Stream is one channel's frames. Callers put items into a bounded queue; the
-// stream's own goroutine compresses, seals, writes and syncs them in order.
+// stream's own goroutine compresses, seals, writes and syncs them in order. It is
+// there while there is something to do: a channel is mostly idle.
 type Stream struct {
 	w       *Writer
 	channel uint16
@@ -36,13 +37,14 @@ type Stream struct {
 	waiting int           // bytes in queue, with itemCost
 	room    chan struct{} // closed, and made anew, when the queue was taken
 	urgent  bool          // somebody waits for durability, or there is enough
+	busy    bool          // the recorder is there, or has ended
 	ended   bool
 	durable Head          // of the newest durable frame
 	told    bool          // durable is in log/heads already
 	news    chan struct{} // closed when durable moves; nil: nobody waits for it
 
 	wake chan struct{} // capacity 1
-	done chan struct{} // the recorder has returned
+	done chan struct{} // the recorder has ended; it is not there again
 
 	tape *tape // the recorder's; settle's once done is closed
 }
@@ -52,12 +54,10 @@ func newStream(w *Writer, ch uint16, kind string) (*Stream, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Stream{
+	return &Stream{
 		w: w, channel: ch, kind: kind, tape: t, told: true,
 		room: make(chan struct{}), wake: make(chan struct{}, 1), done: make(chan struct{}),
-	}
-	go s.record()
-	return s, nil
+	}, nil
 }
 
 // Commit returns once p is durable. It copies p. An error promises nothing: p
@@ -145,24 +145,36 @@ func (s *Stream) put(ctx context.Context, m Mark, p []byte, done chan<- struct{}
 	s.queue = append(s.queue, it)
 	s.waiting += len(p) + itemCost
 	s.urgent = s.urgent || done != nil || s.waiting >= enough
+	s.stir()
 	s.mu.Unlock()
-	s.nudge()
 	return nil
 }
 
-func (s *Stream) nudge() {
+// stir wakes the recorder, or starts it where it is not there. mu is held.
+func (s *Stream) stir() {
+	if !s.busy {
+		s.busy = true
+		go s.record()
+	}
 	select {
 	case s.wake <- struct{}{}:
 	default:
 	}
 }
 
+// failed lets the recorder end where the Writer has failed.
+func (s *Stream) failed() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stir()
+}
+
 // end lets the recorder finish what waits and return.
 func (s *Stream) end() {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.ended = true
-	s.mu.Unlock()
-	s.nudge()
+	s.stir()
 }
 
 // wait for the recorder to return.
@@ -184,44 +196,63 @@ func (s *Stream) Close(ctx context.Context) error {
 	return s.w.Err()
 }
 
-// record is the recorder: the only goroutine that touches the tape.
+// record is the recorder: the only goroutine that touches the tape. It goes
+// when there is nothing to do, and ends with the stream or its Writer.
 func (s *Stream) record() {
-	defer close(s.done)
-	defer s.tape.rest()
+	ended := true // by a panic too
+	defer func() {
+		if ended {
+			s.tape.rest()
+			close(s.done)
+		}
+	}()
 	defer func() {
 		if r := recover(); r != nil {
 			s.w.fail(fmt.Errorf("channel %d: the recorder panicked: %v", s.channel, r))
 		}
 	}()
-	timer := time.NewTimer(forever)
+	ended = s.work()
+}
+
+// work says whether the recorder has ended, or is only not needed now.
+func (s *Stream) work() (ended bool) {
+	timer := time.NewTimer(quietAfter)
 	defer timer.Stop()
 	for {
 		batch, ended, wait := s.take()
 		if len(batch) > 0 {
 			if err := s.flush(batch); err != nil {
 				s.w.fail(fmt.Errorf("channel %d: %w", s.channel, diskFull(err)))
-				return
+				return true
 			}
 			continue
 		}
 		if ended {
-			return
+			return true
 		}
-		idle := wait == forever && s.tape.holding()
-		if idle {
-			wait = quietAfter
-		}
-		timer.Reset(wait)
+		timer.Reset(min(wait, quietAfter))
 		select {
 		case <-s.wake:
-		case <-timer.C:
-			if idle {
-				s.tape.quiet()
-			}
 		case <-s.w.failed:
-			return
+			return true
+		case <-timer.C:
+			if wait == forever && s.leave() {
+				return false
+			}
 		}
 	}
+}
+
+// leave lets go what a channel without traffic does not need, and the recorder too.
+func (s *Stream) leave() bool {
+	s.tape.quiet()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.queue) > 0 || s.ended || s.w.Err() != nil {
+		return false
+	}
+	s.busy = false
+	return true
 }
 
 // take gives what is to be flushed now, or how long there is to wait.

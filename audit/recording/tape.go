@@ -196,9 +196,6 @@ func (t *tape) head() Head {
 	return Head{Session: t.w.session, Channel: int(t.channel), File: at.File, Seq: at.First + at.Frames - 1, Bytes: at.Bytes, Head: at.Head}
 }
 
-// holding says whether quiet would let anything go.
-func (t *tape) holding() bool { return t.pack.packing() || cap(t.buf) > 0 || t.pack.plain > 0 }
-
 // quiet lets go what a channel without traffic does not need.
 func (t *tape) quiet() {
 	t.pack.quiet()

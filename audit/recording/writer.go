@@ -115,12 +115,22 @@ func (w *Writer) hear() {
 	}
 }
 
+// endStreams lets recorders end that were not needed when the Writer failed.
+func (w *Writer) endStreams() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, s := range w.streams {
+		s.failed()
+	}
+}
+
 // fail is for good. It waits for nothing: the event goes its own way.
 func (w *Writer) fail(err error) {
 	w.failOnce.Do(func() {
 		w.err = err
 		close(w.failed)
 		go w.hear() // not under mu, which is held while a stream is made
+		go w.endStreams()
 		go func() {
 			defer close(w.told)
 			w.a.tellFailed(w.session, err)

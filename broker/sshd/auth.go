@@ -45,7 +45,7 @@ type (
 func (joiner) caller()    {}
 func (clerk) caller()     {}
 func (certifier) caller() {}
-func (vendor) caller()    {}
+func (*vendor) caller()   {}
 
 type callerKey struct{}
 
@@ -246,7 +246,7 @@ func (d *Door) proven(c *conn, m ssh.ConnMetadata, k ssh.PublicKey, offered *ssh
 	if a, err := d.actor(c, k); err != nil || a.Person != u.person {
 		return nil, fmt.Errorf("the certified key is not %s's any more: %w", u.person, errors.Join(err, errDenied))
 	}
-	perms := as(vendor{claim: claim, jump: u.way == wayJump, account: u.account, asset: u.asset})
+	perms := as(&vendor{claim: claim, jump: u.way == wayJump, account: u.account, asset: u.asset})
 	perms.CriticalOptions, perms.Extensions = fresh.CriticalOptions, fresh.Extensions // x/crypto holds source-address to these
 	return perms, nil
 }

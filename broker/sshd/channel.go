@@ -40,7 +40,7 @@ func (d *Door) channel(_ *glider.Server, sc *ssh.ServerConn, nc ssh.NewChannel, 
 			d.textual(c, nc, who)
 		case certifier:
 			d.textual(c, nc, who)
-		case vendor:
+		case *vendor:
 			if who.jump {
 				nc.Reject(ssh.Prohibited, "this name is for jumps and forwards: "+d.Clerk.JumpForm(who.claim.Person)+", or use "+d.Clerk.PlusForm(who.claim.Person))
 				return
@@ -81,7 +81,7 @@ func (d *Door) refuseChannel(c *conn, nc ssh.NewChannel, who caller, special map
 		say, reason = "this kind of channel is not known here; open a shell or run a command", ssh.UnknownChannelType
 	}
 	person := ""
-	if v, ok := who.(vendor); ok {
+	if v, ok := who.(*vendor); ok {
 		person = string(v.claim.Person)
 	}
 	d.told.refused(c.source, person, "channel-type", "channel "+nc.ChannelType())

@@ -218,7 +218,7 @@ func (d *Door) byAddr(nc net.Conn) *conn {
 }
 
 // admit brings the vendor's session about, once for the connection.
-func (c *conn) admit(ctx context.Context, sc *ssh.ServerConn, v vendor) (*broker.Session, error) {
+func (c *conn) admit(ctx context.Context, sc *ssh.ServerConn, v *vendor) (*broker.Session, error) {
 	c.admission.Lock()
 	defer c.admission.Unlock()
 	c.mu.Lock()

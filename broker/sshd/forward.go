@@ -102,7 +102,7 @@ func (d *Door) portOf(a policy.AssetName, number uint32) (policy.Port, error) {
 // is no other channel.
 func (d *Door) forward(_ *glider.Server, sc *ssh.ServerConn, nc ssh.NewChannel, ctx glider.Context) {
 	d.counted(connOf(ctx), nc, func(c *conn) {
-		who, ok := callerOf(sc).(vendor)
+		who, ok := callerOf(sc).(*vendor)
 		if !ok {
 			d.told.refused(c.source, "", "forward-without-certificate", "a forward of somebody who is no vendor here")
 			nc.Reject(ssh.Prohibited, "forwards are for PERSON@BROKER with today's certificate, not for join, desk and cert")
@@ -125,7 +125,7 @@ func (d *Door) forward(_ *glider.Server, sc *ssh.ServerConn, nc ssh.NewChannel, 
 }
 
 // lead serves the forward to its end; an error is a no, and nothing was accepted.
-func (d *Door) lead(c *conn, sc *ssh.ServerConn, nc ssh.NewChannel, who vendor) error {
+func (d *Door) lead(c *conn, sc *ssh.ServerConn, nc ssh.NewChannel, who *vendor) error {
 	wish, err := parseForward(nc.ExtraData())
 	if err != nil {
 		return &policy.Refusal{Rule: "bad-request", Say: "that forward cannot be read: name a machine and a port from 1 to 65535", Why: err.Error()}

@@ -38,7 +38,7 @@ type inner struct {
 	d     *Door
 	c     *conn // the outer connection
 	sc    *ssh.ServerConn
-	outer vendor
+	outer *vendor
 	asset policy.AssetName
 
 	bannered atomic.Bool
@@ -48,7 +48,7 @@ type inner struct {
 // jump ends the inner SSH of -J here: host certificate of the asset, the same
 // person and key as outside, the user name is the account. Its channels are
 // channels of the outer session. An error is a no, and nothing was accepted.
-func (d *Door) jump(ctx context.Context, c *conn, sc *ssh.ServerConn, nc ssh.NewChannel, who vendor, asset policy.AssetName) error {
+func (d *Door) jump(ctx context.Context, c *conn, sc *ssh.ServerConn, nc ssh.NewChannel, who *vendor, asset policy.AssetName) error {
 	release, err := c.innerSlot()
 	if err != nil {
 		return err
@@ -191,7 +191,7 @@ func (i *inner) proven(m ssh.ConnMetadata, k ssh.PublicKey, offered *ssh.Permiss
 		i.because(m, err)
 		return nil, err
 	}
-	perms := as(vendor{claim: i.outer.claim, account: policy.AccountName(m.User()), asset: i.asset})
+	perms := as(&vendor{claim: i.outer.claim, account: policy.AccountName(m.User()), asset: i.asset})
 	perms.CriticalOptions, perms.Extensions = fresh.CriticalOptions, fresh.Extensions // x/crypto holds source-address to these
 	return perms, nil
 }
@@ -204,7 +204,7 @@ func (i *inner) because(m ssh.ConnMetadata, err error) {
 // serve runs the inner connection to its end: session channels are work like
 // any other, under the outer connection's limits.
 func (i *inner) serve(sconn *ssh.ServerConn, chans <-chan ssh.NewChannel, globals <-chan *ssh.Request) {
-	who, ok := callerOf(sconn).(vendor)
+	who, ok := callerOf(sconn).(*vendor)
 	if !ok {
 		i.d.told.refused(i.c.source, "", "no-caller", "an inner connection without a caller")
 		return

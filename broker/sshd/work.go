@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"fmt"
 	"sync"
-	"sync/atomic"
 	"time"
 	"unicode/utf8"
 
@@ -32,7 +31,7 @@ type job struct {
 	d      *Door
 	c      *conn
 	sc     *ssh.ServerConn
-	who    vendor
+	who    *vendor
 	ch     ssh.Channel
 	screen *screen
 
@@ -41,14 +40,12 @@ type job struct {
 	refused []string // env names, for the record; bounded
 
 	started bool
-	live    atomic.Bool // the target takes signals and resizes
-	size    chan []byte // newest window-change; 1
-	signals chan *ssh.Request
+	aside   aside
 	gone    context.Context // ends when the vendor's side of the channel is closed
 }
 
 // work accepts a vendor's session channel and serves its requests to the end.
-func (d *Door) work(c *conn, sc *ssh.ServerConn, nc ssh.NewChannel, who vendor) {
+func (d *Door) work(c *conn, sc *ssh.ServerConn, nc ssh.NewChannel, who *vendor) {
 	if c.isClosing() {
 		nc.Reject(ssh.ResourceShortage, "this session has ended")
 		return
@@ -58,7 +55,7 @@ func (d *Door) work(c *conn, sc *ssh.ServerConn, nc ssh.NewChannel, who vendor) 
 		return
 	}
 	gone, left := context.WithCancelCause(c.ctx)
-	j := &job{d: d, c: c, sc: sc, who: who, ch: ch, screen: newScreen(ch), size: make(chan []byte, 1), signals: make(chan *ssh.Request, 16), gone: gone}
+	j := &job{d: d, c: c, sc: sc, who: who, ch: ch, screen: newScreen(ch), gone: gone}
 	defer left(errClientGone)
 	notes, ok := c.enter(j.screen)
 	if !ok {
@@ -150,11 +147,7 @@ func (j *job) request(req *ssh.Request) {
 		reply(req, ok)
 	case "window-change":
 		if _, _, err := parseResize(req.Payload); err == nil && j.pty != nil {
-			select { // the newest counts
-			case <-j.size:
-			default:
-			}
-			j.size <- append([]byte(nil), req.Payload...)
+			j.aside.resize(append([]byte(nil), req.Payload...))
 		}
 		reply(req, false)
 	case "signal", "break":
@@ -181,13 +174,7 @@ func (j *job) queue(req *ssh.Request) {
 		reply(req, false)
 		return
 	}
-	if !j.live.Load() {
-		reply(req, false)
-		return
-	}
-	select {
-	case j.signals <- req:
-	default:
+	if !j.aside.signal(req) {
 		reply(req, false)
 	}
 }
@@ -206,10 +193,25 @@ func (j *job) start(kind string, payload []byte) {
 	j.screen.last(j.d.words(err, "person", j.who.claim.Person, "asset", j.who.asset, "account", j.who.account))
 }
 
+// run keeps little on its stack: it stands there as long as the channel does.
 func (j *job) run(kind string, payload []byte) error {
-	command, files, err := j.wanted(kind, payload)
+	w, err := j.begun(kind, payload)
+	if w != nil {
+		defer w.over()
+	}
 	if err != nil {
 		return err
+	}
+	w.pump()
+	return nil
+}
+
+// begun brings the machine to run what was asked for. The wire, where there is
+// one, has its channel at the gate, also beside an error.
+func (j *job) begun(kind string, payload []byte) (*wire, error) {
+	command, files, err := j.wanted(kind, payload)
+	if err != nil {
+		return nil, err
 	}
 	port := policy.PortName("ssh")
 	if files != nil {
@@ -219,38 +221,38 @@ func (j *job) run(kind string, payload []byte) error {
 	defer cancel()
 	session, err := j.c.admit(ctx, j.sc, j.who)
 	if err != nil {
-		return fmt.Errorf("admit: %w", err)
+		return nil, fmt.Errorf("admit: %w", err)
 	}
 	ch, err := session.Open(ctx, policy.Query{Source: j.c.source, Asset: j.who.asset, Port: port, Account: j.who.account, Kind: files.kindOr(kind)})
 	if err != nil {
-		return fmt.Errorf("open channel: %w", err)
+		return nil, fmt.Errorf("open channel: %w", err)
 	}
 	w := &wire{job: j, gate: ch, files: files}
 	// A cut, or the window's end, speaks and closes the vendor's side at once, whatever else waits here.
-	stop := context.AfterFunc(ch.Context(), func() {
-		defer j.d.recovered("end of a channel", j.c)
-		if j.gone.Err() != nil {
-			return
-		}
-		j.screen.last(j.d.words(context.Cause(ch.Context())))
-	})
-	defer func() {
-		stop()
-		ch.Close(w.exit, w.cause)
-	}()
-	if err := w.ask(ctx, kind, command); err != nil {
-		w.cause = err
-		return err
+	w.hush = context.AfterFunc(ch.Context(), w.speak)
+	if w.cause = w.ask(ctx, kind, command); w.cause != nil {
+		return w, w.cause
 	}
-	if err := w.reach(ctx, kind, payload); err != nil {
-		w.cause = err
+	if w.cause = w.reach(ctx, kind, payload); w.cause != nil {
 		if ended := context.Cause(ch.Context()); ended != nil {
-			return ended
+			return w, ended
 		}
-		return err
+		return w, w.cause
 	}
-	w.pump()
-	return nil
+	return w, nil
+}
+
+// speak tells the vendor why the channel has ended.
+func (w *wire) speak() {
+	defer w.d.recovered("end of a channel", w.c)
+	if w.gone.Err() == nil {
+		w.screen.last(w.d.words(context.Cause(w.gate.Context())))
+	}
+}
+
+func (w *wire) over() {
+	w.hush()
+	w.gate.Close(w.exit, w.cause)
 }
 
 // wanted reads what was asked for, a transfer of files apart from the rest.
@@ -274,6 +276,7 @@ type wire struct {
 	target ssh.Channel
 	reqs   <-chan *ssh.Request
 	close  func()
+	hush   func() bool // speak is not wanted any more
 	exit   string
 	cause  error
 }
@@ -377,8 +380,6 @@ func (w *wire) pump() {
 	ctx, cancel := context.WithCancelCause(w.gate.Context())
 	defer cancel(nil)
 	defer context.AfterFunc(w.gone, func() { cancel(errClientGone); w.close() })()
-	w.live.Store(true)
-	defer w.live.Store(false)
 
 	var shown, pumps sync.WaitGroup
 	goes := func(g *sync.WaitGroup, f func() error) {
@@ -397,7 +398,8 @@ func (w *wire) pump() {
 	goes(&shown, func() error { return w.output(ctx) })
 	goes(&shown, func() error { return relay.ToVendor(ctx, w.gate, recording.Err, w.screen.stderr(), w.target.Stderr()) })
 	goes(&pumps, func() error { return w.input(ctx) })
-	goes(&pumps, func() error { w.outward(ctx); return nil })
+	w.aside.begin(func() { goes(&pumps, func() error { w.outward(ctx); return nil }) })
+	defer w.aside.end()
 
 	last := w.inward(ctx) // returns when the machine has closed its side
 	over := make(chan struct{})
@@ -414,6 +416,7 @@ func (w *wire) pump() {
 	}
 	cancel(nil)
 	w.close()
+	w.aside.end()
 	bounded(&shown, &pumps)
 }
 
@@ -469,32 +472,6 @@ func (w *wire) input(ctx context.Context) error {
 // on to the machine.
 func (w *wire) passes(ctx context.Context) bool {
 	return w.gate.Pass(ctx) == nil && !w.gate.Decision().Duties.InputOff
-}
-
-// outward passes resizes, signals and breaks on, each recorded first.
-func (w *wire) outward(ctx context.Context) {
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case raw := <-w.size:
-			cols, rows, _ := parseResize(raw)
-			if w.gate.Mark(ctx, recording.Resize, fmt.Appendf(nil, "%dx%d", cols, rows)) == nil && w.passes(ctx) {
-				_, _ = w.target.SendRequest("window-change", false, raw)
-			}
-		case req := <-w.signals:
-			detail := map[string]any{}
-			if req.Type == "signal" {
-				detail["signal"], _ = parseSignal(req.Payload)
-			}
-			ok := w.gate.Pass(ctx) == nil && w.gate.Ask(ctx, req.Type, detail).Allow
-			if ok {
-				_, err := w.target.SendRequest(req.Type, false, req.Payload)
-				ok = err == nil
-			}
-			reply(req, ok)
-		}
-	}
 }
 
 // exitRequest is what a machine says last.
