@@ -172,11 +172,13 @@ type FirmChanged struct {
 	By       string    `json:"by"`
 }
 
-// PersonInvited: an invitation whose code is Code by hash; ends at Until.
+// PersonInvited: an invitation whose code is Code by hash; ends at Until. Phone
+// is "+" and digits (E.164), or empty.
 type PersonInvited struct {
 	Person string    `json:"person"`
 	Firm   string    `json:"firm"`
 	Name   string    `json:"name"`
+	Phone  string    `json:"phone,omitempty"`
 	Roles  []string  `json:"roles,omitempty"`
 	By     string    `json:"by"`
 	Code   Hash      `json:"code"`
@@ -198,11 +200,12 @@ type PersonConfirmed struct {
 	By     string `json:"by"`
 }
 
-// PersonChanged gives the person's name, firm and roles anew.
+// PersonChanged gives the person's name, firm, roles and phone anew.
 type PersonChanged struct {
 	Person string   `json:"person"`
 	Firm   string   `json:"firm"`
 	Name   string   `json:"name"`
+	Phone  string   `json:"phone,omitempty"`
 	Roles  []string `json:"roles,omitempty"`
 	By     string   `json:"by"`
 }

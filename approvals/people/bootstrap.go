@@ -39,7 +39,7 @@ const (
 //	  fjord: {name: Fjord Dairy Kiel, plant: true}
 //	  krall: {name: Krall Fillers, sponsor: olaf, networks: [198.51.100.0/24], until: 2027-03-31}
 //	people:
-//	  mia: {name: Mia Voss, firm: fjord, roles: [shift], key: ssh-ed25519 AAAA…}
+//	  mia: {name: Mia Voss, firm: fjord, roles: [shift], phone: "+49 431 555 0101", key: ssh-ed25519 AAAA…}
 //
 // until is the last day, in UTC, or a time with its zone.
 func ParseBootstrap(name string, b []byte, roles func(policy.Role) bool) (Bootstrap, error) {
@@ -279,11 +279,17 @@ func (r *bootReader) until(n *yaml.Node) time.Time {
 }
 
 func (r *bootReader) person(id string, n *yaml.Node) {
-	fields := r.mapping(n, "person "+id, "name", "firm", "roles", "key")
+	fields := r.mapping(n, "person "+id, "name", "firm", "roles", "phone", "key")
 	if fields == nil {
 		return
 	}
 	p := Person{ID: policy.PersonID(id), Name: r.name(n, fields["name"]), Firm: policy.FirmID(r.word(fields["firm"], "firm"))}
+	if v := fields["phone"]; v != nil {
+		var err error
+		if p.Phone, err = cleanPhone(r.word(v, "phone")); err != nil {
+			r.add(v, "%v", err)
+		}
+	}
 	for _, v := range r.words(fields["roles"], "roles") {
 		p.Roles = append(p.Roles, policy.Role(v.Value))
 	}

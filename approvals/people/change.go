@@ -34,8 +34,35 @@ func (r *Roster) Change(ctx context.Context, by Actor, who policy.PersonID, name
 		}
 	}
 	return r.commit(ctx, personRow+string(who), have.Rev+1, by.Person, audit.PersonChanged{
-		Person: string(who), Firm: string(have.Firm), Name: name, Roles: plain(roles), By: string(by.Person),
+		Person: string(who), Firm: string(have.Firm), Name: name, Phone: have.Phone, Roles: plain(roles), By: string(by.Person),
 	}, append(rest, p)...)
+}
+
+// SetPhone gives a person's number anew; empty takes it away. By whoever may
+// invite them, with a code, and never by the person: who is rung up about a
+// request is somebody whose number the plant knows, not whom a stolen sign-in names.
+func (r *Roster) SetPhone(ctx context.Context, by Actor, who policy.PersonID, number string) error {
+	p, err := r.giving(ctx, by)
+	if err != nil {
+		return err
+	}
+	have, firm, err := r.present(ctx, who)
+	if err != nil {
+		return err
+	}
+	if by.Person == who || !r.mayInvite(p, firm) {
+		return refuse("not-yours", "A number is written by the firm's sponsor or OT security, and nobody writes their own. Ask another one.", "%s may not write the number of %s", by.Person, who)
+	}
+	if number, err = cleanPhone(number); err != nil {
+		return badPhone(err)
+	}
+	return r.commit(ctx, personRow+string(who), have.Rev+1, by.Person, audit.PersonChanged{
+		Person: string(who), Firm: string(have.Firm), Name: have.Name, Phone: number, Roles: plain(have.Roles), By: string(by.Person),
+	}, p)
+}
+
+func badPhone(err error) error {
+	return refuse("bad-phone", "This is no number that can be rung up: "+err.Error()+".", "%v", err)
 }
 
 // Enroll adds or replaces the actor's own password or code generator; k.Sealed

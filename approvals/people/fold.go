@@ -116,7 +116,7 @@ func (f folding) firm(b audit.FirmChanged) ([]state.Change, error) {
 func (f folding) invited(b audit.PersonInvited) ([]state.Change, error) {
 	var all changes
 	all.put(inviteKey(b.Code), f.leaf.Rev, Invitation{
-		Person: policy.PersonID(b.Person), Firm: policy.FirmID(b.Firm), Name: b.Name,
+		Person: policy.PersonID(b.Person), Firm: policy.FirmID(b.Firm), Name: b.Name, Phone: b.Phone,
 		Roles: typed[policy.Role](b.Roles), By: policy.PersonID(b.By), Until: b.Until,
 	})
 	return all.done()
@@ -137,7 +137,7 @@ func (f folding) joined(ctx context.Context, b audit.PersonJoined) ([]state.Chan
 	if err != nil || public != b.Public || fingerprint != b.Key {
 		return nil, fmt.Errorf("key %s of person.joined is not what it says: %w", b.Key, errors.Join(err, errMismatch))
 	}
-	p := Person{ID: inv.Person, Firm: inv.Firm, Name: inv.Name, Roles: inv.Roles}
+	p := Person{ID: inv.Person, Firm: inv.Firm, Name: inv.Name, Phone: inv.Phone, Roles: inv.Roles}
 	if _, _, err := read(ctx, f.rows, personRow+b.Person, &p); err != nil {
 		return nil, err
 	}
@@ -208,7 +208,7 @@ func (p *Person) change(b audit.PersonChanged) error {
 	if p.Firm != policy.FirmID(b.Firm) {
 		return fmt.Errorf("%s is of firm %s; a person does not move", b.Person, p.Firm)
 	}
-	p.Name, p.Roles = b.Name, typed[policy.Role](b.Roles)
+	p.Name, p.Roles, p.Phone = b.Name, typed[policy.Role](b.Roles), b.Phone
 	return nil
 }
 

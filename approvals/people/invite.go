@@ -53,6 +53,9 @@ func (r *Roster) Invite(ctx context.Context, by Actor, who Invitation) (Invitati
 	if who.Person == by.Person {
 		return Invitation{}, refuse("own-invitation", "Nobody invites themself: ask another person with the security role.", "%s invites themself", by.Person)
 	}
+	if who.Phone, err = cleanPhone(who.Phone); err != nil {
+		return Invitation{}, badPhone(err)
+	}
 	who, err = r.fill(ctx, who)
 	if err != nil {
 		return Invitation{}, err
@@ -77,7 +80,7 @@ func (r *Roster) Invite(ctx context.Context, by Actor, who Invitation) (Invitati
 func (r *Roster) invite(ctx context.Context, by Person, who Invitation) error {
 	code := hashCode(who.Code)
 	return r.commit(ctx, inviteKey(code), 1, who.By, audit.PersonInvited{
-		Person: string(who.Person), Firm: string(who.Firm), Name: who.Name, Roles: plain(who.Roles),
+		Person: string(who.Person), Firm: string(who.Firm), Name: who.Name, Phone: who.Phone, Roles: plain(who.Roles),
 		By: string(who.By), Code: code, Until: who.Until,
 	}, by)
 }
@@ -92,12 +95,12 @@ func (r *Roster) fill(ctx context.Context, who Invitation) (Invitation, error) {
 		return who, err
 	}
 	differs := who.Firm != "" && who.Firm != have.Firm || who.Name != "" && who.Name != have.Name ||
-		len(who.Roles) > 0 && !slices.Equal(who.Roles, have.Roles)
+		len(who.Roles) > 0 && !slices.Equal(who.Roles, have.Roles) || who.Phone != "" && who.Phone != have.Phone
 	if have.Disabled || differs {
 		return who, refuse("person-there", "This id is somebody who is here already, or was. A new key comes by an invitation with the id alone; somebody else needs another id.",
 			"%s is there with other fields, or disabled", who.Person)
 	}
-	who.Firm, who.Name, who.Roles = have.Firm, have.Name, have.Roles
+	who.Firm, who.Name, who.Roles, who.Phone = have.Firm, have.Name, have.Roles, have.Phone
 	return who, nil
 }
 

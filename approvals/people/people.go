@@ -69,6 +69,7 @@ type Person struct {
 	ID       policy.PersonID `json:"id"`
 	Firm     policy.FirmID   `json:"firm"`
 	Name     string          `json:"name"`
+	Phone    string          `json:"phone,omitempty"` // E.164, "+494315550121"; shown to the plant's people only
 	Roles    []policy.Role   `json:"roles,omitempty"`
 	Keys     []Key           `json:"keys,omitempty"`
 	Disabled bool            `json:"disabled,omitempty"`
@@ -100,6 +101,7 @@ type Invitation struct {
 	Person policy.PersonID `json:"person"`
 	Firm   policy.FirmID   `json:"firm"`
 	Name   string          `json:"name"`
+	Phone  string          `json:"phone,omitempty"`
 	Roles  []policy.Role   `json:"roles,omitempty"`
 	By     policy.PersonID `json:"by"`
 	Until  time.Time       `json:"until"`

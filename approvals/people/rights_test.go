@@ -56,6 +56,9 @@ func TestRights(t *testing.T) {
 	change := func(by, who policy.PersonID, roles ...policy.Role) func(*house) error {
 		return func(h *house) error { return h.r.Change(ctx, h.actor(by), who, "Some One", roles) }
 	}
+	phone := func(by, who policy.PersonID, number string) func(*house) error {
+		return func(h *house) error { return h.r.SetPhone(ctx, h.actor(by), who, number) }
+	}
 	zett := Firm{ID: "zett", Name: "Zett", Sponsor: "olaf"}
 	for name, c := range map[string]struct {
 		do   func(*house) error
@@ -118,6 +121,15 @@ func TestRights(t *testing.T) {
 		"a firm with a bad id":                          {firm("sven", Firm{ID: "Zett/..", Name: "Zett", Sponsor: "olaf"}), "firm-fields"},
 		"a firm with no network in its networks":        {firm("sven", Firm{ID: "zett", Name: "Zett", Sponsor: "olaf", Networks: make([]netip.Prefix, 1)}), "firm-fields"},
 		"a firm with too many networks":                 {firm("sven", Firm{ID: "zett", Name: "Zett", Sponsor: "olaf", Networks: make([]netip.Prefix, 33)}), "firm-fields"},
+		"the sponsor writes a number":                   {phone("olaf", "ann", "+49 431 555-0121"), ""},
+		"security writes a number":                      {phone("sven", "mia", "+494315550101"), ""},
+		"a number is taken away":                        {phone("olaf", "ann", ""), ""},
+		"the shift writes a vendor's number":            {phone("mia", "ann", "+494315550121"), "not-yours"},
+		"a sponsor writes a plant person's number":      {phone("olaf", "mia", "+494315550121"), "not-yours"},
+		"nobody writes their own number":                {phone("sven", "sven", "+494315550121"), "not-yours"},
+		"a vendor writes a number":                      {phone("ann", "ann", "+494315550121"), "plant-people-only"},
+		"a number of nobody":                            {phone("sven", "kim", "+494315550121"), "no-such-person"},
+		"a number that is none":                         {phone("olaf", "ann", "javascript:1"), "bad-phone"},
 		"the sponsor disables":                          {disable("olaf", "ann"), ""},
 		"security disables":                             {disable("sven", "mia"), ""},
 		"security disables security":                    {disable("sven", "nora"), ""},

@@ -42,6 +42,22 @@ func checkName(what, s string) error {
 	return checkText(what, s, maxName)
 }
 
+// cleanPhone is a number as it is kept: "+", country and number, 7 to 15 digits
+// (ITU-T E.164), without what people write between them. Empty stays empty.
+func cleanPhone(s string) (string, error) {
+	if len(s) > 40 {
+		return "", fmt.Errorf("the phone number has %d characters; write it as +49 431 555 0121", len(s))
+	}
+	number := strings.NewReplacer(" ", "", "-", "", "/", "", "(", "", ")", "", ".", "").Replace(s)
+	digits, plus := strings.CutPrefix(number, "+")
+	bad := !plus || len(digits) < 7 || len(digits) > 15 || digits[0] == '0' ||
+		strings.ContainsFunc(digits, func(r rune) bool { return r < '0' || r > '9' })
+	if s != "" && bad {
+		return "", fmt.Errorf("%.40q is no phone number with its country; write it as +49 431 555 0121", s)
+	}
+	return number, nil
+}
+
 func checkRoles(roles []policy.Role, known func(policy.Role) bool) error {
 	if len(roles) > maxRoles {
 		return fmt.Errorf("%d roles; %d are the most", len(roles), maxRoles)

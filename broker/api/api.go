@@ -131,6 +131,7 @@ type Step struct {
 	Text  string    `json:"text,omitempty"` // of a hand-back
 	Until time.Time `json:"until,omitzero"` // of an extension
 	Key   string    `json:"key,omitempty"`  // fingerprint that is confirmed
+	Phone string    `json:"phone,omitempty"`
 }
 
 // Session is one person who is in.
@@ -220,6 +221,7 @@ type Person struct {
 	ID       string   `json:"id"`
 	Firm     string   `json:"firm"`
 	Name     string   `json:"name"`
+	Phone    string   `json:"phone,omitempty"`
 	Roles    []string `json:"roles,omitempty"`
 	Keys     []Key    `json:"keys,omitempty"`
 	Disabled bool     `json:"disabled,omitempty"`
@@ -237,6 +239,7 @@ type Invitation struct {
 	Person string    `json:"person"`
 	Firm   string    `json:"firm"`
 	Name   string    `json:"name"`
+	Phone  string    `json:"phone,omitempty"`
 	Roles  []string  `json:"roles,omitempty"`
 	Until  time.Time `json:"until,omitzero"`
 	Code   string    `json:"code,omitempty"`

@@ -44,13 +44,13 @@ var (
 	fillerMaint = targetView{Asset: "filler-plc", Tag: "FIL-1-PLC-01", Title: "Filler controller", Zone: "Filling line 1", By: "SSH", Account: "maint",
 		Stops: []string{"Filling line 1"}, Worst: 31, Enforced: policy.ByNobody, Known: true}
 	openLine = WindowLine{ID: "W-208", Request: "R-208", Firm: "Thermo Nord", What: "Pasteuriser controller", Rights: "look", State: "open, ends 03:48", Word: "open",
-		Who: []string{"Ola Lind"}, Until: after(41), May: stepsAllowed{Pause: true, End: true, Cut: true, Extend: true}}
+		Who: []string{"Ola Lind"}, Until: after(41), May: stepsAllowed{Watch: true, Pause: true, End: true, Cut: true, Extend: true}, Call: &call{"Ola", "Thermo Nord", "+494315550122"}}
 	pausedLine = WindowLine{ID: "W-209", Request: "R-209", Firm: "Krall Fillers", What: "Filler controller", Rights: "look, change values", State: "paused by Mia Voss, ends 04:00 all the same", Word: "paused",
 		Who: []string{"Ben Ito"}, Until: after(53), May: stepsAllowed{GoOn: true, End: true, Cut: true}}
 	readyLine = WindowLine{ID: "W-211", Request: "R-211", Firm: "Krall Fillers", What: "Filler panel", Rights: "look", State: "agreed, waits for the shift", Word: "agreed",
 		Who: []string{"Ann Keller", "Ben Ito"}, May: stepsAllowed{Open: true, Cut: true}}
 	leftLine = WindowLine{ID: "W-201", Request: "R-201", Firm: "Thermo Nord", What: "Pasteuriser controller", Rights: "look, take files out", State: "ended, hand-back missing", Word: "ended",
-		Who: []string{"Ola Lind"}, Until: after(-540)}
+		Who: []string{"Ola Lind"}, Until: after(-540), Call: &call{"Ola", "Thermo Nord", "+494315550122"}}
 )
 
 func sampleRequest() requestView {
@@ -60,6 +60,7 @@ func sampleRequest() requestView {
 		Stops: "Filling line 1 stops.", Why: "Alarm F-417, fill volume drifts", WorkOrder: "WO 88-1204", Length: "2 hours", Until: after(123), From: after(-2), To: after(360),
 		Inside: "Nobody else is in.", Unusual: []string{"Backup of Filler controller is 61 days old."}, Phone: "ORANGE TIGER", Words: []string{"orange", "tulip", "meadow", "axle", "lemon", "river", "cello", "north"},
 		Path: []string{"Filling line 1"}, Interlocks: []string{"Guard door 3 trips Line 1 safety controller"}, Backout: "Recipe 14 of 3 March", Before: []WindowLine{leftLine},
+		Call:   &call{"Ann", "Krall Fillers", "+494315550121"},
 		YouWhy: "You are Filling shift supervisor, whom rule set asks. Your yes is enough.",
 		May: answersAllowed{Answer: true, Opens: true, AskLook: "viewer on FIL-1-PLC-01", LookUntil: after(30), AskedUntil: after(123),
 			Shorter: []choice{{30, "30 minutes", after(30)}, {60, "1 hour", after(60)}}}}
@@ -73,6 +74,15 @@ func dangerousRequest() requestView {
 	r.Stops = ""
 	r.YouWhy = "You are Line 1 process owner, whom rule load asks. Your yes is 1 of 2. Asked at once: OT security Lena Lang."
 	r.May.Opens, r.May.Next = false, "OT security Lena Lang"
+	return r
+}
+
+// severalRequest names two ways in, and a right that none of them needs.
+func severalRequest() requestView {
+	r := sampleRequest()
+	r.Targets = []targetView{fillerMaint, fillerPLC}
+	r.May.Parts = []tick{{"0", "Filler controller, by SSH as maint: look, take files out, change values, start and stop, load programs", true}, {"1", "Filler controller, by SSH as recipes: look, take files out, change values", true}}
+	r.May.Rights = []tick{{"device", "change the device itself", true}}
 	return r
 }
 
@@ -120,8 +130,9 @@ func gallery() []galleryPage {
 			func(f *frame) { f.Down = "The recording disk is nearly full. Call whoever runs the broker." }},
 		{"request", "request", sampleRequest(), someone},
 		{"request-danger", "request", dangerousRequest(), codeGood},
+		{"request-several", "request", severalRequest(), codeGood},
 		{"request-decided", "request", decidedRequest(), someone},
-		{"sure", "sure", sureView{dangerousRequest(), ""}, codeGood},
+		{"sure", "sure", sureView{dangerousRequest(), []field{{"minutes", "60"}}}, codeGood},
 		{"code", "code", codeView{Does: "Open", Action: "/windows/W-1/open", Back: "/windows/W-1", Say: "That is not right.", Fields: []field{{"document", "x"}}}, someone},
 		{"window", "window", windowView{WindowLine: openLine, Minutes: "1 hour", Targets: []targetView{fillerPLC}, From: after(-10), To: after(300), Opened: after(-19), OpenedBy: "Mia Voss",
 			Sessions: []inView{in}, Recordings: []RecordingLine{recLine}, MayRead: true, Later: []choice{{15, "15 minutes", after(56)}, {30, "30 minutes", after(71)}}},
@@ -137,8 +148,8 @@ func gallery() []galleryPage {
 			Assets: []tick{{"asset/x", "Filler controller", false}}}, someone},
 		{"island", "island", blocksView{MayBlock: true, PeopleIn: 2, WindowsRun: 2}, someone},
 		{"people", "people", peopleView{Pending: []pendingView{{"ann", "Ann Keller", "Krall Fillers", "SHA256:3q2+7wAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "Jan Brandt", true}},
-			Firms: []firmView{{ID: "fjord", Name: "Fjord Dairy Kiel", Plant: true, People: []personView{{"mia", "Mia Voss", []string{"Filling shift supervisor"}, "key, password, code", false, true}}},
-				{ID: "krall", Name: "Krall Fillers", Sponsor: "Jan Brandt", Until: "2027-03-31", Networks: []string{"198.51.100.0/24"}, People: []personView{{"ben", "Ben Ito", nil, "key", true, false}}}},
+			Firms: []firmView{{ID: "fjord", Name: "Fjord Dairy Kiel", Plant: true, People: []personView{{"mia", "Mia Voss", []string{"Filling shift supervisor"}, "key, password, code", "+494315550101", false, true, true}}},
+				{ID: "krall", Name: "Krall Fillers", Sponsor: "Jan Brandt", Until: "2027-03-31", Networks: []string{"198.51.100.0/24"}, People: []personView{{"ben", "Ben Ito", nil, "key", "", true, false, false}}}},
 			Roles: []tick{{"shift", "Filling shift supervisor", false}}, Sponsors: []tick{{"jan", "Jan Brandt", false}}, Security: true, Invites: []tick{{"krall", "Krall Fillers", false}},
 			Invited: &invitedView{"Ann Keller", "ABCD-EFGH-IJKL-MNOP", "ssh -p 2222 join@broker.kiel.example", after(1440)}}, someone},
 		{"recordings", "recordings", []RecordingLine{recLine}, someone},

@@ -51,6 +51,13 @@ type WindowLine struct {
 	Who                                          []string
 	Until                                        stamp
 	May                                          stepsAllowed
+	Call                                         *call // for the plant's people, where a number is known
+}
+
+// Busy says that something is on the board for the plant, so that an empty
+// column of it says what is not.
+func (b boardView) Busy() bool {
+	return !b.Vendor && len(b.Waits)+len(b.In)+len(b.Open)+len(b.Ready)+len(b.Left)+len(b.Blocks) > 0
 }
 
 // stepsAllowed are the buttons that would work for the reader.
@@ -218,7 +225,7 @@ func titles(targets []targetView) string {
 func (g *Pages) windowLine(v *visit, w approvals.Window, n roll) WindowLine {
 	c := w.Claim
 	return WindowLine{ID: string(w.ID), Request: string(w.Request), Firm: n.firm(w.Firm), What: titles(v.targets(c.Assets)),
-		Rights: rightsText(rightsOf(c.Rights)), State: v.windowState(w, n), Word: string(w.State), Who: n.list(c.People), Until: v.at(w.Until), May: v.may(w)}
+		Rights: rightsText(rightsOf(c.Rights)), State: v.windowState(w, n), Word: string(w.State), Who: n.list(c.People), Until: v.at(w.Until), May: v.may(w), Call: v.call(n, c.People)}
 }
 
 // may is which buttons would work; the Desk decides again at the tap.

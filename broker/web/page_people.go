@@ -38,8 +38,10 @@ type personView struct {
 	ID, Name   string
 	Roles      []string
 	Keys       string
+	Phone      string
 	Disabled   bool
 	MayDisable bool
+	MayPhone   bool
 }
 
 // invitedView shows a code once: it is nowhere else, and not on the next page.
@@ -101,7 +103,9 @@ func (g *Pages) showPeople(v *visit, invited *invitedView) error {
 }
 
 func (v *visit) person(p people.Person, may bool) personView {
-	out := personView{ID: string(p.ID), Name: p.Name, Disabled: p.Disabled, MayDisable: may && !p.Disabled && p.ID != v.actor.Person}
+	out := personView{ID: string(p.ID), Name: p.Name, Phone: p.Phone, Disabled: p.Disabled}
+	out.MayDisable = may && !p.Disabled && p.ID != v.actor.Person
+	out.MayPhone = out.MayDisable
 	for _, r := range p.Roles {
 		out.Roles = append(out.Roles, v.role(r))
 	}
@@ -131,7 +135,7 @@ func (v *visit) mayConfirm(f people.Firm, p people.Person, k people.Key) bool {
 func (g *Pages) invite(v *visit) error {
 	f := v.r.PostForm
 	i, err := g.Roster.Invite(v.ctx(), v.actor, people.Invitation{Person: policy.PersonID(strings.TrimSpace(f.Get("id"))),
-		Firm: policy.FirmID(f.Get("firm")), Name: strings.TrimSpace(f.Get("name")), Roles: names[policy.Role](f["role"])})
+		Firm: policy.FirmID(f.Get("firm")), Name: strings.TrimSpace(f.Get("name")), Phone: strings.TrimSpace(f.Get("phone")), Roles: names[policy.Role](f["role"])})
 	if err != nil {
 		return err
 	}
@@ -154,6 +158,14 @@ func (g *Pages) confirm(v *visit) error {
 		return err
 	}
 	return g.done(v, "/people", "Confirmed. The key counts from now on.")
+}
+
+func (g *Pages) phone(v *visit) error {
+	id := policy.PersonID(v.r.PathValue("id"))
+	if err := g.Roster.SetPhone(v.ctx(), v.actor, id, strings.TrimSpace(v.r.PostForm.Get("phone"))); err != nil {
+		return err
+	}
+	return g.done(v, "/people", "Written. It is on the plant's pages only.")
 }
 
 func (g *Pages) disable(v *visit) error {

@@ -2,18 +2,13 @@ package web
 
 import (
 	"cmp"
-	"errors"
-	"fmt"
 	"net/http"
-	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"penstock/approvals"
 	"penstock/approvals/evidence"
-	"penstock/audit"
 	"penstock/policy"
 )
 
@@ -50,6 +45,7 @@ type requestView struct {
 	Needs                    []needView
 	May                      answersAllowed
 	Window                   *WindowLine
+	Call                     *call  // whom to ring up about it
 	Meanwhile                string // the tap was not taken
 	Outcome                  string // who decided, and what
 	Vendor, Yours, Withdrawn bool
@@ -65,24 +61,6 @@ type needView struct {
 type answerView struct {
 	Who, Role, Says, Why, Limits string
 	At                           stamp
-}
-
-// answersAllowed are the buttons. Opens: the yes is all that is missing, so the
-// same tap opens.
-type answersAllowed struct {
-	Answer, Withdraw, Opens bool
-	Look                    bool   // look only, 30 minutes
-	AskLook                 string // account with which looking would do: ask for that instead
-	LookTargets             []string
-	Shorter                 []choice
-	Next                    string // who is asked after this yes
-	LookUntil, AskedUntil   stamp
-}
-
-type choice struct {
-	Value int
-	Text  string
-	Until stamp
 }
 
 func (g *Pages) requestPage(v *visit) error {
@@ -139,6 +117,9 @@ func (g *Pages) requestOf(v *visit, q approvals.Request) (requestView, error) {
 		out.Window = &line
 	}
 	v.mayAnswer(&out, q, n)
+	if out.May.Answer {
+		out.Call = v.call(n, d.People)
+	}
 	return out, nil
 }
 
@@ -353,279 +334,6 @@ func (v *visit) limits(l evidence.Limits) string {
 		out = append(out, v.target(t).Title)
 	}
 	return strings.Join(out, ", ")
-}
-
-// mayAnswer works out which buttons are there, and says why the reader is asked.
-func (v *visit) mayAnswer(out *requestView, q approvals.Request, n roll) {
-	d := q.Document
-	waits := q.State == approvals.RequestWaiting || q.State == approvals.RequestAsleep
-	own := string(v.actor.Person) == d.By || string(v.actor.Firm) == d.Firm
-	out.Yours = own
-	out.May.Withdraw = (waits || out.Window != nil && out.Window.Word == string(approvals.WindowAgreed)) && (own || v.takes())
-	if !waits {
-		return
-	}
-	for _, need := range q.Needs {
-		if !v.asked(q, need.Role) {
-			continue
-		}
-		out.May.Answer = true
-		out.YouWhy = "You are " + v.role(need.Role) + ", whom rule " + need.Rule + " asks."
-		rest := v.after(q, need.Role, n)
-		if len(rest) == 0 {
-			out.YouWhy += " Your yes is enough."
-			out.May.Opens = d.Open == "shift" && v.opens(d.Assets, d.Rights) && !v.now.Before(d.From)
-			if !out.May.Opens {
-				out.YouWhy += v.opensThen(d, out.Who)
-			}
-		} else {
-			out.YouWhy += " Your yes is 1 of " + strconv.Itoa(len(rest)+1) + ". Asked at once: " + strings.Join(rest, ", ") + "."
-			out.May.Next = strings.Join(rest, " and ")
-		}
-		v.offers(out, d)
-		return
-	}
-}
-
-// opensThen says what comes after the last yes.
-func (v *visit) opensThen(d evidence.Request, who []string) string {
-	switch {
-	case d.Open != "shift":
-		return " It " + v.opensHow(d.Open, d.From, who) + "."
-	case v.now.Before(d.From):
-		return " The shift opens it, not before " + v.at(d.From).Text() + "."
-	}
-	return " The shift opens it then."
-}
-
-// after are the roles still needed once the reader has said yes in one; with
-// the name where one person holds it.
-func (v *visit) after(q approvals.Request, r policy.Role, n roll) (rest []string) {
-	not := append([]string{q.Document.By, string(v.actor.Person)}, q.Document.People...)
-	done := false
-	for _, need := range q.Needs {
-		for range need.Count {
-			if !done && need.Role == r {
-				done = true
-				continue
-			}
-			who := v.role(need.Role)
-			if one := n.holders(need.Role, not...); len(one) == 1 {
-				who += " " + one[0]
-			}
-			rest = append(rest, who)
-		}
-	}
-	return rest
-}
-
-// offers are the narrower answers that lead to a window that works: what the
-// account can do more than the window is refused at the door, so looking only
-// is offered where the way in can do no more, or Penstock stops the rest.
-func (v *visit) offers(out *requestView, d evidence.Request) {
-	out.May.AskedUntil = out.Until
-	short := min(lookMinutes, d.Minutes)
-	out.May.LookUntil = v.at(v.endIfOpened(short, d.From, d.To))
-	for i, t := range out.Targets {
-		if t.Enforced == policy.ByPenstock || t.Worst == policy.Look {
-			out.May.LookTargets = append(out.May.LookTargets, strconv.Itoa(i))
-		}
-	}
-	asksMore := rightsOf(d.Rights) != policy.Look || d.Minutes > lookMinutes
-	out.May.Look = len(out.May.LookTargets) > 0 && asksMore
-	if !out.May.Look && rightsOf(d.Rights) != policy.Look {
-		out.May.AskLook = v.lookAccount(d)
-	}
-	for _, m := range []int{30, 60, 120} {
-		if m < d.Minutes {
-			out.May.Shorter = append(out.May.Shorter, choice{m, minutesWords(m), v.at(v.endIfOpened(m, d.From, d.To))})
-		}
-	}
-}
-
-// lookAccount names a way in with which looking would do.
-func (v *visit) lookAccount(d evidence.Request) string {
-	for _, t := range d.Assets {
-		a, _ := v.plant.Asset(policy.AssetName(t.Asset))
-		for _, p := range a.Ports {
-			for _, acc := range p.Accounts {
-				if acc.Worst == policy.Look {
-					return string(acc.Name) + " on " + a.Tag
-				}
-			}
-		}
-	}
-	return ""
-}
-
-// opens says whether the reader holds a role that opens such a window.
-func (v *visit) opens(assets []evidence.Target, rights []string) bool {
-	if !v.actor.Plant {
-		return false
-	}
-	var list []policy.AssetName
-	for _, t := range assets {
-		list = append(list, policy.AssetName(t.Asset))
-	}
-	quorum, err := v.plant.Quorum(list, rightsOf(rights)&63)
-	return err == nil && slices.ContainsFunc(quorum.Openers, v.actor.Has)
-}
-
-// sayYes answers, and opens where that is all that is missing.
-func (g *Pages) sayYes(v *visit) error {
-	q, err := g.Desk.Request(v.ctx(), v.actor, requestID(v.r))
-	if err != nil {
-		return err
-	}
-	before, err := g.requestOf(v, q)
-	if err != nil {
-		return err
-	}
-	f := v.r.PostForm
-	document, err := audit.ParseHash(f.Get("document"))
-	if err != nil {
-		return badCall{fmt.Errorf("the form does not say which text it answers: %w", err)}
-	}
-	reply, asked, err := v.reply(q, before, f)
-	if err != nil {
-		return err
-	}
-	if before.Danger && document == q.Hash && before.May.Answer && asked && f.Get("sure") != "yes" {
-		return g.show(v, http.StatusOK, "sure", "Are you sure?", sureView{before, f.Get("minutes")})
-	}
-	after, err := g.Desk.Answer(v.ctx(), v.actor, q.ID, document, reply)
-	if err != nil {
-		return g.notTaken(v, err)
-	}
-	return g.open(v, before, after)
-}
-
-type sureView struct {
-	Request requestView
-	Minutes string
-}
-
-// reply reads the form; asked says that it is not the short look.
-func (v *visit) reply(q approvals.Request, view requestView, f url.Values) (r approvals.Reply, asked bool, err error) {
-	r.Says = evidence.Yes
-	if m := f.Get("minutes"); m != "" {
-		if r.Limits.Minutes, err = strconv.Atoi(m); err != nil || r.Limits.Minutes < 1 {
-			return r, false, badCall{fmt.Errorf("%.20q is no number of minutes", m)}
-		}
-	}
-	if f.Get("look") == "" {
-		return r, true, nil
-	}
-	if rightsOf(q.Document.Rights) != policy.Look {
-		r.Limits.Rights = []string{"look"}
-	}
-	if len(view.May.LookTargets) < len(q.Document.Assets) {
-		for _, at := range view.May.LookTargets {
-			i, _ := strconv.Atoi(at) // our own numbers
-			r.Limits.Assets = append(r.Limits.Assets, q.Document.Assets[i])
-		}
-	}
-	r.Limits.Minutes = min(lookMinutes, q.Document.Minutes)
-	return r, false, nil
-}
-
-// open goes on from a yes that was the last one.
-func (g *Pages) open(v *visit, before requestView, q approvals.Request) error {
-	page := "/requests/" + string(q.ID)
-	if q.State != approvals.RequestAgreed || q.Window == "" {
-		return g.done(v, page, "Your yes stands. Asked next: "+before.May.Next+".")
-	}
-	if !before.May.Opens {
-		return g.done(v, page, "Agreed."+v.opensThen(q.Document, before.Who))
-	}
-	w, err := g.Desk.Open(v.ctx(), v.actor, q.Window)
-	if err != nil {
-		if _, ok := errors.AsType[*policy.Refusal](err); !ok {
-			return err
-		}
-		return g.done(v, page, "Your yes stands. It is not open yet: "+say(err))
-	}
-	return g.done(v, page, "Open. Ends "+v.at(w.Until).Text()+" by itself.")
-}
-
-// notTaken shows the page as it is now, with who decided meanwhile and what.
-func (g *Pages) notTaken(v *visit, err error) error {
-	r, ok := errors.AsType[*policy.Refusal](err)
-	if !ok || !slices.Contains([]string{"stale-revision", "already-agreed", "not-waiting", "already-answered", "not-needed"}, r.Rule) {
-		return err
-	}
-	if q, err := g.Desk.Request(v.ctx(), v.actor, requestID(v.r)); err == nil && v.justSaid(q) { // a double tap
-		http.Redirect(v.w, v.r, "/requests/"+string(q.ID), http.StatusSeeOther)
-		return nil
-	}
-	g.Slog.Info("an answer came too late", "request", v.r.PathValue("id"), "rule", r.Rule)
-	return g.showRequest(v, http.StatusConflict, "Your tap was not taken, because this changed meanwhile. "+r.Say)
-}
-
-// justSaid says whether the newest answer is the reader's own to this very text,
-// from a moment ago.
-func (v *visit) justSaid(q approvals.Request) bool {
-	if len(q.Answers) == 0 || v.r.PostForm.Get("document") != q.Hash.String() {
-		return false
-	}
-	l := q.Answers[len(q.Answers)-1]
-	return l.Person == v.actor.Person && v.now.Sub(l.At).Abs() <= sameTap
-}
-
-// notNow is every answer that is no yes.
-func (g *Pages) notNow(v *visit) error {
-	f := v.r.PostForm
-	document, err := audit.ParseHash(f.Get("document"))
-	if err != nil {
-		return badCall{fmt.Errorf("the form does not say which text it answers: %w", err)}
-	}
-	why := strings.TrimSpace(f.Get("why"))
-	reply := approvals.Reply{Says: evidence.No, Why: why}
-	said := "You said no. They are told why."
-	switch f.Get("says") {
-	case "wrong-machine":
-		reply.Why = strings.TrimSpace("Wrong machine. " + why)
-	case "no-work-order":
-		reply.Why = strings.TrimSpace("No work order. " + why)
-	case "look-only":
-		reply.Says, reply.Why = evidence.Question, "Would looking be enough? Then ask again for look only, account "+f.Get("account")+"."
-		said = "Asked. The request goes on waiting."
-	case "question":
-		if why == "" {
-			return &policy.Refusal{Rule: "no-question", Say: "Write the question first."}
-		}
-		reply.Says, said = evidence.Question, "Asked. The request goes on waiting."
-	case "not-before":
-		reply.Says, said = evidence.NotBefore, "It sleeps until then, and waits for you again."
-		if reply.NotBefore, err = v.localTime(f.Get("time")); err != nil {
-			return err
-		}
-	case "no":
-	default:
-		return badCall{errors.New("the form does not say what you answer")}
-	}
-	if _, err := g.Desk.Answer(v.ctx(), v.actor, requestID(v.r), document, reply); err != nil {
-		return g.notTaken(v, err)
-	}
-	return g.done(v, "/requests/"+v.r.PathValue("id"), said)
-}
-
-// localTime reads a moment on the plant's clock: an hour (the next such), or a
-// day with its hour.
-func (v *visit) localTime(s string) (time.Time, error) {
-	if t, err := time.ParseInLocation("2006-01-02T15:04", s, v.plant.Location()); err == nil {
-		return t, nil
-	}
-	t, err := time.Parse("15:04", s)
-	if err != nil {
-		return time.Time{}, badCall{fmt.Errorf("%.40q is no time; write it as 06:00", s)}
-	}
-	now := v.now.In(v.plant.Location())
-	at := time.Date(now.Year(), now.Month(), now.Day(), t.Hour(), t.Minute(), 0, 0, now.Location())
-	if !at.After(now) {
-		at = time.Date(now.Year(), now.Month(), now.Day()+1, t.Hour(), t.Minute(), 0, 0, now.Location())
-	}
-	return at, nil
 }
 
 func (g *Pages) withdraw(v *visit) error {

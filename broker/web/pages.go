@@ -138,6 +138,7 @@ func (g *Pages) table() []Route {
 		{"GET /people", PlantOnly, "", g.peoplePage},
 		{"POST /people/invite", PlantOnly, "Invite", g.invite},
 		{"POST /people/{id}/confirm", PlantOnly, "Confirm the key", g.confirm},
+		{"POST /people/{id}/phone", PlantOnly, "Write the number", g.phone},
 		{"POST /people/{id}/disable", PlantOnly, "", g.disable},
 		{"POST /firms", PlantOnly, "Write the firm", g.firm},
 		{"GET /recordings", PlantOnly, "", g.recordingList},

@@ -25,7 +25,7 @@ func (s *server) people(mux *http.ServeMux) {
 			return nil, err
 		}
 		return one(invitationJSON)(s.Roster.Invite(r.Context(), a, people.Invitation{Person: policy.PersonID(in.Person),
-			Firm: policy.FirmID(in.Firm), Name: in.Name, Roles: names[policy.Role](in.Roles)}))
+			Firm: policy.FirmID(in.Firm), Name: in.Name, Phone: in.Phone, Roles: names[policy.Role](in.Roles)}))
 	}))
 	mux.HandleFunc("POST /api/v1/people/{id}/confirm", s.plant(func(r *http.Request, a people.Actor) (any, error) {
 		step, err := read[api.Step](r)
@@ -34,6 +34,17 @@ func (s *server) people(mux *http.ServeMux) {
 		}
 		id := policy.PersonID(r.PathValue("id"))
 		if err := s.Roster.Confirm(r.Context(), a, id, step.Key); err != nil {
+			return nil, err
+		}
+		return one(personJSON)(s.Roster.Person(r.Context(), id))
+	}))
+	mux.HandleFunc("POST /api/v1/people/{id}/phone", s.plant(func(r *http.Request, a people.Actor) (any, error) {
+		step, err := read[api.Step](r)
+		if err != nil {
+			return nil, err
+		}
+		id := policy.PersonID(r.PathValue("id"))
+		if err := s.Roster.SetPhone(r.Context(), a, id, step.Phone); err != nil {
 			return nil, err
 		}
 		return one(personJSON)(s.Roster.Person(r.Context(), id))
@@ -71,7 +82,7 @@ func (s *server) setFirm(r *http.Request, a people.Actor) (any, error) {
 }
 
 func personJSON(p people.Person) api.Person {
-	out := api.Person{ID: string(p.ID), Firm: string(p.Firm), Name: p.Name, Roles: words(p.Roles), Disabled: p.Disabled}
+	out := api.Person{ID: string(p.ID), Firm: string(p.Firm), Name: p.Name, Phone: p.Phone, Roles: words(p.Roles), Disabled: p.Disabled}
 	for _, k := range p.Keys {
 		out.Keys = append(out.Keys, api.Key{Kind: string(k.Kind), ID: k.ID, Pending: k.Pending})
 	}
@@ -87,6 +98,6 @@ func firmJSON(f people.Firm) api.Firm {
 }
 
 func invitationJSON(i people.Invitation) api.Invitation {
-	return api.Invitation{Person: string(i.Person), Firm: string(i.Firm), Name: i.Name, Roles: words(i.Roles),
+	return api.Invitation{Person: string(i.Person), Firm: string(i.Firm), Name: i.Name, Phone: i.Phone, Roles: words(i.Roles),
 		Until: i.Until, Code: i.Code}
 }

@@ -61,6 +61,25 @@ func (g *Pages) roll(ctx context.Context) (roll, error) {
 func (n roll) person(id policy.PersonID) string { return cmp.Or(n.people[id].Name, string(id)) }
 func (n roll) firm(id policy.FirmID) string     { return cmp.Or(n.firms[id].Name, string(id)) }
 
+// call is somebody to ring up. It stands on pages of the plant's people only,
+// and never in a title, which a locked screen may show.
+type call struct{ Name, Firm, Number string }
+
+// call is the first of these people whose number is known; nil: there is no
+// button, or the reader is no person of the plant.
+func (v *visit) call(n roll, ids []string) *call {
+	if !v.actor.Plant {
+		return nil
+	}
+	for _, id := range ids {
+		if p := n.people[policy.PersonID(id)]; p.Phone != "" && p.ID != v.actor.Person {
+			first, _, _ := strings.Cut(p.Name, " ")
+			return &call{first, n.firm(p.Firm), p.Phone}
+		}
+	}
+	return nil
+}
+
 func (n roll) list(ids []string) []string {
 	out := make([]string, len(ids))
 	for i, id := range ids {
@@ -132,6 +151,14 @@ func (v *visit) targets(list []evidence.Target) []targetView {
 
 // Rights is the worst that the way in can do, in words.
 func (t targetView) Rights() string { return rightsText(t.Worst) }
+
+// Way is by what one goes in: "SSH as viewer", "modbus".
+func (t targetView) Way() string {
+	if t.Account == "" {
+		return t.By
+	}
+	return t.By + " as " + t.Account
+}
 
 // Stopper says who stops what goes beyond the window.
 func (t targetView) Stopper() string {

@@ -14,7 +14,7 @@ import (
 
 func peopleCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "people", Short: "Invite, confirm, list and disable people"}
-	cmd.AddCommand(inviteCommand(), confirmCommand(), peopleListCommand(), disableCommand(), firmCommand())
+	cmd.AddCommand(inviteCommand(), confirmCommand(), peopleListCommand(), phoneCommand(), disableCommand(), firmCommand())
 	return cmd
 }
 
@@ -51,6 +51,7 @@ func inviteCommand() *cobra.Command {
 		}}
 	c.flags(cmd)
 	cmd.Flags().StringVar(&in.Name, "name", "", "the person's name")
+	cmd.Flags().StringVar(&in.Phone, "phone", "", "the person's number with its country, such as \"+49 431 555 0121\"")
 	cmd.Flags().StringSliceVar(&in.Roles, "role", nil, "roles, for people of the plant")
 	_ = cmd.MarkFlagRequired("name") // only fails for a flag that is not there
 	return cmd
@@ -89,7 +90,7 @@ func personLine(w *tabwriter.Writer, p api.Person) {
 	if p.Disabled {
 		state = "disabled"
 	}
-	fmt.Fprintf(w, "%s/%s\t%s\t%s\t%s\n", p.Firm, p.ID, printable(p.Name), strings.Join(p.Roles, ","), state)
+	fmt.Fprintf(w, "%s/%s\t%s\t%s\t%s\t%s\n", p.Firm, p.ID, printable(p.Name), strings.Join(p.Roles, ","), p.Phone, state)
 	for _, k := range p.Keys {
 		pending := ""
 		if k.Pending {
@@ -97,6 +98,18 @@ func personLine(w *tabwriter.Writer, p api.Person) {
 		}
 		fmt.Fprintf(w, "  %s\t%s\t%s\n", k.Kind, k.ID, pending)
 	}
+}
+
+func phoneCommand() *cobra.Command {
+	var c caller
+	cmd := &cobra.Command{Use: "phone PERSON NUMBER", Short: "Write the number that the plant's pages call; \"\" takes it away",
+		Example: `  penstock people phone ann "+49 431 555 0121" --as jan`,
+		Args:    exactly(2, `a person and a number with its country, such as "+49 431 555 0121"`),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return does(&c, cmd, withCode, "/people/"+url.PathEscape(args[0])+"/phone", itself(&api.Step{Phone: args[1]}), personLine)
+		}}
+	c.flags(cmd)
+	return cmd
 }
 
 func disableCommand() *cobra.Command {

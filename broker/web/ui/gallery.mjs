@@ -11,7 +11,7 @@ function markup() {
     if (["IMG", "IFRAME", "STYLE", "OBJECT", "EMBED"].includes(e.tagName) || e.tagName === "SCRIPT" && e.textContent) found.push(`an element ${e.tagName}`);
     for (const a of e.attributes) {
       if (a.name.startsWith("on") || a.name === "style") found.push(`${e.tagName} ${a.name} is inline`);
-      if (["href", "action", "src", "formaction"].includes(a.name) && new URL(a.value, location).origin !== location.origin) found.push(`${e.tagName} leaves the site: ${a.value}`);
+      if (["href", "action", "src", "formaction"].includes(a.name) && !a.value.startsWith("tel:") && new URL(a.value, location).origin !== location.origin) found.push(`${e.tagName} leaves the site: ${a.value}`);
     }
   }
   const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
@@ -45,7 +45,7 @@ try {
       faults.push(...(await page.evaluate(markup)).map((f) => `${name}: ${f}`));
       if (hostile) continue;
       await accessible(page, name, scheme === "dark" ? ["color-contrast"] : undefined);
-      const small = await page.$$eval("button, .button, summary, .tabs a", (all) => all.filter((e) => e.offsetParent && e.getBoundingClientRect().height < 40).map((e) => e.textContent.trim()));
+      const small = await page.$$eval("button, .button, summary, .tabs a, a.id, .channels a, .links a, label.tick, input:not([type=hidden]):not([type=checkbox]), select", (all) => all.filter((e) => e.offsetParent && e.getBoundingClientRect().height < 43.5).map((e) => e.textContent.trim()));
       if (small.length) faults.push(`${name}: too small to tap: ${small}`);
       if (given.shots) await page.screenshot({ path: `${given.shots}/${name}.png`, fullPage: true });
     }

@@ -19,17 +19,18 @@ type role struct {
 	Name, Full, Firm string
 	Roles            []string
 	Does, Password   string
+	Phone            string
 }
 
 // cast: Jan invites and confirms, Olaf and Lena answer, Mia opens: one duty each,
 // and nobody needs more codes in a minute than a generator shows. Between them
 // they hold every role of the plant file.
 var cast = []role{
-	{"ann", "Ann Keller", "krall", nil, "the vendor's engineer, of Krall", "bottles in a row 3127"},
-	{"jan", "Jan Brandt", "fjord", []string{"duty-engineer", "safety", "plant-manager"}, "duty engineer: invites", "wheel valve lamp 8812"},
-	{"olaf", "Olaf Holm", "fjord", []string{"line-1-owner", "utilities-owner"}, "line 1 owner: answers", "seven grey gulls 4406"},
-	{"lena", "Lena Lang", "fjord", []string{"ot-security", "it-network"}, "OT security: answers, reads", "tide table north 9953"},
-	{"mia", "Mia Voss", "fjord", []string{"shift", "utilities-shift"}, "shift: opens, pauses, cuts", "night shift coffee 2270"},
+	{"ann", "Ann Keller", "krall", nil, "the vendor's engineer, of Krall", "bottles in a row 3127", "+49 431 555 0121"},
+	{"jan", "Jan Brandt", "fjord", []string{"duty-engineer", "safety", "plant-manager"}, "duty engineer: invites", "wheel valve lamp 8812", "+49 431 555 0102"},
+	{"olaf", "Olaf Holm", "fjord", []string{"line-1-owner", "utilities-owner"}, "line 1 owner: answers", "seven grey gulls 4406", "+49 431 555 0103"},
+	{"lena", "Lena Lang", "fjord", []string{"ot-security", "it-network"}, "OT security: answers, reads", "tide table north 9953", "+49 431 555 0104"},
+	{"mia", "Mia Voss", "fjord", []string{"shift", "utilities-shift"}, "shift: opens, pauses, cuts", "night shift coffee 2270", "+49 431 555 0101"},
 }
 
 // signIn is what a demo's person knows, in the clear: this is a demo's file and

@@ -53,7 +53,7 @@ func (d *show) reached(p *player, s stage) error {
 func (d *show) bringAnn(ctx context.Context) error {
 	ann := d.players["ann"]
 	if ann.done < invited {
-		out, err := d.does(ctx, step{who: "jan", line: "penstock people invite krall/ann --name \"Ann Keller\" --as jan",
+		out, err := d.does(ctx, step{who: "jan", line: "penstock people invite krall/ann --name \"Ann Keller\" --phone \"" + ann.who.Phone + "\" --as jan",
 			say: "Jan is the sponsor of Krall Fillers. He invites Ann, and reads the code to her on the phone."})
 		if err != nil {
 			return err

@@ -210,7 +210,7 @@ func (f folder) bootstrap() (string, error) {
 		if err != nil {
 			return "", err
 		}
-		fmt.Fprintf(&b, "  %s: {name: %s, firm: fjord, roles: [%s], key: %s}\n", c.Name, c.Full, strings.Join(c.Roles, ", "), key)
+		fmt.Fprintf(&b, "  %s: {name: %s, firm: fjord, roles: [%s], phone: %q, key: %s}\n", c.Name, c.Full, strings.Join(c.Roles, ", "), c.Phone, key)
 	}
 	return b.String(), nil
 }
