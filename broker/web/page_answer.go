@@ -392,4 +392,3 @@ func (v *visit) localTime(s string) (time.Time, error) {
 	}
 	return at, nil
 }
-

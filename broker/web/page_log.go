@@ -233,6 +233,13 @@ func (v *visit) rareSentence(body audit.Body, n roll) (says, weight string) {
 		return fmt.Sprintf("the log was found torn after a crash: %s cut off", bytesText(b.Lost)), "refused"
 	case audit.NodeStopped:
 		return "the broker stopped", ""
+	case audit.EvidenceAsked:
+		if b.Exports {
+			return "took the evidence of " + b.Window + ", with what passed to be read", ""
+		}
+		return "took the evidence of " + b.Window, ""
+	case audit.EvidenceDelivered:
+		return "has all of the evidence of " + b.Window + ": " + bytesText(b.Bytes), ""
 	case audit.BackupTaken:
 		return "took a backup", ""
 	case audit.BackupRestored:
