@@ -209,8 +209,11 @@ func (g *Pages) cast(v *visit) error {
 		return err
 	}
 	defer rec.Close()
-	v.w.Header().Set("Content-Type", "application/x-asciicast")
-	err = recording.ExportCast(v.w, rec, ch, 3)
+	out := &stretched{to: v.w, kind: "application/x-asciicast"}
+	err = recording.ExportCast(out, rec, ch, 3)
+	if err != nil && !out.begun && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return err
+	}
 	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) { // a session that is still in ends in the middle
 		g.Slog.Error("a recording broke off while it was played", "session", rec.Header().Session, "channel", ch, "err", err)
 		panic(http.ErrAbortHandler)

@@ -63,10 +63,34 @@ func (s *server) exportFor(w http.ResponseWriter, r *http.Request, who review.Re
 		return
 	}
 	defer rec.Close()
-	w.Header().Set("Content-Type", f.ContentType)
-	w.Header().Set("Content-Disposition", fmt.Sprintf("attachment; filename=%q", rec.Header().Session+"-"+strconv.Itoa(ch)+f.Ending))
-	if err := f.Write(w, rec, ch, options...); err != nil {
+	out := &stretched{to: w, kind: f.ContentType, name: rec.Header().Session + "-" + strconv.Itoa(ch) + f.Ending}
+	if err := f.Write(out, rec, ch, options...); err != nil {
+		if !out.begun {
+			fail(err)
+			return
+		}
 		s.Slog.Error("an export broke off", "session", rec.Header().Session, "channel", ch, "err", err)
 		panic(http.ErrAbortHandler)
 	}
+	_, _ = out.Write(nil) // an empty one is one, too
+}
+
+// stretched is an answer as long as a recording. Until its first byte it can
+// still be another answer: there is no such channel, or nothing of that form in it.
+type stretched struct {
+	to    http.ResponseWriter
+	kind  string // content type
+	name  string // of the file that it is saved as; empty: shown
+	begun bool
+}
+
+func (s *stretched) Write(b []byte) (int, error) {
+	if !s.begun {
+		s.begun = true
+		s.to.Header().Set("Content-Type", s.kind)
+		if s.name != "" {
+			s.to.Header().Set("Content-Disposition", fmt.Sprintf("attachment; filename=%q", s.name))
+		}
+	}
+	return s.to.Write(b)
 }
