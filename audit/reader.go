@@ -39,6 +39,20 @@ func OpenReader(dir string, v note.Verifier) (*Reader, error) {
 	return openReader(durable.OS, dir, v)
 }
 
+// OpenReaderAt is OpenReader under a checkpoint that the running log has just
+// given (Log.Checkpoint): the one in its folder may be some milliseconds older.
+func OpenReaderAt(dir string, v note.Verifier, checkpoint []byte) (*Reader, error) {
+	r, err := OpenReader(dir, v)
+	if err != nil {
+		return nil, err
+	}
+	if r.head, err = ParseCheckpoint(checkpoint, v); err != nil {
+		return nil, fmt.Errorf("read the log in %s: %w", dir, err)
+	}
+	r.problem = nil
+	return r, nil
+}
+
 func openReader(fsys durable.FS, dir string, v note.Verifier) (*Reader, error) {
 	if v == nil {
 		return nil, errors.New("read the log: no key to check it with")

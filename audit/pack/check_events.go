@@ -211,7 +211,7 @@ func (c *checker) recording(h *held, ids []age.Identity) error {
 	if len(files) == 0 {
 		switch {
 		case h.gone:
-			c.note(h.id, "its recording was taken away by the rules, as an event says")
+			c.note(h.id, "its recording expired or was deleted, as an event says; whether it might, penstock-verify DATA judges by the whole log")
 		case slices.Contains(c.m.Left, h.id):
 			c.wrong(h.id, "its recording is missing: the broker did not have it when the pack was made")
 		default:

@@ -42,9 +42,12 @@ type Order struct {
 	Dir    string        // data folder
 	Key    note.Verifier // the log's
 	Window string
+	// Checkpoint is the running log's newest, in which its folder may lag; nil: the stored one.
+	Checkpoint []byte
 	Story  func(docs Documents, window string) Story
 	// Open opens a recording to be exported as text, or pcapng where a channel is
-	// TCP; it is asked for each session once. nil: the pack has no exports.
+	// TCP; it is asked for each session once. A nil Reader: that one is sealed, and
+	// not exported. nil: the pack has no exports.
 	Open func(ctx context.Context, session string) (*recording.Reader, error)
 }
 
@@ -89,7 +92,13 @@ func (p *writer) Write(b []byte) (int, error) {
 }
 
 func (p *writer) write() (err error) {
-	if p.r, err = audit.OpenReader(filepath.Join(p.Dir, "log"), p.Key); err != nil {
+	log := filepath.Join(p.Dir, "log")
+	if p.Checkpoint != nil {
+		p.r, err = audit.OpenReaderAt(log, p.Key, p.Checkpoint)
+	} else {
+		p.r, err = audit.OpenReader(log, p.Key)
+	}
+	if err != nil {
 		return err
 	}
 	if d := p.r.Problem(); d != nil {
@@ -341,7 +350,7 @@ func (p *writer) file(name, path string, n int64) error {
 
 func (p *writer) export(id string) error {
 	r, err := p.Open(p.ctx, id)
-	if err != nil {
+	if err != nil || r == nil {
 		return err
 	}
 	defer r.Close()

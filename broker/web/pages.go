@@ -127,6 +127,7 @@ func (g *Pages) table() []Route {
 		{"POST /windows/{id}/end", SignedIn, "", g.windowStep},
 		{"POST /windows/{id}/hand-back", SignedIn, "", g.windowStep},
 		{"POST /windows/{id}/accept", PlantOnly, "", g.windowStep},
+		{"POST /windows/{id}/evidence", PlantOnly, "", g.evidencePage},
 		{"GET /windows/{id}/watch", PlantOnly, "", g.windowWatch},
 		{"GET /sessions/{id}/watch", PlantOnly, "", g.watchPage},
 		{"GET /sessions/{id}/watch/stream", PlantOnly, "", g.watchStream},

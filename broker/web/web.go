@@ -57,6 +57,7 @@ type Parts struct {
 	// answer says whether one more person is needed.
 	AcceptClock func(context.Context, people.Actor) (string, error)
 	BackUp      BackUp
+	Evidence    Evidence
 	// Outside is how far copies of the log outside cover it; nil: not known here.
 	Outside func() publish.State
 	// SIEM is how far the plant's security monitoring has the log; nil, or none of them: not told of.
@@ -97,6 +98,7 @@ func New(p Parts) (http.Handler, error) {
 	s.receipts(mux)
 	mux.HandleFunc("POST /api/v1/clock/accept", s.signedIn(s.acceptClock))
 	mux.HandleFunc("POST /api/v1/backup", s.backup)
+	mux.HandleFunc("POST /api/v1/windows/{id}/evidence", s.evidence)
 	mux.HandleFunc("POST /api/v1/checkpoint", s.plant(s.takenByCommand))
 	mux.HandleFunc("/", s.handle(func(r *http.Request) (any, error) {
 		return nil, fmt.Errorf("%s: %w", r.URL.Path, fs.ErrNotExist)

@@ -71,6 +71,7 @@ type plantHouse struct {
 	health    *health
 	tested    atomic.Bool // the self-test at the door was passed
 	backups   sync.Mutex  // one backup at a time
+	evidences sync.Mutex  // held while a pack is made
 	sessions  atomic.Uint64
 	hangups   <-chan os.Signal // SIGHUP: read the plant file again
 	started   bool             // node.started is written
@@ -352,7 +353,7 @@ func (h *plantHouse) openRooms(past *history, clock audit.Clock) error {
 		return err
 	}
 	parts := web.Parts{Plant: h.plant, Roster: h.roster, Desk: h.desk, Proofs: h.proofs, Broker: h.broker,
-		Book: h.book, Receipts: h.receipts, Authorities: h.authorities, AcceptClock: h.clock.accept, BackUp: h.backup, Outside: h.outside.State, SIEM: h.siem.States, TakeCheckpoint: h.takeCheckpoint, Slog: h.slog}
+		Book: h.book, Receipts: h.receipts, Authorities: h.authorities, AcceptClock: h.clock.accept, BackUp: h.backup, Evidence: h.evidence, Outside: h.outside.State, SIEM: h.siem.States, TakeCheckpoint: h.takeCheckpoint, Slog: h.slog}
 	if h.web, err = web.New(parts); err != nil {
 		return err
 	}
