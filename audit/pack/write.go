@@ -44,7 +44,7 @@ type Order struct {
 	Window string
 	// Checkpoint is the running log's newest, in which its folder may lag; nil: the stored one.
 	Checkpoint []byte
-	Story  func(docs Documents, window string) Story
+	Story      func(docs Documents, window string) Story
 	// Open opens a recording to be exported as text, or pcapng where a channel is
 	// TCP; it is asked for each session once. A nil Reader: that one is sealed, and
 	// not exported. nil: the pack has no exports.
