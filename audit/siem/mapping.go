@@ -107,6 +107,8 @@ var rules = map[string]rule{
 	"checkpoint.taken":    {manageEntity, read, informational},
 	"outside.changed":     {manageEntity, update, high},
 	"backup.taken":        {manageEntity, read, low},
+	"evidence.asked":      {manageEntity, read, low},
+	"evidence.delivered":  {manageEntity, read, low},
 }
 
 // judge is the rule of a leaf: its type's, and what its body says beyond that.
