@@ -479,6 +479,14 @@ func TestWhoReadsRecordings(t *testing.T) {
 	if !p.MayRead([]policy.Role{"shift", "ot-security"}) || p.MayRead([]policy.Role{"shift"}) || p.MayRead(nil) {
 		t.Error("recordings are read by others than the plant file says")
 	}
+	for _, row := range []struct {
+		roles []policy.Role
+		may   bool
+	}{{[]policy.Role{"shift", "ot-security"}, true}, {[]policy.Role{"plant-manager"}, false}, {[]policy.Role{"shift"}, false}, {nil, false}} {
+		if p.MayReadInput(row.roles) != row.may {
+			t.Errorf("%v may see what was typed: %v", row.roles, !row.may)
+		}
+	}
 }
 
 func TestWhoWatches(t *testing.T) {

@@ -89,8 +89,7 @@ func (f *file) read(top source.Value) {
 	f.rules(s.Get("rules"))
 	f.patterns(s.Get("patterns"))
 	f.emergency(s.Get("emergency"))
-	r := s.Get("recordings").Fields("read")
-	f.plant.Recordings.Read = f.teamList(r.Get("read"))
+	f.recordings(s.Get("recordings").Fields("read", "input"))
 	f.reviews(s.Get("reviews"))
 	f.retention(s.Get("retention"))
 	f.index()
@@ -319,6 +318,16 @@ func (f *file) mention(v source.Value, kind string) string {
 }
 
 func (f *file) team(v source.Value) Role { return Role(f.mention(v, "team")) }
+
+func (f *file) recordings(s source.Fields) {
+	r := &f.plant.Recordings
+	r.Read, r.Input = f.teamList(s.Get("read")), f.teamList(s.Get("input"))
+	for _, role := range r.Input {
+		if !slices.Contains(r.Read, role) {
+			s.Get("input").Refuse(fmt.Sprintf("%s may see what was typed in recordings that it may not read", role), "name it under read as well")
+		}
+	}
+}
 
 func (f *file) teamList(v source.Value) []Role {
 	var all []Role

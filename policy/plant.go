@@ -246,8 +246,9 @@ type Emergency struct {
 	NoticeIn    time.Duration
 }
 
-// Recordings says which roles may open one; nobody where it is empty.
-type Recordings struct{ Read []Role }
+// Recordings says which roles may open one, and which of them may see what the
+// vendor typed; nobody where it is empty.
+type Recordings struct{ Read, Input []Role }
 
 // ownerWord stands in plans for the owner of the asset's zone.
 const ownerWord Role = "owner"
@@ -315,6 +316,12 @@ func (p *Plant) Host(name AssetName) string { return string(name) + "." + p.Site
 // MayRead says whether one of these roles may open a recording.
 func (p *Plant) MayRead(roles []Role) bool {
 	return slices.ContainsFunc(p.Recordings.Read, func(r Role) bool { return slices.Contains(roles, r) })
+}
+
+// MayReadInput says whether one of these roles may see what the vendor typed
+// and sent, and not only what was shown.
+func (p *Plant) MayReadInput(roles []Role) bool {
+	return p.MayRead(roles) && slices.ContainsFunc(p.Recordings.Input, func(r Role) bool { return slices.Contains(roles, r) })
 }
 
 // MayWatch says whether one of these roles may look on while somebody works on

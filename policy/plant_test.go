@@ -107,6 +107,7 @@ func TestWhatIsWrongWithAPlantFile(t *testing.T) {
 		"a register file outside":             {"registers/fil-1.csv", "../fil-1.csv", `is no relative file name`},
 		"a gate's coil that is none":          {"10.20.1.9:502/1/5", "10.20.1.9/1/5", `"10.20.1.9/1/5" is no coil`},
 		"an interlock with itself":            {"trips: safety-plc}]\n    backup: {last: 2026-09-22", "trips: filler-plc}]\n    backup: {last: 2026-09-22", "an interlock trips another asset"},
+		"input for who reads nothing":         {"input: [ot-security]", "input: [shift]", "shift may see what was typed in recordings that it may not read"},
 		"a section nobody knows":              {"recordings: {read", "recording: {read", `unknown key "recording" (is recordings meant?)`},
 		"a number as an asset's name":         {"  cip-plc:\n", "  7-plc:\n", `"7-plc" cannot be the name of this asset`},
 		"strict_both as a bare yes":           {"strict_both: true", "strict_both: yes", `"yes" is neither true nor false`},

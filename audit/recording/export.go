@@ -11,12 +11,17 @@ import (
 // ExportOption changes what an export holds.
 type ExportOption func(*exportOptions)
 
-type exportOptions struct{ input bool }
+type exportOptions struct{ input, unmasked bool }
 
-// WithInput puts in what the vendor typed, passwords at prompts without echo
-// among it. The default leaves it out. The event of the reading has to say so
-// (review.Reader.Form, "+input").
+// WithInput puts in what the vendor typed, a line at a time, where the screen
+// showed it; what was typed without echo, passwords among it, is "••••". The
+// default leaves all of it out.
 func WithInput() ExportOption { return func(o *exportOptions) { o.input = true } }
+
+// WithUnmaskedInput puts in every byte that the vendor sent, passwords too.
+func WithUnmaskedInput() ExportOption {
+	return func(o *exportOptions) { o.input, o.unmasked = true, true }
+}
 
 func options(opts []ExportOption) (o exportOptions) {
 	for _, set := range opts {

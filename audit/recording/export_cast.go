@@ -62,6 +62,7 @@ type cast struct {
 	outs  decoder
 	errs  decoder
 	ins   decoder
+	typed typed
 }
 
 // early is a note from before the header, which waits for all requests.
@@ -100,17 +101,37 @@ func (c *cast) frame(f Frame) {
 	switch f.Mark {
 	case Out:
 		c.data("o", c.outs.text(f.Data))
+		c.echo(f.Data)
 	case Err:
 		c.data("o", c.errs.text(f.Data))
+		c.echo(f.Data)
 	case In:
-		if c.options.input {
+		switch {
+		case c.options.unmasked:
 			c.data("i", c.ins.text(f.Data))
+		case c.options.input:
+			c.typed.in(f.Data)
+			c.answered()
 		}
 	case Note:
 		c.event("m", valid(f.Data))
 	case Exit:
 		c.rests()
 		c.exit(string(f.Data))
+	}
+}
+
+func (c *cast) echo(p []byte) {
+	if c.options.input && !c.options.unmasked {
+		c.typed.out(p)
+		c.answered()
+	}
+}
+
+// answered writes the lines of input of which it is known whether they may be shown.
+func (c *cast) answered() {
+	for _, text := range c.typed.take() {
+		c.data("i", text)
 	}
 }
 
@@ -229,5 +250,7 @@ func (c *cast) rests() {
 	c.data("o", c.errs.end())
 	if c.options.input {
 		c.data("i", c.ins.end())
+		c.typed.rest()
+		c.answered()
 	}
 }

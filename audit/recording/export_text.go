@@ -25,6 +25,21 @@ func ExportText(w io.Writer, r *Reader, ch int, opts ...ExportOption) error {
 	o := options(opts)
 	t := &page{out: bufio.NewWriter(w)}
 	var outs, errs, ins plainText
+	var keys typed
+	said := func(texts ...string) {
+		for _, text := range texts {
+			t.label("[in] ")
+			ins.write(t, []byte(text))
+			t.fresh()
+			ins.cr = false // that was it
+		}
+	}
+	echo := func(p []byte) {
+		if o.input && !o.unmasked {
+			keys.out(p)
+			said(keys.take()...)
+		}
+	}
 	for f, ferr := range frames {
 		if ferr != nil {
 			err = ferr
@@ -38,18 +53,23 @@ func ExportText(w io.Writer, r *Reader, ch int, opts ...ExportOption) error {
 		case f.Mark == Out && carriesFiles(f.Kind): // no text
 		case f.Mark == Out:
 			outs.write(t, f.Data)
+			echo(f.Data)
 		case f.Mark == Err:
 			errs.write(t, f.Data)
+			echo(f.Data)
+		case f.Mark == In && o.unmasked:
+			said(string(f.Data))
 		case f.Mark == In && o.input:
-			t.label("[in] ")
-			ins.write(t, f.Data)
-			t.fresh()
+			keys.in(f.Data)
+			said(keys.take()...)
 		case f.Mark == Note:
 			t.label("[penstock] ")
 			new(plainText).write(t, f.Data)
 			t.fresh()
 		}
 	}
+	keys.rest()
+	said(keys.take()...)
 	outs.end(t)
 	errs.end(t)
 	return errors.Join(err, t.out.Flush())

@@ -23,9 +23,24 @@ type Reader struct {
 	Person string
 	Roles  []string
 	What   string // list, play, export, verify, watch, unseal
-	Form   string // of an export: asciicast-v3, asciicast-v2, text, raw; "+input" behind it where what the vendor typed is in it
+	Form   string // of an export: asciicast-v3, asciicast-v2, text, raw; raw-in and pcapng hold what the vendor sent
+	Input  Input  // what of the vendor's typing is in it; the event says "+input" or "+input+unmasked"
 	Holder string // the sign-in for which sealed recordings were opened (Unseal); empty: none
 }
+
+// Input is how much of what the vendor typed and sent a reading shows. Any is a
+// right of its own (Book.Typed).
+type Input int
+
+const (
+	NoInput  Input = iota
+	Masked         // lines that the screen showed; the others as dots
+	Unmasked       // every byte, passwords too
+	Inherent       // the form holds it by its nature, as raw-in and pcapng do
+)
+
+// ErrNoInput is returned, wrapped, to a reader who may not see what was typed.
+var ErrNoInput = errors.New("this person may read recordings, and not what was typed in them")
 
 // ErrMayNot is returned, wrapped, to a person whose roles do not include a reading one.
 var ErrMayNot = errors.New("this person may not read recordings")
@@ -36,6 +51,7 @@ type Book struct {
 	log     Log
 	may     func(roles []string) bool
 	watches func(roles []string, asset string) bool
+	typed   func(roles []string) bool
 	ring    ring
 	house   House // set once, before use
 
@@ -51,14 +67,28 @@ func NewBook(a *recording.Archive, log Log, may func(roles []string) bool) *Book
 	return &Book{archive: a, log: log, may: may}
 }
 
+// Typed says who may see what the vendor typed; it is the plant file's word
+// (policy.Plant.MayReadInput). Until it is called nobody may.
+func (b *Book) Typed(may func(roles []string) bool) { b.typed = may }
+
+// MaySeeInput is Typed's word, with no event: for a link.
+func (b *Book) MaySeeInput(who Reader) bool {
+	return who.Person != "" && b.typed != nil && b.typed(who.Roles)
+}
+
 // Read writes review.opened, durable, and then opens the recording. A failing
-// log opens nothing. ErrMayNot for a person without a reading role;
+// log opens nothing. ErrMayNot for a person without a reading role,
+// ErrNoInput for one who asks for typing without that right;
 // fs.ErrNotExist, with the event written, for a session without a recording,
 // and recording.ErrSealed for one that nobody has opened here (Unseal).
 func (b *Book) Read(ctx context.Context, who Reader, session string) (*recording.Reader, error) {
 	if !slices.Contains([]string{"play", "export", "verify"}, who.What) {
 		return nil, fmt.Errorf("read a recording: %q is no way to read one", who.What)
 	}
+	if who.Input != NoInput && !b.MaySeeInput(who) && b.may != nil && b.may(who.Roles) {
+		return nil, fmt.Errorf("read the recording of %.100q: %w", session, ErrNoInput)
+	}
+	who.Form += map[Input]string{Masked: "+input", Unmasked: "+input+unmasked"}[who.Input]
 	if err := b.enter(ctx, who, session); err != nil {
 		return nil, fmt.Errorf("read the recording of %q: %w", session, err)
 	}

@@ -67,6 +67,7 @@ type RecordingView struct {
 	Refused                     int
 	Player                      bool // this build has it
 	Sealed                      *sealedView
+	Typed                       bool // this person may see what was typed
 }
 
 // Open says that this person can read it now.
@@ -78,18 +79,28 @@ type recordedChannel struct {
 	Open, Close         stamp
 	Exit                string
 	Files               []string // what passed of files, in words
+	Typed               bool     // this person may see what was typed
 }
 
 // mostFiles bounds the list of one channel; the log has all.
 const mostFiles = 100
 
-type formChoice struct{ Form, Text string }
+type formChoice struct {
+	Form, Text string
+	Input      string // what the link asks for of it: "", true or unmasked
+}
+
+// typing says whether what the vendor typed or sent is in it.
+func (c formChoice) typing() bool {
+	f, _ := recording.FormOf(c.Form)
+	return c.Input != "" || f.Input
+}
 
 // screenForms are for what somebody saw, streamForms for a TCP stream.
 var (
-	screenForms = []formChoice{{"text", "Text"}, {"asciicast-v3", "asciicast v3"}, {"asciicast-v2", "asciicast v2"},
-		{"raw-out", "raw output"}, {"raw-err", "raw errors"}, {"raw-in", "raw input"}}
-	streamForms = []formChoice{{"pcapng", "pcapng, for Wireshark"}, {"raw-in", "raw, to the machine"}, {"raw-out", "raw, from the machine"}}
+	screenForms = []formChoice{{"text", "Text", ""}, {"asciicast-v3", "asciicast v3", ""}, {"asciicast-v2", "asciicast v2", ""},
+		{"raw-out", "raw output", ""}, {"raw-err", "raw errors", ""}, {"text", "Text with what they typed", "true"}, {"raw-in", "raw input, passwords too", ""}}
+	streamForms = []formChoice{{"pcapng", "pcapng, for Wireshark", ""}, {"raw-in", "raw, to the machine", ""}, {"raw-out", "raw, from the machine", ""}}
 )
 
 // Stream says that the channel carried TCP, which is no screen.
@@ -100,10 +111,14 @@ func (c recordedChannel) Bare() bool { return c.Stream() || carriesFiles(c.Kind)
 
 // fileForms: raw is the protocol, with the files' content in it unless the
 // account says files: hashes; the text has what Penstock noted of each.
-var fileForms = []formChoice{{"text", "Text"}, {"raw-out", "raw output"}, {"raw-err", "raw errors"}, {"raw-in", "raw input"}}
+var fileForms = []formChoice{{"text", "Text", ""}, {"raw-out", "raw output", ""}, {"raw-err", "raw errors", ""}, {"raw-in", "raw input", ""}}
 
 // Forms are what the channel can be had as.
 func (c recordedChannel) Forms() []formChoice {
+	return slices.DeleteFunc(slices.Clone(c.all()), func(f formChoice) bool { return !c.Typed && f.typing() })
+}
+
+func (c recordedChannel) all() []formChoice {
 	switch {
 	case c.Stream():
 		return streamForms
@@ -145,6 +160,10 @@ func (g *Pages) recordingOf(v *visit) (RecordingView, error) {
 	view.Sealed = g.sealedOf(v, n, h)
 	if err := g.sessionEvents(v, n, h, &view); err != nil {
 		return view, err
+	}
+	view.Typed = g.Book.MaySeeInput(reader(v.actor, "", ""))
+	for i := range view.Channels {
+		view.Channels[i].Typed = view.Typed
 	}
 	for _, id := range h.Windows {
 		w, err := g.Desk.Window(v.ctx(), v.actor, windowID(id))

@@ -74,6 +74,10 @@ func problem(err error) *api.Problem {
 		p := status(http.StatusForbidden, "This key opens nothing of this recording. It stays sealed.")
 		p.Rule = "sealed"
 		return p
+	case errors.Is(err, review.ErrNoInput):
+		p := status(http.StatusForbidden, "Your roles read recordings, but not what was typed in them. Ask OT security, or export it without.")
+		p.Rule = "may-not-read-input"
+		return p
 	case errors.Is(err, review.ErrTooMany):
 		return status(http.StatusConflict, "Too many sealed recordings are open at once. Close one, or wait until one closes by itself.")
 	case errors.Is(err, approvals.ErrConflict):

@@ -51,12 +51,18 @@ func (s *server) exportFor(w http.ResponseWriter, r *http.Request, who review.Re
 		return
 	}
 	var options []recording.ExportOption
-	said := name
-	if q.Get("input") == "true" {
-		options = append(options, recording.WithInput())
-		said += "+input"
+	who.Form = name
+	switch asked := q.Get("input"); {
+	case f.Input:
+		who.Input = review.Inherent
+	case asked == "true":
+		options, who.Input = append(options, recording.WithInput()), review.Masked
+	case asked == "unmasked":
+		options, who.Input = append(options, recording.WithUnmaskedInput()), review.Unmasked
+	case asked != "" && asked != "false":
+		fail(badCall{errors.New("say input=true for what was typed and shown, input=unmasked for passwords too, or nothing")})
+		return
 	}
-	who.Form = said
 	rec, err := s.Book.Read(r.Context(), who, r.PathValue("id"))
 	if err != nil {
 		fail(err)

@@ -296,6 +296,7 @@ func (h *plantHouse) openArchive(ctx context.Context, past *history) error {
 		return fmt.Errorf("recover recordings that a crash left open: %w", err)
 	}
 	h.book = review.NewBook(h.archive, h.log, func(roles []string) bool { return h.plant().MayRead(rolesOf(roles)) })
+	h.book.Typed(func(roles []string) bool { return h.plant().MayReadInput(rolesOf(roles)) })
 	h.book.Watched(func(roles []string, asset string) bool {
 		return h.plant().MayWatch(rolesOf(roles), policy.AssetName(asset))
 	})

@@ -39,7 +39,7 @@ type export struct {
 	caller
 	form, to, identity string
 	channel            int
-	input              bool
+	input, unmasked    bool
 }
 
 func recordingExportCommand() *cobra.Command {
@@ -48,7 +48,10 @@ func recordingExportCommand() *cobra.Command {
 		Long: `Export one channel of a recording: asciicast-v3 (the default), asciicast-v2, text, or
 raw-in, raw-out and raw-err for the bytes of one direction. A TCP forward exports as
 pcapng, both directions, which Wireshark dissects. What the vendor typed is
-left out of casts and texts unless --input is given, which the event says.
+left out of casts and texts unless --input is given, which the event says; lines
+that the screen did not show, passwords among them, are then dots, unless
+--unmasked is given. raw-in and pcapng hold it always. All of that is a right of
+its own in the plant file (recordings: input).
 
 With DIR, a data folder or a copy of one, and --identity, an age key, the recording
 is read from there, without a broker; so an auditor opens a sealed one. That is no
@@ -67,7 +70,8 @@ event: nobody sees it.`,
 	f := cmd.Flags()
 	f.StringVar(&e.form, "form", "asciicast-v3", recording.FormNames)
 	f.IntVar(&e.channel, "channel", 0, "channel of the session, from 0")
-	f.BoolVar(&e.input, "input", false, "with what the vendor typed")
+	f.BoolVar(&e.input, "input", false, "with what the vendor typed; dots where the screen did not show it")
+	f.BoolVar(&e.unmasked, "unmasked", false, "with all that the vendor typed, passwords too")
 	f.StringVarP(&e.to, "output", "o", "", "file to write; it is replaced only by a whole export")
 	f.StringVar(&e.identity, "identity", "", "with DIR: file with the age identity that opens it; asks for its passphrase if it has one")
 	return cmd
@@ -87,7 +91,9 @@ func (e *export) ask(cmd *cobra.Command, session string) error {
 		return err
 	}
 	q := url.Values{"form": {e.form}, "channel": {strconv.Itoa(e.channel)}}
-	if e.input {
+	if e.unmasked {
+		q.Set("input", "unmasked")
+	} else if e.input {
 		q.Set("input", "true")
 	}
 	body, err := client.Export(cmd.Context(), session, q)
@@ -110,7 +116,9 @@ func (e *export) offline(cmd *cobra.Command, dir, session string) error {
 	}
 	defer r.Close()
 	var options []recording.ExportOption
-	if e.input {
+	if e.unmasked {
+		options = append(options, recording.WithUnmaskedInput())
+	} else if e.input {
 		options = append(options, recording.WithInput())
 	}
 	return exportOut(cmd.OutOrStdout(), e.to, func(w io.Writer) error { return form.Write(w, r, e.channel, options...) })

@@ -19,7 +19,7 @@ import (
 
 // newSealedHouse is a pages house whose recordings are sealed to two keys of
 // sec's, a plain one and one that is given in a file behind a passphrase.
-func newSealedHouse(t *testing.T) (h *pagesHouse, plain, locked *age.X25519Identity) {
+func newSealedHouse(t *testing.T, change ...func(edit func(name, old, with string))) (h *pagesHouse, plain, locked *age.X25519Identity) {
 	t.Helper()
 	ids := make([]*age.X25519Identity, 2)
 	for i := range ids {
@@ -28,10 +28,10 @@ func newSealedHouse(t *testing.T) (h *pagesHouse, plain, locked *age.X25519Ident
 			t.Fatal(err)
 		}
 	}
-	h = newPagesHouse(t, func(edit func(name, old, with string)) {
+	h = newPagesHouse(t, append(change, func(edit func(name, old, with string)) {
 		edit("penstock.yaml", "loopback_targets: true\n", fmt.Sprintf("loopback_targets: true\nrecordings: {mode: sealed, auditors: [{person: sec, key: %s}, {person: sec, key: %s}]}\n",
 			ids[0].Recipient(), ids[1].Recipient()))
-	})
+	})...)
 	return h, ids[0], ids[1]
 }
 

@@ -44,7 +44,7 @@ func (r *rig) works() {
 // reads runs the real penstock recording export, offline.
 func (r *rig) reads(dir, session, identity string) (string, int) {
 	r.t.Helper()
-	cmd := exec.Command(filepath.Join(r.bin, "penstock"), "recording", "export", dir, session, "--form", "text", "--input", "--identity", identity)
+	cmd := exec.Command(filepath.Join(r.bin, "penstock"), "recording", "export", dir, session, "--form", "text", "--unmasked", "--identity", identity)
 	out, _ := cmd.CombinedOutput() // the exit code says it
 	return string(out), cmd.ProcessState.ExitCode()
 }

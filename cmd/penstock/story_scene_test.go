@@ -77,7 +77,7 @@ func withScene(cmds map[string]func(*testscript.TestScript, bool, []string)) map
 // easyRules make a story short where agreeing is not what it is about.
 const easyRules = `rules:
   - {name: easy, when: {right: [look, copy, set]}, plan: [owner], open: vendor, longest: 2h}
-recordings: {read: [ot-security]}
+recordings: {read: [ot-security], input: [ot-security]}
 `
 
 // scenePlant is the story's plant with a second machine on the same sshd, and

@@ -765,7 +765,7 @@ rules:
   - {name: look, when: {right: look}, plan: [], open: shift, longest: 2h}
   - {name: copy, when: {right: copy}, plan: [owner], open: shift, longest: 4h}
   - {name: set, when: {right: set}, plan: [owner, ot-security], open: shift, longest: 4h, ask: [work_order]}
-recordings: {read: [ot-security]}
+recordings: {read: [ot-security], input: [ot-security]}
 `
 
 // exited checks the last talk's exit code.
