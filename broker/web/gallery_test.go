@@ -113,7 +113,7 @@ func gallery() []galleryPage {
 		{"R-214", "change values on", "Filler controller", "Ann Keller", "Krall Fillers", "", after(-3), true, nil},
 		{"R-209", "look at", "Historian", "Ben Ito", "DataWerk", "", after(-400), false, []string{"OT security"}},
 	}, In: []inView{in, heldIn}, Ready: []WindowLine{readyLine}, Left: []WindowLine{leftLine}, Open: []WindowLine{},
-		Blocks: []blockView{{"B-3", "DataWerk", "Lena Lang", "laptop lost", after(600), false, true}}}
+		Blocks: []blockView{{"B-3", "DataWerk", "Lena Lang", "laptop lost", after(600), false, true, true}}}
 	recLine := RecordingLine{Session: "S-341", Who: "Ann Keller", Firm: "Krall Fillers", Mode: "readable", Windows: []string{"W-214"}, Started: after(-60)}
 	events := []EventLine{
 		{214, after(-62), "answer.given", "R-214", "Mia Voss", "said yes to revision 1", "moved", "sha256:ab"},
@@ -126,7 +126,7 @@ func gallery() []galleryPage {
 		{"sign-in", "sign-in", signInView{Next: "/", Line: "ssh -p 2222 desk@broker.kiel.example password", Say: "That is not right. Check name, password and code, wait for the next code, and try again.", Person: "mia", Draft: []field{{"draft_reason", "Alarm"}}}, nobody},
 		{"board", "board", full, someone},
 		{"board-empty", "board", boardView{LastOut: &leftLine}, codeGood},
-		{"board-down", "board", boardView{Closed: true, Blocks: []blockView{{"B-4", "Everybody: the plant is an island", "Mia Voss", "ammonia alarm", stamp{}, true, true}}},
+		{"board-down", "board", boardView{Closed: true, Blocks: []blockView{{"B-4", "Everybody: the plant is an island", "Mia Voss", "ammonia alarm", stamp{}, true, true, false}}},
 			func(f *frame) { f.Down = "The recording disk is nearly full. Call whoever runs the broker." }},
 		{"request", "request", sampleRequest(), someone},
 		{"request-danger", "request", dangerousRequest(), codeGood},
@@ -136,7 +136,7 @@ func gallery() []galleryPage {
 		{"code", "code", codeView{Does: "Open", Action: "/windows/W-1/open", Back: "/windows/W-1", Say: "That is not right.", Fields: []field{{"document", "x"}}}, someone},
 		{"window", "window", windowView{WindowLine: openLine, Minutes: "1 hour", Targets: []targetView{fillerPLC}, From: after(-10), To: after(300), Opened: after(-19), OpenedBy: "Mia Voss",
 			Sessions: []inView{in}, Recordings: []RecordingLine{recLine}, MayRead: true, Later: []choice{{15, "15 minutes", after(56)}, {30, "30 minutes", after(71)}}},
-			func(f *frame) { f.Said = "Open. Ends 03:48 by itself." }},
+			func(f *frame) { f.Said, f.Receipt = "Open. Ends 03:48 by itself.", "/windows/W-208/receipts" }},
 		{"window-vendor", "window", windowView{WindowLine: WindowLine{ID: "W-208", Request: "R-208", Firm: "Krall Fillers", What: "Filler controller", Rights: "look", State: "ended, hand-back missing",
 			Word: "ended", Who: []string{"Ann Keller"}, Until: after(-5), May: stepsAllowed{HandBack: true}}, Minutes: "1 hour", Targets: []targetView{fillerPLC}, Vendor: true, Next: []string{"scp -P 2222 cert@broker.kiel.example:W-208 ~/.ssh/id_ed25519-cert.pub", "ssh -p 2222 ann+recipes+filler-plc@broker.kiel.example"}},
 			func(f *frame) { f.Plant, f.Name = false, "Ann Keller" }},
@@ -144,7 +144,7 @@ func gallery() []galleryPage {
 		{"ask", "ask", askView{Say: "The plant asks for more here. Fill in: Work order.", Rule: "fields-missing", Wrong: map[string]string{"work_order": "The plant asks for this here."}, Form: form, Firms: []firmChoice{{"krall", "Krall Fillers", []tick{{"ann", "Ann Keller", true}, {"ben", "Ben Ito", false}}}},
 			Ways:   []wayChoice{{"a/ssh/viewer", "FIL-1-PLC-01", "Filler controller", "by ssh as viewer: can look", "Worst case: somebody sees what they should not. The machine stops the rest.", true}, {"a/ssh/maint", "FIL-1-PLC-01", "Filler controller", "by ssh as maint: can look, take files out, change values, start and stop, load programs", "Worst case: a wrong program runs, Filling line 1 stops. Nobody stops the rest.", false}},
 			Rights: []tick{{"look", "look", true}, {"copy", "take files out", false}, {"set", "change values", false}}}, someone},
-		{"blocks", "blocks", blocksView{Blocks: []blockView{{"B-3", "DataWerk", "Lena Lang", "laptop lost", after(600), false, true}}, MayBlock: true, Firms: []tick{{"firm/krall", "Krall Fillers", false}},
+		{"blocks", "blocks", blocksView{Blocks: []blockView{{"B-3", "DataWerk", "Lena Lang", "laptop lost", after(600), false, true, true}}, MayBlock: true, Firms: []tick{{"firm/krall", "Krall Fillers", false}},
 			Assets: []tick{{"asset/x", "Filler controller", false}}}, someone},
 		{"island", "island", blocksView{MayBlock: true, PeopleIn: 2, WindowsRun: 2}, someone},
 		{"people", "people", peopleView{Pending: []pendingView{{"ann", "Ann Keller", "Krall Fillers", "SHA256:3q2+7wAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "Jan Brandt", true}},

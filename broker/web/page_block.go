@@ -14,6 +14,7 @@ type blockView struct {
 	ID, What, By, Why string
 	Until             stamp
 	All, MayLift      bool
+	Receipts          bool // of what the viewer did with it
 }
 
 type blocksView struct {
@@ -29,12 +30,18 @@ func (g *Pages) blocksOf(v *visit, n roll) ([]blockView, error) {
 	if err != nil {
 		return nil, err
 	}
-	return v.blocks(list, n), nil
+	all := v.blocks(list, n)
+	for i := range all {
+		if all[i].Receipts, err = g.receipted(v, all[i].ID); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
 }
 
 func (v *visit) blocks(list []policy.Block, n roll) (out []blockView) {
 	for _, b := range list {
-		out = append(out, blockView{b.ID, v.blocked(b, n), n.person(b.By), b.Why, v.at(b.Until), b.All, v.takes()})
+		out = append(out, blockView{b.ID, v.blocked(b, n), n.person(b.By), b.Why, v.at(b.Until), b.All, v.takes(), false})
 	}
 	return out
 }
@@ -109,17 +116,18 @@ func (g *Pages) block(v *visit) error {
 			b.Until = v.now.Add(time.Duration(hours) * time.Hour)
 		}
 	}
-	if _, err := g.Desk.Block(v.ctx(), v.actor, b); err != nil {
+	b, err := g.Desk.Block(v.ctx(), v.actor, b)
+	if err != nil {
 		return err
 	}
-	return g.done(v, "/blocks", "Blocked. Whoever was in by it is out.")
+	return g.doneAbout(v, "/blocks", "/blocks/"+b.ID, "Blocked. Whoever was in by it is out.")
 }
 
 func (g *Pages) lift(v *visit) error {
 	if err := g.Desk.Lift(v.ctx(), v.actor, v.r.PathValue("id"), strings.TrimSpace(v.r.PostForm.Get("why"))); err != nil {
 		return err
 	}
-	return g.done(v, "/blocks", "Lifted.")
+	return g.doneAbout(v, "/blocks", "/blocks/"+v.r.PathValue("id"), "Lifted.")
 }
 
 func (g *Pages) islandPage(v *visit) error {
@@ -139,8 +147,9 @@ func (g *Pages) island(v *visit) error {
 	if v.r.PostForm.Get("sure") != "yes" {
 		return g.islandPage(v)
 	}
-	if _, err := g.Desk.Island(v.ctx(), v.actor, strings.TrimSpace(v.r.PostForm.Get("why"))); err != nil {
+	b, err := g.Desk.Island(v.ctx(), v.actor, strings.TrimSpace(v.r.PostForm.Get("why")))
+	if err != nil {
 		return err
 	}
-	return g.done(v, "/", "Island. Nobody is in, and nobody comes in, until somebody lifts it.")
+	return g.doneAbout(v, "/", "/blocks/"+b.ID, "Island. Nobody is in, and nobody comes in, until somebody lifts it.")
 }

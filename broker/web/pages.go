@@ -133,6 +133,7 @@ func (g *Pages) table() []Route {
 		{"GET /sessions/{id}/watch/stream", PlantOnly, "", g.watchStream},
 		{"GET /blocks", PlantOnly, "", g.blockPage},
 		{"POST /blocks", PlantOnly, "", g.block},
+		{"GET /blocks/{id}/receipts", PlantOnly, "", g.receiptFile},
 		{"POST /blocks/{id}/lift", PlantOnly, "Lift the block", g.lift},
 		{"GET /island", PlantOnly, "", g.islandPage},
 		{"POST /island", PlantOnly, "", g.island},
@@ -341,6 +342,7 @@ type frame struct {
 	Plant                           bool
 	CodeUntil                       stamp // a code given is good until then
 	Said                            string
+	Receipt                         string // of what was said: a path
 	Down                            string // why nobody is let in
 	Path                            string
 	Live                            bool // the page follows what happens
@@ -355,7 +357,7 @@ var livePages = map[string]bool{"board": true, "request": true, "window": true, 
 func (g *Pages) show(v *visit, status int, name, title string, page any) error {
 	f := g.frameOf(v, name, title, page)
 	if v.s != nil && !v.refreshing() {
-		f.Said = v.s.takeFlash()
+		f.Said, f.Receipt = v.s.takeFlash()
 	}
 	b, err := g.render(name, f)
 	if err != nil {
@@ -437,7 +439,21 @@ func (g *Pages) static(v *visit) error {
 
 // done says what happened on the page that comes next.
 func (g *Pages) done(v *visit, to, said string) error {
-	v.s.setFlash(said)
+	about := ""
+	if parts := strings.Split(strings.Trim(to, "/"), "/"); len(parts) == 2 && (parts[0] == "requests" || parts[0] == "windows") {
+		about = to
+	}
+	return g.doneAbout(v, to, about, said)
+}
+
+// doneAbout says it with the receipt: about is the path of a request, a window or
+// a block that the reader has just changed, or empty.
+func (g *Pages) doneAbout(v *visit, to, about, said string) error {
+	receipt := ""
+	if has, err := g.receipted(v, path.Base(about)); err == nil && has && about != "" { // without one it is done all the same
+		receipt = about + "/receipts"
+	}
+	v.s.setFlashes(said, receipt)
 	http.Redirect(v.w, v.r, to, http.StatusSeeOther)
 	return nil
 }

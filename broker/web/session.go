@@ -52,6 +52,7 @@ type webSession struct {
 	seen    time.Time         // last time that the person did something
 	code    [sha256.Size]byte // that actor.Step is of
 	flash   string
+	receipt string // where the receipt of what flash says is
 	streams int
 	asked   []askedOnce // newest last
 	taps    []tap       // newest last
@@ -221,18 +222,20 @@ func (s *webSession) gave(code string) bool {
 	return subtle.ConstantTimeCompare(s.code[:], given[:]) == 1
 }
 
-func (s *webSession) setFlash(text string) {
+func (s *webSession) setFlash(text string) { s.setFlashes(text, "") }
+
+func (s *webSession) setFlashes(text, receipt string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.flash = text
+	s.flash, s.receipt = text, receipt
 }
 
-func (s *webSession) takeFlash() string {
+func (s *webSession) takeFlash() (text, receipt string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	text := s.flash
-	s.flash = ""
-	return text
+	text, receipt = s.flash, s.receipt
+	s.flash, s.receipt = "", ""
+	return text, receipt
 }
 
 // setCookie: no script reads it, no other site sends it, no plain HTTP carries

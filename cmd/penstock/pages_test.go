@@ -483,12 +483,15 @@ func TestPagesPeopleAndBlocks(t *testing.T) {
 	}
 	olaf.post("/people/eve/disable").want(t, http.StatusForbidden)
 	mia.post("/blocks", "what", "firm/krall", "why", "laptop lost", "hours", "2").want(t, http.StatusSeeOther)
-	mia.get("/blocks").want(t, 200, "laptop lost", "Lift")
+	mia.get("/blocks").want(t, 200, "laptop lost", "Lift", `Whoever was in by it is out. <a href="/blocks/B-1/receipts" download>Receipt</a>`, "Receipts of what you did here")
+	h.receipts(t, mia, "/blocks/B-1/receipts", "block.set B-1 mia")
+	olaf.get("/blocks/B-1/receipts").want(t, http.StatusNotFound)
 	mia.post("/blocks/B-1/lift").want(t, 200, "Lift the block: give your code")
 	mia.post("/island").want(t, 200, "Make the plant an island")
 	mia.post("/island", "sure", "yes", "why", "ammonia").want(t, http.StatusSeeOther)
 	mia.get("/").want(t, 200, "<strong>Island.</strong>")
 	mia.post("/blocks/B-2/lift", "code", h.code(t, "mia")).want(t, http.StatusSeeOther)
+	mia.get("/blocks").want(t, 200, `Lifted. <a href="/blocks/B-2/receipts" download>Receipt</a>`)
 }
 
 // TestPagesVendorsSeeTheirOwn: another firm's request is as if it were not there.
