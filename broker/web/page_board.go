@@ -23,6 +23,7 @@ type boardView struct {
 	Vendor  bool
 	Outside outsideView // for the plant's people
 	SIEM    []string    // what is wrong with it, for the plant's people
+	Trial   bool        // loopback_targets is set; for the plant's people
 }
 
 type waitingView struct {
@@ -95,6 +96,7 @@ func (g *Pages) boardOf(v *visit, f *boardFacts) (boardView, error) {
 	b.Blocks = v.blocks(f.blocks, f.roll)
 	if v.actor.Plant {
 		b.Outside = g.outside(v)
+		b.Trial = g.Loopback
 		b.SIEM = g.siemLines()
 	}
 	b.Closed = slices.ContainsFunc(b.Blocks, func(b blockView) bool { return b.All })

@@ -65,8 +65,10 @@ type Parts struct {
 	// TakeCheckpoint writes that this person takes the newest checkpoint, by way
 	// of "page" or "command", and gives it.
 	TakeCheckpoint func(ctx context.Context, by people.Actor, way string) ([]byte, error)
-	Slog           *slog.Logger
-	Now            func() time.Time
+	// Loopback: targets may be on this very machine (loopback_targets), which the board says.
+	Loopback bool
+	Slog     *slog.Logger
+	Now      func() time.Time
 }
 
 type server struct {

@@ -225,3 +225,19 @@ func TestPagesStolenCookie(t *testing.T) {
 		}
 	}
 }
+
+// Where machines may be on the broker's own computer, the plant's people read
+// it on the board, and elsewhere nobody does.
+func TestPagesLoopbackTargets(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]bool{"loopback_targets: true": true, "loopback_targets: false": false} {
+		h := newPagesHouse(t, func(edit func(name, old, with string)) { edit("penstock.yaml", "loopback_targets: true", name) })
+		for person, may := range map[string]bool{"mia": true, "ann": false} {
+			board := h.signedIn(t, person).get("/")
+			board.want(t, 200)
+			if strings.Contains(board.text, "(loopback_targets)") != (want && may) {
+				t.Errorf("%s, the board of %s: %s", name, person, board.text)
+			}
+		}
+	}
+}
