@@ -49,6 +49,9 @@ type Order struct {
 	// TCP; it is asked for each session once. A nil Reader: that one is sealed, and
 	// not exported. nil: the pack has no exports.
 	Open func(ctx context.Context, session string) (*recording.Reader, error)
+	// Input exports TCP channels too: what the vendor sent is in them, which is a
+	// right of its own.
+	Input bool
 }
 
 // Made says what went out.
@@ -355,6 +358,9 @@ func (p *writer) export(id string) error {
 	}
 	defer r.Close()
 	for _, ch := range r.Channels() {
+		if ch.Kind == tcpKind && !p.Input {
+			continue
+		}
 		name, write := exportOf(id, ch)
 		if err := p.add(name, func(w io.Writer) error { return write(w, r) }); err != nil {
 			return err
@@ -363,10 +369,13 @@ func (p *writer) export(id string) error {
 	return nil
 }
 
+// tcpKind is a channel of a TCP port (RFC 4254 section 7.2).
+const tcpKind = "direct-tcpip"
+
 // exportOf names a channel's export, and makes it.
 func exportOf(id string, ch recording.Channel) (name string, write func(io.Writer, *recording.Reader) error) {
 	name = fmt.Sprintf("%s%s/c%02d-%s", exports, id, ch.Number, ch.Kind)
-	if ch.Kind == "direct-tcpip" {
+	if ch.Kind == tcpKind {
 		return name + ".pcapng", func(w io.Writer, r *recording.Reader) error { return recording.ExportPcapng(w, r, ch.Number) }
 	}
 	return name + ".txt", func(w io.Writer, r *recording.Reader) error { return recording.ExportText(w, r, ch.Number) }

@@ -52,6 +52,9 @@ func (h *plantHouse) deliver(ctx context.Context, w io.Writer, who review.Reader
 	}
 	o := pack.Order{Dir: string(h.folder), Key: v, Window: string(window), Checkpoint: h.log.Checkpoint(), Story: tell}
 	if exports {
+		if o.Input = h.book.MaySeeInput(who); o.Input {
+			who.Form, who.Input = who.Form+"+streams", review.Inherent
+		}
 		o.Open = func(ctx context.Context, session string) (*recording.Reader, error) {
 			r, err := h.book.Read(ctx, who, session)
 			if errors.Is(err, recording.ErrSealed) {
@@ -130,7 +133,7 @@ func evidenceOffline(cmd *cobra.Command, dir, window, to, identity string, withE
 	if err != nil {
 		return err
 	}
-	o := pack.Order{Dir: dir, Key: v, Window: window, Story: tell}
+	o := pack.Order{Dir: dir, Key: v, Window: window, Story: tell, Input: true}
 	if withExports {
 		o.Open = func(_ context.Context, session string) (*recording.Reader, error) {
 			return openOffline(dir, session, identity)
