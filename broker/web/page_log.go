@@ -214,7 +214,7 @@ func (v *visit) otherSentence(body audit.Body, n roll) (says, weight string) {
 func (v *visit) rareSentence(body audit.Body, n roll) (says, weight string) {
 	switch b := body.(type) {
 	case audit.FirstByte:
-		return "the vendor sees the first of the machine, in " + b.Window, ""
+		return "saw the first answer of the machine, in " + b.Window, ""
 	case audit.RequestWoken:
 		return "the request waits again", ""
 	case audit.PersonChanged:

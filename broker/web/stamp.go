@@ -68,12 +68,15 @@ func (s stamp) Elsewhere() string {
 	return there.Format("15:04")
 }
 
-// dated is an hour, with its day where that is not the day of now.
+// dated is an hour, with its day where that is neither the day of now nor the
+// next hours: at 23:12 nobody takes 00:12 for another night's.
 func dated(t, now time.Time) string {
 	y, m, d := t.Date()
 	ny, nm, nd := now.Date()
 	switch {
 	case y == ny && m == nm && d == nd:
+		return t.Format("15:04")
+	case t.After(now) && t.Sub(now) < 12*time.Hour:
 		return t.Format("15:04")
 	case t.Sub(now).Abs() < 300*24*time.Hour:
 		return t.Format("Mon 2 Jan 15:04")

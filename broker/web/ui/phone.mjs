@@ -107,6 +107,7 @@ try {
   await invite.getByLabel("Firm").selectOption("krall");
   await invite.getByLabel("Name", { exact: true }).fill("Ben Ito");
   await invite.getByLabel("Short name").fill("ben");
+  await invite.getByLabel("Phone").fill("+49 431 555 0122");
   await give(invite, cast.jan);
   await invite.getByRole("button", { name: "Invite" }).click();
   ben.invitation = (await jan.locator(".secret").textContent()).trim();
@@ -131,42 +132,57 @@ try {
   const his = await phone(ben);
   await his.goto(demo.broker.https + "/requests/new");
   await his.getByLabel("Ben Ito").check();
-  await his.locator('input[value="filler-plc/ssh/viewer"]').check();
+  await his.locator('input[value="filler-plc/ssh/recipes"]').check();
+  for (const right of ["copy", "set"]) await his.locator(`input[name=right][value=${right}]`).check();
+  await his.getByText("Work order, change, way back").click();
+  await his.locator("[name=work_order]").fill("WO 88-1204");
   await his.locator("[name=reason]").fill("Alarm F-417, fill volume drifts");
   await his.getByRole("button", { name: "Ask", exact: true }).click();
   await his.getByText("waits for an answer").waitFor();
   if (!(await his.locator("main").textContent()).includes("for you)")) faults.push(`${step}: the page says the plant's hour only`);
   const request = numbers(his.url(), "R");
 
-  log("the board moves by itself; Mia opens what was asked");
+  log("the board moves by itself; Olaf, who owns the line, says yes in the night");
   await mia.getByRole("link", { name: request }).waitFor();
-  await picture(mia, "board-phone");
-  await mia.getByRole("link", { name: request }).click();
-  await mia.getByRole("heading", { name: "wants to LOOK at the" }).waitFor();
-  const open = mia.getByRole("button", { name: /^Open as asked/ });
-  await give(mia.locator("#yes"), cast.mia);
-  const box = await open.boundingBox();
+  const olaf = await phone(cast.olaf);
+  await olaf.getByText("asks you").waitFor();
+  await picture(olaf, "board-phone");
+  await olaf.getByRole("link", { name: request }).click();
+  await olaf.getByRole("heading", { name: "wants to CHANGE VALUES on the" }).waitFor();
+  for (const text of ["The machine stops everything else.", "whom rule set asks"]) await olaf.getByText(text).waitFor();
+  if (await olaf.getByRole("link", { name: "Call Ben" }).getAttribute("href") !== "tel:+494315550122") faults.push(`${step}: nobody can call Ben`);
+  const yes = olaf.getByRole("button", { name: "Yes, as asked" });
+  await give(olaf.locator("#yes"), cast.olaf);
+  const box = await yes.boundingBox();
   if (box.y + box.height > 844) faults.push(`${step}: the button ends at ${box.y + box.height} px, below the first screen`);
-  await picture(mia, "request-phone");
-  await open.click();
+  await picture(olaf, "request-phone");
+  await yes.click();
+  await olaf.getByText(/^Agreed\. The shift opens it then\./).waitFor();
+  const window = numbers(await olaf.locator("main").textContent(), "W");
+  if ((await his.locator("body").textContent()).includes("5550122")) faults.push(`${step}: a number on a vendor's page`);
+
+  log("Mia opens it");
+  await mia.goto(`${demo.broker.https}/windows/${window}`);
+  const open = mia.locator(`form[action="/windows/${window}/open"]`);
+  await give(open, cast.mia);
+  await open.getByRole("button", { name: /^Open for/ }).click();
   await mia.getByText(/^Open\. Ends/).waitFor();
-  const window = numbers(await mia.locator("main").textContent(), "W");
 
   log("Ben works in it, by stock ssh");
   await types(`scp -F ${ben.config} cert@broker:${window} ${join(scratch, "id_ed25519-cert.pub")}`);
   let sees;
   const inside = new Promise((done) => { sees = done; });
-  const terminal = type(`ssh -tt -F ${ben.config} ben+viewer+filler-plc@broker`,
+  const terminal = type(`ssh -tt -F ${ben.config} ben+recipes+filler-plc@broker`,
     { turns: [["filler> ", "show alarms\r"]], shown: (all) => { if (/alarm/i.test(all.split("show alarms")[1] ?? "") && all.endsWith("filler> ")) sees(); } });
   const done = await Promise.race([inside, terminal.ended]);
   if (done) throw new Error(`his session ended: ${done.text}`);
 
   log("Mia sees him in, on the wall and on the phone, and ends it");
   const wall = await phone(cast.mia, { desk: true });
-  await wall.getByText("a shell on FIL-1-PLC-01 as viewer").waitFor();
+  await wall.getByText("a shell on FIL-1-PLC-01 as recipes").waitFor();
   await picture(wall, "board-desk");
   await mia.goto(`${demo.broker.https}/windows/${window}`);
-  await mia.getByText("a shell on FIL-1-PLC-01 as viewer").waitFor();
+  await mia.getByText("a shell on FIL-1-PLC-01 as recipes").waitFor();
   await picture(mia, "window-phone");
   await mia.getByRole("link", { name: "Watch" }).first().click();
   await mia.locator(".ap-player").getByText("show alarms").waitFor();
@@ -178,7 +194,7 @@ try {
   await mia.getByRole("heading", { name: /hand-back missing/ }).waitFor();
 
   log("Ben hands back, Mia takes it");
-  await types(`ssh -F ${ben.config} desk@broker handback ${window} '"Only looked: the volume is 12 ml high"'`);
+  await types(`ssh -F ${ben.config} desk@broker handback ${window} '"Looked at the alarms, changed nothing: the volume is 12 ml high"'`);
   await mia.getByRole("button", { name: "I take it" }).click();
   await mia.getByRole("heading", { name: /closed/ }).waitFor();
 
