@@ -3,6 +3,7 @@ package dossier
 import (
 	"context"
 	"io"
+	"time"
 
 	"penstock/approvals/evidence"
 	"penstock/audit"
@@ -31,6 +32,9 @@ func (r *Reading) Leaf(ctx context.Context, l audit.Leaf) []string {
 func (r *Reading) Page(title string) Page {
 	return Page{Title: title, Windows: r.book.Windows(), Dropped: r.book.Dropped}
 }
+
+// Zone is the plant's, by the newest plant file.
+func (r *Reading) Zone() *time.Location { return zoneOf(r.book.plant) }
 
 // index is what lies in an evidence pack to be read.
 func (r *Reading) index() Page {

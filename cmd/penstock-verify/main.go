@@ -9,6 +9,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -22,6 +23,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/crypto/ssh"
 	"golang.org/x/term"
 
 	"penstock/approvals/dossier"
@@ -82,6 +84,8 @@ type call struct {
 	key         string
 	json        bool
 	html        string
+	targetLogs  []string
+	targetCA    string
 }
 
 func command() *cobra.Command {
@@ -112,6 +116,8 @@ that is wrong is named. Exit 1: it could not be checked.`,
 	c.Flags().StringVar(&o.receiptKeys, "receipt-keys", "", "file with the broker's receipt.pub, from where you keep it; else the keys that the log names")
 	c.Flags().StringVar(&o.identity, "identity", "", "file with an age identity (AGE-SECRET-KEY-1…) that opens the recordings")
 	c.Flags().StringVar(&o.key, "key", "", "the log's verifier key, or a file that holds it; else the folder's own keys/log.pub")
+	c.Flags().StringArrayVar(&o.targetLogs, "target-log", nil, "a target's own log: auth.log, journalctl -o json, or sshd -E; its logins are held to the certificates in the log; may be repeated")
+	c.Flags().StringVar(&o.targetCA, "target-ca", "", "file with the CA to targets (a target's TrustedUserCAKeys), for --target-log; else those that known logins show")
 	c.Flags().StringVar(&o.html, "html", "", "file for the report as one page that stands alone; it must not be there yet")
 	c.Flags().BoolVar(&o.json, "json", false, "the report as JSON")
 	return c
@@ -148,13 +154,69 @@ func (o call) run(c *cobra.Command, path string) error {
 // told is nil where nothing could be told of windows.
 func (o call) check(ctx context.Context, path string, trust verify.Trust, show func(done, all int64)) (verify.Report, *dossier.Reading, error) {
 	if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() {
+		if len(o.targetLogs) > 0 {
+			return verify.Report{}, nil, usageError{errors.New("--target-log needs a data folder: a pack has one window's certificates only")}
+		}
 		r, s, err := pack.Check(ctx, path, trust, func(docs pack.Documents, window string) pack.Story { return dossier.Read(docs, window) }, show)
 		told, _ := s.(*dossier.Reading)
 		return r, told, err
 	}
 	told := dossier.Read(verify.NewDocuments(path), "")
-	r, err := verify.Dir(ctx, path, trust, told, show)
-	return r, told, err
+	if len(o.targetLogs) == 0 {
+		r, err := verify.Dir(ctx, path, trust, told, show)
+		return r, told, err
+	}
+	targets, err := o.targets()
+	if err != nil {
+		return verify.Report{}, nil, err
+	}
+	r, err := verify.Dir(ctx, path, trust, both{told, targets}, show)
+	if err != nil {
+		return r, nil, err
+	}
+	for _, name := range o.targetLogs {
+		f, err := os.Open(name)
+		if err != nil {
+			return r, nil, fmt.Errorf("read the target's log: %w", err)
+		}
+		found, err := targets.Compare(name, f, told.Zone())
+		f.Close()
+		if err != nil {
+			return r, nil, err
+		}
+		r.Findings = append(r.Findings, found...)
+	}
+	return r, told, nil
+}
+
+// both gives each leaf to the reading and to the comparison with targets.
+type both struct {
+	*dossier.Reading
+	targets *verify.Targets
+}
+
+func (b both) Leaf(ctx context.Context, l audit.Leaf) []string {
+	b.targets.Leaf(l)
+	return b.Reading.Leaf(ctx, l)
+}
+
+// targets knows the CA to targets, where it was given.
+func (o call) targets() (*verify.Targets, error) {
+	t := &verify.Targets{}
+	if o.targetCA == "" {
+		return t, nil
+	}
+	b, err := small(o.targetCA)
+	for rest := b; err == nil && len(bytes.TrimSpace(rest)) > 0; {
+		var k ssh.PublicKey
+		if k, _, _, rest, err = ssh.ParseAuthorizedKey(rest); err == nil {
+			t.CAs = append(t.CAs, ssh.FingerprintSHA256(k))
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the CA to targets: %w", err)
+	}
+	return t, nil
 }
 
 // maxFile bounds the small files that the call names.
