@@ -46,11 +46,11 @@ func ExportText(w io.Writer, r *Reader, ch int, opts ...ExportOption) error {
 			break
 		}
 		switch {
-		case f.Mark == Request && carriesFiles(f.Kind):
+		case f.Mark == Request && CarriesFiles(f.Kind):
 			t.label("[asked] ")
 			new(plainText).write(t, f.Data)
 			t.fresh()
-		case f.Mark == Out && carriesFiles(f.Kind): // no text
+		case f.Mark == Out && CarriesFiles(f.Kind): // no text
 		case f.Mark == Out:
 			outs.write(t, f.Data)
 			echo(f.Data)
@@ -75,9 +75,9 @@ func ExportText(w io.Writer, r *Reader, ch int, opts ...ExportOption) error {
 	return errors.Join(err, t.out.Flush())
 }
 
-// carriesFiles: the bytes of such a channel are a protocol, and no text. What was
+// CarriesFiles: the bytes of such a channel are a protocol, and no text. What was
 // asked for and what was noted of it are.
-func carriesFiles(kind string) bool {
+func CarriesFiles(kind string) bool {
 	switch kind {
 	case "sftp", "scp", "rsync", "git":
 		return true

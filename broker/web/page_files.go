@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"penstock/audit"
+	"penstock/audit/recording"
 )
 
 // fileWords is a transfer as a person reads it: ▲ to the machine, ▼ from it,
@@ -32,9 +33,5 @@ func fileWords(b audit.FileTransferred) string {
 
 // carriesFiles: what passed in such a channel is no text for a screen.
 func carriesFiles(kind string) bool {
-	switch kind {
-	case "sftp", "scp", "rsync", "git":
-		return true
-	}
-	return false
+	return recording.CarriesFiles(kind)
 }

@@ -29,6 +29,7 @@ var mayImport = map[string][]string{
 	"audit/syslog":            {},
 	"audit/outsidetest":       {}, // for tests
 	"audit/publish":           {"audit", "audit/durable", "audit/syslog"},
+	"audit/search":            {"audit", "audit/durable", "audit/recording"},
 	"audit/siem":              {"audit", "audit/durable", "audit/syslog"},
 	"audit/witness":           {"audit", "audit/durable"},
 	"audit/receipt":           {"audit", "audit/durable"},

@@ -1,0 +1,429 @@
+package search
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"iter"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+
+	"penstock/audit"
+	"penstock/audit/recording"
+)
+
+// Log is what is read of audit.Log, whose contract stands there.
+type Log interface {
+	Size() audit.Index
+	Upto(context.Context, audit.Index) iter.Seq2[audit.Leaf, error]
+}
+
+// Archive gives recordings, with no person behind it.
+type Archive interface {
+	Open(session string) (*recording.Reader, error)
+}
+
+const (
+	everyLook    = 5 * time.Second // how often the log is asked for more
+	everyRunning = time.Minute     // how often sessions that run are read on
+	leavesAtOnce = 2000
+	linesAtOnce  = 4000
+	mostLines    = 200_000 // of one session's screens; what comes after is left out
+	mostRunning  = 256     // sessions that are read while they run
+	seenLines    = 4096    // lines after which the same one counts again
+	pause        = time.Second
+)
+
+// Filler keeps the index up with log and recordings. For one goroutine.
+type Filler struct {
+	*Index
+	log     Log
+	archive Archive
+	slog    *slog.Logger
+	running map[string]*reading // sessions whose recording is read while they run
+	failing bool
+
+	size atomic.Uint64 // of the log, as it was seen last
+}
+
+// NewFiller fills x. A session whose reading a crash broke off is read again.
+func NewFiller(x *Index, log Log, a Archive, s *slog.Logger) *Filler {
+	return &Filler{Index: x, log: log, archive: a, slog: s, running: map[string]*reading{}}
+}
+
+// Run fills until ctx ends. A failure is told and tried again: nothing else of
+// the broker waits for the index.
+func (f *Filler) Run(ctx context.Context) error {
+	var read time.Time
+	for ctx.Err() == nil {
+		more, err := f.Fold(ctx)
+		if err == nil && !more && time.Since(read) >= everyRunning {
+			err, read = f.Read(ctx), time.Now()
+		}
+		if err != nil && ctx.Err() == nil && !f.failing {
+			f.slog.Error("the search index is not filled; it is tried again, and can be deleted", "err", err)
+		}
+		f.failing = err != nil
+		if more && err == nil {
+			continue
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(everyLook):
+		}
+	}
+	return nil
+}
+
+// Fold takes in what the log has more, and the recordings of sessions that
+// ended in it. more: there is more of it already.
+func (f *Filler) Fold(ctx context.Context) (more bool, err error) {
+	var from audit.Index
+	err = f.db.View(func(tx *bolt.Tx) error { from = nextLeaf(tx); return nil })
+	if err != nil {
+		return false, err
+	}
+	size := f.log.Size()
+	f.size.Store(uint64(size))
+	if from > size {
+		return true, f.again()
+	}
+	var batch []audit.Leaf
+	for leaf, err := range f.log.Upto(ctx, from) {
+		if err != nil {
+			return false, fmt.Errorf("read the log: %w", err)
+		}
+		if batch = append(batch, leaf); len(batch) == leavesAtOnce {
+			break
+		}
+	}
+	if len(batch) == 0 {
+		return false, nil
+	}
+	ended := map[string]bool{}
+	if err := f.db.Update(func(tx *bolt.Tx) error { return f.fold(tx, batch, ended) }); err != nil {
+		return false, fmt.Errorf("index the log: %w", err)
+	}
+	for _, name := range slices.Sorted(maps.Keys(ended)) {
+		if err := f.read(ctx, name); err != nil {
+			return false, err
+		}
+	}
+	return batch[len(batch)-1].Index+1 < size, nil
+}
+
+// again empties an index that knows more than the log: the log was brought back from before.
+func (f *Filler) again() error {
+	f.slog.Warn("the search index knows more than the log, and is made again")
+	f.running = map[string]*reading{}
+	return f.db.Update(func(tx *bolt.Tx) error {
+		for _, name := range [][]byte{bDocs, bIDs, bText, bWords} {
+			if err := tx.DeleteBucket(name); err != nil {
+				return err
+			}
+			if _, err := tx.CreateBucket(name); err != nil {
+				return err
+			}
+		}
+		return tx.Bucket(bMeta).Delete([]byte("next"))
+	})
+}
+
+// fold takes leaves in, in one transaction with how far the index is.
+func (f *Filler) fold(tx *bolt.Tx, batch []audit.Leaf, ended map[string]bool) error {
+	known := map[string]*session{}
+	of := func(name string) *session {
+		if _, ok := known[name]; !ok {
+			known[name] = lookup(tx, name)
+		}
+		return known[name]
+	}
+	said := map[string][]entry{} // of sessions
+	rest := map[uint64][]entry{} // of the others, by unit
+	for _, leaf := range batch {
+		b := bodyOf(leaf)
+		name, _ := b["session"].(string)
+		if start, ok := leaf.Body.(audit.SessionStarted); ok {
+			known[name] = &session{ID: uint64(leaf.Index), Name: name, Person: start.Person, Firm: start.Firm, Windows: start.Windows,
+				Started: leaf.Wall, Sealed: start.Mode == "sealed", Chans: map[int]*channel{}}
+		}
+		e, ok := entryOf(leaf, b)
+		s := of(name)
+		if name == "" || s == nil {
+			if ok {
+				u := uint64(leaf.Index) &^ 4095
+				rest[u] = append(rest[u], e)
+			}
+			continue
+		}
+		if ok {
+			said[name] = append(said[name], e)
+		}
+		switch l := leaf.Body.(type) {
+		case audit.ChannelOpened:
+			s.Chans[l.Channel] = &channel{l.Asset, l.Kind}
+			if !slices.Contains(s.Assets, l.Asset) {
+				s.Assets = append(s.Assets, l.Asset)
+			}
+		case audit.SessionEnded:
+			s.Ended, ended[name] = true, true
+		default:
+			if t := leaf.Body.Type(); t == "recording.expired" || t == "recording.deleted" {
+				if err := f.forget(tx, s, "the recording is gone: "+t); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	for name, all := range said {
+		s := known[name]
+		if err := f.add(tx, unit(s.ID, leaves), s.Count[0], all); err != nil {
+			return err
+		}
+		s.Count[0] += uint32(len(all))
+	}
+	for _, s := range known {
+		if s != nil {
+			if err := s.write(tx); err != nil {
+				return err
+			}
+		}
+	}
+	for u, all := range rest {
+		if err := f.add(tx, unit(u, others), uint32(all[0].Ref-u), all); err != nil {
+			return err
+		}
+	}
+	return tx.Bucket(bMeta).Put([]byte("next"), key64(uint64(batch[len(batch)-1].Index)+1))
+}
+
+// forget takes what a session's screens showed out of the index.
+func (f *Filler) forget(tx *bolt.Tx, s *session, why string) error {
+	if err := f.drop(tx, unit(s.ID, screens)); err != nil {
+		return err
+	}
+	s.Count[1], s.Done, s.Left = 0, true, why
+	delete(f.running, s.Name)
+	return nil
+}
+
+// Read takes in what recordings of running sessions have more, and those of
+// ended ones that were not read to their end. Then it keeps the index in its bounds.
+func (f *Filler) Read(ctx context.Context) error {
+	var open []string
+	err := f.db.View(func(tx *bolt.Tx) error {
+		return tx.Bucket(bDocs).ForEach(func(_, v []byte) error {
+			var s session
+			if json.Unmarshal(v, &s) == nil && !s.Done && len(open) < mostRunning {
+				open = append(open, s.Name)
+			}
+			return nil
+		})
+	})
+	if err != nil {
+		return err
+	}
+	for _, name := range open {
+		if err := f.read(ctx, name); err != nil {
+			return err
+		}
+	}
+	return f.bound()
+}
+
+// read takes in what a session's recording has more.
+func (f *Filler) read(ctx context.Context, name string) error {
+	r := f.running[name]
+	var s *session
+	err := f.db.Update(func(tx *bolt.Tx) error {
+		if s = lookup(tx, name); s == nil || s.Done || r != nil {
+			return nil
+		}
+		// A reading that another life began, and whose screens are not known any more.
+		if err := f.drop(tx, unit(s.ID, screens)); err != nil {
+			return err
+		}
+		s.Count[1], s.Done = 0, s.Sealed
+		return s.write(tx)
+	})
+	if err != nil || s == nil || s.Done {
+		return err
+	}
+	if r == nil {
+		r = newReading()
+		f.running[name] = r
+	}
+	ended := s.Ended
+	left, err := f.readOn(ctx, name, r)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if errors.Is(err, recording.ErrSealed) || errors.Is(err, fs.ErrNotExist) || err != nil && ended {
+		left = "the recording could not be read: " + err.Error()
+		f.slog.Warn("a recording is not in the search index, or not to its end", "session", name, "err", err)
+	} else if err != nil {
+		return nil // it runs: the next time
+	}
+	if ended {
+		r.end()
+		if err := f.keep(name, r); err != nil {
+			return err
+		}
+		delete(f.running, name)
+	}
+	return f.db.Update(func(tx *bolt.Tx) error {
+		s := lookup(tx, name)
+		if s == nil {
+			return nil
+		}
+		s.Done = ended || errors.Is(err, recording.ErrSealed)
+		if left != "" {
+			s.Left = clip(left)
+		}
+		return s.write(tx)
+	})
+}
+
+// keep writes the lines that a reading has found.
+func (f *Filler) keep(name string, r *reading) error {
+	if len(r.found) == 0 {
+		return nil
+	}
+	err := f.db.Update(func(tx *bolt.Tx) error {
+		s := lookup(tx, name)
+		if s == nil {
+			return nil
+		}
+		if err := f.add(tx, unit(s.ID, screens), s.Count[1], r.found); err != nil {
+			return err
+		}
+		s.Count[1] += uint32(len(r.found))
+		return s.write(tx)
+	})
+	if err != nil {
+		return fmt.Errorf("index %s: %w", name, err)
+	}
+	r.kept += len(r.found)
+	r.found = r.found[:0]
+	return nil
+}
+
+// readOn reads a recording from where it was, a flush at a time.
+func (f *Filler) readOn(ctx context.Context, name string, r *reading) (left string, err error) {
+	rec, err := f.archive.Open(name)
+	if err != nil {
+		return "", err
+	}
+	defer rec.Close()
+	for _, ch := range rec.Channels() {
+		if recording.CarriesFiles(ch.Kind) || ch.Kind == "direct-tcpip" {
+			continue // a protocol, no screen: the log says what passed
+		}
+		for frame, err := range rec.Frames(ch.Number, r.from(ch.Number)) {
+			if errors.Is(err, io.ErrUnexpectedEOF) {
+				break // it is being written
+			}
+			if err != nil {
+				return "", err
+			}
+			r.frame(frame)
+			if len(r.found) >= linesAtOnce {
+				if err := f.keep(name, r); err != nil {
+					return "", err
+				}
+			}
+			if ctx.Err() != nil {
+				return "", ctx.Err()
+			}
+			if r.kept+len(r.found) >= mostLines {
+				return fmt.Sprintf("it showed more than %d lines: those after are not in the index", mostLines), f.keep(name, r)
+			}
+		}
+	}
+	return "", f.keep(name, r)
+}
+
+// bound leaves the screens of the oldest sessions out while the file is too large.
+func (f *Filler) bound() error {
+	return f.db.Update(func(tx *bolt.Tx) error {
+		size := func() int64 { return tx.Size() - int64(f.db.Stats().FreePageN)*int64(f.db.Info().PageSize) }
+		if f.most <= 0 || size() <= f.most {
+			return nil
+		}
+		// A tenth of the sessions at a time: freed pages count from the next transaction on.
+		c, n := tx.Bucket(bDocs).Cursor(), 0
+		most := max(1, tx.Bucket(bDocs).Stats().KeyN/10)
+		for k, v := c.First(); k != nil && n < most; k, v = c.Next() {
+			var s session
+			if json.Unmarshal(v, &s) != nil || !s.Done || s.Count[1] == 0 {
+				continue
+			}
+			if err := f.forget(tx, &s, "left out, because the index is full"); err != nil {
+				return err
+			}
+			if err := s.write(tx); err != nil {
+				return err
+			}
+			n++
+		}
+		return nil
+	})
+}
+
+// bodyOf is a leaf's body by its fields' names.
+func bodyOf(leaf audit.Leaf) map[string]any {
+	m := map[string]any{}
+	if b, err := json.Marshal(leaf.Body); err == nil {
+		_ = json.Unmarshal(b, &m) // one that is no object has no fields
+	}
+	return m
+}
+
+// quiet are leaves that say nothing to look for, or say what was looked for.
+func quiet(name string) bool {
+	return name == "recording.heads" || name == "firstbyte" || strings.HasPrefix(name, "review.")
+}
+
+// entryOf is what a leaf says, for looking up.
+func entryOf(leaf audit.Leaf, b map[string]any) (entry, bool) {
+	name := leaf.Body.Type()
+	e := entry{Kind: KindEvent, Wall: leaf.Wall.UnixMilli(), Ref: uint64(leaf.Index)}
+	if n, ok := b["channel"].(float64); ok && n >= 0 && n < 1<<16 {
+		e.Chan = uint16(n)
+	}
+	if quiet(name) {
+		return e, false
+	}
+	if t, ok := leaf.Body.(audit.FileTransferred); ok {
+		e.Kind = KindFile
+		hash := strings.TrimPrefix(t.SHA256.String(), "sha256:")
+		e.Text = clip(t.Path) + " " + hash + " " + t.By + " " + t.Direction + " " + t.Asset
+		return e, true
+	}
+	text := []string{name, leaf.Subject, leaf.Actor}
+	for _, k := range slices.Sorted(maps.Keys(b)) {
+		switch v := b[k].(type) {
+		case string:
+			if k != "public" && k != "serial" && k != "kex" && !strings.HasPrefix(v, "sha256:") {
+				text = append(text, v)
+			}
+		case []any:
+			for _, one := range v {
+				if s, ok := one.(string); ok {
+					text = append(text, s)
+				}
+			}
+		}
+	}
+	e.Text = clip(strings.Join(text, " "))
+	return e, true
+}
