@@ -404,7 +404,7 @@ type Auditor struct {
 }
 
 // ReviewOpened is written before a person reads a recording. What is list,
-// play, export, verify, or watch: the session runs, and Form says its channel;
+// play, export, verify, search (Form: for what), or watch: the session runs, and Form says its channel;
 // or unseal: the person asked for the key file of a sealed recording, or gave
 // the key that opens it for this sign-in, and Form says which.
 type ReviewOpened struct {

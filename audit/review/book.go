@@ -22,7 +22,7 @@ type Log interface {
 type Reader struct {
 	Person string
 	Roles  []string
-	What   string // list, play, export, verify, watch, unseal
+	What   string // list, play, export, verify, watch, search, unseal
 	Form   string // of an export: asciicast-v3, asciicast-v2, text, raw; raw-in and pcapng hold what the vendor sent
 	Input  Input  // what of the vendor's typing is in it; the event says "+input" or "+input+unmasked"
 	Holder string // the sign-in for which sealed recordings were opened (Unseal); empty: none
@@ -103,6 +103,16 @@ func (b *Book) List(ctx context.Context, who Reader) ([]recording.Header, error)
 		return nil, fmt.Errorf("list recordings: %w", err)
 	}
 	return b.archive.List()
+}
+
+// Searching writes review.opened{search} with what is looked for, durable; only
+// then the caller looks. Every search is an event of its own.
+func (b *Book) Searching(ctx context.Context, who Reader, query string) error {
+	who.What, who.Form = "search", query
+	if err := b.enter(ctx, who, ""); err != nil {
+		return fmt.Errorf("search recordings: %w", err)
+	}
+	return nil
 }
 
 // Look is List for one session: what is known around its recording, whose bytes

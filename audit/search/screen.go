@@ -3,6 +3,7 @@ package search
 import (
 	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"penstock/audit/recording"
@@ -68,8 +69,15 @@ func (s *screen) give(y int) {
 	}
 }
 
-// clip bounds a text.
+// clip bounds a text, and leaves nothing in it that is not to be seen: it is
+// shown on pages and terminals.
 func clip(text string) string {
+	text = strings.Map(func(r rune) rune {
+		if !unicode.IsGraphic(r) || unicode.In(r, unicode.Variation_Selector, unicode.Other_Default_Ignorable_Code_Point) {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, text)
 	if utf8.RuneCountInString(text) > longest {
 		return string([]rune(text)[:longest])
 	}

@@ -255,6 +255,29 @@ type Recording struct {
 	Mode    string    `json:"mode"`
 }
 
+// Found is the answer to a search.
+type Found struct {
+	Hits   []Hit    `json:"hits"`
+	More   bool     `json:"more,omitempty"`   // there is more than these
+	Broke  string   `json:"broke,omitempty"`  // what was not looked at
+	Limits []string `json:"limits,omitempty"` // what is not in the index
+}
+
+// Hit is one thing that was found. Kind is shown, ran, file, log or session.
+type Hit struct {
+	Kind    string    `json:"kind"`
+	Session string    `json:"session,omitempty"`
+	Person  string    `json:"person,omitempty"`
+	Firm    string    `json:"firm,omitempty"`
+	Asset   string    `json:"asset,omitempty"`
+	Channel int       `json:"channel"` // -1: of none
+	At      time.Time `json:"at"`
+	Second  float64   `json:"second,omitempty"` // since the channel's first frame
+	Leaf    *uint64   `json:"leaf,omitempty"`
+	Text    string    `json:"text"`
+	Link    string    `json:"link"` // page
+}
+
 // Authorities are the public keys of the broker, authorized_keys form.
 type Authorities struct {
 	Host     string `json:"host"`     // for known_hosts @cert-authority lines

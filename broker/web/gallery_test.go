@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"penstock/audit/search"
 	"penstock/policy"
 )
 
@@ -153,12 +154,16 @@ func gallery() []galleryPage {
 			Roles: []tick{{"shift", "Filling shift supervisor", false}}, Sponsors: []tick{{"jan", "Jan Brandt", false}}, Security: true, Invites: []tick{{"krall", "Krall Fillers", false}},
 			Invited: &invitedView{"Ann Keller", "ABCD-EFGH-IJKL-MNOP", "ssh -p 2222 join@broker.kiel.example", after(1440)}}, someone},
 		{"recordings", "recordings", []RecordingLine{recLine}, someone},
+		{"search", "search", searchView{Query: "drifts person:ann", Help: search.Help, Asked: true, More: "These are the newest 100.", Broke: "this took too long",
+			Lines: []hitLine{{"shown", "F-417 fill volume drifts", "/recordings/S-341/play?channel=0&t=4.5", "S-341", "Ann Keller", "FIL-1-PLC-01", after(-50), false},
+				{"log", "block.set B-1 mia krall", "/log?before=8", "", "", "", after(-90), true}}, Limits: []string{"Of 3 sessions only what the log says is found: the recordings are sealed."}}, someone},
+		{"search-wrong", "search", searchView{Query: `"open`, Help: search.Help, Say: "A phrase ends with a second \"."}, someone},
 		{"recording", "recording", RecordingView{RecordingLine: recLine, Source: "198.51.100.7", Client: "SSH-2.0-OpenSSH_9.6", Kex: "mlkem768x25519-sha256", Serial: "4711", Ended: after(-20), Cause: "client",
 			Asked: []WindowLine{openLine}, Channels: []recordedChannel{{1, "shell", "FIL-1-PLC-01 as recipes", "412 bytes", "96 kB", after(-59), after(-20), "0", nil, true}, {2, "sftp", "FIL-1-PLC-01 as recipes", "3 MB", "96 kB", after(-40), after(-30), "0", []string{"▲ recipe-0417.bin, 3 MB, whole · /var/lib/filler/recipe-0417.bin · by sftp · SHA-256 2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881"}, true}}, Typed: true, Events: events, Refused: 1}, someone},
 		{"watch", "watch", watchView{Session: "S-341", Who: "Ola Lind", Firm: "Thermo Nord", Window: &openLine, Target: &fillerMaint, Channel: 0, Legible: true, In: true, Watched: []string{"Mia Voss, Filling shift supervisor"},
 			Channels: []watchChoice{{0, "a shell on PAS-1-PLC-01 as viewer, 412 bytes in, 96 kB out", true}, {1, "sftp on PAS-1-PLC-01 as viewer, 9 kB in, 1 MB out", false}}, Asked: true, Text: "filler> show flow\nflow 812 ml/s"}, someone},
 		{"watch-waits", "watch", watchView{Window: &openLine, Waits: "Ola Lind"}, someone},
-		{"play", "play", playView{RecordingView{RecordingLine: recLine}, recordedChannel{0, "shell", "FIL-1-PLC-01 as recipes", "412 bytes", "96 kB", after(-59), after(-20), "0", nil, true}, []mark{{events[3], 3.5}}}, someone},
+		{"play", "play", playView{RecordingView{RecordingLine: recLine}, recordedChannel{0, "shell", "FIL-1-PLC-01 as recipes", "412 bytes", "96 kB", after(-59), after(-20), "0", nil, true}, []mark{{events[3], 3.5}}, 3.5}, someone},
 		{"log", "log", logView{Size: 2190, Root: "mTeMRcN3Wz2EtXhCqZHe7vG0jnq1wYJtjPy6Gx5mUqk=", Origin: "kiel/penstock/audit/a", Checkpoint: "kiel/penstock/audit/a\n2190\nmTeMRcN3Wz2EtXhCqZHe7vG0jnq1wYJtjPy6Gx5mUqk=\n\n— kiel/penstock/audit/a Zm9vYmFyYmF6\n",
 			Leaves: events, Older: 2090, Newer: -1, Key: "kiel/penstock/audit/a+1a2b3c4d+AbCd", Outside: outsideView{"No copy outside for 14 min: siem: connection refused.", true,
 				[]outsidePlace{{"witness", "https://witness.kiel.example:7443", "Last 02:53, 2180 leaves: cosigned", "It has seen another tree."}, {"siem", "siem.kiel.example:6514", "", "Not reached for 14 min: connection refused. 84 checkpoints wait."}}}}, someone},

@@ -186,6 +186,9 @@ func (v *visit) otherSentence(body audit.Body, n roll) (says, weight string) {
 		if b.What == "watch" {
 			return "watches " + b.Session + ", " + b.Form, ""
 		}
+		if b.What == "search" {
+			return "searched for " + b.Form, ""
+		}
 		if b.What == "unseal" {
 			switch b.Form {
 			case "":

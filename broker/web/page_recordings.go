@@ -186,6 +186,7 @@ type playView struct {
 	RecordingView
 	Channel recordedChannel
 	Marks   []mark
+	From    float64 // second at which it begins to play
 }
 
 // mark is an event beside the player, in seconds since the channel's begin.
@@ -207,7 +208,7 @@ func (g *Pages) playPage(v *visit) error {
 	if i < 0 {
 		return fmt.Errorf("channel %.20q of %s: %w", v.r.URL.Query().Get("channel"), view.Session, fs.ErrNotExist)
 	}
-	play := playView{view, view.Channels[i], nil}
+	play := playView{view, view.Channels[i], nil, second(v.r)}
 	for _, e := range view.Events {
 		if after := e.At.Sub(play.Channel.Open.Time); after >= 0 && (play.Channel.Close.IsZero() || !e.At.After(play.Channel.Close.Time)) {
 			play.Marks = append(play.Marks, mark{e, after.Seconds()})
@@ -215,6 +216,18 @@ func (g *Pages) playPage(v *visit) error {
 	}
 	v.w.Header().Set("Content-Security-Policy", playerPolicy)
 	return g.show(v, http.StatusOK, "play", view.Session, play)
+}
+
+// longestPlay bounds the second at which a player may be asked to begin.
+const longestPlay = 1e7
+
+// second is where in the recording a link leads to.
+func second(r *http.Request) float64 {
+	t, err := strconv.ParseFloat(r.URL.Query().Get("t"), 64)
+	if err != nil || !(t > 0 && t < longestPlay) {
+		return 0
+	}
+	return t
 }
 
 // cast is what the player reads: the event stands before the first byte.

@@ -144,6 +144,7 @@ func (g *Pages) table() []Route {
 		{"POST /people/{id}/disable", PlantOnly, "", g.disable},
 		{"POST /firms", PlantOnly, "Write the firm", g.firm},
 		{"GET /recordings", PlantOnly, "", g.recordingList},
+		{"GET /search", PlantOnly, "", g.searchPage},
 		{"GET /recordings/{id}", PlantOnly, "", g.recordingPage},
 		{"GET /recordings/{id}/play", PlantOnly, "", g.playPage},
 		{"GET /recordings/{id}/cast", PlantOnly, "", g.cast},

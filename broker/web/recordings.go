@@ -20,6 +20,7 @@ func (s *server) recordings(mux *http.ServeMux) {
 		})
 	}))
 	mux.HandleFunc("GET /api/v1/recordings/{id}/export", s.export)
+	mux.HandleFunc("GET /api/v1/search", s.plant(s.searchAPI))
 }
 
 func reader(a people.Actor, what, form string) review.Reader {

@@ -33,6 +33,7 @@ import (
 	"penstock/audit/publish"
 	"penstock/audit/receipt"
 	"penstock/audit/review"
+	"penstock/audit/search"
 	"penstock/audit/siem"
 	"penstock/broker"
 	"penstock/broker/api"
@@ -60,6 +61,8 @@ type Parts struct {
 	Evidence    Evidence
 	// Outside is how far copies of the log outside cover it; nil: not known here.
 	Outside func() publish.State
+	// Search looks something up in what happened; nil: there is no search here.
+	Search func(context.Context, search.Query) (search.Found, error)
 	// SIEM is how far the plant's security monitoring has the log; nil, or none of them: not told of.
 	SIEM func() []siem.State
 	// TakeCheckpoint writes that this person takes the newest checkpoint, by way

@@ -18,6 +18,7 @@ type dataFolder string
 func (d dataFolder) log() string        { return filepath.Join(string(d), "log") }
 func (d dataFolder) heads() string      { return filepath.Join(string(d), "log", "heads") }
 func (d dataFolder) outside() string    { return filepath.Join(string(d), "log", "outside") }
+func (d dataFolder) search() string     { return filepath.Join(string(d), "search") }
 func (d dataFolder) siem() string       { return filepath.Join(string(d), "siem") }
 func (d dataFolder) documents() string  { return filepath.Join(string(d), "documents") }
 func (d dataFolder) recordings() string { return filepath.Join(string(d), "recordings") }

@@ -56,7 +56,7 @@ var mayImport = map[string][]string{
 	"broker/sshd": {"policy", "audit", "audit/recording", "approvals/people", "broker", "broker/ca", "broker/dial",
 		"broker/login", "broker/relay", "broker/sftp", "broker/verbs"},
 	"broker/api": {},
-	"broker/web": {"policy", "audit", "audit/publish", "audit/recording", "audit/receipt", "audit/review", "audit/siem", "audit/verify", "approvals", "approvals/evidence",
+	"broker/web": {"policy", "audit", "audit/publish", "audit/recording", "audit/receipt", "audit/review", "audit/search", "audit/siem", "audit/verify", "approvals", "approvals/evidence",
 		"approvals/people", "broker", "broker/api", "broker/ca", "broker/login"},
 
 	"configs":             {},

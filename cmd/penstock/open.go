@@ -26,6 +26,7 @@ import (
 	"penstock/audit/receipt"
 	"penstock/audit/recording"
 	"penstock/audit/review"
+	"penstock/audit/search"
 	"penstock/audit/siem"
 	"penstock/broker"
 	"penstock/broker/api"
@@ -56,6 +57,7 @@ type plantHouse struct {
 	book      *review.Book
 	outside   *publish.Publisher
 	siem      *siem.Forwarder
+	search    *search.Filler
 	roster    *people.Roster
 	desk      *approvals.Desk
 	ca        *ca.Authorities
@@ -339,6 +341,7 @@ func (h *plantHouse) openRooms(past *history, clock audit.Clock) error {
 	if err := h.openSIEM(context.Background(), clock); err != nil {
 		return err
 	}
+	h.openSearch()
 	h.dialer = &dial.Dialer{CA: h.ca, Broker: h.file.Node, Loopback: h.file.Loopback}
 	signer, err := receipt.Open(h.folder.keys())
 	if err != nil {
@@ -355,11 +358,28 @@ func (h *plantHouse) openRooms(past *history, clock audit.Clock) error {
 	}
 	parts := web.Parts{Plant: h.plant, Roster: h.roster, Desk: h.desk, Proofs: h.proofs, Broker: h.broker,
 		Book: h.book, Receipts: h.receipts, Authorities: h.authorities, AcceptClock: h.clock.accept, BackUp: h.backup, Evidence: h.evidence, Outside: h.outside.State, SIEM: h.siem.States, TakeCheckpoint: h.takeCheckpoint, Loopback: h.file.Loopback, Slog: h.slog}
+	if h.search != nil {
+		parts.Search = h.search.Find
+	}
 	if h.web, err = web.New(parts); err != nil {
 		return err
 	}
 	h.pages, err = web.NewPages(parts, h.log, h.web)
 	return err
+}
+
+// searchBytes is the most that the index of what happened may have. What is above it is said on the page.
+const searchBytes = 4 << 30
+
+// openSearch: a broker without its index still keeps the record; that nobody can
+// search is told.
+func (h *plantHouse) openSearch() {
+	x, err := search.Open(h.folder.search(), searchBytes)
+	if err != nil {
+		h.slog.Error("there is no search: its index could not be opened", "err", err)
+		return
+	}
+	h.search = search.NewFiller(x, h.log, h.archive, h.slog)
 }
 
 func (h *plantHouse) authorities() api.Authorities {
@@ -391,6 +411,9 @@ func (h *plantHouse) close() error {
 	}
 	if h.log != nil {
 		errs = append(errs, h.log.Close())
+	}
+	if h.search != nil {
+		errs = append(errs, h.search.Close())
 	}
 	if h.store != nil {
 		errs = append(errs, h.store.Close())

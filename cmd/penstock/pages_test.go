@@ -682,7 +682,44 @@ func TestPagesRecording(t *testing.T) {
 	sec.get("/recordings/S-7/export?form=raw-in&channel=9").want(t, http.StatusNotFound)
 	sec.get("/recordings/S-7/cast?channel=0").want(t, 200, `"version":3`, "flow 812")
 	sec.get("/log").want(t, 200, "recordings: play S-7")
-	h.signedIn(t, "mia").get("/recordings/S-7/cast?channel=0").want(t, http.StatusForbidden, "Ask OT security")
+	mia := h.signedIn(t, "mia")
+	mia.get("/recordings/S-7/cast?channel=0").want(t, http.StatusForbidden, "Ask OT security")
+
+	// Search: a hit leads to its second, who looks for what is in the log, and only who may read finds.
+	if _, err := h.search.Fold(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.search.Read(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	before := h.log.Size()
+	sec.get("/search").want(t, 200, "What you look for is in the log")
+	if h.log.Size() != before {
+		t.Error("the empty form is an event")
+	}
+	sec.get("/search?q=flow+812").want(t, 200, "flow 812 &lt;script&gt;", "/recordings/S-7/play?channel=0&amp;t=0.000", "FIL-1-PLC-01")
+	sec.get("/search?q=%22open").want(t, http.StatusBadRequest, "second &#34;")
+	sec.get("/log").want(t, 200, "searched for flow 812")
+	before = h.log.Size()
+	mia.get("/search?q=flow").want(t, http.StatusForbidden, "Ask OT security")
+	h.signedIn(t, "ann").get("/search?q=flow").want(t, http.StatusForbidden)
+	for _, leaf := range h.leavesFrom(t, before) {
+		if o, ok := leaf.Body.(audit.ReviewOpened); ok {
+			t.Errorf("who may not read has searched: %+v", o)
+		}
+	}
+	sec.get("/recordings/S-7/play?channel=0&t=4.5").want(t, 200)
+}
+
+func (h *pagesHouse) leavesFrom(t *testing.T, at audit.Index) (all []audit.Leaf) {
+	t.Helper()
+	for leaf, err := range h.log.Upto(t.Context(), at) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, leaf)
+	}
+	return all
 }
 
 // TestServeHTTPS: serve listens for browsers with the certificate whose

@@ -166,6 +166,9 @@ func (h *plantHouse) run(ctx context.Context, ssh, socket, watched net.Listener,
 	parts.Go(h.loop(loops, "copies outside", h.outside.Run))
 	parts.Go(h.loop(loops, "reviews", h.book.Run))
 	parts.Go(h.loop(loops, "siem", h.siem.Run))
+	if h.search != nil {
+		parts.Go(h.loop(loops, "search", h.search.Run))
+	}
 	reload := &reloader{plantHouse: h, taken: h.file, https: https}
 	parts.Go(h.loop(doors, "reload", reload.run))
 	parts.Go(func() error { return h.door.Serve(doors, ssh) })

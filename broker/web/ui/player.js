@@ -6,7 +6,7 @@ const place = document.getElementById("player");
 if (place) {
   const marks = [...document.querySelectorAll("[data-second]")];
   const player = create({ url: place.dataset.cast }, place, {
-    fit: "width", idleTimeLimit: 2, preload: true, terminalFontFamily: "ui-monospace, monospace",
+    fit: "width", idleTimeLimit: 2, preload: true, startAt: +(place.dataset.from ?? 0), terminalFontFamily: "ui-monospace, monospace",
     markers: marks.map((m) => [Math.max(0, +m.dataset.second), m.dataset.label]),
   });
   for (const m of marks) m.addEventListener("click", () => player.seek(Math.max(0, +m.dataset.second)));
