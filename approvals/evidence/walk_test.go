@@ -426,6 +426,13 @@ func TestWalk(t *testing.T) {
 		}, []string{"ann may not open this window"}},
 
 		// sessions
+		{"a readable recording where they were to be sealed", func(s *evidencetest.Story) {
+			s.Add(3990, "penstock", audit.RecordingMode{Mode: "sealed", Auditors: []audit.Auditor{{Person: "sec"}}}, "a")
+			s.Insert(s.Step("cert.issued", 0))
+		}, []string{`its recording is "readable", and recordings were to be sealed`}},
+		{"a sealed recording where they were to be readable", func(s *evidencetest.Story) {
+			change(s.Step("session.started", 0), func(b *audit.SessionStarted) { b.Mode = "sealed" })
+		}, []string{`its recording is "sealed", and recordings were to be readable`}},
 		{"a certificate for another's key", func(s *evidencetest.Story) {
 			change(s.Step("cert.issued", 0), func(b *audit.CertIssued) { b.Key = evidencetest.Fingerprint(evidencetest.Key("mallory")) })
 		}, []string{"no earlier leaf confirms"}},

@@ -1,14 +1,17 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -41,10 +44,38 @@ func (r *rig) works() {
 	}
 }
 
-// reads runs the real penstock recording export, offline.
-func (r *rig) reads(dir, session, identity string) (string, int) {
+// typesAPassword is one session of ann's on a real terminal: a line that it
+// echoes, and one that it does not.
+func (r *rig) typesAPassword() {
 	r.t.Helper()
-	cmd := exec.Command(filepath.Join(r.bin, "penstock"), "recording", "export", dir, session, "--form", "text", "--unmasked", "--identity", identity)
+	st := r.words("ann", r.ann("-tt", `printf 'Name: '; read -r a; stty -echo; printf 'Password: '; read -r b; stty echo; echo; echo over`), "")
+	cmd := exec.Command(st.Args[0], st.Args[1:]...)
+	cmd.Dir, cmd.Env = st.Dir, st.Env
+	in, err := cmd.StdinPipe()
+	r.must(err)
+	out, err := cmd.StdoutPipe()
+	r.must(err)
+	r.must(cmd.Start())
+	shown := bufio.NewReader(out)
+	for _, step := range []struct{ until, keys string }{{"Name: ", "ann keller\r"}, {"Password: ", "hunter2\r"}, {"over", ""}} {
+		var got strings.Builder
+		for !strings.HasSuffix(got.String(), step.until) {
+			b, err := shown.ReadByte()
+			if err != nil {
+				r.t.Fatalf("waiting for %q: %v: %q", step.until, err, got.String())
+			}
+			got.WriteByte(b)
+		}
+		_, err := io.WriteString(in, step.keys)
+		r.must(err)
+	}
+	_ = cmd.Wait() // the shell's last word is its exit code
+}
+
+// reads runs the real penstock recording export, offline.
+func (r *rig) reads(dir, session, identity, input string) (string, int) {
+	r.t.Helper()
+	cmd := exec.Command(filepath.Join(r.bin, "penstock"), "recording", "export", dir, session, "--form", "text", input, "--identity", identity)
 	out, _ := cmd.CombinedOutput() // the exit code says it
 	return string(out), cmd.ProcessState.ExitCode()
 }
@@ -60,6 +91,11 @@ func sealedMode(t *testing.T, golden *rig) {
 	r.start()
 	r.trust()
 	r.aim()
+	limits, err := os.ReadFile(fmt.Sprintf("/proc/%d/limits", r.broker.cmd.Process.Pid))
+	r.must(err)
+	if !regexp.MustCompile(`(?m)^Max core file size +0 +0 `).Match(limits) {
+		t.Errorf("the broker may dump its memory:\n%s", limits)
+	}
 	r.works()
 	r.refused("Sealed", "sec", "penstock", "recording", "export", "S-1")
 	r.refused("Sealed", "sec", "penstock", "recording", "export", "S-1", "--form", "raw-in")
@@ -74,11 +110,11 @@ func sealedMode(t *testing.T, golden *rig) {
 	for _, session := range []string{"S-1", "S-2"} {
 		for _, auditor := range []string{mia, kim} {
 			want := map[string]string{"S-1": "[in] " + canaryText + " typed", "S-2": "cut-off 00000000"}[session]
-			if said, code := r.reads(stolen, session, auditor); code != 0 || !strings.Contains(said, want) {
+			if said, code := r.reads(stolen, session, auditor, "--unmasked"); code != 0 || !strings.Contains(said, want) {
 				t.Errorf("%s opens %s: exit code %d, %.300s", auditor, session, code, said)
 			}
 		}
-		if said, code := r.reads(stolen, session, stranger); code != exitNo || !strings.Contains(said, "not sealed to this key") {
+		if said, code := r.reads(stolen, session, stranger, "--unmasked"); code != exitNo || !strings.Contains(said, "not sealed to this key") {
 			t.Errorf("a stranger opens %s: exit code %d, %.300s", session, code, said)
 		}
 	}
@@ -142,12 +178,16 @@ func (r *rig) modesChange(both, mia, kim, miaKey string) {
 	r.edit("penstock.yaml", both, alone)
 	r.must(os.Remove(r.path("data", "keys", "recordings.key"))) // of readable times; sealed mode needs none
 	r.start()
-	r.works()
+	r.typesAPassword()
 	r.stop()
 	for file, want := range map[string]int{mia: 0, kim: exitNo} {
-		if said, code := r.reads(r.path("data"), "S-3", file); code != want {
+		if said, code := r.reads(r.path("data"), "S-3", file, "--unmasked"); code != want {
 			r.t.Errorf("%s and what came after kim left: exit code %d, want %d: %.300s", file, code, want, said)
 		}
+	}
+	said, _ := r.reads(r.path("data"), "S-3", mia, "--input")
+	if !strings.Contains(said, "[in] ann keller\n") || !strings.Contains(said, "[in] ••••\n") || strings.Contains(said, "hunter2") {
+		r.t.Errorf("what was typed at a terminal, masked: %s", said)
 	}
 	r.edit("penstock.yaml", alone, "")
 	r.fails("recordings.key is missing, and this broker has run with it")
