@@ -34,6 +34,7 @@ type Session struct {
 	Deletion         *Deletion // asked for, not confirmed
 
 	goneAt   audit.Index
+	header   audit.Hash
 	loads    bool
 	watched  []string
 	channels map[int]bool
@@ -230,7 +231,7 @@ func (h *History) work(leaf audit.Leaf) {
 		}
 	case audit.SessionStarted:
 		if h.sessions[b.Session] == nil {
-			s := &Session{ID: b.Session, Person: b.Person, Firm: b.Firm, Windows: b.Windows, Started: leaf.Wall, Undrawn: true, channels: map[int]bool{}}
+			s := &Session{ID: b.Session, Person: b.Person, Firm: b.Firm, Windows: b.Windows, Started: leaf.Wall, Undrawn: true, header: b.Header, channels: map[int]bool{}}
 			h.sessions[b.Session], h.order = s, append(h.order, s)
 		}
 	case audit.ReviewOpened:

@@ -157,3 +157,21 @@ func (b *Book) Backlog(ctx context.Context) (Backlog, error) {
 	}
 	return out, nil
 }
+
+// Asked counts open questions by the person whom they are put to.
+func (b *Book) Asked(ctx context.Context) (map[string]int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if err := b.catchUp(ctx); err != nil {
+		return nil, err
+	}
+	asked := map[string]int{}
+	for _, s := range b.history.Sessions() {
+		for _, t := range s.Threads {
+			if !t.Settled && t.To != "" {
+				asked[t.To]++
+			}
+		}
+	}
+	return asked, nil
+}

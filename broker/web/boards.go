@@ -48,6 +48,7 @@ type boardFacts struct {
 	windows  []approvals.Window
 	blocks   []policy.Block
 	sessions []broker.Live
+	asked    map[string]int           // open questions of reviewers, by person
 	involved map[policy.PersonID]bool // whose name on the board changes what they see of it
 	drawn    map[string][]byte        // boards.mu
 }
@@ -105,6 +106,12 @@ func (g *Pages) look(v *visit, f *boardFacts) (err error) {
 	if v.actor.Plant {
 		if f.blocks, err = g.Desk.Blocks(v.ctx()); err != nil {
 			return err
+		}
+		if f.asked, err = g.Book.Asked(v.ctx()); err != nil {
+			return err
+		}
+		for who := range f.asked {
+			f.involved[policy.PersonID(who)] = true
 		}
 	} else {
 		f.sessions = slices.DeleteFunc(f.sessions, func(l broker.Live) bool { return l.Firm != v.actor.Firm })

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"penstock/audit/review"
 	"penstock/audit/search"
 	"penstock/policy"
 )
@@ -116,11 +117,14 @@ func gallery() []galleryPage {
 	}, In: []inView{in, heldIn}, Ready: []WindowLine{readyLine}, Left: []WindowLine{leftLine}, Open: []WindowLine{},
 		Blocks: []blockView{{"B-3", "DataWerk", "Lena Lang", "laptop lost", after(600), false, true, true}}}
 	recLine := RecordingLine{Session: "S-341", Who: "Ann Keller", Firm: "Krall Fillers", Mode: "readable", Windows: []string{"W-214"}, Started: after(-60)}
+	finding := threadView{Session: "S-341", Who: "Lena Lang", Says: "Cap torque was set twice.", Number: 2, Seen: 1, At: after(-4), Finding: true, MaySettle: true, Replies: []verdictView{{"Mia Voss", "The sensor was off.", after(-2)}}}
+	sampleReview := &reviewView{Why: "a first visit (always)", Unused: "FIL-1-PLC-01 by SSH as maint", May: true, Seen: 1, Security: true, Verdicts: []verdictView{{"Lena Lang", "a finding", after(-4)}}, Threads: []threadView{finding},
+		Notes: []noteView{{"Lena Lang", "here it drifts", "0:09", 0, after(-3)}}, Held: "H-2", Ask: []tick{{"mia", "Mia Voss", false}}, Deletion: &deletionView{"Lena Lang", "Private mail was shown", after(-9), false}}
 	events := []EventLine{
-		{214, after(-62), "answer.given", "R-214", "Mia Voss", "said yes to revision 1", "moved", "sha256:ab"},
-		{215, after(-61), "window.moved", "W-214", "Mia Voss", "opened, ends 05:10", "moved", "sha256:ab"},
-		{216, after(-60), "session.started", "S-341", "Ann Keller", "came in from 198.51.100.7", "moved", "sha256:ab"},
-		{217, after(-59), "channel.refused", "S-341", "Ann Keller", "refused (account-can-more): shell on filler-plc as maint", "refused", "sha256:ab"},
+		{214, after(-62), "answer.given", "R-214", "Mia Voss", "said yes to revision 1", "moved", "sha256:ab", false},
+		{215, after(-61), "window.moved", "W-214", "Mia Voss", "opened, ends 05:10", "moved", "sha256:ab", false},
+		{216, after(-60), "session.started", "S-341", "Ann Keller", "came in from 198.51.100.7", "moved", "sha256:ab", false},
+		{217, after(-59), "channel.refused", "S-341", "Ann Keller", "refused (account-can-more): shell on filler-plc as maint", "refused", "sha256:ab", false},
 	}
 	form := url.Values{"reason": {"Alarm F-417"}, "minutes": {"60"}}
 	return []galleryPage{
@@ -153,17 +157,24 @@ func gallery() []galleryPage {
 				{ID: "krall", Name: "Krall Fillers", Sponsor: "Jan Brandt", Until: "2027-03-31", Networks: []string{"198.51.100.0/24"}, People: []personView{{"ben", "Ben Ito", nil, "key", "", true, false, false}}}},
 			Roles: []tick{{"shift", "Filling shift supervisor", false}}, Sponsors: []tick{{"jan", "Jan Brandt", false}}, Security: true, Invites: []tick{{"krall", "Krall Fillers", false}},
 			Invited: &invitedView{"Ann Keller", "ABCD-EFGH-IJKL-MNOP", "ssh -p 2222 join@broker.kiel.example", after(1440)}}, someone},
+		{"reviews", "reviews", reviewsView{Reads: true, Security: true, Threads: []threadView{finding}, Expiry: "12 of 40 recordings would go at once",
+			Waits: []waitsLine{{recLine, "a first visit (always); drawn by lot", after(-20), true}}, Holds: []holdView{{"H-2", "all of Krall Fillers", "Lena Lang", "Dispute 12", after(-600)}}}, codeGood},
+		{"reviews-asked", "reviews", reviewsView{Threads: []threadView{{Session: "S-341", Who: "Lena Lang", Says: "Why twice?", To: "Mia Voss", Number: 1, At: after(-5)}}}, someone},
+		{"expiry", "expiry", expiryView{Plan: review.Plan{All: 40, Asks: "the log's clock leapt ahead by 365 days on 23 Nov 2027"}, Security: true, Goes: []expiryLine{{"S-12", "keep-look", "", after(-9000)}},
+			Stays: []expiryLine{{"S-9", "keep-look", "hold H-2", after(-9900)}}}, someone},
+		{"proof", "proof", proofView{Session: "S-341", Whole: true, Close: "sha256:ab"}, someone},
+		{"proof-broken", "proof", proofView{Session: "S-341", Said: []string{"c00-shell.000.brf at byte 812: frame 9 is not the one"}}, someone},
 		{"recordings", "recordings", []RecordingLine{recLine}, someone},
 		{"search", "search", searchView{Query: "drifts person:ann", Help: search.Help, Asked: true, More: "These are the newest 100.", Broke: "this took too long",
 			Lines: []hitLine{{"shown", "F-417 fill volume drifts", "/recordings/S-341/play?channel=0&t=4.5", "S-341", "Ann Keller", "FIL-1-PLC-01", after(-50), false},
 				{"log", "block.set B-1 mia krall", "/log?before=8", "", "", "", after(-90), true}}, Limits: []string{"Of 3 sessions only what the log says is found: the recordings are sealed."}}, someone},
 		{"search-wrong", "search", searchView{Query: `"open`, Help: search.Help, Say: "A phrase ends with a second \"."}, someone},
 		{"recording", "recording", RecordingView{RecordingLine: recLine, Source: "198.51.100.7", Client: "SSH-2.0-OpenSSH_9.6", Kex: "mlkem768x25519-sha256", Serial: "4711", Ended: after(-20), Cause: "client",
-			Asked: []WindowLine{openLine}, Channels: []recordedChannel{{1, "shell", "FIL-1-PLC-01 as recipes", "412 bytes", "96 kB", after(-59), after(-20), "0", nil, true}, {2, "sftp", "FIL-1-PLC-01 as recipes", "3 MB", "96 kB", after(-40), after(-30), "0", []string{"▲ recipe-0417.bin, 3 MB, whole · /var/lib/filler/recipe-0417.bin · by sftp · SHA-256 2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881"}, true}}, Typed: true, Events: events, Refused: 1}, someone},
+			Asked: []WindowLine{openLine}, Channels: []recordedChannel{{1, "shell", "FIL-1-PLC-01 as recipes", "412 bytes", "96 kB", after(-59), after(-20), "0", nil, true}, {2, "sftp", "FIL-1-PLC-01 as recipes", "3 MB", "96 kB", after(-40), after(-30), "0", []string{"▲ recipe-0417.bin, 3 MB, whole · /var/lib/filler/recipe-0417.bin · by sftp · SHA-256 2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881"}, true}}, Typed: true, Events: events, Refused: 1, DoneLine: "2 channels, 1 file in, 1 refused", Review: sampleReview}, someone},
 		{"watch", "watch", watchView{Session: "S-341", Who: "Ola Lind", Firm: "Thermo Nord", Window: &openLine, Target: &fillerMaint, Channel: 0, Legible: true, In: true, Watched: []string{"Mia Voss, Filling shift supervisor"},
 			Channels: []watchChoice{{0, "a shell on PAS-1-PLC-01 as viewer, 412 bytes in, 96 kB out", true}, {1, "sftp on PAS-1-PLC-01 as viewer, 9 kB in, 1 MB out", false}}, Asked: true, Text: "filler> show flow\nflow 812 ml/s"}, someone},
 		{"watch-waits", "watch", watchView{Window: &openLine, Waits: "Ola Lind"}, someone},
-		{"play", "play", playView{RecordingView{RecordingLine: recLine}, recordedChannel{0, "shell", "FIL-1-PLC-01 as recipes", "412 bytes", "96 kB", after(-59), after(-20), "0", nil, true}, []mark{{events[3], 3.5}}, 3.5}, someone},
+		{"play", "play", playView{RecordingView{RecordingLine: recLine, Ended: after(-20), Asked: []WindowLine{openLine}, DoneLine: "1 channel, 1 refused", Review: sampleReview}, recordedChannel{0, "shell", "FIL-1-PLC-01 as recipes", "412 bytes", "96 kB", after(-59), after(-20), "0", nil, true}, []mark{{events[3], 3.5}}, 3.5}, someone},
 		{"log", "log", logView{Size: 2190, Root: "mTeMRcN3Wz2EtXhCqZHe7vG0jnq1wYJtjPy6Gx5mUqk=", Origin: "kiel/penstock/audit/a", Checkpoint: "kiel/penstock/audit/a\n2190\nmTeMRcN3Wz2EtXhCqZHe7vG0jnq1wYJtjPy6Gx5mUqk=\n\n— kiel/penstock/audit/a Zm9vYmFyYmF6\n",
 			Leaves: events, Older: 2090, Newer: -1, Key: "kiel/penstock/audit/a+1a2b3c4d+AbCd", Outside: outsideView{"No copy outside for 14 min: siem: connection refused.", true,
 				[]outsidePlace{{"witness", "https://witness.kiel.example:7443", "Last 02:53, 2180 leaves: cosigned", "It has seen another tree."}, {"siem", "siem.kiel.example:6514", "", "Not reached for 14 min: connection refused. 84 checkpoints wait."}}}}, someone},

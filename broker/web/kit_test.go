@@ -43,6 +43,8 @@ type house struct {
 	journal *state.Journal
 	docs    *audit.Documents
 	server  *httptest.Server
+	log     *audit.Log
+	archive *recording.Archive
 }
 
 func must[T any](v T, err error) T {
@@ -67,6 +69,7 @@ func newHouse(t *testing.T, shifts int) *house {
 		t.Fatal(err)
 	}
 	log := must(audit.OpenLog(filepath.Join(dir, "log"), disk, audit.Options{Origin: "test/penstock/a", Node: "a", Signer: signer, Clock: audit.SystemClock()}))
+	h.log = log
 	h.docs = must(audit.OpenDocuments(filepath.Join(dir, "documents"), disk))
 	rows := state.NewMemory()
 	h.journal = state.NewJournal("a", log, rows, people.Fold(h.docs), approvals.Fold(h.docs), ca.Fold(), login.Fold())
@@ -80,10 +83,16 @@ func newHouse(t *testing.T, shifts int) *house {
 	id := must(age.GenerateX25519Identity())
 	archive := must(recording.OpenArchive(recording.Parts{Dir: filepath.Join(dir, "recordings"), HeadsDir: filepath.Join(dir, "log", "heads"),
 		Disk: disk, Log: log, Mode: "readable", Recipients: []string{id.Recipient().String()}, Identity: id.String(), MinFree: -1}))
+	h.archive = archive
 	clock := audit.SystemClock()
 	b := broker.New(plant, h.desk, log, archive, broker.Limits{}, broker.Clock{Wall: clock.Wall, Boot: clock.Mono}, func() policy.SessionID { return "S-1" })
 	h.desk.Stops(b)
-	parts := Parts{Plant: plant, Roster: h.roster, Desk: h.desk, Proofs: proofs, Broker: b, Book: review.NewBook(archive, log, func([]string) bool { return true }), Slog: slog.New(slog.NewTextHandler(t.Output(), nil))}
+	book := review.NewBook(archive, log, func([]string) bool { return true })
+	book.Keeps(review.House{Log: log, Covered: log.Size, Clock: func() error { return nil }, Rules: func() review.Rules {
+		return review.Rules{Always: thePlant.Reviews.Always, OneIn: thePlant.Reviews.OneIn, Security: func(roles []string) bool { return slices.Contains(roles, "ot-security") },
+			Keeps: func(review.Target) (string, time.Duration, bool) { return "", 0, false }}
+	}})
+	parts := Parts{Plant: plant, Roster: h.roster, Desk: h.desk, Proofs: proofs, Broker: b, Book: book, Slog: slog.New(slog.NewTextHandler(t.Output(), nil))}
 	h.pages = must(NewPages(parts, log, must(New(parts))))
 	for _, run := range []func(context.Context) error{archive.Run, h.desk.Run, b.Run} {
 		all.Go(func() {

@@ -103,12 +103,12 @@ func (l *live) run(ctx context.Context, from audit.Index) {
 func moves(leaf audit.Leaf) bool {
 	kind, _, _ := strings.Cut(leaf.Body.Type(), ".")
 	switch kind {
-	case "request", "answer", "window", "handback", "block", "session", "channel", "clock", "node", "config", "person", "firm", "outside", "checkpoint":
+	case "request", "answer", "window", "handback", "block", "session", "channel", "clock", "node", "config", "person", "firm", "outside", "checkpoint", "hold":
 		return true
 	case "review": // who watches stands on the board
 		o, opened := leaf.Body.(audit.ReviewOpened)
-		_, closed := leaf.Body.(audit.ReviewClosed)
-		return closed || opened && o.What == "watch"
+		_, noted := leaf.Body.(audit.ReviewNoted)
+		return !opened && !noted || o.What == "watch"
 	}
 	return false
 }

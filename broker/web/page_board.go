@@ -24,6 +24,9 @@ type boardView struct {
 	Outside outsideView // for the plant's people
 	SIEM    []string    // what is wrong with it, for the plant's people
 	Trial   bool        // loopback_targets is set; for the plant's people
+	Review  string      // what waits of the past, for who reads recordings
+
+	AskedYou int // questions of reviewers to the reader
 }
 
 type waitingView struct {
@@ -97,6 +100,7 @@ func (g *Pages) boardOf(v *visit, f *boardFacts) (boardView, error) {
 	if v.actor.Plant {
 		b.Outside = g.outside(v)
 		b.Trial = g.Loopback
+		b.Review, b.AskedYou = g.backlog(v), f.asked[string(v.actor.Person)]
 		b.SIEM = g.siemLines()
 	}
 	b.Closed = slices.ContainsFunc(b.Blocks, func(b blockView) bool { return b.All })

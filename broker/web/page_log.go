@@ -33,6 +33,7 @@ type EventLine struct {
 	Says               string
 	Weight             string // "", moved, refused: how it is marked
 	Hash               string
+	In                 bool // a file that went to the machine
 }
 
 func (g *Pages) logPage(v *visit) error {
@@ -87,7 +88,8 @@ func (v *visit) event(leaf audit.Leaf, n roll) EventLine {
 		who = n.person(policy.PersonID(leaf.Actor))
 	}
 	says, weight := v.sentence(leaf.Body, n)
-	return EventLine{Index: int64(leaf.Index), At: v.at(leaf.Wall), Type: leaf.Body.Type(), Subject: leaf.Subject, Who: who, Says: says, Weight: weight, Hash: leaf.Hash.String()}
+	file, _ := leaf.Body.(audit.FileTransferred)
+	return EventLine{Index: int64(leaf.Index), At: v.at(leaf.Wall), Type: leaf.Body.Type(), Subject: leaf.Subject, Who: who, Says: says, Weight: weight, Hash: leaf.Hash.String(), In: file.Direction == "in"}
 }
 
 // sentence says what happened; an event that this build does not know is its type's name.

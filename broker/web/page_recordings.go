@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 
+	"penstock/approvals"
 	"penstock/audit"
 	"penstock/audit/recording"
 )
@@ -68,10 +69,17 @@ type RecordingView struct {
 	Player                      bool // this build has it
 	Sealed                      *sealedView
 	Typed                       bool // this person may see what was typed
+	Review                      *reviewView
+	DoneLine                    string
 }
 
 // Open says that this person can read it now.
-func (r RecordingView) Open() bool { return r.Sealed == nil || !r.Sealed.Until.IsZero() }
+func (r RecordingView) Open() bool {
+	if r.Review != nil && r.Review.Gone != "" {
+		return false
+	}
+	return r.Sealed == nil || !r.Sealed.Until.IsZero()
+}
 
 type recordedChannel struct {
 	Number              int
@@ -142,15 +150,13 @@ func (g *Pages) recordingPage(v *visit) error {
 // recordingOf goes through the Book: that somebody looked is an event.
 func (g *Pages) recordingOf(v *visit) (RecordingView, error) {
 	id := v.r.PathValue("id")
-	list, err := g.Book.List(v.ctx(), reader(v.actor, "list", ""))
+	h, err := g.Book.Look(v.ctx(), reader(v.actor, "list", ""), id)
+	if errors.Is(err, fs.ErrNotExist) {
+		return g.goneRecording(v, id)
+	}
 	if err != nil {
 		return RecordingView{}, err
 	}
-	i := slices.IndexFunc(list, func(h recording.Header) bool { return h.Session == id })
-	if i < 0 {
-		return RecordingView{}, fmt.Errorf("recording of %.40q: %w", id, fs.ErrNotExist)
-	}
-	h := list[i]
 	n, err := g.roll(v.ctx())
 	if err != nil {
 		return RecordingView{}, err
@@ -165,14 +171,54 @@ func (g *Pages) recordingOf(v *visit) (RecordingView, error) {
 	for i := range view.Channels {
 		view.Channels[i].Typed = view.Typed
 	}
-	for _, id := range h.Windows {
+	err = g.compared(v, n, id, h.Windows, &view)
+	return view, err
+}
+
+// compared puts what was agreed beside what was done, and the review with it.
+func (g *Pages) compared(v *visit, n roll, session string, windows []string, view *RecordingView) (err error) {
+	var agreed []approvals.Window
+	for _, id := range windows {
 		w, err := g.Desk.Window(v.ctx(), v.actor, windowID(id))
 		if err != nil {
-			return view, err
+			return err
 		}
+		agreed = append(agreed, w)
 		view.Asked = append(view.Asked, g.windowLine(v, w, n))
 	}
-	return view, nil
+	view.DoneLine = view.done()
+	if view.Review, err = g.reviewOf(v, n, session); errors.Is(err, fs.ErrNotExist) {
+		return nil // recorded, and a crash came before the log knew of it
+	}
+	if err != nil {
+		return err
+	}
+	s, _, err := g.Book.Session(v.ctx(), reader(v.actor, "", ""), session)
+	view.Review.Unused = v.unused(agreed, s)
+	return err
+}
+
+// goneRecording is the page of one whose files are gone by the log: its events,
+// what was agreed, and its review stay.
+func (g *Pages) goneRecording(v *visit, id string) (RecordingView, error) {
+	s, _, err := g.Book.Session(v.ctx(), reader(v.actor, "", ""), id)
+	if err != nil {
+		return RecordingView{}, err
+	}
+	if s.Gone == nil {
+		return RecordingView{}, fmt.Errorf("recording of %.40q: %w", id, fs.ErrNotExist)
+	}
+	n, err := g.roll(v.ctx())
+	if err != nil {
+		return RecordingView{}, err
+	}
+	h := recording.Header{Session: s.ID, Person: s.Person, Firm: s.Firm, Windows: s.Windows, Started: s.Started}
+	view := RecordingView{RecordingLine: v.recordingLine(n, h)}
+	if err := g.sessionEvents(v, n, h, &view); err != nil {
+		return view, err
+	}
+	err = g.compared(v, n, id, h.Windows, &view)
+	return view, err
 }
 
 // hasPlayer: the player's bundle is built, and not in the repository (npm run

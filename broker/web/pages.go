@@ -152,6 +152,16 @@ func (g *Pages) table() []Route {
 		{"POST /recordings/{id}/unseal", PlantOnly, "", g.unseal},
 		{"POST /recordings/{id}/seal", PlantOnly, "", g.sealAgain},
 		{"GET /recordings/{id}/export", PlantOnly, "", g.exportPage},
+		{"GET /recordings/{id}/proof", PlantOnly, "", g.proof},
+		{"POST /recordings/{id}/verdict", PlantOnly, "Sign the verdict", g.verdict},
+		{"POST /recordings/{id}/threads/{n}", PlantOnly, "", g.reply},
+		{"POST /recordings/{id}/notes", PlantOnly, "", g.note},
+		{"POST /recordings/{id}/delete", PlantOnly, "Delete the recording", g.deleteRecording},
+		{"GET /reviews", PlantOnly, "", g.reviewsPage},
+		{"GET /reviews/expiry", PlantOnly, "", g.expiryPage},
+		{"POST /reviews/expiry", PlantOnly, "Let them go", g.expireNow},
+		{"POST /holds", PlantOnly, "", g.setHold},
+		{"POST /holds/{id}/lift", PlantOnly, "Lift the hold", g.liftHold},
 		{"GET /log", PlantOnly, "", g.logPage},
 		{"GET /log/checkpoint", PlantOnly, "", g.checkpoint},
 		{"POST /log/checkpoint", PlantOnly, "", g.takenByPage},
@@ -325,12 +335,14 @@ type problemView struct{ Say, Back string }
 func backTo(p string) string {
 	parts := strings.Split(strings.Trim(p, "/"), "/")
 	switch {
-	case len(parts) >= 2 && (parts[0] == "requests" || parts[0] == "windows"):
+	case len(parts) >= 2 && (parts[0] == "requests" || parts[0] == "windows" || parts[0] == "recordings"):
 		return "/" + parts[0] + "/" + parts[1]
 	case parts[0] == "people" || parts[0] == "firms":
 		return "/people"
 	case parts[0] == "blocks":
 		return "/blocks"
+	case parts[0] == "holds" || parts[0] == "reviews":
+		return "/reviews"
 	}
 	return "/"
 }

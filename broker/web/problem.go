@@ -53,6 +53,11 @@ func problem(err error) *api.Problem {
 		p.Rule = refusal.Rule
 		return p
 	}
+	if no, ok := errors.AsType[*review.Refused](err); ok {
+		p := status(http.StatusForbidden, no.Say)
+		p.Rule = no.Rule
+		return p
+	}
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return status(http.StatusRequestEntityTooLarge, "The call is larger than 64 KiB.")
 	}

@@ -100,6 +100,7 @@ func New(p Parts) (http.Handler, error) {
 	s.windows(mux)
 	s.people(mux)
 	s.recordings(mux)
+	s.reviews(mux)
 	s.receipts(mux)
 	mux.HandleFunc("POST /api/v1/clock/accept", s.signedIn(s.acceptClock))
 	mux.HandleFunc("POST /api/v1/backup", s.backup)

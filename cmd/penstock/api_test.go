@@ -159,6 +159,8 @@ var apiPaths = []string{
 	"POST /blocks/B-1/lift", "POST /island", "GET /people", "GET /firms", "POST /firms", "POST /people/invite",
 	"POST /people/ann/confirm", "POST /people/ann/phone", "POST /people/ann/disable", "GET /recordings",
 	"GET /recordings/S-1/export?form=text&channel=0", "POST /clock/accept",
+	"GET /reviews", "GET /recordings/S-1/review", "POST /recordings/S-1/verdict", "POST /recordings/S-1/threads/1", "POST /recordings/S-1/notes",
+	"GET /holds", "POST /holds", "POST /holds/H-1/lift", "GET /expiry", "POST /expiry", "POST /recordings/S-1/delete",
 }
 
 // TestAPINobody: root on the machine, who reaches the socket, is nobody.
@@ -259,6 +261,17 @@ func TestAPIWho(t *testing.T) {
 		{"but not what is not there", "sec", "GET /recordings/S-1/export?form=text&channel=0", nil, nil, 404, ""},
 		{"nor by a path", "sec", "GET /recordings/..%2F..%2Fkeys/export?form=text&channel=0", nil, nil, 404, ""},
 		{"nor in an unknown form", "sec", "GET /recordings/S-1/export?form=exe&channel=0", nil, nil, 400, "asciicast-v3"},
+		{"the shift does not list reviews", "mia", "GET /reviews", nil, nil, 403, "OT security"},
+		{"nor holds", "mia", "GET /holds", nil, nil, 403, "OT security"},
+		{"nor the expiry", "mia", "GET /expiry", nil, nil, 403, "OT security"},
+		{"nor holds anything", "mia", "POST /holds", api.Hold{All: true, Why: "x"}, nil, 403, "Only OT security"},
+		{"security holds without a code", "sec", "POST /holds", api.Hold{All: true, Why: "Dispute"}, nil, 200, `"hold":"H-1"`},
+		{"and does not lift without one", "sec", "POST /holds/H-1/lift", api.Hold{Why: "over"}, nil, 403, "code"},
+		{"nor signs", "sec", "POST /recordings/S-1/verdict", api.Verdict{Verdict: "in-order"}, nil, 403, "code"},
+		{"nor lets anything go", "sec", "POST /expiry", api.DoExpire{Seen: 1}, nil, 403, "code"},
+		{"nor deletes", "sec", "POST /recordings/S-1/delete", api.Delete{Why: "private"}, nil, 403, "code"},
+		{"a dry run lists nothing", "sec", "GET /expiry", nil, nil, 200, `"goes":[]`},
+		{"no review of what is not there", "sec", "GET /recordings/S-1/review", nil, nil, 404, ""},
 		{"to invite needs a code", "mia", "POST /people/invite", api.Invitation{Person: "eve", Firm: "krall", Name: "Eve"}, nil, 403, ""},
 		{"who is no sponsor does not invite", "mia", "POST /people/invite", api.Invitation{Person: "eve", Firm: "krall", Name: "Eve"}, nil, 403, ""},
 		{"the sponsor invites", "olaf", "POST /people/invite", api.Invitation{Person: "eve", Firm: "krall", Name: "Eve"}, nil, 200, `"code"`},

@@ -667,7 +667,7 @@ func TestPagesRecording(t *testing.T) {
 	h.record(t)
 	sec := h.signedIn(t, "sec")
 	sec.get("/recordings").want(t, 200, "S-7", "ann of Krall")
-	sec.get("/recordings/S-7").want(t, 200, "0: shell", "FIL-1-PLC-01 as viewer", "3 bytes in, 18 bytes out", "1 thing", "refused (not-in-window)", "SSH-2.0-&lt;b&gt;x")
+	sec.get("/recordings/S-7").want(t, 200, "0: shell", "FIL-1-PLC-01 as viewer", "3 bytes in, 18 bytes out", "1 refused", "refused (not-in-window)", "SSH-2.0-&lt;b&gt;x")
 	text := sec.get("/recordings/S-7/export?form=text&channel=0")
 	text.want(t, 200, "flow 812 <script>")
 	if got := text.header.Get("Content-Type") + text.header.Get("Content-Disposition"); !strings.HasPrefix(got, "text/plain") || !strings.Contains(got, "attachment") {
