@@ -17,11 +17,9 @@ import (
 	"math/big"
 	"net"
 	"net/http"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -48,7 +46,7 @@ type httpsListener struct {
 func newHTTPS(l net.Listener, cert tls.Certificate) *httpsListener {
 	h := &httpsListener{}
 	h.certificate.Store(&cert)
-	h.Listener = tls.NewListener(&boundedListener{Listener: l, by: map[string]int{}}, &tls.Config{
+	h.Listener = tls.NewListener(newBounded(l), &tls.Config{
 		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return h.certificate.Load(), nil },
 		MinVersion:     tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}})
 	return h
@@ -162,75 +160,6 @@ func makeSelfSigned(path, name string, now time.Time) error {
 // pagesServer answers browsers. Streams end when the doors close.
 func (h *plantHouse) pagesServer(doors context.Context) *http.Server {
 	return &http.Server{Handler: h.pages, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, WriteTimeout: 5 * time.Minute,
-		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10, BaseContext: func(net.Listener) context.Context { return doors },
+		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10, BaseContext: func(net.Listener) context.Context { return doors }, ConnState: boundedState,
 		ErrorLog: slog.NewLogLogger(h.slog.Handler(), slog.LevelDebug)} // a browser that distrusts our certificate is no news
-}
-
-// boundedListener closes what is too much, at once, so that one source keeps
-// nobody else out.
-type boundedListener struct {
-	net.Listener
-
-	mu  sync.Mutex
-	all int
-	by  map[string]int
-}
-
-func (l *boundedListener) Accept() (net.Conn, error) {
-	for {
-		c, err := l.Listener.Accept()
-		if err != nil {
-			return nil, err
-		}
-		source, err := network(c.RemoteAddr())
-		if err == nil && l.enter(source) {
-			return &boundedConn{Conn: c, leave: func() { l.left(source) }}, nil
-		}
-		_ = c.Close() // one too many
-	}
-}
-
-// network is a source as it is counted: IPv6 hosts own 64 bits of addresses.
-func network(a net.Addr) (string, error) {
-	ap, err := netip.ParseAddrPort(a.String())
-	if err != nil {
-		return "", fmt.Errorf("where from: %w", err)
-	}
-	bits, ip := 32, ap.Addr().Unmap().WithZone("")
-	if ip.Is6() {
-		bits = 64
-	}
-	p, err := ip.Prefix(bits)
-	return p.String(), err
-}
-
-func (l *boundedListener) enter(source string) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.all >= maxHTTPS || l.by[source] >= maxHTTPSSource {
-		return false
-	}
-	l.all++
-	l.by[source]++
-	return true
-}
-
-func (l *boundedListener) left(source string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.all--
-	if l.by[source]--; l.by[source] <= 0 {
-		delete(l.by, source)
-	}
-}
-
-type boundedConn struct {
-	net.Conn
-	once  sync.Once
-	leave func()
-}
-
-func (c *boundedConn) Close() error {
-	c.once.Do(c.leave)
-	return c.Conn.Close()
 }

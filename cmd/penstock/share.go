@@ -20,7 +20,7 @@ const (
 // sharedPort tells SSH and TLS on one port apart by the first byte.
 type sharedPort struct {
 	l        net.Listener
-	room     *boundedListener // counts who waits, in all and of each source
+	room     *sources // counts who waits, in all and of each source
 	ssh, tls *branch
 	over     chan struct{} // closed with err set
 	err      error
@@ -37,7 +37,7 @@ type branch struct {
 
 // sharePort serves both from l. The port closes when both branches have.
 func sharePort(l net.Listener) (ssh, tls net.Listener) {
-	p := &sharedPort{l: l, room: &boundedListener{by: map[string]int{}}, over: make(chan struct{})}
+	p := &sharedPort{l: l, room: &sources{by: map[string]int{}}, over: make(chan struct{})}
 	p.ssh = &branch{sharedPort: p, conns: make(chan net.Conn), mine: make(chan struct{})}
 	p.tls = &branch{sharedPort: p, conns: make(chan net.Conn), mine: make(chan struct{})}
 	go p.accept()

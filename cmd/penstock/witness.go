@@ -104,7 +104,7 @@ func (w witnessing) serve(ctx context.Context, logger *slog.Logger) error {
 	}
 	defer l.Close()
 	srv := &http.Server{Handler: seen, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 30 * time.Second,
-		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10, ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelDebug)}
+		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10, ConnState: boundedState, ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelDebug)}
 	stop := context.AfterFunc(ctx, func() {
 		wait, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
@@ -115,7 +115,7 @@ func (w witnessing) serve(ctx context.Context, logger *slog.Logger) error {
 		logger.Info("remembered", "origin", s.Origin, "size", uint64(s.Size), "at", s.At)
 	}
 	logger.Info("ready", "https", l.Addr().String(), "witness_key", key.Verifier().String(), "certificate", cmp.Or(w.certificate, filepath.Join(w.dir, "https.crt")))
-	bounded := &boundedListener{Listener: l, by: map[string]int{}}
+	bounded := newBounded(l)
 	config := &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}}
 	if err := srv.Serve(tls.NewListener(bounded, config)); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serve: %w", err)
