@@ -69,13 +69,19 @@ func through(ctx context.Context, ch *broker.Channel, target io.Writer, p []byte
 // end of file. Where everything is durable before it is shown, it reads up to
 // 1 MiB ahead while Out commits.
 func ToVendor(ctx context.Context, ch *broker.Channel, m recording.Mark, vendor io.Writer, target io.Reader) error {
-	if ch.Decision().Duties.StrictBoth {
+	if strict(ch) {
 		return strictToVendor(ctx, ch, m, vendor, target)
 	}
 	r := reader{from: target}
 	defer r.rest()
 	return showAll(ctx, ch, m, vendor, r.read)
 }
+
+// strict is apart, and not inlined, so that a whole decision does not stand on
+// the stack of who reads.
+//
+//go:noinline
+func strict(ch *broker.Channel) bool { return ch.Decision().Duties.StrictBoth }
 
 func strictToVendor(ctx context.Context, ch *broker.Channel, m recording.Mark, vendor io.Writer, target io.Reader) error {
 	a := readAhead(ctx, ch, target)

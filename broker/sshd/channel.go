@@ -34,15 +34,11 @@ func (d *Door) counted(c *conn, nc ssh.NewChannel, f func(*conn)) {
 func (d *Door) channel(_ *glider.Server, sc *ssh.ServerConn, nc ssh.NewChannel, ctx glider.Context) {
 	d.counted(connOf(ctx), nc, func(c *conn) {
 		switch who := callerOf(sc).(type) {
-		case joiner:
-			d.textual(c, nc, who)
-		case clerk:
-			d.textual(c, nc, who)
-		case certifier:
+		case joiner, clerk, certifier:
 			d.textual(c, nc, who)
 		case *vendor:
 			if who.jump {
-				nc.Reject(ssh.Prohibited, "this name is for jumps and forwards: "+d.Clerk.JumpForm(who.claim.Person)+", or use "+d.Clerk.PlusForm(who.claim.Person))
+				d.noShell(nc, who)
 				return
 			}
 			d.work(c, sc, nc, who)
@@ -52,6 +48,10 @@ func (d *Door) channel(_ *glider.Server, sc *ssh.ServerConn, nc ssh.NewChannel, 
 			c.Close()
 		}
 	})
+}
+
+func (d *Door) noShell(nc ssh.NewChannel, who *vendor) {
+	nc.Reject(ssh.Prohibited, "this name is for jumps and forwards: "+d.Clerk.JumpForm(who.claim.Person)+", or use "+d.Clerk.PlusForm(who.claim.Person))
 }
 
 // refusals says for each kind of channel what to do instead.
