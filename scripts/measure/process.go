@@ -106,6 +106,9 @@ func pss(pids []int) (float64, error) {
 		if errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ESRCH) {
 			continue // has ended
 		}
+		if errors.Is(err, os.ErrPermission) {
+			return 0, fmt.Errorf("read how much memory a process has: %w; the broker lets nobody of its user look into its memory: run this as root", err)
+		}
 		if err != nil {
 			return 0, fmt.Errorf("read how much memory a process has: %w", err)
 		}
