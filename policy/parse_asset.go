@@ -132,8 +132,8 @@ func (f *file) asset(e source.Entry) {
 
 func (f *file) address(v source.Value) netip.Addr {
 	a := v.Addr()
-	if a.IsValid() && (a.Unmap().IsUnspecified() || a.Unmap().IsMulticast()) {
-		v.Refuse(fmt.Sprintf("%s is no address of one machine", a), "write the machine's own address")
+	if why := NeverTarget(a); a.IsValid() && why != "" {
+		v.Refuse(fmt.Sprintf("%s is no address of one machine: %s", a, why), "write the machine's own address")
 		return netip.Addr{}
 	}
 	return a
