@@ -61,6 +61,9 @@ func (c *checker) batch(leaf audit.Leaf, b audit.RecordingHeads) error {
 }
 
 func (c *checker) head(where string, h recording.Head) {
+	if c.only != "" && h.Session != c.only {
+		return
+	}
 	s := c.sessions[h.Session]
 	if s == nil || s.checked {
 		c.wrong(where, "names a frame of %.64q, which was not running", h.Session)

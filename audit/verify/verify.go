@@ -89,17 +89,24 @@ type Walk interface {
 //
 // Not checked: state.db, an index made from the log, and the private keys.
 func Dir(ctx context.Context, dir string, t Trust, walk Walk, progress func(done, all int64)) (Report, error) {
-	c := &checker{dir: dir, trust: t, walk: walk, tell: progress, report: Report{Findings: []Finding{}, Stretches: []Stretch{}},
-		documents: NewDocuments(dir), mentioned: map[audit.Hash]bool{}, sessions: map[string]*session{}, heads: map[string]int64{}, history: review.NewHistory(), roots: map[audit.Index]audit.Hash{}}
-	c.history.Root = c.rootAt
+	c := newChecker(dir, t, progress)
+	c.walk = walk
 	if err := c.run(ctx); err != nil {
 		return Report{}, fmt.Errorf("verify %s: %w", dir, err)
 	}
 	return c.report, nil
 }
 
-// checker is one Dir at work.
+func newChecker(dir string, t Trust, progress func(done, all int64)) *checker {
+	c := &checker{dir: dir, trust: t, tell: progress, report: Report{Findings: []Finding{}, Stretches: []Stretch{}},
+		documents: NewDocuments(dir), mentioned: map[audit.Hash]bool{}, sessions: map[string]*session{}, heads: map[string]int64{}, history: review.NewHistory(), roots: map[audit.Index]audit.Hash{}}
+	c.history.Root = c.rootAt
+	return c
+}
+
+// checker is one Dir or Recording at work.
 type checker struct {
+	only      string // the one session that is checked; empty: all
 	dir       string
 	trust     Trust
 	walk      Walk

@@ -21,6 +21,7 @@ func (s *server) recordings(mux *http.ServeMux) {
 	}))
 	mux.HandleFunc("GET /api/v1/recordings/{id}/export", s.export)
 	mux.HandleFunc("GET /api/v1/search", s.plant(s.searchAPI))
+	mux.HandleFunc("POST /api/v1/recordings/{id}/verify", s.plant(s.verified))
 }
 
 func reader(a people.Actor, what, form string) review.Reader {

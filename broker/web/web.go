@@ -35,6 +35,7 @@ import (
 	"penstock/audit/review"
 	"penstock/audit/search"
 	"penstock/audit/siem"
+	"penstock/audit/verify"
 	"penstock/broker"
 	"penstock/broker/api"
 	"penstock/broker/login"
@@ -59,6 +60,8 @@ type Parts struct {
 	AcceptClock func(context.Context, people.Actor) (string, error)
 	BackUp      BackUp
 	Evidence    Evidence
+	// VerifyRecording holds one recording to the log.
+	VerifyRecording func(ctx context.Context, session string) (verify.Report, error)
 	// Outside is how far copies of the log outside cover it; nil: not known here.
 	Outside func() publish.State
 	// Search looks something up in what happened; nil: there is no search here.

@@ -363,17 +363,23 @@ func count(n uint64, one, many string) string {
 
 func logProof() *cobra.Command {
 	return &cobra.Command{
-		Use:   "proof DIR INDEX",
+		Use:   "proof DIR INDEX|S-1",
 		Short: "Print the proof that a leaf is in the log (C2SP tlog-proof)",
-		Args:  exactly(2, "the data directory and an index"),
+		Long: `Print the proof that a leaf is in the log (C2SP tlog-proof). For a session the leaves
+that name its recording's hashes, session.started and session.ended, one proof after the
+other; each begins with its own first line.`,
+		Args: exactly(2, "the data directory, and an index or a session"),
 		RunE: func(c *cobra.Command, args []string) error {
-			at, err := strconv.ParseUint(args[1], 10, 53)
-			if err != nil {
-				return exit{exitUsage, fmt.Errorf("%q is no index: leaves are counted from 0", args[1])}
-			}
 			r, err := openLogReader(args[0])
 			if err != nil {
 				return err
+			}
+			if sessionID.MatchString(args[1]) {
+				return proveSession(c, r, args[1])
+			}
+			at, err := strconv.ParseUint(args[1], 10, 53)
+			if err != nil {
+				return exit{exitUsage, fmt.Errorf("%q is no index and no session: leaves are counted from 0, sessions are called S-1", printable(args[1]))}
 			}
 			p, err := r.Proof(c.Context(), audit.Index(at))
 			if errors.Is(err, fs.ErrNotExist) {
@@ -386,6 +392,34 @@ func logProof() *cobra.Command {
 			return err
 		},
 	}
+}
+
+// proveSession proves the leaves that commit to a recording.
+func proveSession(c *cobra.Command, r *audit.Reader, session string) error {
+	at := map[audit.Index]bool{}
+	for leaf, err := range r.From(c.Context(), 0) {
+		if err != nil {
+			return err
+		}
+		switch leaf.Body.(type) {
+		case audit.SessionStarted, audit.SessionEnded:
+			if leaf.Subject == session && leaf.Index < r.Size() {
+				at[leaf.Index] = true
+			}
+		}
+	}
+	if len(at) == 0 {
+		return exit{exitNo, fmt.Errorf("the log knows no session %s", session)}
+	}
+	for p, err := range r.Proofs(c.Context(), func(i audit.Index) bool { return at[i] }) {
+		if err != nil {
+			return err
+		}
+		if _, err := c.OutOrStdout().Write(p.Marshal()); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func logCheckpoint() *cobra.Command {

@@ -357,7 +357,7 @@ func (h *plantHouse) openRooms(past *history, clock audit.Clock) error {
 		return err
 	}
 	parts := web.Parts{Plant: h.plant, Roster: h.roster, Desk: h.desk, Proofs: h.proofs, Broker: h.broker,
-		Book: h.book, Receipts: h.receipts, Authorities: h.authorities, AcceptClock: h.clock.accept, BackUp: h.backup, Evidence: h.evidence, Outside: h.outside.State, SIEM: h.siem.States, TakeCheckpoint: h.takeCheckpoint, Loopback: h.file.Loopback, Slog: h.slog}
+		Book: h.book, Receipts: h.receipts, Authorities: h.authorities, AcceptClock: h.clock.accept, BackUp: h.backup, Evidence: h.evidence, VerifyRecording: h.verifyRecording, Outside: h.outside.State, SIEM: h.siem.States, TakeCheckpoint: h.takeCheckpoint, Loopback: h.file.Loopback, Slog: h.slog}
 	if h.search != nil {
 		parts.Search = h.search.Find
 	}

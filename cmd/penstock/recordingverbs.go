@@ -23,7 +23,7 @@ import (
 
 func recordingCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "recording", Short: "List, export and play recordings; each reading through the broker is an event"}
-	cmd.AddCommand(recordingListCommand(), recordingExportCommand(), recordingPlayCommand(), recordingSearchCommand())
+	cmd.AddCommand(recordingListCommand(), recordingExportCommand(), recordingVerifyCommand(), recordingPlayCommand(), recordingSearchCommand())
 	cmd.AddCommand(reviewVerbs()...)
 	return cmd
 }
