@@ -24,14 +24,34 @@ import (
 // The text of a session, put together at the target: no command names it whole.
 const canaryText = "cooling-recipe-7731"
 
-// auditorKey makes an age identity in a file, as age-keygen does.
+// auditorKey is what an auditor does with the real age-keygen.
 func (r *rig) auditorKey(name string) (file, recipient string) {
 	r.t.Helper()
-	id, err := age.GenerateX25519Identity()
-	r.must(err)
 	file = r.path(name + ".key")
-	r.must(os.WriteFile(file, []byte("# "+name+"\n"+id.String()+"\n"), 0o600))
-	return file, id.Recipient().String()
+	r.must(exec.Command("age-keygen", "-o", file).Run())
+	out, err := exec.Command("age-keygen", "-y", file).Output()
+	r.must(err)
+	return file, strings.TrimSpace(string(out))
+}
+
+// byHand opens a session's key with the real age, as the format's description says.
+func (r *rig) byHand(session, identity string) {
+	r.t.Helper()
+	for _, dir := range r.folders() {
+		if filepath.Base(dir) != session {
+			continue
+		}
+		plain, err := exec.Command("age", "-d", "-i", identity, filepath.Join(dir, "keys.age")).Output()
+		r.must(err)
+		if len(plain) != 32+len(session) || string(plain[32:]) != session {
+			r.t.Fatalf("age gives %d bytes", len(plain))
+		}
+		rd, err := recording.OpenFolderWith(dir, plain[:32])
+		r.must(err)
+		r.must(rd.Close())
+		return
+	}
+	r.t.Errorf("there is no folder of %s", session)
 }
 
 // works is one session of ann's, which shows and types the canary.
@@ -121,6 +141,7 @@ func sealedMode(t *testing.T, golden *rig) {
 	if out, err := exec.Command(filepath.Join(r.bin, "penstock-verify"), stolen, "--identity", mia).CombinedOutput(); err != nil || strings.Contains(string(out), "sealed to somebody else") {
 		t.Errorf("penstock-verify with an auditor's key: %v\n%s", err, out)
 	}
+	r.byHand("S-1", mia)
 	r.nothingReadable(stolen)
 	r.modesChange(both, mia, kim, miaKey)
 }
