@@ -423,7 +423,7 @@ type ReviewClosed struct {
 }
 
 // ReviewNoted is a note of a reader for one moment of a channel, in
-// milliseconds since the session's start.
+// milliseconds since it was opened.
 type ReviewNoted struct {
 	Session string `json:"session"`
 	Person  string `json:"person"`

@@ -119,7 +119,7 @@ func gallery() []galleryPage {
 	recLine := RecordingLine{Session: "S-341", Who: "Ann Keller", Firm: "Krall Fillers", Mode: "readable", Windows: []string{"W-214"}, Started: after(-60)}
 	finding := threadView{Session: "S-341", Who: "Lena Lang", Says: "Cap torque was set twice.", Number: 2, Seen: 1, At: after(-4), Finding: true, MaySettle: true, Replies: []verdictView{{"Mia Voss", "The sensor was off.", after(-2)}}}
 	sampleReview := &reviewView{Why: "a first visit (always)", Unused: "FIL-1-PLC-01 by SSH as maint", May: true, Seen: 1, Security: true, Verdicts: []verdictView{{"Lena Lang", "a finding", after(-4)}}, Threads: []threadView{finding},
-		Notes: []noteView{{"Lena Lang", "here it drifts", "0:09", 0, after(-3)}}, Held: "H-2", Ask: []tick{{"mia", "Mia Voss", false}}, Deletion: &deletionView{"Lena Lang", "Private mail was shown", after(-9), false}}
+		Notes: []noteView{{"Lena Lang", "here it drifts", "0:09", 0, after(-3), 9 * time.Second}}, Held: "H-2", Ask: []tick{{"mia", "Mia Voss", false}}, Deletion: &deletionView{"Lena Lang", "Private mail was shown", after(-9), false}}
 	events := []EventLine{
 		{214, after(-62), "answer.given", "R-214", "Mia Voss", "said yes to revision 1", "moved", "sha256:ab", false},
 		{215, after(-61), "window.moved", "W-214", "Mia Voss", "opened, ends 05:10", "moved", "sha256:ab", false},

@@ -241,6 +241,21 @@ type mark struct {
 	Second float64
 }
 
+// Sign is how the mark looks on the timeline.
+func (m mark) Sign() string {
+	switch {
+	case m.Type == "file.transferred":
+		return "▲"
+	case m.Weight == "note":
+		return "✎"
+	case m.Weight == "refused":
+		return "■"
+	case m.Weight == "moved":
+		return "●"
+	}
+	return "·"
+}
+
 func (g *Pages) playPage(v *visit) error {
 	view, err := g.recordingOf(v)
 	if err != nil {
@@ -260,6 +275,15 @@ func (g *Pages) playPage(v *visit) error {
 			play.Marks = append(play.Marks, mark{e, after.Seconds()})
 		}
 	}
+	if view.Review != nil {
+		for _, note := range view.Review.Notes {
+			if note.Channel == n {
+				at := v.at(play.Channel.Open.Add(note.Into))
+				play.Marks = append(play.Marks, mark{EventLine{At: at, Who: note.Who, Says: note.Text, Type: "review.noted", Weight: "note"}, note.Into.Seconds()})
+			}
+		}
+	}
+	slices.SortStableFunc(play.Marks, func(a, b mark) int { return cmp.Compare(a.Second, b.Second) })
 	v.w.Header().Set("Content-Security-Policy", playerPolicy)
 	return g.show(v, http.StatusOK, "play", view.Session, play)
 }

@@ -50,6 +50,7 @@ type noteView struct {
 	Who, Text, Moment string
 	Channel           int
 	At                stamp
+	Into              time.Duration // the channel
 }
 
 type deletionView struct {
@@ -87,7 +88,7 @@ func (g *Pages) reviewOf(v *visit, n roll, session string) (*reviewView, error) 
 		out.Threads = append(out.Threads, v.thread(n, t, out.Part == ""))
 	}
 	for _, note := range s.Notes {
-		out.Notes = append(out.Notes, noteView{n.person(personID(note.Person)), note.Text, clockWords(time.Duration(note.Millis) * time.Millisecond), note.Channel, v.at(note.At)})
+		out.Notes = append(out.Notes, noteView{n.person(personID(note.Person)), note.Text, clockWords(time.Duration(note.Millis) * time.Millisecond), note.Channel, v.at(note.At), time.Duration(note.Millis) * time.Millisecond})
 	}
 	if s.Gone != nil {
 		out.Gone = v.goneWords(n, *s.Gone)

@@ -1,16 +1,145 @@
-// The player of the recording page: the recorded terminal, and beside it the
-// log's events, each of which leads to its moment.
 import { create } from "asciinema-player";
 
+// The player of the recording page: the recorded terminal, a timeline of the
+// log's events below it, and beside it the events themselves, each of which
+// leads to its moment. Seconds in the page are the recording's own; where idle
+// time is skipped, the player's are fewer, and moment() and played() translate.
 const place = document.getElementById("player");
-if (place) {
-  const marks = [...document.querySelectorAll("[data-second]")];
-  const player = create({ url: place.dataset.cast }, place, {
-    fit: "width", idleTimeLimit: 2, preload: true, startAt: +(place.dataset.from ?? 0), terminalFontFamily: "ui-monospace, monospace",
-    markers: marks.map((m) => [Math.max(0, +m.dataset.second), m.dataset.label]),
+if (place) play().catch(() => { document.getElementById("broken").hidden = false; });
+
+async function play() {
+  const id = (name) => document.getElementById(name);
+  const answer = await fetch(place.dataset.cast, { credentials: "same-origin", redirect: "error" });
+  if (!answer.ok) throw new Error("no recording");
+  const cast = await answer.text();
+  const marks = [...document.querySelectorAll("#marks [data-second]")];
+  const second = (m) => Math.max(0, +m.dataset.second);
+  const times = timesOf(cast);
+  const end = Math.max(times.at(-1) ?? 0, ...marks.map(second), 0.001);
+  let player, runs = false, speed = 1, at = +(place.dataset.from ?? 0);
+
+  const limit = () => (id("idle").checked ? 2 : Infinity);
+  const walk = (take) => {
+    let raw = 0, short = 0;
+    for (const t of times) {
+      const step = Math.min(t - raw, limit());
+      if (take(raw, t, short, short + step)) return;
+      raw = t; short += step;
+    }
+    take(raw, Infinity, short, Infinity);
+  };
+  const played = (moment) => { // the recording's second as the player counts
+    let found = 0;
+    walk((r0, r1, s0, s1) => { if (moment < r1) { found = Math.min(s0 + moment - r0, s1); return true; } });
+    return found;
+  };
+  const moment = (played) => {
+    let found = 0;
+    walk((r0, r1, s0, s1) => { if (played < s1) { found = Math.min(r0 + played - s0, r1); return true; } });
+    return found;
+  };
+
+  const make = (from, autoPlay) => {
+    player?.dispose();
+    player = create({ data: cast }, place, {
+      fit: "width", idleTimeLimit: id("idle").checked ? 2 : undefined, preload: true, speed, autoPlay, startAt: played(from),
+      terminalFontFamily: "ui-monospace, monospace", markers: marks.map((m) => [second(m), m.dataset.label]),
+    });
+    const now = (is) => () => { runs = is; id("go").textContent = is ? "Pause" : "Play"; };
+    player.addEventListener("playing", now(true));
+    for (const e of ["pause", "ended"]) player.addEventListener(e, now(false));
+    player.addEventListener("error", () => { id("broken").hidden = false; });
+  };
+  const here = async () => moment(Number(await player.getCurrentTime()) || 0);
+  const again = async () => { const from = await here(); make(from, runs); };
+  const seek = (s) => { at = s; id("second").value = s.toFixed(1); return player.seek(played(s)); };
+  const jump = async (forward) => {
+    const now = await here();
+    const shown = marks.filter((m) => !m.closest("li").hidden).map(second);
+    const next = forward ? shown.find((s) => s > now + 0.3) : shown.findLast((s) => s < now - 0.3);
+    if (next !== undefined) seek(next);
+  };
+  make(at, false);
+
+  // The timeline: a sign for each event that is shown.
+  const line = id("timeline");
+  const draw = () => {
+    line.replaceChildren(...marks.filter((m) => !m.closest("li").hidden).map((m) => {
+      const dot = document.createElement("span");
+      dot.textContent = m.dataset.sign;
+      dot.className = m.closest("li").className;
+      dot.style.left = (100 * second(m) / end) + "%";
+      dot.addEventListener("click", (e) => { e.stopPropagation(); seek(second(m)); });
+      return dot;
+    }));
+  };
+  line.addEventListener("click", (e) => { const box = line.getBoundingClientRect(); seek(end * Math.min(1, Math.max(0, (e.clientX - box.left) / box.width))); });
+  let only = "";
+  const filter = () => {
+    const words = id("find").value.toLowerCase();
+    for (const m of marks) {
+      const li = m.closest("li");
+      li.hidden = (only !== "" && !li.classList.contains(only)) || !li.textContent.toLowerCase().includes(words);
+    }
+    draw();
+  };
+  const filters = [...document.querySelectorAll("[data-only]")];
+  for (const b of filters) b.addEventListener("click", () => { only = b.dataset.only; for (const o of filters) o.setAttribute("aria-pressed", String(o === b)); filter(); });
+  id("find").addEventListener("input", filter);
+  filter();
+
+  for (const m of marks) m.addEventListener("click", () => seek(second(m)));
+  const toggle = () => (runs ? player.pause() : player.play());
+  id("go").addEventListener("click", toggle);
+  id("before").addEventListener("click", () => jump(false));
+  id("after").addEventListener("click", () => jump(true));
+  id("fast").addEventListener("click", () => { speed = speed === 1 ? 2 : 1; id("fast").setAttribute("aria-pressed", String(speed === 2)); again(); });
+  id("idle").addEventListener("change", async () => {
+    id("idle").checked = !id("idle").checked; // the moment is counted as it was played
+    const from = await here();
+    id("idle").checked = !id("idle").checked;
+    make(from, runs);
   });
-  for (const m of marks) m.addEventListener("click", () => player.seek(Math.max(0, +m.dataset.second)));
-  player.addEventListener("error", () => { document.getElementById("broken").hidden = false; });
+  id("note")?.addEventListener("focus", async () => { id("second").value = (await here()).toFixed(1); });
+  for (const name of ["controls", "filters"]) id(name).hidden = false;
+  keys({ " ": toggle, ArrowLeft: () => jump(false), ArrowRight: () => jump(true), "/": () => id("find").focus(), n: () => id("note")?.focus(),
+    ...Object.fromEntries(["1", "2", "3"].map((k) => [k, () => document.querySelector(`[data-key="${k}"]`)?.focus()])) });
+  prove();
+}
+
+// timesOf are the seconds of a cast's events (asciicast v3: intervals), in order.
+function timesOf(cast) {
+  const times = [];
+  let at = 0;
+  for (const line of cast.split("\n").slice(1)) {
+    if (!line.startsWith("[")) continue;
+    const step = parseFloat(line.slice(1));
+    if (step >= 0) times.push(at += step);
+  }
+  return times;
+}
+
+// keys work everywhere but where somebody writes; space also not on what it presses.
+function keys(does) {
+  document.addEventListener("keydown", (e) => {
+    const on = e.target.closest?.("input:not([type=checkbox]), textarea, select");
+    const pressed = e.key === " " && e.target.closest?.("button, summary, a, input");
+    if (on || pressed || e.ctrlKey || e.metaKey || e.altKey || !(e.key in does)) return;
+    e.preventDefault();
+    e.stopPropagation();
+    does[e.key]();
+  }, true);
+}
+
+// prove has the broker check this recording against the log, and says what it found.
+async function prove() {
+  const to = document.getElementById("proved");
+  if (!to) return;
+  try {
+    const answer = await fetch(to.dataset.proof, { credentials: "same-origin", redirect: "error" });
+    const found = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("proof");
+    if (answer.ok && found) to.replaceChildren(...found.childNodes);
+  } catch { /* the link stands */ }
 }
 
 // The watch page: what the broker has recorded of a channel from its first byte
