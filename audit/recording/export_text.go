@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"unicode"
+	"unicode/utf8"
 )
 
 // ExportText writes one channel's output as plain text: escape sequences are
@@ -157,9 +158,29 @@ const (
 const longestString = 4096
 
 func (t *plainText) write(p *page, b []byte) {
-	for _, r := range t.text(b) {
+	for s := t.text(b); s != ""; {
+		if n := t.asItIs(s); n > 0 {
+			p.out.WriteString(s[:n])
+			p.begun = true
+			s = s[n:]
+			continue
+		}
+		r, size := utf8.DecodeRuneInString(s)
 		t.rune(p, r)
+		s = s[size:]
 	}
+}
+
+// asItIs is how many bytes at the beginning of s are shown and change nothing:
+// most of what passes, and looking each up among Unicode's classes is slow.
+func (t *plainText) asItIs(s string) (n int) {
+	if t.state != plainly || t.cr {
+		return 0
+	}
+	for n < len(s) && s[n] >= ' ' && s[n] <= '~' {
+		n++
+	}
+	return n
 }
 
 func (t *plainText) end(p *page) {
