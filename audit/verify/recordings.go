@@ -173,6 +173,9 @@ func (c *checker) folder(s *session, dir string, heads []recording.Head) error {
 	if err != nil {
 		return fmt.Errorf("recording %s: %w", s.id, err)
 	}
+	if r.Header.Session != s.id && r.Header.Session != "" { // first: the rest follows from it
+		c.wrong(c.in(dir)+"/session.json", "is of %s: the recordings were swapped", r.Header.Session)
+	}
 	for _, f := range r.Findings {
 		w := Wrong
 		if !s.ended && errors.Is(f, io.ErrUnexpectedEOF) {
@@ -193,9 +196,6 @@ func (c *checker) folder(s *session, dir string, heads []recording.Head) error {
 // folderNames holds the files around the frames to the hashes in the log.
 func (c *checker) folderNames(s *session, dir string, r recording.FolderReport) {
 	in := c.in(dir)
-	if r.Header.Session != s.id && r.Header.Session != "" {
-		c.wrong(in+"/session.json", "is of %s: the recordings were swapped", r.Header.Session)
-	}
 	if want := filepath.ToSlash(filepath.Join("recordings", r.Header.Started.Format("2006/01/02"), s.id)); in != want && r.Header.Session == s.id {
 		c.wrong(in, "lies in another folder than its day's, %s", want)
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -160,6 +162,7 @@ func (c *checker) run(ctx context.Context) error {
 	if err := c.pool.wait(); err != nil {
 		return err
 	}
+	c.inOrder()
 	c.stillThere()
 	return c.extra(ctx)
 }
@@ -196,4 +199,24 @@ func (c *checker) in(path string) string {
 		return filepath.ToSlash(rel)
 	}
 	return path
+}
+
+// inOrder puts what was found in recordings, which are read many at once, into
+// one order: the same folder gives the same report.
+func (c *checker) inOrder() {
+	var at []int
+	var list []Finding
+	for i, f := range c.report.Findings {
+		if strings.HasPrefix(f.Where, "recordings/") {
+			at, list = append(at, i), append(list, f)
+		}
+	}
+	folder := func(f Finding) string {
+		parts := strings.SplitN(f.Where, "/", 6) // recordings/2026/11/22/S-17/…
+		return strings.Join(parts[:min(len(parts), 5)], "/")
+	}
+	slices.SortStableFunc(list, func(a, b Finding) int { return strings.Compare(folder(a), folder(b)) })
+	for k, i := range at {
+		c.report.Findings[i] = list[k]
+	}
 }

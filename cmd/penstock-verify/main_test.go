@@ -201,3 +201,90 @@ func TestPage(t *testing.T) {
 		t.Errorf("a damaged folder: verdict %v, finding at %d, window at %d", strings.Contains(bad, "NOT PROVED"), wrong, told)
 	}
 }
+
+// TestFirstLine: whatever was done to the folder, the first line names it.
+func TestFirstLine(t *testing.T) {
+	f := evidencetest.Build(t, t.TempDir(), evidencetest.Two())
+	day := "recordings/2026/11/21/"
+	copied := func(t *testing.T) string {
+		dir := t.TempDir()
+		if err := os.CopyFS(dir, os.DirFS(f.Dir)); err != nil {
+			t.Fatal(err)
+		}
+		return dir
+	}
+	must := func(t *testing.T, errs ...error) {
+		t.Helper()
+		for _, err := range errs {
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	// another history under the same key: what somebody with the broker's machine could write
+	forked := t.TempDir()
+	if err := os.CopyFS(filepath.Join(forked, "keys"), os.DirFS(filepath.Join(f.Dir, "keys"))); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(filepath.Join(forked, "keys", "log.key"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	fork := evidencetest.Build(t, forked, evidencetest.New(evidencetest.Plant()))
+	kept := write(t, "kept", f.Checkpoint)
+	for _, row := range []struct {
+		story string
+		do    func(t *testing.T) []string
+		want  []string
+	}{
+		{"two recordings swapped", func(t *testing.T) []string {
+			dir := copied(t)
+			at := filepath.Join(dir, filepath.FromSlash(day))
+			must(t, os.Rename(filepath.Join(at, "S-1"), filepath.Join(at, "x")), os.Rename(filepath.Join(at, "S-2"), filepath.Join(at, "S-1")), os.Rename(filepath.Join(at, "x"), filepath.Join(at, "S-2")))
+			return []string{dir}
+		}, []string{"S-", "session.json"}},
+		{"a file of frames twice", func(t *testing.T) []string {
+			dir := copied(t)
+			b, err := os.ReadFile(filepath.Join(dir, day, "S-1/c00-shell.000.brf"))
+			must(t, err, os.WriteFile(filepath.Join(dir, day, "S-1/c00-shell.001.brf"), b, 0o600))
+			return []string{dir}
+		}, []string{"S-1/c00-shell.00"}},
+		{"a recording twice", func(t *testing.T) []string {
+			dir := copied(t)
+			must(t, os.CopyFS(filepath.Join(dir, "recordings/2026/11/22/S-1"), os.DirFS(filepath.Join(dir, day, "S-1"))))
+			return []string{dir}
+		}, []string{"11/22/S-1", "second recording"}},
+		{"a file more", func(t *testing.T) []string {
+			dir := copied(t)
+			must(t, os.WriteFile(filepath.Join(dir, "log", "entries", "note"), nil, 0o600))
+			return []string{dir}
+		}, []string{"log/entries/note"}},
+		{"a fork under the same key", func(t *testing.T) []string { return []string{fork.Dir, "--checkpoint", kept} }, []string{kept, "covers 37 leaves", "rolled back or cut"}},
+		{"a fork of the same length or more", func(t *testing.T) []string {
+			return []string{f.Dir, "--checkpoint", write(t, "forked", fork.Checkpoint)}
+		}, []string{"forked", "the log was rewritten, or is a fork"}},
+		{"another key", func(t *testing.T) []string {
+			other := evidencetest.Build(t, t.TempDir(), evidencetest.New(evidencetest.Plant()))
+			return []string{f.Dir, "--key", strings.TrimSpace(other.Key)}
+		}, []string{"keys/log.pub", "is not the key that was given"}},
+		{"a folder from before, and a checkpoint from after", func(t *testing.T) []string {
+			dir := copied(t)
+			for _, name := range []string{"checkpoint", "checkpoint.synced"} {
+				must(t, os.WriteFile(filepath.Join(dir, "log", name), fork.Checkpoint, 0o600))
+			}
+			return []string{dir}
+		}, []string{"log", "leaf"}},
+	} {
+		t.Run(row.story, func(t *testing.T) {
+			code, out, errs := verified(t, row.do(t)...)
+			first, _, _ := strings.Cut(out, "\n")
+			if code != exitNo || !strings.HasPrefix(first, "NOT PROVED. ") {
+				t.Fatalf("exit %d: %s%s", code, out, errs)
+			}
+			for _, w := range row.want {
+				if !strings.Contains(first, w) {
+					t.Errorf("the first line does not say %q: %s", w, first)
+				}
+			}
+		})
+	}
+}

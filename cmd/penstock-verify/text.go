@@ -22,7 +22,8 @@ func printText(w io.Writer, dir string, t verify.Trust, r verify.Report) error {
 		}
 	}
 	if wrong > 0 {
-		fmt.Fprintf(&b, "NOT PROVED. %s wrong in %s:\n", things(wrong), visible(dir))
+		first := firstWrong(r)
+		fmt.Fprintf(&b, "NOT PROVED. %s: %s\n%s wrong in %s:\n", visible(first.Where), visible(first.What), things(wrong), visible(dir))
 		wrongs(&b, r)
 	} else {
 		fmt.Fprintf(&b, "Proved, as far as this goes: %s\n", visible(dir))
@@ -35,6 +36,11 @@ func printText(w io.Writer, dir string, t verify.Trust, r verify.Report) error {
 	unproved(&b, t, r)
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// firstWrong stands in the first line: what was found first is seldom what follows from something else.
+func firstWrong(r verify.Report) verify.Finding {
+	return r.Findings[slices.IndexFunc(r.Findings, func(f verify.Finding) bool { return f.Weight == verify.Wrong })]
 }
 
 func things(n int) string {
@@ -107,12 +113,20 @@ func list(b *strings.Builder, r verify.Report, weight verify.Weight) {
 // line is one thing that is proved, and by what.
 type line struct{ what, by string }
 
-func proofs(t verify.Trust, r verify.Report) (lines []line) {
+// leavesLine says of a log that it is whole, of a pack that each of its leaves is in it.
+func leavesLine(t verify.Trust, r verify.Report) line {
 	by := "by the key that lies beside it"
 	if t.LogKey != "" {
 		by = "by the key that you gave"
 	}
-	lines = append(lines, line{"log", fmt.Sprintf("%d leaves of %s, whole and in order; the first %d are signed %s", r.Leaves, r.Origin, r.Size, by)})
+	if r.Leaves < int64(r.Size) { // an evidence pack
+		return line{"events", fmt.Sprintf("%d leaves of %s, each proved under its checkpoint of %d, which is signed %s", r.Leaves, r.Origin, r.Size, by)}
+	}
+	return line{"log", fmt.Sprintf("%d leaves of %s, whole and in order; the first %d are signed %s", r.Leaves, r.Origin, r.Size, by)}
+}
+
+func proofs(t verify.Trust, r verify.Report) (lines []line) {
+	lines = append(lines, leavesLine(t, r))
 	if r.Outside > 0 || len(r.Stretches) > 0 {
 		text := fmt.Sprintf("it continues %s from outside", count(int64(max(r.Outside, len(r.Stretches))), "checkpoint", "checkpoints"))
 		for _, s := range r.Stretches {
