@@ -15,12 +15,16 @@ const (
 	// for SSH: a TLS client speaks first, an SSH client may wait for the server's
 	// line (RFC 4253 section 4.2). Long enough for one lost packet.
 	firstByte = time.Second
+	// hurry is that where as many wait already as may: a browser's first bytes come
+	// with the connection, and silence then means SSH.
+	hurry = 150 * time.Millisecond
 )
 
 // sharedPort tells SSH and TLS on one port apart by the first byte.
 type sharedPort struct {
 	l        net.Listener
 	room     *sources // counts who waits, in all and of each source
+	hurried  *sources // likewise who waits although the room is full
 	ssh, tls *branch
 	over     chan struct{} // closed with err set
 	err      error
@@ -37,7 +41,7 @@ type branch struct {
 
 // sharePort serves both from l. The port closes when both branches have.
 func sharePort(l net.Listener) (ssh, tls net.Listener) {
-	p := &sharedPort{l: l, room: &sources{by: map[string]int{}}, over: make(chan struct{})}
+	p := &sharedPort{l: l, room: &sources{by: map[string]int{}}, hurried: &sources{by: map[string]int{}}, over: make(chan struct{})}
 	p.ssh = &branch{sharedPort: p, conns: make(chan net.Conn), mine: make(chan struct{})}
 	p.tls = &branch{sharedPort: p, conns: make(chan net.Conn), mine: make(chan struct{})}
 	go p.accept()
@@ -61,22 +65,29 @@ func (p *sharedPort) accept() {
 			continue
 		}
 		source, err := network(c.RemoteAddr())
-		if err != nil || !p.room.enter(source) { // SSH's door has limits, and says why it closes
+		room, patience := p.room, firstByte
+		if err == nil && !room.enter(source) {
+			room, patience = p.hurried, hurry
+			if p.room.has(source) >= maxHTTPSSource || !room.enter(source) {
+				room = nil
+			}
+		}
+		if err != nil || room == nil { // SSH's door has limits, and says why it closes
 			go p.ssh.give(c)
 			continue
 		}
 		go func() {
-			to, c := p.decide(c)
-			p.room.left(source)
+			to, c := p.decide(c, patience)
+			room.left(source)
 			to.give(c)
 		}()
 	}
 }
 
 // decide waits for the first byte.
-func (p *sharedPort) decide(c net.Conn) (*branch, net.Conn) {
+func (p *sharedPort) decide(c net.Conn, patience time.Duration) (*branch, net.Conn) {
 	var first [1]byte
-	_ = c.SetReadDeadline(time.Now().Add(firstByte)) // a connection that takes none is dead, and Read says so
+	_ = c.SetReadDeadline(time.Now().Add(patience)) // a connection that takes none is dead, and Read says so
 	n, err := c.Read(first[:])
 	_ = c.SetReadDeadline(time.Time{})
 	switch {
