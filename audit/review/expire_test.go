@@ -1,12 +1,15 @@
 package review_test
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"penstock/audit"
 	"penstock/audit/review"
@@ -367,6 +370,50 @@ func TestWhoSetsAndLiftsHolds(t *testing.T) {
 		must(t, err)
 		if by := r.book.HeldBy("S-1"); by != "" {
 			t.Errorf("%+v holds S-1 by %s (%s)", set, by, h.Hold)
+		}
+	}
+}
+
+// plantWord is a walk that knows nothing but what a plant file says of retention.
+type plantWord struct {
+	rule string
+	keep time.Duration
+}
+
+func (plantWord) Leaf(context.Context, audit.Leaf) []string { return nil }
+func (plantWord) Done(context.Context) (int64, []string)    { return 0, nil }
+func (plantWord) Notes() []string                           { return nil }
+func (p plantWord) Keeps(_ audit.Hash, _, _ string, _ []string) (string, time.Duration, bool) {
+	return p.rule, p.keep, p.rule != ""
+}
+
+func TestTheVerifierAsksThePlantFile(t *testing.T) {
+	r := newRig(t)
+	r.agreed()
+	r.rules.Always, r.rules.OneIn = nil, 0
+	r.session("S-1", look)
+	r.days(91)
+	must(t, r.book.Tend(t.Context())) // draws, and lets go
+	if r.there("S-1") {
+		t.Fatal("S-1 is there")
+	}
+	for _, row := range []struct {
+		story string
+		walk  plantWord
+		says  string
+	}{
+		{"as the plant file says", plantWord{"keep-look", 90 * day}, ""},
+		{"the plant file keeps it longer", plantWord{"keep-look", 365 * day}, "the plant file in force says keep-look on 2027-11-22"},
+		{"by another rule", plantWord{"keep-zone", 90 * day}, "says keep-zone"},
+		{"the plant file keeps it for ever", plantWord{}, "keeps it for ever"},
+	} {
+		rep, err := verify.Dir(t.Context(), r.dir, verify.Trust{Identity: r.id.String()}, row.walk, nil)
+		must(t, err)
+		if rep.Proved() != (row.says == "") {
+			t.Errorf("%s: proved %t", row.story, rep.Proved())
+		}
+		if !slices.ContainsFunc(rep.Findings, func(f verify.Finding) bool { return strings.Contains(f.What, row.says) }) {
+			t.Errorf("%s: %+v", row.story, rep.Findings)
 		}
 	}
 }

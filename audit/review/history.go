@@ -288,14 +288,15 @@ func (h *History) Holds() []Hold {
 	return slices.SortedFunc(maps.Values(h.holds), func(a, b Hold) int { return a.At.Compare(b.At) })
 }
 
-// Held says by which hold a session is kept; "" by none.
+// Held says by which hold a session is kept, the oldest of several; "" by none.
 func (h *History) Held(s *Session) string {
-	for _, hold := range h.Holds() {
-		if hold.reaches(s) {
-			return hold.Hold
+	var by Hold
+	for _, hold := range h.holds {
+		if hold.reaches(s) && (by.HoldSet.Hold == "" || hold.At.Before(by.At) || hold.At.Equal(by.At) && hold.HoldSet.Hold < by.HoldSet.Hold) {
+			by = hold
 		}
 	}
-	return ""
+	return by.HoldSet.Hold
 }
 
 // Part says in a sentence what part somebody had in a session; "" none. Who had
