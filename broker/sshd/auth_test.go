@@ -370,6 +370,45 @@ func TestSelfTest(t *testing.T) {
 			}
 		})
 	}
+	h.door.spoil = nil
+	for story, spoil := range map[string]func(*ssh.ServerConfig){
+		"none is allowed behind a jump": func(c *ssh.ServerConfig) { c.NoClientAuthCallback, c.NoClientAuth = allow, true },
+		"any password is good behind a jump": func(c *ssh.ServerConfig) {
+			c.PasswordCallback = func(ssh.ConnMetadata, []byte) (*ssh.Permissions, error) { return nil, nil }
+		},
+		"a plain key is good behind a jump": func(c *ssh.ServerConfig) {
+			was := c.PublicKeyCallback
+			c.PublicKeyCallback = func(m ssh.ConnMetadata, k ssh.PublicKey) (*ssh.Permissions, error) {
+				if _, is := k.(*ssh.Certificate); !is {
+					return nil, nil
+				}
+				return was(m, k)
+			}
+			c.VerifiedPublicKeyCallback = nil
+		},
+		"any certificate of the right authority is good behind a jump": func(c *ssh.ServerConfig) {
+			checker := ssh.CertChecker{SupportedCriticalOptions: []string{ca.WindowOption}, IsUserAuthority: h.ca.IsVendorAuthority}
+			c.PublicKeyCallback = func(m ssh.ConnMetadata, k ssh.PublicKey) (*ssh.Permissions, error) {
+				if cert, is := k.(*ssh.Certificate); is && len(cert.ValidPrincipals) == 1 {
+					return checker.Authenticate(meta{m, cert.ValidPrincipals[0]}, k)
+				}
+				return nil, errDenied
+			}
+			c.VerifiedPublicKeyCallback = nil
+		},
+	} {
+		t.Run(story, func(t *testing.T) {
+			h.door.spoilInner = spoil
+			err := h.door.SelfTest(h.ctx)
+			if err == nil || !strings.Contains(err.Error(), "somebody got in behind a jump") {
+				t.Fatalf("the self-test did not notice: %v", err)
+			}
+		})
+	}
+	h.door.spoilInner = nil
+	if err := h.door.SelfTest(h.ctx); err != nil {
+		t.Fatalf("a sound door: %v", err)
+	}
 }
 
 func TestRefusalsAreToldOnceASecond(t *testing.T) {

@@ -134,6 +134,9 @@ func (i *inner) config(host ssh.Signer) *ssh.ServerConfig {
 	}
 	cfg.AddHostKey(host)
 	cfg.AddHostKey(i.d.CA.HostKey())
+	if i.d.spoilInner != nil {
+		i.d.spoilInner(cfg)
+	}
 	return cfg
 }
 

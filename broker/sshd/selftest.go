@@ -26,7 +26,9 @@ type attempt struct {
 // SelfTest tries to get in over an in-memory connection, through the handlers
 // that serve everybody: without a key, with a plain key as a person, with an
 // enrolled key and somebody else's signature, with certificates of another
-// authority, and with one of the right authority that no event names. nil: nobody got in.
+// authority, and with one of the right authority that no event names; then the
+// same behind a jump, as the very person and key that would have come through
+// the door. nil: nobody got in.
 func (d *Door) SelfTest(ctx context.Context) error {
 	attempts, err := d.attempts(ctx)
 	if err != nil {
@@ -41,7 +43,7 @@ func (d *Door) SelfTest(ctx context.Context) error {
 			return fmt.Errorf("ssh self-test: try to get in %s: %w", a.what, err)
 		}
 	}
-	return nil
+	return d.selfTestInner(ctx)
 }
 
 // thief holds one key and shows another: it signs with its own.

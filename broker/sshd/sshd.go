@@ -59,8 +59,9 @@ type Door struct {
 	inners  chan struct{} // the same, of jumps
 	sources *sources
 	told    *teller
-	alive   time.Duration           // between keepalives
-	spoil   func(*ssh.ServerConfig) // tests break the callbacks here, to see that SelfTest notices
+	alive   time.Duration // between keepalives
+	// Tests break the callbacks here, to see that SelfTest notices: of the door, and behind a jump.
+	spoil, spoilInner func(*ssh.ServerConfig)
 
 	mu     sync.Mutex
 	conns  map[*conn]struct{}
