@@ -254,10 +254,11 @@ func TestSeconds(t *testing.T) {
 		r.frame(recording.Frame{Channel: 3, Kind: "shell", Seq: seq, Mark: recording.Out, At: time.Minute + after, Wall: time.Unix(1000, 0).Add(after), Data: []byte(text)})
 	}
 	at(0, 0, "hello\n")
-	at(1, 90*time.Second, "there\n")
-	at(1, 90*time.Second, "there\n")  // had already
-	at(2, 100*time.Second, "hello\n") // seen already
-	if len(r.found) != 2 || r.found[1].Ref != 90_000 || r.found[1].Wall != 1_090_000 || r.found[1].Chan != 3 {
+	at(1, 90*time.Second, "th")
+	at(1, 90*time.Second, "th") // had already
+	at(2, 90*time.Second, "ere\n")
+	at(3, 100*time.Second, "hello\n") // seen already
+	if len(r.found) != 2 || r.found[1].Text != "there" || r.found[1].Ref != 90_000 || r.found[1].Wall != 1_090_000 || r.found[1].Chan != 3 {
 		t.Errorf("%+v", r.found)
 	}
 }
@@ -265,10 +266,21 @@ func TestSeconds(t *testing.T) {
 // TestSealed: of a sealed recording the index has only what the log says, also
 // while the session runs, and no byte of it is in the index's file.
 func TestSealed(t *testing.T) {
-	r := newRig(t)
 	auditor, err := age.GenerateX25519Identity()
-	r.must(err)
-	r.mode("sealed", auditor)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sealed(t, auditor)
+	sealed(t, nil) // even where the broker could open it
+}
+
+func sealed(t *testing.T, to *age.X25519Identity) {
+	t.Helper()
+	r := newRig(t)
+	if to == nil {
+		to = r.id
+	}
+	r.mode("sealed", to)
 	r.f.archive = r.archive
 	s := r.begin("S-7", "ann", "filler-plc", "shell")
 	s.shows("TOPSECRETRECIPE\n")

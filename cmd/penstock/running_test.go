@@ -298,6 +298,15 @@ func backedUp(t *testing.T, golden *rig) {
 	back.talk("sec", "penstock", "clock", "accept")
 	back.talk("ann", back.ann("true")...)
 	back.talk("sec", "penstock", "recording", "list")
+	back.must(until(30*time.Second, "the index is made from log and recordings", func() (bool, error) {
+		said := back.say("sec", "penstock", "recording", "search", "session.ended", "person:ann")
+		return said.Code == 0 && strings.Contains(said.Stdout, "S-1"), nil
+	}))
+	back.refused("may not read|Ask OT security", "mia", "penstock", "recording", "search", "ann")
+	back.refused("second", "sec", "penstock", "recording", "search", `"open`)
+	if said := back.say("sec", "penstock", "recording", "search", "neverthere"); said.Code != 3 {
+		t.Errorf("nothing was found, and the exit code is %d", said.Code)
+	}
 	back.stop()
 	back.proved()
 	counts := map[string]int{}
