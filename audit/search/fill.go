@@ -10,6 +10,7 @@ import (
 	"iter"
 	"log/slog"
 	"maps"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -263,18 +264,18 @@ func (f *Filler) read(ctx context.Context, name string) error {
 		f.running[name] = r
 	}
 	ended := s.Ended
-	left, err := f.readOn(ctx, name, r)
+	left, err := f.guarded(ctx, name, r, ended)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	if errors.Is(err, recording.ErrSealed) || errors.Is(err, fs.ErrNotExist) || err != nil && ended {
+	never := errors.Is(err, recording.ErrSealed) || errors.Is(err, errInside)
+	if never || errors.Is(err, fs.ErrNotExist) || err != nil && ended {
 		left = "the recording could not be read: " + err.Error()
 		f.slog.Warn("a recording is not in the search index, or not to its end", "session", name, "err", err)
 	} else if err != nil {
 		return nil // it runs: the next time
 	}
-	if ended {
-		r.end()
+	if ended || never {
 		if err := f.keep(name, r); err != nil {
 			return err
 		}
@@ -285,12 +286,29 @@ func (f *Filler) read(ctx context.Context, name string) error {
 		if s == nil {
 			return nil
 		}
-		s.Done = ended || errors.Is(err, recording.ErrSealed)
+		s.Done = ended || never
 		if left != "" {
 			s.Left = clip(left)
 		}
 		return s.write(tx)
 	})
+}
+
+// errInside: our own fault, met in what a vendor wrote. The recording is left.
+var errInside = errors.New("internal error")
+
+// guarded is readOn, and the end of it: bytes from outside end no process.
+func (f *Filler) guarded(ctx context.Context, name string, r *reading, ended bool) (left string, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			f.slog.Error("the search index met what it cannot read", "session", name, "panic", p, "stack", string(debug.Stack()))
+			left, err = "", errInside
+		}
+	}()
+	if left, err = f.readOn(ctx, name, r); ended {
+		r.end()
+	}
+	return left, err
 }
 
 // keep writes the lines that a reading has found.

@@ -78,8 +78,10 @@ type Index struct {
 	dec  *zstd.Decoder
 }
 
-// largestBlock bounds what a block may unpack to; bytes.
-const largestBlock = 4 << 20
+const (
+	largestBlock = 4 << 20 // bytes that a block may unpack to
+	fullBlock    = 1 << 20 // bytes of text after which the next block begins; one entry has less
+)
 
 // Open opens the index in dir, or begins a new one where there is none or where
 // it cannot be read: everything in it can be made again. most bounds the file
@@ -207,7 +209,18 @@ func (x *Index) add(tx *bolt.Tx, u []byte, n uint32, all []entry) error {
 			return err
 		}
 	}
-	return tx.Bucket(bText).Put(binary.BigEndian.AppendUint32(bytes.Clone(u), n), x.enc.EncodeAll(pack(all), nil))
+	for len(all) > 0 {
+		size, i := 0, 0
+		for i < len(all) && size < fullBlock {
+			size += len(all[i].Text)
+			i++
+		}
+		if err := tx.Bucket(bText).Put(binary.BigEndian.AppendUint32(bytes.Clone(u), n), x.enc.EncodeAll(pack(all[:i]), nil)); err != nil {
+			return err
+		}
+		n, all = n+uint32(i), all[i:]
+	}
+	return nil
 }
 
 func wordKey(word string, u []byte) []byte { return append(append([]byte(word), 0), u...) }

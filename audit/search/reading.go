@@ -13,13 +13,21 @@ import (
 // channels go on from one look to the next.
 type reading struct {
 	chans map[int]*shown
+	live  []*shown // those with a screen, the oldest first
 	found []entry
 	kept  int
 }
 
-// shown is one channel's screen.
+// mostScreens of one session are held: as many as may be open at once. A vendor
+// can open thousands, one after the other.
+const mostScreens = 64
+
+// shown is one channel's screen; nil: it was put away, and the next output begins a new one.
 type shown struct {
 	screen *screen
+	pty    bool
+	cols   int // 0: not said
+	rows   int
 	next   uint64 // frame
 	first  time.Duration
 	last   time.Duration // of the newest frame
@@ -44,12 +52,14 @@ var seed = maphash.MakeSeed()
 func (r *reading) frame(f recording.Frame) {
 	c := r.chans[f.Channel]
 	if c == nil {
-		c = &shown{first: f.At, looked: f.At, seen: map[uint64]bool{}}
-		c.screen = newScreen(func(line string) { r.line(c, KindScreen, line) })
+		c = &shown{first: f.At, looked: f.At}
 		r.chans[f.Channel] = c
 	}
 	if f.Seq < c.next {
 		return
+	}
+	if c.screen == nil {
+		r.show(c)
 	}
 	if f.At-c.last >= 2*pause { // nothing came for a while: what stands, stood
 		c.screen.flush(true)
@@ -69,6 +79,22 @@ func (r *reading) frame(f recording.Frame) {
 	case recording.Resize:
 		resize(c.screen, data)
 	}
+}
+
+// show gives a channel a screen, and puts the oldest one away where there are too many.
+func (r *reading) show(c *shown) {
+	if len(r.live) == mostScreens {
+		old := r.live[0]
+		old.screen.flush(true)
+		old.pty, old.cols, old.rows = old.screen.pty, old.screen.cols, old.screen.rows
+		old.screen, old.seen, old.order = nil, nil, nil
+		r.live = append(r.live[:0], r.live[1:]...)
+	}
+	c.seen, c.screen = map[uint64]bool{}, newScreen(func(line string) { r.line(c, KindScreen, line) })
+	if c.screen.pty = c.pty; c.cols > 0 {
+		c.screen.resize(c.cols, c.rows)
+	}
+	r.live = append(r.live, c)
 }
 
 // line is one that stood on a screen.
@@ -91,7 +117,7 @@ func (r *reading) line(c *shown, kind byte, text string) {
 
 // end gives what stands on the screens of a session that is over.
 func (r *reading) end() {
-	for _, c := range r.chans {
+	for _, c := range r.live {
 		c.screen.flush(true)
 	}
 }
