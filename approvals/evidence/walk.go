@@ -283,17 +283,3 @@ func (w *Walk) document(what string, h audit.Hash) []byte {
 	}
 	return b
 }
-
-// Keeps says how long the plant file in force keeps a recording for one way of
-// working (policy.Plant.Keeps). Not ok: for ever, or plant is not in force.
-func (w *Walk) Keeps(plant audit.Hash, asset, port string, rights []string) (rule string, keep time.Duration, ok bool) {
-	if plant != w.inForce {
-		return "", 0, false
-	}
-	p := w.plant(plant)
-	set, err := policy.ParseRights(rights)
-	if p == nil || err != nil && len(rights) > 0 {
-		return "", 0, false
-	}
-	return p.Keeps(policy.AssetName(asset), policy.PortName(port), set)
-}

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"penstock/audit"
-	"penstock/policy"
 )
 
 // What the leaves say of firms, persons, keys and invitations.
@@ -89,12 +88,8 @@ func (w *Walk) mayTake(id string, worker bool) {
 	if worker || !w.must(p != nil && w.ofPlant(p), "taken by %s, who is nobody of the plant", short(id)) {
 		return
 	}
-	plants := []*policy.Plant{w.plant(w.inForce)}
-	if w.former != (audit.Hash{}) && !w.leaf.Wall.After(w.newPlant.Add(crossTime)) {
-		plants = append(plants, w.plant(w.former))
-	}
 	once := false
-	for _, plant := range plants {
+	for _, plant := range w.now() {
 		if plant == nil || slices.ContainsFunc(p.roles, plant.Takes) {
 			return
 		}

@@ -201,10 +201,7 @@ func sourceOf(s string) netip.Addr {
 // the log does not have is taken as the broker had it: gates, escort, who else
 // writes, and the firm's networks, against which other leaves stand.
 func (w *Walk) recompute(s *session, v *window, b audit.ChannelOpened) {
-	plants := []*policy.Plant{w.plant(w.inForce)}
-	if w.former != (audit.Hash{}) && !w.leaf.Wall.After(w.newPlant.Add(crossTime)) {
-		plants = append(plants, w.plant(w.former))
-	}
+	plants := w.now()
 	p := w.people[s.person]
 	var why string
 	for _, plant := range plants {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"penstock/audit"
 )
@@ -59,4 +60,15 @@ func (t *turn) draw(root audit.Hash, oneIn int) audit.ReviewDrawn {
 // undrawn are turns without a draw, oldest first.
 func (h *History) undrawn() []*turn {
 	return slices.DeleteFunc(slices.Clone(h.turns), func(t *turn) bool { return t.drawn })
+}
+
+// Undrawn counts the ended sessions that no draw has taken although their day
+// has been over for a day: so long it may wait for a copy outside.
+func (h *History) Undrawn() (n int) {
+	for _, t := range h.undrawn() {
+		if h.last.Sub(t.began) > 24*time.Hour {
+			n += len(t.sessions)
+		}
+	}
+	return n
 }

@@ -1,7 +1,6 @@
 package review_test
 
 import (
-	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -376,13 +375,11 @@ func TestWhoSetsAndLiftsHolds(t *testing.T) {
 
 // plantWord is a walk that knows nothing but what a plant file says of retention.
 type plantWord struct {
+	plantWalk
 	rule string
 	keep time.Duration
 }
 
-func (plantWord) Leaf(context.Context, audit.Leaf) []string { return nil }
-func (plantWord) Done(context.Context) (int64, []string)    { return 0, nil }
-func (plantWord) Notes() []string                           { return nil }
 func (p plantWord) Keeps(_ audit.Hash, _, _ string, _ []string) (string, time.Duration, bool) {
 	return p.rule, p.keep, p.rule != ""
 }
@@ -402,10 +399,10 @@ func TestTheVerifierAsksThePlantFile(t *testing.T) {
 		walk  plantWord
 		says  string
 	}{
-		{"as the plant file says", plantWord{"keep-look", 90 * day}, ""},
-		{"the plant file keeps it longer", plantWord{"keep-look", 365 * day}, "the plant file in force says keep-look on 2027-11-22"},
-		{"by another rule", plantWord{"keep-zone", 90 * day}, "says keep-zone"},
-		{"the plant file keeps it for ever", plantWord{}, "keeps it for ever"},
+		{"as the plant file says", plantWord{plantWalk{r}, "keep-look", 90 * day}, ""},
+		{"the plant file keeps it longer", plantWord{plantWalk{r}, "keep-look", 365 * day}, "the plant file in force says keep-look on 2027-11-22"},
+		{"by another rule", plantWord{plantWalk{r}, "keep-zone", 90 * day}, "says keep-zone"},
+		{"the plant file keeps it for ever", plantWord{plantWalk: plantWalk{r}}, "keeps it for ever"},
 	} {
 		rep, err := verify.Dir(t.Context(), r.dir, verify.Trust{Identity: r.id.String()}, row.walk, nil)
 		must(t, err)

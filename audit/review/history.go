@@ -104,6 +104,7 @@ type request struct {
 // Size leaves end with it. The sessions that ended since the turn before are drawn by it.
 type turn struct {
 	size     audit.Index
+	began    time.Time
 	sessions []*Session
 	drawn    bool
 }
@@ -196,7 +197,7 @@ func (h *History) Fold(leaf audit.Leaf) (wrong []string) {
 func (h *History) turn(leaf audit.Leaf) {
 	day := leaf.Wall.UTC().Format(time.DateOnly)
 	if h.day != "" && day != h.day && len(h.ended) > 0 {
-		h.turns = append(h.turns, &turn{size: leaf.Index + 1, sessions: h.ended})
+		h.turns = append(h.turns, &turn{size: leaf.Index + 1, began: leaf.Wall, sessions: h.ended})
 		h.ended = nil
 	}
 	h.day = day
