@@ -112,7 +112,7 @@ func (c *checker) run(story func(Documents, string) Story) (Story, error) {
 	}
 	c.pages(s)
 	c.documents()
-	c.note("the pack", "shows what is in it: that nothing newer about a person, a key or a block was left out, only the whole log shows (penstock-verify DATA)")
+	c.note("the pack", "shows what is in it: that no session with its recording, finding, refusal or file was left out, and nothing newer about a person, a key or a block, only the whole log shows (penstock-verify DATA), or its evidence.delivered, which names the SHA-256 of the file that went out")
 	return s, nil
 }
 
