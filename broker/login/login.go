@@ -49,6 +49,7 @@ type Parts struct {
 	Seal    string
 	Plant   func() string // the plant's name, for the authenticator app
 	Now     func() time.Time
+	Cost    Cost // of new passwords
 }
 
 // Proofs checks who somebody is. Safe for concurrent use.
@@ -61,7 +62,7 @@ type Proofs struct {
 	plant   func() string
 	now     func() time.Time
 
-	cost    cost
+	cost    Cost
 	seal    *age.X25519Identity
 	hashing *hashing
 	nobody  []byte // a password document that no password fits, for names that do not exist
@@ -79,13 +80,16 @@ func New(p Parts) (*Proofs, error) {
 	if p.Plant == nil {
 		p.Plant = func() string { return "plant" }
 	}
+	if p.Cost == (Cost{}) {
+		p.Cost = fullCost
+	}
 	seal, err := loadSeal(p.Seal)
 	if err != nil {
 		return nil, fmt.Errorf("login: %w", err)
 	}
 	s := &Proofs{roster: p.Roster, journal: p.Journal, rows: p.Rows, docs: p.Docs, log: p.Log, plant: p.Plant, now: p.Now,
-		cost: fullCost, seal: seal, hashing: newHashing(), slow: newThrottle(p.Now), told: newThrottleLog(p.Now)}
-	if s.nobody, err = fullCost.nobodysPassword(); err != nil {
+		cost: p.Cost, seal: seal, hashing: newHashing(), slow: newThrottle(p.Now), told: newThrottleLog(p.Now)}
+	if s.nobody, err = s.cost.nobodysPassword(); err != nil {
 		return nil, fmt.Errorf("login: %w", err)
 	}
 	return s, nil

@@ -135,7 +135,7 @@ func newWorld(t *testing.T) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.cost = cost{time: 1, memory: 8 << 10, threads: 4} // the full one takes seconds under the race detector
+	w.cost = CheapCost // the full one takes seconds under the race detector
 	if w.nobody, err = w.cost.nobodysPassword(); err != nil {
 		t.Fatal(err)
 	}

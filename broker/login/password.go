@@ -21,14 +21,19 @@ import (
 	"penstock/policy"
 )
 
-// argon2id costs (RFC 9106, second recommended option): 64 MiB, 3 passes, 4
-// lanes. They stand in each sealed document, so they can be raised later.
-var fullCost = cost{time: 3, memory: 64 << 10, threads: 4}
+// fullCost of argon2id (RFC 9106, second recommended option): 64 MiB, 3 passes,
+// 4 lanes. It stands in each sealed document, so it can be raised later.
+var fullCost = Cost{Time: 3, Memory: 64 << 10, Threads: 4}
 
-type cost struct {
-	time, memory uint32 // passes, KiB
-	threads      uint8
+// Cost is what a new password's hash takes. The zero value is the full cost.
+type Cost struct {
+	Time, Memory uint32 // passes, KiB (8 MiB at least)
+	Threads      uint8
 }
+
+// CheapCost is for tests, which prove hundreds of passwords under the race
+// detector; it protects nobody's password.
+var CheapCost = Cost{Time: 1, Memory: 8 << 10, Threads: 4}
 
 const (
 	argonKey = 32 // bytes
@@ -49,8 +54,8 @@ type passwordDocument struct {
 }
 
 // nobodysPassword is a document that no password fits: its hash is drawn, not computed.
-func (c cost) nobodysPassword() ([]byte, error) {
-	d := passwordDocument{V: 1, Alg: "argon2id", Time: c.time, Memory: c.memory, Threads: c.threads, Salt: make([]byte, 16), Hash: make([]byte, argonKey)}
+func (c Cost) nobodysPassword() ([]byte, error) {
+	d := passwordDocument{V: 1, Alg: "argon2id", Time: c.Time, Memory: c.Memory, Threads: c.Threads, Salt: make([]byte, 16), Hash: make([]byte, argonKey)}
 	if _, err := rand.Read(d.Salt); err != nil {
 		return nil, err
 	}
@@ -60,8 +65,8 @@ func (c cost) nobodysPassword() ([]byte, error) {
 	return audit.Canonical(d)
 }
 
-func (c cost) hashPassword(password string) ([]byte, error) {
-	d := passwordDocument{V: 1, Alg: "argon2id", Time: c.time, Memory: c.memory, Threads: c.threads, Salt: make([]byte, 16)}
+func (c Cost) hashPassword(password string) ([]byte, error) {
+	d := passwordDocument{V: 1, Alg: "argon2id", Time: c.Time, Memory: c.Memory, Threads: c.Threads, Salt: make([]byte, 16)}
 	if _, err := rand.Read(d.Salt); err != nil {
 		return nil, err
 	}

@@ -160,7 +160,7 @@ func newHouse(t *testing.T, limits Limits) *house {
 	h.ok(h.append(audit.ConfigChanged{Kind: "plant", Document: must(h.docs.Put(ctx, h.plant.Document()))}))
 	plant := func() *policy.Plant { return h.plant }
 	h.desk = approvals.NewDesk(approvals.Parts{Plant: plant, Roster: h.roster, Journal: h.journal, Rows: h.rows, Leaves: h.log, Log: h.log, Docs: h.docs})
-	h.proofs = must(login.New(login.Parts{Roster: h.roster, Journal: h.journal, Rows: h.rows, Docs: h.docs, Log: h.log, Seal: filepath.Join(h.dir, "keys", "seal.key")}))
+	h.proofs = must(login.New(login.Parts{Roster: h.roster, Journal: h.journal, Rows: h.rows, Docs: h.docs, Log: h.log, Seal: filepath.Join(h.dir, "keys", "seal.key"), Cost: login.CheapCost}))
 	id := must(age.GenerateX25519Identity())
 	archive := must(recording.OpenArchive(recording.Parts{Dir: filepath.Join(h.dir, "recordings"), HeadsDir: filepath.Join(h.dir, "log", "heads"),
 		Disk: disk, Log: h.log, Mode: "readable", Recipients: []string{id.Recipient().String()}, Identity: id.String(), MinFree: -1}))

@@ -79,7 +79,7 @@ func newHouse(t *testing.T, shifts int) *house {
 	plant := func() *policy.Plant { return thePlant }
 	must(log.Append(ctx, audit.Event{Subject: "plant", Actor: "penstock", Body: audit.ConfigChanged{Kind: "plant", Document: must(h.docs.Put(ctx, thePlant.Document()))}}))
 	h.desk = approvals.NewDesk(approvals.Parts{Plant: plant, Roster: h.roster, Journal: h.journal, Rows: rows, Leaves: log, Log: log, Docs: h.docs})
-	proofs := must(login.New(login.Parts{Roster: h.roster, Journal: h.journal, Rows: rows, Docs: h.docs, Log: log, Seal: filepath.Join(dir, "keys", "seal.key")}))
+	proofs := must(login.New(login.Parts{Roster: h.roster, Journal: h.journal, Rows: rows, Docs: h.docs, Log: log, Seal: filepath.Join(dir, "keys", "seal.key"), Cost: login.CheapCost}))
 	id := must(age.GenerateX25519Identity())
 	archive := must(recording.OpenArchive(recording.Parts{Dir: filepath.Join(dir, "recordings"), HeadsDir: filepath.Join(dir, "log", "heads"),
 		Disk: disk, Log: log, Mode: "readable", Recipients: []string{id.Recipient().String()}, Identity: id.String(), MinFree: -1}))

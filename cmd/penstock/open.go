@@ -324,7 +324,7 @@ func (h *plantHouse) openRooms(past *history, clock audit.Clock) error {
 		return err
 	}
 	h.proofs, err = login.New(login.Parts{Roster: h.roster, Journal: h.journal, Rows: h.store, Docs: h.docs, Log: h.log,
-		Seal: filepath.Join(h.folder.keys(), "seal.key"), Plant: func() string { return h.plant().Site.Name }})
+		Seal: filepath.Join(h.folder.keys(), "seal.key"), Plant: func() string { return h.plant().Site.Name }, Cost: passwordCost})
 	if err != nil {
 		return err
 	}
@@ -431,3 +431,7 @@ func verifierText(d dataFolder) string {
 	}
 	return string(trimLine(b))
 }
+
+// passwordCost is the full one; tests that prove hundreds of passwords in this
+// very process lower it. A broker of its own process always has the full one.
+var passwordCost login.Cost
