@@ -281,6 +281,10 @@ func (d *Desk) unblock(number int) {
 	}
 }
 
+// Settled returns when what the log had at the call can be asked of the Desk:
+// for those who follow the log, and then look.
+func (d *Desk) Settled() { d.journal.Settled() }
+
 // Watch yields what to ask again about, from the call on, until ctx ends. An
 // error means that something may have been missed: ask about everything.
 func (d *Desk) Watch(ctx context.Context) iter.Seq2[Changed, error] {

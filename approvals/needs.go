@@ -53,6 +53,7 @@ type journal interface {
 	Check(ctx context.Context) (differences []string, err error)
 	Failed() <-chan struct{}
 	Err() error
+	Settled()
 }
 
 // roster is what the Desk asks of people.Roster.

@@ -79,6 +79,14 @@ func (j *Journal) CommitOn(ctx context.Context, key string, ev audit.Event, on .
 	return j.write(context.WithoutCancel(ctx), ev, changes)
 }
 
+// Settled returns when the rows of every leaf that the log had at the call are
+// stored: a leaf can be read a moment before the rows that it makes. It waits
+// for one commit at most, on a broken Journal for nothing.
+func (j *Journal) Settled() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+}
+
 func (j *Journal) unchanged(ctx context.Context, on []Seen) error {
 	rows := j.Checked(j.store)
 	for _, seen := range on {

@@ -75,6 +75,7 @@ func (g *Pages) facts(v *visit) (*boardFacts, error) {
 	if err := b.catchUp(v.ctx(), g.log); err != nil { // before the look: what moves during it is looked at again
 		return nil, err
 	}
+	g.Desk.Settled()
 	key := boardFor{v.actor.Plant, v.actor.Firm}
 	f := b.of[key]
 	if f != nil && f.moved == b.moved && f.plant == v.plant && v.now.Sub(f.at).Abs() < boardAge {

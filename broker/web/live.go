@@ -29,7 +29,8 @@ const (
 // asks for itself, through the same authorisation as ever. One goroutine follows
 // the log while anybody watches.
 type live struct {
-	log Log
+	log     Log
+	settled func() // returns when the rows of what the log has are stored
 
 	mu       sync.Mutex
 	watchers map[*watcher]bool
@@ -43,7 +44,9 @@ type watcher struct {
 	board bool
 }
 
-func newLive(log Log) *live { return &live{log: log, watchers: map[*watcher]bool{}} }
+func newLive(log Log, settled func()) *live {
+	return &live{log: log, settled: settled, watchers: map[*watcher]bool{}}
+}
 
 // join adds a watcher; false: there are too many.
 func (l *live) join(w *watcher) bool {
@@ -94,6 +97,7 @@ func (l *live) run(ctx context.Context, from audit.Index) {
 			return
 		}
 		if moves(leaf) {
+			l.settled() // else who looks at once would see what was before
 			l.tell(leaf)
 		}
 	}
