@@ -24,7 +24,6 @@ const (
 	soakMemory  = 64 << 20  // that is alive, whatever the recording's size
 	soakEncodes = 128 << 20 // the same, while as many encoders as there are are at work
 	soakSeek    = time.Second
-	soakStreams = 2000
 )
 
 func soakSize(t *testing.T) int64 {

@@ -1,0 +1,5 @@
+//go:build !race
+
+package recording_test
+
+const soakStreams = 2000 // scripts/test runs it

@@ -1,0 +1,5 @@
+package main
+
+import "penstock/broker/login"
+
+func init() { passwordCost = login.CheapCost }
