@@ -250,7 +250,7 @@ func TestSoakManyStreams(t *testing.T) {
 		})
 	}
 	closed.Wait()
-	report, err := recording.VerifyFolder(r.path("S-40"), audit.Hash{}, nil)
+	report, err := recording.VerifyFolder(r.path(fmt.Sprintf("S-%d", len(writers))), audit.Hash{}, nil)
 	must(t, err)
 	if !report.Whole() || len(report.Files) != each {
 		t.Errorf("%d files, found %v", len(report.Files), report.Findings)
