@@ -26,7 +26,7 @@ func TestSyslog(t *testing.T) {
 		r.grow(2)
 		copied, err := s.Send(context.Background(), r.newest())
 		r.must(err)
-		if !strings.Contains(copied.Said, "only its own file shows") {
+		if !strings.Contains(copied.Said, "own file shows") {
 			t.Errorf("it promises more than syslog can: %q", copied.Said)
 		}
 		sent = append(sent, r.log.Checkpoint())
@@ -54,6 +54,10 @@ func TestSyslog(t *testing.T) {
 	}
 }
 
+type endless struct{}
+
+func (endless) Read(b []byte) (int, error) { return len(b), nil }
+
 // TestSyslogFaults: a server that drops the line before it has read, and one
 // that keeps it open for ever, have not got it.
 func TestSyslogFaults(t *testing.T) {
@@ -69,7 +73,8 @@ func TestSyslogFaults(t *testing.T) {
 			_ = tc.NetConn().(*net.TCPConn).SetLinger(0)
 			_ = tc.NetConn().Close()
 		},
-		"open for ever": func(c net.Conn) { _, _ = io.Copy(io.Discard, c); select {} },
+		"talks for ever": func(c net.Conn) { _, _ = io.CopyN(c, endless{}, 1<<20); _, _ = io.Copy(io.Discard, c); select {} },
+		"open for ever":  func(c net.Conn) { _, _ = io.Copy(io.Discard, c); select {} },
 	} {
 		l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{c}})
 		r.must(err)
@@ -98,5 +103,44 @@ func TestSyslogFaults(t *testing.T) {
 	}
 	if _, err := NewSyslog("nohost", nil, time.Now); err == nil {
 		t.Error("an address without a port was taken")
+	}
+}
+
+// TestSyslogCutOnTheWay: somebody on the way throws away what he cannot decrypt
+// and closes the line. A server that says no farewell looks the same, so it counts, and is said.
+func TestSyslogCutOnTheWay(t *testing.T) {
+	r := newRig(t)
+	r.grow(1)
+	cert, key, pool := outsidetest.Pair(t, t.TempDir())
+	c, err := tls.LoadX509KeyPair(cert, key)
+	r.must(err)
+	for _, says := range []string{"somebody on the way has cut the line", "read by the syslog server"} {
+		l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{c}})
+		r.must(err)
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			defer c.Close()
+			tc := c.(*tls.Conn)
+			_ = tc.Handshake()
+			if strings.HasPrefix(says, "read") {
+				_, _ = io.Copy(io.Discard, c)
+				return
+			}
+			_ = tc.NetConn().(*net.TCPConn).CloseWrite()
+			_, _ = io.Copy(io.Discard, tc.NetConn())
+		}()
+		s, err := NewSyslog(l.Addr().String(), &tls.Config{RootCAs: pool}, time.Now)
+		r.must(err)
+		copied, err := s.Send(t.Context(), r.newest())
+		if err != nil || !strings.Contains(copied.Said, says) {
+			t.Errorf("wanted %q: %q, %v", says, copied.Said, err)
+		}
+		l.Close()
+		<-ended
 	}
 }

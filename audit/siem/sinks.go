@@ -42,7 +42,8 @@ func (s syslogSink) Deliver(ctx context.Context, batch []Event) error {
 	for i, e := range batch {
 		all[i] = syslog.Message{Severity: severities[e.Severity], At: e.At, ID: messageID(e.Type), Text: string(e.JSON)}
 	}
-	return s.sender.Send(ctx, all...)
+	_, err := s.sender.Send(ctx, all...) // whether it was proved is nothing that sending again would change
+	return err
 }
 
 // messageID is the type where it may stand in a syslog header (RFC 5424 section 6.2.7).
