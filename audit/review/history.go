@@ -96,7 +96,7 @@ type window struct {
 }
 
 type request struct {
-	by  string
+	by  []string // of each revision
 	yes map[string]bool
 }
 
@@ -216,9 +216,15 @@ func (h *History) Turn() audit.Index {
 func (h *History) work(leaf audit.Leaf) {
 	switch b := leaf.Body.(type) {
 	case audit.RequestSubmitted:
-		h.requests[leaf.Subject] = &request{b.By, map[string]bool{}}
-	case audit.RequestRevised:
-		h.requests[leaf.Subject] = &request{b.By, map[string]bool{}}
+		h.requests[leaf.Subject] = &request{[]string{b.By}, map[string]bool{}}
+	case audit.RequestRevised: // voids the answers, and not who had asked before
+		r := &request{[]string{b.By}, map[string]bool{}}
+		if before := h.requests[leaf.Subject]; before != nil && !slices.Contains(before.by, b.By) {
+			r.by = append(before.by, b.By)
+		} else if before != nil {
+			r.by = before.by
+		}
+		h.requests[leaf.Subject] = r
 	case audit.AnswerGiven:
 		if r := h.requests[b.Request]; r != nil && b.Says == "yes" {
 			r.yes[b.Person] = true
@@ -316,7 +322,7 @@ func (h *History) Part(s *Session, person string) string {
 		}
 		if r := h.requests[w.request]; r != nil && r.yes[person] {
 			return "You agreed to " + w.request
-		} else if r != nil && r.by == person {
+		} else if r != nil && slices.Contains(r.by, person) {
 			return "You asked for " + w.request
 		}
 	}

@@ -113,3 +113,18 @@ func TestADrawThatNobodyMakesIsTold(t *testing.T) {
 		t.Errorf("notes: %q", notes)
 	}
 }
+
+// TestWhoAskedFirstIsNoSecondPerson: a colleague revises the request, and who
+// had asked for it before still had a part in it.
+func TestWhoAskedFirstIsNoSecondPerson(t *testing.T) {
+	r := newRig(t)
+	r.tell("R-1", "lena", audit.RequestSubmitted{Request: "R-1", Rev: 1, By: "lena"})
+	r.tell("R-1", "sue", audit.RequestRevised{Request: "R-1", Rev: 2, By: "sue"})
+	r.tell("W-1", "penstock", audit.WindowAgreed{Window: "W-1", Request: "R-1"})
+	r.session("S-1", look)
+	for _, who := range []string{"lena", "sue"} {
+		if _, err := r.book.Sign(t.Context(), sec(who), "S-1", review.Opinion{Verdict: review.InOrder}); refusedBy(err) != "second-person" {
+			t.Errorf("%s signs: %v", who, err)
+		}
+	}
+}

@@ -40,6 +40,7 @@ const (
 	linesAtOnce  = 4000
 	mostLines    = 200_000 // of one session's screens; what comes after is left out
 	mostRunning  = 256     // sessions that are read while they run
+	mostChannels = 4096    // of one session whose asset is shown with a hit; it is read at each search
 	seenLines    = 4096    // lines after which the same one counts again
 	pause        = time.Second
 )
@@ -171,7 +172,9 @@ func (f *Filler) fold(tx *bolt.Tx, batch []audit.Leaf, ended map[string]bool) er
 		}
 		switch l := leaf.Body.(type) {
 		case audit.ChannelOpened:
-			s.Chans[l.Channel] = &channel{l.Asset, l.Kind}
+			if len(s.Chans) < mostChannels {
+				s.Chans[l.Channel] = &channel{l.Asset, l.Kind}
+			}
 			if !slices.Contains(s.Assets, l.Asset) {
 				s.Assets = append(s.Assets, l.Asset)
 			}

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	bolt "go.etcd.io/bbolt"
+
 	"penstock/audit"
 	"penstock/audit/recording"
 )
@@ -59,6 +61,23 @@ func TestHostileChannels(t *testing.T) {
 			t.Fatalf("the last line of channel %d is not found", ch)
 		}
 	}
+}
+
+// TestHostileChannelsInTheIndex: what each search reads of a session does not
+// grow with its channels without an end.
+func TestHostileChannelsInTheIndex(t *testing.T) {
+	r := newRig(t)
+	leaves := []audit.Leaf{{Event: audit.Event{Subject: "S-1", Body: audit.SessionStarted{Session: "S-1", Person: "ann", Mode: "readable"}}}}
+	for ch := range 3 * mostChannels {
+		leaves = append(leaves, audit.Leaf{Index: audit.Index(ch + 1), Event: audit.Event{Subject: "S-1", Body: audit.ChannelOpened{Session: "S-1", Channel: ch, Asset: "hmi", Kind: "exec"}}})
+	}
+	r.must(r.f.db.Update(func(tx *bolt.Tx) error { return r.f.fold(tx, leaves, map[string]bool{}) }))
+	r.must(r.f.db.View(func(tx *bolt.Tx) error {
+		if s := lookup(tx, "S-1"); s == nil || len(s.Chans) != mostChannels || len(s.Assets) != 1 {
+			t.Errorf("%+v", s)
+		}
+		return nil
+	}))
 }
 
 // TestHostilePanic: what goes wrong inside one recording ends neither the broker
