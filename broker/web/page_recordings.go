@@ -65,6 +65,8 @@ type RecordingView struct {
 	Asked                       []WindowLine
 	Channels                    []recordedChannel
 	Events                      []EventLine
+	MoreEvents, MoreChannels    int // that are not listed, and counted all the same
+	In, Out                     int // files
 	Refused                     int
 	Player                      bool // this build has it
 	Sealed                      *sealedView
@@ -323,8 +325,26 @@ func (g *Pages) cast(v *visit) error {
 	return nil
 }
 
-// maxEvents bounds the list beside a recording: the first so many.
-const maxEvents = 500
+// The lists beside a recording have the first so many. A vendor can make more
+// with nothing in them, to hide what comes after: all are counted, and the one
+// channel that a link asks for is always there.
+const (
+	maxEvents   = 500
+	maxChannels = 200
+)
+
+// aboutChannel is the channel that an event is about; -1: none.
+func aboutChannel(b audit.Body) int {
+	switch b := b.(type) {
+	case audit.ChannelOpened:
+		return b.Channel
+	case audit.ChannelClosed:
+		return b.Channel
+	case audit.FileTransferred:
+		return b.Channel
+	}
+	return -1
+}
 
 // sessionEvents reads the log for what it has of one session.
 func (g *Pages) sessionEvents(v *visit, n roll, h recording.Header, view *RecordingView) error {
@@ -333,23 +353,40 @@ func (g *Pages) sessionEvents(v *visit, n roll, h recording.Header, view *Record
 		return err
 	}
 	at := map[int]int{}
+	want, err := strconv.Atoi(v.r.URL.Query().Get("channel"))
+	if err != nil || want < 0 {
+		want = -2
+	}
 	for leaf, err := range g.log.Upto(v.ctx(), s.begin) {
 		if err != nil {
 			return fmt.Errorf("read the log for %s: %w", h.Session, err)
 		}
-		if s.end != 0 && leaf.Index >= s.end || len(view.Events) >= maxEvents {
+		if s.end != 0 && leaf.Index >= s.end {
 			break
 		}
 		if !ofSession(leaf, h) {
 			continue
 		}
-		view.Events = append(view.Events, v.event(leaf, n))
+		if len(view.Events) < maxEvents || aboutChannel(leaf.Body) == want && len(view.Events) < 2*maxEvents {
+			view.Events = append(view.Events, v.event(leaf, n))
+		} else {
+			view.MoreEvents++
+		}
 		switch b := leaf.Body.(type) {
 		case audit.ChannelOpened:
+			if len(view.Channels) >= maxChannels && b.Channel != want {
+				view.MoreChannels++
+				continue
+			}
 			t, _ := v.plant.Asset(assetName(b.Asset))
 			at[b.Channel] = len(view.Channels)
 			view.Channels = append(view.Channels, recordedChannel{Number: b.Channel, Kind: b.Kind, What: cmp.Or(t.Tag, b.Asset) + as(b.Account), Open: v.at(leaf.Wall)})
 		case audit.FileTransferred:
+			if b.Direction == "in" {
+				view.In++
+			} else {
+				view.Out++
+			}
 			if i, ok := at[b.Channel]; ok && len(view.Channels[i].Files) < mostFiles {
 				view.Channels[i].Files = append(view.Channels[i].Files, fileWords(b))
 			}

@@ -126,21 +126,11 @@ func (v *visit) thread(n roll, t review.Thread, second bool) threadView {
 
 // done is the session in one line, to be held against what was agreed.
 func (r *RecordingView) done() string {
-	in, out := 0, 0
-	for _, e := range r.Events {
-		switch {
-		case e.Type != "file.transferred":
-		case e.In:
-			in++
-		default:
-			out++
-		}
-	}
-	parts := []string{count(len(r.Channels), "channel", "channels")}
+	parts := []string{count(len(r.Channels)+r.MoreChannels, "channel", "channels")}
 	for _, f := range []struct {
 		n    int
 		text string
-	}{{in, "in"}, {out, "out"}} {
+	}{{r.In, "in"}, {r.Out, "out"}} {
 		if f.n > 0 {
 			parts = append(parts, count(f.n, "file", "files")+" "+f.text)
 		}

@@ -1,10 +1,12 @@
 package web
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -169,5 +171,43 @@ func TestEveryReadingIsAnEvent(t *testing.T) {
 	h.do(h.cookie("olaf"), "GET", "/recordings", nil)
 	if got := readings(from); len(got) != 1 || got[0].Person != "olaf" {
 		t.Errorf("somebody else: %+v", got)
+	}
+}
+
+// TestAFloodHidesNothingFromAReviewer: a vendor opens hundreds of empty channels,
+// so that what comes after them does not stand on the reviewer's page.
+func TestAFloodHidesNothingFromAReviewer(t *testing.T) {
+	h := newHouse(t, 1)
+	var all sync.WaitGroup
+	tell := func(b audit.Body) { _, _ = h.log.Append(h.ctx, audit.Event{Subject: "S-1", Actor: "ann", Body: b}) }
+	w, header, keys, err := h.archive.Create(h.ctx, recording.Header{Session: "S-1", Person: "ann", Firm: "krall", Started: time.Now()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tell(audit.SessionStarted{Session: "S-1", Person: "ann", Firm: "krall", Mode: "readable", Header: header, Keys: keys})
+	const flood = maxEvents + 10
+	for ch := range flood {
+		all.Go(func() {
+			tell(audit.ChannelOpened{Session: "S-1", Channel: ch, Kind: "exec", Asset: "filler-plc", Port: "ssh"})
+		})
+	}
+	all.Wait()
+	tell(audit.ChannelOpened{Session: "S-1", Channel: flood, Kind: "shell", Asset: "filler-plc", Port: "ssh"})
+	s := must(w.Stream(flood, "shell"))
+	if err := s.Commit(h.ctx, recording.Out, []byte("the deed")); err != nil {
+		t.Fatal(err)
+	}
+	tell(audit.FileTransferred{Session: "S-1", Channel: flood, Asset: "filler-plc", By: "sftp", Direction: "in", Path: "evil.bin", Bytes: 1})
+	tell(audit.ChannelRefused{Session: "S-1", Kind: "shell", Rule: "r", Why: "w"})
+	tell(audit.SessionEnded{Session: "S-1", Cause: "client", Close: must(w.Close(h.ctx, "client"))})
+	lena := h.cookie("lena")
+	_, body, _ := h.do(lena, "GET", "/recordings/S-1", nil)
+	for _, says := range []string{fmt.Sprintf("%d channels, 1 file in, 1 refused", flood+1), fmt.Sprintf("%d more channels are not listed", flood+1-maxChannels), "more events are not listed", "(client)"} {
+		if !strings.Contains(body, says) {
+			t.Errorf("the page does not say %q", says)
+		}
+	}
+	if status, body, _ := h.do(lena, "GET", fmt.Sprintf("/recordings/S-1/play?channel=%d", flood), nil); status != 200 || !strings.Contains(body, "evil.bin") {
+		t.Errorf("the last channel: %d", status)
 	}
 }
