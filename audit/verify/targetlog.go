@@ -148,9 +148,10 @@ func journal(line string) (time.Time, bool, string) {
 	var j struct {
 		Message string `json:"MESSAGE"`
 		By      string `json:"SYSLOG_IDENTIFIER"`
+		Comm    string `json:"_COMM"` // of the process that wrote it, by journald; SYSLOG_IDENTIFIER is the writer's own word
 		Micros  string `json:"__REALTIME_TIMESTAMP"`
 	}
-	if json.Unmarshal([]byte(line), &j) != nil || !slices.Contains(journalNames, j.By) {
+	if json.Unmarshal([]byte(line), &j) != nil || !slices.Contains(journalNames, j.By) || j.Comm != "" && !slices.Contains(journalNames, j.Comm) {
 		return time.Time{}, false, ""
 	}
 	micros, err := strconv.ParseInt(j.Micros, 10, 64)
@@ -206,7 +207,7 @@ func (c *compared) login(l Login) {
 	}
 	c.ours++
 	if o == nil || o.Key != l.Key || o.KeyID != l.ID {
-		c.find(Wrong, where, "a login as %s from %s with a certificate of our CA (serial %s, ID %s) that no leaf knows: the CA's key was used beside the broker", l.User, l.From, l.Serial, l.ID)
+		c.find(Wrong, where, "a login as %s from %s with a certificate of our CA (serial %s, ID %s) that no leaf knows: the CA's key was used beside the broker, or somebody on the machine wrote the line (in a journal, look at its _PID and _EXE)", l.User, l.From, l.Serial, l.ID)
 		return
 	}
 	o.seen++

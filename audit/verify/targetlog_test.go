@@ -52,6 +52,10 @@ func TestTargetLog(t *testing.T) {
 		{"auth.log, over the year's end, in the plant's zone", "Jan  1 00:59:40 filler sshd[812]: " + good, "", "1 logins with our certificates"},
 		{"auth.log with RFC 3339", "2027-01-01T00:59:40.123456+01:00 filler sshd-session[812]: " + good, "", ""},
 		{"a journal export", `{"__REALTIME_TIMESTAMP":"1798761580000000","SYSLOG_IDENTIFIER":"sshd","MESSAGE":"` + good + `"}`, "", ""},
+		{"a journal line that somebody wrote with logger -t sshd", good + "\n" + `{"__REALTIME_TIMESTAMP":"1798761580000000","SYSLOG_IDENTIFIER":"sshd","_COMM":"logger","_UID":"1000","MESSAGE":"` +
+			accepted("root", "broker=a;w=W-1", "99", targetCA) + `"}`, "", "1 logins with our certificates"},
+		{"a journal line that sshd wrote", good + "\n" + `{"__REALTIME_TIMESTAMP":"1798761580000000","SYSLOG_IDENTIFIER":"sshd-session","_COMM":"sshd-session","MESSAGE":"` +
+			accepted("root", "broker=a;w=W-1", "99", targetCA) + `"}`, "or somebody on the machine wrote the line", ""},
 		{"a login that no leaf knows", good + "\n" + accepted("root", "broker=a;w=W-1", "99", targetCA), "that no leaf knows", ""},
 		{"the same serial with another ID", good + "\n" + accepted("maint", "broker=a;w=W-9", "8", targetCA), "that no leaf knows", ""},
 		{"another account", accepted("root", "broker=a;w=W-1", "7", targetCA), "which is for maint@filler-plc.kiel", ""},
