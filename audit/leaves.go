@@ -317,9 +317,13 @@ type ChannelOpened struct {
 	Rule    string   `json:"rule"`
 	Rights  []string `json:"rights"`
 }
+
+// ChannelRefused: a channel, or inside one (then Asked says what) an operation,
+// of which the first twenty of a channel have a leaf; the recording has them all.
 type ChannelRefused struct {
 	Session string `json:"session"`
 	Kind    string `json:"kind"`
+	Asked   string `json:"asked,omitempty"`
 	Asset   string `json:"asset,omitempty"`
 	Port    string `json:"port,omitempty"`
 	Account string `json:"account,omitempty"`

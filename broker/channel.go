@@ -56,6 +56,8 @@ type Channel struct {
 	shut      chan struct{} // closed: ended and everything owned is closed
 	finished  chan struct{} // closed: channel.closed is written, or could not be
 
+	refused atomic.Int32 // operations, for tellRefused
+
 	warned int // how many of Limits.Warnings are behind; Broker.Run's alone
 
 	mu     sync.Mutex // of what follows; never held across I/O
@@ -240,6 +242,9 @@ func (c *Channel) AskFor(ctx context.Context, kind string, need policy.Rights, d
 		return denied(err)
 	}
 	if !d.Allow {
+		if err := c.tellRefused(kind, detail, q, d); err != nil {
+			return denied(err)
+		}
 		return d
 	}
 	if _, err := c.await(ctx); err != nil {
@@ -253,6 +258,23 @@ func (c *Channel) AskFor(ctx context.Context, kind string, need policy.Rights, d
 		})
 	}
 	return d
+}
+
+// mostRefused bounds the leaves that one channel makes of what it was refused.
+const mostRefused = 20
+
+// tellRefused writes channel.refused for an operation inside the channel.
+func (c *Channel) tellRefused(kind string, detail any, q policy.Query, d policy.Decision) error {
+	var no *policy.Refusal
+	if !errors.As(d.Refusal(), &no) || c.refused.Add(1) > mostRefused {
+		return nil
+	}
+	asked := ""
+	if b, err := audit.Canonical(detail); err == nil {
+		asked = strings.ToValidUTF8(string(b[:min(len(b), 200)]), "")
+	}
+	return c.s.append(audit.ChannelRefused{Session: string(c.s.id), Kind: short(kind), Asked: asked,
+		Asset: short(string(q.Asset)), Port: short(string(q.Port)), Account: short(string(q.Account)), Rule: short(no.Rule), Why: short(no.Why)})
 }
 
 // decide asks everything anew for one request inside the channel.

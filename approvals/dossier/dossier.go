@@ -149,6 +149,9 @@ func (b *Book) Leaf(ctx context.Context, l audit.Leaf) {
 		b.to(e.Window, handback, l, "%s: %s", b.who(e.By), b.text(ctx, e.Text))
 	case audit.HandbackAccepted:
 		b.to(e.Window, handback, l, "accepted by %s", b.who(e.By))
+		if w := b.windows[e.Window]; w != nil {
+			w.State = "closed"
+		}
 	default:
 		b.inside(l)
 	}

@@ -26,7 +26,7 @@ func (b *Book) inside(l audit.Leaf) {
 		b.to(e.Window, sessions, l, "%s channel %d: %s to %s by %s%s at %s, through %s; rights %s, by rule %s", e.Session, e.Channel, e.Kind, e.Asset, e.Port,
 			as(e.Account), e.Target, strings.Join(e.Path, " → "), strings.Join(e.Rights, ", "), e.Rule)
 	case audit.ChannelRefused:
-		b.each(e.Session, sessions, l, "%s: %s to %s%s refused by %s: %s", e.Session, e.Kind, cmp.Or(e.Asset, "?"), as(e.Account), e.Rule, e.Why)
+		b.each(e.Session, sessions, l, "%s: %s to %s%s refused by %s: %s%s", e.Session, e.Kind, cmp.Or(e.Asset, "?"), as(e.Account), e.Rule, e.Why, why(e.Asked))
 	case audit.ChannelClosed:
 		if s := b.sessions[e.Session]; s != nil {
 			b.to(s.bound[e.Channel], sessions, l, "%s channel %d closed: %d bytes in, %d out, exit %s, %s", e.Session, e.Channel, e.In, e.Out, cmp.Or(e.Exit, "–"), e.Cause)

@@ -170,7 +170,7 @@ func (v *visit) otherSentence(body audit.Body, n roll) (says, weight string) {
 	case audit.ChannelOpened:
 		return fmt.Sprintf("channel %d: %s on %s%s", b.Channel, b.Kind, b.Asset, as(b.Account)), ""
 	case audit.ChannelRefused:
-		return "refused (" + b.Rule + "): " + b.Kind + " on " + cmp.Or(b.Asset, "nothing") + as(b.Account), "refused"
+		return "refused (" + b.Rule + "): " + b.Kind + " on " + cmp.Or(b.Asset, "nothing") + as(b.Account) + because(b.Asked), "refused"
 	case audit.FileTransferred:
 		return fileWords(b), map[bool]string{true: "moved", false: "refused"}[b.Whole]
 	case audit.ChannelClosed:
