@@ -44,6 +44,10 @@ type Parts struct {
 	// whose session never was admitted, and that holds no channel, is swept by
 	// Recover, and gets no session.ended. Nil: all were.
 	Started func(session string) bool
+	// Gone says whether the log lets the recording of an admitted session be gone.
+	// A folder that has lost its name, as Remove does it, and is not is somebody's
+	// work: Recover tells of it and leaves it. Nil: all may.
+	Gone func(session string) bool
 }
 
 // Archive is the folder of all recordings. Safe for concurrent use.

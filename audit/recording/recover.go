@@ -27,6 +27,13 @@ import (
 // listens, and before Run. It may be interrupted and called again.
 func (a *Archive) Recover(ctx context.Context) error {
 	for _, dir := range a.unborn {
+		session := strings.TrimPrefix(filepath.Base(dir), ".")
+		if a.p.Gone != nil && !a.p.Gone(session) && a.p.Started != nil && a.p.Started(session) {
+			if err := a.tellDamage(ctx, session, "its folder has lost its name, and no event lets it go: give "+filepath.Base(dir)+" its name back"); err != nil {
+				return err
+			}
+			continue
+		}
 		if err := os.RemoveAll(dir); err != nil {
 			return fmt.Errorf("sweep a recording that was not begun: %w", err)
 		}

@@ -270,3 +270,26 @@ func TestAnUnadmittedSessionIsSwept(t *testing.T) {
 		t.Errorf("the name is not free: %v", err)
 	}
 }
+
+// Somebody gives a recording the name that Remove gives it, so that the next
+// start destroys it: without an event that lets it go it stays, and is told.
+func TestAHiddenRecordingThatMayNotGoStays(t *testing.T) {
+	for _, gone := range []bool{false, true} {
+		r := crashed(t)
+		folder := r.path("S-1")
+		hidden := filepath.Join(filepath.Dir(folder), ".S-1")
+		must(t, os.Rename(folder, hidden))
+		p := r.parts
+		p.Started = func(string) bool { return true }
+		p.Gone = func(string) bool { return gone }
+		a, err := recording.OpenArchive(p)
+		must(t, err)
+		must(t, a.Recover(t.Context()))
+		if _, err := os.Stat(hidden); (err != nil) != gone {
+			t.Errorf("gone by the log %t, and the folder: %v", gone, err)
+		}
+		if told := len(r.log.of("recording.failed")); (told == 0) != gone {
+			t.Errorf("gone by the log %t, told %d times", gone, told)
+		}
+	}
+}

@@ -123,7 +123,7 @@ func (c *checker) mayBeGone(id string) {
 	case s == nil || s.Gone == nil:
 		c.wrong(id, "its recording is missing from recordings/")
 	case s.Gone.By != "":
-		c.note(id, "its recording was deleted before its time on %s: %s asked, %s confirmed (%s); it was closed with %s",
+		c.note(id, "its recording was deleted before its time on %s, by the server's word: %s asked, %s confirmed (%s); it was closed with %s",
 			s.Gone.At.Format(time.DateOnly), s.Gone.Asked, s.Gone.By, s.Gone.Why, s.Close)
 	default:
 		c.note(id, "its recording expired on %s (%s); it was closed with %s", s.Gone.At.Format(time.DateOnly), s.Gone.Rule, s.Close)

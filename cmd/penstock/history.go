@@ -20,6 +20,7 @@ type history struct {
 	sessions uint64          // highest number in use
 	admitted map[string]bool // sessions with session.started
 	ended    map[string]bool
+	gone     map[string]bool // sessions whose recording expired or was deleted
 	named    map[audit.Hash]bool
 	started  bool                // once, so all keys were made
 	receipts bool                // the receipts' key too
@@ -32,7 +33,7 @@ type history struct {
 }
 
 func newHistory() *history {
-	return &history{admitted: map[string]bool{}, ended: map[string]bool{}, named: map[audit.Hash]bool{}, mode: audit.RecordingMode{Mode: modeReadable}}
+	return &history{admitted: map[string]bool{}, ended: map[string]bool{}, gone: map[string]bool{}, named: map[audit.Hash]bool{}, mode: audit.RecordingMode{Mode: modeReadable}}
 }
 
 // readHistory folds the whole log.
@@ -66,6 +67,10 @@ func (h *history) fold(leaf audit.Leaf) error {
 		h.first = b.Bootstrap
 	case audit.SessionEnded:
 		h.ended[b.Session] = true
+	case audit.RecordingExpired:
+		h.gone[b.Session] = true
+	case audit.RecordingDeleted:
+		h.gone[b.Session] = true
 	case audit.ConfigChanged:
 		switch b.Kind {
 		case "plant":

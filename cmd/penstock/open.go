@@ -283,7 +283,8 @@ func (h *plantHouse) openArchive(ctx context.Context, past *history) error {
 	parts := recording.Parts{Dir: h.folder.recordings(), HeadsDir: h.folder.heads(),
 		Disk: h.disk, Log: h.log, MinFree: h.file.MinFree, EndFree: h.file.EndFree,
 		Ended:   func(session string) bool { return past.ended[session] },
-		Started: func(session string) bool { return past.admitted[session] }}
+		Started: func(session string) bool { return past.admitted[session] },
+		Gone:    func(session string) bool { return past.gone[session] }}
 	err := h.sealing(ctx, past, &parts)
 	if err != nil {
 		return err
