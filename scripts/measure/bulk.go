@@ -64,11 +64,11 @@ func (p *plant) up(ctx context.Context, column string) (time.Duration, error) {
 }
 
 func (p *plant) put(ctx context.Context, column string) (time.Duration, error) {
-	return p.scp(ctx, p.at("text"), p.toward(column)+":"+p.at("there"), p.at("there"))
+	return p.scp(ctx, p.at("text"), p.toward("ann", column)+":"+p.at("there"), p.at("there"))
 }
 
 func (p *plant) get(ctx context.Context, column string) (time.Duration, error) {
-	return p.scp(ctx, p.toward(column)+":"+p.at("text"), p.at("here"), p.at("here"))
+	return p.scp(ctx, p.toward("ann", column)+":"+p.at("text"), p.at("here"), p.at("here"))
 }
 
 // scp copies, and takes the copy away when it has been found whole.

@@ -27,6 +27,7 @@ type plant struct {
 	account              string // on the target: whoever runs this
 	served               int    // how often the broker was started
 	profiles             string // address of the private listener
+	others               map[string]*colleague
 }
 
 // told is what penstock demo --json says, as far as it is needed.
@@ -35,12 +36,9 @@ type told struct {
 	Broker struct{ Name, SSH, Socket, Config, Plant, Data string }
 	People []person
 	Files  struct {
-		Certificate string
-		KnownHosts  string `json:"known_hosts"`
+		KnownHosts string `json:"known_hosts"`
 	}
 }
-
-type person struct{ Name, Password, Home string }
 
 func (p *plant) person(who string) person {
 	for _, one := range p.demo.People {
@@ -62,7 +60,7 @@ func raise(ctx context.Context, binary, dir string, tell func(string)) (*plant, 
 	}
 	p := &plant{binary: binary, dir: work}
 	tell("bringing up a plant in " + work)
-	for _, do := range []func(context.Context) error{p.people, p.machines, p.plantFile, p.private, p.serve, p.sshConfig, p.window} {
+	for _, do := range []func(context.Context) error{p.people, p.machines, p.plantFile, p.private, p.serve, p.sshConfig, p.colleagues, p.window} {
 		if err := do(ctx); err != nil {
 			return p, err
 		}
@@ -156,8 +154,8 @@ func (p *plant) machines(ctx context.Context) error {
 	}
 	p.account = me.Username
 	for _, key := range []string{"key", "host_key", "jump_key"} {
-		if out, err := exec.CommandContext(ctx, "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", key, "-f", p.at(key)).CombinedOutput(); err != nil {
-			return fmt.Errorf("make a key: %w: %s", err, out)
+		if err := makeKey(ctx, p.at(key), key); err != nil {
+			return err
 		}
 	}
 	trusted, err := exec.CommandContext(ctx, "ssh-keygen", "-y", "-f", filepath.Join(p.demo.Broker.Data, "keys", "out_ca")).Output()
@@ -230,12 +228,12 @@ func (p *plant) afresh(ctx context.Context) error {
 }
 
 // sshConfig names the four ways, with the same cipher and key exchange for all.
+// Whose key it is HOME says.
 func (p *plant) sshConfig(context.Context) error {
 	host, port, err := net.SplitHostPort(p.demo.Broker.SSH)
 	if err != nil {
 		return fmt.Errorf("read the broker's address: %w", err)
 	}
-	ann := filepath.Join(p.person("ann").Home, ".ssh")
 	text := fmt.Sprintf(`Host direct by-stock
   HostName 127.0.0.1
   Port %d
@@ -254,11 +252,11 @@ Host %[5]s
   HostName %[6]s
   Port %[7]s
   HostKeyAlias %[5]s
-  IdentityFile %[8]s/id_ed25519
+  IdentityFile ${HOME}/.ssh/id_ed25519
 Host filler-plc.kiel
   ProxyJump ann@%[5]s
   User %[2]s
-  IdentityFile %[8]s/id_ed25519
+  IdentityFile ${HOME}/.ssh/id_ed25519
 Host *
   IdentitiesOnly yes
   IdentityAgent none
@@ -274,7 +272,7 @@ Host *
   Compression no
   IgnoreUnknown ObscureKeystrokeTiming
   ObscureKeystrokeTiming no
-`, p.targetPort, p.account, p.dir, p.hopsPort, p.demo.Broker.Name, host, port, ann)
+`, p.targetPort, p.account, p.dir, p.hopsPort, p.demo.Broker.Name, host, port)
 	if err := os.WriteFile(p.at("ssh_config"), []byte(text), 0o600); err != nil {
 		return fmt.Errorf("write an ssh_config: %w", err)
 	}
@@ -292,16 +290,20 @@ Host *
 	return os.WriteFile(p.at("known_hosts"), known, 0o600)
 }
 
-// window lets the people type what opens one, until Ann has her certificate.
+// window lets the people type what opens one, until all of the crew have certificates.
 func (p *plant) window(ctx context.Context) error {
-	ssh := "ssh -F " + p.at("ssh_config") + " "
-	for _, next := range []struct{ who, line string }{
-		{"ann", ssh + "desk@" + p.demo.Broker.Name + " request --target " + p.account + "@filler-plc --rights look,copy,set,load --minutes 60 --why Bench"},
+	lines := []struct{ who, line string }{
+		{"ann", p.asks("ann") + "desk@" + p.demo.Broker.Name + " request --people " + strings.Join(crew(), ",") +
+			" --target " + p.account + "@filler-plc --rights look,copy,set,load --minutes 60 --why Bench"},
 		{"olaf", "penstock answer R-1 yes --as olaf"},
 		{"lena", "penstock answer R-1 yes --as lena"},
 		{"mia", "penstock open W-1 --as mia"},
-		{"ann", ssh + "-o BatchMode=no cert@" + p.demo.Broker.Name + " > " + p.demo.Files.Certificate},
-	} {
+	}
+	for _, who := range crew() {
+		cert := filepath.Join(p.person(who).Home, ".ssh", "id_ed25519-cert.pub")
+		lines = append(lines, struct{ who, line string }{who, p.asks(who) + "cert@" + p.demo.Broker.Name + " > " + cert})
+	}
+	for _, next := range lines {
 		if err := p.types(ctx, next.who, next.line); err != nil {
 			return fmt.Errorf("open a window: %w", err)
 		}
@@ -310,17 +312,17 @@ func (p *plant) window(ctx context.Context) error {
 }
 
 // toward is where each column's ssh goes.
-func (p *plant) toward(column string) string {
-	return map[string]string{direct: "direct", stock: "by-stock", penstock: "ann+" + p.account + "+filler-plc@" + p.demo.Broker.Name,
+func (p *plant) toward(who, column string) string {
+	return map[string]string{direct: "direct", stock: "by-stock", penstock: who + "+" + p.account + "+filler-plc@" + p.demo.Broker.Name,
 		jump: "filler-plc.kiel"}[column]
 }
 
-// way is the ssh line of each column.
-func (p *plant) way(column string, more ...string) []string {
+// way is somebody's ssh line of each column.
+func (p *plant) way(who, column string, more ...string) []string {
 	i := 0
 	for i < len(more) && strings.HasPrefix(more[i], "-") {
 		i++
 	}
-	args := append([]string{"ssh", "-F", p.at("ssh_config")}, more[:i]...)
-	return append(append(args, p.toward(column)), more[i:]...)
+	args := append(p.ssh(who), more[:i]...)
+	return append(append(args, p.toward(who, column)), more[i:]...)
 }

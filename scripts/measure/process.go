@@ -98,32 +98,49 @@ func family(pid, depth int) []int {
 	return all
 }
 
-// pss is the proportional set size of processes, KiB.
-func pss(pids []int) (float64, error) {
-	var sum float64
+// memory of processes as the kernel counts it, KiB: what they share is divided
+// among those that share it.
+type memory struct {
+	all       float64 // proportional set size
+	anonymous float64 // of that, what is no file's
+}
+
+func memoryOf(pids []int) (memory, error) {
+	var sum memory
 	for _, pid := range pids {
 		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
 		if errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ESRCH) {
 			continue // has ended
 		}
 		if errors.Is(err, os.ErrPermission) {
-			return 0, fmt.Errorf("read how much memory a process has: %w; the broker lets nobody of its user look into its memory: run this as root", err)
+			return sum, fmt.Errorf("read how much memory a process has: %w; the broker lets nobody of its user look into its memory: run this as root", err)
 		}
 		if err != nil {
-			return 0, fmt.Errorf("read how much memory a process has: %w", err)
+			return sum, fmt.Errorf("read how much memory a process has: %w", err)
 		}
-		words := strings.Fields(string(text))
-		i := slices.Index(words, "Pss:")
-		if i < 0 || i+1 >= len(words) {
-			return 0, errors.New("smaps_rollup tells no Pss")
+		for word, to := range map[string]*float64{"Pss:": &sum.all, "Pss_Anon:": &sum.anonymous} {
+			kib, err := rolledUp(string(text), word)
+			if err != nil {
+				return sum, err
+			}
+			*to += kib
 		}
-		kib, err := strconv.ParseFloat(words[i+1], 64)
-		if err != nil {
-			return 0, fmt.Errorf("read smaps_rollup: %w", err)
-		}
-		sum += kib
 	}
 	return sum, nil
+}
+
+// rolledUp is one figure of a smaps_rollup, KiB.
+func rolledUp(text, name string) (float64, error) {
+	words := strings.Fields(text)
+	i := slices.Index(words, name)
+	if i < 0 || i+1 >= len(words) {
+		return 0, fmt.Errorf("smaps_rollup tells no %s", strings.TrimSuffix(name, ":"))
+	}
+	kib, err := strconv.ParseFloat(words[i+1], 64)
+	if err != nil {
+		return 0, fmt.Errorf("read smaps_rollup: %w", err)
+	}
+	return kib, nil
 }
 
 func listens(port int) bool {

@@ -18,11 +18,8 @@ import (
 const (
 	setUpsARound     = 8
 	keysARound       = 300 // a pty's line holds 4095
-	idleSessions     = 8   // as many as the broker lets one person have
-	idleRounds       = 5
 	syncsARound      = 100
 	operationAtMost  = 60 * time.Second
-	settles          = 6 * time.Second // until handshakes' memory is given back, the same for all
 	keystrokeAtMost  = 5 * time.Second
 	sessionMark      = "== it is open =="
 	sessionMarkQuote = "'== it ''is open =='" // so that an echoed command is not taken for it
@@ -30,7 +27,7 @@ const (
 
 // command runs one ssh to its end.
 func (p *plant) command(ctx context.Context, column string, in io.Reader, out io.Writer, more ...string) (time.Duration, error) {
-	return p.run(ctx, in, out, p.way(column, more...))
+	return p.run(ctx, in, out, p.way("ann", column, more...))
 }
 
 func (p *plant) run(ctx context.Context, in io.Reader, out io.Writer, args []string) (time.Duration, error) {
@@ -71,10 +68,10 @@ type terminal struct {
 }
 
 // open returns when the command over there runs.
-func (p *plant) open(ctx context.Context, column string) (*terminal, error) {
-	args := p.way(column, "-tt", "printf "+sessionMarkQuote+"; exec cat >/dev/null")
+func (p *plant) open(ctx context.Context, who, column string) (*terminal, error) {
+	args := p.way(who, column, "-tt", "printf "+sessionMarkQuote+"; exec cat >/dev/null")
 	t := &terminal{cmd: exec.CommandContext(ctx, args[0], args[1:]...), echoes: make(chan byte, 64)}
-	t.cmd.Env = p.environment("ann")
+	t.cmd.Env = p.environment(who)
 	in, err := t.cmd.StdinPipe()
 	if err != nil {
 		return nil, fmt.Errorf("open a session: %w", err)
@@ -165,7 +162,7 @@ func keystrokes(ctx context.Context, p *plant, rounds int) ([]line, error) {
 func (p *plant) keysOfARound(ctx context.Context, took map[string][]float64) error {
 	open := map[string]*terminal{}
 	for _, c := range columns {
-		t, err := p.open(ctx, c)
+		t, err := p.open(ctx, "ann", c)
 		if err != nil {
 			return err
 		}
@@ -184,84 +181,6 @@ func (p *plant) keysOfARound(ctx context.Context, took map[string][]float64) err
 		}
 	}
 	return nil
-}
-
-// idle is what a session without traffic costs the broker, and the stock jump:
-// PSS as the kernel counts it, a few seconds after the handshakes; and what heap
-// and stacks hold after a collection. Each round has a fresh broker.
-func idle(ctx context.Context, p *plant, rounds int) ([]line, error) {
-	grown, live := map[string][]float64{}, map[string][]float64{}
-	for range min(rounds, idleRounds) {
-		if err := p.afresh(ctx); err != nil {
-			return nil, err
-		}
-		kib, _, err := p.idleBy(ctx, stock, p.hops)
-		if err != nil {
-			return nil, err
-		}
-		grown[stock] = append(grown[stock], kib)
-		kib, used, err := p.idleBy(ctx, penstock, p.broker)
-		if err != nil {
-			return nil, err
-		}
-		grown[penstock], live[penstock] = append(grown[penstock], kib), append(live[penstock], used)
-	}
-	return []line{
-		line{What: "idle session, PSS", Unit: "KiB", Value: medians(grown), Goal: &goal{Of: plain, Limit: 150}}.judged(),
-		{What: "  allocated after GC", Unit: "KiB", Value: medians(live)},
-	}, nil
-}
-
-// idleBy is by how much a daemon grows with each session, KiB; live only of the broker.
-func (p *plant) idleBy(ctx context.Context, column string, d *daemon) (grown, live float64, err error) {
-	// What the first ones cost is not each one's. As many as will be measured, so
-	// that the broker collects their garbage too: left lying, it would hide growth.
-	for range idleSessions {
-		if _, err := p.command(ctx, column, nil, nil, "true"); err != nil {
-			return 0, 0, err
-		}
-	}
-	if err := pause(ctx, settles); err != nil {
-		return 0, 0, err
-	}
-	before, err := pss(d.pids())
-	if err != nil {
-		return 0, 0, err
-	}
-	var open []*terminal
-	defer func() {
-		for _, t := range open {
-			t.close()
-		}
-	}()
-	for range idleSessions {
-		t, err := p.open(ctx, column)
-		if err != nil {
-			return 0, 0, err
-		}
-		open = append(open, t)
-	}
-	if err := pause(ctx, settles); err != nil {
-		return 0, 0, err
-	}
-	after, err := pss(d.pids())
-	if err != nil || d != p.broker {
-		return (after - before) / idleSessions, 0, err
-	}
-	// Collected only now: a heap collected before would hide growth in what it freed.
-	with, err := p.used(ctx)
-	if err != nil {
-		return 0, 0, err
-	}
-	for _, t := range open {
-		t.close()
-	}
-	open = nil
-	if err := pause(ctx, settles); err != nil {
-		return 0, 0, err
-	}
-	without, err := p.used(ctx)
-	return (after - before) / idleSessions, (with - without) / idleSessions, err
 }
 
 // disk is what one durable append costs where the broker's data lies.

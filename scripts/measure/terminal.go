@@ -15,11 +15,12 @@ import (
 
 // A question ends with a colon and a space.
 var (
-	asksPassword = regexp.MustCompile(`(?i)password[^\n]*: $`)
-	asksCode     = regexp.MustCompile(`(?i)code[^\n]*: $`)
+	asksInvitation = regexp.MustCompile(`(?i)invitation[^\n]*: $`)
+	asksPassword   = regexp.MustCompile(`(?i)password[^\n]*: $`)
+	asksCode       = regexp.MustCompile(`(?i)code[^\n]*: $`)
 )
 
-// types lets one of the demo's people type a line for a shell at a terminal of
+// types lets somebody type a line for a shell at a terminal of
 // their own and answer its questions. Anything but exit code 0 is an error.
 func (p *plant) types(ctx context.Context, who, shellLine string) error {
 	ctx, cancel := context.WithTimeout(ctx, 90*time.Second) // a fresh code may take 30 s
@@ -60,14 +61,15 @@ func (p *plant) answers(ctx context.Context, who string, ptmx *os.File) string {
 		}
 		reply := ""
 		switch {
+		case asksInvitation.MatchString(asked.String()) && p.others[who] != nil:
+			reply = p.others[who].invitation
 		case asksPassword.MatchString(asked.String()):
 			reply = p.person(who).Password
 		case asksCode.MatchString(asked.String()):
-			out, err := exec.CommandContext(ctx, p.binary, "demo", "code", who, "--dir", p.demo.Dir).Output()
-			if err != nil {
+			var err error
+			if reply, err = p.code(ctx, who, all.String()); err != nil {
 				return all.String() + "\nno code: " + err.Error()
 			}
-			reply = strings.TrimSpace(string(out))
 		default:
 			continue
 		}
