@@ -42,7 +42,7 @@ func idle(ctx context.Context, p *plant, rounds int) ([]line, error) {
 	}
 	return []line{
 		line{What: "idle session, PSS", Unit: "KiB", Value: medians(all), Goal: &goal{Of: plain, Limit: 150}}.judged(),
-		{What: "  of it anonymous", Unit: "KiB", Value: medians(anonymous)},
+		{What: "  anonymous alone", Unit: "KiB", Value: medians(anonymous)},
 		{What: "  allocated after GC", Unit: "KiB", Value: medians(live)},
 	}, nil
 }
