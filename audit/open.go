@@ -83,6 +83,9 @@ func (l *Log) open() error {
 	if err := l.takeLock(); err != nil {
 		return err
 	}
+	if err := l.disk.Sweep(l.dir); err != nil {
+		return err
+	}
 	floor, err := readCheckpoint(l.disk.FS(), l.dir, selfVerifier{l.o.Signer})
 	if errors.Is(err, fs.ErrNotExist) {
 		floor, err = l.create()

@@ -17,6 +17,33 @@ const temporary = ".tmp-"
 // IsTemporary says whether name is an unfinished file of WriteFile.
 func IsTemporary(name string) bool { return strings.HasPrefix(filepath.Base(name), temporary) }
 
+// Sweep removes the unfinished files of an earlier life from dir, of which the
+// caller is the only writer and has not begun to write. A folder that is not
+// there is swept.
+func Sweep(dir string) error { return sweep(OS, dir) }
+
+// Sweep is the package's Sweep on d's file system.
+func (d *Disk) Sweep(dir string) error { return sweep(d.fs, dir) }
+
+func sweep(fsys FS, dir string) error {
+	entries, err := fsys.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("sweep: %w", err)
+	}
+	for _, e := range entries {
+		if !IsTemporary(e.Name()) || e.IsDir() {
+			continue
+		}
+		if err := fsys.Remove(filepath.Join(dir, e.Name())); err != nil {
+			return fmt.Errorf("sweep: %w", err)
+		}
+	}
+	return nil
+}
+
 // WriteFile puts b at path whole or not at all: temporary file, fsync, rename, fsync of the folder.
 func WriteFile(path string, b []byte, perm os.FileMode) error {
 	return writeFile(OS, untimed, path, b, perm)

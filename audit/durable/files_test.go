@@ -1,6 +1,8 @@
 package durable_test
 
 import (
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"testing"
@@ -34,5 +36,27 @@ func TestWriteFileReplacesAndLeavesNothing(t *testing.T) {
 	}
 	if err := durable.MkdirAll(filepath.Join(dir, "a", "b"), 0o700); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestSweepTakesOnlyWhatIsUnfinished(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{".tmp-A", "tmp-B", "whole"} {
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Mkdir(filepath.Join(dir, ".tmp-folder"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(durable.Sweep(dir), durable.Sweep(filepath.Join(dir, "away"))); err != nil {
+		t.Fatal(err)
+	}
+	left, err := filepath.Glob(filepath.Join(dir, "*"))
+	if err != nil || len(left) != 3 {
+		t.Errorf("left are %v, %v", left, err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, ".tmp-A")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the unfinished file: %v", err)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"io/fs"
 	"os"
@@ -225,6 +226,9 @@ func (c *checker) manifest() bool {
 		if cerr != nil || !bytes.Equal(again, b) {
 			err = errors.New("it is not in its one form")
 		}
+	}
+	if err == nil && crc32.ChecksumIEEE(b) != c.files[manifestName].CRC32 {
+		err = errors.New("it has another checksum than the zip file says")
 	}
 	if err == nil && (c.m.V != 1 || c.m.Kind != kind) {
 		err = fmt.Errorf("version %d of %.40q is not known here", c.m.V, c.m.Kind)

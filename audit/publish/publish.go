@@ -15,6 +15,7 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 
 	"penstock/audit"
+	"penstock/audit/durable"
 )
 
 // Way takes checkpoints to one place.
@@ -122,6 +123,9 @@ func Open(ctx context.Context, log Log, o Options) (*Publisher, error) {
 	o.AlarmAfter = cmp.Or(o.AlarmAfter, defaultAlarm)
 	if o.Slog == nil {
 		o.Slog = slog.Default()
+	}
+	if err := durable.Sweep(o.Dir); err != nil {
+		return nil, fmt.Errorf("what is known of copies outside: %w", err)
 	}
 	p := &Publisher{o: o, log: log}
 	seen := map[string]bool{}

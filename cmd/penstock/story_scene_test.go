@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"golang.org/x/sys/unix"
 
 	"penstock/cmd/penstock/demo"
 )
@@ -485,9 +486,18 @@ func (s *story) promptly(_ *testscript.TestScript, args []string) error {
 	return nil
 }
 
+// freeze returns when every thread stands: until then some may still read on.
 func (s *story) freeze(*testscript.TestScript, []string) error {
-	return s.signal(syscall.SIGSTOP, false)
+	if err := s.signal(syscall.SIGSTOP, false); err != nil {
+		return err
+	}
+	return until(10*time.Second, "the broker is stopped", func() (bool, error) {
+		var info unix.Siginfo
+		err := unix.Waitid(unix.P_PID, s.serving.Process.Pid, &info, unix.WSTOPPED|unix.WNOHANG|unix.WNOWAIT, nil)
+		return info.Signo == int32(syscall.SIGCHLD), err
+	})
 }
+
 func (s *story) thaw(*testscript.TestScript, []string) error { return s.signal(syscall.SIGCONT, false) }
 
 func (s *story) processGone(ts *testscript.TestScript, args []string) error {
