@@ -81,32 +81,44 @@ func Program(t *testing.T, env []string, name string, args ...string) {
 	})
 }
 
-// Rsyslog is the real server with TLS; it gives its address and its file.
-func Rsyslog(t *testing.T) (address, file string, pool *x509.CertPool) {
+// Server is a real server with TLS, and what it keeps.
+type Server struct {
+	Address string         // host and port
+	Keeps   string         // its file, or the folder of its letters or objects
+	CA      string         // PEM file of its certificate
+	Pool    *x509.CertPool // the same
+}
+
+// newServer makes a server's certificate, in a folder of its own.
+func newServer(t *testing.T) (s Server, dir, key string) {
 	t.Helper()
-	dir := t.TempDir()
-	cert, key, pool := Pair(t, dir)
-	file = filepath.Join(dir, "received")
+	dir = t.TempDir()
+	s.CA, key, s.Pool = Pair(t, dir)
+	return s, dir, key
+}
+
+// Rsyslog is a syslog server; it keeps a file.
+func Rsyslog(t *testing.T) Server {
+	t.Helper()
+	s, dir, key := newServer(t)
+	s.Keeps = filepath.Join(dir, "received")
 	conf := filepath.Join(dir, "conf")
 	text := fmt.Sprintf(`global(workDirectory="%s" defaultNetstreamDriver="gtls" defaultNetstreamDriverCAFile="%s" defaultNetstreamDriverCertFile="%s" defaultNetstreamDriverKeyFile="%s")
 module(load="imtcp" StreamDriver.Name="gtls" StreamDriver.Mode="1" StreamDriver.AuthMode="anon")
 template(name="whole" type="string" string="%%pri%% %%protocol-version%% %%app-name%% %%msgid%% %%msg%%\n")
 input(type="imtcp" address="127.0.0.1" port="0" listenPortFileName="%s/port" ruleset="keep")
 ruleset(name="keep") { action(type="omfile" file="%s" template="whole") }
-`, dir, cert, cert, key, dir, file)
+`, dir, s.CA, s.CA, key, dir, s.Keeps)
 	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	name := "rsyslogd"
-	if _, err := exec.LookPath(name); err != nil {
-		name = "/usr/sbin/rsyslogd"
-	}
-	Program(t, nil, name, "-n", "-f", conf, "-i", filepath.Join(dir, "pid"))
+	Program(t, nil, program("rsyslogd", "/usr/sbin"), "-n", "-f", conf, "-i", filepath.Join(dir, "pid"))
 	var port string
 	Awaits(t, "rsyslog listens", func() bool {
 		b, err := os.ReadFile(filepath.Join(dir, "port"))
 		port = strings.TrimSpace(string(b))
 		return err == nil && port != ""
 	})
-	return "localhost:" + port, file, pool
+	s.Address = "localhost:" + port
+	return s
 }

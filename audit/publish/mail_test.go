@@ -7,10 +7,7 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"io"
-	"mime"
-	"mime/multipart"
 	"net"
-	"net/mail"
 	"os"
 	"path/filepath"
 	"strings"
@@ -20,28 +17,11 @@ import (
 	"penstock/audit/outsidetest"
 )
 
-// sink is a real SMTP server that keeps letters in a maildir.
-func sink(t *testing.T) (address, box string, pool *x509.CertPool) {
-	t.Helper()
-	dir := t.TempDir()
-	cert, key, pool := outsidetest.Pair(t, dir)
-	box, address = filepath.Join(dir, "box"), freeAddress(t)
-	outsidetest.Program(t, []string{"PYTHONDONTWRITEBYTECODE=1"}, "aiosmtpd", "-n", "-l", address, "--tlscert", cert, "--tlskey", key, "-c", "aiosmtpd.handlers.Mailbox", box)
-	outsidetest.Awaits(t, "the mail server listens", func() bool {
-		c, err := net.Dial("tcp", address)
-		if err == nil {
-			c.Close()
-		}
-		return err == nil
-	})
-	return address, box, pool
-}
-
 // TestMailReal: the auditor's mailbox holds a file that is the checkpoint, to the byte.
 func TestMailReal(t *testing.T) {
 	r := newRig(t)
-	address, box, pool := sink(t)
-	o := MailOptions{Server: address, From: "penstock@kiel.example", To: "audit@kiel.example", TLS: &tls.Config{RootCAs: pool}, Now: time.Now}
+	server := outsidetest.Mailbox(t)
+	o := MailOptions{Server: server.Address, From: "penstock@kiel.example", To: "audit@kiel.example", TLS: &tls.Config{RootCAs: server.Pool}, Now: time.Now}
 	m, err := NewMail(o)
 	r.must(err)
 	r.grow(4)
@@ -51,10 +31,13 @@ func TestMailReal(t *testing.T) {
 		t.Errorf("%q", copied.Said)
 	}
 	var letters []string
-	outsidetest.Awaits(t, "the letter", func() bool { letters, _ = filepath.Glob(filepath.Join(box, "new", "*")); return len(letters) == 1 })
+	outsidetest.Awaits(t, "the letter", func() bool {
+		letters, _ = filepath.Glob(filepath.Join(server.Keeps, "new", "*"))
+		return len(letters) == 1
+	})
 	text, err := os.ReadFile(letters[0])
 	r.must(err)
-	if got := attachment(t, text); !bytes.Equal(got, r.log.Checkpoint()) {
+	if got := outsidetest.Attachment(t, text); !bytes.Equal(got, r.log.Checkpoint()) {
 		t.Errorf("the file in the letter is %q", got)
 	}
 	if !bytes.Contains(text, []byte("Subject: Penstock checkpoint: 4 leaves of kiel/penstock/audit/a")) {
@@ -108,32 +91,5 @@ func TestMailWithoutTLS(t *testing.T) {
 	}
 	if all := <-heard; strings.Contains(all, "MAIL FROM") || strings.Contains(all, base64.StdEncoding.EncodeToString([]byte("hidden"))) {
 		t.Errorf("in the clear: %q", all)
-	}
-}
-
-// attachment is the file in a letter.
-func attachment(t *testing.T, text []byte) []byte {
-	t.Helper()
-	letter, err := mail.ReadMessage(bytes.NewReader(text))
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, params, err := mime.ParseMediaType(letter.Header.Get("Content-Type"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	parts := multipart.NewReader(letter.Body, params["boundary"])
-	for {
-		p, err := parts.NextPart()
-		if err != nil {
-			t.Fatalf("no file in the letter: %v\n%s", err, text)
-		}
-		if p.FileName() != "" {
-			b, err := io.ReadAll(base64.NewDecoder(base64.StdEncoding, p))
-			if err != nil {
-				t.Fatal(err)
-			}
-			return b
-		}
 	}
 }

@@ -5,15 +5,12 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"go/build"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -25,47 +22,6 @@ import (
 	"penstock/audit/outsidetest"
 )
 
-// freeAddress is an address that nobody listens on now.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
-// versity is a real S3 server over TLS, with its folder and how to reach it.
-func versity(t *testing.T) (folder string, o S3Options) {
-	t.Helper()
-	name, err := exec.LookPath("versitygw")
-	if err != nil {
-		name = filepath.Join(filepath.SplitList(build.Default.GOPATH)[0], "bin", "versitygw")
-	}
-	dir := t.TempDir()
-	cert, key, pool := outsidetest.Pair(t, dir)
-	folder = filepath.Join(dir, "objects")
-	for _, d := range []string{folder, filepath.Join(dir, "versions"), filepath.Join(dir, "side")} {
-		if err := os.Mkdir(d, 0o700); err != nil {
-			t.Fatal(err)
-		}
-	}
-	at := freeAddress(t)
-	outsidetest.Program(t, []string{"ROOT_ACCESS_KEY=tester", "ROOT_SECRET_KEY=not-a-secret"}, name, "--port", at, "--cert", cert, "--key", key, "--quiet",
-		"posix", "--versioning-dir", filepath.Join(dir, "versions"), "--sidecar", filepath.Join(dir, "side"), folder)
-	o = S3Options{Address: "https://" + at, Bucket: "locked", Prefix: "kiel", Region: "us-east-1", User: "tester", Secret: "not-a-secret",
-		Retain: 48 * time.Hour, TLS: &tls.Config{RootCAs: pool}, Now: time.Now}
-	outsidetest.Awaits(t, "the S3 server listens", func() bool {
-		c, err := tls.Dial("tcp", at, o.TLS)
-		if err == nil {
-			c.Close()
-		}
-		return err == nil
-	})
-	return folder, o
-}
-
 func (r *rig) s3(o S3Options) *S3 {
 	r.t.Helper()
 	s, err := NewS3(o)
@@ -76,10 +32,10 @@ func (r *rig) s3(o S3Options) *S3 {
 // TestS3Real: a real server with Object Lock holds what was sent, and lets nobody remove it.
 func TestS3Real(t *testing.T) {
 	r, ctx := newRig(t), context.Background()
-	folder, o := versity(t)
+	server := outsidetest.S3(t)
+	o := S3Options{Address: "https://" + server.Address, Bucket: "locked", Prefix: "kiel", Region: outsidetest.Region, User: outsidetest.User, Secret: outsidetest.Secret,
+		Retain: 48 * time.Hour, TLS: &tls.Config{RootCAs: server.Pool}, Now: time.Now}
 	s := r.s3(o)
-	r.must(s.client.MakeBucket(ctx, "locked", minio.MakeBucketOptions{Region: o.Region, ObjectLocking: true}))
-	r.must(s.client.MakeBucket(ctx, "open", minio.MakeBucketOptions{Region: o.Region}))
 	r.grow(3)
 	copied, err := s.Send(ctx, r.newest())
 	r.must(err)
@@ -118,7 +74,7 @@ func TestS3Real(t *testing.T) {
 	}
 
 	// Somebody with the server's disk removes the object all the same.
-	lost := filepath.Join(folder, "locked", filepath.FromSlash(s.last.name))
+	lost := filepath.Join(server.Keeps, "locked", filepath.FromSlash(s.last.name))
 	r.must(os.Remove(lost))
 	r.grow(1)
 	_, err = s.Send(ctx, r.newest())

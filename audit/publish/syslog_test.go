@@ -18,7 +18,8 @@ import (
 // TestSyslog: the real server has in its file what the verifier can use.
 func TestSyslog(t *testing.T) {
 	r := newRig(t)
-	address, file, pool := outsidetest.Rsyslog(t)
+	server := outsidetest.Rsyslog(t)
+	address, file, pool := server.Address, server.Keeps, server.Pool
 	s, err := NewSyslog(address, &tls.Config{RootCAs: pool}, time.Now)
 	r.must(err)
 	var sent [][]byte

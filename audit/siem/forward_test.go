@@ -274,7 +274,8 @@ func TestFile(t *testing.T) {
 // has another certificate gets none.
 func TestSyslog(t *testing.T) {
 	r := newRig(t)
-	address, file, pool := outsidetest.Rsyslog(t)
+	server := outsidetest.Rsyslog(t)
+	address, file, pool := server.Address, server.Keeps, server.Pool
 	strange, err := NewSyslog(address, &tls.Config{})
 	r.must(err)
 	if err := strange.Deliver(context.Background(), []Event{source.Event(leafOf(audit.NodeStopped{}))}); err == nil || !strings.Contains(err.Error(), "certificate") {

@@ -67,9 +67,9 @@ func reloaded(t *testing.T, golden *rig) {
 	}
 
 	// What only a start can give is named, and taken by none.
-	put("penstock.yaml", strings.Replace(string(server), "name: localhost", "name: other.example", 1)+"drain: 3m\n")
+	put("penstock.yaml", strings.Replace(string(server), "name: localhost", "name: other.example", 1)+"drain: 3m\noutside: {alarm_after: 2m, places: []}\n")
 	r.must(r.broker.cmd.Process.Signal(syscall.SIGHUP))
-	r.said(`"needs_a_restart":"name, drain"`)
+	r.said(`"needs_a_restart":"name, drain, outside"`)
 	if now := changes(r); now != before+"plant server " {
 		t.Errorf("config.changed: %s", now)
 	}

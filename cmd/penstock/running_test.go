@@ -29,7 +29,7 @@ func TestRunning(t *testing.T) {
 	for _, f := range []struct {
 		name string
 		run  func(*testing.T, *rig)
-	}{{"watched", watched}, {"drained", drained}, {"drained now", drainedNow}, {"reloaded", reloaded}, {"backed up", backedUp}, {"witnessed", witnessed}, {"sealed", sealedMode}} {
+	}{{"watched", watched}, {"drained", drained}, {"drained now", drainedNow}, {"reloaded", reloaded}, {"backed up", backedUp}, {"witnessed", witnessed}, {"copied outside", copiedOutside}, {"sealed", sealedMode}} {
 		t.Run(f.name, func(t *testing.T) {
 			t.Parallel()
 			f.run(t, golden)
