@@ -67,9 +67,10 @@ func NewFiller(x *Index, log Log, a Archive, s *slog.Logger) *Filler {
 func (f *Filler) Run(ctx context.Context) error {
 	var read time.Time
 	for ctx.Err() == nil {
-		more, err := f.Fold(ctx)
+		more, err := guarded(func() (bool, error) { return f.Fold(ctx) })
 		if err == nil && !more && time.Since(read) >= everyRunning {
-			err, read = f.Read(ctx), time.Now()
+			_, err = guarded(func() (bool, error) { return false, f.Read(ctx) })
+			read = time.Now()
 		}
 		if err != nil && ctx.Err() == nil && !f.failing {
 			f.slog.Error("the search index is not filled; it is tried again, and can be deleted", "err", err)
@@ -84,6 +85,17 @@ func (f *Filler) Run(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// guarded makes an error of a panic: what is only a view of the log, made of
+// bytes that vendors and machines sent, ends no session.
+func guarded(f func() (bool, error)) (more bool, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			more, err = false, fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
+	return f()
 }
 
 // Fold takes in what the log has more, and the recordings of sessions that

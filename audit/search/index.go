@@ -177,6 +177,9 @@ func read(tx *bolt.Tx, id []byte) *session {
 	if b := tx.Bucket(bDocs).Get(id); b == nil || json.Unmarshal(b, &s) != nil {
 		return nil
 	}
+	if s.Chans == nil { // left out while there are none
+		s.Chans = map[int]*channel{}
+	}
 	return &s
 }
 
