@@ -292,7 +292,7 @@ func earlier(a, b time.Time) time.Time {
 func (c *Calendar) String() string {
 	var parts []string
 	for _, w := range c.Weekly {
-		parts = append(parts, fmt.Sprintf("%s %02d:%02d-%02d:%02d", weekdays[w.From/1440%7], w.From/60%24, w.From%60, w.To/60%24, w.To%60))
+		parts = append(parts, w.String())
 	}
 	for _, s := range slices.Concat(c.Once, c.Freeze) {
 		parts = append(parts, fmt.Sprintf("%s (%s to %s)", s.Name, s.From.Format("2006-01-02 15:04"), s.To.Format("2006-01-02 15:04")))
@@ -301,4 +301,9 @@ func (c *Calendar) String() string {
 		parts = append(parts[:6], "…")
 	}
 	return strings.Join(parts, ", ")
+}
+
+// String is how the plant file writes it: "Sun 00:00-06:00".
+func (w Weekly) String() string {
+	return fmt.Sprintf("%s %02d:%02d-%02d:%02d", weekdays[w.From/1440%7], w.From/60%24, w.From%60, w.To/60%24, w.To%60)
 }

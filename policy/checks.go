@@ -336,8 +336,7 @@ func (w *walk) rule() no {
 		return noRule(w.asset, left)
 	}
 	var strictest *Rule
-	for i := range w.p.Rules {
-		r := &w.p.Rules[i]
+	for _, r := range w.asset.rules {
 		if !r.matches(w.asset, PortName(w.protocol), rights) {
 			continue
 		}
@@ -370,8 +369,7 @@ func (w *walk) effect() Rights {
 func (w *walk) longest() (time.Duration, string) {
 	var least time.Duration
 	name := ""
-	for i := range w.p.Rules {
-		r := &w.p.Rules[i]
+	for _, r := range w.asset.rules {
 		if r.Longest > 0 && (least == 0 || r.Longest < least) && r.matches(w.asset, PortName(w.protocol), w.agreedRights()) {
 			least, name = r.Longest, r.Name
 		}
@@ -431,8 +429,7 @@ func (w *walk) calendar() no {
 		return w.calendarAsked()
 	}
 	rights := w.effect()
-	for i := range w.p.Rules {
-		r := &w.p.Rules[i]
+	for _, r := range w.asset.rules {
 		if len(r.During)+len(r.NotDuring) == 0 || !r.matches(w.asset, PortName(w.protocol), rights) {
 			continue
 		}
@@ -526,8 +523,7 @@ func (w *walk) shutBy(from, to time.Time, length time.Duration) (rule, why strin
 		return slices.ContainsFunc(open, func(s span) bool { return s.to.Sub(s.from) >= length })
 	}
 	all := []span{{from, to}}
-	for i := range w.p.Rules {
-		r := &w.p.Rules[i]
+	for _, r := range w.asset.rules {
 		if !r.matches(w.asset, PortName(w.protocol), w.q.Rights) {
 			continue
 		}
@@ -550,8 +546,7 @@ func (w *walk) shutBy(from, to time.Time, length time.Duration) (rule, why strin
 func (w *walk) gate() no {
 	rights := w.effect()
 	asked := 0
-	for i := range w.p.Rules {
-		r := &w.p.Rules[i]
+	for _, r := range w.asset.rules {
 		if len(r.Gates) == 0 || !r.matches(w.asset, PortName(w.protocol), rights) {
 			continue
 		}

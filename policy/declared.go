@@ -24,6 +24,7 @@ func (f *file) index() {
 	p.calendars = table(p.Calendars, func(c *Calendar) string { return c.Name })
 	p.gates = table(p.Gates, func(g *Gate) string { return g.Name })
 	p.ways = makeWays(p)
+	p.indexRules()
 }
 
 func table[K comparable, V any](all []V, name func(*V) K) map[K]*V {

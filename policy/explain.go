@@ -42,8 +42,8 @@ func (p *Plant) Explain(f Facts, q Query, now time.Time) Explanation {
 // gatesFor are the gates that the rules ask for these rights, each once.
 func (p *Plant) gatesFor(a *Asset, port PortName, rights Rights) []string {
 	var all []string
-	for i := range p.Rules {
-		if r := &p.Rules[i]; r.matches(a, port, rights) {
+	for _, r := range a.rules {
+		if r.matches(a, port, rights) {
 			all = append(all, r.Gates...)
 		}
 	}

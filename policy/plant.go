@@ -114,6 +114,8 @@ type Asset struct {
 	OneWriter  bool
 	Safety     string
 	Ports      []Port // by name
+
+	rules []*Rule // that are for it
 }
 
 // Make is what the machine is, as its maker names it.

@@ -84,7 +84,7 @@ func (p *Plant) Keeps(asset AssetName, port PortName, rights Rights) (rule strin
 func (p *Plant) keepsOne(a *Asset, port PortName, right Rights, rule *string, keep *time.Duration) (ok bool) {
 	for i := range p.Retention {
 		r := &p.Retention[i]
-		if row := (&Rule{When: r.When}); !row.matches(a, port, right) {
+		if row := (&Rule{When: r.When}); !row.When.meant(a) || !row.matches(a, port, right) {
 			continue
 		}
 		ok = true

@@ -7,16 +7,49 @@ import (
 	"time"
 )
 
-// matches says whether the rule is for any of these rights on this asset by
-// this port. An empty port is any port: who asks for an asset as a whole meets
-// the rules of all its ports.
+// matches says whether a rule of the asset's own list is for any of these
+// rights by this port. An empty port is any port: who asks for an asset as a
+// whole meets the rules of all its ports.
 func (r *Rule) matches(a *Asset, port PortName, rights Rights) bool {
 	w := &r.When
-	return (w.Rights == 0 || w.Rights&rights != 0) &&
-		(len(w.Zones) == 0 || slices.Contains(w.Zones, a.Zone)) &&
+	return (w.Rights == 0 || w.Rights&rights != 0) && (len(w.Ports) == 0 || w.port(a, port))
+}
+
+// meant says whether the rule is for this asset, whatever is done there.
+func (w *When) meant(a *Asset) bool {
+	return (len(w.Zones) == 0 || slices.Contains(w.Zones, a.Zone)) &&
 		(len(w.Assets) == 0 || slices.Contains(w.Assets, a.Name)) &&
-		(len(w.Ports) == 0 || w.port(a, port)) &&
 		(len(w.Lines) == 0 || slices.ContainsFunc(a.Stops, func(l LineName) bool { return slices.Contains(w.Lines, l) }))
+}
+
+// indexRules gives each asset the rules that are for it, in the file's order, so
+// that a decision does not walk over those of five hundred other zones. Assets
+// that no rule tells apart share one list.
+func (p *Plant) indexRules() {
+	named := map[AssetName]bool{}
+	for i := range p.Rules {
+		for _, a := range p.Rules[i].When.Assets {
+			named[a] = true
+		}
+	}
+	lists := map[string][]*Rule{}
+	for i := range p.Assets {
+		a := &p.Assets[i]
+		kind := string(a.Zone) + "/" + list(a.Stops)
+		if named[a.Name] {
+			kind = "asset " + string(a.Name)
+		}
+		rules, have := lists[kind]
+		if !have {
+			for r := range p.Rules {
+				if p.Rules[r].When.meant(a) {
+					rules = append(rules, &p.Rules[r])
+				}
+			}
+			lists[kind] = rules
+		}
+		a.rules = rules
+	}
 }
 
 // port says whether one of the rule's ports is meant. sftp is a way through
@@ -36,8 +69,7 @@ func (w *When) port(a *Asset, port PortName) bool {
 // uncovered are those of the rights for which no rule with plan, open and
 // longest is written: nobody could agree to them.
 func (p *Plant) uncovered(a *Asset, port PortName, rights Rights) Rights {
-	for i := range p.Rules {
-		r := &p.Rules[i]
+	for _, r := range a.rules {
 		if r.Open == "" || !r.matches(a, port, rights) {
 			continue
 		}
@@ -112,8 +144,7 @@ func (q *quorum) asset(p *Plant, a *Asset, rights Rights) {
 	zone := p.zones[a.Zone]
 	asked := false
 	opens, weightiest := "", Rights(0) // the rule that lets the weightiest of it be done
-	for i := range p.Rules {
-		r := &p.Rules[i]
+	for _, r := range a.rules {
 		if !r.matches(a, "", rights) {
 			continue
 		}
@@ -194,8 +225,7 @@ func (q Quorum) Asked() []Role {
 // matching rules let work be done.
 func (p *Plant) opening(a *Asset, port PortName, rights Rights, from, to time.Time) []span {
 	open := []span{{from, to}}
-	for i := range p.Rules {
-		r := &p.Rules[i]
+	for _, r := range a.rules {
 		if len(r.During)+len(r.NotDuring) == 0 || !r.matches(a, port, rights) {
 			continue
 		}

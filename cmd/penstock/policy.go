@@ -22,7 +22,7 @@ import (
 // policyCommand is `penstock policy`: what a plant file means, without a server.
 func policyCommand() *cobra.Command {
 	c := &cobra.Command{Use: "policy", Short: "Check, explain and test a plant file, without a server"}
-	c.AddCommand(policyCheckCommand(), policyExplainCommand(), policyTestCommand())
+	c.AddCommand(policyCheckCommand(), policyExplainCommand(), policyDiffCommand(), policyTestCommand())
 	return c
 }
 
