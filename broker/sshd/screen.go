@@ -100,13 +100,17 @@ func (s *screen) take(limit time.Duration, whole bool) bool {
 	defer again.Stop()
 	for {
 		select {
-		case s.lock <- struct{}{}:
-			if !whole || s.seen.ground() {
+		case s.lock <- struct{}{}: // in turn with those who write
+			if s.may(whole) {
 				return true
 			}
-			<-s.lock
 		case <-over.C:
-			return false
+			select {
+			case s.lock <- struct{}{}: // a busy machine finds the time over and the lock free
+				return s.may(whole)
+			default:
+				return false
+			}
 		}
 		select {
 		case <-again.C:
@@ -114,6 +118,15 @@ func (s *screen) take(limit time.Duration, whole bool) bool {
 			return false
 		}
 	}
+}
+
+// may keeps the lock where one may write now, and gives it back where not.
+func (s *screen) may(whole bool) bool {
+	if whole && !s.seen.ground() {
+		<-s.lock
+		return false
+	}
+	return true
 }
 
 func (s *screen) print(text string) {

@@ -319,7 +319,13 @@ func (s *story) shows(_ *testscript.TestScript, args []string) error {
 	}
 	err = until(30*time.Second, args[0]+" shows "+args[1], func() (bool, error) { return re.MatchString(l.out.String()), nil })
 	if err != nil {
-		return fmt.Errorf("%w; it shows:\n%s\n%s", err, indent(l.out.String()), s.broken())
+		state := "it runs"
+		select {
+		case <-l.done:
+			state = "it has ended"
+		default:
+		}
+		return fmt.Errorf("%w; %s, and shows:\n%s\n%s", err, state, indent(l.out.String()), s.broken())
 	}
 	return nil
 }
