@@ -82,7 +82,7 @@ func (d *differ) ways() {
 	for _, name := range d.assets() {
 		before, after := d.from.Ways(name), d.to.Ways(name)
 		for _, pair := range pairs(before, after) {
-			for _, s := range compare(pair.before, pair.after) {
+			for _, s := range d.compare(pair.before, pair.after) {
 				note(s, pair.target())
 			}
 		}
@@ -171,7 +171,7 @@ func pairs(before, after []Way) []pair {
 }
 
 // compare says what changed between two states of one way in.
-func compare(a, b Way) []shift {
+func (d *differ) compare(a, b Way) []shift {
 	switch {
 	case a.Rights == 0 && b.Rights == 0:
 		return nil
@@ -197,6 +197,12 @@ func compare(a, b Way) []shift {
 			means = Loses
 		}
 		all = append(all, shift{means, fmt.Sprintf("what is not allowed was stopped by %s, becomes %s", a.Enforced, b.Enforced)})
+	}
+	if a.Rights != b.Rights { // what is asked for the part that stays: less is asked for less anyway
+		both := a.Rights & b.Rights
+		a.Rights, b.Rights = both, both
+		d.from.conditions(&a)
+		d.to.conditions(&b)
 	}
 	return append(all, conditions(a, b)...)
 }

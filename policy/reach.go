@@ -68,10 +68,18 @@ func (p *Plant) way(a *Asset, port *Port, account Account, protocol string) Way 
 		return w
 	}
 	w.Path = p.path(a.Zone, protocol, w.Rights)
+	p.conditions(&w)
+	return w
+}
+
+// conditions fills in what the rules ask for the way's rights.
+func (p *Plant) conditions(w *Way) {
+	a := p.assets[w.Asset]
 	w.Quorum, _ = p.Quorum([]AssetName{a.Name}, w.Rights)
-	w.Gates = p.gatesFor(a, PortName(protocol), w.Rights)
+	w.Gates = p.gatesFor(a, w.Port, w.Rights)
+	w.Calendar = nil
 	for _, r := range a.rules {
-		if !r.matches(a, PortName(protocol), w.Rights) {
+		if !r.matches(a, w.Port, w.Rights) {
 			continue
 		}
 		for _, c := range r.During {
@@ -83,7 +91,6 @@ func (p *Plant) way(a *Asset, port *Port, account Account, protocol string) Way 
 	}
 	slices.Sort(w.Calendar)
 	w.Calendar = slices.Compact(w.Calendar)
-	return w
 }
 
 // mostRights: an account that nobody stops is let in with all that it can do,
