@@ -88,10 +88,9 @@ func checkName(name string) error {
 
 // ParseBundle reads a document that Bundle made, as the log and requests keep
 // it. It trusts no byte: whatever Bundle would not have written is a problem.
-func ParseBundle(doc []byte) (*Plant, source.Problems) { return ParseBundleWith(Options{}, doc) }
-
-// ParseBundleWith is ParseBundle in a build that has inspectors.
-func ParseBundleWith(o Options, doc []byte) (*Plant, source.Problems) {
+// Whatever inspector it counts on is taken to have been there: a document is
+// judged by what it says, not by what this build could do.
+func ParseBundle(doc []byte) (*Plant, source.Problems) {
 	b, err := readBundle(doc)
 	if err != nil {
 		return nil, source.Problems{{Place: source.Place{File: "plant document"}, Text: err.Error()}}
@@ -100,7 +99,7 @@ func ParseBundleWith(o Options, doc []byte) (*Plant, source.Problems) {
 	for name, text := range b.Files {
 		files[name] = []byte(text)
 	}
-	return ParseWith(o, b.Main, files)
+	return parse(&file{anyInspector: true}, b.Main, files)
 }
 
 func readBundle(doc []byte) (bundle, error) {

@@ -28,7 +28,11 @@ func Parse(main string, files map[string][]byte) (*Plant, source.Problems) {
 
 // ParseWith is Parse in a build that has inspectors.
 func ParseWith(o Options, main string, files map[string][]byte) (*Plant, source.Problems) {
-	f := &file{files: files, used: map[string]bool{main: true}, plant: &Plant{inspectors: o.Inspectors}, uses: map[string]bool{}, where: map[string]source.Value{}}
+	return parse(&file{inspectors: o.Inspectors}, main, files)
+}
+
+func parse(f *file, main string, files map[string][]byte) (*Plant, source.Problems) {
+	f.files, f.used, f.plant, f.uses, f.where = files, map[string]bool{main: true}, &Plant{}, map[string]bool{}, map[string]source.Value{}
 	text, ok := files[main]
 	if !ok {
 		f.Add(source.Place{File: main}, "the plant file is not among the files given", "")
@@ -67,6 +71,9 @@ type file struct {
 	where map[string]source.Value // "calendar/x": where it is declared
 	later []func()                // contradictions, looked for when all is read; a name may still be undeclared
 	paths []func()                // those that need every conduit
+
+	inspectors   []string // of this build
+	anyInspector bool     // the file was in force: whoever read it then had what it counts on
 }
 
 // mention is a name that must be declared somewhere.

@@ -160,7 +160,8 @@ func (f *file) port(e source.Entry) Port {
 	case "ssh":
 		known = append(known, "host_keys")
 	case "modbus":
-		known = append(known, "unit", "unlisted", "registers")
+		known = append(known, "unit", "umas", "unlisted", "registers")
+		p.Unlisted = Unlisted{Look, Operate} // where nothing is said (DESIGN 6)
 	}
 	s := e.Fields(known...)
 	f.number(e, s, &p)
@@ -175,6 +176,10 @@ func (f *file) port(e source.Entry) Port {
 	f.accounts(e, s, &p)
 	f.hostKeys(s.Get("host_keys"), &p)
 	p.Unit = s.Get("unit").Int(0, 255)
+	if p.Enforced == ByPenstock && !s.Get("unit").Here() {
+		s.Get("enforced").Refuse("an inspector holds a client to one unit, and none is said", "add unit: and the id the machine answers to, often 1 or 255")
+	}
+	p.UMAS = s.Get("umas").Bool()
 	if u := s.Get("unlisted"); u.Here() {
 		l := u.Fields("read", "write")
 		p.Unlisted = Unlisted{f.right(l.Need("read"), true), f.right(l.Need("write"), true)}
@@ -203,7 +208,7 @@ func (f *file) enforced(v source.Value, port string) Enforced {
 	case "device":
 		return ByDevice
 	case "penstock":
-		if !slices.Contains(f.plant.inspectors, port) {
+		if !f.anyInspector && !slices.Contains(f.inspectors, port) {
 			v.Refuse("no inspector for "+port+" in this build", "say enforced: nobody, or device if the device itself stops the rest")
 			return ByNobody
 		}
@@ -271,8 +276,6 @@ func (f *file) hostKeys(v source.Value, p *Port) {
 	}
 }
 
-var object = regexp.MustCompile(`^((coil|discrete|input|holding) )?[0-9]{1,6}$`)
-
 // registers reads a sheet: a mapping here, or the name of a CSV file.
 func (f *file) registers(v source.Value, p *Port) {
 	if v.Kind() == "text" {
@@ -281,9 +284,11 @@ func (f *file) registers(v source.Value, p *Port) {
 		}
 		return
 	}
+	t := taken{}
 	for _, e := range v.Entries() {
-		s := e.Fields("name", "right", "read", "unit", "min", "max", "why")
-		r := Register{Object: e.Key, Name: s.Need("name").Text(), Read: Look, Write: f.right(s.Get("right"), true), Unit: s.Get("unit").Text(), Why: s.Get("why").Text()}
+		s := e.Fields("name", "right", "read", "unit", "min", "max", "why", "type", "scale")
+		r := Register{Object: e.Key, Name: s.Need("name").Text(), Read: Look, Write: f.right(s.Get("right"), true), Unit: s.Get("unit").Text(), Why: s.Get("why").Text(),
+			Type: s.Get("type").OneOf(RegisterTypes...), Scale: s.Get("scale").Number()}
 		if s.Get("read").Here() {
 			r.Read = f.right(s.Get("read"), true)
 		}
@@ -291,26 +296,63 @@ func (f *file) registers(v source.Value, p *Port) {
 			e.Name.Refuse("min and max go together", "")
 		}
 		r.Limited, r.Min, r.Max = s.Get("min").Here(), s.Get("min").Number(), s.Get("max").Number()
-		f.register(r, p, e.Name)
+		f.register(t, r, p, e.Name)
 	}
 }
 
-func (f *file) register(r Register, p *Port, at source.Value) {
-	switch {
-	case len(p.Registers) >= maxNamed:
+func (f *file) register(t taken, r Register, p *Port, at source.Value) {
+	if len(p.Registers) >= maxNamed {
 		at.Refuse(fmt.Sprintf("more than %d registers", maxNamed), "")
-	case !object.MatchString(r.Object):
-		at.Refuse(fmt.Sprintf("%q is no register", r.Object), "a number such as 40012, or coil 17, discrete 3, input 4, holding 12")
-	case slices.ContainsFunc(p.Registers, func(o Register) bool { return o.Object == r.Object }):
-		at.Refuse(fmt.Sprintf("register %s is here twice", r.Object), "")
-	case r.Limited && r.Min > r.Max:
-		at.Refuse(fmt.Sprintf("the least value of %s is above its greatest", r.Object), "")
-	default:
-		p.Registers = append(p.Registers, r)
+		return
+	}
+	if wrong := t.add(p, r); wrong != "" {
+		at.Refuse(wrong, "")
 	}
 }
 
-var sheetColumns = []string{"object", "name", "right", "read", "unit", "min", "max", "why"}
+// taken are the places of a sheet, with the object that has each.
+type taken map[place]string
+
+type place struct {
+	table   string
+	address int
+}
+
+// add puts r into the port's sheet, or says why not.
+func (t taken) add(p *Port, r Register) (wrong string) {
+	table, address, err := r.Place()
+	switch {
+	case err != nil:
+		return err.Error()
+	case r.Limited && r.Min > r.Max:
+		return fmt.Sprintf("the least value of %s is above its greatest", r.Object)
+	case r.Scale < 0 || r.Scale != 0 && (r.Scale < 1e-9 || r.Scale > 1e9):
+		return fmt.Sprintf("the scale of %s is a number above 0, such as 0.1 where the wire counts tenths", r.Object)
+	case (table == "coil" || table == "discrete") && (r.Type != "" || r.Scale != 0 || r.Limited):
+		return fmt.Sprintf("%s is one bit: it has no type, scale or limits", r.Object)
+	case (table == "discrete" || table == "input") && r.Write != 0:
+		return fmt.Sprintf("%s can only be read; leave its right out", r.Object)
+	case address+r.Size() > 1<<16:
+		return fmt.Sprintf("%s takes two registers, and only one is left behind it", r.Object)
+	}
+	for i := range r.Size() {
+		other, there := t[place{table, address + i}]
+		if !there {
+			continue
+		}
+		if _, first, _ := (Register{Object: other}).Place(); first == address {
+			return fmt.Sprintf("register %s is here twice", r.Object)
+		}
+		return fmt.Sprintf("%s and %s share a register", other, r.Object)
+	}
+	for i := range r.Size() {
+		t[place{table, address + i}] = r.Object
+	}
+	p.Registers = append(p.Registers, r)
+	return ""
+}
+
+var sheetColumns = []string{"object", "name", "right", "read", "unit", "min", "max", "why", "type", "scale"}
 
 // sheet reads a register sheet in CSV: a head line with these columns in any
 // order, then one register a line. An empty cell is not there.
@@ -341,22 +383,23 @@ func (f *file) sheet(name string, text []byte, p *Port) {
 		f.Add(at(1, 1), fmt.Sprintf("more than %d lines in one sheet", maxNamed), "")
 		return
 	}
-	place := map[string]int{}
+	columns := map[string]int{}
 	for i, c := range rows[0] {
-		if _, twice := place[c]; twice || !slices.Contains(sheetColumns, c) {
+		if _, twice := columns[c]; twice || !slices.Contains(sheetColumns, c) {
 			f.Add(at(1, i+1), fmt.Sprintf("column %q is unknown or here twice", c), "columns are "+strings.Join(sheetColumns, ", "))
 			return
 		}
-		place[c] = i
+		columns[c] = i
 	}
+	t := taken{}
 	for i, row := range rows[1:] {
-		f.sheetRow(at(i+2, 1), row, place, p)
+		f.sheetRow(t, at(i+2, 1), row, columns, p)
 	}
 }
 
-func (f *file) sheetRow(at source.Place, row []string, place map[string]int, p *Port) {
+func (f *file) sheetRow(t taken, at source.Place, row []string, columns map[string]int, p *Port) {
 	cell := func(column string) string {
-		if i, ok := place[column]; ok {
+		if i, ok := columns[column]; ok {
 			return strings.TrimSpace(row[i])
 		}
 		return ""
@@ -382,16 +425,19 @@ func (f *file) sheetRow(at source.Place, row []string, place map[string]int, p *
 		return n
 	}
 	r := Register{Object: cell("object"), Name: cell("name"), Read: word("read", Look), Write: word("right", 0), Unit: cell("unit"), Why: cell("why"),
-		Limited: cell("min") != "" || cell("max") != "", Min: number("min"), Max: number("max")}
+		Limited: cell("min") != "" || cell("max") != "", Min: number("min"), Max: number("max"),
+		Type: cell("type"), Scale: number("scale")}
 	switch {
-	case !object.MatchString(r.Object) || r.Name == "":
+	case r.Object == "" || r.Name == "":
 		f.Add(at, "a line has an object such as 40012 or coil 17, and a name", "")
-	case (cell("min") == "") != (cell("max") == "") || (r.Limited && r.Min > r.Max):
-		f.Add(at, "min and max go together, the smaller first", "")
-	case slices.ContainsFunc(p.Registers, func(o Register) bool { return o.Object == r.Object }):
-		f.Add(at, fmt.Sprintf("register %s is here twice", r.Object), "")
+	case r.Type != "" && !slices.Contains(RegisterTypes, r.Type):
+		f.Add(at, fmt.Sprintf("type %q is unknown", r.Type), "types are "+strings.Join(RegisterTypes, ", "))
+	case (cell("min") == "") != (cell("max") == ""):
+		f.Add(at, "min and max go together", "")
 	default:
-		p.Registers = append(p.Registers, r)
+		if wrong := t.add(p, r); wrong != "" {
+			f.Add(at, wrong, "")
+		}
 	}
 }
 

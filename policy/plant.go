@@ -1,8 +1,11 @@
 package policy
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -26,11 +29,10 @@ type Plant struct {
 	Reviews    Reviews
 	Retention  []Retention
 
-	document   []byte
-	location   *time.Location
-	start      ZoneName // where the broker stands and paths begin
-	inspectors []string
-	ways       ways
+	document []byte
+	location *time.Location
+	start    ZoneName // where the broker stands and paths begin
+	ways     ways
 
 	teams     map[Role]*Team
 	lines     map[LineName]*Line
@@ -143,7 +145,8 @@ type Port struct {
 	Enforced   Enforced
 	HostKeys   []string // authorized_keys form, no options, no comment
 	StrictBoth bool
-	Unit       int // modbus unit; 0: none said
+	Unit       int  // modbus unit id; 0 where none was said, which no port does that Penstock enforces
+	UMAS       bool // the machine speaks UMAS inside Modbus (function 0x5A)
 	Unlisted   Unlisted
 	Registers  []Register
 }
@@ -180,9 +183,42 @@ type Register struct {
 	Name        string
 	Read, Write Rights
 	Unit        string
-	Limited     bool // Min and Max hold
+	Limited     bool // Min and Max hold, in Unit
 	Min, Max    float64
 	Why         string
+	Type        string  // how the value stands on the wire, one of RegisterTypes; empty: u16
+	Scale       float64 // a value in Unit is Scale times the number on the wire; 0 is 1
+}
+
+// RegisterTypes are the ways a value stands in registers. Those of 32 bits take
+// two, the high word first; with -low the low word first.
+var RegisterTypes = []string{"u16", "s16", "u32", "s32", "f32", "u32-low", "s32-low", "f32-low"}
+
+// Place is the object's table ("coil", "discrete", "input", "holding") and its
+// address on the wire, from 0. In a sheet objects count from 1: 40012,
+// "holding 12" and "4x" reference 12 are the same register, address 11.
+func (r Register) Place() (table string, address int, err error) {
+	table, digits, named := strings.Cut(r.Object, " ")
+	if !named {
+		if digits = r.Object; len(digits) != 5 && len(digits) != 6 {
+			return "", 0, fmt.Errorf("%q does not say which table: write coil, discrete, input or holding before it, or a number such as 40012", r.Object)
+		}
+		table = map[byte]string{'0': "coil", '1': "discrete", '3': "input", '4': "holding"}[digits[0]]
+		digits = digits[1:]
+	}
+	n, err := strconv.Atoi(digits)
+	if err != nil || n < 1 || n > 65536 || !slices.Contains([]string{"coil", "discrete", "input", "holding"}, table) {
+		return "", 0, fmt.Errorf("%q is no register: a number such as 40012, or coil 17, discrete 3, input 4, holding 12, counted from 1", r.Object)
+	}
+	return table, n - 1, nil
+}
+
+// Size is how many addresses the object takes, 1 or 2.
+func (r Register) Size() int {
+	if strings.Contains(r.Type, "32") {
+		return 2
+	}
+	return 1
 }
 
 // Gate is a condition asked before and during a window. StandIn may stand in

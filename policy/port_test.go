@@ -3,6 +3,7 @@ package policy_test
 import (
 	"crypto/ed25519"
 	"crypto/rand"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -50,10 +51,20 @@ func TestWhatIsWrongWithRegisters(t *testing.T) {
 	for story, row := range map[string]struct{ inline, want string }{
 		"an object that is none":  {"{forty: {name: x}}", `"forty" is no register`},
 		"min without max":         {"{1: {name: x, right: set, min: 1}}", "min and max go together"},
-		"min above max":           {"{1: {name: x, right: set, min: 2, max: 1}}", "the least value of 1 is above its greatest"},
+		"min above max":           {"{40001: {name: x, right: set, min: 2, max: 1}}", "the least value of 40001 is above its greatest"},
 		"no name":                 {"{1: {right: set}}", "there is no name here"},
 		"a right that is not":     {"{1: {name: x, right: setting}}", `"setting" is not known here`},
 		"the same by two writing": {"{1: {name: x}, '1': {name: y}}", "is here twice"},
+		"the same by two names":   {"{40012: {name: x}, holding 12: {name: y}}", "register holding 12 is here twice"},
+		"half of another":         {"{40012: {name: x, type: u32}, 40013: {name: y}}", "40012 and 40013 share a register"},
+		"half behind the end":     {"{holding 65536: {name: x, type: f32}}", "takes two registers"},
+		"counted from 0":          {"{coil 0: {name: x}}", "counted from 1"},
+		"no table":                {"{17: {name: x}}", `"17" does not say which table`},
+		"a table that is none":    {"{20001: {name: x}}", "is no register"},
+		"a write where none is":   {"{input 1: {name: x, right: set}}", "input 1 can only be read"},
+		"a bit with limits":       {"{coil 1: {name: x, right: set, min: 0, max: 1}}", "coil 1 is one bit"},
+		"a type that is not":      {"{40001: {name: x, type: u64}}", `"u64" is not known here`},
+		"a scale below nothing":   {"{40001: {name: x, scale: -1}}", "the scale of 40001"},
 	} {
 		if _, problems := policy.Parse("plant.yaml", edited(t, sheetLine, "registers: "+row.inline)); !strings.Contains(problems.Error(), row.want) {
 			t.Errorf("%s:\n%s\nwant %s", story, problems.Error(), row.want)
@@ -69,7 +80,8 @@ func TestWhatIsWrongWithRegisters(t *testing.T) {
 		"a right that is not": {"object,name,right\n1,a,sett\n", `fil-1.csv:2:1: "sett" is no right`},
 		"min alone":           {"object,name,min\n1,a,3\n", "min and max go together"},
 		"not a number":        {"object,name,min,max\n1,a,3,NaN\n", `max "NaN" is no number`},
-		"twice":               {"object,name\n1,a\n1,b\n", "fil-1.csv:3:1: register 1 is here twice"},
+		"twice":               {"object,name\n40001,a\n40001,b\n", "fil-1.csv:3:1: register 40001 is here twice"},
+		"a type that is not":  {"object,name,type\n40001,a,u64\n", `fil-1.csv:2:1: type "u64" is unknown`},
 		"too many":            {"object,name\n" + strings.Repeat("1,a\n", 6000), "more than 5000 lines"},
 	} {
 		files := example(t)
@@ -170,5 +182,44 @@ func TestLookingThingsUp(t *testing.T) {
 	p.Document()[0] = 'x'
 	if string(before) != string(p.Document()) {
 		t.Error("a caller changed the plant's document")
+	}
+}
+
+// An inspector holds a client to one unit: the plant file must say which.
+func TestWhatPenstockEnforcesNamesItsUnit(t *testing.T) {
+	files := edited(t, "unit: 1\n        rights: [look, set, operate]\n        enforced: nobody", "rights: [look, set, operate]\n        enforced: penstock")
+	_, problems := policy.ParseWith(policy.Options{Inspectors: []string{"modbus"}}, "plant.yaml", files)
+	if !strings.Contains(problems.Error(), "none is said") {
+		t.Error(problems)
+	}
+}
+
+// A plant file that was in force is judged by what it says, whatever this build has.
+func TestAPlantDocumentMayCountOnAnyInspector(t *testing.T) {
+	files := edited(t, "enforced: nobody\n        unlisted", "enforced: penstock\n        unlisted")
+	p, problems := policy.ParseWith(policy.Options{Inspectors: []string{"modbus"}}, "plant.yaml", files)
+	if problems != nil {
+		t.Fatal(problems)
+	}
+	again, problems := policy.ParseBundle(p.Document())
+	if problems != nil {
+		t.Fatal(problems)
+	}
+	a, _ := again.Asset("filler-plc")
+	if port, _ := a.Port("modbus"); port.Enforced != policy.ByPenstock {
+		t.Errorf("enforced by %s", port.Enforced)
+	}
+}
+
+func TestWhereARegisterStands(t *testing.T) {
+	for object, want := range map[string]string{
+		"40012": "holding 11", "400012": "holding 11", "465536": "holding 65535", "holding 12": "holding 11", "00017": "coil 16", "coil 17": "coil 16",
+		"10003": "discrete 2", "30001": "input 0", "discrete 3": "discrete 2", "input 65536": "input 65535",
+		"40000": "", "465537": "", "coil": "", "coil x": "", "coil -1": "", "coil 65537": "", "50001": "", "4": "", "holding 12 ": "",
+	} {
+		table, address, err := policy.Register{Object: object}.Place()
+		if got := fmt.Sprintf("%s %d", table, address); err == nil && got != want || (err != nil) != (want == "") {
+			t.Errorf("%q: %s, %v; want %q", object, got, err, want)
+		}
 	}
 }

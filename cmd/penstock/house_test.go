@@ -21,6 +21,9 @@ var mayImport = map[string][]string{
 	"policy/source": {},
 	"policy":        {"policy/source"},
 
+	"policy/inspect":        {"policy"},
+	"policy/inspect/modbus": {"policy", "policy/inspect"},
+
 	"audit/durable":           {},
 	"audit/durable/faultdisk": {"audit/durable"}, // for tests
 	"audit":                   {"audit/durable"},
