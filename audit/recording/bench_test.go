@@ -123,3 +123,22 @@ func BenchmarkRead(b *testing.B) {
 		rd.Close()
 	}
 }
+
+// BenchmarkScreen draws what a terminal shows: lines that scroll, and a
+// full-screen program that draws some rows in colour again and again.
+func BenchmarkScreen(b *testing.B) {
+	var lines, program bytes.Buffer
+	for i := range 1000 {
+		fmt.Fprintf(&lines, "%08d press 4: %d.%d C, valve %x open\r\n", i, 60+i%30, i%10, i*7919)
+		fmt.Fprintf(&program, "\x1b[%d;3H\x1b[1;32m%5d\x1b[m root \x1b[38;5;%dm%3d.%d\x1b[0m\x1b[K", i%24+1, i, i%256, i%100, i%10)
+	}
+	for name, text := range map[string][]byte{"lines": lines.Bytes(), "program": program.Bytes()} {
+		b.Run(name, func(b *testing.B) {
+			s := recording.NewScreen(nil)
+			b.SetBytes(int64(len(text)))
+			for b.Loop() {
+				s.Write(text)
+			}
+		})
+	}
+}

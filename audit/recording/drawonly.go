@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 // DrawOnly lets of a terminal's output (ECMA-48, xterm) through what draws, and
@@ -34,10 +35,26 @@ const (
 // until the next call. A sequence that is not whole waits for the next piece.
 func (d *DrawOnly) Filter(p []byte) []byte {
 	d.out.Reset()
-	for _, r := range d.text(p) {
+	for s := d.text(p); s != ""; {
+		if n := printable(s); n > 0 && d.state == plainly {
+			d.out.WriteString(s[:n])
+			s = s[n:]
+			continue
+		}
+		r, size := utf8.DecodeRuneInString(s)
 		d.rune(r)
+		s = s[size:]
 	}
 	return d.out.Bytes()
+}
+
+// printable is how many signs of ASCII text begins with: most of what passes,
+// and looking each up among Unicode's classes is slow.
+func printable(s string) (n int) {
+	for n < len(s) && s[n] >= ' ' && s[n] <= '~' {
+		n++
+	}
+	return n
 }
 
 func (d *DrawOnly) rune(r rune) {

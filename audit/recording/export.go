@@ -42,6 +42,7 @@ func oneChannel(r *Reader, ch int) (iter.Seq2[Frame, error], error) {
 // 6.2) and what it ran, from the Request frames before the first other frame.
 type terminal struct {
 	cols, rows int
+	pty        bool
 	term       string
 	command    string
 }
@@ -68,7 +69,7 @@ func (t *terminal) request(data []byte) bool {
 	case "exec":
 		t.command = q.Command
 	case "pty-req":
-		t.term = q.Term
+		t.term, t.pty = q.Term, true
 		return t.size(q.Cols, q.Rows)
 	case "window-change":
 		return t.size(q.Cols, q.Rows)

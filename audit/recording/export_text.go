@@ -171,16 +171,12 @@ func (t *plainText) write(p *page, b []byte) {
 	}
 }
 
-// asItIs is how many bytes at the beginning of s are shown and change nothing:
-// most of what passes, and looking each up among Unicode's classes is slow.
-func (t *plainText) asItIs(s string) (n int) {
+// asItIs is how many bytes at the beginning of s are shown and change nothing.
+func (t *plainText) asItIs(s string) int {
 	if t.state != plainly || t.cr {
 		return 0
 	}
-	for n < len(s) && s[n] >= ' ' && s[n] <= '~' {
-		n++
-	}
-	return n
+	return printable(s)
 }
 
 func (t *plainText) end(p *page) {

@@ -12,9 +12,10 @@ import (
 const longestSilence = 2 * time.Second
 
 // Play writes one channel's output as ExportText does, at its pace: speed is
-// how many times as fast. A silence lasts 2 s at most. ctx ends it; that is no
-// error. Errors are as with ExportText.
-func Play(ctx context.Context, w io.Writer, r *Reader, ch int, speed float64) error {
+// how many times as fast. A silence lasts 2 s at most. It begins at, since the
+// channel's first frame, with the text that stood on the screen there. ctx ends
+// it; that is no error. Errors are as with ExportText.
+func Play(ctx context.Context, w io.Writer, r *Reader, ch int, at time.Duration, speed float64) error {
 	frames, err := oneChannel(r, ch)
 	if err != nil {
 		return err
@@ -24,6 +25,16 @@ func Play(ctx context.Context, w io.Writer, r *Reader, ch int, speed float64) er
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	var last time.Duration
+	if at > 0 {
+		m, err := r.Moment(ch, at)
+		if err != nil {
+			return err
+		}
+		for _, line := range m.Screen.Lines() {
+			outs.write(t, []byte(line+"\n"))
+		}
+		frames, last = r.After(ch, m.Next), m.At
+	}
 	for f, ferr := range frames {
 		if ferr != nil {
 			err = ferr

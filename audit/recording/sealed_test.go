@@ -254,14 +254,14 @@ func TestPlayKeepsThePaceAndTheTerminal(t *testing.T) {
 	must(t, err)
 	defer rd.Close()
 	var out strings.Builder
-	must(t, recording.Play(t.Context(), &out, rd, 0, 1000))
+	must(t, recording.Play(t.Context(), &out, rd, 0, 0, 1000))
 	if got := out.String(); got != "one\ntwo\n[penstock] paused\n" {
 		t.Errorf("%q", got)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	begun := time.Now()
-	must(t, recording.Play(ctx, &strings.Builder{}, rd, 0, 1e-6))
+	must(t, recording.Play(ctx, &strings.Builder{}, rd, 0, 0, 1e-6))
 	if time.Since(begun) > time.Second {
 		t.Error("it went on after it was told to stop")
 	}

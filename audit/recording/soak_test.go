@@ -120,6 +120,7 @@ func TestSoakALargeRecording(t *testing.T) {
 		step(what, func() int64 { return int64(out) }, func() { must(t, export(&out)) })
 	}
 	soakSeeks(t, rd, last)
+	soakMoments(t, rd, last)
 }
 
 // soakWrite fills a shell with lines and a TCP stream with what does not get
@@ -175,6 +176,49 @@ func soakSeeks(t *testing.T, rd *recording.Reader, last time.Duration) {
 	t.Logf("60 seeks, the slowest %v", slowest)
 	if slowest > soakSeek {
 		t.Errorf("a seek took %v, and %v is the most", slowest, soakSeek)
+	}
+}
+
+// soakMoments plays from anywhere: the screen as it stood, and what came next.
+// A moment counts what this process was busy, and the best of three: how long it
+// waits for a processor is the machine's load.
+func soakMoments(t *testing.T, rd *recording.Reader, last time.Duration) {
+	var slowest time.Duration
+	most := heap(func() {
+		for i := range 20 {
+			to, best := last*time.Duration(i)/19, time.Hour
+			for range 3 {
+				begun := processor(t)
+				m, err := rd.Moment(0, to)
+				must(t, err)
+				if !m.Whole || len(m.Screen.Lines()) == 0 && i > 0 {
+					t.Fatalf("at %v: whole %v, %q", to, m.Whole, m.Screen.Lines())
+				}
+				next, size := m.Next, 0
+				for f, err := range rd.After(0, m.Next) {
+					must(t, err)
+					if f.Seq != next || f.At <= m.At {
+						t.Fatalf("at %v: frame %d at %v, want %d", m.At, f.Seq, f.At, next)
+					}
+					next++
+					if size += len(f.Data); size > 256<<10 {
+						break
+					}
+				}
+				best = min(best, processor(t)-begun)
+			}
+			slowest = max(slowest, best)
+		}
+	})
+	begun := time.Now()
+	_, long, err := rd.Span(0)
+	must(t, err)
+	t.Logf("20 moments and what follows them, the slowest in %v of a processor; %d MiB alive at most; the channel is %v long, known after %v", slowest, most>>20, long, time.Since(begun))
+	if slowest > soakSeek && soakStreams == 2000 {
+		t.Errorf("a moment took %v, and %v is the most", slowest, soakSeek)
+	}
+	if most > soakMemory {
+		t.Errorf("moments held %d MiB; %d MiB are the most for any size", most>>20, soakMemory>>20)
 	}
 }
 

@@ -21,7 +21,7 @@ type limits struct {
 	plain int64 // of data: a reader never decodes much more to reach a moment
 }
 
-var partLimits = limits{time.Minute, 4 << 20, 64 << 20}
+var partLimits = limits{time.Minute, 4 << 20, 16 << 20}
 
 // keptBuffer is what an idle channel's recorder holds on to.
 const keptBuffer = 64 << 10
@@ -45,7 +45,8 @@ type tape struct {
 	made  File // the part with what is in buf
 	buf   []byte
 	pack  packer
-	full  bool // the part ends with what is in buf
+	full  bool     // the part ends with what is in buf
+	term  terminal // that is there; its size stands again at the beginning of each part
 }
 
 func newTape(w *Writer, ch uint16, kind string) (*tape, error) {
@@ -138,7 +139,17 @@ func (t *tape) frame(it item, data []byte) {
 	}
 }
 
+// one seals data. A part begins with the terminal's size, where there is one:
+// what stood on the screen can be had without all parts before it.
 func (t *tape) one(it item, data []byte) {
+	if t.made.Frames == 0 && len(t.files) > 0 && t.term.cols > 0 && it.mark != Resize {
+		t.seal(item{mark: Resize, at: it.at, wall: it.wall}, fmt.Appendf(nil, "%dx%d", t.term.cols, t.term.rows))
+	}
+	t.term.take(it.mark, data)
+	t.seal(it, data)
+}
+
+func (t *tape) seal(it item, data []byte) {
 	h := head{mark: it.mark, channel: t.channel, seq: t.seq, mono: uint64(it.at), wall: it.wall}
 	if t.made.Frames == 0 {
 		h.flags |= flagFirst

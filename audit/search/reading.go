@@ -4,7 +4,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"hash/maphash"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"penstock/audit/recording"
 )
@@ -24,7 +27,7 @@ const mostScreens = 64
 
 // shown is one channel's screen; nil: it was put away, and the next output begins a new one.
 type shown struct {
-	screen *screen
+	screen *recording.Screen
 	pty    bool
 	cols   int // 0: not said
 	rows   int
@@ -62,17 +65,17 @@ func (r *reading) frame(f recording.Frame) {
 		r.show(c)
 	}
 	if f.At-c.last >= 2*pause { // nothing came for a while: what stands, stood
-		c.screen.flush(true)
+		c.screen.Flush(true)
 	}
 	data := f.Data
 	c.next, c.last, c.at = f.Seq+1, f.At, f
 	c.at.Data = nil
 	switch f.Mark {
 	case recording.Out, recording.Err:
-		c.screen.write(data)
+		c.screen.Write(data)
 		if f.At-c.looked >= pause {
 			c.looked = f.At
-			c.screen.flush(false)
+			c.screen.Flush(false)
 		}
 	case recording.Request:
 		r.request(c, data)
@@ -85,16 +88,35 @@ func (r *reading) frame(f recording.Frame) {
 func (r *reading) show(c *shown) {
 	if len(r.live) == mostScreens {
 		old := r.live[0]
-		old.screen.flush(true)
-		old.pty, old.cols, old.rows = old.screen.pty, old.screen.cols, old.screen.rows
+		old.screen.Flush(true)
+		old.pty = old.screen.Pty
+		old.cols, old.rows = old.screen.Size()
 		old.screen, old.seen, old.order = nil, nil, nil
 		r.live = append(r.live[:0], r.live[1:]...)
 	}
-	c.seen, c.screen = map[uint64]bool{}, newScreen(func(line string) { r.line(c, KindScreen, line) })
-	if c.screen.pty = c.pty; c.cols > 0 {
-		c.screen.resize(c.cols, c.rows)
+	c.seen, c.screen = map[uint64]bool{}, recording.NewScreen(func(line string) { r.line(c, KindScreen, clip(line)) })
+	if c.screen.Pty = c.pty; c.cols > 0 {
+		c.screen.Resize(c.cols, c.rows)
 	}
 	r.live = append(r.live, c)
+}
+
+// longest is how many runes of a line are in the index.
+const longest = 400
+
+// clip bounds a text, and leaves nothing in it that is not to be seen: it is
+// shown on pages and terminals.
+func clip(text string) string {
+	text = strings.Map(func(r rune) rune {
+		if !unicode.IsGraphic(r) || unicode.In(r, unicode.Variation_Selector, unicode.Other_Default_Ignorable_Code_Point) {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, text)
+	if utf8.RuneCountInString(text) > longest {
+		return string([]rune(text)[:longest])
+	}
+	return text
 }
 
 // line is one that stood on a screen.
@@ -118,7 +140,7 @@ func (r *reading) line(c *shown, kind byte, text string) {
 // end gives what stands on the screens of a session that is over.
 func (r *reading) end() {
 	for _, c := range r.live {
-		c.screen.flush(true)
+		c.screen.Flush(true)
 	}
 }
 
@@ -138,14 +160,14 @@ func (r *reading) request(c *shown, data []byte) {
 	case "exec":
 		r.line(c, KindCommand, clip(q.Command))
 	case "pty-req", "window-change":
-		c.screen.pty = c.screen.pty || q.Kind == "pty-req"
-		c.screen.resize(q.Cols, q.Rows)
+		c.screen.Pty = c.screen.Pty || q.Kind == "pty-req"
+		c.screen.Resize(q.Cols, q.Rows)
 	}
 }
 
-func resize(s *screen, data []byte) {
+func resize(s *recording.Screen, data []byte) {
 	var cols, rows int
 	if n, _ := fmt.Sscanf(string(data), "%dx%d", &cols, &rows); n == 2 {
-		s.resize(cols, rows)
+		s.Resize(cols, rows)
 	}
 }

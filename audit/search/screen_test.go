@@ -5,17 +5,19 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"penstock/audit/recording"
 )
 
 func shownBy(cols, rows int, pty bool, pieces ...string) []string {
 	var lines []string
-	s := newScreen(func(l string) { lines = append(lines, l) })
-	s.pty = pty
-	s.resize(cols, rows)
+	s := recording.NewScreen(func(l string) { lines = append(lines, clip(l)) })
+	s.Pty = pty
+	s.Resize(cols, rows)
 	for _, p := range pieces {
-		s.write([]byte(p))
+		s.Write([]byte(p))
 	}
-	s.flush(true)
+	s.Flush(true)
 	return lines
 }
 

@@ -236,26 +236,49 @@ func recordingPlayCommand() *cobra.Command {
 	var identity string
 	var channel int
 	var speed float64
+	var at string
 	cmd := &cobra.Command{Use: "play DIR S-1 --identity FILE", Short: "Play one channel of a recording in this terminal, from a folder",
 		Long: `Play one channel of a recording from a data folder, or a copy of one, with an age
 key: what was shown, as text, at its pace; a silence lasts two seconds at most. No
 escape sequence of the recording reaches this terminal, so a full-screen program is
-better seen with "recording export" and asciinema. Reading a folder is no event.`,
+better seen with "recording export" and asciinema. --at 1:23:45 begins there, with
+what stood on the screen. Reading a folder is no event.`,
 		Args: exactly(2, "a data folder and a session"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if speed <= 0 || speed > 1000 || channel < 0 {
 				return usage("--speed is above 0 and at most 1000, --channel 0 or above")
+			}
+			from, err := clockTime(at)
+			if err != nil {
+				return err
 			}
 			r, err := openOffline(args[0], args[1], identity)
 			if err != nil {
 				return err
 			}
 			defer r.Close()
-			return recording.Play(cmd.Context(), cmd.OutOrStdout(), r, channel, speed)
+			return recording.Play(cmd.Context(), cmd.OutOrStdout(), r, channel, from, speed)
 		}}
 	f := cmd.Flags()
 	f.StringVar(&identity, "identity", "", "file with the age identity that opens it; asks for its passphrase if it has one")
 	f.IntVar(&channel, "channel", 0, "channel of the session, from 0")
 	f.Float64Var(&speed, "speed", 1, "how many times as fast")
+	f.StringVar(&at, "at", "", "where to begin, from the channel's beginning: 1:23:45, 23:45 or 45")
 	return cmd
+}
+
+// clockTime reads hours, minutes and seconds as a player shows them; empty is 0.
+func clockTime(text string) (at time.Duration, err error) {
+	if text == "" {
+		return 0, nil
+	}
+	parts := strings.Split(text, ":")
+	for i, p := range parts {
+		n, err := strconv.ParseUint(p, 10, 32)
+		if err != nil || len(parts) > 3 || i > 0 && (n > 59 || len(p) != 2) || n > 1e6 {
+			return 0, usage("--at is %q: say 1:23:45, 23:45 or 45", printable(text))
+		}
+		at = at*60 + time.Duration(n)*time.Second
+	}
+	return at, nil
 }
