@@ -1,6 +1,7 @@
 package approvals
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -75,6 +76,9 @@ func (d *Desk) answer(ctx context.Context, by people.Actor, id policy.RequestID,
 		}
 	}
 	if r, err = d.fit(ctx, person, row, doc, r); err != nil {
+		if isRule(err, "not-asked") {
+			return cmp.Or(d.offDuty(ctx, by, d.teamsOf(ctx, doc)), err)
+		}
 		return err
 	}
 	if row.State == RequestAsleep && r.Says != evidence.Question {
@@ -141,6 +145,18 @@ func (d *Desk) fit(ctx context.Context, p people.Person, row requestRow, doc evi
 	}
 	r.Limits = evidence.Limits{}
 	return pickRole(p, quorum.Needs, r)
+}
+
+// teamsOf are the roles that a request needs; none where that cannot be read.
+func (d *Desk) teamsOf(ctx context.Context, doc evidence.Request) (teams []policy.Role) {
+	q, err := d.quorum(ctx, doc)
+	if err != nil {
+		return nil
+	}
+	for _, n := range q.Needs {
+		teams = append(teams, n.Role)
+	}
+	return teams
 }
 
 // pickRole sets a role in which the person was asked.

@@ -119,7 +119,7 @@ func (d *Desk) Lift(ctx context.Context, by people.Actor, id, why string) error 
 		return err
 	}
 	_, err := again(func() (none, error) {
-		p, err := d.presentPlant(ctx, by)
+		p, err := d.activePlant(ctx, by)
 		if err != nil {
 			return none{}, err
 		}

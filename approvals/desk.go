@@ -81,6 +81,7 @@ type Desk struct {
 	mu       sync.Mutex // of all below; held for memory only
 	stops    Stopper
 	plants   map[audit.Hash]*policy.Plant
+	rosters  map[audit.Hash][]evidence.Turn
 	checks   map[checked]bool
 	stopped  map[policy.WindowID]int    // ended or cut, and not written yet
 	held     map[policy.WindowID]int    // paused, and not written yet
@@ -96,7 +97,7 @@ type Desk struct {
 func NewDesk(p Parts) *Desk {
 	d := &Desk{plant: p.Plant, roster: p.Roster, journal: p.Journal, rows: p.Rows, leaves: p.Leaves, docs: p.Docs, log: p.Log, now: p.Now,
 		heads: heads{rows: map[string]head{}}, lists: lists{requests: map[string]kept[Request]{}, windows: map[string]kept[Window]{}}, poke: make(chan struct{}, 1), repair: make(chan struct{}, 1),
-		pauses: map[policy.WindowID]uint64{}, plants: map[audit.Hash]*policy.Plant{}, checks: map[checked]bool{},
+		pauses: map[policy.WindowID]uint64{}, plants: map[audit.Hash]*policy.Plant{}, rosters: map[audit.Hash][]evidence.Turn{}, checks: map[checked]bool{},
 		stopped: map[policy.WindowID]int{}, held: map[policy.WindowID]int{}, winding: map[policy.WindowID]int{}, kept: map[policy.WindowID]string{}, blocking: map[int]policy.Block{}, phases: map[policy.WindowID]phase{}}
 	if d.now == nil {
 		d.now = time.Now

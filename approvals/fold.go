@@ -13,7 +13,7 @@ import (
 	"penstock/policy"
 )
 
-// Fold makes rows request/…, answer/…, window/… and block/… of leaves. It uses
+// Fold makes rows request/…, answer/…, window/…, block/… and roster/… of leaves. It uses
 // the event's body and the documents that it names, and refuses a step that
 // the tables do not list.
 func Fold(docs *audit.Documents) state.Fold { return folder{docs}.fold }
@@ -35,6 +35,8 @@ func (f folder) fold(ctx context.Context, rows state.Reader, leaf audit.Leaf) ([
 		return f.window(ctx, rows, leaf)
 	case audit.BlockSet, audit.BlockLifted:
 		return f.block(ctx, rows, leaf)
+	case audit.RosterWritten, audit.DeputyNamed, audit.DeputyEnded:
+		return f.duty(ctx, rows, leaf)
 	}
 	return nil, nil
 }

@@ -49,7 +49,7 @@ func (d *Desk) Accept(ctx context.Context, by people.Actor, id policy.WindowID) 
 	if err := d.mayTake(by); err != nil {
 		return Window{}, err
 	}
-	return d.after(ctx, by, id, d.presentPlant, func(w windowRow) (audit.Body, error) {
+	return d.after(ctx, by, id, d.activePlant, func(w windowRow) (audit.Body, error) {
 		claim, err := d.claim(ctx, w)
 		if err != nil {
 			return nil, err

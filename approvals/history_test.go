@@ -35,10 +35,11 @@ func TestHistories(t *testing.T) {
 			"use":    func(t *rapid.T) { m.try(t, w.desk.OpenByUse(w.ctx, m.person(t))) },
 			"time":   m.time,
 			"people": m.people,
-			"jump":   m.jump,
-			"crash":  m.crash,
-			"busy":   func(t *rapid.T) { w.busy(rapid.SampledFrom([][]string{nil, {"upload"}}).Draw(t, "half done")...) },
-			"":       func(t *rapid.T) { w.truth(t) },
+			"duty":   m.duty, "duty2": m.duty,
+			"jump":  m.jump,
+			"crash": m.crash,
+			"busy":  func(t *rapid.T) { w.busy(rapid.SampledFrom([][]string{nil, {"upload"}}).Draw(t, "half done")...) },
+			"":      func(t *rapid.T) { w.truth(t) },
 		})
 		w.restart()
 		w.settle()
@@ -46,7 +47,7 @@ func TestHistories(t *testing.T) {
 		reached(seen, w)
 	})
 	// A generator that reaches nothing proves nothing.
-	for _, what := range []string{"agreed", "opened", "ended", "refused", "withdrawn", "question"} {
+	for _, what := range []string{"written", "named", "agreed", "opened", "ended", "refused", "withdrawn", "question"} {
 		if seen[what] == 0 {
 			t.Errorf("no history reached %q: %v", what, seen)
 		}
@@ -313,5 +314,31 @@ func (m machine) crash(t *rapid.T) {
 		m.w.log.fail, m.w.log.in = when, n
 	} else {
 		m.w.store.fail, m.w.store.in = when, n
+	}
+}
+
+// duty writes rosters with holes, keeps none any more, and names and ends deputies.
+func (m machine) duty(t *rapid.T) {
+	d, w := m.w.desk, m.w
+	team := rapid.SampledFrom([]policy.Role{"shift", "line-1-owner", "ot-security"}).Draw(t, "team")
+	who := rapid.SampledFrom(map[policy.Role][]policy.PersonID{"shift": {"mia", "max"}, "line-1-owner": {"olaf", "max"}, "ot-security": {"sara", "sven"}}[team]).Draw(t, "who")
+	switch rapid.IntRange(0, 5).Draw(t, "duty") {
+	case 0, 1:
+		from := w.now().Add(time.Duration(rapid.IntRange(-60, 60).Draw(t, "from")) * time.Minute)
+		m.try(t, d.AddTurn(w.ctx, w.as("sara"), team, evidence.Turn{Person: string(who), From: from, To: from.Add(time.Duration(rapid.IntRange(1, 600).Draw(t, "long")) * time.Minute)}))
+	case 2, 3:
+		m.try(t, d.WriteRoster(w.ctx, w.as("sara"), team, 0, nil))
+	case 4:
+		to := rapid.SampledFrom([]policy.PersonID{"tom", "ida", "mia", "olaf"}).Draw(t, "deputy")
+		m.try(t, d.NameDeputy(w.ctx, w.as(who), team, to, w.now(), w.now().Add(time.Duration(rapid.IntRange(1, 300).Draw(t, "until"))*time.Minute)))
+	case 5:
+		duty, err := d.Duty(w.ctx)
+		if err != nil {
+			m.try(t, err)
+			return
+		}
+		for _, s := range duty.Deputies(team) {
+			m.try(t, d.EndDeputy(w.ctx, w.as(policy.PersonID(s.For)), team, policy.PersonID(s.For), policy.PersonID(s.Person)))
+		}
 	}
 }

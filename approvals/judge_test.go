@@ -75,10 +75,13 @@ type history struct {
 	windows  map[string]*pastWindow
 	roles    map[string][]string // since somebody changed them
 	gone     map[string]bool     // disabled
+	rosters  map[string][]evidence.Turn
+	lent     map[[2]string]audit.DeputyNamed // by team and whom they stand in for
 }
 
 func newHistory(w *world) *history {
-	return &history{w: w, requests: map[string]*pastRequest{}, windows: map[string]*pastWindow{}, roles: map[string][]string{}, gone: map[string]bool{}}
+	return &history{w: w, requests: map[string]*pastRequest{}, windows: map[string]*pastWindow{}, roles: map[string][]string{}, gone: map[string]bool{},
+		rosters: map[string][]evidence.Turn{}, lent: map[[2]string]audit.DeputyNamed{}}
 }
 
 type pastRequest struct {
@@ -118,6 +121,24 @@ func (h *history) leaf(leaf audit.Leaf) error {
 		h.roles[b.Person] = b.Roles
 	case audit.PersonDisabled:
 		h.gone[b.Person] = true
+	case audit.RosterWritten:
+		delete(h.rosters, b.Team)
+		if !b.Document.IsZero() {
+			h.rosters[b.Team] = []evidence.Turn{}
+			doc, err := h.w.docs.Get(h.w.ctx, b.Document)
+			if err != nil {
+				return err
+			}
+			r, err := evidence.ParseRoster(doc)
+			if err != nil {
+				return err
+			}
+			h.rosters[b.Team] = r.Turns
+		}
+	case audit.DeputyNamed:
+		h.lent[[2]string{b.Team, b.For}] = b
+	case audit.DeputyEnded:
+		delete(h.lent, [2]string{b.Team, b.For})
 	case audit.RequestSubmitted:
 		h.requests[b.Request] = &pastRequest{}
 		return h.text(b, "waiting")
@@ -185,9 +206,11 @@ func (h *history) answer(leaf audit.Leaf, b audit.AnswerGiven) error {
 		return err
 	}
 	c := cast[policy.PersonID(a.Person)]
-	roles, changed := h.roles[a.Person]
-	if !changed {
-		roles = words(c.roles)
+	roles := []string{}
+	for team := range thePlantTeams() {
+		if h.voice(a.Person, team, leaf.Wall) {
+			roles = append(roles, team)
+		}
 	}
 	if h.gone[a.Person] {
 		return fmt.Errorf("an answer of %s, who is disabled", a.Person)
@@ -341,4 +364,36 @@ func (w *world) truth(t interface{ Fatalf(string, ...any) }) {
 			t.Fatalf("%s is live and not agreed", id)
 		}
 	}
+}
+
+// voice says whether somebody speaks for a team: they hold it and lent it to
+// nobody, or somebody who holds it lent it to them; and whose it is is on duty.
+func (h *history) voice(person, team string, at time.Time) bool {
+	holds := func(id string) bool {
+		roles, changed := h.roles[id]
+		if !changed {
+			roles = words(cast[policy.PersonID(id)].roles)
+		}
+		turns, kept := h.rosters[team]
+		on := slices.ContainsFunc(turns, func(t evidence.Turn) bool { return t.Person == id && !t.From.After(at) && t.To.After(at) })
+		return !h.gone[id] && slices.Contains(roles, team) && (!kept || on)
+	}
+	now := func(b audit.DeputyNamed) bool { return !b.From.After(at) && b.Until.After(at) }
+	if b, lent := h.lent[[2]string{team, person}]; holds(person) && (!lent || !now(b)) {
+		return true
+	}
+	for key, b := range h.lent {
+		if key[0] == team && b.Person == person && now(b) && holds(b.For) {
+			return true
+		}
+	}
+	return false
+}
+
+func thePlantTeams() map[string]bool {
+	teams := map[string]bool{}
+	for _, r := range thePlant().Roles() {
+		teams[string(r)] = true
+	}
+	return teams
 }

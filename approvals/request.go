@@ -392,33 +392,32 @@ func (d *Desk) asked(ctx context.Context, by people.Actor, id policy.RequestID) 
 	return r, d.tell(ctx, r)
 }
 
-// tell writes who was asked for each need. A crash before it loses no right of
-// anybody: pages show the needs themselves.
+// tell writes who was asked for each need: those on duty whose word would count.
+// A crash before it loses no right of anybody: pages show the needs themselves.
 func (d *Desk) tell(ctx context.Context, r Request) error {
-	all, err := d.roster.People(ctx)
+	duty, err := d.Duty(ctx)
 	if err != nil {
-		return fmt.Errorf("list the people to ask: %w", err)
-	}
-	ofPlant := map[policy.FirmID]bool{}
-	for _, p := range all {
-		if _, known := ofPlant[p.Firm]; !known {
-			f, err := d.roster.Firm(ctx, p.Firm)
-			ofPlant[p.Firm] = err == nil && f.Plant
-		}
+		return err
 	}
 	for _, need := range r.Needs {
-		var who []string
-		for _, p := range all {
-			if !p.Disabled && ofPlant[p.Firm] && p.Has(need.Role) && len(who) < evidence.MaxList {
-				who = append(who, string(p.ID))
-			}
-		}
-		ev := audit.Event{Subject: string(r.ID), Actor: penstock, Body: audit.PersonAsked{Role: string(need.Role), People: sorted(who)}}
+		who := duty.askable(need.Role, r.Document, d.now())
+		ev := audit.Event{Subject: string(r.ID), Actor: penstock, Body: audit.PersonAsked{Role: string(need.Role), People: sorted(who[:min(len(who), evidence.MaxList)])}}
 		if _, err := d.log.Append(ctx, ev); err != nil {
 			return fmt.Errorf("write who was asked: %w", err)
 		}
 	}
 	return nil
+}
+
+// askable are those on duty who may answer a request in a role: not whoever
+// wrote it or works in it.
+func (d Duty) askable(team policy.Role, doc evidence.Request, at time.Time) (who []string) {
+	for _, p := range d.On(team, at) {
+		if string(p) != doc.By && !slices.Contains(doc.People, string(p)) {
+			who = append(who, string(p))
+		}
+	}
+	return who
 }
 
 // Request is one request; everybody of the plant sees all, a vendor's person

@@ -47,8 +47,18 @@ func (d *Desk) present(ctx context.Context, by people.Actor) (people.Person, err
 	return p, nil
 }
 
-// presentPlant is present, for somebody of the plant itself.
+// presentPlant is activePlant, with the roles in which their word counts now:
+// for whatever gives access.
 func (d *Desk) presentPlant(ctx context.Context, by people.Actor) (people.Person, error) {
+	p, err := d.activePlant(ctx, by)
+	if err != nil {
+		return p, err
+	}
+	return d.onDuty(ctx, p)
+}
+
+// activePlant is present, for somebody of the plant itself, on duty or not.
+func (d *Desk) activePlant(ctx context.Context, by people.Actor) (people.Person, error) {
 	p, err := d.present(ctx, by)
 	if err != nil {
 		return p, err

@@ -327,6 +327,9 @@ func (d *Desk) opener(ctx context.Context, by people.Actor, claim evidence.Windo
 		return p, err
 	}
 	if !hasAny(p, q.Openers) {
+		if err := d.offDuty(ctx, by, q.Openers); err != nil {
+			return p, err
+		}
 		return p, refuse("not-on-shift", "Only %s may do this.", strings.Join(words(q.Openers), " or "))
 	}
 	if string(p.Firm) == doc.Firm || slices.Contains(claim.People, string(p.ID)) {

@@ -348,6 +348,24 @@ func (p *Plant) Takes(role string) bool {
 	})
 }
 
+// WritesRoster says whether one of these roles may write a team's roster: the
+// owner of a zone whose shift or owner it is, and OT security.
+func (p *Plant) WritesRoster(roles []string, team string) bool {
+	return slices.Contains(roles, string(security)) || team != "" && slices.ContainsFunc(p.Zones, func(z Zone) bool {
+		return (string(z.Shift) == team || string(z.Owner) == team) && slices.Contains(roles, string(z.Owner))
+	})
+}
+
+// Deputies is the team whose people may stand in for those of another; not ok:
+// the plant file names none, and anybody of the plant may.
+func (p *Plant) Deputies(team string) (deputies string, ok bool) {
+	t := p.teams[Role(team)]
+	if t == nil || t.Deputy == "" {
+		return "", false
+	}
+	return string(t.Deputy), true
+}
+
 // Host is the name under which the broker shows an asset: filler-plc.kiel.
 func (p *Plant) Host(name AssetName) string { return string(name) + "." + p.Site.ID }
 

@@ -42,6 +42,7 @@ type Walk struct {
 	requests map[string]*asked
 	windows  map[string]*window
 	blocks   map[string]audit.BlockSet
+	duty     duties
 	certs    map[string]audit.CertIssued // vendors', by serial
 	sessions map[string]*session
 
@@ -73,7 +74,7 @@ type silence struct{ from, to time.Time }
 func NewWalk(docs Documents) *Walk {
 	return &Walk{docs: docs, revs: map[string]uint64{}, firms: map[string]*firm{}, people: map[string]*person{},
 		invited: map[audit.Hash]*invitation{}, owners: map[string]string{}, plants: map[audit.Hash]*policy.Plant{},
-		requests: map[string]*asked{}, windows: map[string]*window{}, blocks: map[string]audit.BlockSet{},
+		requests: map[string]*asked{}, windows: map[string]*window{}, blocks: map[string]audit.BlockSet{}, duty: duties{},
 		certs: map[string]audit.CertIssued{}, sessions: map[string]*session{}, unknown: map[string]int64{}}
 }
 
@@ -168,7 +169,8 @@ func keepsState(body audit.Body) bool {
 	case audit.LogCreated, audit.RequestSubmitted, audit.RequestRevised, audit.RequestWithdrawn, audit.RequestUnanswered, audit.RequestWoken,
 		audit.AnswerGiven, audit.WindowAgreed, audit.WindowMoved, audit.HandbackGiven, audit.HandbackAccepted,
 		audit.BlockSet, audit.BlockLifted, audit.FirmChanged, audit.PersonInvited, audit.PersonJoined,
-		audit.PersonConfirmed, audit.PersonChanged, audit.PersonDisabled, audit.KeyEnrolled, audit.KeyRemoved:
+		audit.PersonConfirmed, audit.PersonChanged, audit.PersonDisabled, audit.KeyEnrolled, audit.KeyRemoved,
+		audit.RosterWritten, audit.DeputyNamed, audit.DeputyEnded:
 		return true
 	}
 	return false
@@ -236,7 +238,7 @@ func (w *Walk) judge() {
 	case audit.Unknown:
 		w.unknown[b.Name]++
 	default:
-		if !w.judgePeople() && !w.judgeWindow() {
+		if !w.judgePeople() && !w.judgeDuty() && !w.judgeWindow() {
 			w.judgeSession()
 		}
 	}

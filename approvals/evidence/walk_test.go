@@ -104,6 +104,32 @@ func outlives(s *evidencetest.Story, second int) {
 	}
 }
 
+// onDuty has olaf write the shift's roster before the night's work.
+func onDuty(s *evidencetest.Story, turns ...evidence.Turn) {
+	doc := s.PutJSON(evidence.Roster{V: 1, Team: "shift", Turns: turns})
+	s.Add(60, "olaf", audit.RosterWritten{Team: "shift", Document: doc, By: "olaf", At: at(60)}, "shift", "roster/shift")
+	s.Insert(s.Step("request.submitted", 0))
+}
+
+// deputy has who name a deputy until a second.
+func deputy(s *evidencetest.Story, who, by string, until int) *evidencetest.Step {
+	step := s.Add(61, who, audit.DeputyNamed{Team: "shift", For: who, Person: by, From: at(61), Until: at(until), By: who, At: at(61)}, "shift", "roster/shift")
+	s.Insert(s.Step("request.submitted", 0))
+	return step
+}
+
+// byDeputy has somebody else open and extend for mia.
+func byDeputy(s *evidencetest.Story, who string) {
+	opened := moved(s, "opened")
+	opened.Event.Actor = who
+	change(opened, func(b *audit.WindowMoved) { b.By = who })
+	a := s.Answers["mia"]
+	a.Person = who
+	extended := moved(s, "extended")
+	extended.Event.Actor = who
+	change(extended, func(b *audit.WindowMoved) { b.By, b.Answer = who, s.PutJSON(a) })
+}
+
 var at = evidencetest.At
 
 func TestWalk(t *testing.T) {
@@ -517,6 +543,44 @@ func TestWalk(t *testing.T) {
 			s.Add(10000, "penstock", audit.NodeStarted{}, "a")
 			s.Insert(s.Step("channel.closed", 0))
 		}, []string{"session S-1 (leaf 17) has no end"}},
+
+		// who is on duty
+		{"on duty by the roster", func(s *evidencetest.Story) {
+			onDuty(s, evidence.Turn{Person: "mia", From: at(3900), To: at(9000)})
+		}, nil},
+		{"opened by somebody whose turn was over", func(s *evidencetest.Story) {
+			onDuty(s, evidence.Turn{Person: "mia", From: at(100), To: at(3997)})
+		}, []string{"opened by mia, who held no role that opens it", "mia holds no role that opens this window"}},
+		{"extended after the turn", func(s *evidencetest.Story) {
+			onDuty(s, evidence.Turn{Person: "mia", From: at(100), To: at(6000)})
+		}, []string{"mia holds no role that opens this window"}},
+		{"a yes off duty, whose leaf says otherwise", func(s *evidencetest.Story) {
+			r := evidence.Roster{V: 1, Team: "ot-security", Turns: []evidence.Turn{{Person: "otto", From: at(60), To: at(9000)}}}
+			s.Add(60, "otto", audit.RosterWritten{Team: "ot-security", Document: s.PutJSON(r), By: "otto", At: at(60)}, "ot-security", "roster/ot-security")
+			s.Insert(s.Step("request.submitted", 0))
+		}, []string{"it says that ines holds", "answered as ot-security and does not hold that role", "1 yes of ot-security missing"}},
+		{"a roster by somebody who may not write it", func(s *evidencetest.Story) {
+			onDuty(s, evidence.Turn{Person: "mia", From: at(3900), To: at(9000)})
+			change(s.Step("roster.written", 0), func(b *audit.RosterWritten) { b.By = "mia" })
+			s.Step("roster.written", 0).Event.Actor = "mia"
+		}, []string{"written by mia, who may not write the roster of shift"}},
+		{"a roster with a vendor's turn", func(s *evidencetest.Story) {
+			onDuty(s, evidence.Turn{Person: "mia", From: at(3900), To: at(9000)}, evidence.Turn{Person: "zoe", From: at(3901), To: at(9000)})
+		}, []string{"zoe has a turn, who is nobody of the plant"}},
+		{"a deputy who opens", func(s *evidencetest.Story) { deputy(s, "mia", "otto", 3600*5); byDeputy(s, "otto") }, nil},
+		{"somebody who lent the role, and opens", func(s *evidencetest.Story) { deputy(s, "mia", "otto", 3600*5) },
+			[]string{"opened by mia, who held no role that opens it", "mia holds no role that opens this window"}},
+		{"a deputy whose time was over", func(s *evidencetest.Story) { deputy(s, "mia", "otto", 3000); byDeputy(s, "otto") },
+			[]string{"opened by otto, who held no role that opens it", "otto holds no role that opens this window"}},
+		{"a deputy who named himself", func(s *evidencetest.Story) {
+			change(deputy(s, "mia", "otto", 3600*5), func(b *audit.DeputyNamed) { b.By = "otto" })
+			s.Step("deputy.named", 0).Event.Actor = "otto"
+			byDeputy(s, "otto")
+		}, []string{"otto named a deputy of mia"}},
+		{"a deputy of a role that is not held", func(s *evidencetest.Story) {
+			change(deputy(s, "mia", "otto", 3600*5), func(b *audit.DeputyNamed) { b.Team = "ot-security" })
+			s.Step("deputy.named", 0).Rows, s.Step("deputy.named", 0).Event.Subject = []string{"roster/ot-security"}, "ot-security"
+		}, []string{"mia does not hold ot-security"}},
 
 		// rows
 		{"an event without a revision", func(s *evidencetest.Story) { moved(s, "opened").Rows = nil },

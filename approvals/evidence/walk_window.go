@@ -239,7 +239,10 @@ func (w *Walk) answered(b audit.AnswerGiven) {
 	w.must(a.Person == b.Person && a.Says == b.Says && a.Firm == b.Firm && a.NotBefore.Equal(b.NotBefore), "the leaf and the answer's text differ")
 	w.must(w.leaf.Actor == b.Person, "%s gave the answer of %s", short(w.leaf.Actor), b.Person)
 	w.must(b.Firm == p.firm, "it says that %s is of %s, and earlier leaves say %s", b.Person, b.Firm, p.firm)
-	w.must(sameSet(b.Roles, p.roles), "it says that %s holds %q, and earlier leaves say %q", b.Person, b.Roles, p.roles)
+	roles := w.counting(b.Person, w.leaf.Wall)
+	if w.must(w.counts(b.Person, b.Roles, w.leaf.Wall, a.At), "it says that %s holds %q, and earlier leaves say %q", b.Person, b.Roles, roles) {
+		roles = b.Roles
+	}
 	w.must(a.Request == r.hash && b.Rev == r.rev, "it answers another revision than the newest, %d", r.rev)
 	if !w.must(r.awaits(), "the request was %s", r.state) {
 		return
@@ -247,7 +250,7 @@ func (w *Walk) answered(b audit.AnswerGiven) {
 	w.must(r.state == "waiting" || a.Says == Question, "the request was asleep")
 	w.must(len(r.answers) < maxAnswers, "it is answer %d to one revision", len(r.answers)+1)
 	h := heard{document: b.Document, keys: w.keysOf(b.Person),
-		Given: Given{Leaf: w.leaf.Place(), Wall: w.leaf.Wall, Firm: p.firm, Roles: slices.Clone(p.roles), Plant: w.ofPlant(p)}}
+		Given: Given{Leaf: w.leaf.Place(), Wall: w.leaf.Wall, Firm: p.firm, Roles: slices.Clone(roles), Plant: w.ofPlant(p)}}
 	r.answers = append(r.answers[:min(len(r.answers), maxAnswers)], h)
 	r.hear(a, h)
 }
@@ -381,7 +384,7 @@ func (w *Walk) moved(b audit.WindowMoved) {
 	case "grace":
 		w.grace(b, v)
 	case "wenton":
-		w.must(w.opens(b.By, v), "%s may not open this window, so may not let it go on", b.By)
+		w.must(w.opens(b.By, v, b.At), "%s may not open this window, so may not let it go on", b.By)
 	case "ended":
 		w.endedLate(b, v)
 	}
@@ -402,21 +405,21 @@ func (w *Walk) moved(b audit.WindowMoved) {
 	}
 }
 
-// opens: a person of the plant with a role that opens, who does not work in it.
-func (w *Walk) opens(id string, v *window) bool {
-	p := w.known(id)
-	return p != nil && w.ofPlant(p) && !w.worksIn(id, v) &&
-		slices.ContainsFunc(v.quorum.Openers, func(r policy.Role) bool { return p.has(string(r)) })
+// opens: a person of the plant whose word counted in a role that opens, then or
+// just before, who does not work in it.
+func (w *Walk) opens(id string, v *window, at time.Time) bool {
+	roles := w.counted(id, w.leaf.Wall, at)
+	return !w.worksIn(id, v) && slices.ContainsFunc(v.quorum.Openers, func(r policy.Role) bool { return slices.Contains(roles, string(r)) })
 }
 
 func (w *Walk) open(b audit.WindowMoved, v *window) {
 	switch v.claim.Open {
 	case "auto":
-		w.must(b.By == penstock || w.opens(b.By, v), "opened by %s, and it opens by itself", b.By)
+		w.must(b.By == penstock || w.opens(b.By, v, b.At), "opened by %s, and it opens by itself", b.By)
 	case "vendor":
-		w.must(w.worksIn(b.By, v) || w.opens(b.By, v), "opened by %s, who neither works in it nor may open it", b.By)
+		w.must(w.worksIn(b.By, v) || w.opens(b.By, v, b.At), "opened by %s, who neither works in it nor may open it", b.By)
 	default:
-		w.must(w.opens(b.By, v), "opened by %s, who held no role that opens it", b.By)
+		w.must(w.opens(b.By, v, b.At), "opened by %s, who held no role that opens it", b.By)
 	}
 	w.must(!b.At.Before(v.claim.From) && b.At.Before(v.claim.To), "opened at %s, outside its span %s to %s", clock(b.At), clock(v.claim.From), clock(v.claim.To))
 	w.must(!b.At.After(w.leaf.Wall.Add(settleTime)), "opened at %s, and the log has it at %s", clock(b.At), clock(w.leaf.Wall))
@@ -435,7 +438,7 @@ func (w *Walk) extend(b audit.WindowMoved, v *window) {
 	if doc == nil || plant == nil || request == nil || p == nil {
 		return
 	}
-	ext := Given{Leaf: w.leaf.Place(), Wall: w.leaf.Wall, Body: doc, Firm: p.firm, Roles: p.roles, Plant: w.ofPlant(p)}
+	ext := Given{Leaf: w.leaf.Place(), Wall: w.leaf.Wall, Body: doc, Firm: p.firm, Roles: w.counted(b.By, w.leaf.Wall, b.At), Plant: w.ofPlant(p)}
 	given, keys := w.bodies(v.answers)
 	for _, f := range CheckExtension(plant, request, given, ext, append(keys, w.keysOf(b.By)...), v.claim, v.opened) {
 		w.must(false, "%s", f)

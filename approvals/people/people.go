@@ -31,6 +31,7 @@ import (
 	"net/netip"
 	"time"
 
+	"penstock/approvals/state"
 	"penstock/audit"
 	"penstock/policy"
 )
@@ -74,6 +75,7 @@ type Person struct {
 	Keys     []Key           `json:"keys,omitempty"`
 	Disabled bool            `json:"disabled,omitempty"`
 	Rev      uint64          `json:"-"`
+	On       []state.Seen    `json:"-"` // what else Roles rest on: rosters, where approvals has asked who is on duty
 }
 
 // Key of a kind that counts now (not pending); ok is false if there is none.

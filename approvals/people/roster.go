@@ -162,6 +162,7 @@ func (r *Roster) commit(ctx context.Context, row string, rev uint64, actor polic
 func Seen(people ...Person) (on []state.Seen) {
 	for _, p := range people {
 		on = append(on, state.Seen{Key: personRow + string(p.ID), Rev: p.Rev})
+		on = append(on, p.On...)
 	}
 	return on
 }

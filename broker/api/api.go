@@ -306,3 +306,30 @@ func (p *Problem) Error() string {
 	}
 	return p.Title
 }
+
+// Roster is who is on duty for one team. Where Kept is false nobody keeps one,
+// and whoever holds the role counts. To write one, Turns are all of it; Off keeps none.
+type Roster struct {
+	Team     string   `json:"team"`
+	Name     string   `json:"name,omitempty"`
+	Kept     bool     `json:"kept,omitempty"`
+	Off      bool     `json:"off,omitempty"`
+	Now      []string `json:"now,omitempty"` // people whose word counts now
+	Turns    []Turn   `json:"turns,omitempty"`
+	Deputies []Deputy `json:"deputies,omitempty"`
+}
+
+// Turn is one person's time on duty; To is exclusive.
+type Turn struct {
+	Person string    `json:"person"`
+	From   time.Time `json:"from"`
+	To     time.Time `json:"to"`
+}
+
+// Deputy stands in for somebody in a team; to name one, For is empty: it is whoever asks.
+type Deputy struct {
+	For    string    `json:"for,omitempty"`
+	Person string    `json:"person"`
+	From   time.Time `json:"from,omitzero"`
+	Until  time.Time `json:"until,omitzero"`
+}

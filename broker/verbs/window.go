@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"penstock/approvals"
-	"penstock/approvals/people"
 	"penstock/policy"
 )
 
@@ -240,18 +239,20 @@ func (c *call) again(id policy.RequestID) error {
 
 // asks names who has to answer.
 func (c *call) asks(needs []policy.Need) string {
-	everybody, _ := c.Roster.People(c.ctx) // without names the roles are still told
+	duty, err := c.Desk.Duty(c.ctx) // without it the roles are still told
 	var words []string
 	for _, n := range needs {
 		var names []string
-		for _, p := range everybody {
-			if p.Has(n.Role) && !p.Disabled && len(names) < 4 {
-				names = append(names, person(p))
-			}
+		on := duty.On(n.Role, c.now())
+		for _, id := range on[:min(len(on), 4)] {
+			names = append(names, c.name(id))
 		}
 		word := c.title(n.Role)
 		if n.Count > 1 {
 			word = fmt.Sprintf("%d of %s", n.Count, word)
+		}
+		if len(names) == 0 && err == nil {
+			word += " (nobody is on duty now" + c.callInstead() + ")"
 		}
 		if len(names) > 0 {
 			word += " (" + strings.Join(names, ", ") + ")"
@@ -261,9 +262,10 @@ func (c *call) asks(needs []policy.Need) string {
 	return strings.Join(words, "; ")
 }
 
-func person(p people.Person) string {
-	if p.Name != "" {
-		return p.Name
+// callInstead is whom a vendor rings up: the control room, never a person's number.
+func (c *call) callInstead() string {
+	if room := c.Plant().Site.ControlRoom; room != "" {
+		return ": call the control room, " + room
 	}
-	return string(p.ID)
+	return ": call the plant"
 }

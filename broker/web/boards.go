@@ -182,6 +182,8 @@ func (g *Pages) boardNews(v *visit) ([]byte, error) {
 func (f *boardFacts) seenBy(v *visit) string {
 	roles := words(v.actor.Roles)
 	slices.Sort(roles)
+	roles = append(roles, "now")
+	roles = append(roles, words(f.roll.duty.Counts(v.actor.Person, v.now))...)
 	who := policy.PersonID("")
 	if f.involved[v.actor.Person] {
 		who = v.actor.Person

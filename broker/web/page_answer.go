@@ -46,15 +46,15 @@ func (v *visit) mayAnswer(out *requestView, q approvals.Request, n roll) {
 		return
 	}
 	for _, need := range q.Needs {
-		if !v.asked(q, need.Role) {
+		if !v.asked(q, need.Role, n) {
 			continue
 		}
 		out.May.Answer = true
-		out.YouWhy = "You are " + v.role(need.Role) + ", whom rule " + need.Rule + " asks."
+		out.YouWhy = "You are " + v.role(need.Role) + v.dutyWords(need.Role, n) + ", whom rule " + need.Rule + " asks."
 		rest := v.after(q, need.Role, n)
 		if len(rest) == 0 {
 			out.YouWhy += " Your yes is enough."
-			out.May.Opens = d.Open == "shift" && v.opens(d.Assets, d.Rights) && !v.now.Before(d.From)
+			out.May.Opens = d.Open == "shift" && v.opens(n, d.Assets, d.Rights) && !v.now.Before(d.From)
 			if !out.May.Opens {
 				out.YouWhy += v.opensThen(d, out.Who)
 			}
@@ -90,7 +90,7 @@ func (v *visit) after(q approvals.Request, r policy.Role, n roll) (rest []string
 				continue
 			}
 			who := v.role(need.Role)
-			if one := n.holders(need.Role, not...); len(one) == 1 {
+			if one := n.holders(need.Role, v.now, not...); len(one) == 1 {
 				who += " " + one[0]
 			}
 			rest = append(rest, who)
@@ -158,7 +158,7 @@ func (v *visit) lookAccount(d evidence.Request) string {
 }
 
 // opens says whether the reader holds a role that opens such a window.
-func (v *visit) opens(assets []evidence.Target, rights []string) bool {
+func (v *visit) opens(n roll, assets []evidence.Target, rights []string) bool {
 	if !v.actor.Plant {
 		return false
 	}
@@ -167,7 +167,7 @@ func (v *visit) opens(assets []evidence.Target, rights []string) bool {
 		list = append(list, policy.AssetName(t.Asset))
 	}
 	quorum, err := v.plant.Quorum(list, rightsOf(rights)&63)
-	return err == nil && slices.ContainsFunc(quorum.Openers, v.actor.Has)
+	return err == nil && slices.ContainsFunc(quorum.Openers, v.counts(n))
 }
 
 // sayYes answers, and opens where that is all that is missing.

@@ -26,7 +26,8 @@ type boardView struct {
 	Trial   bool        // loopback_targets is set; for the plant's people
 	Review  string      // what waits of the past, for who reads recordings
 
-	AskedYou int // questions of reviewers to the reader
+	Duty     []dutyLine // who is on duty where a roster is kept, and where nobody is whom something waits for
+	AskedYou int        // questions of reviewers to the reader
 }
 
 type waitingView struct {
@@ -103,6 +104,7 @@ func (g *Pages) boardOf(v *visit, f *boardFacts) (boardView, error) {
 		b.Review, b.AskedYou = g.backlog(v), f.asked[string(v.actor.Person)]
 		b.SIEM = g.siemLines()
 	}
+	b.Duty = v.onDuty(f)
 	b.Closed = slices.ContainsFunc(b.Blocks, func(b blockView) bool { return b.All })
 	return b, nil
 }
@@ -197,7 +199,7 @@ func (v *visit) waiting(q approvals.Request, n roll) waitingView {
 		w.State = "asleep until " + v.at(q.Asleep).Text()
 	}
 	for _, need := range q.Needs {
-		if v.asked(q, need.Role) {
+		if v.asked(q, need.Role, n) {
 			w.You = true
 		}
 		w.Asked = append(w.Asked, v.role(need.Role))
@@ -206,9 +208,9 @@ func (v *visit) waiting(q approvals.Request, n roll) waitingView {
 }
 
 // asked says whether the reader's yes in this role would count.
-func (v *visit) asked(q approvals.Request, r policy.Role) bool {
+func (v *visit) asked(q approvals.Request, r policy.Role, n roll) bool {
 	d := q.Document
-	return v.actor.Plant && v.actor.Has(r) && string(v.actor.Firm) != d.Firm && string(v.actor.Person) != d.By &&
+	return v.actor.Plant && v.counts(n)(r) && string(v.actor.Firm) != d.Firm && string(v.actor.Person) != d.By &&
 		!slices.Contains(d.People, string(v.actor.Person)) && !v.saidYes(q)
 }
 
@@ -216,6 +218,37 @@ func (v *visit) saidYes(q approvals.Request) bool {
 	return slices.ContainsFunc(q.Answers, func(l approvals.AnswerLine) bool {
 		return l.Person == v.actor.Person && l.Says == "yes"
 	})
+}
+
+// dutyLine is one team on the board: who is on, or that nobody is and whom to call.
+type dutyLine struct{ Team, On, Hole string }
+
+func (v *visit) onDuty(f *boardFacts) (lines []dutyLine) {
+	waits := map[policy.Role]bool{}
+	for _, q := range f.requests {
+		for _, need := range q.Needs {
+			waits[need.Role] = true
+		}
+	}
+	for _, t := range v.plant.Teams {
+		if !f.roll.duty.Kept(t.Name) && !waits[t.Name] {
+			continue
+		}
+		hole := v.nobody(t.Name, f.roll)
+		if hole == "" && (!v.actor.Plant || !f.roll.duty.Kept(t.Name)) {
+			continue
+		}
+		var on []string
+		for _, id := range f.roll.duty.On(t.Name, v.now) {
+			who := f.roll.person(id)
+			if until := f.roll.duty.Until(t.Name, id, v.now); !until.IsZero() {
+				who += " to " + v.at(until).Text()
+			}
+			on = append(on, who)
+		}
+		lines = append(lines, dutyLine{v.role(t.Name), strings.Join(on, ", "), hole})
+	}
+	return lines
 }
 
 func titles(targets []targetView) string {
@@ -231,16 +264,16 @@ func titles(targets []targetView) string {
 func (g *Pages) windowLine(v *visit, w approvals.Window, n roll) WindowLine {
 	c := w.Claim
 	return WindowLine{ID: string(w.ID), Request: string(w.Request), Firm: n.firm(w.Firm), What: titles(v.targets(c.Assets)),
-		Rights: rightsText(rightsOf(c.Rights)), State: v.windowState(w, n), Word: string(w.State), Who: n.list(c.People), Until: v.at(w.Until), May: v.may(w), Call: v.call(n, c.People)}
+		Rights: rightsText(rightsOf(c.Rights)), State: v.windowState(w, n), Word: string(w.State), Who: n.list(c.People), Until: v.at(w.Until), May: v.may(w, n), Call: v.call(n, c.People)}
 }
 
 // may is which buttons would work; the Desk decides again at the tap.
-func (v *visit) may(w approvals.Window) (m stepsAllowed) {
+func (v *visit) may(w approvals.Window, n roll) (m stepsAllowed) {
 	works := slices.Contains(w.Claim.People, string(v.actor.Person)) && w.Firm == v.actor.Firm
 	runs := w.State == approvals.WindowOpen || w.State == approvals.WindowPaused
 	over := w.State == approvals.WindowEnded || w.State == approvals.WindowCut
 	takes := v.takes()
-	opens := v.opens(w.Claim.Assets, w.Claim.Rights) && w.Firm != v.actor.Firm && !works
+	opens := v.opens(n, w.Claim.Assets, w.Claim.Rights) && w.Firm != v.actor.Firm && !works
 	m.Open = opens && w.State == approvals.WindowAgreed && !v.now.Before(w.Claim.From) && v.now.Before(w.Claim.To)
 	m.Extend = opens && runs && w.Until.Before(w.Claim.To)
 	m.GoOn = opens && w.State == approvals.WindowPaused

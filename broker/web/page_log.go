@@ -141,6 +141,15 @@ func because(why string) string {
 
 func (v *visit) otherSentence(body audit.Body, n roll) (says, weight string) {
 	switch b := body.(type) {
+	case audit.RosterWritten:
+		if b.Document.IsZero() {
+			return "keeps no roster there any more", "moved"
+		}
+		return "wrote the roster", "moved"
+	case audit.DeputyNamed:
+		return n.person(personID(b.Person)) + " stands in until " + v.at(b.Until).Text(), "moved"
+	case audit.DeputyEnded:
+		return n.person(personID(b.Person)) + " stands in for " + n.person(personID(b.For)) + " no longer", "moved"
 	case audit.PersonInvited:
 		return "invited " + b.Name + ", " + n.firm(firmID(b.Firm)), ""
 	case audit.PersonJoined:

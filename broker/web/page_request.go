@@ -56,6 +56,7 @@ type needView struct {
 	Count  int
 	People []string
 	Rule   string
+	Nobody string // nobody who could answer is on duty, and whom to call
 }
 
 type answerView struct {
@@ -101,8 +102,9 @@ func (g *Pages) requestOf(v *visit, q approvals.Request) (requestView, error) {
 	for _, l := range q.Answers {
 		out.Answers = append(out.Answers, answerView{n.person(l.Person), v.role(l.Role), saysWords[l.Says], l.Why, v.limits(l.Limits), v.at(l.At)})
 	}
+	not := slices.Concat(d.People, []string{d.By})
 	for _, need := range q.Needs {
-		out.Needs = append(out.Needs, needView{v.role(need.Role), need.Count, n.holders(need.Role, slices.Concat(d.People, []string{d.By})...), need.Rule})
+		out.Needs = append(out.Needs, needView{v.role(need.Role), need.Count, n.holders(need.Role, v.now, not...), need.Rule, v.nobody(need.Role, n, not...)})
 	}
 	if d.Open != "shift" {
 		out.Opens = v.opensHow(d.Open, d.From, out.Who)

@@ -142,6 +142,12 @@ func (g *Pages) table() []Route {
 		{"POST /people/{id}/confirm", PlantOnly, "Confirm the key", g.confirm},
 		{"POST /people/{id}/phone", PlantOnly, "Write the number", g.phone},
 		{"POST /people/{id}/disable", PlantOnly, "", g.disable},
+		{"GET /roster", PlantOnly, "", g.rosterPage},
+		{"POST /roster/{team}/turns", PlantOnly, "Write the roster", g.addTurn},
+		{"POST /roster/{team}/drop", PlantOnly, "Take the turn out", g.dropTurn},
+		{"POST /roster/{team}/off", PlantOnly, "Keep no roster", g.noRoster},
+		{"POST /roster/deputies", PlantOnly, "Let them stand in", g.lend},
+		{"POST /roster/deputies/end", PlantOnly, "", g.takeBack},
 		{"POST /firms", PlantOnly, "Write the firm", g.firm},
 		{"GET /recordings", PlantOnly, "", g.recordingList},
 		{"GET /search", PlantOnly, "", g.searchPage},
@@ -339,8 +345,8 @@ func backTo(p string) string {
 		return "/" + parts[0] + "/" + parts[1]
 	case parts[0] == "people" || parts[0] == "firms":
 		return "/people"
-	case parts[0] == "blocks":
-		return "/blocks"
+	case parts[0] == "blocks" || parts[0] == "roster":
+		return "/" + parts[0]
 	case parts[0] == "holds" || parts[0] == "reviews":
 		return "/reviews"
 	}

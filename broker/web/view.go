@@ -37,10 +37,11 @@ func minutesWords(n int) string {
 type roll struct {
 	people map[policy.PersonID]people.Person
 	firms  map[policy.FirmID]people.Firm
+	duty   approvals.Duty // whose word counts, by roles, rosters and deputies
 }
 
 func (g *Pages) roll(ctx context.Context) (roll, error) {
-	n := roll{map[policy.PersonID]people.Person{}, map[policy.FirmID]people.Firm{}}
+	n := roll{people: map[policy.PersonID]people.Person{}, firms: map[policy.FirmID]people.Firm{}}
 	all, err := g.Roster.People(ctx)
 	if err != nil {
 		return n, fmt.Errorf("list people: %w", err)
@@ -54,6 +55,9 @@ func (g *Pages) roll(ctx context.Context) (roll, error) {
 	}
 	for _, f := range firms {
 		n.firms[f.ID] = f
+	}
+	if n.duty, err = g.Desk.Duty(ctx); err != nil {
+		return n, fmt.Errorf("look who is on duty: %w", err)
 	}
 	return n, nil
 }
@@ -88,11 +92,11 @@ func (n roll) list(ids []string) []string {
 	return out
 }
 
-// holders are the plant's people who could answer in a role.
-func (n roll) holders(r policy.Role, not ...string) (who []string) {
-	for _, p := range n.people {
-		if !p.Disabled && p.Has(r) && n.firms[p.Firm].Plant && !slices.Contains(not, string(p.ID)) {
-			who = append(who, p.Name)
+// holders are the plant's people who could answer in a role now.
+func (n roll) holders(r policy.Role, at time.Time, not ...string) (who []string) {
+	for _, id := range n.duty.On(r, at) {
+		if !slices.Contains(not, string(id)) {
+			who = append(who, n.person(id))
 		}
 	}
 	slices.Sort(who)

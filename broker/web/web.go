@@ -102,6 +102,7 @@ func New(p Parts) (http.Handler, error) {
 	s.requests(mux)
 	s.windows(mux)
 	s.people(mux)
+	s.rosterCalls(mux)
 	s.recordings(mux)
 	s.reviews(mux)
 	s.receipts(mux)

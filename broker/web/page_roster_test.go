@@ -1,0 +1,74 @@
+package web
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"penstock/approvals/evidence"
+	"penstock/approvals/people"
+)
+
+func sampleRoster() rosterView {
+	return rosterView{Teams: []teamView{
+		{ID: "shift", Name: "Filling shift supervisor", Kept: true, May: true, Zone: "Europe/Berlin", Now: []onView{{"Mia Voss", "", after(230), "+494315550101"}, {"Jan Brandt", "Olaf Holm", after(600), ""}},
+			Turns:   []turnView{{"Mia Voss", "mia", after(-240), after(230), true}, {"Max Beck", "max", after(230), after(710), false}},
+			Members: []tick{{"max", "Max Beck", false}, {"mia", "Mia Voss", false}}, Lent: []lentView{{"olaf", "jan", "Olaf Holm", "Jan Brandt", after(-60), after(600), true}}},
+		{ID: "duty-engineer", Name: "Duty engineer", Kept: true, Hole: "Nobody of Duty engineer is on duty now. Next: Jan Brandt, 06:00. Call the control room, +49 431 555 0100."},
+		{ID: "safety", Name: "Functional safety", May: true, Members: []tick{{"sam", "Sam Ito", false}}}},
+		Lend: []tick{{"shift", "Filling shift supervisor", false}}, To: []tick{{"jan", "Jan Brandt", false}}}
+}
+
+// The roster on the pages: a hole is said on board and request with whom to
+// call, the button goes, and comes back with the turn.
+func TestRosterPages(t *testing.T) {
+	h := newHouse(t, 2)
+	q := h.askToLook()
+	lena, mia := h.cookie("lena"), h.cookie("mia0")
+	if page := h.get(mia, "/requests/"+string(q.ID)).text; !strings.Contains(page, "/requests/"+string(q.ID)+"/yes") {
+		t.Fatal("without a roster whoever holds the role answers, and there is no button")
+	}
+	now := time.Now().In(h.pages.Plant().Location())
+	form := url.Values{"person": {"mia1"}, "from": {now.Add(time.Hour).Format("2006-01-02T15:04")}, "to": {now.Add(9 * time.Hour).Format("2006-01-02T15:04")}}
+	h.posts(t, lena, "/roster/shift/turns", form, http.StatusSeeOther)
+	h.posts(t, mia, "/roster/shift/turns", form, http.StatusForbidden)
+	for _, path := range []string{"/", "/requests/" + string(q.ID), "/roster"} {
+		page := h.get(mia, path).text
+		if !strings.Contains(page, "Nobody of") || !strings.Contains(page, "mia1") || !strings.Contains(page, "Call ") {
+			t.Errorf("%s does not say that nobody is on duty, who is next, and whom to call:\n%s", path, page)
+		}
+	}
+	if page := h.get(mia, "/requests/"+string(q.ID)).text; strings.Contains(page, "/requests/"+string(q.ID)+"/yes") {
+		t.Error("a button for somebody whose word does not count")
+	}
+	if page := h.page("ann", "/requests/"+string(q.ID)); !strings.Contains(page, "Nobody of") || !strings.Contains(page, "the control room") {
+		t.Errorf("the vendor does not read that nobody is on duty:\n%s", page)
+	}
+	if err := h.desk.AddTurn(h.ctx, h.signed("lena"), "shift", evidence.Turn{Person: "mia0", From: now.Add(-time.Hour), To: now.Add(time.Hour)}); err != nil {
+		t.Fatal(err)
+	}
+	page := h.get(mia, "/requests/"+string(q.ID)).text
+	if !strings.Contains(page, "/requests/"+string(q.ID)+"/yes") || !strings.Contains(page, "on duty until") {
+		t.Errorf("on duty, and no button, or it does not say why:\n%s", page)
+	}
+	h.posts(t, mia, "/roster/deputies", url.Values{"team": {"shift"}, "person": {"mia1"}, "until": {now.Add(2 * time.Hour).Format("2006-01-02T15:04")}}, http.StatusSeeOther)
+	if page := h.page("mia1", "/requests/"+string(q.ID)); !strings.Contains(page, "for mia0 until") {
+		t.Errorf("the deputy does not read for whom:\n%s", page)
+	}
+}
+
+func (h *house) page(who, path string) string { return h.get(h.cookie(who), path).text }
+
+func (h *house) posts(t *testing.T, cookie *http.Cookie, path string, form url.Values, want int) {
+	t.Helper()
+	if status, body := h.post(cookie, path, form); status != want {
+		t.Fatalf("POST %s: %d, want %d: %s", path, status, want, body)
+	}
+}
+
+func (h *house) signed(who string) people.Actor {
+	a, _ := h.actor(who)
+	return a
+}
