@@ -47,16 +47,18 @@ type Claim struct {
 	Until   time.Time // asked for; the certificate ends at min(Until, now+60 min)
 }
 
-// Leaves reads one leaf of the log, checked against its tree.
-type Leaves interface {
+// Log is the log: one leaf of it, checked against its tree, and one event more.
+type Log interface {
 	Leaf(context.Context, audit.Place) (audit.Leaf, error) // fs.ErrNotExist if there is none
+	// Append returns once the event is durable; an error is final.
+	Append(context.Context, audit.Event) (audit.Leaf, error)
 }
 
 // Authorities hold the three keys and the plain host key. Safe for concurrent use.
 type Authorities struct {
 	journal *state.Journal
 	rows    state.Reader
-	leaves  Leaves
+	log     Log
 	now     func() time.Time
 
 	host, in, out ssh.Signer
@@ -76,19 +78,19 @@ type Parts struct {
 	Make    bool
 	Journal *state.Journal
 	Rows    state.Reader
-	Leaves  Leaves // the log: rows are not believed about certificates
+	Log     Log // rows are not believed about certificates
 	Now     func() time.Time
 }
 
 // Open loads, or makes, the keys.
 func Open(p Parts) (*Authorities, error) {
-	if p.Journal == nil || p.Rows == nil || p.Leaves == nil {
-		return nil, errors.New("open authorities: Journal, Rows and Leaves are needed")
+	if p.Journal == nil || p.Rows == nil || p.Log == nil {
+		return nil, errors.New("open authorities: Journal, Rows and Log are needed")
 	}
 	if p.Now == nil {
 		p.Now = time.Now
 	}
-	a := &Authorities{journal: p.Journal, rows: p.Rows, leaves: p.Leaves, now: p.Now,
+	a := &Authorities{journal: p.Journal, rows: p.Rows, log: p.Log, now: p.Now,
 		hosts: map[string]hostCert{}, running: map[string]time.Time{}}
 	seen := map[string]string{}
 	for _, k := range []struct {
@@ -117,29 +119,42 @@ func (a *Authorities) Host() ssh.PublicKey { return a.host.PublicKey() }
 func (a *Authorities) In() ssh.PublicKey   { return a.in.PublicKey() }
 func (a *Authorities) Out() ssh.PublicKey  { return a.out.PublicKey() }
 
-// issue writes cert.issued and then signs. Two random serials may meet: then another is drawn.
+// issue writes cert.issued and then signs.
 func (a *Authorities) issue(ctx context.Context, authority ssh.Signer, cert *ssh.Certificate, ev audit.CertIssued, actor string) error {
 	ev.Key, ev.KeyID, ev.Names = ssh.FingerprintSHA256(cert.Key), cert.KeyId, cert.ValidPrincipals
 	ev.After, ev.Before = time.Unix(int64(cert.ValidAfter), 0).UTC(), time.Unix(int64(cert.ValidBefore), 0).UTC()
-	for try := 0; ; try++ {
-		serial, err := newSerial()
-		if err != nil {
-			return err
-		}
-		cert.Serial, ev.Serial = serial, strconv.FormatUint(serial, 10)
-		_, err = a.journal.Commit(ctx, rowKey(ev.Serial), audit.Event{Subject: ev.Serial, Rev: 1, Actor: actor, Body: ev})
-		if errors.Is(err, state.ErrConflict) && try < 3 {
-			continue
-		}
-		if err != nil {
-			return fmt.Errorf("write cert.issued: %w", err)
-		}
-		break
+	serial, err := newSerial()
+	if err != nil {
+		return err
+	}
+	cert.Serial, ev.Serial = serial, strconv.FormatUint(serial, 10)
+	if err := a.write(ctx, audit.Event{Subject: ev.Serial, Actor: actor, Body: ev}, ev); err != nil {
+		return fmt.Errorf("write cert.issued: %w", err)
 	}
 	if err := cert.SignCert(rand.Reader, authority); err != nil {
 		return fmt.Errorf("sign certificate %s: %w", ev.Serial, err)
 	}
 	return nil
+}
+
+// write makes the event durable. Only an in certificate is asked for again, at
+// the door, and so has a row to be found by; two for one person may meet.
+func (a *Authorities) write(ctx context.Context, event audit.Event, ev audit.CertIssued) error {
+	if ev.CA != "in" {
+		_, err := a.log.Append(ctx, event)
+		return err
+	}
+	for try := 0; ; try++ {
+		person := policy.PersonID(ev.Person)
+		_, row, err := held(ctx, a.rows, person)
+		if err != nil {
+			return err
+		}
+		event.Rev = row.Rev + 1
+		if _, err = a.journal.Commit(ctx, rowKey(person), event); !errors.Is(err, state.ErrConflict) || try == 8 {
+			return err
+		}
+	}
 }
 
 // newSerial is random, 63 bits, never 0.

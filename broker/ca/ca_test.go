@@ -1,6 +1,7 @@
 package ca
 
 import (
+	"bytes"
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
@@ -95,7 +96,7 @@ func newWorld(t testing.TB) *world {
 }
 
 func (w *world) parts() Parts {
-	return Parts{Dir: w.dir, Make: true, Journal: state.NewJournal("a", w.log, w.rows, Fold()), Rows: w.rows, Leaves: w.log, Now: func() time.Time { return w.now }}
+	return Parts{Dir: w.dir, Make: true, Journal: state.NewJournal("a", w.log, w.rows, Fold()), Rows: w.rows, Log: w.log, Now: func() time.Time { return w.now }}
 }
 
 func newKey() ssh.Signer {
@@ -240,25 +241,121 @@ func TestRowsAreNotBelieved(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	serial := func(c *ssh.Certificate) string {
-		return rowKey(strconv.FormatUint(c.Serial, 10))
-	}
-	row, err := w.rows.Get(t.Context(), serial(good))
+	key1 := rowKey("ann")
+	row, err := w.rows.Get(t.Context(), key1)
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.rows.hand[serial(forged)] = state.Row{Key: serial(forged), Rev: 1, Leaf: row.Leaf, Value: row.Value}
-	if _, _, err := w.a.CheckVendor(meta{}, "ann", forged); err == nil {
-		t.Error("a row made by hand lets a certificate in that no event names")
+	try := func(story string, c *ssh.Certificate, value []byte, at audit.Place) {
+		t.Helper()
+		w.rows.hand[key1] = state.Row{Key: key1, Rev: row.Rev, Leaf: at, Value: value}
+		if _, _, err := w.a.CheckVendor(meta{}, "ann", c); err == nil {
+			t.Error(story)
+		}
 	}
-	w.rows.hand[serial(good)] = state.Row{Key: serial(good), Rev: 1, Leaf: row.Leaf, Value: append(row.Value, ' ')}
-	if _, _, err := w.a.CheckVendor(meta{}, "ann", good); err == nil {
-		t.Error("a row that the log does not vouch for is believed")
+	serial := func(c *ssh.Certificate) string { return strconv.FormatUint(c.Serial, 10) }
+	added := bytes.ReplaceAll(row.Value, []byte(serial(good)), []byte(serial(forged)))
+	try("a row made by hand lets a certificate in that no event names", forged, added, row.Leaf)
+	try("a row that the log does not vouch for is believed", good, append(bytes.Clone(row.Value), ' '), row.Leaf)
+	try("a row without a leaf is believed", good, row.Value, audit.Place{Node: "a", Index: 99})
+	other, err := w.a.IssueVendor(t.Context(), Claim{Person: "ben", Firm: "krall", Windows: []policy.WindowID{"W-17"}, Until: w.now.Add(time.Hour)}, key.PublicKey(), networks)
+	if err != nil {
+		t.Fatal(err)
 	}
-	w.rows.hand[serial(good)] = state.Row{Key: serial(good), Rev: 1, Leaf: audit.Place{Node: "a", Index: 99}, Value: row.Value}
-	if _, _, err := w.a.CheckVendor(meta{}, "ann", good); err == nil {
-		t.Error("a row without a leaf is believed")
+	bens, err := w.rows.Get(t.Context(), rowKey("ben"))
+	if err != nil {
+		t.Fatal(err)
 	}
+	try("ben's row under ann's name is believed", other, bens.Value, bens.Leaf)
+	delete(w.rows.hand, key1)
+	if _, _, err := w.a.CheckVendor(meta{}, "ann", good); err != nil {
+		t.Errorf("the row as the log made it: %v", err)
+	}
+}
+
+// TestEndedCertificatesLeaveTheRow: rows do not grow with the years, and one that
+// is made again from the log alone is the same.
+func TestEndedCertificatesLeaveTheRow(t *testing.T) {
+	w := newWorld(t)
+	key := newKey()
+	first := w.issue(t, key)
+	kept := func() int {
+		t.Helper()
+		row, _, err := held(t.Context(), w.rows, "ann")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(row.Issued)
+	}
+	for day := range 40 {
+		for range 3 {
+			w.issue(t, key)
+			if _, err := w.a.SignTarget(t.Context(), "maint@filler-plc.kiel", "broker=a", "S-1", 1); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := w.a.HostSigner(t.Context(), "filler-plc.kiel"); err != nil {
+				t.Fatal(err)
+			}
+			w.now = w.now.Add(8 * time.Hour)
+		}
+		if n := kept(); n > 5 {
+			t.Fatalf("day %d: %d certificates are kept", day, n)
+		}
+	}
+	if _, _, err := w.a.CheckVendor(meta{}, "ann", first); err == nil || !strings.Contains(err.Error(), "no cert.issued event") {
+		t.Errorf("a certificate of last month: %v", err)
+	}
+	for range maxKept + 8 {
+		w.issue(t, key)
+	}
+	if n := kept(); n != maxKept {
+		t.Errorf("%d certificates of one hour are kept, %d are the most", n, maxKept)
+	}
+	if c := w.issue(t, key); c != nil {
+		if _, _, err := w.a.CheckVendor(meta{}, "ann", c); err != nil {
+			t.Errorf("the newest: %v", err)
+		}
+	}
+
+	again := state.NewMemory()
+	if _, err := state.NewJournal("a", w.log, again, Fold()).CatchUp(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	have, want := rowsOf(t, w.rows), rowsOf(t, again)
+	if len(have) != 1 || len(want) != 1 || !have[0].Equal(want[0]) {
+		t.Errorf("%d rows, made again %d", len(have), len(want))
+	}
+}
+
+func rowsOf(t *testing.T, s state.Store) (all []state.Row) {
+	t.Helper()
+	for row, err := range s.All(t.Context()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, row)
+	}
+	return all
+}
+
+// TestTwoCertificatesAtOnce: of one person, at the same moment.
+func TestTwoCertificatesAtOnce(t *testing.T) {
+	w := newWorld(t)
+	key := newKey()
+	var both sync.WaitGroup
+	for range 4 {
+		both.Go(func() {
+			c, err := w.a.IssueVendor(t.Context(), Claim{Person: "ann", Firm: "krall", Windows: []policy.WindowID{"W-17"}, Until: w.now.Add(time.Hour)}, key.PublicKey(), networks)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			if _, _, err := w.a.CheckVendor(meta{}, "ann", c); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	both.Wait()
 }
 
 func TestNothingIsSignedWithoutItsEvent(t *testing.T) {

@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -43,7 +42,7 @@ func (u asUser) User() string { return u.person }
 // CheckVendor is asked on offered keys, proven or not: no side effect, nothing
 // logged as that person. It checks authority, type, validity, exactly one
 // principal = person part of the user name, critical options, source-address,
-// and that cert.issued has this serial with this key. The Permissions carry
+// and that cert.issued has this serial with this key for this person. The Permissions carry
 // CriticalOptions so that x/crypto enforces source-address. Errors are *policy.Refusal.
 func (a *Authorities) CheckVendor(m ssh.ConnMetadata, person policy.PersonID, k ssh.PublicKey) (Claim, *ssh.Permissions, error) {
 	cert, ok := k.(*ssh.Certificate)
@@ -130,20 +129,22 @@ func (a *Authorities) issued(cert *ssh.Certificate, person policy.PersonID) (aud
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	serial := strconv.FormatUint(cert.Serial, 10)
-	row, err := a.rows.Get(ctx, rowKey(serial))
-	if errors.Is(err, fs.ErrNotExist) {
-		return audit.CertIssued{}, no("no cert.issued event has serial " + serial)
-	}
+	row, at, err := held(ctx, a.rows, person)
 	if err != nil {
-		return audit.CertIssued{}, no("read row of certificate " + serial + ": " + err.Error())
+		return audit.CertIssued{}, no("read the certificates of " + string(person) + ": " + err.Error())
 	}
-	leaf, err := a.leaves.Leaf(ctx, row.Leaf)
+	i := slices.IndexFunc(row.Issued, func(ev audit.CertIssued) bool { return ev.Serial == serial })
+	if i < 0 {
+		return audit.CertIssued{}, no("no cert.issued event has serial " + serial + " for " + string(person))
+	}
+	leaf, err := a.log.Leaf(ctx, at.Leaf)
 	if err != nil {
-		return audit.CertIssued{}, no("read leaf " + row.Leaf.String() + ": " + err.Error())
+		return audit.CertIssued{}, no("read leaf " + at.Leaf.String() + ": " + err.Error())
 	}
-	ev, ok := leaf.Body.(audit.CertIssued)
+	newest, ok := leaf.Body.(audit.CertIssued)
+	ev := row.Issued[i]
 	switch {
-	case !ok || leaf.Rows[row.Key] != audit.HashOf(row.Value) || ev.Serial != serial:
+	case !ok || newest.Person != string(person) || leaf.Rows[at.Key] != audit.HashOf(at.Value):
 		return audit.CertIssued{}, no("the row of certificate " + serial + " is not what the log says")
 	case ev.CA != "in" || ev.Person != string(person):
 		return audit.CertIssued{}, no("certificate " + serial + " was issued for something else")

@@ -152,14 +152,14 @@ func newHouse(t *testing.T, limits Limits) *house {
 	h.journal = state.NewJournal("a", h.log, h.rows, people.Fold(h.docs), approvals.Fold(h.docs), ca.Fold(), login.Fold())
 	h.bootstrap()
 	h.roster = people.NewRoster(h.journal, h.rows, h.docs)
-	h.ca = must(ca.Open(ca.Parts{Dir: filepath.Join(h.dir, "keys"), Make: true, Journal: h.journal, Rows: h.rows, Leaves: h.log,
+	h.ca = must(ca.Open(ca.Parts{Dir: filepath.Join(h.dir, "keys"), Make: true, Journal: h.journal, Rows: h.rows, Log: h.log,
 		Now: h.now}))
 	h.machine = newMachine(t, h.ca.Out())
 	h.plc = newController(t)
 	h.plant = thePlant(t, h.machine, h.plc.port)
 	h.ok(h.append(audit.ConfigChanged{Kind: "plant", Document: must(h.docs.Put(ctx, h.plant.Document()))}))
 	plant := func() *policy.Plant { return h.plant }
-	h.desk = approvals.NewDesk(approvals.Parts{Plant: plant, Roster: h.roster, Journal: h.journal, Rows: h.rows, Leaves: h.log, Log: h.log, Docs: h.docs})
+	h.desk = approvals.NewDesk(approvals.Parts{Plant: plant, Roster: h.roster, Journal: h.journal, Rows: h.rows, Log: h.log, Leaves: h.log, Docs: h.docs})
 	h.proofs = must(login.New(login.Parts{Roster: h.roster, Journal: h.journal, Rows: h.rows, Docs: h.docs, Log: h.log, Seal: filepath.Join(h.dir, "keys", "seal.key"), Cost: login.CheapCost}))
 	id := must(age.GenerateX25519Identity())
 	archive := must(recording.OpenArchive(recording.Parts{Dir: filepath.Join(h.dir, "recordings"), HeadsDir: filepath.Join(h.dir, "log", "heads"),

@@ -320,7 +320,7 @@ func (h *plantHouse) openRooms(past *history, clock audit.Clock) error {
 	h.roster.Roles = func(r policy.Role) bool { return h.plant().HasRole(r) }
 	h.desk = approvals.NewDesk(approvals.Parts{Plant: h.plant, Roster: h.roster, Journal: h.journal, Rows: h.store,
 		Leaves: h.log, Log: h.log, Docs: h.docs})
-	h.ca, err = ca.Open(ca.Parts{Dir: h.folder.keys(), Make: true, Journal: h.journal, Rows: h.store, Leaves: h.log})
+	h.ca, err = ca.Open(ca.Parts{Dir: h.folder.keys(), Make: true, Journal: h.journal, Rows: h.store, Log: h.log})
 	if err != nil {
 		return err
 	}
