@@ -25,8 +25,14 @@ func (g guest) Close(why error) {
 	closing := c.closing
 	c.closing = true
 	c.mu.Unlock()
-	cut := time.AfterFunc(450*time.Millisecond, func() { c.Close() })
-	defer cut.Stop()
+	said := make(chan struct{})
+	defer close(said)
+	c.door.begin()
+	go func() {
+		defer c.door.done()
+		lapse(450*time.Millisecond, said)
+		c.Close()
+	}()
 	if !closing && c.ctx.Err() == nil {
 		text := c.door.words(why)
 		var wait sync.WaitGroup

@@ -183,7 +183,7 @@ func TestJumpSaysWhatIsWrong(t *testing.T) {
 
 // Who opens jumps and says nothing holds a few places for the grace, and no more.
 func TestSilentJumps(t *testing.T) {
-	h := newHouse(t, Limits{Grace: 300 * time.Millisecond})
+	h := newHouse(t, Limits{Grace: 2 * time.Second})
 	w := h.open(30)
 	outer := h.outer(w)
 	var silent []ssh.Channel
@@ -228,7 +228,7 @@ func TestCutReachesBehindTheJump(t *testing.T) {
 	start := time.Now()
 	_, err := h.desk.Cut(h.ctx, h.actor("mia"), w, "water on the floor")
 	h.ok(err)
-	if err := s.Wait(); err == nil || time.Since(start) > 3*time.Second || !strings.Contains(errs.String(), "water on the floor") {
+	if err := s.Wait(); err == nil || time.Since(start) > patience || !strings.Contains(errs.String(), "water on the floor") {
 		t.Errorf("after %v: %v, %q", time.Since(start), err, errs.String())
 	}
 	_ = outer.Wait()

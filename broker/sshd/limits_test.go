@@ -15,8 +15,7 @@ import (
 )
 
 func TestSilentClientsHoldNothing(t *testing.T) {
-	h := newHouse(t, Limits{Handshakes: 4, PerSource: 8, PerSecond: 1000, Grace: 300 * time.Millisecond})
-	start := time.Now()
+	h := newHouse(t, Limits{Handshakes: 4, PerSource: 8, PerSecond: 1000, Grace: 2 * time.Second})
 	var silent []net.Conn
 	for range 20 {
 		c := must(net.Dial("tcp", h.addr))
@@ -25,13 +24,10 @@ func TestSilentClientsHoldNothing(t *testing.T) {
 	}
 	// The first four are cut after the grace, the others at once; then there is room again.
 	for _, c := range silent {
-		_ = c.SetReadDeadline(time.Now().Add(5 * time.Second))
+		_ = c.SetReadDeadline(time.Now().Add(patience))
 		if _, err := io.Copy(io.Discard, c); err != nil && !strings.Contains(err.Error(), "reset") {
-			t.Fatalf("a silent client was still connected after 5 s: %v", err)
+			t.Fatalf("a silent client was still connected after %v: %v", patience, err)
 		}
-	}
-	if took := time.Since(start); took > 4*time.Second {
-		t.Errorf("it took %v to be rid of them", took)
 	}
 	eventually(t, "a free slot", func() bool {
 		c, _, err := h.dialAs("desk", ssh.PublicKeys(keyOf("ann")))
@@ -116,7 +112,11 @@ func TestFewAddressesDoNotHoldEverySlot(t *testing.T) {
 		}
 	}
 	for i, c := range greedy {
-		_ = c.SetReadDeadline(time.Now().Add(300 * time.Millisecond))
+		wait := 300 * time.Millisecond // nothing is to come
+		if i < 2 {
+			wait = patience
+		}
+		_ = c.SetReadDeadline(time.Now().Add(wait))
 		_, err := io.Copy(io.Discard, c)
 		if gone := err == nil; gone != (i < 2) {
 			t.Errorf("silent connection %d is gone: %v (%v); the oldest two make room", i, gone, err)
@@ -213,7 +213,7 @@ func (d *deaf) Write(p []byte) (int, error) {
 
 func TestDeadClientIsNoticed(t *testing.T) {
 	h := newHouse(t, Limits{PerSecond: 1000})
-	h.door.alive = 30 * time.Millisecond
+	h.door.alive = 300 * time.Millisecond // one that lives must answer in three of them
 	connect := func() (*deaf, *ssh.Client) {
 		d := &deaf{Conn: must(net.Dial("tcp", h.addr))}
 		c, chans, reqs, err := ssh.NewClientConn(d, h.addr, &ssh.ClientConfig{User: "desk", Auth: []ssh.AuthMethod{ssh.PublicKeys(keyOf("ann"))},
@@ -230,7 +230,7 @@ func TestDeadClientIsNoticed(t *testing.T) {
 	go func() { over <- gone.Wait() }()
 	select {
 	case <-over:
-	case <-time.After(5 * time.Second):
+	case <-time.After(patience):
 		t.Error("a client that answers no keepalive is kept")
 	}
 	if out, _, code, err := runLine(alive, "key"); err != nil || code != 0 || out == "" {

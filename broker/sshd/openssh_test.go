@@ -13,7 +13,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"golang.org/x/crypto/ssh"
 )
@@ -76,7 +75,7 @@ func (s *stock) ssh(stdin string, args ...string) (out, errs string, code int) {
 
 func (s *stock) runs(program, stdin string, args ...string) (out, errs string, code int) {
 	s.h.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, program, append([]string{"-F", s.path("config")}, args...)...)
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + s.home, "LANG=C", "SSH_ASKPASS=" + s.path("askpass"), "SSH_ASKPASS_REQUIRE=force", "DISPLAY=:none"}

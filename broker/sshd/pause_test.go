@@ -116,7 +116,7 @@ func TestPauseHoldsTheEndOfAForward(t *testing.T) {
 	h.ok(err)
 	select {
 	case <-ended:
-	case <-time.After(5 * time.Second):
+	case <-time.After(patience):
 		t.Error("after the pause the end of file does not come")
 	}
 }

@@ -91,31 +91,43 @@ func (s *screen) tell(text string, wait *sync.WaitGroup) {
 	}()
 }
 
+// ticks are what a limit here is made of. A machine that is busy lets a process
+// stand still for longer than these limits, and who holds the right to write
+// stands still with it: that takes one tick of the twenty, and not the last word.
+const ticks = 20
+
 // take waits for the right to write; whole waits also until no escape sequence
 // or character of the target is half out.
 func (s *screen) take(limit time.Duration, whole bool) bool {
-	over := time.NewTimer(limit)
-	defer over.Stop()
-	again := time.NewTicker(limit / 20)
-	defer again.Stop()
-	for {
+	tick := time.NewTicker(limit / ticks)
+	defer tick.Stop()
+	for range ticks {
 		select {
 		case s.lock <- struct{}{}: // in turn with those who write
 			if s.may(whole) {
 				return true
 			}
-		case <-over.C:
-			select {
-			case s.lock <- struct{}{}: // a busy machine finds the time over and the lock free
-				return s.may(whole)
-			default:
-				return false
-			}
+			<-tick.C
+		case <-tick.C:
 		}
+	}
+	select {
+	case s.lock <- struct{}{}: // a busy machine finds the time over and the lock free
+		return s.may(whole)
+	default:
+		return false
+	}
+}
+
+// lapse says when limit has passed, in ticks as take has them, or done is closed.
+func lapse(limit time.Duration, done <-chan struct{}) {
+	tick := time.NewTicker(limit / ticks)
+	defer tick.Stop()
+	for range ticks {
 		select {
-		case <-again.C:
-		case <-over.C:
-			return false
+		case <-tick.C:
+		case <-done:
+			return
 		}
 	}
 }
@@ -189,10 +201,7 @@ func (s *screen) last(text string) {
 			}
 			s.shut(255)
 		}()
-		select {
-		case <-done:
-		case <-time.After(lastTime):
-		}
+		lapse(lastTime, done)
 		close(s.ended)
 	})
 }
