@@ -109,7 +109,7 @@ func work(t *testing.T, r *room) (acknowledged []string, first error) {
 	if first != nil {
 		select {
 		case <-w.Failed():
-		case <-time.After(5 * time.Second):
+		case <-time.After(time.Minute):
 			t.Errorf("the Writer does not know of: %v", first)
 		}
 	}

@@ -26,6 +26,15 @@ const (
 	soakSeek    = time.Second
 )
 
+// soakSlack is how much slower than promised it may be: CI runs on whatever
+// machine there is, beside all else; scripts/soak is what measures.
+func soakSlack() time.Duration {
+	if os.Getenv("SOAK_MIB") == "" {
+		return 10
+	}
+	return 1
+}
+
 func soakSize(t *testing.T) int64 {
 	text := os.Getenv("SOAK_MIB")
 	if text == "" {
@@ -174,8 +183,8 @@ func soakSeeks(t *testing.T, rd *recording.Reader, last time.Duration) {
 		}
 	}
 	t.Logf("60 seeks, the slowest %v", slowest)
-	if slowest > soakSeek {
-		t.Errorf("a seek took %v, and %v is the most", slowest, soakSeek)
+	if most := soakSeek * soakSlack(); slowest > most {
+		t.Errorf("a seek took %v, and %v is the most", slowest, most)
 	}
 }
 
@@ -279,7 +288,7 @@ func TestSoakManyStreams(t *testing.T) {
 	if len(heads) != 1 || heads[0].(audit.RecordingHeads).Count != soakStreams {
 		t.Errorf("%d leaves of heads, %+v", len(heads), heads)
 	}
-	if rounds > time.Second {
+	if rounds > soakSlack()*time.Second {
 		t.Errorf("a round of heads took %v: the next one comes after a second", rounds)
 	}
 	if most > soakEncodes {

@@ -37,6 +37,10 @@ func TestSoakSearch(t *testing.T) {
 			t.Fatalf("SOAK_HOURS=%q", s)
 		}
 	}
+	answer := soakAnswer
+	if os.Getenv("SOAK_HOURS") == "" {
+		answer *= 10 // CI runs on whatever machine there is, beside all else; scripts/soak is what measures
+	}
 	dir := t.TempDir()
 	x, err := Open(dir, 4<<30)
 	if err != nil {
@@ -78,7 +82,7 @@ func TestSoakSearch(t *testing.T) {
 		if (len(got.Hits) > 0) != found {
 			t.Errorf("%s: %d hits", text, len(got.Hits))
 		}
-		if took > soakAnswer {
+		if took > answer {
 			t.Errorf("%s took %v", text, took)
 		}
 		most = max(most, alive())

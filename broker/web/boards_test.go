@@ -103,17 +103,17 @@ func TestAThousandBoards(t *testing.T) {
 	var last time.Duration
 	for i, v := range boards {
 		for !strings.Contains(<-v.news, string(q.ID)) {
-			if time.Since(begin) > 10*time.Second {
+			if time.Since(begin) > time.Minute {
 				t.Fatalf("viewer %d heard nothing", i)
 			}
 		}
 		last = max(last, time.Since(begin))
 	}
-	if last > 2*time.Second {
+	if last > 20*time.Second { // it is a tenth of a second, on a machine that is not busy; drawn once for each it would be minutes
 		t.Errorf("the last of %d viewers saw %s after %v", viewers, q.ID, last)
 	}
 	crowded := h.timeCommits()
-	if crowded > 4*alone+100*time.Millisecond {
+	if crowded > 4*alone+time.Second {
 		t.Errorf("a request takes %v with %d viewers, %v alone", crowded, viewers, alone)
 	}
 	t.Logf("%d viewers: %d KiB each with their browsers' end; %s committed after %v, on the last board after %v; median commit %v, alone %v", viewers, each, q.ID, committed, last, crowded, alone)

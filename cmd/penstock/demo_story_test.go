@@ -16,8 +16,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
-	"time"
 
 	"penstock/broker/api"
 )
@@ -261,12 +261,11 @@ func (o *outsider) opensModbus(olaf, mia string) (window string) {
 // writes one, and returns the session.
 func (o *outsider) readsModbus() (session string) {
 	o.t.Helper()
-	free, err := net.Listen("tcp", "127.0.0.1:0")
+	free, err := freePort()
 	if err != nil {
 		o.t.Fatal(err)
 	}
-	_, port, _ := net.SplitHostPort(free.Addr().String())
-	free.Close()
+	port := strconv.Itoa(free)
 	tunnel := exec.CommandContext(o.t.Context(), "ssh", "-F", o.says.Files.Config, "-N", "-o", "ExitOnForwardFailure=yes", "-L", port+":filler-plc:502", "broker")
 	var errs bytes.Buffer
 	tunnel.Stderr, tunnel.Env = &errs, o.env
@@ -274,20 +273,19 @@ func (o *outsider) readsModbus() (session string) {
 		o.t.Fatal(err)
 	}
 	defer func() {
-		_ = tunnel.Process.Signal(os.Interrupt) // may have ended, which the reads below have said
+		_ = tunnel.Process.Signal(syscall.SIGTERM) // not SIGINT: what a shell starts in the background ignores that
 		_ = tunnel.Wait()
 	}()
 	poll := func(args ...string) string {
 		var out []byte
 		var err error
-		for range 100 { // ssh says nothing when its forward listens
-			if out, err = exec.CommandContext(o.t.Context(), "mbpoll", append([]string{"-m", "tcp", "-a", "1", "-p", port, "-1", "-t", "4", "-r", "12"}, args...)...).CombinedOutput(); err == nil {
-				return string(out)
-			}
-			time.Sleep(50 * time.Millisecond)
+		if late := until("ssh's forward listens", func() (bool, error) { // ssh does not say when
+			out, err = exec.CommandContext(o.t.Context(), "mbpoll", append([]string{"-m", "tcp", "-a", "1", "-p", port, "-1", "-t", "4", "-r", "12"}, args...)...).CombinedOutput()
+			return err == nil, nil
+		}); late != nil {
+			o.t.Fatalf("mbpoll: %v: %v\n%s", late, err, out)
 		}
-		o.t.Fatalf("mbpoll: %v\n%s\n%s", err, out, errs.String())
-		return ""
+		return string(out)
 	}
 	o.sees(poll("-c", "2", "127.0.0.1"), "[12]: \t800")
 	poll("127.0.0.1", "801")

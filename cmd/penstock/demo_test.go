@@ -77,7 +77,7 @@ func (r *demoRun) shown() string {
 // until waits for a line of the demo.
 func (r *demoRun) until(text string) {
 	r.t.Helper()
-	limit := time.NewTimer(100 * time.Second)
+	limit := time.NewTimer(2 * patience)
 	defer limit.Stop()
 	for !strings.Contains(r.shown(), text) {
 		select {
@@ -97,7 +97,7 @@ func (r *demoRun) end(want int) {
 	r.t.Helper()
 	select {
 	case <-r.closed:
-	case <-time.After(100 * time.Second):
+	case <-time.After(2 * patience):
 		r.t.Fatalf("the demo does not end\n%s", r.shown())
 	}
 	err := r.cmd.Wait()
@@ -136,12 +136,8 @@ func nobodyLeft(t *testing.T, dir string) {
 
 // TestDemo is what ./scripts/demo gives, as real processes on free ports.
 func TestDemo(t *testing.T) {
-	// Without the race detector, which makes each password take a second: the
-	// stories have it, and the demo types the same lines.
-	bin := t.TempDir()
-	if out, err := exec.Command("go", "build", "-o", bin, "penstock/cmd/penstock", "penstock/cmd/penstock-verify").CombinedOutput(); err != nil {
-		t.Fatalf("build: %v\n%s", err, out)
-	}
+	t.Parallel()
+	bin := buildFast(t)
 	t.Run("walk", func(t *testing.T) {
 		t.Parallel()
 		dir := filepath.Join(t.TempDir(), "demo")

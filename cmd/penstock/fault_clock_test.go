@@ -188,7 +188,7 @@ func TestClockGuardStepDuringAccept(t *testing.T) {
 	k.during = func() {
 		k.during = nil
 		go func() { stepped <- k.step(context.Background(), -time.Hour) }()
-		_ = until(time.Second, "the step has refused", func() (bool, error) { return k.shut(), nil })
+		_ = within(time.Second, 20*time.Millisecond, "the step has refused", func() (bool, error) { return k.shut(), nil })
 	}
 	if _, err := k.accept(t.Context(), actor("olaf", true, people.SSH)); err != nil {
 		t.Fatal(err)

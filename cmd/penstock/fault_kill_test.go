@@ -24,7 +24,7 @@ func killUnderLoad(t *testing.T, golden *rig) {
 	r.trust()
 	r.aim()
 	r.stop()
-	total, n := 0, rounds(t, 8)
+	total, n := 0, rounds(t, 4)
 	for round := range n {
 		r.start()
 		r.noAlarm()
@@ -132,7 +132,7 @@ func signals(t *testing.T, golden *rig) {
 		_ = b.cmd.Process.Signal(syscall.SIGINT)
 		select {
 		case <-b.ended:
-		case <-time.After(30 * time.Second):
+		case <-time.After(patience):
 			t.Fatalf("SIGINT while starting did not end the broker\n%s", r.log())
 		}
 		r.sane()
@@ -158,7 +158,7 @@ func signals(t *testing.T, golden *rig) {
 	if code := r.end(syscall.SIGTERM); code != 0 {
 		t.Errorf("exit code %d\n%s", code, r.log())
 	}
-	if took := time.Since(begin); took > drainTime+5*time.Second {
+	if took := time.Since(begin); took > drainTime+30*time.Second {
 		t.Errorf("it took %v to stop", took)
 	}
 	r.must(s.over())

@@ -31,6 +31,7 @@ import (
 //
 // SOAK_ROUNDS=n makes the loops of faults longer than CI can wait for.
 func TestFaults(t *testing.T) {
+	t.Parallel()
 	bin := buildBinaries(t)
 	golden := newGolden(t, bin)
 	for _, f := range []struct {
@@ -240,7 +241,7 @@ func (b *brokerProcess) up() bool {
 	case <-b.ready:
 		return true
 	case <-b.ended:
-	case <-time.After(90 * time.Second):
+	case <-time.After(patience):
 	}
 	select {
 	case <-b.ready:
@@ -274,7 +275,7 @@ func (r *rig) end(sig os.Signal) int {
 	_ = r.broker.cmd.Process.Signal(sig) // may have ended
 	select {
 	case <-r.broker.ended:
-	case <-time.After(60 * time.Second):
+	case <-time.After(patience):
 		r.t.Fatalf("the broker did not end\n%s", r.log())
 	}
 	r.sane()
@@ -308,7 +309,7 @@ func (r *rig) sane() {
 func (r *rig) said(words string) {
 	r.t.Helper()
 	re := regexp.MustCompile(words)
-	r.must(until(30*time.Second, "the broker says "+words, func() (bool, error) {
+	r.must(until("the broker says "+words, func() (bool, error) {
 		return re.MatchString(r.broker.errs.String()), nil
 	}))
 }
@@ -399,7 +400,7 @@ func (r *rig) aim() {
 	}
 	r.sshd = exec.Command(lookIn(os.Getenv("PATH")+":/usr/sbin", "sshd"), "-D", "-E", r.path("sshd.log"), "-f", r.path("sshd_config"))
 	r.must(r.sshd.Start())
-	r.must(until(10*time.Second, "the target listens", func() (bool, error) {
+	r.must(until("the target listens", func() (bool, error) {
 		c, err := net.Dial("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(r.sshdPort)))
 		if err != nil {
 			return false, nil
@@ -461,7 +462,7 @@ func (r *rig) push(name string) *stream {
 
 // flows waits until bytes have reached the target, or the stream ended.
 func (s *stream) flows(least int64) error {
-	return until(30*time.Second, s.file+" grows", func() (bool, error) {
+	return until(s.file+" grows", func() (bool, error) {
 		info, err := os.Stat(s.file)
 		if err == nil && info.Size() >= least {
 			return true, nil
@@ -484,11 +485,11 @@ func (s *stream) over() error {
 	}()
 	select {
 	case <-ended:
-	case <-time.After(60 * time.Second):
+	case <-time.After(patience):
 		_ = s.cmd.Process.Kill()
 		return fmt.Errorf("ssh of %s has not ended", s.file)
 	}
-	return until(30*time.Second, "nobody writes "+s.file, func() (bool, error) { return !heldOpen(s.file), nil })
+	return rarely("nobody writes "+s.file, func() (bool, error) { return !heldOpen(s.file), nil })
 }
 
 // heldOpen says whether any process has a file open.

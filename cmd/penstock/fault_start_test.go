@@ -41,6 +41,7 @@ func secondServer(t *testing.T, golden *rig) {
 // brokenKeys: a key that others can read, or that is none, stops the start.
 func brokenKeys(t *testing.T, golden *rig) {
 	r := golden.copy(t)
+	r.bin = buildFast(t) // it starts some sixty times, and nobody comes
 	keys := r.path("data", "keys")
 	r.must(os.Chmod(keys, 0o750))
 	r.fails("can be read by others")
@@ -281,7 +282,7 @@ func brokenPlantFile(t *testing.T, golden *rig) {
 	r.must(r.broker.cmd.Process.Signal(syscall.SIGHUP))
 	select {
 	case <-s.sent:
-	case <-time.After(20 * time.Second):
+	case <-time.After(patience):
 		t.Fatalf("the session goes on without a conduit\n%s", r.log())
 	}
 	took := time.Since(begin)
@@ -293,7 +294,7 @@ func brokenPlantFile(t *testing.T, golden *rig) {
 	r.stop()
 	ended := r.endOf(t)
 	t.Logf("ended %v after SIGHUP as the vendor sees it (with ssh's end); %s", took, ended)
-	if took > 3*time.Second { // the promise is 1 s; the rest is reading the file, the event and ssh on a loaded machine
+	if took > 10*time.Second { // the promise is 1 s, held in broker; the rest is reading the file, the event and ssh on a slow machine
 		t.Errorf("the session ended %v after SIGHUP", took)
 	}
 	r.proved()
@@ -429,14 +430,15 @@ func (r *rig) newLog(clock audit.Clock, n int) {
 // coldStart measures a start on a log of 50 000 leaves.
 func coldStart(t *testing.T, golden *rig) {
 	r := golden.copy(t)
+	r.bin = buildFast(t) // what is measured is what is shipped
 	leaves := 50_000
-	if raceEnabled { // ten times slower: measured without it
+	if raceEnabled { // the race detector is in this process, which makes them
 		leaves = 5_000
 	}
 	r.newLog(audit.SystemClock(), leaves)
 	begin := time.Now()
 	r.start()
-	t.Logf("ready %v after the start on a log of %d leaves (race detector: %v)", time.Since(begin).Round(time.Millisecond), leaves, raceEnabled)
+	t.Logf("ready %v after the start on a log of %d leaves", time.Since(begin).Round(time.Millisecond), leaves)
 	r.stop()
 	begin = time.Now()
 	r.proved()

@@ -43,11 +43,7 @@ func tampering(t *testing.T, golden *rig) {
 		return err
 	}))
 	t.Logf("%d files", len(files))
-	// Without the race detector: it runs hundreds of times and has no races to find.
-	j := &tamperJudge{t: t, verifier: filepath.Join(t.TempDir(), "penstock-verify")}
-	if out, err := exec.Command("go", "build", "-o", j.verifier, "penstock/cmd/penstock-verify").CombinedOutput(); err != nil {
-		t.Fatalf("build: %v: %s", err, out)
-	}
+	j := &tamperJudge{t: t, verifier: filepath.Join(r.bin, "penstock-verify")}
 	all, _ := errgroup.WithContext(t.Context())
 	all.SetLimit(3)
 	for _, name := range files {

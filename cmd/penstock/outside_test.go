@@ -57,7 +57,7 @@ func (w *watcher) start() {
 	case w.key = <-ready:
 	case <-done:
 		w.r.t.Fatal("the witness did not come up")
-	case <-time.After(30 * time.Second):
+	case <-time.After(patience):
 		w.r.t.Fatal("the witness did not come up in time")
 	}
 }
@@ -104,7 +104,7 @@ func witnessed(t *testing.T, golden *rig) {
 	r.trust()
 	copied := func(more int) {
 		t.Helper()
-		r.must(until(30*time.Second, "a copy is at the witness", func() (bool, error) {
+		r.must(until("a copy is at the witness", func() (bool, error) {
 			_, text := r.fetch(at, "/metrics")
 			return number(text, "penstock_outside_uncovered_leaves") == 0 && number(text, `penstock_outside_sent_total{place="watcher"}`) >= float64(more) &&
 				number(text, "penstock_tamper_window_seconds") == 0, nil
@@ -114,7 +114,7 @@ func witnessed(t *testing.T, golden *rig) {
 	seen := w.seen().Size
 	w.end(syscall.SIGKILL)
 	r.refused("not in|window|account", "ann", r.ssh("ann+root-all+filler-plc", "true")...) // the log grows meanwhile
-	r.must(until(30*time.Second, "the broker says that the witness is gone", func() (bool, error) {
+	r.must(until("the broker says that the witness is gone", func() (bool, error) {
 		_, text := r.fetch(at, "/metrics")
 		return number(text, `penstock_outside_failing_seconds{place="watcher"}`) > 0 && number(text, "penstock_tamper_window_seconds") > 0, nil
 	}))
@@ -126,7 +126,7 @@ func witnessed(t *testing.T, golden *rig) {
 	taken := filepath.Join(t.TempDir(), "taken")
 	r.talk("mia", "penstock", "log", "checkpoint", "--out", taken)
 	copied(3)
-	r.must(until(30*time.Second, "the SIEM's file has everything", func() (bool, error) {
+	r.must(until("the SIEM's file has everything", func() (bool, error) {
 		_, text := r.fetch(at, "/metrics")
 		return number(text, `penstock_siem_lag_leaves{place="agent"}`) == 0 && number(text, `penstock_siem_sent_total{place="agent"}`) > 0, nil
 	}))
@@ -173,7 +173,7 @@ func witnessed(t *testing.T, golden *rig) {
 	}
 	w.start()
 	r.said("tamper window: copies are outside again|checkpoints reach this place again")
-	r.must(until(time.Minute, "ann is let in again", func() (bool, error) {
+	r.must(until("ann is let in again", func() (bool, error) {
 		return r.say("ann", r.ann("true")...).Code == 0, nil
 	}))
 	r.kill()

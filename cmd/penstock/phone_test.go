@@ -18,10 +18,7 @@ import (
 // names a folder for the README's pictures.
 func TestPhoneWalk(t *testing.T) {
 	t.Parallel()
-	bin := t.TempDir() // without the race detector: the stories have it
-	if out, err := exec.Command("go", "build", "-o", bin, "penstock/cmd/penstock", "penstock/cmd/penstock-verify").CombinedOutput(); err != nil {
-		t.Fatalf("build: %v\n%s", err, out)
-	}
+	bin := buildFast(t)
 	dir := filepath.Join(t.TempDir(), "demo")
 	r := startDemo(t, bin, "--dir", dir, "--ssh", "127.0.0.1:0", "--https", "127.0.0.1:0", "--json")
 	r.until("\n}\n")
@@ -29,7 +26,7 @@ func TestPhoneWalk(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 150*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "node", filepath.Join(house, "broker", "web", "ui", "phone.mjs"))
 	cmd.Stdin, cmd.WaitDelay = bytes.NewReader(in), 5*time.Second

@@ -25,6 +25,7 @@ import (
 // TestRunning is what an operator does with a broker: watches it, stops it,
 // copies it and brings it back. The real binary, ssh and sshd.
 func TestRunning(t *testing.T) {
+	t.Parallel()
 	golden := newGolden(t, buildBinaries(t))
 	for _, f := range []struct {
 		name string
@@ -89,7 +90,7 @@ func watched(t *testing.T, golden *rig) {
 	want := func(sample string, ok func(float64) bool) {
 		t.Helper()
 		var text string
-		r.must(until(20*time.Second, sample+" is as it should be", func() (bool, error) {
+		r.must(until(sample+" is as it should be", func() (bool, error) {
 			_, text = r.fetch(at, "/metrics")
 			return ok(number(text, sample)), nil
 		}))
@@ -175,7 +176,7 @@ func drained(t *testing.T, golden *rig) {
 	s := r.push("last")
 	r.must(s.flows(1))
 	r.must(b.cmd.Process.Signal(syscall.SIGTERM))
-	r.must(until(20*time.Second, "readyz says that it drains", func() (bool, error) {
+	r.must(until("readyz says that it drains", func() (bool, error) {
 		code, text := r.fetch(at, "/readyz")
 		return code == 503 && regexp.MustCompile("(?i)stop|drain").MatchString(text), nil
 	}))
@@ -185,7 +186,7 @@ func drained(t *testing.T, golden *rig) {
 	info, err := os.Stat(s.file)
 	r.must(err)
 	r.must(s.flows(info.Size() + 1)) // it works on
-	r.must(until(20*time.Second, "nobody new gets in", func() (bool, error) {
+	r.must(until("nobody new gets in", func() (bool, error) {
 		_, text := r.fetch(at, "/metrics")
 		return number(text, "penstock_ready") == 0 && number(text, "penstock_sessions") == 1, nil
 	}))
@@ -196,7 +197,7 @@ func drained(t *testing.T, golden *rig) {
 	}
 	select {
 	case <-b.ended:
-	case <-time.After(30 * time.Second):
+	case <-time.After(patience):
 		t.Fatalf("it waits on, though everybody has left\n%s", r.log())
 	}
 	if code := b.cmd.ProcessState.ExitCode(); code != 0 {
@@ -220,7 +221,7 @@ func drainedNow(t *testing.T, golden *rig) {
 	r.must(b.cmd.Process.Signal(syscall.SIGTERM))
 	select {
 	case <-b.ended:
-	case <-time.After(30 * time.Second):
+	case <-time.After(patience):
 		t.Fatalf("it goes on draining\n%s", r.log())
 	}
 	r.must(s.over())
@@ -298,7 +299,7 @@ func backedUp(t *testing.T, golden *rig) {
 	back.talk("sec", "penstock", "clock", "accept")
 	back.talk("ann", back.ann("true")...)
 	back.talk("sec", "penstock", "recording", "list")
-	back.must(until(30*time.Second, "the index is made from log and recordings", func() (bool, error) {
+	back.must(until("the index is made from log and recordings", func() (bool, error) {
 		said := back.say("sec", "penstock", "recording", "search", "session.ended", "person:ann")
 		return said.Code == 0 && strings.Contains(said.Stdout, "S-1"), nil
 	}))

@@ -90,7 +90,7 @@ func TestUnsealInABrowser(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "node", filepath.Join(ui, "unseal.mjs"))
 	cmd.Stdin, cmd.WaitDelay = bytes.NewReader(b), 5*time.Second

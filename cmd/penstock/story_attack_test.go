@@ -94,7 +94,7 @@ func (a *attacker) hear(text string) error {
 }
 
 func (a *attacker) tcp() (net.Conn, error) {
-	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(a.source)}, Timeout: 20 * time.Second}
+	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(a.source)}, Timeout: patience}
 	return d.Dial("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(a.s.ssh)))
 }
 
@@ -104,7 +104,7 @@ func (a *attacker) dial(user string, auth ...ssh.AuthMethod) (*ssh.Client, error
 	if err != nil {
 		return nil, err
 	}
-	if err := nc.SetDeadline(time.Now().Add(30 * time.Second)); err != nil {
+	if err := nc.SetDeadline(time.Now().Add(patience)); err != nil {
 		return nil, err
 	}
 	c, chans, reqs, err := ssh.NewClientConn(nc, "localhost", &ssh.ClientConfig{User: user, Auth: auth,

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
-	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -22,7 +21,7 @@ func (s *story) hashed(ts *testscript.TestScript, args []string) error {
 		return errors.New("usage: hashed FILE REGEXP [REGEXP]")
 	}
 	sum := strings.TrimSpace(ts.ReadFile(args[0]))
-	err := until(20*time.Second, "the log has file.transferred "+sum, func() (bool, error) {
+	err := until("the log has file.transferred "+sum, func() (bool, error) {
 		found, err := s.leaves("file.transferred", `"sha256":"sha256:`+regexp.QuoteMeta(sum)+`"`)
 		for _, line := range found {
 			fits := true

@@ -111,7 +111,7 @@ func (s *story) transactions(_ *testscript.TestScript, args []string) error {
 		return err
 	}
 	defer c.Close()
-	if err := c.SetDeadline(time.Now().Add(30 * time.Second)); err != nil {
+	if err := c.SetDeadline(time.Now().Add(patience)); err != nil {
 		return err
 	}
 	for i := range n {
@@ -136,7 +136,7 @@ func (s *story) mute(_ *testscript.TestScript, args []string) error {
 		return nil // nobody listens any more
 	}
 	defer c.Close()
-	if err := c.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+	if err := c.SetDeadline(time.Now().Add(patience)); err != nil {
 		return err
 	}
 	_, _ = c.Write([]byte{0, 1, 0, 0, 0, 6, 1, 3, 0, 1, 0, 1}) // it may be closed already
@@ -148,7 +148,7 @@ func (s *story) mute(_ *testscript.TestScript, args []string) error {
 }
 
 func (s *story) listening(_ *testscript.TestScript, args []string) error {
-	return until(20*time.Second, "somebody listens on "+args[0], func() (bool, error) {
+	return until("somebody listens on "+args[0], func() (bool, error) {
 		l, err := net.Listen("tcp", args[0]) // to connect would open a forward
 		if err == nil {
 			l.Close()

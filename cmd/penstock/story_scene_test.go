@@ -37,7 +37,7 @@ import (
 //	times COUNT TYPE [REGEXP]  the log has exactly so many such leaves
 //	logins COUNT, dialled COUNT  what the target's own log has: exactly so many logins, connections
 //	past WINDOW SPAN       wait until SPAN after the window's end, as the log has it
-//	promptly NAME WINDOW   NAME was over at most 1 s after the window's end
+//	promptly NAME WINDOW   NAME was over soon after the window's end, and not before
 //	freeze | thaw          SIGSTOP and SIGCONT to the broker
 //	gone FILE              the process whose number is in FILE ends
 //	newkey | notarget      the target comes back with another host key; it stops
@@ -49,12 +49,13 @@ import (
 //	holds FILE REGEXP      wait until the file has that
 //	breath                 one second: the log tells at most ten refusals in it
 //	socket FILE            wait until there is such a socket
+//	rested PERSON          wait until PERSON has a code that can be given at once
 //	code-of-invitation PERSON, fresh-code PERSON  sets $CODE: what was given to PERSON; the next of their generator
 //	serialof PERSON        sets $SERIAL
 //	screen NAME PERSON CMD…  run CMD in a terminal of its own (tmux, 100×30); "keys NAME KEY…", "pane NAME REGEXP" (waits),
 //	                       "title NAME REGEXP" (waits), "shot NAME FILE" (what the screen shows, once it rests)
 //	soon NAME SPAN         sets $NAME to the time in SPAN; "comes NAME" waits for it
-//	promptly-after TYPE TYPE  the newest leaf of the second type is at most 1 s after the newest of the first
+//	promptly-after TYPE TYPE  the newest leaf of the second type is soon after the newest of the first
 //	bothered NAME SOCKET N an agent with N keys of nobody, then NAME's own key
 var sceneCommands = map[string]func(*testscript.TestScript, bool, []string){
 	"scene": noNeg((*story).scene), "enrols": noNeg((*story).enrols), "agreed": noNeg((*story).agreed), "certified": noNeg((*story).certified),
@@ -65,7 +66,7 @@ var sceneCommands = map[string]func(*testscript.TestScript, bool, []string){
 	"newkey": noNeg((*story).newKey), "notarget": noNeg((*story).noTarget), "turns": noNeg((*story).turns), "bothered": noNeg((*story).bothered),
 	"attack": attackCommand, "socket": noNeg((*story).socket), "breath": noNeg((*story).breath), "holds": noNeg((*story).holds), "poke": noNeg((*story).poke), "clean": noNeg((*story).clean),
 	"hostile-request": noNeg((*story).hostileRequest), "hash-of": noNeg((*story).hashOf), "brokerprint": noNeg((*story).brokerPrint),
-	"code-of-invitation": noNeg((*story).codeOfInvitation), "fresh-code": noNeg((*story).freshCode),
+	"code-of-invitation": noNeg((*story).codeOfInvitation), "fresh-code": noNeg((*story).freshCode), "rested": noNeg((*story).rested),
 	"serialof": noNeg((*story).serialOf), "soon": noNeg((*story).soon), "comes": noNeg((*story).comes), "promptly-after": noNeg((*story).promptlyAfter),
 	"screen": noNeg((*story).screen), "keys": noNeg((*story).keys), "pane": noNeg((*story).pane), "title": noNeg((*story).title), "shot": noNeg((*story).shot),
 }
@@ -317,7 +318,7 @@ func (s *story) shows(_ *testscript.TestScript, args []string) error {
 	if err != nil {
 		return err
 	}
-	err = until(30*time.Second, args[0]+" shows "+args[1], func() (bool, error) { return re.MatchString(l.out.String()), nil })
+	err = until(args[0]+" shows "+args[1], func() (bool, error) { return re.MatchString(l.out.String()), nil })
 	if err != nil {
 		state := "it runs"
 		select {
@@ -345,7 +346,7 @@ func (s *story) over(ts *testscript.TestScript, args []string) error {
 	}
 	select {
 	case <-l.done:
-	case <-time.After(30 * time.Second):
+	case <-time.After(patience):
 		return fmt.Errorf("%s is not over; it shows:\n%s\n%s", args[0], indent(l.out.String()), s.broken())
 	}
 	s.note(ts, demo.Said{Stdout: l.out.String(), Code: l.cmd.ProcessState.ExitCode()})
@@ -386,7 +387,7 @@ func (s *story) refusedAt(_ *testscript.TestScript, args []string) error {
 		return errors.New("usage: refused SOURCE REGEXP")
 	}
 	from := `"source":"` + regexp.QuoteMeta(args[0]) + `"`
-	err := until(20*time.Second, "the log has access.refused "+strings.Join(args, " "), func() (bool, error) {
+	err := until("the log has access.refused "+strings.Join(args, " "), func() (bool, error) {
 		found, err := s.leaves("access.refused", from+`,"why":".*`+args[1])
 		return len(found) > 0, err
 	})
@@ -427,7 +428,7 @@ func (s *story) targetSaw(args []string, what string, others int) error {
 		return strings.Count(log, what) - others, err
 	}
 	// What comes late counts too, so too few are waited for and too many are an error at once.
-	err = until(10*time.Second, fmt.Sprintf("%d × %q at the target", want, what), func() (bool, error) {
+	err = until(fmt.Sprintf("%d × %q at the target", want, what), func() (bool, error) {
 		n, err := count()
 		if n > want {
 			return false, fmt.Errorf("%d × %q at the target, want %d", n, what, want)
@@ -476,6 +477,12 @@ func (s *story) past(_ *testscript.TestScript, args []string) error {
 	return nil
 }
 
+// feltWithin is when an end or a cut must have been felt outside. DESIGN says a
+// second, and broker's tests hold it to that by a clock of their own; here it is
+// processes on a machine that may be slow, and what is found is an end that
+// comes only by the next poll or keepalive.
+const feltWithin = 8 * time.Second
+
 func (s *story) promptly(_ *testscript.TestScript, args []string) error {
 	l, err := s.alive(args[:1], 1)
 	if err != nil {
@@ -486,7 +493,7 @@ func (s *story) promptly(_ *testscript.TestScript, args []string) error {
 		return err
 	}
 	<-l.done
-	if late := l.ended.Sub(end); late < -10*time.Millisecond || late > time.Second {
+	if late := l.ended.Sub(end); late < -10*time.Millisecond || late > feltWithin {
 		return fmt.Errorf("it was over %v after the end of %s", late, args[1])
 	}
 	return nil
@@ -497,7 +504,7 @@ func (s *story) freeze(*testscript.TestScript, []string) error {
 	if err := s.signal(syscall.SIGSTOP, false); err != nil {
 		return err
 	}
-	return until(10*time.Second, "the broker is stopped", func() (bool, error) {
+	return until("the broker is stopped", func() (bool, error) {
 		var info unix.Siginfo
 		err := unix.Waitid(unix.P_PID, s.serving.Process.Pid, &info, unix.WSTOPPED|unix.WNOHANG|unix.WNOWAIT, nil)
 		return info.Signo == int32(syscall.SIGCHLD), err
@@ -511,7 +518,7 @@ func (s *story) processGone(ts *testscript.TestScript, args []string) error {
 	if err != nil || pid < 2 {
 		return fmt.Errorf("%s has no process number: %w", args[0], err)
 	}
-	return until(10*time.Second, "the process at the target is gone", func() (bool, error) {
+	return until("the process at the target is gone", func() (bool, error) {
 		return errors.Is(syscall.Kill(pid, 0), syscall.ESRCH), nil
 	})
 }
@@ -572,7 +579,7 @@ func (s *story) bothered(ts *testscript.TestScript, args []string) error {
 		return err
 	}
 	ts.Defer(func() { _ = agent.Process.Kill(); _ = agent.Wait() }) // killed
-	if err := until(10*time.Second, "the agent listens", func() (bool, error) { _, err := os.Stat(socket); return err == nil, nil }); err != nil {
+	if err := until("the agent listens", func() (bool, error) { _, err := os.Stat(socket); return err == nil, nil }); err != nil {
 		return err
 	}
 	keys := []string{}
@@ -610,7 +617,7 @@ func (s *story) serialOf(ts *testscript.TestScript, args []string) error {
 }
 
 func (s *story) socket(_ *testscript.TestScript, args []string) error {
-	return until(20*time.Second, "the socket "+args[0], func() (bool, error) {
+	return until("the socket "+args[0], func() (bool, error) {
 		info, err := os.Stat(s.path(args[0]))
 		return err == nil && info.Mode()&os.ModeSocket != 0, nil
 	})
@@ -635,6 +642,14 @@ func (s *story) freshCode(ts *testscript.TestScript, args []string) error {
 	return err
 }
 
+func (s *story) rested(_ *testscript.TestScript, args []string) error {
+	p, err := s.someone(args[0])
+	if err != nil {
+		return err
+	}
+	return p.Rest(context.Background())
+}
+
 func (s *story) breath(*testscript.TestScript, []string) error {
 	<-time.After(time.Second) // a rate is waited for, no event
 	return nil
@@ -650,7 +665,7 @@ func (s *story) holds(_ *testscript.TestScript, args []string) error {
 		return err
 	}
 	var have []byte
-	err = until(20*time.Second, "the file "+args[0]+" has "+args[1], func() (bool, error) {
+	err = until("the file "+args[0]+" has "+args[1], func() (bool, error) {
 		have, err = os.ReadFile(s.path(args[0]))
 		if errors.Is(err, os.ErrNotExist) {
 			err = nil
@@ -670,7 +685,7 @@ func (s *story) poke(_ *testscript.TestScript, args []string) error {
 		return err
 	}
 	defer c.Close()
-	if err := c.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+	if err := c.SetDeadline(time.Now().Add(patience)); err != nil {
 		return err
 	}
 	_, _ = io.WriteString(c, "GET / HTTP/1.0\r\n\r\n") // it may be closed already

@@ -54,7 +54,7 @@ func (s *story) looked(args []string, what string, look func() (string, error)) 
 		return err
 	}
 	last := ""
-	err = until(30*time.Second, fmt.Sprintf("%s of %s is %s", what, args[0], args[1]), func() (bool, error) {
+	err = until(fmt.Sprintf("%s of %s is %s", what, args[0], args[1]), func() (bool, error) {
 		var err error
 		last, err = look()
 		return re.MatchString(last), err
@@ -80,7 +80,7 @@ func (s *story) shot(_ *testscript.TestScript, args []string) error {
 		return errors.New("usage: shot NAME FILE")
 	}
 	last, same := "", 0
-	err := until(20*time.Second, "the screen rests", func() (bool, error) {
+	err := until("the screen rests", func() (bool, error) {
 		now, err := s.tmux("capture-pane", "-p", "-e", "-t", args[0], ";", "display-message", "-p", "-t", args[0], "cursor #{cursor_x},#{cursor_y}")
 		if same++; now != last {
 			last, same = now, 0
@@ -140,7 +140,7 @@ func (s *story) promptlyAfter(_ *testscript.TestScript, args []string) error {
 			return err
 		}
 	}
-	if late := walls[1].Sub(walls[0]); late > time.Second {
+	if late := walls[1].Sub(walls[0]); late > feltWithin {
 		return fmt.Errorf("%s came %v after %s", args[1], late, args[0])
 	}
 	return nil

@@ -75,7 +75,7 @@ func TestWatchInABrowser(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "node", filepath.Join(ui, "watch.mjs"))
 	cmd.Stdin, cmd.WaitDelay = bytes.NewReader(in), 5*time.Second

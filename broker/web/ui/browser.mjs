@@ -9,6 +9,7 @@ export const axeSource = readFileSync(createRequire(import.meta.url).resolve("ax
 
 export function start() {
   return chromium.launch({
+    timeout: 120000, // a busy machine takes its time; here and in the pages' waits
     executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
     args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
       "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage"],

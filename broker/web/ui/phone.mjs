@@ -40,7 +40,7 @@ async function code(who) {
 function type(line, { turns = [], shown = () => {} } = {}) {
   let all = "", last = "", busy = false;
   const run = spawn("script", ["-qefc", `stty rows 24 cols 80; ${line}`, "/dev/null"], { cwd: demo.dir, env: { ...process.env, TERM: "xterm" } });
-  const limit = setTimeout(() => { all += "\n(nothing more for 60 s)"; run.kill(); }, 60000);
+  const limit = setTimeout(() => { all += "\n(nothing more for 180 s)"; run.kill(); }, 180000);
   const ended = new Promise((done) => run.on("close", (code) => { clearTimeout(limit); done({ code, text: all }); }));
   const answer = async () => {
     if (busy) return;
@@ -71,7 +71,7 @@ async function phone(who, { desk = false, dark = false } = {}) {
   const context = await browser.newContext({ viewport: desk ? { width: 1440, height: 900 } : { width: 390, height: 844 }, hasTouch: !desk, isMobile: !desk, ignoreHTTPSErrors: true,
     colorScheme: dark ? "dark" : "light", timezoneId: who === ben ? "America/New_York" : "Europe/Berlin", reducedMotion: "reduce" });
   const page = await context.newPage();
-  page.setDefaultTimeout(20000);
+  page.setDefaultTimeout(60000);
   page.on("pageerror", (e) => faults.push(`${step}: ${who.name}: error in the page: ${e}`));
   page.on("console", (m) => { if (m.type() === "error" && /Content Security Policy|Refused to/.test(m.text())) faults.push(`${step}: ${who.name}: ${m.text()}`); });
   await page.goto(demo.broker.https + "/");

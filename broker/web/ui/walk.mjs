@@ -9,7 +9,7 @@ let step = "start";
 async function person(name, { js = true } = {}) {
   const context = await browser.newContext({ viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true, javaScriptEnabled: js, ignoreHTTPSErrors: true });
   const page = await context.newPage();
-  page.setDefaultTimeout(15000);
+  page.setDefaultTimeout(60000);
   page.on("pageerror", (e) => faults.push(`${step}: ${name}: error in the page: ${e}`));
   page.on("console", (m) => { if (m.type() === "error" && /Content Security Policy|Refused to/.test(m.text())) faults.push(`${step}: ${name}: ${m.text()}`); });
   await page.goto(given.url + "/");

@@ -71,7 +71,7 @@ type Start struct {
 	Args       []string
 	OnTTY      bool          // standard input and output are the terminal too
 	Types      []Turn        // what is typed there, each after what is waited for
-	Limit      time.Duration // how long it may take; 0 is 45 s
+	Limit      time.Duration // how long it may take; 0 is 3 min, of which a code may take half a one
 	Began      func(*exec.Cmd)
 	Shows      func(all string) // called with all that the terminal has shown, each time there is more; may be nil
 }
@@ -81,7 +81,7 @@ type Turn struct{ After, Typed string }
 
 // Talk runs a command with a controlling terminal and answers its questions.
 func (p *Person) Talk(ctx context.Context, s Start) (Said, error) {
-	ctx, cancel := context.WithTimeout(ctx, cmp.Or(s.Limit, 45*time.Second))
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(s.Limit, 3*time.Minute))
 	defer cancel()
 	ptmx, tty, err := pty.Open()
 	if err != nil {
@@ -190,7 +190,7 @@ func (p *Person) remember(text string) {
 
 // codeMargin is how long a code must still count when it is given: a busy
 // machine takes its time over the password before it.
-const codeMargin = 6 * time.Second
+const codeMargin = 12 * time.Second
 
 // Code is the oldest code that still counts and was not given yet. Where all of
 // them were, it waits for the next step, as a person would. The broker takes one
@@ -199,19 +199,9 @@ const codeMargin = 6 * time.Second
 func (p *Person) Code(ctx context.Context) (string, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.Secret == "" {
-		return "", fmt.Errorf("%s has no code generator yet", p.Name)
-	}
-	step := max(p.spent+1, time.Now().Add(codeMargin).Unix()/30-1)
-	if wait := time.Until(time.Unix((step-1)*30, 0)); wait > 0 {
-		if p.Waits != nil {
-			p.Waits()
-		}
-		select {
-		case <-time.After(wait):
-		case <-ctx.Done():
-			return "", ctx.Err()
-		}
+	step, err := p.rest(ctx)
+	if err != nil {
+		return "", err
 	}
 	code, err := totp.GenerateCodeCustom(p.Secret, time.Unix(step*30, 0), totp.ValidateOpts{Period: 30, Digits: otp.DigitsSix, Algorithm: otp.AlgorithmSHA1})
 	if err != nil {
@@ -220,6 +210,36 @@ func (p *Person) Code(ctx context.Context) (string, error) {
 	p.spent = step
 	p.given = append(p.given, code)
 	return code, nil
+}
+
+// Rest waits until there is a code that can be given at once. Who has little
+// time for what comes next does it before.
+func (p *Person) Rest(ctx context.Context) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	_, err := p.rest(ctx)
+	return err
+}
+
+// rest waits for the next step that can be given. The mutex is held: nobody else is this person.
+func (p *Person) rest(ctx context.Context) (step int64, err error) {
+	if p.Secret == "" {
+		return 0, fmt.Errorf("%s has no code generator yet", p.Name)
+	}
+	step = max(p.spent+1, time.Now().Add(codeMargin).Unix()/30-1)
+	wait := time.Until(time.Unix((step-1)*30, 0))
+	if wait <= 0 {
+		return step, nil
+	}
+	if p.Waits != nil {
+		p.Waits()
+	}
+	select {
+	case <-time.After(wait):
+		return step, nil
+	case <-ctx.Done():
+		return 0, ctx.Err()
+	}
 }
 
 // secrets are what nobody else should read of what this person typed or saw.
