@@ -133,7 +133,7 @@ func copiedOutside(t *testing.T, golden *rig) {
 	places := []string{"watcher", "siem", "vault", "auditor"}
 	all := func(what string, holds func(text, place string) bool) {
 		t.Helper()
-		r.must(until(30*time.Second, what, func() (bool, error) {
+		r.must(until(what, func() (bool, error) {
 			_, text := r.fetch(at, "/metrics")
 			for _, p := range places {
 				if !holds(text, p) {
@@ -168,7 +168,7 @@ func copiedOutside(t *testing.T, golden *rig) {
 	}
 	r.stop()
 
-	r.must(until(30*time.Second, "rsyslog writes its file", func() (bool, error) {
+	r.must(until("rsyslog writes its file", func() (bool, error) {
 		b, err := os.ReadFile(syslog.Keeps)
 		return err == nil && len(audit.FindNotes(b)) > 0, nil
 	}))
