@@ -33,6 +33,7 @@ import (
 //	certified PERSON       cert@, and the certificate lies where ssh looks for it
 //	live NAME PERSON CMD…  run CMD with a pipe for its input; "type NAME TEXT", "flood NAME BYTES",
 //	                       "shows NAME REGEXP" (waits), "[!] shown NAME REGEXP" (looks), "over NAME" (waits; must fail)
+//	stall NAME | resume NAME  SIGSTOP and SIGCONT to the live command: it takes as long as the script likes
 //	refused SOURCE REGEXP  the log has an access.refused from SOURCE whose reason says so
 //	times COUNT TYPE [REGEXP]  the log has exactly so many such leaves
 //	logins COUNT, dialled COUNT  what the target's own log has: exactly so many logins, connections
@@ -60,7 +61,7 @@ import (
 var sceneCommands = map[string]func(*testscript.TestScript, bool, []string){
 	"scene": noNeg((*story).scene), "enrols": noNeg((*story).enrols), "agreed": noNeg((*story).agreed), "certified": noNeg((*story).certified),
 	"live": noNeg((*story).live), "type": noNeg((*story).typeLine), "flood": noNeg((*story).flood), "shows": noNeg((*story).shows),
-	"shown": shownCommand, "over": noNeg((*story).over), "refused": noNeg((*story).refusedAt), "times": noNeg((*story).times),
+	"shown": shownCommand, "over": noNeg((*story).over), "stall": noNeg((*story).stall), "resume": noNeg((*story).resume), "refused": noNeg((*story).refusedAt), "times": noNeg((*story).times),
 	"logins": noNeg((*story).logins), "dialled": noNeg((*story).dialled), "past": noNeg((*story).past), "promptly": noNeg((*story).promptly),
 	"freeze": noNeg((*story).freeze), "thaw": noNeg((*story).thaw), "gone": noNeg((*story).processGone),
 	"newkey": noNeg((*story).newKey), "notarget": noNeg((*story).noTarget), "turns": noNeg((*story).turns), "bothered": noNeg((*story).bothered),
@@ -337,6 +338,22 @@ func shownCommand(ts *testscript.TestScript, neg bool, args []string) {
 	if regexp.MustCompile("(?s)"+args[1]).MatchString(l.out.String()) == neg {
 		ts.Fatalf("shown %s: %v; it shows:\n%s", args[1], !neg, indent(l.out.String()))
 	}
+}
+
+func (s *story) stall(_ *testscript.TestScript, args []string) error {
+	return s.signalLive(args, syscall.SIGSTOP)
+}
+
+func (s *story) resume(_ *testscript.TestScript, args []string) error {
+	return s.signalLive(args, syscall.SIGCONT)
+}
+
+func (s *story) signalLive(args []string, sig syscall.Signal) error {
+	l, err := s.alive(args, 1)
+	if err != nil {
+		return err
+	}
+	return syscall.Kill(-l.cmd.Process.Pid, sig) // with what it started
 }
 
 func (s *story) over(ts *testscript.TestScript, args []string) error {
