@@ -172,7 +172,8 @@ func (r *rig) life(calls, errno string, at int) []*stream {
 	_ = s.cmd.Process.Signal(syscall.SIGTERM) // likewise
 	r.must(s.over())
 	if r.struck() {
-		r.refused("record|disk|broker", "ann", r.ann("true")...)
+		// A log that broke before the first host certificate leaves the door without one.
+		r.refused("record|disk|broker|host key", "ann", r.ann("true")...)
 	}
 	r.end(syscall.SIGTERM)
 	return []*stream{s}
