@@ -67,6 +67,7 @@ func (d *Desk) answer(ctx context.Context, by people.Actor, id policy.RequestID,
 	if err != nil {
 		return err
 	}
+	person = row.standing(person)
 	if err := d.mayAnswer(person, row, doc, document); err != nil {
 		return err
 	}

@@ -27,6 +27,8 @@ func (f folder) fold(ctx context.Context, rows state.Reader, leaf audit.Leaf) ([
 	switch leaf.Body.(type) {
 	case audit.RequestSubmitted, audit.RequestRevised, audit.RequestWithdrawn, audit.RequestUnanswered, audit.RequestWoken:
 		return f.request(ctx, rows, leaf)
+	case audit.PersonAsked:
+		return f.askedNext(ctx, rows, leaf)
 	case audit.AnswerGiven:
 		return f.answer(ctx, rows, leaf)
 	case audit.WindowAgreed:

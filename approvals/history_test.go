@@ -47,7 +47,7 @@ func TestHistories(t *testing.T) {
 		reached(seen, w)
 	})
 	// A generator that reaches nothing proves nothing.
-	for _, what := range []string{"written", "named", "agreed", "opened", "ended", "refused", "withdrawn", "question"} {
+	for _, what := range []string{"written", "named", "asked next", "agreed", "opened", "ended", "refused", "withdrawn", "question"} {
 		if seen[what] == 0 {
 			t.Errorf("no history reached %q: %v", what, seen)
 		}
@@ -65,6 +65,10 @@ func reached(seen map[string]int, w *world) {
 			seen[map[string]string{"no": "refused", "not-before": "asleep", "yes": "yes", "question": "question"}[b.Says]]++
 		case audit.HandbackAccepted:
 			seen["closed"]++
+		case audit.PersonAsked:
+			if b.For != "" {
+				seen["asked next"]++
+			}
 		default:
 			_, word, _ := strings.Cut(b.Type(), ".")
 			seen[word]++

@@ -91,6 +91,7 @@ type pastRequest struct {
 	yes   map[string]evidence.Answer // by place
 	roles map[string][]string
 	who   map[string]bool
+	next  []audit.PersonAsked // because others did not answer
 }
 
 type pastWindow struct {
@@ -135,6 +136,11 @@ func (h *history) leaf(leaf audit.Leaf) error {
 			}
 			h.rosters[b.Team] = r.Turns
 		}
+	case audit.PersonAsked:
+		if b.For != "" {
+			r := h.requests[leaf.Subject]
+			r.next = append(r.next, b)
+		}
 	case audit.DeputyNamed:
 		h.lent[[2]string{b.Team, b.For}] = b
 	case audit.DeputyEnded:
@@ -174,7 +180,7 @@ func (h *history) text(b audit.RequestSubmitted, to string) error {
 		return err
 	}
 	r.doc, err = evidence.ParseRequest(text)
-	r.hash, r.yes, r.roles, r.who = b.Document, map[string]evidence.Answer{}, map[string][]string{}, map[string]bool{}
+	r.hash, r.yes, r.roles, r.who, r.next = b.Document, map[string]evidence.Answer{}, map[string][]string{}, map[string]bool{}, nil
 	if err != nil {
 		return err
 	}
@@ -210,6 +216,11 @@ func (h *history) answer(leaf audit.Leaf, b audit.AnswerGiven) error {
 	for team := range thePlantTeams() {
 		if h.voice(a.Person, team, leaf.Wall) {
 			roles = append(roles, team)
+		}
+		for _, s := range r.next {
+			if s.For == team && h.voice(a.Person, s.Role, leaf.Wall) && !slices.Contains(roles, team) {
+				roles = append(roles, team)
+			}
 		}
 	}
 	if h.gone[a.Person] {

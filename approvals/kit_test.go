@@ -32,8 +32,8 @@ const plantText = `
 site: {id: kiel, name: Fjord Dairy Kiel, colour: teal, timezone: Europe/Berlin, control_room: "+49 431 555 0100"}
 teams:
   shift:        {name: Shift}
-  line-1-owner: {name: Line 1 owner}
-  util-owner:   {name: Utilities owner}
+  line-1-owner: {name: Line 1 owner, asks_next: util-owner, after: 30m}
+  util-owner:   {name: Utilities owner, asks_next: it-network, after: 20m}
   ot-security:  {name: OT security}
   it-network:   {name: IT network}
 lines:

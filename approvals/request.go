@@ -75,25 +75,29 @@ type Request struct {
 	Needs    []policy.Need // still to be answered
 	Answers  []AnswerLine
 	Window   policy.WindowID // once agreed
+	Asked    []Asked         // who was asked because others did not answer
+	Next     []Asked         // who will be, and when
 	Asleep   time.Time       // until, where asleep
 	At       time.Time       // submitted or revised
 }
 
 // requestRow is the value of request/R-n.
 type requestRow struct {
-	Request  string       `json:"request"`
-	Rev      int          `json:"rev"` // of the document, from 1
-	State    RequestState `json:"state"`
-	Firm     string       `json:"firm"`
-	By       string       `json:"by"`
-	Document audit.Hash   `json:"document"`
-	Plant    audit.Hash   `json:"plant"`
-	At       time.Time    `json:"at"`
-	Window   string       `json:"window,omitempty"`
-	Asleep   time.Time    `json:"asleep,omitzero"`
-	Answers  []said       `json:"answers,omitempty"` // to this revision
-	Count    int          `json:"count"`             // answers to all revisions
-	Former   []former     `json:"former,omitempty"`
+	Request  string           `json:"request"`
+	Rev      int              `json:"rev"` // of the document, from 1
+	State    RequestState     `json:"state"`
+	Firm     string           `json:"firm"`
+	By       string           `json:"by"`
+	Document audit.Hash       `json:"document"`
+	Plant    audit.Hash       `json:"plant"`
+	At       time.Time        `json:"at"`
+	Window   string           `json:"window,omitempty"`
+	Asleep   time.Time        `json:"asleep,omitzero"`
+	Woken    time.Time        `json:"woken,omitzero"`
+	Next     []evidence.Asked `json:"next,omitempty"`    // who was asked because others did not answer
+	Answers  []said           `json:"answers,omitempty"` // to this revision
+	Count    int              `json:"count"`             // answers to all revisions
+	Former   []former         `json:"former,omitempty"`
 
 	row uint64 // revision of the row
 }
@@ -458,6 +462,14 @@ func (d *Desk) view(ctx context.Context, row requestRow) (Request, error) {
 			return Request{}, err
 		}
 		r.Needs = left(quorum.Needs, row.yes())
+		plant, err := d.plantOf(ctx, doc.Plant)
+		if err != nil {
+			return Request{}, err
+		}
+		r.Asked = asSteps(row.Next)
+		if row.State == RequestWaiting {
+			r.Next = d.next(plant, quorum, row, given)
+		}
 	}
 	return r, nil
 }
@@ -509,7 +521,7 @@ func (f folder) request(ctx context.Context, rows state.Reader, leaf audit.Leaf)
 	case audit.RequestUnanswered:
 		err = v.move(RequestUnanswered)
 	case audit.RequestWoken:
-		err, v.Asleep = v.move(RequestWaiting), time.Time{}
+		err, v.Asleep, v.Woken = v.move(RequestWaiting), time.Time{}, b.At
 	}
 	if err != nil {
 		return nil, err
@@ -520,7 +532,7 @@ func (f folder) request(ctx context.Context, rows state.Reader, leaf audit.Leaf)
 // asked takes a revision's text in.
 func (r *requestRow) asked(b audit.RequestSubmitted) {
 	r.Request, r.Rev, r.Firm, r.By, r.Document, r.Plant, r.At = b.Request, b.Rev, b.Firm, b.By, b.Document, b.Plant, b.At
-	r.Window, r.Asleep, r.Answers = "", time.Time{}, nil
+	r.Window, r.Asleep, r.Answers, r.Woken, r.Next = "", time.Time{}, nil, time.Time{}, nil
 }
 
 // revised makes the old revision superseded and lets the new one wait.

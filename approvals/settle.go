@@ -128,7 +128,11 @@ func (d *Desk) settleRequest(ctx context.Context, id policy.RequestID) (next tim
 			return earlier(r.Asleep, end), false, nil
 		default:
 			moved, err := d.agree(ctx, r)
-			return end, moved, err
+			if err != nil || moved {
+				return end, moved, err
+			}
+			next, moved, err := d.askNext(ctx, r, doc)
+			return earlier(next, end), moved, err
 		}
 		_, err = d.commit(ctx, requestKey(id), r.row+1, penstock, body)
 		return end, true, err

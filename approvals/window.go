@@ -71,6 +71,7 @@ type Window struct {
 	By       policy.PersonID
 	HandBack string   // given text
 	HalfDone []string // while ending: what may still finish
+	Asked    []Asked  // teams whose people count in place of others, because those did not answer its request
 	Kept     string   // of a window that opens by itself: why it has not yet, for a person; "": nothing keeps it
 	Rev      uint64
 }
@@ -326,7 +327,11 @@ func (d *Desk) opener(ctx context.Context, by people.Actor, claim evidence.Windo
 	if err != nil {
 		return p, err
 	}
-	if !hasAny(p, q.Openers) {
+	row, err := d.requestRow(ctx, policy.RequestID(doc.Request))
+	if err != nil {
+		return p, err
+	}
+	if p = row.standing(p); !hasAny(p, q.Openers) {
 		if err := d.offDuty(ctx, by, q.Openers); err != nil {
 			return p, err
 		}
@@ -618,6 +623,11 @@ func (d *Desk) windowView(ctx context.Context, id policy.WindowID) (Window, erro
 	}
 	v := Window{ID: id, Request: policy.RequestID(w.Request), State: w.State, Claim: claim, Firm: policy.FirmID(w.Firm), Opened: w.Opened,
 		OpenedBy: policy.PersonID(w.OpenedBy), Until: w.Until, Why: w.Why, By: policy.PersonID(w.By), Rev: w.row}
+	r, err := d.requestRow(ctx, v.Request)
+	if err != nil {
+		return v, err
+	}
+	v.Asked = asSteps(r.Next)
 	if w.State == WindowAgreed {
 		v.Kept = d.keptBy(id)
 	}

@@ -88,10 +88,14 @@ type RequestWoken struct {
 	At time.Time `json:"at"`
 }
 
-// PersonAsked says who was asked in which role.
+// PersonAsked says who was asked in which role: those on duty, nobody where
+// nobody is. For is the team in whose place they are asked, because it did not
+// answer in time or nobody of it is on duty; At is when.
 type PersonAsked struct {
-	Role   string   `json:"role"`
-	People []string `json:"people"`
+	Role   string    `json:"role"`
+	People []string  `json:"people"`
+	For    string    `json:"for,omitempty"`
+	At     time.Time `json:"at,omitzero"`
 }
 
 // AnswerGiven is one person's answer to one revision. Firm and Roles are the

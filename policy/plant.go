@@ -49,7 +49,9 @@ type Site struct {
 }
 
 // Team is a role that people of the roster hold. AsksNext is asked too when
-// nobody of this team answered within After (zero: never).
+// nobody of this team answered within After, or at once where nobody of it is on
+// duty; from then on the word of its people counts in place of this team's, for
+// that request. Only people of Deputy may stand in for one of this team.
 type Team struct {
 	Name     Role
 	Title    string

@@ -239,11 +239,11 @@ func Named(list []Deputy, at time.Time, who string) []Deputy {
 	return slices.DeleteFunc(slices.Clone(list), func(s Deputy) bool { return !s.Until.After(at) || s.For == who })
 }
 
-// counts says whether these are the roles in which somebody's word counted, at
-// one of the moments or just before it.
-func (w *Walk) counts(person string, roles []string, at ...time.Time) bool {
+// counts says whether these are the roles in which somebody's word counted for a
+// request, at one of the moments or just before it.
+func (w *Walk) counts(person string, roles []string, next []Asked, at ...time.Time) bool {
 	return slices.ContainsFunc(at, func(t time.Time) bool {
-		return sameSet(roles, w.counting(person, t)) || sameSet(roles, w.counting(person, t.Add(-settleTime)))
+		return sameSet(roles, Standing(w.counting(person, t), next)) || sameSet(roles, Standing(w.counting(person, t.Add(-settleTime)), next))
 	})
 }
 

@@ -165,6 +165,9 @@ func (w *Walk) clock() {
 
 // keepsState: these events change rows, so they have a revision or mean nothing.
 func keepsState(body audit.Body) bool {
+	if b, ok := body.(audit.PersonAsked); ok {
+		return b.For != ""
+	}
 	switch body.(type) {
 	case audit.LogCreated, audit.RequestSubmitted, audit.RequestRevised, audit.RequestWithdrawn, audit.RequestUnanswered, audit.RequestWoken,
 		audit.AnswerGiven, audit.WindowAgreed, audit.WindowMoved, audit.HandbackGiven, audit.HandbackAccepted,

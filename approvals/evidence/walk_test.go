@@ -118,6 +118,24 @@ func deputy(s *evidencetest.Story, who, by string, until int) *evidencetest.Step
 	return step
 }
 
+// inPlace has the shift asked in place of the owner at a second, and mia answer at another.
+func inPlace(s *evidencetest.Story, asked, answers int) {
+	olaf := s.Step("answer.given", 0)
+	a := s.Answers["olaf"]
+	a.Person, a.At, a.Role = "mia", at(answers), "line-1-owner"
+	a.Proof.Data = fmt.Sprint(at(answers).Unix() / 30)
+	s.Answers["mia0"] = a
+	s.Add(asked, "penstock", audit.PersonAsked{Role: "shift", People: []string{"mia"}, For: "line-1-owner", At: at(asked)}, "R-1", "request/R-1")
+	step := s.Insert(s.Step("person.asked", 0))
+	olaf.Wall, olaf.Event.Actor = at(answers), "mia"
+	change(olaf, func(b *audit.AnswerGiven) {
+		b.Person, b.Roles, b.Document = "mia", []string{"line-1-owner", "shift"}, s.PutJSON(a)
+	})
+	s.Drop(olaf)
+	s.Steps = append(s.Steps, olaf)
+	s.Insert(step)
+}
+
 // byDeputy has somebody else open and extend for mia.
 func byDeputy(s *evidencetest.Story, who string) {
 	opened := moved(s, "opened")
@@ -567,6 +585,24 @@ func TestWalk(t *testing.T) {
 		{"a roster with a vendor's turn", func(s *evidencetest.Story) {
 			onDuty(s, evidence.Turn{Person: "mia", From: at(3900), To: at(9000)}, evidence.Turn{Person: "zoe", From: at(3901), To: at(9000)})
 		}, []string{"zoe has a turn, who is nobody of the plant"}},
+		{"mia in place of olaf, who did not answer", func(s *evidencetest.Story) { inPlace(s, 221, 230) }, nil},
+		{"asked next before the time", func(s *evidencetest.Story) { inPlace(s, 215, 230) }, []string{"line-1-owner, who are on duty, have until"}},
+		{"asked next before the time, and nobody is on duty", func(s *evidencetest.Story) {
+			inPlace(s, 215, 230)
+			r := evidence.Roster{V: 1, Team: "line-1-owner", Turns: []evidence.Turn{{Person: "olaf", From: at(9000), To: at(9900)}}}
+			s.Add(60, "otto", audit.RosterWritten{Team: "line-1-owner", Document: s.PutJSON(r), By: "otto", At: at(60)}, "line-1-owner", "roster/line-1-owner")
+			s.Insert(s.Step("request.submitted", 0))
+		}, nil},
+		{"answered before they were asked", func(s *evidencetest.Story) {
+			inPlace(s, 221, 230)
+			s.Drop(s.Step("person.asked", 1))
+		}, []string{"it says that mia holds", "answered as line-1-owner and does not hold that role", "1 yes of line-1-owner missing"}},
+		{"a team asked that is not the next", func(s *evidencetest.Story) {
+			inPlace(s, 221, 230)
+			change(s.Step("person.asked", 1), func(b *audit.PersonAsked) { b.Role = "ot-security" })
+		}, []string{"after line-1-owner the plant file asks \"shift\"", "it says that mia holds", "*"}},
+		{"asked next by a person", func(s *evidencetest.Story) { inPlace(s, 221, 230); s.Step("person.asked", 1).Event.Actor = "mia" },
+			[]string{"mia asked the next team"}},
 		{"a deputy who opens", func(s *evidencetest.Story) { deputy(s, "mia", "otto", 3600*5); byDeputy(s, "otto") }, nil},
 		{"somebody who lent the role, and opens", func(s *evidencetest.Story) { deputy(s, "mia", "otto", 3600*5) },
 			[]string{"opened by mia, who held no role that opens it", "mia holds no role that opens this window"}},

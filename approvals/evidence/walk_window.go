@@ -1,6 +1,7 @@
 package evidence
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -24,7 +25,10 @@ type asked struct {
 	plant   audit.Hash
 	firm    string
 	by      string
+	workers []string
 	to      time.Time
+	since   time.Time // asked, or woken
+	next    []Asked   // who was asked because others did not answer
 	needs   []policy.Need
 	answers []heard   // to the newest revision
 	until   time.Time // asleep until then
@@ -98,6 +102,9 @@ func (w *Walk) judgeWindow() bool {
 		for _, p := range b.People {
 			w.must(w.people[p] != nil, "%s was asked, whom the log does not know", p)
 		}
+		if b.For != "" {
+			w.askedNext(b)
+		}
 	case audit.AnswerGiven:
 		w.answered(b)
 	case audit.WindowAgreed:
@@ -142,7 +149,7 @@ func (w *Walk) worksIn(person string, v *window) bool { return slices.Contains(v
 
 // submitted takes one revision's document and holds the leaf to it.
 func (w *Walk) submitted(b audit.RequestSubmitted) {
-	r := &asked{state: "waiting", rev: b.Rev, hash: b.Document, plant: b.Plant, firm: b.Firm, by: b.By}
+	r := &asked{state: "waiting", rev: b.Rev, hash: b.Document, plant: b.Plant, firm: b.Firm, by: b.By, since: cmp.Or(b.At, w.leaf.Wall)}
 	w.requests[b.Request] = r
 	doc := w.document("request", b.Document)
 	if doc == nil {
@@ -157,7 +164,7 @@ func (w *Walk) submitted(b audit.RequestSubmitted) {
 	w.must(w.leaf.Actor == b.By, "%s submitted what %s wrote", short(w.leaf.Actor), b.By)
 	crossed := b.Plant == w.former && !w.leaf.Wall.After(w.newPlant.Add(crossTime))
 	w.must(b.Plant == w.inForce || crossed, "it names the plant file %s, and %s was in force", b.Plant, w.inForce)
-	r.to = text.To
+	r.to, r.workers = text.To, text.People
 	w.workers(text)
 	if plant := w.plant(b.Plant); plant != nil {
 		q, err := QuorumOf(plant, text)
@@ -182,7 +189,7 @@ func (w *Walk) woken(b audit.RequestWoken) {
 	if r == nil || !w.must(r.state == "asleep", "it was %s", r.state) {
 		return
 	}
-	r.state = "waiting"
+	r.state, r.since = "waiting", b.At
 	w.must(w.plantPerson(b.By) || b.By == penstock && !w.leaf.Wall.Before(r.until), "woken by %s, before its time %s", short(b.By), clock(r.until))
 }
 
@@ -239,8 +246,8 @@ func (w *Walk) answered(b audit.AnswerGiven) {
 	w.must(a.Person == b.Person && a.Says == b.Says && a.Firm == b.Firm && a.NotBefore.Equal(b.NotBefore), "the leaf and the answer's text differ")
 	w.must(w.leaf.Actor == b.Person, "%s gave the answer of %s", short(w.leaf.Actor), b.Person)
 	w.must(b.Firm == p.firm, "it says that %s is of %s, and earlier leaves say %s", b.Person, b.Firm, p.firm)
-	roles := w.counting(b.Person, w.leaf.Wall)
-	if w.must(w.counts(b.Person, b.Roles, w.leaf.Wall, a.At), "it says that %s holds %q, and earlier leaves say %q", b.Person, b.Roles, roles) {
+	roles := Standing(w.counting(b.Person, w.leaf.Wall), r.next)
+	if w.must(w.counts(b.Person, b.Roles, r.next, w.leaf.Wall, a.At), "it says that %s holds %q, and earlier leaves say %q", b.Person, b.Roles, roles) {
 		roles = b.Roles
 	}
 	w.must(a.Request == r.hash && b.Rev == r.rev, "it answers another revision than the newest, %d", r.rev)
@@ -409,6 +416,9 @@ func (w *Walk) moved(b audit.WindowMoved) {
 // just before, who does not work in it.
 func (w *Walk) opens(id string, v *window, at time.Time) bool {
 	roles := w.counted(id, w.leaf.Wall, at)
+	if r := w.requests[v.request]; r != nil {
+		roles = Standing(roles, r.next)
+	}
 	return !w.worksIn(id, v) && slices.ContainsFunc(v.quorum.Openers, func(r policy.Role) bool { return slices.Contains(roles, string(r)) })
 }
 
@@ -438,7 +448,11 @@ func (w *Walk) extend(b audit.WindowMoved, v *window) {
 	if doc == nil || plant == nil || request == nil || p == nil {
 		return
 	}
-	ext := Given{Leaf: w.leaf.Place(), Wall: w.leaf.Wall, Body: doc, Firm: p.firm, Roles: w.counted(b.By, w.leaf.Wall, b.At), Plant: w.ofPlant(p)}
+	roles := w.counted(b.By, w.leaf.Wall, b.At)
+	if r := w.requests[v.request]; r != nil {
+		roles = Standing(roles, r.next)
+	}
+	ext := Given{Leaf: w.leaf.Place(), Wall: w.leaf.Wall, Body: doc, Firm: p.firm, Roles: roles, Plant: w.ofPlant(p)}
 	given, keys := w.bodies(v.answers)
 	for _, f := range CheckExtension(plant, request, given, ext, append(keys, w.keysOf(b.By)...), v.claim, v.opened) {
 		w.must(false, "%s", f)

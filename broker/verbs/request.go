@@ -187,7 +187,7 @@ func (c *call) requestLine(r approvals.Request) requestLine {
 func (c *call) stood(r approvals.Request) string {
 	switch r.State {
 	case approvals.RequestWaiting:
-		return "waiting for " + c.asks(r.Needs)
+		return "waiting for " + c.asks(r.Needs) + c.askedNext(r)
 	case approvals.RequestAsleep:
 		return "asleep until " + c.when(r.Asleep)
 	case approvals.RequestAgreed:

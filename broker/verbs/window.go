@@ -269,3 +269,17 @@ func (c *call) callInstead() string {
 	}
 	return ": call the plant"
 }
+
+// askedNext says who is asked next if nobody answers, and when.
+func (c *call) askedNext(r approvals.Request) string {
+	var next []string
+	for _, a := range r.Next {
+		if c.now().Before(a.At) {
+			next = append(next, c.when(a.At)+" "+c.title(a.Team))
+		}
+	}
+	if len(next) == 0 {
+		return ""
+	}
+	return "; next asked: " + strings.Join(next, ", ")
+}

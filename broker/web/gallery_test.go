@@ -63,6 +63,7 @@ func sampleRequest() requestView {
 		Inside: "Nobody else is in.", Unusual: []string{"Backup of Filler controller is 61 days old."}, Phone: "ORANGE TIGER", Words: []string{"orange", "tulip", "meadow", "axle", "lemon", "river", "cello", "north"},
 		Path: []string{"Filling line 1"}, Interlocks: []string{"Guard door 3 trips Line 1 safety controller"}, Backout: "Recipe 14 of 3 March", Before: []WindowLine{leftLine},
 		Call:   &call{"Ann", "Krall Fillers", "+494315550121"},
+		Next:   "Next asked at 03:12: Duty engineer.",
 		YouWhy: "You are Filling shift supervisor, whom rule set asks. Your yes is enough.",
 		May: answersAllowed{Answer: true, Opens: true, AskLook: "viewer on FIL-1-PLC-01", LookUntil: after(30), AskedUntil: after(123),
 			Shorter: []choice{{30, "30 minutes", after(30)}, {60, "1 hour", after(60)}}}}
@@ -112,8 +113,8 @@ func gallery() []galleryPage {
 	heldIn := inView{Session: "S-342", Who: "Ben Ito", Firm: "Krall Fillers", Since: after(-7), Windows: []inWindow{{WindowLine: pausedLine, Held: true,
 		Channels: []string{"a command on FIL-1-PLC-01 as recipes, 10 bytes in, 9004 bytes out"}}}}
 	full := boardView{Waits: []waitingView{
-		{"R-214", "change values on", "Filler controller", "Ann Keller", "Krall Fillers", "", after(-3), true, nil},
-		{"R-209", "look at", "Historian", "Ben Ito", "DataWerk", "", after(-400), false, []string{"OT security"}},
+		{"R-214", "change values on", "Filler controller", "Ann Keller", "Krall Fillers", "", after(-3), true, nil, "Next asked at 03:12: Duty engineer."},
+		{"R-209", "look at", "Historian", "Ben Ito", "DataWerk", "", after(-400), false, []string{"OT security"}, ""},
 	}, In: []inView{in, heldIn}, Ready: []WindowLine{readyLine}, Left: []WindowLine{leftLine}, Open: []WindowLine{},
 		Blocks: []blockView{{"B-3", "DataWerk", "Lena Lang", "laptop lost", after(600), false, true, true}},
 		Duty:   []dutyLine{{"Filling shift supervisor", "Mia Voss to 06:00", ""}, {"Line 1 process owner", "", "Nobody of Line 1 process owner is on duty now. Next: Olaf Holm, 06:00. Call Jan Brandt, Duty engineer, +494315550122."}}}

@@ -50,11 +50,11 @@ func (v *visit) mayAnswer(out *requestView, q approvals.Request, n roll) {
 			continue
 		}
 		out.May.Answer = true
-		out.YouWhy = "You are " + v.role(need.Role) + v.dutyWords(need.Role, n) + ", whom rule " + need.Rule + " asks."
+		out.YouWhy = v.whyAsked(need, q, n)
 		rest := v.after(q, need.Role, n)
 		if len(rest) == 0 {
 			out.YouWhy += " Your yes is enough."
-			out.May.Opens = d.Open == "shift" && v.opens(n, d.Assets, d.Rights) && !v.now.Before(d.From)
+			out.May.Opens = d.Open == "shift" && v.opens(n, q.Asked, d.Assets, d.Rights) && !v.now.Before(d.From)
 			if !out.May.Opens {
 				out.YouWhy += v.opensThen(d, out.Who)
 			}
@@ -158,7 +158,7 @@ func (v *visit) lookAccount(d evidence.Request) string {
 }
 
 // opens says whether the reader holds a role that opens such a window.
-func (v *visit) opens(n roll, assets []evidence.Target, rights []string) bool {
+func (v *visit) opens(n roll, asked []approvals.Asked, assets []evidence.Target, rights []string) bool {
 	if !v.actor.Plant {
 		return false
 	}
@@ -167,7 +167,7 @@ func (v *visit) opens(n roll, assets []evidence.Target, rights []string) bool {
 		list = append(list, policy.AssetName(t.Asset))
 	}
 	quorum, err := v.plant.Quorum(list, rightsOf(rights)&63)
-	return err == nil && slices.ContainsFunc(quorum.Openers, v.counts(n))
+	return err == nil && slices.ContainsFunc(quorum.Openers, v.standsFor(n, asked))
 }
 
 // sayYes answers, and opens where that is all that is missing.

@@ -35,6 +35,7 @@ type waitingView struct {
 	At                               stamp
 	You                              bool
 	Asked                            []string
+	Next                             string // who is asked next, and when
 }
 
 type inView struct {
@@ -204,13 +205,14 @@ func (v *visit) waiting(q approvals.Request, n roll) waitingView {
 		}
 		w.Asked = append(w.Asked, v.role(need.Role))
 	}
+	w.Next = v.nextAsked(q)
 	return w
 }
 
 // asked says whether the reader's yes in this role would count.
 func (v *visit) asked(q approvals.Request, r policy.Role, n roll) bool {
 	d := q.Document
-	return v.actor.Plant && v.counts(n)(r) && string(v.actor.Firm) != d.Firm && string(v.actor.Person) != d.By &&
+	return v.actor.Plant && v.standsFor(n, q.Asked)(r) && string(v.actor.Firm) != d.Firm && string(v.actor.Person) != d.By &&
 		!slices.Contains(d.People, string(v.actor.Person)) && !v.saidYes(q)
 }
 
@@ -273,7 +275,7 @@ func (v *visit) may(w approvals.Window, n roll) (m stepsAllowed) {
 	runs := w.State == approvals.WindowOpen || w.State == approvals.WindowPaused
 	over := w.State == approvals.WindowEnded || w.State == approvals.WindowCut
 	takes := v.takes()
-	opens := v.opens(n, w.Claim.Assets, w.Claim.Rights) && w.Firm != v.actor.Firm && !works
+	opens := v.opens(n, w.Asked, w.Claim.Assets, w.Claim.Rights) && w.Firm != v.actor.Firm && !works
 	m.Open = opens && w.State == approvals.WindowAgreed && !v.now.Before(w.Claim.From) && v.now.Before(w.Claim.To)
 	m.Extend = opens && runs && w.Until.Before(w.Claim.To)
 	m.GoOn = opens && w.State == approvals.WindowPaused

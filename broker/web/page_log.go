@@ -104,7 +104,11 @@ func (v *visit) sentence(body audit.Body, n roll) (says, weight string) {
 	case audit.RequestUnanswered:
 		return "nobody answered in time", "refused"
 	case audit.PersonAsked:
-		return v.role(roleName(b.Role)) + " is asked: " + strings.Join(n.list(b.People), ", "), ""
+		who := cmp.Or(strings.Join(n.list(b.People), ", "), "nobody, because nobody is on duty")
+		if b.For != "" {
+			return v.role(roleName(b.Role)) + " is asked in place of " + v.role(roleName(b.For)) + ": " + who, "moved"
+		}
+		return v.role(roleName(b.Role)) + " is asked: " + who, map[bool]string{true: "refused"}[len(b.People) == 0]
 	case audit.AnswerGiven:
 		return saysWords[b.Says] + " to revision " + fmt.Sprint(b.Rev), map[bool]string{true: "moved", false: "refused"}[b.Says == "yes"]
 	case audit.WindowAgreed:

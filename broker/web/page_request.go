@@ -42,6 +42,7 @@ type requestView struct {
 	Before                   []WindowLine // this firm on these machines
 	Answers                  []answerView
 	YouWhy                   string
+	Next                     string // who is asked next, and when
 	Needs                    []needView
 	May                      answersAllowed
 	Window                   *WindowLine
@@ -106,6 +107,7 @@ func (g *Pages) requestOf(v *visit, q approvals.Request) (requestView, error) {
 	for _, need := range q.Needs {
 		out.Needs = append(out.Needs, needView{v.role(need.Role), need.Count, n.holders(need.Role, v.now, not...), need.Rule, v.nobody(need.Role, n, not...)})
 	}
+	out.Next = v.nextAsked(q)
 	if d.Open != "shift" {
 		out.Opens = v.opensHow(d.Open, d.From, out.Who)
 	}

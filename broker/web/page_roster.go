@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"penstock/approvals"
 	"penstock/approvals/evidence"
 	"penstock/policy"
 )
@@ -16,6 +17,41 @@ import (
 func (v *visit) counts(n roll) func(policy.Role) bool {
 	roles := n.duty.Counts(v.actor.Person, v.now)
 	return func(r policy.Role) bool { return slices.Contains(roles, r) }
+}
+
+// standsFor is counts with the teams in whose place the reader's was asked.
+func (v *visit) standsFor(n roll, asked []approvals.Asked) func(policy.Role) bool {
+	counts := v.counts(n)
+	return func(r policy.Role) bool {
+		return counts(r) || slices.ContainsFunc(asked, func(a approvals.Asked) bool { return a.For == r && counts(a.Team) })
+	}
+}
+
+// whyAsked says why it is the reader who is asked.
+func (v *visit) whyAsked(need policy.Need, q approvals.Request, n roll) string {
+	if v.counts(n)(need.Role) {
+		return "You are " + v.role(need.Role) + v.dutyWords(need.Role, n) + ", whom rule " + need.Rule + " asks."
+	}
+	for _, a := range slices.Backward(q.Asked) {
+		if a.For == need.Role && v.counts(n)(a.Team) {
+			return "You are " + v.role(a.Team) + v.dutyWords(a.Team, n) + ", asked " + v.at(a.At).Text() + " because " + v.role(a.For) + ", whom rule " + need.Rule + " asks, had not answered."
+		}
+	}
+	return ""
+}
+
+// nextAsked says who is asked next if nobody answers, and when; empty: nobody.
+func (v *visit) nextAsked(q approvals.Request) string {
+	var next []string
+	for _, a := range q.Next {
+		if v.now.Before(a.At) {
+			next = append(next, v.at(a.At).Text()+": "+v.role(a.Team))
+		}
+	}
+	if len(next) == 0 {
+		return ""
+	}
+	return "Next asked at " + strings.Join(next, ", ") + "."
 }
 
 // dutyWords says why the reader counts in a role just now: a turn, or somebody
