@@ -38,11 +38,16 @@ type Reply struct {
 	Why       string
 	Limits    evidence.Limits
 	NotBefore time.Time
+	// Signed is the whole answer as the person signed it: what Draft gave, with its
+	// proof. The other fields are taken from it then.
+	Signed *evidence.Answer
 }
 
 // Answer is one person's answer to exactly the revision whose document hash is
 // given (a page gone stale is refused with what happened meanwhile). Yes asks
-// for a code proved within 5 minutes (Actor.Step); no, not-before and question do not.
+// for a signature by the person's own key or, where the plant's rules let that be
+// enough, a code proved within 5 minutes (Actor.Step); no, not-before and question
+// ask for neither.
 func (d *Desk) Answer(ctx context.Context, by people.Actor, id policy.RequestID, document audit.Hash, r Reply) (Request, error) {
 	_, err := again(func() (none, error) { return none{}, d.answer(ctx, by, id, document, r) })
 	if err != nil {
@@ -55,31 +60,17 @@ func (d *Desk) Answer(ctx context.Context, by people.Actor, id policy.RequestID,
 }
 
 func (d *Desk) answer(ctx context.Context, by people.Actor, id policy.RequestID, document audit.Hash, r Reply) error {
-	row, err := d.requestRow(ctx, id)
-	if err != nil {
-		return err
-	}
-	person, err := d.presentPlant(ctx, by)
-	if err != nil {
-		return err
-	}
-	doc, _, err := d.request(ctx, row.Document)
-	if err != nil {
-		return err
-	}
-	person = row.standing(person)
-	if err := d.mayAnswer(person, row, doc, document); err != nil {
-		return err
-	}
-	if r.Says == evidence.Yes {
-		if err := d.proved(by, person); err != nil {
-			return err
+	if s := r.Signed; s != nil {
+		if s.Request != document {
+			return refuse("signed-other", "What you signed answers another text than this one. Nothing was done; look again, then sign.")
 		}
+		r = Reply{Says: s.Says, Role: policy.Role(s.Role), Why: s.Why, Limits: s.Limits, NotBefore: s.NotBefore, Signed: s}
 	}
-	if r, err = d.fit(ctx, person, row, doc, r); err != nil {
-		if isRule(err, "not-asked") {
-			return cmp.Or(d.offDuty(ctx, by, d.teamsOf(ctx, doc)), err)
-		}
+	a, person, row, err := d.fitted(ctx, by, id, document, r)
+	if err != nil {
+		return err
+	}
+	if a, err = d.prove(ctx, by, person, row, a, r.Signed); err != nil {
 		return err
 	}
 	if row.State == RequestAsleep && r.Says != evidence.Question {
@@ -89,7 +80,53 @@ func (d *Desk) answer(ctx context.Context, by people.Actor, id policy.RequestID,
 		}
 		row.row++
 	}
-	return d.give(ctx, by, person, row, doc, r)
+	return d.give(ctx, person, row, a)
+}
+
+// prove adds the proof: the person's signature, or a yes' code.
+func (d *Desk) prove(ctx context.Context, by people.Actor, p people.Person, row requestRow, a evidence.Answer, signed *evidence.Answer) (evidence.Answer, error) {
+	if signed != nil {
+		return *signed, d.signature(ctx, p, a, *signed)
+	}
+	if a.Says != evidence.Yes {
+		return a, nil
+	}
+	doc, _, err := d.request(ctx, row.Document)
+	if err != nil {
+		return a, err
+	}
+	q, err := d.quorum(ctx, doc)
+	if err != nil {
+		return a, err
+	}
+	a.Proof = totp(by)
+	return a, d.coded(by, p, q)
+}
+
+// fitted is the answer that a reply makes, without its proof, and who gives it to what.
+func (d *Desk) fitted(ctx context.Context, by people.Actor, id policy.RequestID, document audit.Hash, r Reply) (a evidence.Answer, p people.Person, row requestRow, err error) {
+	if row, err = d.requestRow(ctx, id); err != nil {
+		return a, p, row, err
+	}
+	if p, err = d.presentPlant(ctx, by); err != nil {
+		return a, p, row, err
+	}
+	doc, _, err := d.request(ctx, row.Document)
+	if err != nil {
+		return a, p, row, err
+	}
+	p = row.standing(p)
+	if err = d.mayAnswer(p, row, doc, document); err != nil {
+		return a, p, row, err
+	}
+	if r, err = d.fit(ctx, p, row, doc, r); err != nil {
+		if isRule(err, "not-asked") {
+			err = cmp.Or(d.offDuty(ctx, by, d.teamsOf(ctx, doc)), err)
+		}
+		return a, p, row, err
+	}
+	a, err = d.compose(p, row, doc, r)
+	return a, p, row, err
 }
 
 // mayAnswer: the newest revision, while it waits, by somebody of the plant who
@@ -250,20 +287,22 @@ func (d *Desk) narrower(l evidence.Limits, doc evidence.Request) error {
 	return nil
 }
 
-// give writes the signed answer and its event.
-func (d *Desk) give(ctx context.Context, by people.Actor, p people.Person, row requestRow, doc evidence.Request, r Reply) error {
+// compose is the text of an answer, without its proof.
+func (d *Desk) compose(p people.Person, row requestRow, doc evidence.Request, r Reply) (evidence.Answer, error) {
 	a := evidence.Answer{V: 1, Request: row.Document, Person: string(p.ID), Firm: string(p.Firm), Role: string(r.Role), Says: r.Says,
 		Why: r.Why, Limits: r.Limits, NotBefore: r.NotBefore, Nonce: nonce(), At: d.second(), DecideBy: doc.To}
-	if r.Says == evidence.Yes {
-		a.Proof = totp(by)
-	}
 	if len(a.Limits.Rights) > 0 {
 		rights, err := policy.ParseRights(a.Limits.Rights)
 		if err != nil {
-			return asRefusal("bad-limit", err)
+			return a, asRefusal("bad-limit", err)
 		}
 		a.Limits.Rights = rights.Words()
 	}
+	return a, nil
+}
+
+// give writes the answer with its proof, and its event.
+func (d *Desk) give(ctx context.Context, p people.Person, row requestRow, a evidence.Answer) error {
 	hash, err := d.sign(ctx, a)
 	if err != nil {
 		return err

@@ -69,6 +69,7 @@ type Desk struct {
 	now     func() time.Time
 
 	heads   heads
+	keys    keyring
 	tallies tallies
 	lists   lists
 	poke    chan struct{} // the next moment may have changed
@@ -96,7 +97,7 @@ type Desk struct {
 // NewDesk does no I/O.
 func NewDesk(p Parts) *Desk {
 	d := &Desk{plant: p.Plant, roster: p.Roster, journal: p.Journal, rows: p.Rows, leaves: p.Leaves, docs: p.Docs, log: p.Log, now: p.Now,
-		heads: heads{rows: map[string]head{}}, lists: lists{requests: map[string]kept[Request]{}, windows: map[string]kept[Window]{}}, poke: make(chan struct{}, 1), repair: make(chan struct{}, 1),
+		heads: heads{rows: map[string]head{}}, keys: keyring{ring: evidence.NewKeyring(p.Docs)}, lists: lists{requests: map[string]kept[Request]{}, windows: map[string]kept[Window]{}}, poke: make(chan struct{}, 1), repair: make(chan struct{}, 1),
 		pauses: map[policy.WindowID]uint64{}, plants: map[audit.Hash]*policy.Plant{}, rosters: map[audit.Hash][]evidence.Turn{}, checks: map[checked]bool{},
 		stopped: map[policy.WindowID]int{}, held: map[policy.WindowID]int{}, winding: map[policy.WindowID]int{}, kept: map[policy.WindowID]string{}, blocking: map[int]policy.Block{}, phases: map[policy.WindowID]phase{}}
 	if d.now == nil {

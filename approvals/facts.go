@@ -131,7 +131,11 @@ func (d *Desk) check(ctx context.Context, w windowRow, claim evidence.WindowClai
 	if err != nil {
 		return false, err
 	}
-	if len(evidence.Check(plant, text, given, nil, claim)) > 0 {
+	keys, err := d.keysOf(ctx, given...)
+	if err != nil {
+		return false, err
+	}
+	if len(evidence.Check(plant, text, given, keys, claim)) > 0 {
 		return false, nil
 	}
 	if !key.graced.IsZero() && len(evidence.CheckGrace(plant, text, claim, w.Opened, w.Ungraced, w.Until)) > 0 {
@@ -144,7 +148,8 @@ func (d *Desk) check(ctx context.Context, w windowRow, claim evidence.WindowClai
 	if err != nil {
 		return false, err
 	}
-	return until.Equal(key.until) && len(evidence.CheckExtension(plant, text, given, extension, nil, claim, key.opened)) == 0, nil
+	keys, extension = d.extenders(extension)
+	return until.Equal(key.until) && len(evidence.CheckExtension(plant, text, given, extension, keys, claim, key.opened)) == 0, nil
 }
 
 // extended reads the opener's answer. Its role is the answer's own word here:

@@ -57,10 +57,10 @@ assets:
   chiller:
     {tag: U-1, name: Chiller, zone: utilities, level: 1, address: 10.30.1.11, stops: [filling-1], ports: {ssh: {accounts: {trend: {rights: [look, copy], enforced: device}}}}}
 rules:
-  - {name: line,  when: {zone: line-1, right: [look, copy]},    plan: [owner],              open: shift,  longest: 8h}
-  - {name: load,  when: {zone: line-1, right: [set, load]},     plan: [owner, ot-security], open: shift,  longest: 4h, ask: [work_order, backup]}
-  - {name: ops,   when: {zone: ops, right: [look, copy]},       plan: [owner],              open: auto,   longest: 8h, grace: 5m}
-  - {name: utils, when: {zone: utilities, right: [look, copy]}, plan: [owner],              open: vendor, longest: 8h}
+  - {name: line,  when: {zone: line-1, right: [look, copy]},    plan: [owner],              open: shift,  longest: 8h, proof: code}
+  - {name: load,  when: {zone: line-1, right: [set, load]},     plan: [owner, ot-security], open: shift,  longest: 4h, proof: code, ask: [work_order, backup]}
+  - {name: ops,   when: {zone: ops, right: [look, copy]},       plan: [owner],              open: auto,   longest: 8h, proof: code, grace: 5m}
+  - {name: utils, when: {zone: utilities, right: [look, copy]}, plan: [owner],              open: vendor, longest: 8h, proof: code}
 `
 
 var thePlant = sync.OnceValue(func() *policy.Plant {
@@ -92,13 +92,18 @@ func names() []policy.PersonID {
 	return list
 }
 
+// keyNumber is the SSH key of the nth of the cast.
+func keyNumber(i int) ed25519.PrivateKey {
+	return ed25519.NewKeyFromSeed(slices.Repeat([]byte{byte(i + 1)}, 32))
+}
+
 // bootstrap is the first file, with a key for each of the cast.
 func bootstrap() []byte {
 	var b strings.Builder
 	b.WriteString("firms:\n  fjord: {name: Fjord, plant: true}\n")
 	b.WriteString("  krall: {name: Krall, sponsor: olaf, networks: [198.51.100.0/24]}\n  polar: {name: Polar, sponsor: sven, networks: [198.51.100.0/24]}\npeople:\n")
 	for i, id := range names() {
-		pub, err := ssh.NewPublicKey(ed25519.NewKeyFromSeed(slices.Repeat([]byte{byte(i + 1)}, 32)).Public())
+		pub, err := ssh.NewPublicKey(keyNumber(i).Public())
 		if err != nil {
 			panic(err)
 		}
@@ -266,6 +271,7 @@ func (s *stops) told() []string {
 // evidence over a log and rows in memory.
 type world struct {
 	t     interface{ Fatalf(string, ...any) }
+	plant func() *policy.Plant
 	ctx   context.Context
 	clock func() time.Time // nil: the field at
 	at    time.Time
@@ -274,6 +280,7 @@ type world struct {
 	store *memStore
 	stops *stops
 	desk  *Desk
+	folk  *people.Roster
 	jour  *state.Journal
 	past  *history // what truth has read of the log
 	read  int
@@ -323,13 +330,17 @@ func TestMain(m *testing.M) {
 }
 
 func newWorld(t interface{ Fatalf(string, ...any) }, clock func() time.Time) *world {
-	w := &world{t: t, ctx: context.Background(), clock: clock, at: start, docs: sharedDocs, stops: &stops{}}
+	return newWorldOf(t, clock, thePlant)
+}
+
+func newWorldOf(t interface{ Fatalf(string, ...any) }, clock func() time.Time, plant func() *policy.Plant) *world {
+	w := &world{t: t, plant: plant, ctx: context.Background(), clock: clock, at: start, docs: sharedDocs, stops: &stops{}}
 	w.log = &memLog{now: w.now}
 	w.store = &memStore{Memory: state.NewMemory(), hand: map[string]state.Row{}}
 	w.restart()
 	first := w.put(bootstrap())
 	w.commit("bootstrap/1", audit.Event{Subject: "bootstrap", Rev: 1, Actor: penstock, Body: audit.LogCreated{Origin: "test", Bootstrap: first}})
-	if _, err := w.log.Append(w.ctx, audit.Event{Subject: "plant", Actor: penstock, Body: audit.ConfigChanged{Kind: "plant", Document: w.put(thePlant().Document())}}); err != nil {
+	if _, err := w.log.Append(w.ctx, audit.Event{Subject: "plant", Actor: penstock, Body: audit.ConfigChanged{Kind: "plant", Document: w.put(plant().Document())}}); err != nil {
 		t.Fatalf("%v", err)
 	}
 	sealed := w.put([]byte("sealed"))
@@ -362,7 +373,9 @@ func (w *world) restart() {
 		w.t.Fatalf("catch up: %v", err)
 	}
 	roster := people.NewRoster(w.jour, w.store, w.docs)
-	w.desk = NewDesk(Parts{Plant: thePlant, Roster: roster, Journal: w.jour, Rows: w.store, Leaves: w.log, Docs: w.docs, Log: w.log, Now: w.now})
+	roster.Now, roster.Origin = w.now, func() string { return w.plant().Site.Origin }
+	w.folk = roster
+	w.desk = NewDesk(Parts{Plant: w.plant, Roster: roster, Journal: w.jour, Rows: w.store, Leaves: w.log, Docs: w.docs, Log: w.log, Now: w.now})
 	w.desk.Stops(w.stops)
 }
 

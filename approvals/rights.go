@@ -20,18 +20,40 @@ func refuse(rule, format string, a ...any) *policy.Refusal {
 	return &policy.Refusal{Rule: rule, Say: say}
 }
 
-// proved asks for a code within the last five minutes: for all that gives
-// access. What takes it away never calls this. A code of a generator that was
-// taken away since (a lost phone) counts for nothing; p is the person as read now.
+// proved asks for a code, or a passkey, within the last five minutes: for all
+// that gives access. What takes it away never calls this. A code of a generator
+// that was taken away since (a lost phone) counts for nothing, nor does such a
+// passkey; p is the person as read now.
 func (d *Desk) proved(by people.Actor, p people.Person) error {
+	if _, has := p.Key(people.Passkey); has && by.Proved(people.Passkey) && d.justNow(by) {
+		return nil
+	}
+	return d.justCoded(by, p)
+}
+
+func (d *Desk) justCoded(by people.Actor, p people.Person) error {
 	if _, has := p.Key(people.TOTP); !has {
 		return refuse("no-code-generator", "You have no code generator, or it was taken away. Enrol one first: ssh desk@… totp.")
 	}
-	age := d.now().Sub(by.At)
-	if by.Step == 0 || !by.Proved(people.TOTP) || age > codeGood || age < -30*time.Second {
+	if by.Step == 0 || !by.Proved(people.TOTP) || !d.justNow(by) {
 		return refuse("code-needed", "Give the code of your generator again: it must be less than 5 minutes old for this.")
 	}
 	return nil
+}
+
+func (d *Desk) justNow(by people.Actor) bool {
+	age := d.now().Sub(by.At)
+	return age <= codeGood && age >= -30*time.Second
+}
+
+// coded: an answer may rest on a code where the plant says so, and the code was
+// given just now.
+func (d *Desk) coded(by people.Actor, p people.Person, q policy.Quorum) error {
+	if q.Proof != policy.ByCode {
+		return refuse("key-needed", "A code is not enough for this: the plant's rules ask for a signature with a key of your own. "+
+			"Use your passkey, or: penstock answer … --sign-with KEYFILE. To get one, see the page Your keys.")
+	}
+	return d.justCoded(by, p)
 }
 
 // present is the actor as the roster has them now: an Actor may be older than

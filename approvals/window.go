@@ -187,7 +187,11 @@ func (d *Desk) agree(ctx context.Context, r requestRow) (bool, error) {
 		return false, nil // what is left of it is nothing: no, or time, will end it
 	}
 	claim.Window = d.heads.next("window/W-")
-	if findings := evidence.Check(plant, text, given, nil, claim); len(findings) > 0 {
+	keys, err := d.keysOf(ctx, given...)
+	if err != nil {
+		return false, err
+	}
+	if findings := evidence.Check(plant, text, given, keys, claim); len(findings) > 0 {
 		return false, nil
 	}
 	b, err := audit.Canonical(claim)
@@ -315,17 +319,26 @@ func (d *Desk) mayOpen(ctx context.Context, w windowRow, claim evidence.WindowCl
 
 // opener: somebody of the plant who may open this window, with a code.
 func (d *Desk) opener(ctx context.Context, by people.Actor, claim evidence.WindowClaim) (people.Person, error) {
-	p, err := d.presentPlant(ctx, by)
+	p, _, err := d.isOpener(ctx, by, claim)
 	if err != nil {
 		return p, err
+	}
+	return p, d.proved(by, p)
+}
+
+// isOpener is opener without what proves them.
+func (d *Desk) isOpener(ctx context.Context, by people.Actor, claim evidence.WindowClaim) (people.Person, policy.Quorum, error) {
+	p, err := d.presentPlant(ctx, by)
+	if err != nil {
+		return p, policy.Quorum{}, err
 	}
 	doc, _, err := d.request(ctx, claim.Request)
 	if err != nil {
-		return p, err
+		return p, policy.Quorum{}, err
 	}
 	q, err := d.quorum(ctx, doc)
 	if err != nil {
-		return p, err
+		return p, q, err
 	}
 	row, err := d.requestRow(ctx, policy.RequestID(doc.Request))
 	if err != nil {
@@ -333,14 +346,14 @@ func (d *Desk) opener(ctx context.Context, by people.Actor, claim evidence.Windo
 	}
 	if p = row.standing(p); !hasAny(p, q.Openers) {
 		if err := d.offDuty(ctx, by, q.Openers); err != nil {
-			return p, err
+			return p, q, err
 		}
-		return p, refuse("not-on-shift", "Only %s may do this.", strings.Join(words(q.Openers), " or "))
+		return p, q, refuse("not-on-shift", "Only %s may do this.", strings.Join(words(q.Openers), " or "))
 	}
 	if string(p.Firm) == doc.Firm || slices.Contains(claim.People, string(p.ID)) {
-		return p, refuse("own-request", "Whoever works in the window or is of that firm never opens it.")
+		return p, q, refuse("own-request", "Whoever works in the window or is of that firm never opens it.")
 	}
-	return p, d.proved(by, p)
+	return p, q, nil
 }
 
 // GoOn lets a paused window go on. The clock has not stopped meanwhile.
@@ -362,31 +375,60 @@ func (d *Desk) GoOn(ctx context.Context, by people.Actor, id policy.WindowID) (W
 	return w, err
 }
 
-// Extend moves the end of a running window, by an opener's signed answer: past
-// the request's minutes, never past the span, a limit or the rule's longest.
+// Extend moves the end of a running window, by an opener's answer: past the
+// request's minutes, never past the span, a limit or the rule's longest. It
+// rests on a code, where the rules let that be enough; else see ExtendSigned.
 func (d *Desk) Extend(ctx context.Context, by people.Actor, id policy.WindowID, until time.Time) (Window, error) {
+	return d.extend(ctx, by, id, until, nil)
+}
+
+func (d *Desk) extend(ctx context.Context, by people.Actor, id policy.WindowID, until time.Time, signed *evidence.Answer) (Window, error) {
 	return d.step(ctx, by, id, func(w windowRow, claim evidence.WindowClaim) (audit.WindowMoved, []people.Person, error) {
-		p, err := d.opener(ctx, by, claim)
+		p, q, err := d.isOpener(ctx, by, claim)
 		if err != nil {
 			return audit.WindowMoved{}, nil, err
 		}
-		until, now := whole(until), d.second()
-		if !w.runs() || w.State == WindowEnding || !now.Before(w.Until) {
-			return audit.WindowMoved{}, nil, refuse("illegal-step", "%s is %s; only a window that is open can be extended.", id, w.State)
+		if err := d.extendable(w, until); err != nil {
+			return audit.WindowMoved{}, nil, err
 		}
-		if !until.After(w.Until) {
-			return audit.WindowMoved{}, nil, refuse("not-later", "%s ends at %s already. End it now, or choose a later time.", id, w.Until.Format(time.RFC3339))
+		a := d.extensionText(p, q, w, claim, whole(until))
+		if signed != nil {
+			err = d.signature(ctx, p, a, *signed)
+			a = *signed
+		} else if err = d.coded(by, p, q); err == nil {
+			a.Proof = totp(by)
 		}
-		answer, err := d.extension(ctx, by, p, w, claim, until)
 		if err != nil {
 			return audit.WindowMoved{}, nil, err
 		}
-		return audit.WindowMoved{Window: w.Window, To: "extended", By: string(by.Person), At: now, Until: until, Answer: answer}, []people.Person{p}, nil
+		answer, err := d.extension(ctx, p, w, claim, a)
+		if err != nil {
+			return audit.WindowMoved{}, nil, err
+		}
+		return audit.WindowMoved{Window: w.Window, To: "extended", By: string(by.Person), At: d.second(), Until: whole(until), Answer: answer}, []people.Person{p}, nil
 	})
 }
 
-// extension signs the opener's answer and holds it to the verifier's own check.
-func (d *Desk) extension(ctx context.Context, by people.Actor, p people.Person, w windowRow, claim evidence.WindowClaim, until time.Time) (audit.Hash, error) {
+// extendable: open or paused, before its end, and to a later one.
+func (d *Desk) extendable(w windowRow, until time.Time) error {
+	if !w.runs() || w.State == WindowEnding || !d.second().Before(w.Until) {
+		return refuse("illegal-step", "%s is %s; only a window that is open can be extended.", w.Window, w.State)
+	}
+	if !whole(until).After(w.Until) {
+		return refuse("not-later", "%s ends at %s already. End it now, or choose a later time.", w.Window, w.Until.Format(time.RFC3339))
+	}
+	return nil
+}
+
+// extensionText is the opener's answer without its proof.
+func (d *Desk) extensionText(p people.Person, q policy.Quorum, w windowRow, claim evidence.WindowClaim, until time.Time) evidence.Answer {
+	role := q.Openers[slices.IndexFunc(q.Openers, p.Has)]
+	return evidence.Answer{V: 1, Request: claim.Request, Person: string(p.ID), Firm: string(p.Firm), Role: string(role), Says: evidence.Extend,
+		Window: w.Window, Until: until, Nonce: nonce(), At: d.second(), DecideBy: w.Until}
+}
+
+// extension keeps the opener's answer, held to the verifier's own check.
+func (d *Desk) extension(ctx context.Context, p people.Person, w windowRow, claim evidence.WindowClaim, a evidence.Answer) (audit.Hash, error) {
 	doc, text, err := d.request(ctx, claim.Request)
 	if err != nil {
 		return audit.Hash{}, err
@@ -395,13 +437,6 @@ func (d *Desk) extension(ctx context.Context, by people.Actor, p people.Person, 
 	if err != nil {
 		return audit.Hash{}, err
 	}
-	q, err := d.quorum(ctx, doc)
-	if err != nil {
-		return audit.Hash{}, err
-	}
-	role := q.Openers[slices.IndexFunc(q.Openers, p.Has)]
-	a := evidence.Answer{V: 1, Request: claim.Request, Person: string(p.ID), Firm: string(p.Firm), Role: string(role), Says: evidence.Extend,
-		Window: w.Window, Until: until, Nonce: nonce(), At: d.second(), DecideBy: w.Until, Proof: totp(by)}
 	hash, err := d.sign(ctx, a)
 	if err != nil {
 		return hash, err
@@ -414,11 +449,24 @@ func (d *Desk) extension(ctx context.Context, by people.Actor, p people.Person, 
 	if err != nil {
 		return hash, err
 	}
-	g := evidence.Given{Wall: d.now(), Body: body, Firm: a.Firm, Roles: words(p.Roles), Plant: true}
-	if findings := evidence.CheckExtension(plant, text, yes, g, nil, claim, w.Opened); len(findings) > 0 {
-		return hash, &policy.Refusal{Rule: "extension", Say: "It cannot be extended so far: " + strings.TrimPrefix(findings[0], "answer at leaf /0: ") + ".", Why: strings.Join(findings, "; ")}
+	keys, g := d.extenders(evidence.Given{Wall: d.now(), Body: body, Firm: a.Firm, Roles: words(p.Roles), Plant: true})
+	if findings := evidence.CheckExtension(plant, text, yes, g, keys, claim, w.Opened); len(findings) > 0 {
+		_, first, _ := strings.Cut(findings[0], ": ")
+		return hash, &policy.Refusal{Rule: "extension", Say: "It cannot be extended so far: " + first + ".", Why: strings.Join(findings, "; ")}
 	}
 	return hash, nil
+}
+
+// extenders are the keys that an extension may be signed with. Its own leaf is
+// not known here: it was held to the keys of that moment when it was written, and
+// the verifier holds it to them by the leaf. A code's generator is not looked for.
+func (d *Desk) extenders(g evidence.Given) ([]evidence.Key, evidence.Given) {
+	a, err := evidence.ParseAnswer(g.Body)
+	if err != nil || !a.Proof.Signed() {
+		return nil, g
+	}
+	g.Leaf = d.keys.next()
+	return d.keys.ever(a.Person), g
 }
 
 // Pause holds the vendor's input at once; sessions stay, the clock runs on.

@@ -219,16 +219,31 @@ type PersonDisabled struct {
 	Why    string `json:"why,omitempty"`
 }
 
-// KeyEnrolled adds or replaces a person's key, password or code generator. Kind
-// is ssh, password or totp. Public is set for ssh; Sealed names the document
-// with the password hash or the secret, sealed to a key of keys/.
+// KeyEnrolled adds a passkey to a person, or adds or replaces their key, password
+// or code generator. Kind is ssh, passkey, password or totp. Public is set for
+// ssh and passkey (authorized_keys form; the COSE key in base64url); Credential,
+// AAGUID and Name are a passkey's: its credential id in base64url, the make of
+// its authenticator in hex, and what its person calls it. Sealed names the
+// document with the password hash or the secret, sealed to a key of keys/.
 type KeyEnrolled struct {
-	Person string `json:"person"`
-	Kind   string `json:"kind"`
-	Key    string `json:"key"` // fingerprint for ssh, else the kind
-	Public string `json:"public,omitempty"`
-	Sealed Hash   `json:"sealed,omitzero"`
-	By     string `json:"by"`
+	Person     string `json:"person"`
+	Kind       string `json:"kind"`
+	Key        string `json:"key"` // fingerprint for ssh and passkey, else the kind
+	Public     string `json:"public,omitempty"`
+	Credential string `json:"credential,omitempty"`
+	AAGUID     string `json:"aaguid,omitempty"`
+	Name       string `json:"name,omitempty"`
+	Sealed     Hash   `json:"sealed,omitzero"`
+	By         string `json:"by"`
+}
+
+// KeyVouched: By signed that a key is this person's; from here on it can sign
+// answers. Document is the canonical evidence.Vouch with its proof.
+type KeyVouched struct {
+	Person   string `json:"person"`
+	Key      string `json:"key"`
+	By       string `json:"by"`
+	Document Hash   `json:"document"`
 }
 type KeyRemoved struct {
 	Person string `json:"person"`
@@ -594,6 +609,7 @@ func (PersonConfirmed) Type() string    { return "person.confirmed" }
 func (PersonChanged) Type() string      { return "person.changed" }
 func (PersonDisabled) Type() string     { return "person.disabled" }
 func (KeyEnrolled) Type() string        { return "key.enrolled" }
+func (KeyVouched) Type() string         { return "key.vouched" }
 func (KeyRemoved) Type() string         { return "key.removed" }
 func (LoginOK) Type() string            { return "login.ok" }
 func (LoginRefused) Type() string       { return "login.refused" }
@@ -636,7 +652,7 @@ var bodies = func() map[string]reflect.Type {
 		RequestSubmitted{}, RequestRevised{}, RequestWithdrawn{}, RequestUnanswered{}, RequestWoken{}, PersonAsked{}, AnswerGiven{},
 		WindowAgreed{}, WindowMoved{}, HandbackGiven{}, HandbackAccepted{}, BlockSet{}, BlockLifted{},
 		FirmChanged{}, PersonInvited{}, PersonJoined{}, PersonConfirmed{}, PersonChanged{}, PersonDisabled{},
-		KeyEnrolled{}, KeyRemoved{}, LoginOK{}, LoginRefused{}, AccessRefused{}, CertIssued{}, CertRefused{},
+		KeyEnrolled{}, KeyVouched{}, KeyRemoved{}, LoginOK{}, LoginRefused{}, AccessRefused{}, CertIssued{}, CertRefused{},
 		SessionStarted{}, SessionEnded{}, ChannelOpened{}, ChannelRefused{}, ChannelClosed{}, FileTransferred{}, FirstByte{},
 		RecordingHeads{}, RecordingRecovered{}, RecordingFailed{}, RecordingMode{}, ReviewOpened{}, ReviewClosed{},
 		ReviewNoted{}, ReviewSigned{}, ReviewReplied{}, ReviewDrawn{}, HoldSet{}, HoldLifted{}, RecordingExpired{}, DeletionAsked{}, RecordingDeleted{},

@@ -169,6 +169,7 @@ type Quorum struct {
 	Open    string        // "shift", "auto" or "vendor"
 	Openers []Role        // who may open, pause, extend: the shift roles of the assets' zones, at least one
 	Longest time.Duration // the strictest rule's
+	Proof   string        // ByKey, unless every rule that lets work be done says proof: code
 	Grace   time.Duration // the shortest of all rules that let work be done; one without a grace gives none
 	Escort  bool
 	Ask     []string // fields a request must fill: work_order, change, backout, …

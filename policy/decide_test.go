@@ -386,11 +386,11 @@ func TestQuorum(t *testing.T) {
 		rights policy.Rights
 		want   string
 	}{
-		"looking needs the shift":    {[]policy.AssetName{"filler-plc"}, policy.Look, "must agree: shift (rule look); opens: shift; at most 8h"},
-		"without a shift, the owner": {[]policy.AssetName{"historian"}, policy.Look, "must agree: ot-security (rule look); opens: ot-security; at most 8h"},
-		"loading needs three":        {[]policy.AssetName{"filler-plc"}, policy.Look | policy.Load, "must agree: line-1-owner (rule load), 2 of ot-security (rule load); opens: shift; at most 6h; with an escort; the request says: backout, backup, change"},
-		"the strictest of each":      {[]policy.AssetName{"filler-plc"}, all, "must agree: line-1-owner (rule load), 2 of ot-security (rule load); opens: shift; at most 4h; with an escort; the request says: area_clear, backout, backup, change, work_order"},
-		"two zones, both owners":     {[]policy.AssetName{"chiller-plc", "pasteur-plc"}, policy.Look | policy.Copy, "must agree: line-1-owner (rule copy), utilities-owner (rule copy); opens: shift, utilities-shift; at most 8h"},
+		"looking needs the shift":    {[]policy.AssetName{"filler-plc"}, policy.Look, "must agree: shift (rule look); opens: shift; at most 8h; a code is enough"},
+		"without a shift, the owner": {[]policy.AssetName{"historian"}, policy.Look, "must agree: ot-security (rule look); opens: ot-security; at most 8h; a code is enough"},
+		"loading needs three":        {[]policy.AssetName{"filler-plc"}, policy.Look | policy.Load, "must agree: line-1-owner (rule load), 2 of ot-security (rule load); opens: shift; at most 6h; by a key of their own; with an escort; the request says: backout, backup, change"},
+		"the strictest of each":      {[]policy.AssetName{"filler-plc"}, all, "must agree: line-1-owner (rule load), 2 of ot-security (rule load); opens: shift; at most 4h; by a key of their own; with an escort; the request says: area_clear, backout, backup, change, work_order"},
+		"two zones, both owners":     {[]policy.AssetName{"chiller-plc", "pasteur-plc"}, policy.Look | policy.Copy, "must agree: line-1-owner (rule copy), utilities-owner (rule copy); opens: shift, utilities-shift; at most 8h; by a key of their own"},
 	} {
 		q, err := p.Quorum(row.assets, row.rights)
 		if err != nil || q.String() != row.want {
@@ -425,7 +425,7 @@ func TestGraceIsTheShortestThatAllGive(t *testing.T) {
 		"the shortest of both": {", grace: 90s", ", grace: 4m", 90 * time.Second},
 	} {
 		files := example(t)
-		text := strings.Replace(string(files["plant.yaml"]), "open: shift, longest: 8h}", "open: shift, longest: 8h"+row.look+"}", 1)
+		text := strings.Replace(string(files["plant.yaml"]), "open: shift, longest: 8h, proof: code}", "open: shift, longest: 8h"+row.look+"}", 1)
 		files["plant.yaml"] = []byte(strings.Replace(text, "open: shift, longest: 6h", "open: shift, longest: 6h"+row.load, 1))
 		q, err := parse(t, files).Quorum([]policy.AssetName{"filler-plc"}, policy.Look|policy.Load)
 		if err != nil || q.Grace != row.want || strings.Contains(q.String(), "grace") != (row.want > 0) {
@@ -449,7 +449,7 @@ func TestARightWithoutARuleIsRefused(t *testing.T) {
 }
 
 func TestRulesForFiles(t *testing.T) {
-	p := parse(t, edited(t, "  - {name: campaign, when: {zone: ops", "  - {name: files, when: {port: sftp, asset: historian}, plan: [it-network], open: shift, longest: 10m}\n  - {name: campaign, when: {zone: ops"))
+	p := parse(t, edited(t, "  - {name: campaign, when: {zone: ops", "  - {name: files, when: {port: sftp, asset: historian}, plan: [it-network], open: shift, longest: 10m, proof: code}\n  - {name: campaign, when: {zone: ops"))
 	s := looking()
 	s.q.Asset, s.q.Account, s.q.Rights = "historian", "reader", policy.Look|policy.Copy
 	s.f.Window.Rights, s.f.Window.Targets, s.f.Window.From = s.q.Rights, []policy.Target{{Asset: "historian", Port: "ssh", Account: "reader"}}, s.now

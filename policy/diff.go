@@ -227,6 +227,9 @@ func conditions(a, b Way) []shift {
 	if x.Longest != y.Longest {
 		say(either(y.Longest < x.Longest, Loses, Gains), "the longest", source.Words(x.Longest), source.Words(y.Longest))
 	}
+	if x.Proof != y.Proof {
+		say(either(y.Proof == ByKey, Loses, Gains), "what a yes rests on", x.Proof, y.Proof)
+	}
 	if x.Grace != y.Grace {
 		say(either(y.Grace < x.Grace, Loses, Gains), "the grace", source.Words(x.Grace), source.Words(y.Grace))
 	}

@@ -110,7 +110,7 @@ type putPart = func(what string, roles []Role, facts ...fact)
 // wholePlant is what is for every asset: OT security answers for it.
 func (p *Plant) wholePlant(put putPart) {
 	all := []Role{security}
-	put("site", all, fact{"id", p.Site.ID}, fact{"name", p.Site.Name}, fact{"colour", p.Site.Colour}, fact{"timezone", p.Site.Timezone}, fact{"control_room", p.Site.ControlRoom})
+	put("site", all, fact{"id", p.Site.ID}, fact{"name", p.Site.Name}, fact{"colour", p.Site.Colour}, fact{"timezone", p.Site.Timezone}, fact{"control_room", p.Site.ControlRoom}, fact{"origin", p.Site.Origin})
 	put("recordings", all, fact{"read", list(p.Recordings.Read)}, fact{"input", list(p.Recordings.Input)})
 	put("reviews", all, fact{"always", strings.Join(p.Reviews.Always, ", ")}, fact{"one_in", fmt.Sprint(p.Reviews.OneIn)}, fact{"within", length(p.Reviews.Within)})
 	for i := range p.Retention {
@@ -158,7 +158,7 @@ func (p *Plant) ruleParts(put putPart) {
 	for i := range p.Rules {
 		r := &p.Rules[i]
 		put("rule "+r.Name, p.ruleOwners(func(o *Rule) bool { return o == r }), append(whenFacts(r.When), fact{"plan", needWords(r.Plan)}, fact{"open", r.Open},
-			fact{"longest", length(r.Longest)}, fact{"grace", length(r.Grace)}, fact{"ask", strings.Join(r.Ask, ", ")}, fact{"escort", fmt.Sprint(r.Escort)},
+			fact{"longest", length(r.Longest)}, fact{"proof", r.Proof}, fact{"grace", length(r.Grace)}, fact{"ask", strings.Join(r.Ask, ", ")}, fact{"escort", fmt.Sprint(r.Escort)},
 			fact{"during", strings.Join(r.During, ", ")}, fact{"not_during", strings.Join(r.NotDuring, ", ")}, fact{"gates", strings.Join(r.Gates, ", ")})...)
 	}
 	for i := range p.Patterns {

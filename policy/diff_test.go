@@ -57,9 +57,13 @@ func TestDiffSaysWhoGainsAndLoses(t *testing.T) {
 		"a new review day": {[]string{"review: 2026-12-31", "review: 2027-12-31"}, []string{"alters conduit ops-utilities review was 2026-12-31, becomes 2027-12-31"}, "ot-security utilities-owner"},
 		"a firmware":       {[]string{"firmware: 4.20}", "firmware: 4.21}"}, []string{"alters asset chiller-plc firmware was 4.20, becomes 4.21"}, "it-network utilities-owner"},
 		"a zone closes":    {[]string{"owner: utilities-owner, shift: utilities-shift}", "owner: utilities-owner, shift: utilities-shift, vendors: never}"}, []string{"loses vendors on chiller-plc", "zone utilities is never open to vendors"}, "ot-security utilities-owner"},
-		"longer":           {[]string{"plan: [],                           open: shift, longest: 8h}", "plan: [],                           open: shift, longest: 12h}"}, []string{"gains vendors on ", "the longest was 8h, becomes 12h"}, ""},
-		"a line's weight":  {[]string{"{name: Batch records,   criticality: 3}", "{name: Batch records,   criticality: 2}"}, []string{"alters line batch-data criticality was 3, becomes 2"}, "it-network ot-security"},
-		"only a comment":   {[]string{"# No entry, no access.", "# Nothing else."}, nil, ""},
+		"longer":           {[]string{"plan: [],                           open: shift, longest: 8h,", "plan: [],                           open: shift, longest: 12h,"}, []string{"gains vendors on ", "the longest was 8h, becomes 12h"}, ""},
+		"a code is enough": {[]string{"plan: [owner, ot-security],         open: shift, longest: 6h", "plan: [owner, ot-security],         open: shift, longest: 6h, proof: code"},
+			[]string{"alters rule load proof"}, ""},
+		"a code is enough to copy": {[]string{"open: shift, longest: 8h}", "open: shift, longest: 8h, proof: code}"},
+			[]string{"gains vendors on ", "what a yes rests on was key, becomes code", "alters rule copy proof"}, ""},
+		"a line's weight": {[]string{"{name: Batch records,   criticality: 3}", "{name: Batch records,   criticality: 2}"}, []string{"alters line batch-data criticality was 3, becomes 2"}, "it-network ot-security"},
+		"only a comment":  {[]string{"# No entry, no access.", "# Nothing else."}, nil, ""},
 	} {
 		if story == "only a comment" {
 			row.edit = []string{"# rosters are not here: they change daily and are no change of policy. No entry, no access.", "# Nothing."}

@@ -92,6 +92,11 @@ func (q Quorum) String() string {
 		opens = list(q.Openers)
 	}
 	s := fmt.Sprintf("must agree: %s; opens: %s; at most %s", strings.Join(needs, ", "), opens, source.Words(q.Longest))
+	if q.Proof == ByCode {
+		s += "; a code is enough"
+	} else {
+		s += "; by a key of their own"
+	}
 	if q.Grace > 0 {
 		s += "; " + source.Words(q.Grace) + " grace for a half-done transfer"
 	}

@@ -2,6 +2,8 @@ package policy
 
 import (
 	"fmt"
+	"net/netip"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -114,7 +116,7 @@ func (f *file) read(top source.Value) {
 }
 
 func (f *file) site(v source.Value) {
-	s := v.Fields("id", "name", "colour", "timezone", "control_room")
+	s := v.Fields("id", "name", "colour", "timezone", "control_room", "origin")
 	site := Site{Name: s.Need("name").Text(), Colour: s.Get("colour").Text(), ControlRoom: s.Get("control_room").Text()}
 	site.ID = f.id(s.Need("id"))
 	tz := s.Need("timezone")
@@ -128,7 +130,31 @@ func (f *file) site(v source.Value) {
 			f.plant.location = loc
 		}
 	}
+	site.Origin = f.origin(s.Get("origin"))
 	f.plant.Site = site
+}
+
+// origin is https, a name and perhaps a port, as a browser writes it (RFC 6454,
+// 6.2): passkeys know no addresses, and no plain HTTP but on this very machine.
+func (f *file) origin(v source.Value) string {
+	s := v.Text()
+	if s == "" {
+		return ""
+	}
+	u, err := url.Parse(s)
+	_, number := netip.ParseAddr(strings.Trim(hostOf(u), "[]"))
+	if err != nil || u.Scheme != "https" || u.Host == "" || number == nil || s != "https://"+strings.ToLower(u.Host) || u.Port() == "443" || strings.HasSuffix(u.Host, ":") {
+		v.Refuse(fmt.Sprintf("%q is not where a browser finds the pages", s), "write https://, the name in small letters, and the port unless it is 443: https://penstock.kiel.example:8443")
+		return ""
+	}
+	return s
+}
+
+func hostOf(u *url.URL) string {
+	if u == nil {
+		return ""
+	}
+	return u.Hostname()
 }
 
 func (f *file) teams(v source.Value) {

@@ -27,15 +27,23 @@ func validCoil(s string) bool {
 	return err == nil && at.Port() != 0 && at.Addr().Zone() == "" && errUnit == nil && unit <= 247 && errCoil == nil
 }
 
+// What a yes rests on: a passkey or SSH key of the person's own, which nobody
+// else can sign with, or a code, which is the server's word.
+const (
+	ByKey  = "key"
+	ByCode = "code"
+)
+
 // MostGrace is the longest grace that a rule can give.
 const MostGrace = 10 * time.Minute
 
 func (f *file) rules(v source.Value) {
 	names := map[string]bool{}
 	for _, item := range f.list(v) {
-		s := item.Fields("name", "when", "plan", "open", "longest", "grace", "ask", "escort", "during", "not_during", "gates")
+		s := item.Fields("name", "when", "plan", "open", "longest", "proof", "grace", "ask", "escort", "during", "not_during", "gates")
 		r := Rule{Name: f.once(s.Need("name"), names), When: f.when(s.Get("when")), Plan: f.plan(s.Get("plan")),
-			Open: s.Get("open").OneOf("shift", "auto", "vendor"), Longest: s.Get("longest").Duration(time.Minute, 31*24*time.Hour), Grace: s.Get("grace").Duration(time.Second, MostGrace), Escort: s.Get("escort").Bool()}
+			Open: s.Get("open").OneOf("shift", "auto", "vendor"), Longest: s.Get("longest").Duration(time.Minute, 31*24*time.Hour), Grace: s.Get("grace").Duration(time.Second, MostGrace), Escort: s.Get("escort").Bool(),
+			Proof: s.Get("proof").OneOf(ByKey, ByCode)}
 		for _, at := range f.list(s.Get("ask")) {
 			r.Ask = append(r.Ask, at.OneOf(askable...))
 		}
@@ -52,8 +60,8 @@ func (f *file) soundRule(item source.Value, s source.Fields, r Rule) {
 	switch {
 	case plan.Here() != open.Here() || open.Here() != longest.Here():
 		item.Refuse("plan, open and longest go together", "a rule with all three can allow; without any it only narrows")
-	case !plan.Here() && !r.Escort && len(r.During)+len(r.NotDuring)+len(r.Gates)+len(r.Ask) == 0:
-		item.Refuse("this rule says nothing", "give it plan, open and longest, or during, not_during, gates, ask or escort")
+	case !plan.Here() && !r.Escort && r.Proof == "" && len(r.During)+len(r.NotDuring)+len(r.Gates)+len(r.Ask) == 0:
+		item.Refuse("this rule says nothing", "give it plan, open and longest, or during, not_during, gates, ask, proof or escort")
 	case s.Get("grace").Here() && !open.Here():
 		s.Get("grace").Refuse("only a rule with plan, open and longest can give a grace", "write it there; where several rules fit, the shortest counts")
 	case plan.Here() && len(r.Plan) == 0 && (r.Open == "auto" || r.Open == "vendor"):

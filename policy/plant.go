@@ -46,6 +46,9 @@ type Plant struct {
 // name (filler-plc.kiel).
 type Site struct {
 	ID, Name, Colour, Timezone, ControlRoom string
+	// Origin is where people see the pages, "https://penstock.kiel.example:8443": passkeys are
+	// bound to it. Empty: no passkeys here.
+	Origin string
 }
 
 // Team is a role that people of the roster hold. AsksNext is asked too when
@@ -241,6 +244,7 @@ type Rule struct {
 	Plan      []Need // Role "owner" is the owner of the asset's zone
 	Open      string // shift, auto or vendor
 	Longest   time.Duration
+	Proof     string        // "key" or "code": what a yes rests on at the least; empty: see Quorum.Proof
 	Grace     time.Duration // by how much the end may move, once, for a half-done transfer; 0: not at all
 	Ask       []string
 	Escort    bool

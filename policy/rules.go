@@ -179,12 +179,24 @@ func (q *quorum) column(r *Rule) {
 	if r.Open != "" && (!q.graced || r.Grace < q.Grace) {
 		q.Grace, q.graced = r.Grace, true
 	}
+	if proof := r.proof(); proof == ByKey || q.Proof == "" {
+		q.Proof = proof
+	}
 	q.Escort = q.Escort || r.Escort
 	for _, field := range r.Ask {
 		if !slices.Contains(q.Ask, field) {
 			q.Ask = append(q.Ask, field)
 		}
 	}
+}
+
+// proof is what a yes by this rule rests on. Codes are enough only where the
+// plant says so: a rule that lets work be done and does not say asks for a key.
+func (r *Rule) proof() string {
+	if r.Proof == "" && r.Open != "" {
+		return ByKey
+	}
+	return r.Proof
 }
 
 // need names the rule that asks for the most people; of several, the one with

@@ -298,8 +298,12 @@ func proof(p evidence.Proof) string {
 		return ""
 	case evidence.ProofTOTP:
 		return " [by a code: the server's word]"
+	case evidence.ProofWebAuthn:
+		return " [signed by their own passkey]"
+	case evidence.ProofSSHSIG:
+		return " [signed by their own SSH key]"
 	}
-	return " [signed: " + p.Kind + "]"
+	return " [" + p.Kind + "]"
 }
 
 func (b *Book) agreed(ctx context.Context, l audit.Leaf, e audit.WindowAgreed) {

@@ -15,6 +15,7 @@ const (
 	clockSlack = 2 * time.Minute              // leaf's wall clock before the time that the answer says
 	codeBefore = 90 * time.Second             // a phone's clock ahead of ours
 	codeAfter  = 6*time.Minute + codeBefore/3 // a code's step lasts 30 s, is taken 30 s late, and is good for 5 minutes after
+	signedGood = 10 * time.Minute             // from the text of a signed answer to its leaf: to read, sign and send
 )
 
 // Check is empty if the answers suffice for exactly this window: exact
@@ -25,8 +26,8 @@ const (
 //
 // The quorum is that of the request as it was asked: limits never lower who has
 // to agree. Answers to another revision are passed over. keys nil means that the
-// caller vouches for enrolment itself (the Desk, whose sign-in has just used the
-// code generator); anything else must hold a key for each person who counts.
+// caller vouches for code generators itself (its sign-in has just used one); a
+// signed answer, and anything else, must find the person's key among them.
 // The claim's own id is the caller's to compare.
 func Check(plant *policy.Plant, request []byte, answers []Given, keys []Key, w WindowClaim) (findings []string) {
 	j, err := newJudge(plant, request)
@@ -114,18 +115,25 @@ func CheckGrace(plant *policy.Plant, request []byte, w WindowClaim, opened, old,
 // Strength says in one sentence what the weakest counted proof of a yes is
 // worth; empty if there is no yes.
 func Strength(answers []Given) string {
+	said := ""
 	for _, g := range answers {
-		if a, err := ParseAnswer(g.Body); err == nil && (a.Says == Yes || a.Says == Extend) {
+		a, err := ParseAnswer(g.Body)
+		if err != nil || a.Says != Yes && a.Says != Extend {
+			continue
+		}
+		if !a.Proof.Signed() {
 			return "agreed by the server's word (codes), not by keys"
 		}
+		said = "agreed by signatures of the people's own keys"
 	}
-	return ""
+	return said
 }
 
 // judge holds one request and what is found against what was answered to it.
 type judge struct {
 	request  Request
 	hash     audit.Hash
+	origin   string // of the plant's pages
 	quorum   policy.Quorum
 	about    string // what must's findings begin with
 	findings []string
@@ -143,7 +151,7 @@ func newJudge(plant *policy.Plant, request []byte) (*judge, error) {
 	if err != nil {
 		return nil, fmt.Errorf("request %s: who has to agree: %w", r.Request, err)
 	}
-	return &judge{request: r, hash: audit.HashOf(request), quorum: q}, nil
+	return &judge{request: r, hash: audit.HashOf(request), origin: plant.Site.Origin, quorum: q}, nil
 }
 
 // QuorumOf is who has to agree to a request, by the plant file.
@@ -204,7 +212,7 @@ func (j *judge) yeses(answers []Given, keys []Key) []yes {
 		j.proved(a, g, keys)
 		step := a.Person + " " + a.Proof.Kind + " " + a.Proof.Data
 		first, seen = steps[step]
-		j.must(!seen, "its code was used for the answer at leaf %s already", first)
+		j.must(!seen, "its proof was used for the answer at leaf %s already", first)
 		steps[step] = g.Leaf
 		if len(j.findings) == before {
 			count = append(count, yes{a, g.Roles})
@@ -236,13 +244,29 @@ func (j *judge) timely(a Answer, g Given) {
 	j.must(!g.Wall.After(a.DecideBy.Add(clockSlack)), "the log has it at %s, after %s, when it had to be decided", clock(g.Wall), clock(a.DecideBy))
 }
 
-// proved: by a proof that this build can check as far as such a proof goes,
-// with a key that the person had before.
+// proved: by a proof as strong as the rules ask for, with a key that the person
+// had before, and nobody else.
 func (j *judge) proved(a Answer, g Given, keys []Key) {
-	if a.Proof.Kind != ProofTOTP {
+	switch a.Proof.Kind {
+	case ProofTOTP:
+		j.byCode(a, g, keys)
+	case ProofWebAuthn, ProofSSHSIG:
+		j.byKey(a, g, keys)
+	default:
 		j.must(false, "its proof %q is of no kind that this build can check", a.Proof.Kind)
 		return
 	}
+	for _, k := range keys {
+		if k.Person == a.Person && len(k.Public) > 0 {
+			shared := slices.IndexFunc(keys, func(o Key) bool { return o.Person != a.Person && slices.Equal(o.Public, k.Public) })
+			j.must(shared < 0, "%s and another person have the same key", a.Person)
+		}
+	}
+}
+
+// byCode: the server's word, where the rules let that be enough.
+func (j *judge) byCode(a Answer, g Given, keys []Key) {
+	j.must(j.quorum.Proof == policy.ByCode, "it rests on a code, the server's word, and the rules ask for a key of %s's own", a.Person)
 	step, err := strconv.ParseInt(a.Proof.Data, 10, 64)
 	if err != nil || step <= 0 || step > 1<<40 || strconv.FormatInt(step, 10) != a.Proof.Data {
 		j.must(false, "its code's step %q is not a number from 1", short(a.Proof.Data))
@@ -253,12 +277,22 @@ func (j *judge) proved(a Answer, g Given, keys []Key) {
 	if keys != nil {
 		j.must(hadBefore(keys, a, g.Leaf), "%s had no code generator before the answer", a.Person)
 	}
-	for _, k := range keys {
-		if k.Person == a.Person && len(k.Public) > 0 {
-			shared := slices.IndexFunc(keys, func(o Key) bool { return o.Person != a.Person && slices.Equal(o.Public, k.Public) })
-			j.must(shared < 0, "%s and another person have the same key", a.Person)
-		}
+}
+
+// byKey: the person's own signature over this answer and no other.
+func (j *judge) byKey(a Answer, g Given, keys []Key) {
+	k, ok := keyFor(keys, a.Person, a.Proof)
+	if !ok || k.Since.Node != g.Leaf.Node || k.Since.Index >= g.Leaf.Index {
+		j.must(false, "%s had no such key when it was given: %s", a.Person, short(a.Proof.Key))
+		return
 	}
+	j.must(k.Broken == "", "its key %s does not count: %s", short(k.ID), k.Broken)
+	j.must(!g.Wall.After(a.At.Add(signedGood)), "it was signed for %s, and the log has it at %s: an old answer was kept and sent late", clock(a.At), clock(g.Wall))
+	text, err := a.Unsigned()
+	if err == nil {
+		err = CheckProof(a.Proof, k, AnswerNamespace, text, j.origin)
+	}
+	j.must(err == nil, "%v", err)
 }
 
 // hadBefore: of another node's log nothing is known about before and after, so

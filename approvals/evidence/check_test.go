@@ -145,14 +145,14 @@ func TestCheck(t *testing.T) {
 		{"one code for two answers of one person", func(s *story) {
 			s.answer("ines", "ot-security")
 			s.answers[2].Proof, s.answers[2].At = s.answers[1].Proof, s.answers[1].At
-		}, []string{"code was used for the answer at leaf a/102"}},
+		}, []string{"proof was used for the answer at leaf a/102"}},
 		{"a code of ten minutes before", func(s *story) { s.answers[1].Proof.Data = step(s.answers[1].At.Add(-10 * time.Minute)) }, []string{"its code is of", "ot-security missing"}},
 		{"a code of the signing in, four minutes before", func(s *story) { s.answers[1].Proof.Data = step(s.answers[1].At.Add(-4 * time.Minute)) }, nil},
 		{"a code of the future", func(s *story) { s.answers[1].Proof.Data = step(s.answers[1].At.Add(3 * time.Minute)) }, []string{"its code is of", "ot-security missing"}},
 		{"no code", func(s *story) { s.answers[1].Proof = Proof{} }, []string{"of no kind", "ot-security missing"}},
 		{"step zero", func(s *story) { s.answers[1].Proof.Data = "0" }, []string{"not a number from 1", "ot-security missing"}},
 		{"a step in another spelling", func(s *story) { s.answers[1].Proof.Data = "+" + s.answers[1].Proof.Data }, []string{"not a number from 1", "ot-security missing"}},
-		{"a proof that this build cannot check", func(s *story) { s.answers[1].Proof.Kind = "webauthn" }, []string{"of no kind", "ot-security missing"}},
+		{"a proof that this build cannot check", func(s *story) { s.answers[1].Proof.Kind = "palm" }, []string{"of no kind", "ot-security missing"}},
 		{"decided too late", func(s *story) { s.answers[1].DecideBy = s.answers[1].At.Add(-time.Minute) }, []string{"had to be decided", "ot-security missing"}},
 		{"in the log long after it had to be decided", func(s *story) { s.given[1].Wall = night.Add(2 * time.Hour) }, []string{"had to be decided", "ot-security missing"}},
 		{"in the log before it was given", func(s *story) { s.given[1].Wall = s.answers[1].At.Add(-3 * time.Minute) }, []string{"before it was given", "ot-security missing"}},
@@ -421,7 +421,7 @@ func TestCheckExtension(t *testing.T) {
 		t.Run(row.story, func(t *testing.T) {
 			s := newStory(t)
 			a := Answer{V: 1, Person: "mia", Firm: "fjord", Role: "shift", Says: Extend, Window: "W-1", Until: opened.Add(3 * time.Hour),
-				Nonce: bytes32(99), At: opened.Add(time.Hour), DecideBy: s.request.To, Proof: Proof{ProofTOTP, step(opened.Add(time.Hour))}}
+				Nonce: bytes32(99), At: opened.Add(time.Hour), DecideBy: s.request.To, Proof: Proof{Kind: ProofTOTP, Data: step(opened.Add(time.Hour))}}
 			g := Given{Leaf: audit.Place{Node: "a", Index: 200}, Wall: a.At, Firm: "fjord", Roles: []string{"shift"}, Plant: true}
 			row.do(s, &a, &g)
 			s.keys = append(s.keys, Key{Person: "mia", Kind: ProofTOTP, Since: audit.Place{Node: "a", Index: 9}})

@@ -79,19 +79,7 @@ type Answer struct {
 	Nonce     string     `json:"nonce"`            // 32 random bytes, base64url without padding
 	At        time.Time  `json:"at"`
 	DecideBy  time.Time  `json:"decide_by"`
-	Proof     Proof      `json:"proof"`
-}
-
-// ProofTOTP is the proof of a yes by a code from the person's code generator.
-const ProofTOTP = "totp"
-
-// Proof says how the answer was signed. Kind "totp": the server's word, no
-// more; Data is the spent TOTP step (unix seconds / 30) in decimal, which counts
-// once per person and request revision. A yes and an extension need a proof;
-// other answers may leave it empty.
-type Proof struct {
-	Kind string `json:"kind"`
-	Data string `json:"data"`
+	Proof     Proof      `json:"proof,omitzero"`
 }
 
 // WindowClaim is what the broker says was agreed: canonical JSON, put as a
@@ -120,10 +108,13 @@ type Given struct {
 	Plant bool // the firm is the plant
 }
 
-// Key is an enrolled key that can prove answers; Since is the leaf that enrolled or confirmed it.
+// Key is an enrolled key that can prove answers. Since is the leaf from which it
+// counts: that enrolled or confirmed it, or by which somebody vouched for it.
 type Key struct {
 	Person string
-	Kind   string
-	Public []byte
+	Kind   string // passkey, ssh, totp
+	ID     string // SHA256:…, else the kind
+	Public []byte // of ssh in authorized_keys form, of passkey the COSE key
 	Since  audit.Place
+	Broken string // why no signature by it counts; empty: the chain of vouching reaches the bootstrap file
 }

@@ -176,10 +176,10 @@ func (l Limits) check() error {
 }
 
 func (p Proof) check() error {
-	if p.Kind == "" && p.Data == "" {
+	if p == (Proof{}) {
 		return nil // a no, a question: nobody forges these to get in
 	}
-	return errors.Join(name("proof.kind", p.Kind), CheckText("proof.data", p.Data, 8<<10))
+	return errors.Join(name("proof.kind", p.Kind), CheckText("proof.key", p.Key, maxName), CheckText("proof.data", p.Data, maxProof))
 }
 
 func (w WindowClaim) check() error {

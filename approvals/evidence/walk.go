@@ -34,7 +34,9 @@ type Walk struct {
 	firms    map[string]*firm
 	people   map[string]*person
 	invited  map[audit.Hash]*invitation
-	owners   map[string]string // ssh key's fingerprint → person
+	owners   map[string]string // fingerprint of an ssh key or passkey → person
+	removed  map[string]bool   // fingerprints that were taken away
+	words    map[string]bool   // nonces of vouches
 	inForce  audit.Hash        // plant file
 	former   audit.Hash        // the one before
 	newPlant time.Time         // wall of the change
@@ -73,7 +75,7 @@ type silence struct{ from, to time.Time }
 // NewWalk begins before leaf 0.
 func NewWalk(docs Documents) *Walk {
 	return &Walk{docs: docs, revs: map[string]uint64{}, firms: map[string]*firm{}, people: map[string]*person{},
-		invited: map[audit.Hash]*invitation{}, owners: map[string]string{}, plants: map[audit.Hash]*policy.Plant{},
+		invited: map[audit.Hash]*invitation{}, owners: map[string]string{}, removed: map[string]bool{}, words: map[string]bool{}, plants: map[audit.Hash]*policy.Plant{},
 		requests: map[string]*asked{}, windows: map[string]*window{}, blocks: map[string]audit.BlockSet{}, duty: duties{},
 		certs: map[string]audit.CertIssued{}, sessions: map[string]*session{}, unknown: map[string]int64{}}
 }
@@ -172,7 +174,7 @@ func keepsState(body audit.Body) bool {
 	case audit.LogCreated, audit.RequestSubmitted, audit.RequestRevised, audit.RequestWithdrawn, audit.RequestUnanswered, audit.RequestWoken,
 		audit.AnswerGiven, audit.WindowAgreed, audit.WindowMoved, audit.HandbackGiven, audit.HandbackAccepted,
 		audit.BlockSet, audit.BlockLifted, audit.FirmChanged, audit.PersonInvited, audit.PersonJoined,
-		audit.PersonConfirmed, audit.PersonChanged, audit.PersonDisabled, audit.KeyEnrolled, audit.KeyRemoved,
+		audit.PersonConfirmed, audit.PersonChanged, audit.PersonDisabled, audit.KeyEnrolled, audit.KeyVouched, audit.KeyRemoved,
 		audit.RosterWritten, audit.DeputyNamed, audit.DeputyEnded:
 		return true
 	}

@@ -20,17 +20,26 @@ type person struct {
 	roles    []string
 	held     []string // roles that were theirs once
 	disabled bool
-	gone     time.Time // when disabled
+	gone     time.Time   // when disabled
+	end      audit.Place // the leaf that disabled them
 	keys     []heldKey
+	past     []heldKey // that were taken away, for answers given before
 }
 
-// heldKey counts from since on; pending keys count for nothing.
+// heldKey counts from since on, and until it was taken away; pending keys count
+// for nothing, and what a broken one signs neither.
 type heldKey struct {
 	kind, id string
+	public   []byte
 	pending  bool
 	by       string // who invited it
+	broken   string // why nothing that it signs counts
 	since    audit.Place
+	until    audit.Place
 }
+
+// unvouched is what is wrong with a key that only the server enrolled.
+const unvouched = "nobody with a key that counts has vouched for it"
 
 type invitation struct {
 	person, firm string
@@ -131,14 +140,15 @@ func (w *Walk) created(b audit.LogCreated) {
 		print, err := fingerprint(p.Key)
 		w.must(err == nil, "the key of %s: %v", id, err)
 		w.people[id] = &person{firm: p.Firm, roles: p.Roles}
-		w.hold(id, heldKey{kind: "ssh", id: print, since: w.leaf.Place()})
+		w.hold(id, heldKey{kind: KeySSH, id: print, public: []byte(p.Key), since: w.leaf.Place()})
 	}
 }
 
-// hold gives a person a key. An ssh key is one person's for good.
+// hold gives a person a key. An ssh key or passkey is one person's for good.
 func (w *Walk) hold(id string, k heldKey) {
 	p := w.people[id]
-	if k.kind == "ssh" {
+	if k.kind == KeySSH || k.kind == KeyPasskey {
+		w.must(!w.removed[k.id], "the key %s was taken away, and does not come back", k.id)
 		owner, taken := w.owners[k.id]
 		w.must(!taken || owner == id, "the key %s is %s's already", k.id, owner)
 		w.owners[k.id] = id
@@ -170,14 +180,18 @@ func (w *Walk) judgePeople() bool {
 	case audit.PersonDisabled:
 		if p := w.people[b.Person]; w.must(p != nil, "the log does not know %s", b.Person) {
 			p.disabled, p.gone = true, w.leaf.Wall
+			p.end = w.leaf.Place()
 		}
 	case audit.KeyEnrolled:
 		w.enrolled(b)
 	case audit.KeyRemoved:
 		w.must(b.By == b.Person || w.plantPerson(b.By), "removed by %s, who is nobody of the plant", b.By)
 		if p := w.people[b.Person]; w.must(p != nil, "the log does not know %s", b.Person) {
-			p.keys = slices.DeleteFunc(p.keys, func(k heldKey) bool { return k.id == b.Key })
+			w.drop(p, func(k heldKey) bool { return k.id == b.Key })
+			w.removed[b.Key] = b.Key != KeyTOTP && b.Key != "password"
 		}
+	case audit.KeyVouched:
+		w.vouched(b)
 	default:
 		return false
 	}
@@ -200,7 +214,7 @@ func (w *Walk) joined(b audit.PersonJoined) {
 	} else { // a new key of somebody known; firm and roles are person.changed's
 		w.must(!p.disabled && p.firm == i.firm, "%s is disabled, or not of %s as invited", b.Person, i.firm)
 	}
-	w.hold(b.Person, heldKey{kind: "ssh", id: b.Key, pending: true, by: i.by, since: w.leaf.Place()})
+	w.hold(b.Person, heldKey{kind: KeySSH, id: b.Key, public: []byte(b.Public), pending: true, by: i.by, broken: unvouched, since: w.leaf.Place()})
 }
 
 // confirmed: by another person, of the plant. The key counts from here on, and
@@ -212,7 +226,7 @@ func (w *Walk) confirmed(b audit.PersonConfirmed) {
 	if !w.must(p != nil && p.key(b.Key) != nil, "%s has no such key", b.Person) {
 		return
 	}
-	p.keys = slices.DeleteFunc(p.keys, func(k heldKey) bool { return k.kind == "ssh" && k.id != b.Key })
+	w.drop(p, func(k heldKey) bool { return k.kind == KeySSH && k.id != b.Key })
 	k := p.key(b.Key)
 	k.pending, k.since = false, w.leaf.Place()
 	if w.ofPlant(p) { // whoever can add one of these can agree in their name
@@ -235,18 +249,32 @@ func (w *Walk) changed(b audit.PersonChanged) {
 	}
 }
 
-// enrolled: an ssh key is pending until it is confirmed; a password or code
-// generator is the person's own doing and counts at once.
+// enrolled: an ssh key is pending until it is confirmed, a passkey until
+// somebody vouches for it; a password or code generator is the person's own
+// doing and counts at once.
 func (w *Walk) enrolled(b audit.KeyEnrolled) {
 	if !w.must(w.known(b.Person) != nil, "the log does not know %s", b.Person) {
 		return
 	}
 	w.must(b.By == b.Person, "%s of %s was enrolled by %s", b.Kind, b.Person, b.By)
-	if b.Kind == "ssh" {
-		print, err := fingerprint(b.Public)
+	k := heldKey{kind: b.Kind, id: b.Key, since: w.leaf.Place()}
+	if b.Kind == KeySSH || b.Kind == KeyPasskey {
+		print, public, err := PublicKey(b.Kind, b.Public)
 		w.must(err == nil && print == b.Key, "the key of %s has not the fingerprint that the leaf says", b.Person)
+		k.public, k.pending, k.broken = public, true, unvouched
 	} else {
 		w.must(b.Key == b.Kind, "a %s is named %s", b.Kind, b.Key)
 	}
-	w.hold(b.Person, heldKey{kind: b.Kind, id: b.Key, pending: b.Kind == "ssh", since: w.leaf.Place()})
+	w.hold(b.Person, k)
+}
+
+// drop takes keys away. What signs answers is kept aside: it counted until now.
+func (w *Walk) drop(p *person, which func(heldKey) bool) {
+	for _, k := range p.keys {
+		if which(k) && !k.pending {
+			k.until = w.leaf.Place()
+			p.past = append(p.past, k)
+		}
+	}
+	p.keys = slices.DeleteFunc(p.keys, which)
 }

@@ -523,17 +523,6 @@ func (w *Walk) finish(v *window, state string) {
 	}
 }
 
-// keysOf are one person's keys that count now.
-func (w *Walk) keysOf(id string) []Key {
-	list := []Key{}
-	for _, k := range w.people[id].keys {
-		if !k.pending {
-			list = append(list, Key{Person: id, Kind: k.kind, Since: k.since})
-		}
-	}
-	return list
-}
-
 // unended: windows whose end has passed in the log without a leaf that ends them.
 func (w *Walk) unended() {
 	for id, v := range w.windows {

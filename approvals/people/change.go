@@ -90,7 +90,7 @@ func (r *Roster) Enroll(ctx context.Context, by Actor, k Key) error {
 }
 
 // RemoveKey takes a key, password or code generator away (a lost phone), by
-// whoever may invite the person. To take an ssh key needs no code; a password or
+// whoever may invite the person, and a passkey by its person too. To take an ssh key or passkey needs no code; a password or
 // generator does, because the next one is then set over the ssh key alone.
 func (r *Roster) RemoveKey(ctx context.Context, by Actor, who policy.PersonID, key string) error {
 	p, err := r.plantPerson(ctx, by)
@@ -101,14 +101,15 @@ func (r *Roster) RemoveKey(ctx context.Context, by Actor, who policy.PersonID, k
 	if err != nil {
 		return err
 	}
-	if !r.mayInvite(p, firm) || by.Person == who {
+	i := slices.IndexFunc(have.Keys, func(k Key) bool { return k.ID == key })
+	own := i >= 0 && by.Person == who && have.Keys[i].Kind == Passkey
+	if !own && (!r.mayInvite(p, firm) || by.Person == who) {
 		return notYours(by.Person, who, "take a key from")
 	}
-	i := slices.IndexFunc(have.Keys, func(k Key) bool { return k.ID == key })
 	if i < 0 {
 		return noKey(who, key)
 	}
-	if have.Keys[i].Kind != SSH {
+	if k := have.Keys[i].Kind; k != SSH && k != Passkey {
 		if err := r.withCode(p, by); err != nil {
 			return err
 		}

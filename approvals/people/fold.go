@@ -60,7 +60,12 @@ func (f folding) changes(ctx context.Context) ([]state.Change, error) {
 	case audit.PersonDisabled:
 		return f.person(ctx, b.Person, func(p *Person) error { p.Disabled = true; return nil })
 	case audit.KeyEnrolled:
+		if KeyKind(b.Kind) == Passkey {
+			return f.passkey(ctx, b)
+		}
 		return f.person(ctx, b.Person, func(p *Person) error { return p.enroll(b) })
+	case audit.KeyVouched:
+		return f.person(ctx, b.Person, func(p *Person) error { return p.vouch(b) })
 	case audit.KeyRemoved:
 		return f.person(ctx, b.Person, func(p *Person) error { return p.remove(b) })
 	}
@@ -195,7 +200,9 @@ func (p *Person) confirm(b audit.PersonConfirmed) error {
 	}
 	p.Keys = slices.DeleteFunc(p.Keys, func(k Key) bool { return k.Kind == SSH && k.ID != b.Key })
 	for i := range p.Keys {
-		p.Keys[i].Pending = false
+		if p.Keys[i].Kind == SSH {
+			p.Keys[i].Pending = false
+		}
 	}
 	return nil
 }

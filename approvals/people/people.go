@@ -53,16 +53,28 @@ const (
 	SSH      KeyKind = "ssh"
 	Password KeyKind = "password"
 	TOTP     KeyKind = "totp"
+	Passkey  KeyKind = "passkey"
 )
 
 // Key is one way of one person to prove themselves.
 type Key struct {
 	Kind    KeyKind         `json:"kind"`
-	ID      string          `json:"id"`                // SHA256:… of an ssh key, else the kind
-	Public  string          `json:"public,omitempty"`  // authorized_keys form without options or comment
+	ID      string          `json:"id"`                // SHA256:… of an ssh key or passkey, else the kind
+	Public  string          `json:"public,omitempty"`  // authorized_keys form without options or comment; of a passkey the COSE key in base64url
 	Sealed  audit.Hash      `json:"sealed,omitzero"`   // document: password hash or secret, sealed
-	Pending bool            `json:"pending,omitempty"` // until the sponsor confirms it
+	Pending bool            `json:"pending,omitempty"` // until the sponsor confirms it; of a passkey until somebody vouches for it
 	By      policy.PersonID `json:"by,omitempty"`      // of an ssh key: who invited it; empty: the bootstrap file
+	Vouched policy.PersonID `json:"vouched,omitempty"` // who signed that it is this person's
+
+	Credential string `json:"credential,omitempty"` // of a passkey: its credential id in base64url
+	AAGUID     string `json:"aaguid,omitempty"`     // of a passkey: the make of its authenticator, in hex
+	Name       string `json:"name,omitempty"`       // of a passkey: what its person calls it
+}
+
+// Signs says whether answers signed with it count: it is of the bootstrap file,
+// or somebody has vouched for it. Who decides on it asks evidence.Keyring.
+func (k Key) Signs() bool {
+	return !k.Pending && (k.Kind == Passkey && k.Vouched != "" || k.Kind == SSH && (k.By == "" || k.Vouched != ""))
 }
 
 // Person is a human. A disabled or pending person's keys open nothing.

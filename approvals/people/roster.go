@@ -26,7 +26,10 @@ type Roster struct {
 	Roles func(policy.Role) bool
 	// Now is the wall clock. Default: time.Now.
 	Now func() time.Time
+	// Origin is where people see the pages; empty: no passkeys. Default: empty.
+	Origin func() string
 
+	docs    *audit.Documents
 	journal *state.Journal
 	rows    state.Reader
 }
@@ -39,6 +42,8 @@ func NewRoster(j *state.Journal, rows state.Reader, docs *audit.Documents) *Rost
 		Security: func() []policy.Role { return []policy.Role{"ot-security"} },
 		Roles:    func(policy.Role) bool { return true },
 		Now:      time.Now,
+		Origin:   func() string { return "" },
+		docs:     docs,
 		journal:  j, rows: j.Checked(rows),
 	}
 }

@@ -79,6 +79,7 @@ var rules = map[string]rule{
 	"person.changed":      {accountChange, other, low},
 	"person.disabled":     {accountChange, disable, low},
 	"key.enrolled":        {accountChange, other, low},
+	"key.vouched":         {accountChange, enable, low},
 	"key.removed":         {accountChange, other, low},
 	"login.ok":            {authenticate, logon, informational},
 	"login.refused":       {authenticate, logon, low},
@@ -134,7 +135,7 @@ func judge(name string, b body) rule {
 			r.severity = medium
 		}
 	case "key.enrolled":
-		r.activity = cmp.Or(map[string]int{"password": password, "totp": factor}[b.text("kind")], other)
+		r.activity = cmp.Or(map[string]int{"password": password, "totp": factor, "passkey": factor}[b.text("kind")], other)
 	case "channel.opened", "channel.refused":
 		if b.text("kind") == "direct-tcpip" {
 			r.class = network

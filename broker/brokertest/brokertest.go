@@ -103,7 +103,7 @@ assets:
           viewer: {rights: [look], enforced: device}
           maint:  {rights: [look, copy, set, operate, load], enforced: nobody%s}%s
 rules:
-  - {name: any, when: {right: [look, copy, set, operate, load]}, plan: [owner], open: shift, longest: 8h}
+  - {name: any, when: {right: [look, copy, set, operate, load]}, plan: [owner], open: shift, longest: 8h, proof: code}
 `, at.Addr(), !ManyWriters, at.Port(), keys, files, modbus)
 	p, problems := policy.Parse("plant.yaml", map[string][]byte{"plant.yaml": []byte(text)})
 	if len(problems) > 0 {

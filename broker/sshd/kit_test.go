@@ -117,7 +117,7 @@ assets:
   press-plc:
     {tag: P-1, name: Press, zone: line-1, level: 1, address: 127.0.0.1, stops: [filling-1], ports: {modbus: {rights: [look, copy], enforced: device}, ssh: {host_keys: [%s], accounts: {logs: {rights: [look, copy], enforced: device}}}}}
 rules:
-  - {name: line, when: {zone: line-1, right: [look, copy]}, plan: [owner], open: shift, longest: 8h}
+  - {name: line, when: {zone: line-1, right: [look, copy]}, plan: [owner], open: shift, longest: 8h, proof: code}
 `
 
 func newHouse(t *testing.T, limits Limits) *house {

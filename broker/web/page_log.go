@@ -237,6 +237,8 @@ func (v *visit) rareSentence(body audit.Body, n roll) (says, weight string) {
 		return "the request waits again", ""
 	case audit.PersonChanged:
 		return "wrote " + b.Name + " anew" + because(strings.Join(b.Roles, ", ")), ""
+	case audit.KeyVouched:
+		return "signed that a key is " + n.person(personID(b.Person)) + "'s: " + b.Key, "moved"
 	case audit.KeyRemoved:
 		return "took a key of " + n.person(personID(b.Person)) + " away: " + b.Key, "refused"
 	case audit.RecordingRecovered:

@@ -280,7 +280,7 @@ func explanationView(e policy.Explanation) map[string]any {
 		for _, n := range e.Quorum.Needs {
 			needs = append(needs, map[string]any{"role": n.Role, "count": n.Count, "rule": n.Rule})
 		}
-		view["quorum"] = map[string]any{"needs": needs, "open": e.Quorum.Open, "openers": e.Quorum.Openers, "longest": e.Quorum.Longest.String(), "grace": e.Quorum.Grace.String(), "escort": e.Quorum.Escort, "ask": e.Quorum.Ask}
+		view["quorum"] = map[string]any{"needs": needs, "open": e.Quorum.Open, "openers": e.Quorum.Openers, "longest": e.Quorum.Longest.String(), "grace": e.Quorum.Grace.String(), "proof": e.Quorum.Proof, "escort": e.Quorum.Escort, "ask": e.Quorum.Ask}
 	}
 	return view
 }

@@ -79,7 +79,7 @@ func withScene(cmds map[string]func(*testscript.TestScript, bool, []string)) map
 
 // easyRules make a story short where agreeing is not what it is about.
 const easyRules = `rules:
-  - {name: easy, when: {right: [look, copy, set]}, plan: [owner], open: vendor, longest: 2h}
+  - {name: easy, when: {right: [look, copy, set]}, plan: [owner], open: vendor, longest: 2h, proof: code}
 recordings: {read: [ot-security], input: [ot-security]}
 `
 

@@ -766,9 +766,9 @@ assets:
           ACCOUNT: {rights: [look, copy, set], enforced: nobody}
           root-all: {rights: [look, copy, set, operate], enforced: nobody}
 rules:
-  - {name: look, when: {right: look}, plan: [], open: shift, longest: 2h}
-  - {name: copy, when: {right: copy}, plan: [owner], open: shift, longest: 4h}
-  - {name: set, when: {right: set}, plan: [owner, ot-security], open: shift, longest: 4h, ask: [work_order]}
+  - {name: look, when: {right: look}, plan: [], open: shift, longest: 2h, proof: code}
+  - {name: copy, when: {right: copy}, plan: [owner], open: shift, longest: 4h, proof: code}
+  - {name: set, when: {right: set}, plan: [owner, ot-security], open: shift, longest: 4h, proof: code, ask: [work_order]}
 recordings: {read: [ot-security], input: [ot-security]}
 `
 

@@ -7,6 +7,7 @@
 package evidencetest
 
 import (
+	"crypto/ed25519"
 	"crypto/sha256"
 	_ "embed"
 	"encoding/base64"
@@ -59,10 +60,9 @@ func Plant() *policy.Plant {
 // AnnKey is ann's, in authorized_keys form.
 var AnnKey = Key("ann")
 
-// Key is a made-up ssh-ed25519 public key of somebody.
+// Key is the ssh-ed25519 public key of somebody, in authorized_keys form.
 func Key(who string) string {
-	sum := sha256.Sum256([]byte(who))
-	blob := append([]byte("\x00\x00\x00\x0bssh-ed25519\x00\x00\x00\x20"), sum[:]...)
+	blob := append([]byte("\x00\x00\x00\x0bssh-ed25519\x00\x00\x00\x20"), private(who).Public().(ed25519.PublicKey)...)
 	return "ssh-ed25519 " + base64.StdEncoding.EncodeToString(blob)
 }
 
@@ -167,10 +167,17 @@ func (s *Story) Answer(second int, who, role, says string, do func(*evidence.Ans
 		Document: s.PutJSON(a), NotBefore: a.NotBefore}, "R-1", "request/R-1")
 }
 
-func (s *Story) agree() {
+func (s *Story) agree() { s.agreeWith(nil, nil) }
+
+func (s *Story) agreeWith(olaf, ines func(*evidence.Answer)) {
 	s.Counts = []*Step{
-		s.Answer(200, "olaf", "line-1-owner", evidence.Yes, func(a *evidence.Answer) { a.Limits.Until = At(4 * 3600) }),
-		s.Answer(300, "ines", "ot-security", evidence.Yes, nil),
+		s.Answer(200, "olaf", "line-1-owner", evidence.Yes, func(a *evidence.Answer) {
+			a.Limits.Until = At(4 * 3600)
+			if olaf != nil {
+				olaf(a)
+			}
+		}),
+		s.Answer(300, "ines", "ot-security", evidence.Yes, ines),
 	}
 	claim, err := evidence.Narrow(s.Request, []evidence.Answer{s.Answers["olaf"], s.Answers["ines"]})
 	if err != nil {
@@ -199,8 +206,10 @@ func (s *Story) work() {
 	s.Add(4023, "penstock", audit.FirstByte{Session: "S-1", Window: "W-1"}, "S-1")
 }
 
-func (s *Story) end() {
-	s.Extend(7000, At(4*3600), nil)
+func (s *Story) end() { s.endWith(nil) }
+
+func (s *Story) endWith(mia func(*evidence.Answer)) {
+	s.Extend(7000, At(4*3600), mia)
 	s.Add(9000, "penstock", audit.ChannelClosed{Session: "S-1", Channel: 0, In: 12, Out: 40, Exit: "0", Cause: "client"}, "S-1")
 	s.Add(9001, "penstock", audit.SessionEnded{Session: "S-1", Cause: "client"}, "S-1")
 	s.Move(4*3600+1, "penstock", "ended", At(4*3600))

@@ -1,0 +1,157 @@
+package approvals
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"penstock/approvals/evidence"
+	"penstock/approvals/people"
+	"penstock/audit"
+	"penstock/policy"
+)
+
+// signGood is how long somebody may take from the text of an answer to its
+// signature: to read it, and to find the key.
+const signGood = 5 * time.Minute
+
+// Draft is the answer that Answer would write for this reply, without a proof:
+// what the person signs, and then gives as Reply.Signed. Nothing is written.
+func (d *Desk) Draft(ctx context.Context, by people.Actor, id policy.RequestID, document audit.Hash, r Reply) (evidence.Answer, error) {
+	r.Signed = nil
+	a, _, _, err := d.fitted(ctx, by, id, document, r)
+	return a, err
+}
+
+// DraftExtension is likewise what ExtendSigned takes.
+func (d *Desk) DraftExtension(ctx context.Context, by people.Actor, id policy.WindowID, until time.Time) (evidence.Answer, error) {
+	w, err := d.windowRow(ctx, id)
+	if err != nil {
+		return evidence.Answer{}, err
+	}
+	claim, err := d.claim(ctx, w)
+	if err != nil {
+		return evidence.Answer{}, err
+	}
+	p, q, err := d.isOpener(ctx, by, claim)
+	if err != nil {
+		return evidence.Answer{}, err
+	}
+	if err := d.extendable(w, until); err != nil {
+		return evidence.Answer{}, err
+	}
+	return d.extensionText(p, q, w, claim, whole(until)), nil
+}
+
+// ExtendSigned is Extend by an answer that the person has signed.
+func (d *Desk) ExtendSigned(ctx context.Context, by people.Actor, id policy.WindowID, signed evidence.Answer) (Window, error) {
+	return d.extend(ctx, by, id, signed.Until, &signed)
+}
+
+// signature holds a signed answer to what the Desk would have written in its
+// place, and its proof to the person's own keys as the log has them.
+func (d *Desk) signature(ctx context.Context, p people.Person, want, signed evidence.Answer) error {
+	text, err := signed.Unsigned()
+	if err != nil {
+		return asRefusal("bad-answer", err)
+	}
+	want.Nonce, want.At = signed.Nonce, signed.At
+	same, err := want.Unsigned()
+	if err != nil {
+		return asRefusal("bad-answer", err)
+	}
+	if !bytes.Equal(text, same) {
+		return refuse("signed-other", "What you signed is not what stands here now: it changed meanwhile. Nothing was done; look again, then sign.")
+	}
+	if age := d.now().Sub(signed.At); age > signGood || age < -30*time.Second {
+		return refuse("signed-late", "You signed this more than 5 minutes after it was written, so it does not count. Look again, then sign.")
+	}
+	keys, plant, err := d.signing(ctx, p)
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(keys, func(k evidence.Key) bool { return k.ID == signed.Proof.Key })
+	switch {
+	case i < 0:
+		return refuse("no-such-key", "You have no such key here, or it was taken away. Sign with your own.")
+	case keys[i].Broken != "":
+		return &policy.Refusal{Rule: "key-not-vouched", Say: "Nobody has vouched for this key yet, so it signs nothing. Ask somebody of OT security: page People.", Why: keys[i].ID + ": " + keys[i].Broken}
+	}
+	if err := evidence.CheckProof(signed.Proof, keys[i], evidence.AnswerNamespace, text, plant.Site.Origin); err != nil {
+		return &policy.Refusal{Rule: "bad-signature", Say: "This signature does not hold: " + err.Error() + ". Nothing was done.", Why: keys[i].ID + ": " + err.Error()}
+	}
+	return nil
+}
+
+// signing are a person's keys of this moment, by the log.
+func (d *Desk) signing(ctx context.Context, p people.Person) ([]evidence.Key, *policy.Plant, error) {
+	if err := d.keys.follow(ctx, d.log); err != nil {
+		return nil, nil, err
+	}
+	return d.keys.at(string(p.ID), d.keys.next()), d.plant(), nil
+}
+
+// keysOf are the keys of those who answered, each as it was at the answer.
+func (d *Desk) keysOf(ctx context.Context, given ...evidence.Given) ([]evidence.Key, error) {
+	if err := d.keys.follow(ctx, d.log); err != nil {
+		return nil, err
+	}
+	list := []evidence.Key{}
+	for _, g := range given {
+		a, err := evidence.ParseAnswer(g.Body)
+		if err != nil {
+			continue // a finding of Check
+		}
+		list = append(list, d.keys.at(a.Person, g.Leaf)...)
+	}
+	return list, nil
+}
+
+// keyring is evidence.Keyring, kept up from the log: no row is asked whose key
+// signs. Reading waits for the disk, so nothing that takes access away needs it.
+type keyring struct {
+	mu   sync.Mutex
+	ring *evidence.Keyring
+	node string
+}
+
+// follow folds what the log has had since.
+func (k *keyring) follow(ctx context.Context, log Log) error {
+	if log == nil {
+		return errors.New("the desk has no log")
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for leaf, err := range log.Upto(ctx, k.ring.Next()) {
+		if err != nil {
+			return fmt.Errorf("read the log for people's keys: %w", err)
+		}
+		k.ring.Leaf(ctx, leaf)
+		k.node = leaf.Node
+	}
+	return nil
+}
+
+// next is the place of a leaf that would come now.
+func (k *keyring) next() audit.Place {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return audit.Place{Node: k.node, Index: k.ring.Next()}
+}
+
+func (k *keyring) at(person string, at audit.Place) []evidence.Key {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.ring.At(person, at)
+}
+
+// ever are all keys that a person has had, since whenever.
+func (k *keyring) ever(person string) []evidence.Key {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.ring.Ever(person)
+}
