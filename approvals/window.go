@@ -342,7 +342,7 @@ func (d *Desk) isOpener(ctx context.Context, by people.Actor, claim evidence.Win
 	}
 	row, err := d.requestRow(ctx, policy.RequestID(doc.Request))
 	if err != nil {
-		return p, err
+		return p, q, err
 	}
 	if p = row.standing(p); !hasAny(p, q.Openers) {
 		if err := d.offDuty(ctx, by, q.Openers); err != nil {
