@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"strings"
 	"sync"
@@ -79,8 +80,8 @@ func (b *Book) MaySeeInput(who Reader) bool {
 // Read writes review.opened, durable, and then opens the recording. A failing
 // log opens nothing. ErrMayNot for a person without a reading role,
 // ErrNoInput for one who asks for typing without that right;
-// fs.ErrNotExist, with the event written, for a session without a recording,
-// and recording.ErrSealed for one that nobody has opened here (Unseal).
+// fs.ErrNotExist, with the event written, for a session without a recording
+// (a *Refused where the recording is gone), and recording.ErrSealed for one that nobody has opened here (Unseal).
 func (b *Book) Read(ctx context.Context, who Reader, session string) (*recording.Reader, error) {
 	if !slices.Contains([]string{"play", "export", "verify"}, who.What) {
 		return nil, fmt.Errorf("read a recording: %q is no way to read one", who.What)
@@ -92,7 +93,29 @@ func (b *Book) Read(ctx context.Context, who Reader, session string) (*recording
 	if err := b.enter(ctx, who, session); err != nil {
 		return nil, fmt.Errorf("read the recording of %q: %w", session, err)
 	}
-	return b.open(who, session)
+	r, err := b.open(who, session)
+	return r, b.gone(ctx, session, err)
+}
+
+// gone says by what a recording went, where that is why it is not there.
+func (b *Book) gone(ctx context.Context, session string, err error) error {
+	if !errors.Is(err, fs.ErrNotExist) || b.history == nil {
+		return err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.catchUp(ctx) != nil {
+		return err
+	}
+	s := b.history.Session(session)
+	if s == nil || s.Gone == nil {
+		return err
+	}
+	by := "its retention, " + s.Gone.Rule
+	if s.Gone.By != "" {
+		by = fmt.Sprintf("%s and %s", s.Gone.Asked, s.Gone.By)
+	}
+	return refuse("gone", "The recording of %s is gone since %s, by %s. What the log says of the session stays.", s.ID, s.Gone.At.Format("2 Jan 2006"), by)
 }
 
 // List writes review.opened{list} and then names the recorded sessions, oldest
@@ -116,13 +139,14 @@ func (b *Book) Searching(ctx context.Context, who Reader, query string) error {
 }
 
 // Look is List for one session: what is known around its recording, whose bytes
-// are Read's to open. fs.ErrNotExist, with the event written, where there is none.
+// are Read's to open. fs.ErrNotExist, with the event written, where there is none, a *Refused where it is gone.
 func (b *Book) Look(ctx context.Context, who Reader, session string) (recording.Header, error) {
 	who.What, who.Form = "list", ""
 	if err := b.enter(ctx, who, session); err != nil {
 		return recording.Header{}, fmt.Errorf("look at the recording of %.40q: %w", session, err)
 	}
-	return b.archive.Header(session)
+	h, err := b.archive.Header(session)
+	return h, b.gone(ctx, session, err)
 }
 
 // enter is the one gate: a right, then the event. who reads is text of the

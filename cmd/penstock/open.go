@@ -95,7 +95,10 @@ func open(ctx context.Context, f serverFile, p plantFile, logger *slog.Logger) (
 	if err := h.openDisk(); err != nil {
 		return nil, err
 	}
-	clock := audit.SystemClock()
+	clock := f.Clock
+	if clock.Wall == nil {
+		clock = audit.SystemClock()
+	}
 	behind, err := h.openLog(clock)
 	if err != nil {
 		return nil, err
@@ -317,15 +320,16 @@ func rolesOf(words []string) []policy.Role {
 func (h *plantHouse) openRooms(past *history, clock audit.Clock) error {
 	var err error
 	h.roster = people.NewRoster(h.journal, h.store, h.docs)
+	h.roster.Now = clock.Wall
 	h.roster.Roles = func(r policy.Role) bool { return h.plant().HasRole(r) }
 	h.desk = approvals.NewDesk(approvals.Parts{Plant: h.plant, Roster: h.roster, Journal: h.journal, Rows: h.store,
-		Leaves: h.log, Log: h.log, Docs: h.docs})
+		Leaves: h.log, Log: h.log, Docs: h.docs, Now: clock.Wall})
 	h.ca, err = ca.Open(ca.Parts{Dir: h.folder.keys(), Make: true, Journal: h.journal, Rows: h.store, Log: h.log})
 	if err != nil {
 		return err
 	}
 	h.proofs, err = login.New(login.Parts{Roster: h.roster, Journal: h.journal, Rows: h.store, Docs: h.docs, Log: h.log,
-		Seal: filepath.Join(h.folder.keys(), "seal.key"), Plant: func() string { return h.plant().Site.Name }, Cost: passwordCost})
+		Seal: filepath.Join(h.folder.keys(), "seal.key"), Plant: func() string { return h.plant().Site.Name }, Cost: passwordCost, Now: clock.Wall})
 	if err != nil {
 		return err
 	}
@@ -358,7 +362,7 @@ func (h *plantHouse) openRooms(past *history, clock audit.Clock) error {
 		return err
 	}
 	parts := web.Parts{Plant: h.plant, Roster: h.roster, Desk: h.desk, Proofs: h.proofs, Broker: h.broker,
-		Book: h.book, Receipts: h.receipts, Authorities: h.authorities, AcceptClock: h.clock.accept, BackUp: h.backup, Evidence: h.evidence, VerifyRecording: h.verifyRecording, Outside: h.outside.State, SIEM: h.siem.States, TakeCheckpoint: h.takeCheckpoint, Loopback: h.file.Loopback, Slog: h.slog}
+		Book: h.book, Receipts: h.receipts, Authorities: h.authorities, AcceptClock: h.clock.accept, BackUp: h.backup, Evidence: h.evidence, VerifyRecording: h.verifyRecording, Outside: h.outside.State, SIEM: h.siem.States, TakeCheckpoint: h.takeCheckpoint, Loopback: h.file.Loopback, Slog: h.slog, Now: clock.Wall}
 	if h.search != nil {
 		parts.Search = h.search.Find
 	}

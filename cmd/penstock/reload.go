@@ -92,6 +92,7 @@ func (r *reloader) takeServer(f serverFile, cert tls.Certificate) {
 		r.https.certificate.Store(&cert)
 		r.slog.Info("the certificate for browsers was taken", "https_fingerprint", r.https.fingerprint(), "until", cert.Leaf.NotAfter)
 	}
+	f.Clock = r.taken.Clock
 	if f.Level = r.taken.Level; f.Level != nil {
 		f.Level.Set(f.LogLevel)
 	}
@@ -103,7 +104,7 @@ func (r *reloader) takeServer(f serverFile, cert tls.Certificate) {
 
 // What a reload takes of the server's file; HTTPS but for its address. Fields
 // that are not named here, those of tomorrow too, need a restart.
-var reloadable = []string{"Path", "Text", "Plant", "HTTPS", "LogLevel", "Level", "NewKeys"}
+var reloadable = []string{"Path", "Text", "Plant", "HTTPS", "LogLevel", "Level", "NewKeys", "Clock"}
 
 // needRestart names what differs from the file in force and cannot change while the broker runs.
 func (f serverFile) needRestart(old serverFile) []string {

@@ -30,7 +30,7 @@ func TestRunning(t *testing.T) {
 	for _, f := range []struct {
 		name string
 		run  func(*testing.T, *rig)
-	}{{"watched", watched}, {"drained", drained}, {"drained now", drainedNow}, {"reloaded", reloaded}, {"backed up", backedUp}, {"witnessed", witnessed}, {"copied outside", copiedOutside}, {"sealed", sealedMode}} {
+	}{{"watched", watched}, {"drained", drained}, {"drained now", drainedNow}, {"reloaded", reloaded}, {"backed up", backedUp}, {"witnessed", witnessed}, {"copied outside", copiedOutside}, {"afterwards", afterwards}, {"sealed", sealedMode}} {
 		t.Run(f.name, func(t *testing.T) {
 			t.Parallel()
 			f.run(t, golden)

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"penstock/audit"
 	"penstock/policy/source"
 )
 
@@ -39,6 +40,7 @@ type serverFile struct {
 	SIEM       []siemPlace    // where events go
 	Recordings recordingsFile // who can open what is recorded
 	Loopback   bool           // loopback_targets: targets on this very machine (demo, tests)
+	Clock      audit.Clock    // what log, desk and codes go by; zero: the machine's. No key of the file sets it: a test does, that lives through years
 }
 
 // readServerFile reads penstock.yaml strictly; all problems at once.

@@ -31,7 +31,8 @@ type Person struct {
 	Home     string
 	Password string
 
-	Waits func() // called before waiting for a fresh code; may be nil
+	Waits func()           // called before waiting for a fresh code; may be nil
+	Now   func() time.Time // what the code generator goes by; nil: the machine's clock
 
 	mu         sync.Mutex
 	Secret     string   // of the code generator, once it was shown
@@ -226,16 +227,20 @@ func (p *Person) rest(ctx context.Context) (step int64, err error) {
 	if p.Secret == "" {
 		return 0, fmt.Errorf("%s has no code generator yet", p.Name)
 	}
-	step = max(p.spent+1, time.Now().Add(codeMargin).Unix()/30-1)
-	wait := time.Until(time.Unix((step-1)*30, 0))
-	if wait <= 0 {
+	now := time.Now
+	if p.Now != nil {
+		now = p.Now
+	}
+	step = max(p.spent+1, now().Add(codeMargin).Unix()/30-1)
+	begin := time.Unix((step-1)*30, 0)
+	if !begin.After(now()) {
 		return step, nil
 	}
 	if p.Waits != nil {
 		p.Waits()
 	}
 	select {
-	case <-time.After(wait):
+	case <-time.After(begin.Sub(now())):
 		return step, nil
 	case <-ctx.Done():
 		return 0, ctx.Err()
