@@ -257,32 +257,35 @@ func (r *Reader) After(ch int, seq uint64) iter.Seq2[Frame, error] {
 	}
 }
 
-// Span says when a channel's first frame was, since the session's start, and how
-// long after it the last one. It looks at headers alone; of a torn or damaged
-// last part the time up to there.
-func (r *Reader) Span(ch int) (first, long time.Duration, err error) {
+// Begin is when a channel's first frame was, since the session's start.
+func (r *Reader) Begin(ch int) (time.Duration, error) {
+	_, first, err := r.channel(ch)
+	return first, err
+}
+
+// Span is how long after a channel's first frame its last one was. It looks at
+// the headers of the last part alone; where that is torn or damaged, up to there.
+func (r *Reader) Span(ch int) (time.Duration, error) {
 	c, first, err := r.channel(ch)
 	if err != nil {
-		return 0, 0, err
+		return 0, err
 	}
-	c.parts = max(c.parts, 1)
 	for n := c.parts - 1; n >= 0; n-- { // the last one may be empty
 		s, err := newScanner(r.dir, r.hash, c, nil)
 		if err != nil {
-			return first, 0, err
+			return 0, err
 		}
-		if err = s.startAt(n); err == nil {
-			for err == nil {
-				_, _, err = s.next()
-			}
+		err = s.startAt(n)
+		for err == nil {
+			_, _, err = s.next()
 		}
 		last := s.last
 		s.close()
 		if last > first {
-			return first, last - first, nil
+			return last - first, nil
 		}
 	}
-	return first, 0, nil
+	return 0, nil
 }
 
 // take says whether a frame changed the terminal's size.

@@ -156,7 +156,9 @@ func TestMoment(t *testing.T) {
 			t.Fatalf("at %v: frame %d follows, want %d", at, next, later)
 		}
 	}
-	first, long, err := rd.Span(0)
+	first, err := rd.Begin(0)
+	must(t, err)
+	long, err := rd.Span(0)
 	if err != nil || first != 5*ms || long != frames[len(frames)-1].At-5*ms {
 		t.Errorf("%v long from %v: %v", long, first, err)
 	}

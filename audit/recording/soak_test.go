@@ -220,7 +220,7 @@ func soakMoments(t *testing.T, rd *recording.Reader, last time.Duration) {
 		}
 	})
 	begun := time.Now()
-	_, long, err := rd.Span(0)
+	long, err := rd.Span(0)
 	must(t, err)
 	t.Logf("20 moments and what follows them, the slowest in %v of a processor; %d MiB alive at most; the channel is %v long, known after %v", slowest, most>>20, long, time.Since(begun))
 	if slowest > soakSeek && soakStreams == 2000 {

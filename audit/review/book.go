@@ -59,7 +59,8 @@ type Book struct {
 	mu      sync.Mutex // steps of reviews, holds and expiry follow each other; held while their events are written
 	history *History
 
-	listed listings
+	listed  listings
+	playing playings
 }
 
 // NewBook: may says whether one of the roles reads recordings; it is the plant

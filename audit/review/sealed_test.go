@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"filippo.io/age"
 
@@ -147,5 +148,83 @@ func TestUnsealRefuses(t *testing.T) {
 	log.refuse = errors.New("log broken")
 	if _, err := book.Unseal(t.Context(), sec, "S-1", bytes.Clone(key)); !errors.Is(err, log.refuse) || !book.Unsealed("here", "S-1").IsZero() {
 		t.Errorf("with a log that fails: %v", err)
+	}
+}
+
+// TestAPlayingGoesOn: one event, whoever began it and nobody else, and not a
+// moment longer than the right, the sign-in's key, and a shift.
+func TestAPlayingGoesOn(t *testing.T) {
+	archive, id := sealedLibrary(t)
+	log := &events{}
+	roles := security
+	book := review.NewBook(archive, log, func(r []string) bool { return roles(r) })
+	now := time.Now()
+	book.Keeps(review.House{Now: func() time.Time { return now }})
+	t.Cleanup(func() { book.Seal("here", "") })
+	who := mia
+	who.Holder = "here"
+	if _, _, err := book.Play(t.Context(), who, "S-1", 0); !errors.Is(err, recording.ErrSealed) {
+		t.Errorf("a sealed one: %v", err)
+	}
+	file, err := book.KeyFile(t.Context(), who, "S-1")
+	must(t, err)
+	_, err = book.Unseal(t.Context(), who, "S-1", unwrap(t, file, id))
+	must(t, err)
+	log.all = nil
+	playing, r, err := book.Play(t.Context(), who, "S-1", 0)
+	must(t, err)
+	r.Close()
+	on := func(w review.Reader, session, id string) error {
+		ch, r, err := book.PlayOn(w, session, id)
+		if err == nil {
+			r.Close()
+		}
+		if err == nil && ch != 0 {
+			t.Errorf("channel %d", ch)
+		}
+		return err
+	}
+	must(t, on(who, "S-1", playing))
+	must(t, on(who, "S-1", playing))
+	if len(log.all) != 1 || log.all[0].Body != audit.Body(audit.ReviewOpened{Session: "S-1", Person: "mia", What: "play", Form: "channel 0"}) {
+		t.Errorf("events: %+v", log.all)
+	}
+	other, there := who, who
+	other.Person, there.Holder = "olaf", "there"
+	for story, err := range map[string]error{"somebody else": on(other, "S-1", playing), "another sign-in": on(there, "S-1", playing),
+		"another session": on(who, "S-2", playing), "no such playing": on(who, "S-1", "x")} {
+		if !errors.Is(err, review.ErrNoPlaying) {
+			t.Errorf("%s: %v", story, err)
+		}
+	}
+	for range 20 { // of one person; the oldest goes
+		_, r, err := book.Play(t.Context(), who, "S-1", 0)
+		must(t, err)
+		r.Close()
+	}
+	if err := on(who, "S-1", playing); !errors.Is(err, review.ErrNoPlaying) {
+		t.Errorf("after twenty others: %v", err)
+	}
+	playing, r, err = book.Play(t.Context(), who, "S-1", 0)
+	must(t, err)
+	r.Close()
+	now = now.Add(review.PlayingFor + time.Minute)
+	if err := on(who, "S-1", playing); !errors.Is(err, review.ErrNoPlaying) {
+		t.Errorf("after a shift: %v", err)
+	}
+	now = now.Add(-2 * time.Minute)
+	must(t, on(who, "S-1", playing))
+	roles = func([]string) bool { return false }
+	if err := on(who, "S-1", playing); !errors.Is(err, review.ErrMayNot) {
+		t.Errorf("without the right: %v", err)
+	}
+	roles = security
+	book.Seal("here", "S-1")
+	if err := on(who, "S-1", playing); !errors.Is(err, recording.ErrSealed) {
+		t.Errorf("sealed again: %v", err)
+	}
+	log.refuse = errors.New("no log")
+	if _, _, err := book.Play(t.Context(), who, "S-1", 0); !errors.Is(err, log.refuse) {
+		t.Errorf("without a log: %v", err)
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"net/http"
 	"slices"
@@ -229,101 +228,6 @@ var hasPlayer = func() bool {
 	_, err := fs.Stat(staticFiles, "static/player.js")
 	return err == nil
 }()
-
-type playView struct {
-	RecordingView
-	Channel recordedChannel
-	Marks   []mark
-	From    float64 // second at which it begins to play
-}
-
-// mark is an event beside the player, in seconds since the channel's begin.
-type mark struct {
-	EventLine
-	Second float64
-}
-
-// Sign is how the mark looks on the timeline.
-func (m mark) Sign() string {
-	switch {
-	case m.Type == "file.transferred":
-		return "▲"
-	case m.Weight == "note":
-		return "✎"
-	case m.Weight == "refused":
-		return "■"
-	case m.Weight == "moved":
-		return "●"
-	}
-	return "·"
-}
-
-func (g *Pages) playPage(v *visit) error {
-	view, err := g.recordingOf(v)
-	if err != nil {
-		return err
-	}
-	if s := view.Sealed; s != nil && s.Until.IsZero() {
-		return fmt.Errorf("play %s: %w", view.Session, recording.ErrSealed)
-	}
-	n, err := strconv.Atoi(v.r.URL.Query().Get("channel"))
-	i := slices.IndexFunc(view.Channels, func(c recordedChannel) bool { return err == nil && c.Number == n })
-	if i < 0 {
-		return fmt.Errorf("channel %.20q of %s: %w", v.r.URL.Query().Get("channel"), view.Session, fs.ErrNotExist)
-	}
-	play := playView{view, view.Channels[i], nil, second(v.r)}
-	for _, e := range view.Events {
-		if after := e.At.Sub(play.Channel.Open.Time); after >= 0 && (play.Channel.Close.IsZero() || !e.At.After(play.Channel.Close.Time)) {
-			play.Marks = append(play.Marks, mark{e, after.Seconds()})
-		}
-	}
-	if view.Review != nil {
-		for _, note := range view.Review.Notes {
-			if note.Channel == n {
-				at := v.at(play.Channel.Open.Add(note.Into))
-				play.Marks = append(play.Marks, mark{EventLine{At: at, Who: note.Who, Says: note.Text, Type: "review.noted", Weight: "note"}, note.Into.Seconds()})
-			}
-		}
-	}
-	slices.SortStableFunc(play.Marks, func(a, b mark) int { return cmp.Compare(a.Second, b.Second) })
-	v.w.Header().Set("Content-Security-Policy", playerPolicy)
-	return g.show(v, http.StatusOK, "play", view.Session, play)
-}
-
-// longestPlay bounds the second at which a player may be asked to begin.
-const longestPlay = 1e7
-
-// second is where in the recording a link leads to.
-func second(r *http.Request) float64 {
-	t, err := strconv.ParseFloat(r.URL.Query().Get("t"), 64)
-	if err != nil || !(t > 0 && t < longestPlay) {
-		return 0
-	}
-	return t
-}
-
-// cast is what the player reads: the event stands before the first byte.
-func (g *Pages) cast(v *visit) error {
-	ch, err := strconv.Atoi(v.r.URL.Query().Get("channel"))
-	if err != nil || ch < 0 {
-		return badCall{errors.New("say channel=0 or above")}
-	}
-	rec, err := g.Book.Read(v.ctx(), v.reader("play", "asciicast-v3"), v.r.PathValue("id"))
-	if err != nil {
-		return err
-	}
-	defer rec.Close()
-	out := &stretched{to: v.w, kind: "application/x-asciicast"}
-	err = recording.ExportCast(out, rec, ch, 3)
-	if err != nil && !out.begun && !errors.Is(err, io.ErrUnexpectedEOF) {
-		return err
-	}
-	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) { // a session that is still in ends in the middle
-		g.Slog.Error("a recording broke off while it was played", "session", rec.Header().Session, "channel", ch, "err", err)
-		panic(http.ErrAbortHandler)
-	}
-	return nil
-}
 
 // The lists beside a recording have the first so many. A vendor can make more
 // with nothing in them, to hide what comes after: all are counted, and the one

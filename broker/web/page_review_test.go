@@ -132,7 +132,7 @@ func TestEveryReadingIsAnEvent(t *testing.T) {
 	rows := []struct{ path, session, what, form string }{
 		{"/recordings", "", "list", ""},
 		{"/recordings/S-1", "S-1", "list", ""},
-		{"/recordings/S-1/cast?channel=0", "S-1", "play", "asciicast-v3"},
+		{"/recordings/S-1/playing?channel=0", "S-1", "play", "channel 0"},
 		{"/recordings/S-1/export?channel=0&form=text", "S-1", "export", "text"},
 		{"/recordings/S-1/export?channel=0&form=raw-out", "S-1", "export", "raw-out"},
 		{"/recordings/S-1/export?channel=0&form=asciicast-v2", "S-1", "export", "asciicast-v2"},

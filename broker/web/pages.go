@@ -64,6 +64,7 @@ type Pages struct {
 	boards   *boards
 	zones    zones
 	past     *past
+	seeks    chan struct{} // a token for each piece of a recording that is made
 	routes   []Route
 	pages    map[string]*template.Template
 	handler  http.Handler
@@ -78,7 +79,7 @@ func NewPages(p Parts, log Log, api http.Handler) (*Pages, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &Pages{server: &server{Parts: p}, log: log, sessions: newSessions(p.Now), pages: pages}
+	g := &Pages{server: &server{Parts: p}, log: log, sessions: newSessions(p.Now), pages: pages, seeks: make(chan struct{}, mostSeeks)}
 	g.live, g.past, g.boards = newLive(log, g.Desk.Settled), newPast(log), newBoards()
 	g.routes = g.table()
 	g.sessions.over = func(s *webSession) { g.Book.Seal(s.holder(), "") }
@@ -153,7 +154,8 @@ func (g *Pages) table() []Route {
 		{"GET /search", PlantOnly, "", g.searchPage},
 		{"GET /recordings/{id}", PlantOnly, "", g.recordingPage},
 		{"GET /recordings/{id}/play", PlantOnly, "", g.playPage},
-		{"GET /recordings/{id}/cast", PlantOnly, "", g.cast},
+		{"GET /recordings/{id}/playing", PlantOnly, "", g.playBegin},
+		{"GET /recordings/{id}/playing/{n}", PlantOnly, "", g.playOn},
 		{"GET /recordings/{id}/keys", PlantOnly, "", g.keyFile},
 		{"POST /recordings/{id}/unseal", PlantOnly, "", g.unseal},
 		{"POST /recordings/{id}/seal", PlantOnly, "", g.sealAgain},

@@ -83,6 +83,8 @@ func problem(err error) *api.Problem {
 		p := status(http.StatusForbidden, "Your roles read recordings, but not what was typed in them. Ask OT security, or export it without.")
 		p.Rule = "may-not-read-input"
 		return p
+	case errors.Is(err, review.ErrNoPlaying):
+		return status(http.StatusGone, "This playing is over. Load the page again.")
 	case errors.Is(err, review.ErrTooMany):
 		return status(http.StatusConflict, "Too many sealed recordings are open at once. Close one, or wait until one closes by itself.")
 	case errors.Is(err, approvals.ErrConflict):

@@ -677,13 +677,13 @@ func TestPagesRecording(t *testing.T) {
 	sec.get("/log").want(t, 200, "recordings: export S-7 text", "recordings: list")
 	sec.get("/recordings/S-7/play?channel=0").want(t, 200, "refused (not-in-window)", "Read it as text")
 	sec.get("/recordings/S-7/play?channel=9").want(t, http.StatusNotFound)
-	sec.get("/recordings/S-7/cast?channel=9").want(t, http.StatusNotFound)
+	sec.get("/recordings/S-7/playing?channel=9").want(t, http.StatusNotFound)
 	sec.get("/recordings/S-7/export?form=text&channel=9").want(t, http.StatusNotFound)
 	sec.get("/recordings/S-7/export?form=raw-in&channel=9").want(t, http.StatusNotFound)
-	sec.get("/recordings/S-7/cast?channel=0").want(t, 200, `"version":3`, "flow 812")
+	sec.get("/recordings/S-7/playing?channel=0").want(t, 200, `"playing":"`, `"end":true`, `"whole":true`)
 	sec.get("/log").want(t, 200, "recordings: play S-7")
 	mia := h.signedIn(t, "mia")
-	mia.get("/recordings/S-7/cast?channel=0").want(t, http.StatusForbidden, "Ask OT security")
+	mia.get("/recordings/S-7/playing?channel=0").want(t, http.StatusForbidden, "Ask OT security")
 
 	// Search: a hit leads to its second, who looks for what is in the log, and only who may read finds.
 	if _, err := h.search.Fold(t.Context()); err != nil {

@@ -104,7 +104,7 @@ type way struct {
 }
 
 var ways = []way{
-	{"/cast?channel=0", "play asciicast-v3", []string{shownText}, ""},
+	{"/playing?channel=0", "play channel 0", []string{shownText}, ""},
 	{"/export?form=text&channel=0", "export text", []string{shownText}, ""},
 	{"/export?form=asciicast-v2&channel=0", "export asciicast-v2", []string{shownText}, ""},
 	{"/export?form=asciicast-v3&channel=0", "export asciicast-v3", []string{shownText}, ""},
@@ -133,7 +133,7 @@ func (h *pagesHouse) everyWay(t *testing.T, readable bool) {
 		for _, w := range ways {
 			may := who.reads && (who.typing || w.typing == "")
 			h.oneWay(t, who.name+" by page", page.get, w, "/recordings/S-7", may, readable)
-			if !strings.HasPrefix(w.path, "/cast") {
+			if !strings.HasPrefix(w.path, "/playing") {
 				h.oneWay(t, who.name+" by API", call, w, "/api/v1/recordings/S-7", may, readable)
 			}
 		}
@@ -161,6 +161,7 @@ func (h *pagesHouse) oneWay(t *testing.T, story string, get func(string) shown, 
 	t.Helper()
 	before := h.log.Size()
 	s := get(base + w.path)
+	s.text += played(s.text)
 	events := ""
 	for leaf, err := range h.log.Upto(t.Context(), before) {
 		if err != nil {
@@ -195,6 +196,22 @@ func (h *pagesHouse) oneWay(t *testing.T, story string, get func(string) shown, 
 			t.Errorf("%s: %s: the password is shown: %v", story, w.path, w.typing != "all")
 		}
 	}
+}
+
+// played is what a piece for the player shows; empty for any other answer.
+func played(text string) (shown string) {
+	var p struct {
+		Screen struct{ Draw []byte }
+		Shown  []struct{ Out []byte }
+	}
+	if json.Unmarshal([]byte(text), &p) != nil {
+		return ""
+	}
+	shown = string(p.Screen.Draw)
+	for _, s := range p.Shown {
+		shown += string(s.Out)
+	}
+	return shown
 }
 
 // apiOf is GET of the API as one person.
@@ -264,7 +281,7 @@ func (h *pagesHouse) whoOpened(t *testing.T, key []byte) {
 		h.oneWay(t, "olaf, who opened it", olaf.get, w, "/recordings/S-7", w.typing == "", true)
 		h.oneWay(t, "olaf elsewhere", elsewhere.get, w, "/recordings/S-7", w.typing == "", false)
 		h.oneWay(t, "sec", sec.get, w, "/recordings/S-7", true, false)
-		if !strings.HasPrefix(w.path, "/cast") {
+		if !strings.HasPrefix(w.path, "/playing") {
 			h.oneWay(t, "olaf by API", call, w, "/api/v1/recordings/S-7", w.typing == "", false)
 		}
 	}

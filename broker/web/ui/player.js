@@ -1,69 +1,100 @@
 import { create } from "asciinema-player";
 
-// The player of the recording page: the recorded terminal, a timeline of the
-// log's events below it, and beside it the events themselves, each of which
-// leads to its moment. Seconds in the page are the recording's own; where idle
-// time is skipped, the player's are fewer, and moment() and played() translate.
+// The player of the recording page: the recorded terminal, a bar that seeks,
+// a timeline of the log's events below it, and beside it the events themselves,
+// each of which leads to its moment. The recording comes in pieces, as it is
+// played: what is held of it does not grow with its length.
 const place = document.getElementById("player");
-if (place) play().catch(() => { document.getElementById("broken").hidden = false; });
+if (place) play().catch(broken);
+
+function broken(e) {
+  if (e) console.warn(e);
+  document.getElementById("broken").hidden = false;
+}
 
 async function play() {
   const id = (name) => document.getElementById(name);
-  const answer = await fetch(place.dataset.cast, { credentials: "same-origin", redirect: "error" });
-  if (!answer.ok) throw new Error("no recording");
-  const cast = await answer.text();
+  const tape = pieces(place.dataset.playing);
   const marks = [...document.querySelectorAll("#marks [data-second]")];
   const second = (m) => Math.max(0, +m.dataset.second);
-  const times = timesOf(cast);
-  const end = Math.max(times.at(-1) ?? 0, ...marks.map(second), 0.001);
-  let player, runs = false, speed = 1, at = +(place.dataset.from ?? 0);
+  let runs = false, speed = 1, at = +(place.dataset.from ?? 0); // seconds from the channel's first frame
+  let heard = at; // when something came last: a silence is counted from there
 
-  const limit = () => (id("idle").checked ? 2 : Infinity);
-  const walk = (take) => {
-    let raw = 0, short = 0;
-    for (const t of times) {
-      const step = Math.min(t - raw, limit());
-      if (take(raw, t, short, short + step)) return;
-      raw = t; short += step;
+  const clock = (s) => [s / 3600, s / 60 % 60, s % 60].map((n) => String(Math.floor(n)).padStart(2, "0")).join(":").replace(/^00:/, "");
+  const where = id("where");
+  let held = false; // the bar, by a finger
+  function draw() {
+    if (!held) where.value = at;
+    where.setAttribute("aria-valuetext", clock(at));
+    id("clock").textContent = clock(at) + " / " + clock(Math.max(tape.long, at));
+  }
+  const screen = await terminal(place);
+  const show = (first) => {
+    const s = first.screen;
+    screen.begin(s.cols, s.rows, s.pty, bytes(s.draw));
+    id("partly").hidden = s.whole;
+    heard = at = s.at;
+    draw();
+  };
+  show(await tape.begin(at));
+  const end = Math.max(tape.long, ...marks.map(second), 0.001);
+
+  where.max = end;
+  draw();
+
+  let before, frame;
+  const set = (is) => {
+    runs = is;
+    id("go").textContent = is ? "Pause" : "Play";
+    before = undefined;
+    cancelAnimationFrame(frame);
+    if (is) frame = requestAnimationFrame(step);
+  };
+  const step = (now) => {
+    if (!runs) return;
+    const passed = before === undefined ? 0 : Math.min(now - before, 1000) / 1000;
+    before = now;
+    const next = tape.peek();
+    if (next || tape.ended) at += passed * speed; // else the next piece is on its way
+    if (next && id("idle").checked && next.at - heard > 2 && at - heard > 2) at = Math.max(at, next.at);
+    let size = 0;
+    for (let s = tape.peek(); s && s.at <= at; s = tape.peek()) {
+      if (size > 1 << 18) { at = s.at; break; } // more than can be seen: the next frame draws it
+      tape.take();
+      heard = s.at;
+      size += s.out?.length ?? 0;
+      if (s.out) screen.output(bytes(s.out)); else screen.resize(s.cols, s.rows);
     }
-    take(raw, Infinity, short, Infinity);
+    if (tape.broken) broken();
+    if (tape.ended && !tape.peek() && (at >= tape.long || id("idle").checked)) { at = Math.max(heard, Math.min(at, tape.long)); set(false); }
+    draw();
+    if (runs) frame = requestAnimationFrame(step);
   };
-  const played = (moment) => { // the recording's second as the player counts
-    let found = 0;
-    walk((r0, r1, s0, s1) => { if (moment < r1) { found = Math.min(s0 + moment - r0, s1); return true; } });
-    return found;
+  let turn = 0;
+  const seek = async (to) => {
+    const mine = ++turn, was = runs;
+    set(false);
+    at = Math.min(Math.max(0, to), end);
+    if (id("second")) id("second").value = at.toFixed(1);
+    draw();
+    try {
+      const first = await tape.seek(at);
+      if (mine !== turn) return;
+      show(first);
+      set(was);
+    } catch (e) { if (mine === turn && e.name !== "AbortError") broken(); }
   };
-  const moment = (played) => {
-    let found = 0;
-    walk((r0, r1, s0, s1) => { if (played < s1) { found = Math.min(r0 + played - s0, r1); return true; } });
-    return found;
-  };
-
-  const make = (from, autoPlay) => {
-    player?.dispose();
-    player = create({ data: cast }, place, {
-      fit: "width", idleTimeLimit: id("idle").checked ? 2 : undefined, preload: true, speed, autoPlay, startAt: played(from),
-      terminalFontFamily: "ui-monospace, monospace", markers: marks.map((m) => [second(m), m.dataset.label]),
-    });
-    const now = (is) => () => { runs = is; id("go").textContent = is ? "Pause" : "Play"; };
-    player.addEventListener("playing", now(true));
-    for (const e of ["pause", "ended"]) player.addEventListener(e, now(false));
-    player.addEventListener("error", () => { id("broken").hidden = false; });
-  };
-  const here = async () => moment(Number(await player.getCurrentTime()) || 0);
-  const again = async () => { const from = await here(); make(from, runs); };
-  const seek = (s) => { at = s; id("second").value = s.toFixed(1); return player.seek(played(s)); };
-  const jump = async (forward) => {
-    const now = await here();
+  const jump = (forward) => {
     const shown = marks.filter((m) => !m.closest("li").hidden).map(second);
-    const next = forward ? shown.find((s) => s > now + 0.3) : shown.findLast((s) => s < now - 0.3);
+    const next = forward ? shown.find((s) => s > at + 0.3) : shown.findLast((s) => s < at - 0.3);
     if (next !== undefined) seek(next);
   };
-  make(at, false);
+  where.addEventListener("input", () => { held = true; id("clock").textContent = clock(+where.value) + " / " + clock(tape.long); });
+  where.addEventListener("change", () => { held = false; seek(+where.value); });
 
   // The timeline: a sign for each event that is shown.
   const line = id("timeline");
-  const draw = () => {
+  const dots = () => {
     line.replaceChildren(...marks.filter((m) => !m.closest("li").hidden).map((m) => {
       const dot = document.createElement("span");
       dot.textContent = m.dataset.sign;
@@ -73,7 +104,7 @@ async function play() {
       return dot;
     }));
   };
-  line.addEventListener("click", (e) => { const box = line.getBoundingClientRect(); seek(end * Math.min(1, Math.max(0, (e.clientX - box.left) / box.width))); });
+  line.addEventListener("click", (e) => { const box = line.getBoundingClientRect(); seek(end * (e.clientX - box.left) / box.width); });
   let only = "";
   const filter = () => {
     const words = id("find").value.toLowerCase();
@@ -81,7 +112,7 @@ async function play() {
       const li = m.closest("li");
       li.hidden = (only !== "" && !li.classList.contains(only)) || !li.textContent.toLowerCase().includes(words);
     }
-    draw();
+    dots();
   };
   const filters = [...document.querySelectorAll("[data-only]")];
   for (const b of filters) b.addEventListener("click", () => { only = b.dataset.only; for (const o of filters) o.setAttribute("aria-pressed", String(o === b)); filter(); });
@@ -89,34 +120,117 @@ async function play() {
   filter();
 
   for (const m of marks) m.addEventListener("click", () => seek(second(m)));
-  const toggle = () => (runs ? player.pause() : player.play());
+  const toggle = async () => {
+    if (!runs && tape.ended && !tape.peek()) await seek(0);
+    set(!runs);
+  };
   id("go").addEventListener("click", toggle);
+  let pressed; // who drags selects text
+  place.addEventListener("pointerdown", (e) => { pressed = e; });
+  place.addEventListener("click", (e) => {
+    if (Math.hypot(e.x - (pressed?.x ?? e.x), e.y - (pressed?.y ?? e.y)) > 5) return;
+    getSelection().removeAllRanges();
+    toggle();
+  });
   id("before").addEventListener("click", () => jump(false));
   id("after").addEventListener("click", () => jump(true));
-  id("fast").addEventListener("click", () => { speed = speed === 1 ? 2 : 1; id("fast").setAttribute("aria-pressed", String(speed === 2)); again(); });
-  id("idle").addEventListener("change", async () => {
-    id("idle").checked = !id("idle").checked; // the moment is counted as it was played
-    const from = await here();
-    id("idle").checked = !id("idle").checked;
-    make(from, runs);
-  });
-  id("note")?.addEventListener("focus", async () => { id("second").value = (await here()).toFixed(1); });
-  for (const name of ["controls", "filters"]) id(name).hidden = false;
+  id("fast").addEventListener("click", () => { speed = speed === 1 ? 2 : 1; id("fast").setAttribute("aria-pressed", String(speed === 2)); });
+  id("note")?.addEventListener("focus", () => { id("second").value = at.toFixed(1); });
+  for (const name of ["controls", "filters", "bar"]) id(name).hidden = false;
   keys({ " ": toggle, ArrowLeft: () => jump(false), ArrowRight: () => jump(true), "/": () => id("find").focus(), n: () => id("note")?.focus(),
     ...Object.fromEntries(["1", "2", "3"].map((k) => [k, () => document.querySelector(`[data-key="${k}"]`)?.focus()])) });
   prove();
 }
 
-// timesOf are the seconds of a cast's events (asciicast v3: intervals), in order.
-function timesOf(cast) {
-  const times = [];
-  let at = 0;
-  for (const line of cast.split("\n").slice(1)) {
-    if (!line.startsWith("[")) continue;
-    const step = parseFloat(line.slice(1));
-    if (step >= 0) times.push(at += step);
-  }
-  return times;
+// pieces fetches a recording as it is played. To begin is an event in the log,
+// and to go on is not; where the broker does not know the playing any more, it
+// is begun again.
+function pieces(path) {
+  let list = [], playing, next, asking, stop = new AbortController();
+  const tape = { long: 0, ended: false, broken: false };
+  const asks = (promise) => {
+    const mine = promise.finally(() => { if (asking === mine) asking = undefined; });
+    asking = mine;
+    return mine;
+  };
+  const get = async (from, query) => {
+    const at = stop;
+    const ask = async (url) => fetch(url, { credentials: "same-origin", redirect: "error", signal: at.signal });
+    let answer = playing ? await ask(`${from.replace("?", "/" + playing + "?")}&${query}`) : await ask(`${from}&${query}`);
+    if (answer.status === 410 && playing) { playing = undefined; answer = await ask(`${from}&${query}`); }
+    if (!answer.ok) throw new Error("no recording");
+    const piece = await answer.json();
+    if (at.signal.aborted) throw new DOMException("asked for elsewhere", "AbortError");
+    if (piece.playing) { playing = piece.playing; tape.long = piece.long ?? 0; }
+    list.push(...piece.shown);
+    next = piece.next;
+    tape.ended = piece.end === true || piece.broken === true;
+    tape.broken ||= piece.broken === true;
+    return piece;
+  };
+  tape.seek = (at) => {
+    stop.abort();
+    stop = new AbortController();
+    list = [];
+    tape.ended = tape.broken = false;
+    return asks(get(path, "t=" + at));
+  };
+  tape.begin = tape.seek;
+  tape.more = () => {
+    if (asking || tape.ended || list.length > 512) return;
+    asks(get(path, "next=" + next).catch((e) => { if (e.name !== "AbortError") tape.ended = tape.broken = true; }));
+  };
+  tape.peek = () => {
+    if (list.length < 64) tape.more();
+    return list[0];
+  };
+  tape.take = () => list.shift();
+  return tape;
+}
+
+const bytes = (b64) => Uint8Array.from(atob(b64), (c) => c.charCodeAt(0));
+
+// terminal shows output as their terminal did. Without a terminal on their side
+// a line feed alone begins a line, as their shell shows it.
+function terminal(place) {
+  let utf8, pty, last, size, dispatch;
+  const write = (b) => {
+    let text = utf8.decode(b, { stream: true });
+    if (!pty) text = text.replace(/\r?\n/g, (m, i) => (i === 0 && last === "\r" ? "\n" : "\r\n"));
+    last = text.slice(-1) || last;
+    if (text) dispatch("output", text);
+  };
+  const screen = {
+    begin(cols, rows, is, first) {
+      utf8 = new TextDecoder();
+      pty = true; last = "";
+      size = cols + "x" + rows;
+      dispatch("reset", { size: { cols, rows } });
+      write(first);
+      pty = is;
+    },
+    pty() { pty = true; },
+    output: write,
+    resize(cols, rows) {
+      if (size === (size = cols + "x" + rows)) return;
+      dispatch("resize", { cols, rows });
+    },
+  };
+  return new Promise((ready) => {
+    const driver = (core) => ({
+      play: () => {
+        dispatch = core.dispatch;
+        dispatch("play");
+        screen.begin(80, 24, false, new Uint8Array());
+        dispatch("playing");
+        ready(screen);
+        return true;
+      },
+      stop: () => {},
+      getTiming: () => ({ time: 0, rate: 0 }),
+    });
+    create(driver, place, { autoPlay: true, controls: false, fit: "width", terminalFontFamily: "ui-monospace, monospace" });
+  });
 }
 
 // keys work everywhere but where somebody writes; space also not on what it presses.
@@ -187,36 +301,15 @@ if (screen) {
       if (!stop.signal.aborted) over("The line broke.", true);
     }
   };
-  if ("legible" in screen.dataset) terminal(screen.firstElementChild, watch); else counters(watch);
+  if ("legible" in screen.dataset) legible(screen.firstElementChild, watch); else counters(watch);
 }
 
-// terminal shows output as their terminal does. Without a terminal on their
-// side a line feed alone begins a line, as their shell shows it.
-function terminal(place, watch) {
-  const utf8 = new TextDecoder();
-  const bytes = (b64) => Uint8Array.from(atob(b64), (c) => c.charCodeAt(0));
-  let pty = false, last = "", at = 0;
-  const driver = ({ dispatch }) => ({
-    play: () => {
-      dispatch("play");
-      dispatch("reset", { size: { cols: 80, rows: 24 } });
-      dispatch("playing");
-      watch((l) => {
-        if (l.at) at = l.at;
-        if (l.mark === "r") { pty = true; dispatch("resize", { cols: Math.min(l.cols, 1000), rows: Math.min(l.rows, 500) }); }
-        if (l.mark === "o") {
-          let text = utf8.decode(bytes(l.data), { stream: true });
-          if (!pty) text = text.replace(/\r?\n/g, (m, i) => (i === 0 && last === "\r" ? "\n" : "\r\n"));
-          last = text.slice(-1) || last;
-          dispatch("output", text);
-        }
-      });
-      return true;
-    },
-    stop: () => {},
-    getTiming: () => ({ time: at, rate: 0 }),
+async function legible(place, watch) {
+  const screen = await terminal(place);
+  watch((l) => {
+    if (l.mark === "r") { screen.pty(); screen.resize(Math.min(l.cols, 1000), Math.min(l.rows, 500)); }
+    if (l.mark === "o") screen.output(bytes(l.data));
   });
-  create(driver, place, { autoPlay: true, controls: false, fit: "width", terminalFontFamily: "ui-monospace, monospace" });
 }
 
 function counters(watch) {
