@@ -159,7 +159,7 @@ func TestAPlayingGoesOn(t *testing.T) {
 	roles := security
 	book := review.NewBook(archive, log, func(r []string) bool { return roles(r) })
 	now := time.Now()
-	book.Keeps(review.House{Now: func() time.Time { return now }})
+	book.Keeps(review.House{Log: (*audit.Log)(nil), Now: func() time.Time { return now }})
 	t.Cleanup(func() { book.Seal("here", "") })
 	who := mia
 	who.Holder = "here"
