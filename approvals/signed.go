@@ -27,6 +27,20 @@ func (d *Desk) Draft(ctx context.Context, by people.Actor, id policy.RequestID, 
 	return a, err
 }
 
+// Document is the exact text of a request's newest revision, which an answer
+// names by hash: for whoever signs and does not want to believe a page.
+func (d *Desk) Document(ctx context.Context, by people.Actor, id policy.RequestID) ([]byte, error) {
+	q, err := d.Request(ctx, by, id)
+	if err != nil {
+		return nil, err
+	}
+	b, err := d.docs.Get(ctx, q.Hash)
+	if err != nil {
+		return nil, fmt.Errorf("read the text of %s: %w", id, err)
+	}
+	return b, nil
+}
+
 // DraftExtension is likewise what ExtendSigned takes.
 func (d *Desk) DraftExtension(ctx context.Context, by people.Actor, id policy.WindowID, until time.Time) (evidence.Answer, error) {
 	w, err := d.windowRow(ctx, id)

@@ -64,6 +64,24 @@ type Answer struct {
 	Why       string    `json:"why,omitempty"`
 	Limits    Limits    `json:"limits,omitzero"`
 	NotBefore time.Time `json:"not_before,omitzero"`
+	Signed    *Signed   `json:"signed,omitempty"` // the whole answer as it was signed; only Document counts beside it
+}
+
+// Draft is a text that somebody shall sign: an answer, an extension, or a word
+// for another's key. Text is canonical JSON; ssh-keygen -Y sign -n Namespace
+// signs exactly these bytes. Request is the exact text that an answer is to.
+type Draft struct {
+	Text      string `json:"text"`
+	Namespace string `json:"namespace"`
+	Request   string `json:"request,omitempty"`
+}
+
+// Signed is a draft's text with its proof (evidence.Proof).
+type Signed struct {
+	Text string `json:"text"`
+	Kind string `json:"kind"`
+	Key  string `json:"key"`
+	Data string `json:"data"`
 }
 
 // AnswerLine is one answer in a list.
@@ -132,6 +150,8 @@ type Step struct {
 	Until time.Time `json:"until,omitzero"` // of an extension
 	Key   string    `json:"key,omitempty"`  // fingerprint that is confirmed
 	Phone string    `json:"phone,omitempty"`
+
+	Signed *Signed `json:"signed,omitempty"` // of an extension, or of a word for a key
 }
 
 // Session is one person who is in.
@@ -232,6 +252,8 @@ type Key struct {
 	Kind    string `json:"kind"`
 	ID      string `json:"id"`
 	Pending bool   `json:"pending,omitempty"`
+	Signs   bool   `json:"signs,omitempty"` // answers signed with it count
+	Name    string `json:"name,omitempty"`  // of a passkey
 }
 
 // Invitation lets one named person bring a key. Code is only in the answer to the inviter.

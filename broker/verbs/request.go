@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"penstock/approvals"
+	"penstock/approvals/evidence"
 	"penstock/policy"
 )
 
@@ -36,6 +37,7 @@ func (c *call) submit(ask approvals.Ask) error {
 		return nil
 	}
 	c.printf("%s is asked. It waits for: %s\n", r.ID, c.asks(r.Needs))
+	c.sayWords(r)
 	c.printf("See how it stands: %s\n", c.command("desk", "request "+string(r.ID)))
 	c.receiptLine()
 	return nil
@@ -157,6 +159,7 @@ type requestLine struct {
 	Waits   []string     `json:"waits_for,omitempty"` // roles
 	Answers []answerLine `json:"answers,omitempty"`
 	Window  string       `json:"window,omitempty"`
+	Words   []string     `json:"words"` // of the text's hash
 	Receipt string       `json:"receipt,omitempty"`
 }
 
@@ -170,7 +173,7 @@ type answerLine struct {
 func (c *call) requestLine(r approvals.Request) requestLine {
 	d := r.Document
 	l := requestLine{Request: string(r.ID), State: string(r.State), Rev: r.Rev, By: d.By, People: d.People, Rights: d.Rights, Reason: d.Reason,
-		Minutes: d.Minutes, From: d.From.UTC(), To: d.To.UTC(), Window: string(r.Window), Targets: []targetLine{}}
+		Minutes: d.Minutes, From: d.From.UTC(), To: d.To.UTC(), Window: string(r.Window), Words: evidence.Words(r.Hash), Targets: []targetLine{}}
 	for _, t := range d.Assets {
 		l.Targets = append(l.Targets, targetLine{t.Asset, t.Port, t.Account})
 	}
@@ -249,6 +252,8 @@ func (c *call) showRequest() error {
 			c.printf("  %-7s %s\n", f[0], f[1])
 		}
 	}
+	words := evidence.Words(r.Hash)
+	c.printf("  say     %s (the first two of its eight words: %s)\n", strings.ToUpper(strings.Join(words[:2], " ")), strings.Join(words, " "))
 	for _, a := range r.Answers {
 		c.printf("  %s says %s%s (%s)\n", c.title(a.Role), a.Says, because(a.Why), c.when(a.At))
 	}
@@ -327,4 +332,11 @@ func (c *call) assets() error {
 		c.printf("\n")
 	}
 	return nil
+}
+
+// sayWords prints the eight words of the text's hash: whoever answers it sees the
+// same ones, unless somebody shows them another text.
+func (c *call) sayWords(r approvals.Request) {
+	words := evidence.Words(r.Hash)
+	c.printf("Say these aloud on the phone: %s\nAll eight words of its text: %s\n", strings.ToUpper(strings.Join(words[:2], " ")), strings.Join(words, " "))
 }

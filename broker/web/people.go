@@ -38,6 +38,7 @@ func (s *server) people(mux *http.ServeMux) {
 		}
 		return one(personJSON)(s.Roster.Person(r.Context(), id))
 	}))
+	s.keys(mux)
 	mux.HandleFunc("POST /api/v1/people/{id}/phone", s.plant(func(r *http.Request, a people.Actor) (any, error) {
 		step, err := read[api.Step](r)
 		if err != nil {
@@ -84,7 +85,7 @@ func (s *server) setFirm(r *http.Request, a people.Actor) (any, error) {
 func personJSON(p people.Person) api.Person {
 	out := api.Person{ID: string(p.ID), Firm: string(p.Firm), Name: p.Name, Phone: p.Phone, Roles: words(p.Roles), Disabled: p.Disabled}
 	for _, k := range p.Keys {
-		out.Keys = append(out.Keys, api.Key{Kind: string(k.Kind), ID: k.ID, Pending: k.Pending})
+		out.Keys = append(out.Keys, api.Key{Kind: string(k.Kind), ID: k.ID, Pending: k.Pending, Signs: k.Signs(), Name: k.Name})
 	}
 	return out
 }

@@ -43,6 +43,7 @@ func (s *server) requests(mux *http.ServeMux) {
 		}
 		return one(requestJSON)(s.Desk.Request(r.Context(), a, requestID(r)))
 	}))
+	mux.HandleFunc("POST /api/v1/requests/{id}/draft", s.plant(s.draftAnswer))
 	mux.HandleFunc("POST /api/v1/requests/{id}/answer", s.plantDoes(s.answerRequest))
 }
 
@@ -57,11 +58,19 @@ func (s *server) answerRequest(r *http.Request, a people.Actor) (any, error) {
 	if err != nil {
 		return nil, badCall{err}
 	}
-	return one(requestJSON)(s.Desk.Answer(r.Context(), a, requestID(r), document, approvals.Reply{
-		Says: in.Says, Role: policy.Role(in.Role), Why: in.Why, NotBefore: in.NotBefore,
+	reply := replyOf(in)
+	if in.Signed != nil {
+		if reply.Signed, err = signedAnswer(in.Signed); err != nil {
+			return nil, err
+		}
+	}
+	return one(requestJSON)(s.Desk.Answer(r.Context(), a, requestID(r), document, reply))
+}
+
+func replyOf(in api.Answer) approvals.Reply {
+	return approvals.Reply{Says: in.Says, Role: policy.Role(in.Role), Why: in.Why, NotBefore: in.NotBefore,
 		Limits: evidence.Limits{Rights: in.Limits.Rights, Assets: evidenceTargets(in.Limits.Targets),
-			Minutes: in.Limits.Minutes, Until: in.Limits.Until},
-	}))
+			Minutes: in.Limits.Minutes, Until: in.Limits.Until}}
 }
 
 func readAsk(r *http.Request) (approvals.Ask, error) {

@@ -28,7 +28,14 @@ func (s *server) windows(mux *http.ServeMux) {
 			return d.Open(ctx, a, id)
 		},
 		"extend": func(ctx context.Context, a people.Actor, id policy.WindowID, p api.Step) (approvals.Window, error) {
-			return d.Extend(ctx, a, id, p.Until)
+			if p.Signed == nil {
+				return d.Extend(ctx, a, id, p.Until)
+			}
+			signed, err := signedAnswer(p.Signed)
+			if err != nil {
+				return approvals.Window{}, err
+			}
+			return d.ExtendSigned(ctx, a, id, *signed)
 		},
 		"pause": func(ctx context.Context, a people.Actor, id policy.WindowID, p api.Step) (approvals.Window, error) {
 			return d.Pause(ctx, a, id, p.Why)
@@ -57,6 +64,7 @@ func (s *server) windows(mux *http.ServeMux) {
 			return one(windowJSON)(verb(r.Context(), a, policy.WindowID(r.PathValue("id")), step))
 		}))
 	}
+	mux.HandleFunc("POST /api/v1/windows/{id}/extend/draft", s.plant(s.draftExtension))
 	mux.HandleFunc("GET /api/v1/sessions", s.plant(func(*http.Request, people.Actor) (any, error) {
 		return each(s.Broker.Sessions(), nil, sessionJSON)
 	}))

@@ -322,6 +322,7 @@ func (h *plantHouse) openRooms(past *history, clock audit.Clock) error {
 	h.roster = people.NewRoster(h.journal, h.store, h.docs)
 	h.roster.Now = clock.Wall
 	h.roster.Roles = func(r policy.Role) bool { return h.plant().HasRole(r) }
+	h.roster.Origin = func() string { return h.plant().Site.Origin }
 	h.desk = approvals.NewDesk(approvals.Parts{Plant: h.plant, Roster: h.roster, Journal: h.journal, Rows: h.store,
 		Leaves: h.log, Log: h.log, Docs: h.docs, Now: clock.Wall})
 	h.ca, err = ca.Open(ca.Parts{Dir: h.folder.keys(), Make: true, Journal: h.journal, Rows: h.store, Log: h.log})

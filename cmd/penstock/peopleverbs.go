@@ -14,7 +14,7 @@ import (
 
 func peopleCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "people", Short: "Invite, confirm, list and disable people"}
-	cmd.AddCommand(inviteCommand(), confirmCommand(), peopleListCommand(), phoneCommand(), disableCommand(), firmCommand())
+	cmd.AddCommand(inviteCommand(), confirmCommand(), vouchCommand(), removeKeyCommand(), peopleListCommand(), phoneCommand(), disableCommand(), firmCommand())
 	return cmd
 }
 
@@ -92,11 +92,16 @@ func personLine(w *tabwriter.Writer, p api.Person) {
 	}
 	fmt.Fprintf(w, "%s/%s\t%s\t%s\t%s\t%s\n", p.Firm, p.ID, printable(p.Name), strings.Join(p.Roles, ","), p.Phone, state)
 	for _, k := range p.Keys {
-		pending := ""
-		if k.Pending {
-			pending = "waits to be confirmed"
+		state := ""
+		switch {
+		case k.Pending && k.Kind == "passkey":
+			state = "waits for somebody to vouch for it"
+		case k.Pending:
+			state = "waits to be confirmed"
+		case k.Signs:
+			state = "signs answers"
 		}
-		fmt.Fprintf(w, "  %s\t%s\t%s\n", k.Kind, k.ID, pending)
+		fmt.Fprintf(w, "  %s\t%s\t%s\t%s\n", k.Kind, k.ID, printable(k.Name), state)
 	}
 }
 

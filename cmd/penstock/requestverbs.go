@@ -135,19 +135,23 @@ func answerCommand() *cobra.Command {
 	var c caller
 	var a api.Answer
 	var targets []string
-	var rights, until, notBefore string
+	var rights, until, notBefore, key string
 	cmd := &cobra.Command{
 		Use:   "answer R-1 yes|no|not-before|question",
 		Short: "Answer a request; a yes may be limited",
 		Example: `  penstock answer R-1 yes --as olaf
   penstock answer R-1 yes --as mia --rights look --minutes 30
+  penstock answer R-1 yes --as mia --sign-with ~/.ssh/id_ed25519
   penstock answer R-1 no --as mia --why "CIP is running"`,
 		Args: exactly(2, "a request and what you say: yes, no, not-before or question"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			a.Says = args[1]
 			need := withoutCode
-			if a.Says == "yes" {
+			if a.Says == "yes" && key == "" {
 				need = withCode
+			}
+			if err := keyFile(key); key != "" && err != nil {
+				return err
 			}
 			client, err := c.signIn(cmd.Context(), need)
 			if err != nil {
@@ -179,6 +183,15 @@ func answerCommand() *cobra.Command {
 					return err
 				}
 			}
+			if key != "" {
+				d, err := draftOf(cmd.Context(), client, path+"/draft", a, l, cmd.ErrOrStderr())
+				if err != nil {
+					return err
+				}
+				if a.Signed, err = sign(cmd.Context(), key, d, cmd.ErrOrStderr()); err != nil {
+					return err
+				}
+			}
 			return sends(&c, cmd, client, path+"/answer", a, requestLines(l))
 		},
 	}
@@ -191,6 +204,7 @@ func answerCommand() *cobra.Command {
 	f.StringSliceVar(&targets, "target", nil, "limit: only these targets")
 	f.IntVar(&a.Limits.Minutes, "minutes", 0, "limit: at most so many minutes")
 	f.StringVar(&until, "until", "", "limit: ends at the latest then")
+	f.StringVar(&key, "sign-with", "", signFlag)
 	f.StringVar(&notBefore, "not-before", "", "with not-before: when it may be asked again")
 	return cmd
 }

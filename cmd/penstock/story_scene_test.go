@@ -25,7 +25,7 @@ import (
 
 // Commands of the attackers' stories. Beside story_test.go's own there are:
 //
-//	scene [shift|auto] [strict] [files] [NETWORK]  a plant whose vendors ann and ben are known (from NETWORK, 127.0.0.0/8), broker, target;
+//	scene [shift|auto] [strict] [files] [signed] [NETWORK]  a plant whose vendors ann and ben are known (from NETWORK, 127.0.0.0/8), broker, target;
 //	                       the owner alone agrees, and asking for the certificate opens (shift: the shift does; strict: the
 //	                       rules of "plant"; files: conduits carry sftp, filler-plc takes files, press-plc gives some, whose content is not kept)
 //	enrols totp|password PERSON…  one of the two, over their own key
@@ -107,7 +107,7 @@ func withFiles(plant string) string {
 }
 
 func (s *story) scene(ts *testscript.TestScript, args []string) error {
-	network, open, strict, files := "127.0.0.0/8", "vendor", false, false
+	network, open, strict, files, signed := "127.0.0.0/8", "vendor", false, false, false
 	for _, arg := range args {
 		switch arg {
 		case "shift", "auto":
@@ -116,6 +116,8 @@ func (s *story) scene(ts *testscript.TestScript, args []string) error {
 			strict = true
 		case "files":
 			files = true
+		case "signed":
+			signed = true
 		default:
 			network = arg
 		}
@@ -142,6 +144,9 @@ func (s *story) scene(ts *testscript.TestScript, args []string) error {
 	plant := strings.NewReplacer("PORT", strconv.Itoa(s.sshdPort), "HOSTKEY", hostKey, "ACCOUNT", ts.Getenv("ACCOUNT")).Replace(strings.ReplaceAll(scenePlant(strict), "open: vendor", "open: "+open))
 	if files {
 		plant = withFiles(plant)
+	}
+	if signed {
+		plant = strings.ReplaceAll(plant, ", proof: code", "")
 	}
 	for name, text := range map[string]string{"bootstrap.yaml": text, "plant.yaml": plant} {
 		if err := os.WriteFile(s.path(name), []byte(text), 0o600); err != nil {

@@ -29,20 +29,40 @@ func windowCommands() []*cobra.Command {
 func windowStep(name, short string, need proof) *cobra.Command {
 	var c caller
 	var step api.Step
-	var until string
+	var until, key string
 	cmd := &cobra.Command{Use: name + " W-1", Short: short, Args: exactly(1, "a window, such as W-1"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return does(&c, cmd, need, "/windows/"+url.PathEscape(args[0])+"/"+name, func() (any, error) {
-				var err error
-				if name == "extend" {
-					step.Until, err = parseTime(until, time.Now(), c.zone)
+			if key != "" {
+				need = withoutCode
+				if err := keyFile(key); err != nil {
+					return err
 				}
-				return step, err
-			}, func(t *tabwriter.Writer, w api.Window) { windowLine(t, w, c.zone) })
+			}
+			path := "/windows/" + url.PathEscape(args[0]) + "/" + name
+			client, err := c.signIn(cmd.Context(), need)
+			if err != nil {
+				return err
+			}
+			if name == "extend" {
+				if step.Until, err = parseTime(until, time.Now(), c.zone); err != nil {
+					return err
+				}
+			}
+			if key != "" {
+				d, err := draftOf(cmd.Context(), client, path+"/draft", step, c.zone, cmd.ErrOrStderr())
+				if err != nil {
+					return err
+				}
+				if step.Signed, err = sign(cmd.Context(), key, d, cmd.ErrOrStderr()); err != nil {
+					return err
+				}
+			}
+			return sends(&c, cmd, client, path, step, func(t *tabwriter.Writer, w api.Window) { windowLine(t, w, c.zone) })
 		}}
 	c.doing(cmd)
 	switch name {
 	case "extend":
+		cmd.Flags().StringVar(&key, "sign-with", "", signFlag)
 		cmd.Flags().StringVar(&until, "until", "", "new end: +30m (from now), 05:10, 2026-11-22 05:10 or RFC 3339")
 		_ = cmd.MarkFlagRequired("until") // only fails for a flag that is not there
 	case "pause", "end", "cut":

@@ -1,0 +1,146 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"os/exec"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"penstock/approvals/evidence"
+	"penstock/audit"
+	"penstock/broker/api"
+)
+
+const signFlag = "sign it with this SSH key (ssh-keygen -Y sign; a .pub file where an agent holds the key)"
+
+// sign has ssh-keygen sign a draft's text. The key's passphrase or PIN is asked
+// for by ssh-keygen itself, on the terminal.
+func sign(ctx context.Context, key string, d api.Draft, errs io.Writer) (*api.Signed, error) {
+	cmd := exec.CommandContext(ctx, "ssh-keygen", "-Y", "sign", "-q", "-n", d.Namespace, "-f", key)
+	var out, said bytes.Buffer
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(d.Text), &out, io.MultiWriter(&said, errs)
+	if err := cmd.Run(); err != nil {
+		return nil, fmt.Errorf("ssh-keygen did not sign with %s: %w: %s", key, err, strings.TrimSpace(said.String()))
+	}
+	p, err := evidence.SSHProof(out.Bytes())
+	if err != nil {
+		return nil, fmt.Errorf("what ssh-keygen signed: %w", err)
+	}
+	return &api.Signed{Text: d.Text, Kind: p.Kind, Key: p.Key, Data: p.Data}, nil
+}
+
+// draftOf asks for an answer's text and shows what it says, read from the very
+// bytes that are signed: whoever signs does not have to believe the broker's own
+// words for them.
+func draftOf(ctx context.Context, client *api.Client, path string, send any, zone *time.Location, out io.Writer) (api.Draft, error) {
+	var d api.Draft
+	if err := client.Post(ctx, path, send, &d); err != nil {
+		return d, apiError(err)
+	}
+	a, err := evidence.ParseAnswer([]byte(d.Text))
+	if err != nil {
+		return d, fmt.Errorf("the broker gave something else to sign: %w", err)
+	}
+	r, err := evidence.ParseRequest([]byte(d.Request))
+	if err != nil {
+		return d, fmt.Errorf("the broker gave something else to sign: %w", err)
+	}
+	if d.Namespace != evidence.AnswerNamespace || audit.HashOf([]byte(d.Request)) != a.Request {
+		return d, errors.New("what the broker gave to sign does not answer the text that it gave; nothing was signed. Tell OT security")
+	}
+	for _, line := range signedWords(a, r, zone) {
+		fmt.Fprintln(out, line)
+	}
+	return d, nil
+}
+
+func signedWords(a evidence.Answer, r evidence.Request, zone *time.Location) []string {
+	lines := []string{fmt.Sprintf("You sign: %s, as %s, to %s revision %d.", a.Says, a.Role, r.Request, r.Rev),
+		fmt.Sprintf("  %s of %s: %s, for %d min between %s and %s.", strings.Join(r.People, ", "), r.Firm, strings.Join(r.Rights, ", "), r.Minutes, local(r.From, zone), local(r.To, zone))}
+	for _, t := range r.Assets {
+		lines = append(lines, "  "+t.String())
+	}
+	lines = append(lines, "  why: "+printable(r.Reason))
+	if len(a.Limits.Rights) > 0 {
+		lines = append(lines, "  only: "+strings.Join(a.Limits.Rights, ", "))
+	}
+	for _, t := range a.Limits.Assets {
+		lines = append(lines, "  only: "+t.String())
+	}
+	if a.Limits.Minutes > 0 {
+		lines = append(lines, fmt.Sprintf("  only: %d min", a.Limits.Minutes))
+	}
+	if !a.Limits.Until.IsZero() {
+		lines = append(lines, "  only: until "+local(a.Limits.Until, zone))
+	}
+	if !a.Until.IsZero() {
+		lines = append(lines, fmt.Sprintf("  %s ends at %s then", a.Window, local(a.Until, zone)))
+	}
+	words := evidence.Words(a.Request)
+	return append(lines, "  its eight words: "+strings.ToUpper(strings.Join(words[:2], " "))+" "+strings.Join(words[2:], " "))
+}
+
+// vouchCommand is one person's signed word for another's key.
+func vouchCommand() *cobra.Command {
+	var c caller
+	var key string
+	cmd := &cobra.Command{Use: "vouch PERSON FINGERPRINT", Short: "Sign that a passkey or SSH key is a person's own: it can sign answers from then on",
+		Example: `  penstock people vouch mia SHA256:… --as jan --sign-with ~/.ssh/id_ed25519`,
+		Args:    exactly(2, "a person and the fingerprint that you have compared with them"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			client, err := c.signIn(cmd.Context(), withoutCode)
+			if err != nil {
+				return err
+			}
+			path := "/people/" + url.PathEscape(args[0]) + "/vouch"
+			var d api.Draft
+			if err := client.Post(cmd.Context(), path+"/draft", api.Step{Key: args[1]}, &d); err != nil {
+				return apiError(err)
+			}
+			v, err := evidence.ParseVouch([]byte(d.Text))
+			if err != nil || d.Namespace != evidence.VouchNamespace || v.Person != args[0] || v.Key != args[1] || v.By != c.as {
+				return fmt.Errorf("the broker gave something else to sign; nothing was signed. Tell OT security: %.200s (%w)", d.Text, err)
+			}
+			signed, err := sign(cmd.Context(), key, d, cmd.ErrOrStderr())
+			if err != nil {
+				return err
+			}
+			return sends(&c, cmd, client, path, api.Step{Signed: signed}, personLine)
+		}}
+	c.flags(cmd)
+	cmd.Flags().StringVar(&key, "sign-with", "", signFlag)
+	_ = cmd.MarkFlagRequired("sign-with") // only fails for a flag that is not there
+	return cmd
+}
+
+func removeKeyCommand() *cobra.Command {
+	var c caller
+	cmd := &cobra.Command{Use: "remove-key PERSON FINGERPRINT", Short: "Take a key away for good: a lost phone, a stolen laptop",
+		Example: `  penstock people remove-key mia SHA256:… --as jan`,
+		Args:    exactly(2, "a person and the key's fingerprint; for a password or code generator the word password or totp"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			need := withoutCode
+			if args[1] == "password" || args[1] == "totp" {
+				need = withCode
+			}
+			return does(&c, cmd, need, "/people/"+url.PathEscape(args[0])+"/remove-key", itself(&api.Step{Key: args[1]}), personLine)
+		}}
+	c.flags(cmd)
+	return cmd
+}
+
+// keyFile is a key that is there; ssh-keygen's own words for one that is not are few.
+func keyFile(name string) error {
+	if _, err := os.Stat(name); err != nil {
+		return usage("there is no key file %s", name)
+	}
+	return nil
+}
