@@ -54,6 +54,8 @@ type Filler struct {
 	running map[string]*reading // sessions whose recording is read while they run
 	failing bool
 
+	notBefore time.Time // of the next try to write the index anew; zero: none failed
+
 	size atomic.Uint64 // of the log, as it was seen last
 }
 
@@ -148,7 +150,7 @@ func (f *Filler) again() error {
 				return err
 			}
 		}
-		return tx.Bucket(bMeta).Delete([]byte("next"))
+		return errors.Join(tx.Bucket(bMeta).Delete([]byte("next")), tx.Bucket(bMeta).Delete(keyCounts))
 	})
 }
 
@@ -194,7 +196,7 @@ func (f *Filler) fold(tx *bolt.Tx, batch []audit.Leaf, ended map[string]bool) er
 			s.Ended, ended[name] = true, true
 		default:
 			if t := leaf.Body.Type(); t == "recording.expired" || t == "recording.deleted" {
-				if err := f.forget(tx, s, "the recording is gone: "+t); err != nil {
+				if err := errors.Join(f.forget(tx, s, "the recording is gone: "+t), stale(tx)); err != nil {
 					return err
 				}
 			}
@@ -233,7 +235,8 @@ func (f *Filler) forget(tx *bolt.Tx, s *session, why string) error {
 }
 
 // Read takes in what recordings of running sessions have more, and those of
-// ended ones that were not read to their end. Then it keeps the index in its bounds.
+// ended ones that were not read to their end. Then it keeps the index in its
+// bounds, and its file without what is gone.
 func (f *Filler) Read(ctx context.Context) error {
 	var open []string
 	err := f.db.View(func(tx *bolt.Tx) error {
@@ -253,7 +256,7 @@ func (f *Filler) Read(ctx context.Context) error {
 			return err
 		}
 	}
-	return f.bound()
+	return errors.Join(f.bound(), f.clean())
 }
 
 // read takes in what a session's recording has more.

@@ -66,7 +66,7 @@ const (
 func (f *Filler) Find(ctx context.Context, q Query) (Found, error) {
 	begun := time.Now()
 	s := &seeker{Index: f.Index, ctx: ctx, q: q, sessions: map[uint64]*session{}}
-	err := f.db.View(func(tx *bolt.Tx) error {
+	err := f.view(func(tx *bolt.Tx) error {
 		s.tx = tx
 		s.found.State = state(tx, audit.Index(f.size.Load()))
 		if len(q.Terms) == 0 {
@@ -82,21 +82,8 @@ func (f *Filler) Find(ctx context.Context, q Query) (Found, error) {
 }
 
 func state(tx *bolt.Tx, size audit.Index) State {
-	st := State{Next: nextLeaf(tx), Size: size, Bytes: tx.Size()}
-	_ = tx.Bucket(bDocs).ForEach(func(_, v []byte) error { // the function has no error
-		var s session
-		if json.Unmarshal(v, &s) == nil {
-			st.Sessions++
-			switch {
-			case s.Sealed:
-				st.Sealed++
-			case s.Left != "":
-				st.Left++
-			}
-		}
-		return nil
-	})
-	return st
+	c := countsOf(tx)
+	return State{Next: nextLeaf(tx), Size: size, Sessions: c.Sessions, Sealed: c.Sealed, Left: c.Left, Bytes: tx.Size()}
 }
 
 // seeker is one search at work.

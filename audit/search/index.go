@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/klauspost/compress/zstd"
@@ -18,11 +19,11 @@ import (
 )
 
 // format is what the index is made as; another one is made again.
-const format = "1"
+const format = "2"
 
 // The index is a bbolt file:
 //
-//	meta   format, next (the leaf after those that are in)
+//	meta   format, next (the leaf after those that are in), counts, stale (rewrite.go)
 //	docs   id → session
 //	ids    name of a session → id
 //	text   unit, number of its first entry → entries, packed
@@ -72,7 +73,9 @@ type entry struct {
 
 // Index is the file. One Filler writes it; any number of people search.
 type Index struct {
-	db   *bolt.DB
+	dir  string
+	swap sync.RWMutex // held by who searches; held alone while another file takes db's place
+	db   *bolt.DB     // changed by the filler's goroutine alone, which reads it without swap
 	most int64
 	enc  *zstd.Encoder
 	dec  *zstd.Decoder
@@ -90,8 +93,11 @@ func Open(dir string, most int64) (*Index, error) {
 	if err := durable.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the folder of the search index: %w", err)
 	}
-	path := filepath.Join(dir, "index.db")
-	x := &Index{most: most}
+	path := filepath.Join(dir, indexFile)
+	x := &Index{dir: dir, most: most}
+	if err := os.RemoveAll(filepath.Join(dir, freshFile)); err != nil {
+		return nil, fmt.Errorf("take away an index that was not written to its end: %w", err)
+	}
 	var err error
 	if x.enc, err = zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedDefault)); err != nil {
 		return nil, err
@@ -189,6 +195,9 @@ func (s *session) write(tx *bolt.Tx) error {
 		return err
 	}
 	if err := tx.Bucket(bIDs).Put([]byte(s.Name), key64(s.ID)); err != nil {
+		return err
+	}
+	if err := count(tx, read(tx, key64(s.ID)), s); err != nil {
 		return err
 	}
 	return tx.Bucket(bDocs).Put(key64(s.ID), b)

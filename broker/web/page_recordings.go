@@ -256,6 +256,7 @@ func (g *Pages) sessionEvents(v *visit, n roll, h recording.Header, view *Record
 	if err != nil || !ok {
 		return err
 	}
+	to := cmp.Or(s.end, s.last)
 	at := map[int]int{}
 	want, err := strconv.Atoi(v.r.URL.Query().Get("channel"))
 	if err != nil || want < 0 {
@@ -265,7 +266,7 @@ func (g *Pages) sessionEvents(v *visit, n roll, h recording.Header, view *Record
 		if err != nil {
 			return fmt.Errorf("read the log for %s: %w", h.Session, err)
 		}
-		if s.end != 0 && leaf.Index >= s.end {
+		if leaf.Index >= to {
 			break
 		}
 		if !ofSession(leaf, h) {

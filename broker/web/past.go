@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -32,6 +33,7 @@ type pastSession struct {
 	audit.SessionStarted
 	at         time.Time
 	begin, end audit.Index // end: after session.ended; 0 while it runs
+	last       audit.Index // after the newest leaf that is of it or its windows, while end is 0
 }
 
 func newPast(log Log) *past {
@@ -60,8 +62,28 @@ func (p *past) catchUp(ctx context.Context) error {
 				s.end = leaf.Index + 1
 			}
 		}
+		p.touch(leaf)
 	}
 	return nil
+}
+
+// touch notes how far the leaves of a session go that has not ended: one that a
+// damaged folder keeps from it would be looked for through the whole log.
+// Readings are not its own, and come for ever.
+func (p *past) touch(leaf audit.Leaf) {
+	kind, _, _ := strings.Cut(leaf.Body.Type(), ".")
+	of := []string{leaf.Subject}
+	switch kind {
+	case "review":
+		return
+	case "window":
+		of = p.windows[leaf.Subject]
+	}
+	for _, id := range slices.Backward(of) {
+		if s := p.sessions[id]; s != nil && s.end == 0 {
+			s.last = leaf.Index + 1
+		}
+	}
 }
 
 // session is one of them; ok is false if the log has not got it.

@@ -55,3 +55,28 @@ func TestPastReadsOnce(t *testing.T) {
 		t.Errorf("%d leaves were read of %d", l.read, len(l.leaves))
 	}
 }
+
+// TestPastOfWhatNeverEnded: a session that a damaged folder keeps from its end is
+// looked for as far as there is something of it, however long the log goes on.
+func TestPastOfWhatNeverEnded(t *testing.T) {
+	l := &keptLog{}
+	of := func(subject string, body audit.Body) {
+		l.add(body)
+		l.leaves[len(l.leaves)-1].Subject = subject
+	}
+	of("S-1", audit.SessionStarted{Session: "S-1", Windows: []string{"W-1"}})
+	of("S-1", audit.ChannelOpened{Session: "S-1"})
+	of("W-2", audit.WindowMoved{Window: "W-2"})
+	of("W-1", audit.WindowMoved{Window: "W-1"})
+	for range 1000 {
+		of("S-1", audit.ReviewOpened{Session: "S-1"})
+	}
+	p := newPast(l)
+	if s, ok, err := p.session(t.Context(), "S-1"); err != nil || !ok || s.last != 4 || s.end != 0 {
+		t.Errorf("%+v %v %v", s, ok, err)
+	}
+	of("S-1", audit.ChannelClosed{Session: "S-1"})
+	if s, _, _ := p.session(t.Context(), "S-1"); s.last != audit.Index(len(l.leaves)) {
+		t.Errorf("what is new of it is not read: %+v", s)
+	}
+}
