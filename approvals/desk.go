@@ -72,6 +72,7 @@ type Desk struct {
 	keys    keyring
 	tallies tallies
 	lists   lists
+	began   time.Time     // of this Desk
 	poke    chan struct{} // the next moment may have changed
 	repair  chan struct{} // a row differs from the log
 	asking  sync.Mutex    // one Submit or Revise at a time; nothing that takes needs it
@@ -91,7 +92,10 @@ type Desk struct {
 	blocking map[int]policy.Block       // in force, and not written yet
 	blocks   int
 	phases   map[policy.WindowID]phase
-	broken   error // a taking that could not be written: nothing is admitted any more
+	ways     map[policy.WindowID]way // windows that run, as Facts saw them last
+	inputs   map[string]*input       // by gate
+	unsaid   map[string]int          // outages that are over, and not written yet
+	broken   error                   // a taking that could not be written: nothing is admitted any more
 }
 
 // NewDesk does no I/O.
@@ -99,10 +103,12 @@ func NewDesk(p Parts) *Desk {
 	d := &Desk{plant: p.Plant, roster: p.Roster, journal: p.Journal, rows: p.Rows, leaves: p.Leaves, docs: p.Docs, log: p.Log, now: p.Now,
 		heads: heads{rows: map[string]head{}}, keys: keyring{ring: evidence.NewKeyring(p.Docs)}, lists: lists{requests: map[string]kept[Request]{}, windows: map[string]kept[Window]{}}, poke: make(chan struct{}, 1), repair: make(chan struct{}, 1),
 		pauses: map[policy.WindowID]uint64{}, plants: map[audit.Hash]*policy.Plant{}, rosters: map[audit.Hash][]evidence.Turn{}, checks: map[checked]bool{},
-		stopped: map[policy.WindowID]int{}, held: map[policy.WindowID]int{}, winding: map[policy.WindowID]int{}, kept: map[policy.WindowID]string{}, blocking: map[int]policy.Block{}, phases: map[policy.WindowID]phase{}}
+		stopped: map[policy.WindowID]int{}, held: map[policy.WindowID]int{}, winding: map[policy.WindowID]int{}, kept: map[policy.WindowID]string{}, blocking: map[int]policy.Block{}, phases: map[policy.WindowID]phase{},
+		ways: map[policy.WindowID]way{}, inputs: map[string]*input{}, unsaid: map[string]int{}}
 	if d.now == nil {
 		d.now = time.Now
 	}
+	d.began = d.now()
 	return d
 }
 
@@ -139,6 +145,9 @@ func (d *Desk) commit(ctx context.Context, key string, rev uint64, actor string,
 			d.saw(policy.WindowID(subject), phase{rev, moves[b.To].to})
 			d.mu.Lock()
 			delete(d.kept, policy.WindowID(subject))
+			if len(windowSteps[moves[b.To].to]) <= 1 && moves[b.To].to != WindowAgreed { // it is over
+				delete(d.ways, policy.WindowID(subject))
+			}
 			d.mu.Unlock()
 		}
 	}

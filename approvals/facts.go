@@ -33,6 +33,11 @@ func (d *Desk) Facts(ctx context.Context, w policy.WindowID, p policy.PersonID) 
 	if err := d.trouble(); err != nil {
 		return policy.Facts{}, err
 	}
+	gates, err := d.liveFacts(ctx, w) // before the hold, and that before the row: a loss is held first and written last
+	if err != nil {
+		return policy.Facts{}, err
+	}
+	held := d.isHeld(w)
 	row, err := d.windowRow(ctx, w)
 	if err != nil {
 		return policy.Facts{}, err
@@ -53,11 +58,11 @@ func (d *Desk) Facts(ctx context.Context, w policy.WindowID, p policy.PersonID) 
 	if err != nil {
 		return policy.Facts{}, err
 	}
-	window, err := d.windowFacts(row, claim, agreed)
-	return policy.Facts{Person: person, Window: window, Blocks: blocks}, err
+	window, err := d.windowFacts(row, claim, agreed, held)
+	return policy.Facts{Person: person, Window: window, Blocks: blocks, Live: gates}, err
 }
 
-func (d *Desk) windowFacts(row windowRow, claim evidence.WindowClaim, agreed bool) (policy.WindowFacts, error) {
+func (d *Desk) windowFacts(row windowRow, claim evidence.WindowClaim, agreed, held bool) (policy.WindowFacts, error) {
 	rights, err := policy.ParseRights(claim.Rights)
 	if err != nil {
 		return policy.WindowFacts{}, fmt.Errorf("rights of %s: %w", row.Window, err)
@@ -73,7 +78,9 @@ func (d *Desk) windowFacts(row windowRow, claim evidence.WindowClaim, agreed boo
 	}
 	f.From, f.Until = row.Opened, row.Until
 	d.mu.Lock()
-	stopped, held, winding := d.stopped[f.ID] > 0, d.held[f.ID] > 0, d.winding[f.ID] > 0
+	stopped, winding := d.stopped[f.ID] > 0, d.winding[f.ID] > 0
+	held = held || d.held[f.ID] > 0
+	d.ways[f.ID] = way{f.Targets, f.Rights}
 	d.mu.Unlock()
 	now := d.now()
 	inside := !row.Until.After(claim.To) && !row.Opened.Before(claim.From) &&

@@ -33,8 +33,10 @@ func (f folder) fold(ctx context.Context, rows state.Reader, leaf audit.Leaf) ([
 		return f.answer(ctx, rows, leaf)
 	case audit.WindowAgreed:
 		return f.agreed(ctx, rows, leaf)
-	case audit.WindowMoved, audit.HandbackGiven, audit.HandbackAccepted:
+	case audit.WindowMoved, audit.EscortChanged, audit.HandbackGiven, audit.HandbackAccepted:
 		return f.window(ctx, rows, leaf)
+	case audit.GateChanged:
+		return f.gate(ctx, rows, leaf)
 	case audit.BlockSet, audit.BlockLifted:
 		return f.block(ctx, rows, leaf)
 	case audit.RosterWritten, audit.DeputyNamed, audit.DeputyEnded:

@@ -256,7 +256,7 @@ func (h *history) agreed(b audit.WindowAgreed) error {
 		return err
 	}
 	rights, _ := policy.ParseRights(r.doc.Rights)
-	q, err := thePlant().Quorum(assetsOf(asPolicy(r.doc.Assets)), rights)
+	q, err := h.w.plant().Quorum(assetsOf(asPolicy(r.doc.Assets)), rights)
 	if err != nil {
 		return err
 	}

@@ -187,6 +187,13 @@ const graceLead = 5 * time.Second
 // half done is given its rule's grace.
 func (d *Desk) settleRunning(ctx context.Context, w windowRow) (time.Time, bool, error) {
 	id, now := policy.WindowID(w.Window), d.now()
+	claim, err := d.claim(ctx, w)
+	if err != nil {
+		return never, false, err
+	}
+	if lost := d.losses(ctx, w, claim); len(lost) > 0 && w.State != WindowPaused {
+		return never, true, d.giveUp(ctx, w, lost)
+	}
 	half := d.stopper().HalfDone(id)
 	if w.State == WindowEnding && len(half) == 0 && !now.Before(w.Idle) {
 		d.mark(d.stopped, id)
@@ -197,12 +204,12 @@ func (d *Desk) settleRunning(ctx context.Context, w windowRow) (time.Time, bool,
 		_, err := d.commit(ctx, windowKey(id), w.row+1, penstock, body)
 		return never, true, err
 	}
-	until, err := d.grace(ctx, w)
+	until, err := d.grace(ctx, w, claim)
 	if err != nil || until.IsZero() {
-		return w.Until, false, err
+		return d.nextLoss(w, w.Until), false, err
 	}
 	if lead := w.Until.Add(-graceLead); now.Before(lead) {
-		return lead, false, nil
+		return d.nextLoss(w, lead), false, nil
 	}
 	if len(half) == 0 {
 		return w.Until, false, nil
@@ -217,13 +224,9 @@ func (d *Desk) settleRunning(ctx context.Context, w windowRow) (time.Time, bool,
 
 // grace is the end that a window's rules let it move to, once, for a half-done
 // transfer; zero: they give none, or it is spent, or the window is paused.
-func (d *Desk) grace(ctx context.Context, w windowRow) (time.Time, error) {
+func (d *Desk) grace(ctx context.Context, w windowRow, claim evidence.WindowClaim) (time.Time, error) {
 	if w.State != WindowOpen && w.State != WindowEnding || !w.Ungraced.IsZero() {
 		return time.Time{}, nil
-	}
-	claim, err := d.claim(ctx, w)
-	if err != nil {
-		return time.Time{}, err
 	}
 	doc, _, err := d.request(ctx, claim.Request)
 	if err != nil {

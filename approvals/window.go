@@ -97,6 +97,9 @@ type windowRow struct {
 
 	HandBacks int `json:"hand_backs,omitempty"` // how often it was given
 
+	Gates  map[string]saidGate `json:"gates,omitempty"` // said by people for this window
+	Escort escortRow           `json:"escort,omitzero"`
+
 	row uint64 // revision of the row
 }
 
@@ -366,6 +369,9 @@ func (d *Desk) GoOn(ctx context.Context, by people.Actor, id policy.WindowID) (W
 		}
 		if !d.now().Before(w.Until) && w.runs() {
 			return audit.WindowMoved{}, nil, refuse("too-late", "%s has ended.", id)
+		}
+		if err := d.met(ctx, w, claim); err != nil && w.State == WindowPaused {
+			return audit.WindowMoved{}, nil, err
 		}
 		return audit.WindowMoved{Window: w.Window, To: "wenton", By: string(by.Person), At: d.second(), Until: w.Until}, []people.Person{p}, nil
 	})
@@ -725,6 +731,10 @@ func (f folder) window(ctx context.Context, rows state.Reader, leaf audit.Leaf) 
 	switch b := leaf.Body.(type) {
 	case audit.WindowMoved:
 		err = v.moved(b)
+	case audit.GateChanged:
+		err = v.said(b)
+	case audit.EscortChanged:
+		err = v.escorted(b)
 	case audit.HandbackGiven:
 		if v.State != WindowEnded && v.State != WindowCut {
 			return nil, illegal(v.Window, string(v.State), "handed back")

@@ -136,6 +136,29 @@ type WindowMoved struct {
 	Answer Hash      `json:"answer,omitzero"`
 }
 
+// GateChanged says what a gate says from here on: yes, no, or stood-in where a
+// person stands for it. Window is set where that is about one window, then it
+// keeps state; of an outage it keeps state without one. By is the person; empty:
+// an input was read. At is when it was said or read.
+type GateChanged struct {
+	Gate   string    `json:"gate"`
+	Says   string    `json:"says"`
+	Window string    `json:"window,omitempty"`
+	By     string    `json:"by,omitempty"`
+	Why    string    `json:"why,omitempty"`
+	At     time.Time `json:"at"`
+}
+
+// EscortChanged: By took the escort of a window, is still here, offered it to
+// To, or left. Who takes it takes it from whom had it.
+type EscortChanged struct {
+	Window string    `json:"window"`
+	By     string    `json:"by"`
+	Says   string    `json:"says"`
+	To     string    `json:"to,omitempty"`
+	At     time.Time `json:"at"`
+}
+
 // HandbackGiven is what the vendor says was changed; HandbackAccepted is the plant's word to it.
 type HandbackGiven struct {
 	Window string `json:"window"`
@@ -598,6 +621,8 @@ func (PersonAsked) Type() string        { return "person.asked" }
 func (AnswerGiven) Type() string        { return "answer.given" }
 func (WindowAgreed) Type() string       { return "window.agreed" }
 func (WindowMoved) Type() string        { return "window.moved" }
+func (GateChanged) Type() string        { return "gate.changed" }
+func (EscortChanged) Type() string      { return "escort.changed" }
 func (HandbackGiven) Type() string      { return "handback.given" }
 func (HandbackAccepted) Type() string   { return "handback.accepted" }
 func (BlockSet) Type() string           { return "block.set" }
@@ -650,7 +675,7 @@ var bodies = func() map[string]reflect.Type {
 	for _, b := range []Body{
 		LogCreated{}, LogRecovered{}, NodeStarted{}, NodeStopped{}, ConfigChanged{}, ClockStepped{}, ClockAccepted{},
 		RequestSubmitted{}, RequestRevised{}, RequestWithdrawn{}, RequestUnanswered{}, RequestWoken{}, PersonAsked{}, AnswerGiven{},
-		WindowAgreed{}, WindowMoved{}, HandbackGiven{}, HandbackAccepted{}, BlockSet{}, BlockLifted{},
+		WindowAgreed{}, WindowMoved{}, GateChanged{}, EscortChanged{}, HandbackGiven{}, HandbackAccepted{}, BlockSet{}, BlockLifted{},
 		FirmChanged{}, PersonInvited{}, PersonJoined{}, PersonConfirmed{}, PersonChanged{}, PersonDisabled{},
 		KeyEnrolled{}, KeyVouched{}, KeyRemoved{}, LoginOK{}, LoginRefused{}, AccessRefused{}, CertIssued{}, CertRefused{},
 		SessionStarted{}, SessionEnded{}, ChannelOpened{}, ChannelRefused{}, ChannelClosed{}, FileTransferred{}, FirstByte{},

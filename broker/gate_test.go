@@ -2,6 +2,7 @@ package broker_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"slices"
 	"strings"
@@ -19,7 +20,11 @@ import (
 // inBubble runs a test on a clock of its own.
 func inBubble(t *testing.T, f func(*testing.T, *scene)) {
 	t.Helper()
-	plant := testPlant(t)
+	inBubbleOf(t, testPlant(t), f)
+}
+
+func inBubbleOf(t *testing.T, plant *policy.Plant, f func(*testing.T, *scene)) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		s := newScene(t, plant, broker.Limits{})
 		defer func() {
@@ -375,6 +380,54 @@ func TestAPauseOfTheAgreement(t *testing.T) {
 		s.agreement.Change(brokertest.W1, pause(false))
 		if got := <-got; got != "passed" {
 			t.Errorf("after the pause: %s", got)
+		}
+	})
+}
+
+// escorted is the test plant whose rule asks for an escort and a gate.
+func escorted(t *testing.T) *policy.Plant {
+	t.Helper()
+	var b struct {
+		Files map[string]string
+		Main  string
+	}
+	if err := json.Unmarshal(testPlant(t).Document(), &b); err != nil {
+		t.Fatal(err)
+	}
+	text := strings.Replace(b.Files[b.Main], "rules:\n", "gates:\n  clear: {name: Area clear, kind: manual}\nrules:\n  - {name: e, when: {right: set}, escort: true, gates: clear}\n", 1)
+	p, problems := policy.Parse(b.Main, map[string][]byte{b.Main: []byte(text)})
+	if err := problems.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// What loses its gate or escort while the Desk has paused it keeps its channel,
+// with no input; nothing begins; and it ends nothing once all is there again.
+// Without the pause the same loss ends the channel.
+func TestALossUnderAPauseEndsNothing(t *testing.T) {
+	inBubbleOf(t, escorted(t), func(t *testing.T, s *scene) {
+		there := func(yes bool) policy.LiveFacts {
+			return policy.LiveFacts{Escort: yes, Gates: map[string]bool{"clear": yes}}
+		}
+		s.agreement.Quietly(brokertest.W1, func(f *policy.Facts) { f.Live = there(true) })
+		_, c := s.shell(t)
+		s.agreement.Change(brokertest.W1, func(f *policy.Facts) { f.Window.Paused, f.Window.Live, f.Live = true, false, there(false) })
+		synctest.Wait()
+		got := make(chan string, 1)
+		go func() { got <- in(c, "x") }()
+		synctest.Wait()
+		if err := c.Look(); err != nil || len(got) != 0 {
+			t.Fatalf("paused: %v, %d passed", err, len(got))
+		}
+		s.agreement.Change(brokertest.W1, func(f *policy.Facts) { f.Window.Paused, f.Window.Live, f.Live = false, true, there(true) })
+		if got := <-got; got != "passed" {
+			t.Errorf("after the pause: %s", got)
+		}
+		s.agreement.Change(brokertest.W1, func(f *policy.Facts) { f.Live = there(false) })
+		synctest.Wait()
+		if err := c.Look(); rule(err) != "gate:clear" {
+			t.Errorf("lost without a pause: %v", err)
 		}
 	})
 }

@@ -219,7 +219,7 @@ func (s *Session) askAgain(ctx context.Context, w policy.WindowID) {
 // pause: a pause holds input, it ends nothing.
 func running(f *policy.Facts) {
 	if f.Window.Paused {
-		f.Window.Paused, f.Window.Live = false, f.Window.Agreed
+		f.Window.Paused, f.Window.Live, f.Live.Held = false, f.Window.Agreed, true
 	}
 }
 

@@ -551,7 +551,7 @@ func (w *walk) gate() no {
 			continue
 		}
 		for _, name := range r.Gates {
-			if asked++; !w.f.Live.Gates[name] {
+			if asked++; !w.f.Live.Gates[name] && !w.held() {
 				return refusal("gate:"+name, fmt.Sprintf("waits for: %s", w.p.gates[name].Title), "rule %s asks gate %s, and it does not say yes", r.Name, name)
 			}
 		}
@@ -562,8 +562,11 @@ func (w *walk) gate() no {
 	return w.yes("gate", "%d asked, all say yes", asked)
 }
 
+// held: what is open stays while its input waits.
+func (w *walk) held() bool { return w.f.Live.Held && w.q.Stage == AtOperation }
+
 func (w *walk) escort() no {
-	if w.d.Duties.Escort && !w.f.Live.Escort {
+	if w.d.Duties.Escort && !w.f.Live.Escort && !w.held() {
 		return refusal("escort", "somebody of the plant must watch this work; wait until the escort is there", "no escort is watching")
 	}
 	if w.trace == nil {

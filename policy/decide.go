@@ -95,6 +95,7 @@ type LiveFacts struct {
 	Writers map[AssetName]SessionID
 	Escort  bool
 	Gates   map[string]bool
+	Held    bool // no input passes, so a gate or an escort that is lost ends nothing at AtOperation
 }
 
 // Duties are what an allowed channel must also do.

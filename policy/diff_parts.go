@@ -128,7 +128,8 @@ func (p *Plant) wholePlant(put putPart) {
 	for i := range p.Gates {
 		g := &p.Gates[i]
 		put("gate "+g.Name, p.ruleOwners(func(r *Rule) bool { return slices.Contains(r.Gates, g.Name) }),
-			fact{"name", g.Title}, fact{"kind", g.Kind}, fact{"at", g.At}, fact{"stale", length(g.Stale)}, fact{"stand_in", string(g.StandIn)})
+			fact{"name", g.Title}, fact{"kind", g.Kind}, fact{"at", g.At}, fact{"pointer", g.Pointer}, fact{"is", g.Is}, fact{"cert", g.Cert},
+			fact{"stale", length(g.Stale)}, fact{"by", string(g.By)}, fact{"safety", fmt.Sprint(g.Safety)}, fact{"stand_in", string(g.StandIn)})
 	}
 }
 
@@ -159,7 +160,7 @@ func (p *Plant) ruleParts(put putPart) {
 		r := &p.Rules[i]
 		put("rule "+r.Name, p.ruleOwners(func(o *Rule) bool { return o == r }), append(whenFacts(r.When), fact{"plan", needWords(r.Plan)}, fact{"open", r.Open},
 			fact{"longest", length(r.Longest)}, fact{"proof", r.Proof}, fact{"grace", length(r.Grace)}, fact{"ask", strings.Join(r.Ask, ", ")}, fact{"escort", fmt.Sprint(r.Escort)},
-			fact{"during", strings.Join(r.During, ", ")}, fact{"not_during", strings.Join(r.NotDuring, ", ")}, fact{"gates", strings.Join(r.Gates, ", ")})...)
+			fact{"during", strings.Join(r.During, ", ")}, fact{"not_during", strings.Join(r.NotDuring, ", ")}, fact{"gates", strings.Join(r.Gates, ", ")}, fact{"on_loss", r.OnLoss})...)
 	}
 	for i := range p.Patterns {
 		n := &p.Patterns[i]

@@ -236,27 +236,6 @@ func (f *file) conduits(v source.Value) {
 	}
 }
 
-func (f *file) gates(v source.Value) {
-	for _, e := range f.named(v, "gate") {
-		s := e.Fields("name", "kind", "at", "stale", "stand_in")
-		f.where["gate/"+e.Key] = e.Name
-		g := Gate{Name: e.Key, Title: s.Need("name").Text(), Kind: s.Need("kind").OneOf("modbus-coil", "manual"),
-			Stale: s.Get("stale").Duration(time.Second, time.Hour), StandIn: f.team(s.Get("stand_in"))}
-		at := s.Get("at")
-		switch g.At = at.Text(); {
-		case g.Kind == "modbus-coil" && !at.Here():
-			e.Name.Refuse("a modbus-coil gate says where its coil is", "at: address:port/unit/coil, such as 10.20.1.9:502/1/5")
-		case g.Kind == "modbus-coil" && !validCoil(g.At):
-			at.Refuse(fmt.Sprintf("%q is no coil", g.At), "write address:port/unit/coil, such as 10.20.1.9:502/1/5")
-		case g.Kind == "manual" && at.Here():
-			at.Refuse("a manual gate is a person's word and stands nowhere", "leave at: out")
-		case g.Kind == "modbus-coil" && !s.Get("stale").Here():
-			e.Name.Refuse("a gate that is read says after how long its last value counts no more", "stale: 10s")
-		}
-		f.plant.Gates = append(f.plant.Gates, g)
-	}
-}
-
 // named are the entries of a mapping whose keys are ids.
 func (f *file) named(v source.Value, kind string) []source.Entry {
 	all := v.Entries()

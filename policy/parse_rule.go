@@ -2,11 +2,9 @@ package policy
 
 import (
 	"fmt"
-	"net/netip"
 	"regexp"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"penstock/policy/source"
@@ -14,18 +12,6 @@ import (
 
 // askable are the fields of a request that a rule may ask for.
 var askable = []string{"reason", "work_order", "change", "backup", "backout", "area_clear"}
-
-// validCoil holds a gate's place to address:port/unit/coil.
-func validCoil(s string) bool {
-	parts := strings.Split(s, "/")
-	if len(parts) != 3 {
-		return false
-	}
-	at, err := netip.ParseAddrPort(parts[0])
-	unit, errUnit := strconv.ParseUint(parts[1], 10, 8)
-	_, errCoil := strconv.ParseUint(parts[2], 10, 16)
-	return err == nil && at.Port() != 0 && at.Addr().Zone() == "" && errUnit == nil && unit <= 247 && errCoil == nil
-}
 
 // What a yes rests on: a passkey or SSH key of the person's own, which nobody
 // else can sign with, or a code, which is the server's word.
@@ -40,7 +26,7 @@ const MostGrace = 10 * time.Minute
 func (f *file) rules(v source.Value) {
 	names := map[string]bool{}
 	for _, item := range f.list(v) {
-		s := item.Fields("name", "when", "plan", "open", "longest", "proof", "grace", "ask", "escort", "during", "not_during", "gates")
+		s := item.Fields("name", "when", "plan", "open", "longest", "proof", "grace", "ask", "escort", "during", "not_during", "gates", "on_loss")
 		r := Rule{Name: f.once(s.Need("name"), names), When: f.when(s.Get("when")), Plan: f.plan(s.Get("plan")),
 			Open: s.Get("open").OneOf("shift", "auto", "vendor"), Longest: s.Get("longest").Duration(time.Minute, 31*24*time.Hour), Grace: s.Get("grace").Duration(time.Second, MostGrace), Escort: s.Get("escort").Bool(),
 			Proof: s.Get("proof").OneOf(ByKey, ByCode)}
@@ -50,6 +36,7 @@ func (f *file) rules(v source.Value) {
 		r.During = f.mentionList(s.Get("during"), "calendar")
 		r.NotDuring = f.mentionList(s.Get("not_during"), "calendar")
 		r.Gates = f.mentionList(s.Get("gates"), "gate")
+		r.OnLoss = s.Get("on_loss").OneOf(LossPause, LossEnd)
 		f.soundRule(item, s, r)
 		f.plant.Rules = append(f.plant.Rules, r)
 	}
@@ -62,6 +49,8 @@ func (f *file) soundRule(item source.Value, s source.Fields, r Rule) {
 		item.Refuse("plan, open and longest go together", "a rule with all three can allow; without any it only narrows")
 	case !plan.Here() && !r.Escort && r.Proof == "" && len(r.During)+len(r.NotDuring)+len(r.Gates)+len(r.Ask) == 0:
 		item.Refuse("this rule says nothing", "give it plan, open and longest, or during, not_during, gates, ask, proof or escort")
+	case s.Get("on_loss").Here() && len(r.Gates) == 0 && !r.Escort:
+		s.Get("on_loss").Refuse("this rule has no gate and no escort that could be lost", "write it where the gates or the escort are")
 	case s.Get("grace").Here() && !open.Here():
 		s.Get("grace").Refuse("only a rule with plan, open and longest can give a grace", "write it there; where several rules fit, the shortest counts")
 	case plan.Here() && len(r.Plan) == 0 && (r.Open == "auto" || r.Open == "vendor"):

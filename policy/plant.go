@@ -227,14 +227,33 @@ func (r Register) Size() int {
 }
 
 // Gate is a condition asked before and during a window. StandIn may stand in
-// for it, once, by name; empty: nobody may.
+// for it, once, by name; empty: nobody may, and for a Safety gate never.
 type Gate struct {
 	Name, Title string
-	Kind        string // "modbus-coil" or "manual"
-	At          string // modbus-coil: address:port/unit/coil
+	Kind        string // GateCoil …
+	At          string // of a gate that is read: address:port/unit/number, or http(s)://address/path
+	Pointer     string // http: which value of the JSON answer (RFC 6901); empty: the whole text
+	Is          string // the value that means yes; modbus: "on" (also where it is empty) or "off"
+	Cert        string // https: SHA-256 of the input's certificate, hex; empty: a certificate that this machine trusts
 	Stale       time.Duration
+	By          Role // who may say it, where a person does; empty: who opens the window
+	Safety      bool
 	StandIn     Role
 }
+
+// Kinds of gates. The first three are read from an input again and again. A
+// manual one is a person's word about one window ("the area is clear"), an
+// outage one about the whole plant ("the outage runs").
+const (
+	GateCoil   = "modbus-coil"
+	GateInput  = "modbus-input"
+	GateHTTP   = "http"
+	GateManual = "manual"
+	GateOutage = "outage"
+)
+
+// Read says whether an input says it, and no person.
+func (g Gate) Read() bool { return g.Kind == GateCoil || g.Kind == GateInput || g.Kind == GateHTTP }
 
 // Rule is one row of the rules: for what it is, and what it asks. Open empty:
 // the row only narrows (calendars, gates, escort) and cannot allow by itself.
@@ -251,6 +270,7 @@ type Rule struct {
 	During    []string
 	NotDuring []string
 	Gates     []string
+	OnLoss    string // pause or end: what becomes of a window that loses a gate or the escort of this rule; empty: pause
 }
 
 // When is what a rule is for; an empty column is everything.
@@ -399,6 +419,14 @@ func (p *Plant) MayWatch(roles []Role, asset AssetName) bool {
 	}
 	z, ok := p.Zone(a.Zone)
 	return ok && (slices.Contains(roles, z.Owner) || slices.Contains(roles, z.Opener()))
+}
+
+// Gate looks a gate up.
+func (p *Plant) Gate(name string) (Gate, bool) {
+	if g, ok := p.gates[name]; ok {
+		return *g, true
+	}
+	return Gate{}, false
 }
 
 // Port looks a port of the asset up.

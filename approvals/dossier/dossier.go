@@ -145,6 +145,10 @@ func (b *Book) Leaf(ctx context.Context, l audit.Leaf) {
 		b.agreed(ctx, l, e)
 	case audit.WindowMoved:
 		b.moved(ctx, l, e)
+	case audit.GateChanged:
+		b.gate(l, e)
+	case audit.EscortChanged:
+		b.to(e.Window, opened, l, "escort %s: %s%s", b.who(e.By), e.Says, map[bool]string{true: " to " + b.who(e.To)}[e.To != ""])
 	case audit.HandbackGiven:
 		b.to(e.Window, handback, l, "%s: %s", b.who(e.By), b.text(ctx, e.Text))
 	case audit.HandbackAccepted:
@@ -155,6 +159,19 @@ func (b *Book) Leaf(ctx context.Context, l audit.Leaf) {
 	default:
 		b.inside(l)
 	}
+}
+
+// gate is a person's word about one window's gate. What an input said stands in
+// the step that came of it.
+func (b *Book) gate(l audit.Leaf, e audit.GateChanged) {
+	if e.Window == "" {
+		return
+	}
+	text := "gate " + e.Gate + ": " + e.Says + ", said by "
+	if e.Says == "stood-in" {
+		text = "gate " + e.Gate + ": did not say yes; stood in for by "
+	}
+	b.to(e.Window, opened, l, "%s%s%s", text, b.who(e.By), why(e.Why))
 }
 
 // to adds a row to a part of a window that is told.

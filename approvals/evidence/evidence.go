@@ -108,6 +108,10 @@ type Given struct {
 	Plant bool // the firm is the plant
 }
 
+// EscortEvery is how often an escort says that they still watch; two that are
+// missed hold the vendor's input.
+const EscortEvery = 5 * time.Minute
+
 // Key is an enrolled key that can prove answers. Since is the leaf from which it
 // counts: that enrolled or confirmed it, or by which somebody vouched for it.
 type Key struct {

@@ -47,6 +47,8 @@ type Walk struct {
 	duty     duties
 	certs    map[string]audit.CertIssued // vendors', by serial
 	sessions map[string]*session
+	gates    map[string]gateWord // what was said about the whole plant
+	guarded  map[string]*guard   // windows that run under conditions
 
 	started  time.Time // wall of the newest node.started
 	stopped  bool      // by node.stopped since
@@ -77,7 +79,7 @@ func NewWalk(docs Documents) *Walk {
 	return &Walk{docs: docs, revs: map[string]uint64{}, firms: map[string]*firm{}, people: map[string]*person{},
 		invited: map[audit.Hash]*invitation{}, owners: map[string]string{}, removed: map[string]bool{}, words: map[string]bool{}, plants: map[audit.Hash]*policy.Plant{},
 		requests: map[string]*asked{}, windows: map[string]*window{}, blocks: map[string]audit.BlockSet{}, duty: duties{},
-		certs: map[string]audit.CertIssued{}, sessions: map[string]*session{}, unknown: map[string]int64{}}
+		certs: map[string]audit.CertIssued{}, sessions: map[string]*session{}, gates: map[string]gateWord{}, guarded: map[string]*guard{}, unknown: map[string]int64{}}
 }
 
 // Leaf judges the next leaf and returns what is wrong with it.
@@ -86,6 +88,7 @@ func (w *Walk) Leaf(ctx context.Context, leaf audit.Leaf) (findings []string) {
 	w.clock()
 	_, created := leaf.Body.(audit.LogCreated)
 	w.must(created == (leaf.Index == 0), "log.created is the first leaf of a log and no other")
+	w.overdue()
 	if w.follows() {
 		w.judge()
 	}
@@ -167,16 +170,17 @@ func (w *Walk) clock() {
 
 // keepsState: these events change rows, so they have a revision or mean nothing.
 func keepsState(body audit.Body) bool {
-	if b, ok := body.(audit.PersonAsked); ok {
+	switch b := body.(type) {
+	case audit.PersonAsked:
 		return b.For != ""
-	}
-	switch body.(type) {
 	case audit.LogCreated, audit.RequestSubmitted, audit.RequestRevised, audit.RequestWithdrawn, audit.RequestUnanswered, audit.RequestWoken,
-		audit.AnswerGiven, audit.WindowAgreed, audit.WindowMoved, audit.HandbackGiven, audit.HandbackAccepted,
+		audit.AnswerGiven, audit.WindowAgreed, audit.WindowMoved, audit.EscortChanged, audit.HandbackGiven, audit.HandbackAccepted,
 		audit.BlockSet, audit.BlockLifted, audit.FirmChanged, audit.PersonInvited, audit.PersonJoined,
 		audit.PersonConfirmed, audit.PersonChanged, audit.PersonDisabled, audit.KeyEnrolled, audit.KeyVouched, audit.KeyRemoved,
 		audit.RosterWritten, audit.DeputyNamed, audit.DeputyEnded:
 		return true
+	case audit.GateChanged: // an input keeps no state
+		return b.By != "" || b.Window != ""
 	}
 	return false
 }
@@ -225,6 +229,7 @@ func (w *Walk) judge() {
 		w.created(b)
 	case audit.NodeStarted:
 		w.started, w.stopped = w.leaf.Wall, false
+		w.forgetInputs()
 	case audit.NodeStopped:
 		w.stopped = true
 	case audit.ConfigChanged:

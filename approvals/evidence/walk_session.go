@@ -197,9 +197,9 @@ func sourceOf(s string) netip.Addr {
 }
 
 // recompute asks the plant file in force what the broker asked: path, target,
-// rights, account, calendars and the rules' longest, at the leaf's time. What
-// the log does not have is taken as the broker had it: gates, escort, who else
-// writes, and the firm's networks, against which other leaves stand.
+// rights, account, calendars, gates, escort and the rules' longest, at the leaf's time. What
+// the log does not have is taken as the broker had it: who else writes, and the
+// firm's networks, against which other leaves stand.
 func (w *Walk) recompute(s *session, v *window, b audit.ChannelOpened) {
 	plants := w.now()
 	p := w.people[s.person]
@@ -210,7 +210,7 @@ func (w *Walk) recompute(s *session, v *window, b audit.ChannelOpened) {
 		}
 		// the decision came up to a moment before its leaf: a calendar may have begun or ended between
 		for _, at := range []time.Time{w.leaf.Wall, w.leaf.Wall.Add(-settleTime)} {
-			if why = decided(plant, s, v, b, p.firm, at); why == "" {
+			if why = w.decided(plant, s, v, b, p.firm, at); why == "" {
 				return
 			}
 		}
@@ -219,7 +219,7 @@ func (w *Walk) recompute(s *session, v *window, b audit.ChannelOpened) {
 }
 
 // decided says how a decision by the plant differs from the leaf's; empty: it does not.
-func decided(plant *policy.Plant, s *session, v *window, b audit.ChannelOpened, firm string, at time.Time) string {
+func (w *Walk) decided(plant *policy.Plant, s *session, v *window, b audit.ChannelOpened, firm string, at time.Time) string {
 	rights, err := policy.ParseRights(b.Rights)
 	if err != nil {
 		return err.Error()
@@ -231,13 +231,13 @@ func decided(plant *policy.Plant, s *session, v *window, b audit.ChannelOpened, 
 	f := policy.Facts{
 		Person: policy.PersonFacts{ID: policy.PersonID(s.person), Firm: policy.FirmID(firm)},
 		Window: policy.WindowFacts{ID: policy.WindowID(v.claim.Window), Agreed: true, Live: true, From: v.opened, Until: at.Add(time.Hour), Rights: claimed},
-		Live:   policy.LiveFacts{Escort: true, Gates: map[string]bool{}},
+		Live:   policy.LiveFacts{Escort: v.escort.there(at, settleTime) || v.escort.there(at.Add(-settleTime), 0), Gates: map[string]bool{}},
 	}
 	if s.source.IsValid() {
 		f.Person.Networks = []netip.Prefix{netip.PrefixFrom(s.source, s.source.BitLen())}
 	}
 	for _, g := range plant.Gates {
-		f.Live.Gates[g.Name] = true
+		f.Live.Gates[g.Name] = w.holds(v, g)
 	}
 	for _, id := range v.claim.People {
 		f.Window.People = append(f.Window.People, policy.PersonID(id))

@@ -57,6 +57,8 @@ type window struct {
 	graced  bool      // its end was moved for a half-done transfer
 	nonces  map[string]bool
 	quorum  policy.Quorum
+	said    map[string]gateWord // by gate, for this window
+	escort  escort
 }
 
 // crossTime is how long a request may be on its way when the plant file changes:
@@ -111,6 +113,10 @@ func (w *Walk) judgeWindow() bool {
 		w.agree(b)
 	case audit.WindowMoved:
 		w.moved(b)
+	case audit.GateChanged:
+		w.gateChanged(b)
+	case audit.EscortChanged:
+		w.escortChanged(b)
 	case audit.HandbackGiven:
 		if v := w.window(b.Window); v != nil {
 			w.must(w.worksIn(b.By, v) || w.known(b.By) != nil, "handed back by %s, whom the log does not know", b.By)
@@ -374,7 +380,7 @@ func (w *Walk) moved(b audit.WindowMoved) {
 	w.must(slices.Contains(step.from, v.state), "it was %s, and from there it cannot be %s", v.state, b.To)
 	w.must(w.leaf.Actor == b.By, "%s moved it, and the leaf says %s", short(w.leaf.Actor), short(b.By))
 	if takes := b.To == "paused" || b.To == "ending" || b.To == "ended" || b.To == "cut"; takes {
-		w.must(b.By != penstock || b.To == "ended", "%s by nobody", b.To)
+		w.must(b.By != penstock || b.To == "ended" || b.To == "paused" && w.lost(v) != "", "%s by nobody, and no gate or escort was lost", b.To)
 		if b.By != penstock {
 			w.mayTake(b.By, w.worksIn(b.By, v) && (b.To == "ended" || b.To == "ending"))
 		}
@@ -392,6 +398,7 @@ func (w *Walk) moved(b audit.WindowMoved) {
 		w.grace(b, v)
 	case "wenton":
 		w.must(w.opens(b.By, v, b.At), "%s may not open this window, so may not let it go on", b.By)
+		w.meets(b.Window, v, v.escort.had())
 	case "ended":
 		w.endedLate(b, v)
 	}
@@ -439,6 +446,7 @@ func (w *Walk) open(b audit.WindowMoved, v *window) {
 	}
 	w.must(b.Until.Equal(end), "it ends at %s, and by its minutes and span it ends at %s", clock(b.Until), clock(end))
 	v.opened, v.until = b.At, b.Until
+	w.meets(b.Window, v, false)
 }
 
 // extend checks the opener's answer anew, and that it came before the end.

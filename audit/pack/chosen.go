@@ -111,6 +111,13 @@ func (c *chooser) leaf(l audit.Leaf) error {
 		if b.Kind == "plant" {
 			c.take(l)
 		}
+	case audit.GateChanged: // what is about one window comes with its row
+		if b.Window == "" {
+			c.take(l)
+			for row := range l.Rows {
+				c.start = append(c.start, row)
+			}
+		}
 	case audit.WindowAgreed:
 		c.agreed = c.agreed || b.Window == c.window
 	case audit.PersonAsked: // changes no row; judged with its request
@@ -197,7 +204,7 @@ func (c *chooser) refer(l audit.Leaf) error {
 func follows(row string) bool {
 	kind, _, _ := strings.Cut(row, "/")
 	switch kind {
-	case "window", "request", "person", "key", "invitation", "firm", "block", "bootstrap":
+	case "window", "request", "person", "key", "invitation", "firm", "block", "gate", "bootstrap":
 		return true
 	}
 	return false

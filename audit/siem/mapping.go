@@ -65,6 +65,8 @@ var rules = map[string]rule{
 	"answer.given":        {manageEntity, update, informational},
 	"window.agreed":       {manageEntity, create, informational},
 	"window.moved":        {manageEntity, update, informational},
+	"gate.changed":        {manageEntity, update, informational},
+	"escort.changed":      {manageEntity, update, informational},
 	"handback.given":      {manageEntity, update, informational},
 	"handback.accepted":   {manageEntity, update, informational},
 	"block.set":           {manageEntity, create, medium},
@@ -124,6 +126,10 @@ func judge(name string, b body) rule {
 	switch name {
 	case "window.moved":
 		if b.text("to") == "cut" {
+			r.severity = medium
+		}
+	case "gate.changed":
+		if b.text("says") == "stood-in" {
 			r.severity = medium
 		}
 	case "outside.changed":

@@ -140,7 +140,34 @@ type Window struct {
 	Open     string    `json:"open"`                // who opens it: shift, auto or vendor
 	Kept     string    `json:"kept,omitempty"`      // of auto: why it has not opened yet
 	HalfDone []string  `json:"half_done,omitempty"` // while ending: the transfers that may finish
+	Gates    []Gate    `json:"gates,omitempty"`     // that its rules ask, as they stand; while it is not over
+	Escort   *Escort   `json:"escort,omitempty"`    // where its rules ask for one
 	Receipted
+}
+
+// Gate is a condition as it stands. Says is yes, no, stood-in, or unknown: not
+// read yet, which counts as no. Of a window, Ends says that losing it ends the
+// window, else that pauses it.
+type Gate struct {
+	Gate    string    `json:"gate"`
+	Name    string    `json:"name"`
+	Kind    string    `json:"kind"`
+	Says    string    `json:"says"`
+	Since   time.Time `json:"since,omitzero"`
+	By      string    `json:"by,omitempty"`
+	Why     string    `json:"why,omitempty"`
+	Ends    bool      `json:"ends,omitempty"`
+	StandIn string    `json:"stand_in,omitempty"` // who may stand in for it; empty: nobody
+}
+
+// Escort is who watches a window. Due is when the next "here" is, Lost when two are missed.
+type Escort struct {
+	By      string    `json:"by,omitempty"`
+	There   bool      `json:"there"`
+	Since   time.Time `json:"since,omitzero"`
+	Due     time.Time `json:"due,omitzero"`
+	Lost    time.Time `json:"lost,omitzero"`
+	Offered string    `json:"offered,omitempty"`
 }
 
 // Step is what a verb on a window, request, block or person carries.
@@ -149,6 +176,9 @@ type Step struct {
 	Text  string    `json:"text,omitempty"` // of a hand-back
 	Until time.Time `json:"until,omitzero"` // of an extension
 	Key   string    `json:"key,omitempty"`  // fingerprint that is confirmed
+	Gate  string    `json:"gate,omitempty"`
+	Says  string    `json:"says,omitempty"` // of a gate: yes, no, stood-in; of an escort: took, here, offered, left
+	To    string    `json:"to,omitempty"`   // to whom an escort is offered
 	Phone string    `json:"phone,omitempty"`
 
 	Signed *Signed `json:"signed,omitempty"` // of an extension, or of a word for a key

@@ -48,9 +48,11 @@ type boardFacts struct {
 	windows  []approvals.Window
 	blocks   []policy.Block
 	sessions []broker.Live
-	asked    map[string]int           // open questions of reviewers, by person
-	involved map[policy.PersonID]bool // whose name on the board changes what they see of it
-	drawn    map[string][]byte        // boards.mu
+	needs    map[policy.WindowID]approvals.Conditions // of windows that are not over; for the plant's people
+	gates    []approvals.Condition                    // of the whole plant; likewise
+	asked    map[string]int                           // open questions of reviewers, by person
+	involved map[policy.PersonID]bool                 // whose name on the board changes what they see of it
+	drawn    map[string][]byte                        // boards.mu
 }
 
 func newBoards() *boards { return &boards{of: map[boardFor]*boardFacts{}} }
@@ -111,6 +113,9 @@ func (g *Pages) look(v *visit, f *boardFacts) (err error) {
 		if f.asked, err = g.Book.Asked(v.ctx()); err != nil {
 			return err
 		}
+		if err = g.lookAtGates(v, f); err != nil {
+			return err
+		}
 		for who := range f.asked {
 			f.involved[policy.PersonID(who)] = true
 		}
@@ -133,6 +138,23 @@ func (g *Pages) look(v *visit, f *boardFacts) (err error) {
 		for _, p := range w.Claim.People {
 			f.involved[policy.PersonID(p)] = true
 		}
+	}
+	return nil
+}
+
+// lookAtGates is the part of look that is about gates and escorts.
+func (g *Pages) lookAtGates(v *visit, f *boardFacts) error {
+	f.gates, f.needs = g.Desk.Gates(v.ctx()), map[policy.WindowID]approvals.Conditions{}
+	for _, w := range f.windows {
+		if w.State != approvals.WindowAgreed && !runs(w) {
+			continue
+		}
+		c, err := g.Desk.Conditions(v.ctx(), v.actor, w.ID)
+		if err != nil {
+			return err
+		}
+		f.needs[w.ID] = c
+		f.involved[c.Escort.By], f.involved[c.Escort.Offered] = true, true
 	}
 	return nil
 }

@@ -118,6 +118,21 @@ func gallery() []galleryPage {
 	}, In: []inView{in, heldIn}, Ready: []WindowLine{readyLine}, Left: []WindowLine{leftLine}, Open: []WindowLine{},
 		Blocks: []blockView{{"B-3", "DataWerk", "Lena Lang", "laptop lost", after(600), false, true, true}},
 		Duty:   []dutyLine{{"Filling shift supervisor", "Mia Voss to 06:00", ""}, {"Line 1 process owner", "", "Nobody of Line 1 process owner is on duty now. Next: Olaf Holm, 06:00. Call Jan Brandt, Duty engineer, +494315550122."}}}
+	needsLine := readyLine
+	needsLine.ID, needsLine.Lacks = "W-212", []string{"Vendor key switch on panel A3", "an escort"}
+	tapDue := after(4)
+	openEscorted := openLine
+	openEscorted.Escort, openEscorted.TapBy = "you", &tapDue
+	in.Windows[0].WindowLine = openEscorted
+	full.Ready = append(full.Ready, needsLine)
+	full.Gates = []gateView{{Gate: "line-1-key", Title: "Vendor key switch on panel A3", Says: "no", Why: "off"}, {Gate: "winter", Title: "Winter overhaul", Says: "no", Outage: true, MaySay: true}}
+	waitsFor := &conditionsView{Window: "W-212", Shut: true, Gates: []gateView{
+		{Gate: "line-1-key", Title: "Vendor key switch on panel A3", Says: "no", Why: "off", Since: after(-31), MayStandIn: true},
+		{Gate: "clear", Title: "Area clear", Says: "no", MaySay: true, SayWords: "Area clear: yes"}}, Escort: &escortView{MayTake: true}}
+	needs := &conditionsView{Window: "W-208", Runs: true, Gates: []gateView{
+		{Gate: "line-1-key", Title: "Vendor key switch on panel A3", Says: "stood in for", By: "Mia Voss", Why: "lamp broken", OK: true, Since: after(-31), MayBack: true},
+		{Gate: "stands", Title: "Line 1 stands", Says: "yes", Why: "stopped", OK: true, Since: after(-31), Ends: true}},
+		Escort: &escortView{By: "Mia Voss", There: true, Mine: true, Due: after(4), Lost: after(9), Offered: "Jan Brandt", Others: []choiceText{{"jan", "Jan Brandt"}}}}
 	recLine := RecordingLine{Session: "S-341", Who: "Ann Keller", Firm: "Krall Fillers", Mode: "readable", Windows: []string{"W-214"}, Started: after(-60)}
 	finding := threadView{Session: "S-341", Who: "Lena Lang", Says: "Cap torque was set twice.", Number: 2, Seen: 1, At: after(-4), Finding: true, MaySettle: true, Replies: []verdictView{{"Mia Voss", "The sensor was off.", after(-2)}}}
 	sampleReview := &reviewView{Why: "a first visit (always)", Unused: "FIL-1-PLC-01 by SSH as maint", May: true, Seen: 1, Security: true, Verdicts: []verdictView{{"Lena Lang", "a finding", after(-4)}}, Threads: []threadView{finding},
@@ -141,9 +156,10 @@ func gallery() []galleryPage {
 		{"request-decided", "request", decidedRequest(), someone},
 		{"sure", "sure", sureView{dangerousRequest(), []field{{"minutes", "60"}}}, codeGood},
 		{"code", "code", codeView{Does: "Open", Action: "/windows/W-1/open", Back: "/windows/W-1", Say: "That is not right.", Fields: []field{{"document", "x"}}}, someone},
-		{"window", "window", windowView{WindowLine: openLine, Minutes: "1 hour", Targets: []targetView{fillerPLC}, From: after(-10), To: after(300), Opened: after(-19), OpenedBy: "Mia Voss",
+		{"window", "window", windowView{WindowLine: openLine, Minutes: "1 hour", Targets: []targetView{fillerPLC}, From: after(-10), To: after(300), Opened: after(-19), OpenedBy: "Mia Voss", Conditions: needs,
 			Sessions: []inView{in}, Recordings: []RecordingLine{recLine}, MayRead: true, Later: []choice{{15, "15 minutes", after(56)}, {30, "30 minutes", after(71)}}},
 			func(f *frame) { f.Said, f.Receipt = "Open. Ends 03:48 by itself.", "/windows/W-208/receipts" }},
+		{"window-waits", "window", windowView{WindowLine: needsLine, Minutes: "1 hour", Targets: []targetView{fillerPLC}, From: after(-10), To: after(300), Conditions: waitsFor}, someone},
 		{"window-vendor", "window", windowView{WindowLine: WindowLine{ID: "W-208", Request: "R-208", Firm: "Krall Fillers", What: "Filler controller", Rights: "look", State: "ended, hand-back missing",
 			Word: "ended", Who: []string{"Ann Keller"}, Until: after(-5), May: stepsAllowed{HandBack: true}}, Minutes: "1 hour", Targets: []targetView{fillerPLC}, Vendor: true, Next: []string{"scp -P 2222 cert@broker.kiel.example:W-208 ~/.ssh/id_ed25519-cert.pub", "ssh -p 2222 ann+recipes+filler-plc@broker.kiel.example"}},
 			func(f *frame) { f.Plant, f.Name = false, "Ann Keller" }},

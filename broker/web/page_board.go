@@ -25,6 +25,7 @@ type boardView struct {
 	SIEM    []string    // what is wrong with it, for the plant's people
 	Trial   bool        // loopback_targets is set; for the plant's people
 	Review  string      // what waits of the past, for who reads recordings
+	Gates   []gateView  // of the whole plant, for its people
 
 	Duty     []dutyLine // who is on duty where a roster is kept, and where nobody is whom something waits for
 	AskedYou int        // questions of reviewers to the reader
@@ -57,7 +58,10 @@ type WindowLine struct {
 	Who                                          []string
 	Until                                        stamp
 	May                                          stepsAllowed
-	Call                                         *call // for the plant's people, where a number is known
+	Call                                         *call    // for the plant's people, where a number is known
+	Lacks                                        []string // what it waits for: gates, an escort; for the plant's people
+	Escort                                       string   // who watches, or "you"
+	TapBy                                        *stamp   // the reader is the escort, and says so by then
 }
 
 // Busy says that something is on the board for the plant, so that an empty
@@ -104,6 +108,12 @@ func (g *Pages) boardOf(v *visit, f *boardFacts) (boardView, error) {
 		b.Trial = g.Loopback
 		b.Review, b.AskedYou = g.backlog(v), f.asked[string(v.actor.Person)]
 		b.SIEM = g.siemLines()
+		for _, c := range f.gates {
+			one := v.gate(c, f.roll)
+			one.MaySay = one.Outage && !one.OK && v.standsFor(f.roll, nil)(c.Gate.By)
+			one.MayBack = one.Outage && one.OK && v.takes()
+			b.Gates = append(b.Gates, one)
+		}
 	}
 	b.Duty = v.onDuty(f)
 	b.Closed = slices.ContainsFunc(b.Blocks, func(b blockView) bool { return b.All })
@@ -117,10 +127,14 @@ func (g *Pages) sortWindows(v *visit, b *boardView, f *boardFacts) {
 		byID[w.ID] = w
 	}
 	for _, l := range f.sessions {
-		b.In = append(b.In, g.inside(v, n, l, byID, inside))
+		in := g.inside(v, n, l, byID, inside)
+		for i, w := range in.Windows {
+			in.Windows[i].WindowLine = v.needing(w.WindowLine, f.needs[policy.WindowID(w.ID)], n)
+		}
+		b.In = append(b.In, in)
 	}
 	for _, w := range f.windows {
-		line := g.windowLine(v, w, n)
+		line := v.needing(g.windowLine(v, w, n), f.needs[w.ID], n)
 		switch w.State {
 		case approvals.WindowAgreed:
 			b.Ready = append(b.Ready, line)
@@ -136,6 +150,25 @@ func (g *Pages) sortWindows(v *visit, b *boardView, f *boardFacts) {
 			b.LastOut = &line
 		}
 	}
+}
+
+// needing is a window's line with what it waits for.
+func (v *visit) needing(line WindowLine, c approvals.Conditions, n roll) WindowLine {
+	for _, g := range c.Gates {
+		if !g.Holds() {
+			line.Lacks = append(line.Lacks, g.Gate.Title)
+		}
+	}
+	switch e := c.Escort; {
+	case e.There && e.By == v.actor.Person:
+		due := v.at(e.Due)
+		line.Escort, line.TapBy = "you", &due
+	case e.There:
+		line.Escort = n.person(e.By)
+	case e.Asked:
+		line.Lacks = append(line.Lacks, "an escort")
+	}
+	return line
 }
 
 // inside is one person who is in, with the windows that the channels are of.

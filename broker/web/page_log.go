@@ -115,6 +115,10 @@ func (v *visit) sentence(body audit.Body, n roll) (says, weight string) {
 		return "agreed, for request " + b.Request, "moved"
 	case audit.WindowMoved:
 		return v.movedWords(b), "moved"
+	case audit.GateChanged:
+		return v.gateWords(b), map[bool]string{true: "moved", false: "refused"}[b.Says != "no"]
+	case audit.EscortChanged:
+		return escortWords(b, n), map[bool]string{true: "refused", false: "moved"}[b.Says == "left"]
 	case audit.HandbackGiven:
 		return "handed back", "moved"
 	case audit.HandbackAccepted:
@@ -134,6 +138,27 @@ func (v *visit) movedWords(b audit.WindowMoved) string {
 		s += ", ends " + v.at(b.Until).Text()
 	}
 	return s + because(b.Why)
+}
+
+func (v *visit) gateWords(b audit.GateChanged) string {
+	g, _ := v.plant.Gate(b.Gate)
+	title := cmp.Or(g.Title, b.Gate)
+	if b.Says == "stood-in" {
+		return "stands in for " + title + because(b.Why)
+	}
+	return title + ": " + b.Says + because(b.Why)
+}
+
+func escortWords(b audit.EscortChanged, n roll) string {
+	switch b.Says {
+	case "took":
+		return "is the escort"
+	case "here":
+		return "still watches"
+	case "offered":
+		return "hands the escort on to " + n.person(personID(b.To))
+	}
+	return "watches no longer"
 }
 
 func because(why string) string {

@@ -29,6 +29,7 @@ type windowView struct {
 	MayRead          bool
 	Later            []choice
 	Vendor           bool
+	Conditions       *conditionsView
 	Receipts         bool     // of what the viewer did with it
 	Next             []string // what somebody who works in it types
 }
@@ -54,6 +55,9 @@ func (g *Pages) windowOf(v *visit, w approvals.Window) (windowView, error) {
 	out := windowView{WindowLine: g.windowLine(v, w, n), Minutes: minutesWords(c.Minutes), Targets: v.targets(c.Assets), From: v.at(c.From), To: v.at(c.To),
 		Opened: v.at(w.Opened), OpenedBy: n.person(w.OpenedBy), Why: w.Why, By: n.person(w.By), HandBackText: w.HandBack, Vendor: !v.actor.Plant}
 	if out.Receipts, err = g.receipted(v, string(w.ID)); err != nil {
+		return windowView{}, err
+	}
+	if out.Conditions, err = g.conditions(v, w, n); err != nil {
 		return windowView{}, err
 	}
 	windows := map[policy.WindowID]approvals.Window{w.ID: w}
@@ -192,6 +196,17 @@ func (g *Pages) doneAlready(v *visit, id policy.WindowID, step string, refused e
 
 // watchBack is the one other page that a window's buttons lead back to.
 var watchBack = regexp.MustCompile(`^/sessions/S-[0-9]{1,18}/watch\?channel=[0-9]{1,5}$`)
+
+// windowBack is a window's page.
+var windowBack = regexp.MustCompile(`^/windows/W-[0-9]{1,18}$`)
+
+// refusalOf is the rule of a refusal; empty: it is none.
+func refusalOf(err error) string {
+	if r, ok := errors.AsType[*policy.Refusal](err); ok {
+		return r.Rule
+	}
+	return ""
+}
 
 // endingText says what an "end" waits for.
 func endingText(n int, until string) string {

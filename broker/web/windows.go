@@ -20,7 +20,17 @@ func (s *server) windows(mux *http.ServeMux) {
 		return each(list, err, windowJSON)
 	}))
 	mux.HandleFunc("GET /api/v1/windows/{id}", s.signedIn(func(r *http.Request, a people.Actor) (any, error) {
-		return one(windowJSON)(s.Desk.Window(r.Context(), a, policy.WindowID(r.PathValue("id"))))
+		return s.windowNow(r.Context(), a, policy.WindowID(r.PathValue("id")))
+	}))
+	mux.HandleFunc("GET /api/v1/gates", s.plant(func(r *http.Request, _ people.Actor) (any, error) {
+		return each(s.Desk.Gates(r.Context()), nil, gateJSON)
+	}))
+	mux.HandleFunc("POST /api/v1/gates/{gate}", s.plantDoes(func(r *http.Request, a people.Actor) (any, error) {
+		step, err := read[api.Step](r)
+		if err != nil {
+			return nil, err
+		}
+		return api.Receipted{}, s.Desk.SayOutage(r.Context(), a, r.PathValue("gate"), step.Says == approvals.GateYes, step.Why)
 	}))
 	d := s.Desk
 	for name, verb := range map[string]windowVerb{
@@ -51,6 +61,12 @@ func (s *server) windows(mux *http.ServeMux) {
 		},
 		"hand-back": func(ctx context.Context, a people.Actor, id policy.WindowID, p api.Step) (approvals.Window, error) {
 			return d.HandBack(ctx, a, id, p.Text)
+		},
+		"gate": func(ctx context.Context, a people.Actor, id policy.WindowID, p api.Step) (approvals.Window, error) {
+			return d.SayGate(ctx, a, id, p.Gate, p.Says, p.Why)
+		},
+		"escort": func(ctx context.Context, a people.Actor, id policy.WindowID, p api.Step) (approvals.Window, error) {
+			return d.Escort(ctx, a, id, p.Says, policy.PersonID(p.To))
 		},
 		"accept": func(ctx context.Context, a people.Actor, id policy.WindowID, _ api.Step) (approvals.Window, error) {
 			return d.Accept(ctx, a, id)
@@ -107,6 +123,37 @@ func windowJSON(w approvals.Window) api.Window {
 	return api.Window{ID: string(w.ID), Request: string(w.Request), State: string(w.State), Firm: string(w.Firm),
 		People: c.People, Targets: apiTargets(c.Assets), Rights: c.Rights, Minutes: c.Minutes, From: c.From, To: c.To,
 		Opened: w.Opened, OpenedBy: string(w.OpenedBy), Until: w.Until, By: string(w.By), Why: w.Why, HandBack: w.HandBack, HalfDone: w.HalfDone, Open: c.Open, Kept: w.Kept}
+}
+
+// windowNow is a window with what it waits for.
+func (s *server) windowNow(ctx context.Context, a people.Actor, id policy.WindowID) (any, error) {
+	w, err := s.Desk.Window(ctx, a, id)
+	if err != nil {
+		return nil, err
+	}
+	out := windowJSON(w)
+	if w.State != approvals.WindowAgreed && !runs(w) {
+		return out, nil
+	}
+	c, err := s.Desk.Conditions(ctx, a, id)
+	if err != nil {
+		return nil, err
+	}
+	for _, g := range c.Gates {
+		out.Gates = append(out.Gates, gateJSON(g))
+	}
+	if e := c.Escort; e.Asked {
+		out.Escort = &api.Escort{By: string(e.By), There: e.There, Since: e.Since, Due: e.Due, Lost: e.Lost, Offered: string(e.Offered)}
+	}
+	return out, nil
+}
+
+func gateJSON(c approvals.Condition) api.Gate {
+	out := api.Gate{Gate: c.Gate.Name, Name: c.Gate.Title, Kind: c.Gate.Kind, Says: c.Says, Since: c.Since, By: string(c.By), Why: c.Why, Ends: c.Ends}
+	if !c.Gate.Safety {
+		out.StandIn = string(c.Gate.StandIn)
+	}
+	return out
 }
 
 func blockJSON(b policy.Block) api.Block {

@@ -58,7 +58,8 @@ var mayImport = map[string][]string{
 	"broker/verbs":      {"policy", "audit", "audit/receipt", "approvals", "approvals/evidence", "approvals/people", "broker/ca", "broker/login"},
 	"broker/sshd": {"policy", "audit", "audit/recording", "approvals/people", "broker", "broker/ca", "broker/dial",
 		"broker/login", "broker/relay", "broker/sftp", "broker/verbs"},
-	"broker/api": {},
+	"broker/api":    {},
+	"broker/inputs": {"policy"},
 	"broker/web": {"policy", "audit", "audit/publish", "audit/recording", "audit/receipt", "audit/review", "audit/search", "audit/siem", "audit/verify", "approvals", "approvals/evidence",
 		"approvals/people", "broker", "broker/api", "broker/ca", "broker/login"},
 

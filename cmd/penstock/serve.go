@@ -17,6 +17,8 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
+	"penstock/approvals"
+	"penstock/broker/inputs"
 	"penstock/policy"
 )
 
@@ -166,6 +168,7 @@ func (h *plantHouse) run(ctx context.Context, ssh, socket, watched net.Listener,
 	parts.Go(h.loop(loops, "copies outside", h.outside.Run))
 	parts.Go(h.loop(loops, "reviews", h.book.Run))
 	parts.Go(h.loop(loops, "siem", h.siem.Run))
+	parts.Go(h.loop(loops, "gates", h.gates().Run))
 	if h.search != nil {
 		parts.Go(h.loop(loops, "search", h.search.Run))
 	}
@@ -224,6 +227,13 @@ func (h *plantHouse) run(ctx context.Context, ssh, socket, watched net.Listener,
 	}
 	endLoops()
 	return errors.Join(err, parts.Wait())
+}
+
+// gates reads the plant's inputs for the Desk.
+func (h *plantHouse) gates() *inputs.Reader {
+	return &inputs.Reader{Plant: h.plant, Slog: h.slog, Take: func(ctx context.Context, g policy.Gate, r inputs.Reading) error {
+		return h.desk.GateRead(ctx, g, approvals.Reading(r))
+	}}
 }
 
 // loop runs one part. If it fails, nobody more is let in and everybody is told
