@@ -227,12 +227,13 @@ type PersonConfirmed struct {
 	By     string `json:"by"`
 }
 
-// PersonChanged gives the person's name, firm, roles and phone anew.
+// PersonChanged gives the person's name, firm, roles, phone and mail anew.
 type PersonChanged struct {
 	Person string   `json:"person"`
 	Firm   string   `json:"firm"`
 	Name   string   `json:"name"`
 	Phone  string   `json:"phone,omitempty"`
+	Mail   string   `json:"mail,omitempty"`
 	Roles  []string `json:"roles,omitempty"`
 	By     string   `json:"by"`
 }

@@ -279,11 +279,17 @@ func (r *bootReader) until(n *yaml.Node) time.Time {
 }
 
 func (r *bootReader) person(id string, n *yaml.Node) {
-	fields := r.mapping(n, "person "+id, "name", "firm", "roles", "phone", "key")
+	fields := r.mapping(n, "person "+id, "name", "firm", "roles", "phone", "mail", "key")
 	if fields == nil {
 		return
 	}
 	p := Person{ID: policy.PersonID(id), Name: r.name(n, fields["name"]), Firm: policy.FirmID(r.word(fields["firm"], "firm"))}
+	if v := fields["mail"]; v != nil {
+		var err error
+		if p.Mail, err = cleanMail(r.word(v, "mail")); err != nil {
+			r.add(v, "%v", err)
+		}
+	}
 	if v := fields["phone"]; v != nil {
 		var err error
 		if p.Phone, err = cleanPhone(r.word(v, "phone")); err != nil {

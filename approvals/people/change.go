@@ -34,7 +34,7 @@ func (r *Roster) Change(ctx context.Context, by Actor, who policy.PersonID, name
 		}
 	}
 	return r.commit(ctx, personRow+string(who), have.Rev+1, by.Person, audit.PersonChanged{
-		Person: string(who), Firm: string(have.Firm), Name: name, Phone: have.Phone, Roles: plain(roles), By: string(by.Person),
+		Person: string(who), Firm: string(have.Firm), Name: name, Phone: have.Phone, Mail: have.Mail, Roles: plain(roles), By: string(by.Person),
 	}, append(rest, p)...)
 }
 
@@ -42,6 +42,25 @@ func (r *Roster) Change(ctx context.Context, by Actor, who policy.PersonID, name
 // invite them, with a code, and never by the person: who is rung up about a
 // request is somebody whose number the plant knows, not whom a stolen sign-in names.
 func (r *Roster) SetPhone(ctx context.Context, by Actor, who policy.PersonID, number string) error {
+	number, err := cleanPhone(number)
+	if err != nil {
+		return badPhone(err)
+	}
+	return r.reach(ctx, by, who, func(p *Person) { p.Phone = number })
+}
+
+// SetMail gives the address to which notices about requests go anew, by the same
+// people; empty takes it away.
+func (r *Roster) SetMail(ctx context.Context, by Actor, who policy.PersonID, address string) error {
+	address, err := cleanMail(address)
+	if err != nil {
+		return refuse("bad-mail", "This is no address that a letter reaches: "+err.Error()+".", "%v", err)
+	}
+	return r.reach(ctx, by, who, func(p *Person) { p.Mail = address })
+}
+
+// reach changes how somebody is reached.
+func (r *Roster) reach(ctx context.Context, by Actor, who policy.PersonID, change func(*Person)) error {
 	p, err := r.giving(ctx, by)
 	if err != nil {
 		return err
@@ -51,13 +70,11 @@ func (r *Roster) SetPhone(ctx context.Context, by Actor, who policy.PersonID, nu
 		return err
 	}
 	if by.Person == who || !r.mayInvite(p, firm) {
-		return refuse("not-yours", "A number is written by the firm's sponsor or OT security, and nobody writes their own. Ask another one.", "%s may not write the number of %s", by.Person, who)
+		return refuse("not-yours", "A number or an address is written by the firm's sponsor or OT security, and nobody writes their own. Ask another one.", "%s may not write the number of %s", by.Person, who)
 	}
-	if number, err = cleanPhone(number); err != nil {
-		return badPhone(err)
-	}
+	change(&have)
 	return r.commit(ctx, personRow+string(who), have.Rev+1, by.Person, audit.PersonChanged{
-		Person: string(who), Firm: string(have.Firm), Name: have.Name, Phone: number, Roles: plain(have.Roles), By: string(by.Person),
+		Person: string(who), Firm: string(have.Firm), Name: have.Name, Phone: have.Phone, Mail: have.Mail, Roles: plain(have.Roles), By: string(by.Person),
 	}, p)
 }
 

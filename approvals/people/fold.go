@@ -215,7 +215,7 @@ func (p *Person) change(b audit.PersonChanged) error {
 	if p.Firm != policy.FirmID(b.Firm) {
 		return fmt.Errorf("%s is of firm %s; a person does not move", b.Person, p.Firm)
 	}
-	p.Name, p.Roles, p.Phone = b.Name, typed[policy.Role](b.Roles), b.Phone
+	p.Name, p.Roles, p.Phone, p.Mail = b.Name, typed[policy.Role](b.Roles), b.Phone, b.Mail
 	return nil
 }
 

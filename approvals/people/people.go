@@ -83,6 +83,7 @@ type Person struct {
 	Firm     policy.FirmID   `json:"firm"`
 	Name     string          `json:"name"`
 	Phone    string          `json:"phone,omitempty"` // E.164, "+494315550121"; shown to the plant's people only
+	Mail     string          `json:"mail,omitempty"`  // where notices go; shown to the plant's people only
 	Roles    []policy.Role   `json:"roles,omitempty"`
 	Keys     []Key           `json:"keys,omitempty"`
 	Disabled bool            `json:"disabled,omitempty"`

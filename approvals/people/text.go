@@ -2,6 +2,7 @@ package people
 
 import (
 	"fmt"
+	"net/mail"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -75,4 +76,25 @@ func checkRoles(roles []policy.Role, known func(policy.Role) bool) error {
 		seen[r] = true
 	}
 	return nil
+}
+
+// maxMail bounds an address (RFC 5321 4.5.3.1.3 has 256 with its brackets).
+const maxMail = 254
+
+// cleanMail is an address as it is kept: a mailbox alone, without a name, in
+// ASCII. Empty is nobody's.
+func cleanMail(s string) (string, error) {
+	if s == "" {
+		return "", nil
+	}
+	a, err := mail.ParseAddress(s)
+	if err != nil || a.Name != "" || a.Address != s || len(s) > maxMail {
+		return "", fmt.Errorf("%.60q is no mailbox; write it as mia@kiel.example", s)
+	}
+	for _, c := range s {
+		if c <= ' ' || c > '~' || c == '"' || c == ',' || c == ';' {
+			return "", fmt.Errorf("%.60q has a character that letters go astray by", s)
+		}
+	}
+	return s, nil
 }

@@ -179,6 +179,7 @@ type Step struct {
 	Gate  string    `json:"gate,omitempty"`
 	Says  string    `json:"says,omitempty"` // of a gate: yes, no, stood-in; of an escort: took, here, offered, left
 	To    string    `json:"to,omitempty"`   // to whom an escort is offered
+	Mail  string    `json:"mail,omitempty"`
 	Phone string    `json:"phone,omitempty"`
 
 	Signed *Signed `json:"signed,omitempty"` // of an extension, or of a word for a key
@@ -272,6 +273,7 @@ type Person struct {
 	Firm     string   `json:"firm"`
 	Name     string   `json:"name"`
 	Phone    string   `json:"phone,omitempty"`
+	Mail     string   `json:"mail,omitempty"`
 	Roles    []string `json:"roles,omitempty"`
 	Keys     []Key    `json:"keys,omitempty"`
 	Disabled bool     `json:"disabled,omitempty"`

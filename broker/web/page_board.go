@@ -108,6 +108,9 @@ func (g *Pages) boardOf(v *visit, f *boardFacts) (boardView, error) {
 		b.Trial = g.Loopback
 		b.Review, b.AskedYou = g.backlog(v), f.asked[string(v.actor.Person)]
 		b.SIEM = g.siemLines()
+		if g.Notices != nil {
+			b.SIEM = append(b.SIEM, g.Notices()...)
+		}
 		for _, c := range f.gates {
 			one := v.gate(c, f.roll)
 			one.MaySay = one.Outage && !one.OK && v.standsFor(f.roll, nil)(c.Gate.By)

@@ -39,6 +39,7 @@ type personView struct {
 	Roles      []string
 	Keys       string
 	Phone      string
+	Mail       string
 	Disabled   bool
 	MayDisable bool
 	MayPhone   bool
@@ -103,7 +104,7 @@ func (g *Pages) showPeople(v *visit, invited *invitedView) error {
 }
 
 func (v *visit) person(p people.Person, may bool) personView {
-	out := personView{ID: string(p.ID), Name: p.Name, Phone: p.Phone, Disabled: p.Disabled}
+	out := personView{ID: string(p.ID), Name: p.Name, Phone: p.Phone, Mail: p.Mail, Disabled: p.Disabled}
 	out.MayDisable = may && !p.Disabled && p.ID != v.actor.Person
 	out.MayPhone = out.MayDisable
 	for _, r := range p.Roles {
@@ -166,6 +167,14 @@ func (g *Pages) phone(v *visit) error {
 		return err
 	}
 	return g.done(v, "/people", "Written. It is on the plant's pages only.")
+}
+
+func (g *Pages) mail(v *visit) error {
+	id := policy.PersonID(v.r.PathValue("id"))
+	if err := g.Roster.SetMail(v.ctx(), v.actor, id, strings.TrimSpace(v.r.PostForm.Get("mail"))); err != nil {
+		return err
+	}
+	return g.done(v, "/people", "Written. Notices go there from now on.")
 }
 
 func (g *Pages) disable(v *visit) error {

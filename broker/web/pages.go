@@ -148,6 +148,7 @@ func (g *Pages) table() []Route {
 		{"POST /people/invite", PlantOnly, "Invite", g.invite},
 		{"POST /people/{id}/confirm", PlantOnly, "Confirm the key", g.confirm},
 		{"POST /people/{id}/phone", PlantOnly, "Write the number", g.phone},
+		{"POST /people/{id}/mail", PlantOnly, "Write the address", g.mail},
 		{"POST /people/{id}/disable", PlantOnly, "", g.disable},
 		{"GET /roster", PlantOnly, "", g.rosterPage},
 		{"POST /roster/{team}/turns", PlantOnly, "Write the roster", g.addTurn},

@@ -50,6 +50,17 @@ func (s *server) people(mux *http.ServeMux) {
 		}
 		return one(personJSON)(s.Roster.Person(r.Context(), id))
 	}))
+	mux.HandleFunc("POST /api/v1/people/{id}/mail", s.plant(func(r *http.Request, a people.Actor) (any, error) {
+		step, err := read[api.Step](r)
+		if err != nil {
+			return nil, err
+		}
+		id := policy.PersonID(r.PathValue("id"))
+		if err := s.Roster.SetMail(r.Context(), a, id, step.Mail); err != nil {
+			return nil, err
+		}
+		return one(personJSON)(s.Roster.Person(r.Context(), id))
+	}))
 	mux.HandleFunc("POST /api/v1/people/{id}/disable", s.plant(func(r *http.Request, a people.Actor) (any, error) {
 		step, err := read[api.Step](r)
 		if err != nil {
@@ -83,7 +94,7 @@ func (s *server) setFirm(r *http.Request, a people.Actor) (any, error) {
 }
 
 func personJSON(p people.Person) api.Person {
-	out := api.Person{ID: string(p.ID), Firm: string(p.Firm), Name: p.Name, Phone: p.Phone, Roles: words(p.Roles), Disabled: p.Disabled}
+	out := api.Person{ID: string(p.ID), Firm: string(p.Firm), Name: p.Name, Phone: p.Phone, Mail: p.Mail, Roles: words(p.Roles), Disabled: p.Disabled}
 	for _, k := range p.Keys {
 		out.Keys = append(out.Keys, api.Key{Kind: string(k.Kind), ID: k.ID, Pending: k.Pending, Signs: k.Signs(), Name: k.Name})
 	}

@@ -68,6 +68,8 @@ type Parts struct {
 	Search func(context.Context, search.Query) (search.Found, error)
 	// SIEM is how far the plant's security monitoring has the log; nil, or none of them: not told of.
 	SIEM func() []siem.State
+	// Notices are what is wrong with telling people; nil: nobody is told of anything.
+	Notices func() []string
 	// TakeCheckpoint writes that this person takes the newest checkpoint, by way
 	// of "page" or "command", and gives it.
 	TakeCheckpoint func(ctx context.Context, by people.Actor, way string) ([]byte, error)

@@ -20,6 +20,7 @@ func (d dataFolder) heads() string      { return filepath.Join(string(d), "log",
 func (d dataFolder) outside() string    { return filepath.Join(string(d), "log", "outside") }
 func (d dataFolder) search() string     { return filepath.Join(string(d), "search") }
 func (d dataFolder) siem() string       { return filepath.Join(string(d), "siem") }
+func (d dataFolder) notices() string    { return filepath.Join(string(d), "notices") }
 func (d dataFolder) documents() string  { return filepath.Join(string(d), "documents") }
 func (d dataFolder) recordings() string { return filepath.Join(string(d), "recordings") }
 func (d dataFolder) keys() string       { return filepath.Join(string(d), "keys") }

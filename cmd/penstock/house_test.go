@@ -55,6 +55,7 @@ var mayImport = map[string][]string{
 	"broker/dial":       {"policy", "audit/recording", "broker", "broker/ca"},
 	"broker/relay":      {"policy", "audit/recording", "broker"},
 	"broker/sftp":       {"policy", "audit", "audit/recording", "broker", "broker/relay"},
+	"broker/notify":     {"policy", "audit", "audit/durable", "approvals/people"},
 	"broker/verbs":      {"policy", "audit", "audit/receipt", "approvals", "approvals/evidence", "approvals/people", "broker/ca", "broker/login"},
 	"broker/sshd": {"policy", "audit", "audit/recording", "approvals/people", "broker", "broker/ca", "broker/dial",
 		"broker/login", "broker/relay", "broker/sftp", "broker/verbs"},

@@ -64,7 +64,7 @@ func (h *plantHouse) metrics() (http.Handler, error) {
 	r := prometheus.NewRegistry()
 	all := []prometheus.Collector{
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		h.buildInfo(), h.clockMetric(), h.logMetrics(), h.diskMetrics(), h.deskMetrics(), h.partMetrics(), deskRefusals{h}, h.outsideMetrics(), outsideCounts{h}, h.reviewMetrics(), h.siemMetrics(), siemCounts{h},
+		h.buildInfo(), h.clockMetric(), h.logMetrics(), h.diskMetrics(), h.deskMetrics(), h.partMetrics(), deskRefusals{h}, h.outsideMetrics(), outsideCounts{h}, h.reviewMetrics(), h.siemMetrics(), siemCounts{h}, h.noticeMetrics(),
 		newLatency("penstock_log_append_seconds", "From an event to its durable leaf.", h.log.Appends()),
 		newLatency("penstock_recording_commit_seconds", "From a vendor's bytes to their durable frame, before they are let through.", h.archive.Commits()),
 		newLatency("penstock_disk_sync_seconds", "One operation that makes something durable, mostly an fdatasync.", h.disk.Syncs()),

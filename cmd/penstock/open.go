@@ -33,6 +33,7 @@ import (
 	"penstock/broker/ca"
 	"penstock/broker/dial"
 	"penstock/broker/login"
+	"penstock/broker/notify"
 	"penstock/broker/sshd"
 	"penstock/broker/verbs"
 	"penstock/broker/web"
@@ -57,6 +58,7 @@ type plantHouse struct {
 	book      *review.Book
 	outside   *publish.Publisher
 	siem      *siem.Forwarder
+	notices   *notify.Notifier
 	search    *search.Filler
 	roster    *people.Roster
 	desk      *approvals.Desk
@@ -347,6 +349,9 @@ func (h *plantHouse) openRooms(past *history, clock audit.Clock) error {
 	if err := h.openSIEM(context.Background(), clock); err != nil {
 		return err
 	}
+	if err := h.openNotices(); err != nil {
+		return err
+	}
 	h.openSearch()
 	h.dialer = &dial.Dialer{CA: h.ca, Broker: h.file.Node, Loopback: h.file.Loopback}
 	signer, err := receipt.Open(h.folder.keys())
@@ -363,7 +368,7 @@ func (h *plantHouse) openRooms(past *history, clock audit.Clock) error {
 		return err
 	}
 	parts := web.Parts{Plant: h.plant, Roster: h.roster, Desk: h.desk, Proofs: h.proofs, Broker: h.broker,
-		Book: h.book, Receipts: h.receipts, Authorities: h.authorities, AcceptClock: h.clock.accept, BackUp: h.backup, Evidence: h.evidence, VerifyRecording: h.verifyRecording, Outside: h.outside.State, SIEM: h.siem.States, TakeCheckpoint: h.takeCheckpoint, Loopback: h.file.Loopback, Slog: h.slog, Now: clock.Wall}
+		Book: h.book, Receipts: h.receipts, Authorities: h.authorities, AcceptClock: h.clock.accept, BackUp: h.backup, Evidence: h.evidence, VerifyRecording: h.verifyRecording, Outside: h.outside.State, SIEM: h.siem.States, Notices: h.noticeLines, TakeCheckpoint: h.takeCheckpoint, Loopback: h.file.Loopback, Slog: h.slog, Now: clock.Wall}
 	if h.search != nil {
 		parts.Search = h.search.Find
 	}

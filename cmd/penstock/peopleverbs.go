@@ -14,7 +14,7 @@ import (
 
 func peopleCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "people", Short: "Invite, confirm, list and disable people"}
-	cmd.AddCommand(inviteCommand(), confirmCommand(), vouchCommand(), removeKeyCommand(), peopleListCommand(), phoneCommand(), disableCommand(), firmCommand())
+	cmd.AddCommand(inviteCommand(), confirmCommand(), vouchCommand(), removeKeyCommand(), peopleListCommand(), phoneCommand(), mailCommand(), disableCommand(), firmCommand())
 	return cmd
 }
 
@@ -112,6 +112,18 @@ func phoneCommand() *cobra.Command {
 		Args:    exactly(2, `a person and a number with its country, such as "+49 431 555 0121"`),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return does(&c, cmd, withCode, "/people/"+url.PathEscape(args[0])+"/phone", itself(&api.Step{Phone: args[1]}), personLine)
+		}}
+	c.flags(cmd)
+	return cmd
+}
+
+func mailCommand() *cobra.Command {
+	var c caller
+	cmd := &cobra.Command{Use: "mail PERSON ADDRESS", Short: "Write the address to which notices go; \"\" takes it away",
+		Example: `  penstock people mail mia mia@kiel.example --as sec`,
+		Args:    exactly(2, `a person and an address, such as mia@kiel.example`),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return does(&c, cmd, withCode, "/people/"+url.PathEscape(args[0])+"/mail", itself(&api.Step{Mail: args[1]}), personLine)
 		}}
 	c.flags(cmd)
 	return cmd

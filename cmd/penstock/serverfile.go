@@ -38,6 +38,7 @@ type serverFile struct {
 	Drain      time.Duration  // how long sessions may go on after serve was told to stop
 	Outside    outsideFile    // where checkpoints go
 	SIEM       []siemPlace    // where events go
+	Notices    []noticePlace  // how people hear that something waits for them
 	Recordings recordingsFile // who can open what is recorded
 	Loopback   bool           // loopback_targets: targets on this very machine (demo, tests)
 	Clock      audit.Clock    // what log, desk and codes go by; zero: the machine's. No key of the file sets it: a test does, that lives through years
@@ -53,7 +54,7 @@ func readServerFile(path string) (serverFile, error) {
 	f := serverFile{Path: path, Text: text}
 	fields := source.Load(path, text, &report).Fields(
 		"node", "name", "data", "plant", "bootstrap", "ssh", "https", "socket", "min_free", "end_free", "loopback_targets",
-		"outside", "siem", "private", "log", "drain", "recordings")
+		"outside", "siem", "notices", "private", "log", "drain", "recordings")
 	f.Node = word(fields.Get("node"), "a")
 	f.Name = hostName(fields.Need("name"))
 	dir := filepath.Dir(path)
@@ -78,6 +79,7 @@ func readServerFile(path string) (serverFile, error) {
 	f.Outside = readOutside(dir, fields.Get("outside"))
 	f.Recordings = readRecordings(fields.Get("recordings"))
 	f.SIEM = readSIEM(dir, fields.Get("siem"))
+	f.Notices = readNotices(dir, fields.Get("notices"))
 	if err := report.Problems().Err(); err != nil {
 		return serverFile{}, err
 	}

@@ -1,0 +1,160 @@
+package notify
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"penstock/approvals/people"
+	"penstock/audit"
+	"penstock/policy"
+)
+
+// story is what has to be known of the log to tell of its newest leaf: requests
+// that are not over, and whose they are.
+type story struct {
+	o        Options
+	requests map[string]*asked
+	windows  map[string]string // window → request
+}
+
+type asked struct {
+	by       string
+	document audit.Hash
+	window   string
+}
+
+func newStory(o Options) *story {
+	return &story{o: o, requests: map[string]*asked{}, windows: map[string]string{}}
+}
+
+// tell takes a leaf in, and gives what it is to be told of where that is wanted.
+func (s *story) tell(ctx context.Context, leaf audit.Leaf, wanted bool) []Notice {
+	n := Notice{ID: leaf.Place().String(), At: leaf.Wall, About: leaf.Subject, Path: "/requests/" + leaf.Subject}
+	var to []string
+	switch b := leaf.Body.(type) {
+	case audit.RequestSubmitted:
+		s.requests[b.Request] = &asked{by: b.By, document: b.Document}
+	case audit.RequestRevised:
+		s.requests[b.Request] = &asked{by: b.By, document: b.Document}
+	case audit.PersonAsked:
+		n.Type, to = "request.asked", b.People
+		n.Text = s.askedText(leaf, b)
+	case audit.AnswerGiven:
+		n.Type = "request.answered"
+		to, n.Text = s.asker(b.Request), s.answeredText(b)
+	case audit.WindowAgreed:
+		if r := s.requests[b.Request]; r != nil {
+			r.window = b.Window
+		}
+		s.windows[b.Window] = b.Request
+	case audit.WindowMoved:
+		n.Path = "/windows/" + b.Window
+		n.Type, n.Text = s.movedText(b)
+		to = s.asker(s.windows[b.Window])
+	case audit.RequestUnanswered:
+		n.Type, to = "request.unanswered", s.asker(leaf.Subject)
+		n.Text = leaf.Subject + " was not answered in time. Call the plant, or ask anew."
+		delete(s.requests, leaf.Subject)
+	case audit.RequestWithdrawn:
+		delete(s.requests, leaf.Subject)
+	}
+	if n.Type == "" || !wanted {
+		return nil
+	}
+	n.Title = "Penstock " + s.o.Plant().Site.Name
+	n.Words = s.words(leaf.Subject)
+	for _, id := range to {
+		if p, err := s.o.Roster.Person(ctx, policy.PersonID(id)); err == nil && !p.Disabled {
+			n.People = append(n.People, p)
+		}
+	}
+	return []Notice{n}
+}
+
+// asker is who wrote a request.
+func (s *story) asker(request string) []string {
+	if r := s.requests[request]; r != nil {
+		return []string{r.by}
+	}
+	return nil
+}
+
+func (s *story) words(subject string) []string {
+	if request, ok := s.windows[subject]; ok {
+		subject = request
+	}
+	if r := s.requests[subject]; r != nil && s.o.Words != nil {
+		return s.o.Words(r.document)
+	}
+	return nil
+}
+
+func (s *story) team(role string) string {
+	if t, ok := s.o.Plant().Team(policy.Role(role)); ok && t.Title != "" {
+		return t.Title
+	}
+	return role
+}
+
+// clock is a moment on the plant's clock.
+func (s *story) clock(t time.Time) string { return t.In(s.o.Plant().Location()).Format("15:04") }
+
+// askedText says that a request waits, and who is asked next (pages.md S2).
+func (s *story) askedText(leaf audit.Leaf, b audit.PersonAsked) string {
+	text := fmt.Sprintf("Request %s waits for %s.", leaf.Subject, s.team(b.Role))
+	if b.For != "" {
+		text = fmt.Sprintf("Request %s waits for %s, because %s did not answer.", leaf.Subject, s.team(b.Role), s.team(b.For))
+	}
+	if len(b.People) == 0 {
+		text += " Nobody of them is on duty now."
+	}
+	if t, ok := s.o.Plant().Team(policy.Role(b.Role)); ok && t.AsksNext != "" {
+		at := "now"
+		if len(b.People) > 0 {
+			at = s.clock(leaf.Wall.Add(t.After))
+		}
+		text += fmt.Sprintf(" Next asked at %s: %s.", at, s.team(string(t.AsksNext)))
+	}
+	return strings.ReplaceAll(text, " at now:", " now:")
+}
+
+func (s *story) answeredText(b audit.AnswerGiven) string {
+	switch b.Says {
+	case "yes":
+		return "Somebody of the plant said yes to " + b.Request + ". What is still missing stands on its page."
+	case "no":
+		return "The plant said no to " + b.Request + ". Why stands on its page."
+	case "not-before":
+		return fmt.Sprintf("%s sleeps until %s, and is asked again then.", b.Request, s.clock(b.NotBefore))
+	}
+	return "The plant asks you something about " + b.Request + "."
+}
+
+func (s *story) movedText(b audit.WindowMoved) (kind, text string) {
+	switch b.To {
+	case "opened":
+		return "window.opened", fmt.Sprintf("%s is open and ends at %s.", b.Window, s.clock(b.Until))
+	case "extended":
+		return "window.extended", fmt.Sprintf("%s ends at %s now.", b.Window, s.clock(b.Until))
+	case "paused":
+		return "window.paused", b.Window + " is paused."
+	case "cut":
+		return "window.cut", b.Window + " was cut. Call the control room."
+	case "ended":
+		return "window.ended", b.Window + " has ended. Tell the plant what you changed."
+	case "unused":
+		return "window.unused", b.Window + " was not opened in time and is over."
+	}
+	return "", ""
+}
+
+// ids are people as a program reads them.
+func ids(list []people.Person) []string {
+	out := make([]string, len(list))
+	for i, p := range list {
+		out[i] = string(p.ID)
+	}
+	return out
+}
