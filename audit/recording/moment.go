@@ -173,15 +173,17 @@ func (r *Reader) drawnIn(c channelFiles, number int, until time.Duration) (d dra
 	}
 }
 
-func (d *drawn) keep(h head, kind string, data []byte) {
-	switch h.mark {
+func (d *drawn) keep(h head, kind string, data []byte) { d.add(h.frame(kind, data)) }
+
+func (d *drawn) add(f Frame) {
+	switch f.Mark {
 	case Out, Err:
-		d.size += len(data)
+		d.size += len(f.Data)
 	case Request, Resize:
 	default:
 		return
 	}
-	d.frames = append(d.frames, h.frame(kind, data))
+	d.frames = append(d.frames, f)
 	if d.size > 2*momentOutput || len(d.frames) > 2*momentFrames {
 		d.trim()
 	}

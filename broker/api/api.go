@@ -209,11 +209,13 @@ type Channel struct {
 }
 
 // WatchLine is one line of a watched channel, as GET /sessions/S-1/watch
-// streams them: application/x-ndjson, from the channel's first byte on. What the
+// streams them: application/x-ndjson, from the channel's first byte on, or from the
+// screen as it stands where there was more than 64 KiB before. What the
 // vendor types is never in it. Mark is
 //
 //	o  Data went to the vendor
 //	r  the terminal has Cols and Rows; without one there is no terminal
+//	s  it begins with the screen as it stands, which the next o draws; Text says where the rest is
 //	m  Text is what Penstock itself said or did
 //	x  Text is the exit status, or "signal NAME"
 //	p  In and Out bytes have passed; once a second, in a channel that shows nothing to read

@@ -24,6 +24,7 @@ import (
 const (
 	watchLook  = time.Second // how often a watch asks whether the watcher still may
 	watchBatch = 64 << 10    // bytes that are written at once
+	watchPast  = 64 << 10    // of what came before; where there is more, the terminal as it stands is sent
 	watchGone  = 5 * time.Second
 )
 
@@ -177,6 +178,13 @@ const (
 // frames sends what is durable, and then what becomes so.
 func (l *look) frames(ctx context.Context, w *review.Watching, write func([]byte) error) (why string) {
 	var out bytes.Buffer
+	if err := lookBack(ctx, &out, w); err != nil {
+		return l.last(ctx, &out, write, err)
+	}
+	if out.Len() > 0 && write(out.Bytes()) != nil {
+		return gone(ctx)
+	}
+	out.Reset()
 	looked := time.Now()
 	for {
 		wait, cancel := context.WithTimeout(ctx, watchLook)
@@ -205,6 +213,33 @@ func (l *look) frames(ctx context.Context, w *review.Watching, write func([]byte
 		}
 		out.Reset()
 	}
+}
+
+// lookBack writes what came before: all of it, or how the terminal stands now.
+// The frame that follows is the very next.
+func lookBack(ctx context.Context, out *bytes.Buffer, w *review.Watching) error {
+	frames, m, err := w.Late(ctx, watchPast)
+	if err != nil {
+		return err
+	}
+	for _, f := range frames {
+		addFrame(out, f)
+	}
+	if m == nil {
+		return nil
+	}
+	at := m.At.Seconds()
+	if m.Screen.Pty {
+		cols, rows := m.Screen.Size()
+		addLine(out, api.WatchLine{At: at, Mark: "r", Cols: cols, Rows: rows})
+	}
+	text := "What came before is in the recording."
+	if !m.Whole {
+		text += " What they do not draw anew is blank here."
+	}
+	addLine(out, api.WatchLine{At: at, Mark: "s", Text: text})
+	addLine(out, api.WatchLine{At: at, Mark: "o", Data: m.Screen.Again()})
+	return nil
 }
 
 // passing tells how much passes where there is nothing to read: files and streams.

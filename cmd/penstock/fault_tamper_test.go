@@ -183,7 +183,7 @@ func (j *tamperJudge) spoil(dir, name string) error {
 	return os.Remove(extra)
 }
 
-// sample is 40 places of a file, 16 beside the race detector's load, and every
+// sample is 40 places of a file, 8 beside the race detector's load, and every
 // byte of a small file when soaking.
 func sample(size int) []int {
 	n := min(size, 40)
@@ -191,7 +191,7 @@ func sample(size int) []int {
 	case os.Getenv("SOAK_ROUNDS") != "" && size <= 2048:
 		n = size
 	case raceEnabled:
-		n = min(size, 16)
+		n = min(size, 8)
 	}
 	return rand.Perm(size)[:n]
 }

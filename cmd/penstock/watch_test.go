@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 
@@ -109,8 +110,8 @@ func toTheEnd(l api.WatchLine) bool { return l.Mark == "end" || l.Mark == "out" 
 
 const liveStream = "/sessions/S-1/watch/stream?channel=0"
 
-// TestWatchFromTheFirstByte: whoever joins late sees what the finished
-// recording has, and no key that was typed; the vendor is told once; pause
+// TestWatchFromTheFirstByte: whoever joins early sees what the finished
+// recording has, who joins late their screen, and neither a key that was typed; the vendor is told once; pause
 // holds while it is watched, cut ends it; each look is two events.
 func TestWatchFromTheFirstByte(t *testing.T) {
 	t.Parallel()
@@ -118,12 +119,15 @@ func TestWatchFromTheFirstByte(t *testing.T) {
 	mia := h.signedIn(t, "mia")
 	s, c, guest := h.inNow(t, mia)
 	early := mia.watch(t.Context(), liveStream)
+	if err := c.Mark(t.Context(), recording.Resize, []byte("100x30")); err != nil {
+		t.Fatal(err)
+	}
 	shows(t, c, "login: \r\n")
 	if _, err := c.In(t.Context(), []byte("hunter2\r")); err != nil {
 		t.Fatal(err)
 	}
 	shows(t, c, strings.Repeat("flow 812 \x1b[1mml/s\x1b[0m\r\n", 10_000))
-	if err := c.Mark(t.Context(), recording.Resize, []byte("100x30")); err != nil { // durable with all before it
+	if err := c.Mark(t.Context(), recording.Resize, []byte("100x30")); err != nil { // as large as before; durable with all before it
 		t.Fatal(err)
 	}
 	late := mia.watch(t.Context(), liveStream)
@@ -159,11 +163,23 @@ func TestWatchFromTheFirstByte(t *testing.T) {
 	if err := recording.ExportRaw(&want, rd, 0, recording.Out); err != nil {
 		t.Fatal(err)
 	}
-	for name, r := range map[string]*http.Response{"early": early, "late": late} {
-		got, last := linesOf(t, r.Body, toTheEnd)
-		if !bytes.Equal(got, want.Bytes()) || last.Mark != "end" || last.Text != "It has ended." {
-			t.Errorf("%s: %d bytes, the recording has %d; %+v", name, len(got), want.Len(), last)
+	got, last := linesOf(t, early.Body, toTheEnd)
+	if !bytes.Equal(got, want.Bytes()) || last.Mark != "end" || last.Text != "It has ended." {
+		t.Errorf("early: %d bytes, the recording has %d; %+v", len(got), want.Len(), last)
+	}
+	// Whoever joins late is sent the screen, and not all that ever made it.
+	told := ""
+	got, last = linesOf(t, late.Body, func(l api.WatchLine) bool {
+		if l.Mark == "s" {
+			told = l.Text
 		}
+		return toTheEnd(l)
+	})
+	if told != "What came before is in the recording." || len(got) > 16<<10 || last.Mark != "end" {
+		t.Errorf("late: %d bytes, told %q; %+v", len(got), told, last)
+	}
+	if now, then := onScreen(got), onScreen(want.Bytes()); !slices.Equal(now, then) || !slices.Contains(now, "the last line") {
+		t.Errorf("late sees %q, and they saw %q", now, then)
 	}
 	mia.get("/sessions/S-1/watch?channel=0").want(t, 200, "S-1 is over")
 	mia.get(liveStream).want(t, http.StatusForbidden, "is over")
@@ -191,6 +207,14 @@ func TestWatchFromTheFirstByte(t *testing.T) {
 	if opened != 3 || closed != 3 {
 		t.Errorf("%d looks began, %d ended; want 3", opened, closed)
 	}
+}
+
+func onScreen(output []byte) []string {
+	s := recording.NewScreen(nil)
+	s.Resize(100, 30)
+	s.Pty = true
+	s.Write(output)
+	return s.Lines()
 }
 
 // TestWatchWhoMay: the shift of the zone, its owner and OT security; no other

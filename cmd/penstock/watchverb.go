@@ -113,6 +113,8 @@ func (s *onlookerScreen) line(l api.WatchLine) error {
 		}
 	case l.Mark == "r":
 		s.size(l.Cols, l.Rows)
+	case l.Mark == "s":
+		fmt.Fprintln(s.err, l.Text)
 	case l.Mark == "p":
 		fmt.Fprintf(s.out, "to the machine %d bytes, to them %d bytes\n", l.In, l.Out)
 	case l.Mark == "end":

@@ -293,6 +293,7 @@ if (screen) {
         for (const line of lines) {
           const l = JSON.parse(line);
           if (l.mark === "end" || l.mark === "out") { ended = true; over(l.text, false); }
+          if (l.mark === "s") state.textContent = "Live. " + l.text;
           take(l);
         }
       }
