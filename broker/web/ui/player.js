@@ -311,6 +311,23 @@ async function legible(place, watch) {
     if (l.mark === "r") { screen.pty(); screen.resize(Math.min(l.cols, 1000), Math.min(l.rows, 500)); }
     if (l.mark === "o") screen.output(bytes(l.data));
   });
+  fits(document.getElementById("watch-wide"));
+}
+
+// fits offers to make a terminal small that is wider than the page, and readable again.
+function fits(hint) {
+  if (!hint) return;
+  const [words, button] = hint.children;
+  const wide = [words.textContent, button.textContent];
+  const look = () => { hint.hidden = !screen.classList.contains("fits") && screen.scrollWidth <= screen.clientWidth + 1; };
+  button.addEventListener("click", () => {
+    const on = screen.classList.toggle("fits");
+    [words.textContent, button.textContent] = on ? ["All of their terminal, as small as it must be.", "Readable size"] : wide;
+    screen.scrollLeft = 0;
+    look();
+  });
+  const seen = new ResizeObserver(look);
+  for (const part of [screen, screen.firstElementChild]) seen.observe(part);
 }
 
 function counters(watch) {

@@ -46,6 +46,12 @@ try {
   await does("says?flow+999");
   await phone.locator(".ap-player").getByText("flow 999").waitFor();
   await look(phone, "phone");
+  step = "a terminal that is wider than the phone";
+  await phone.getByRole("button", { name: "Fit it in" }).click();
+  await phone.waitForFunction(() => { const s = document.getElementById("screen"); return s.scrollWidth <= s.clientWidth + 1; });
+  await look(phone, "phone-fits");
+  await phone.getByRole("button", { name: "Readable size" }).click();
+  await phone.waitForFunction(() => { const s = document.getElementById("screen"); return s.scrollWidth > s.clientWidth + 1; });
   for (const name of ["Pause", "Cut"]) await inReach(phone, name);
   step = "scrolled down";
   await phone.evaluate(() => scrollTo(0, document.body.scrollHeight));
