@@ -129,7 +129,6 @@ func TestSoakALargeRecording(t *testing.T) {
 		step(what, func() int64 { return int64(out) }, func() { must(t, export(&out)) })
 	}
 	soakSeeks(t, rd, last)
-	soakMoments(t, rd, last)
 }
 
 // soakWrite fills a shell with lines and a TCP stream with what does not get
@@ -188,46 +187,95 @@ func soakSeeks(t *testing.T, rd *recording.Reader, last time.Duration) {
 	}
 }
 
-// soakMoments plays from anywhere: the screen as it stood, and what came next.
-// A moment counts what this process was busy, and the best of three: how long it
-// waits for a processor is the machine's load.
-func soakMoments(t *testing.T, rd *recording.Reader, last time.Duration) {
-	var slowest time.Duration
-	most := heap(func() {
-		for i := range 20 {
-			to, best := last*time.Duration(i)/19, time.Hour
-			for range 3 {
-				begun := processor(t)
-				m, err := rd.Moment(0, to)
-				must(t, err)
-				if !m.Whole || len(m.Screen.Lines()) == 0 && i > 0 {
-					t.Fatalf("at %v: whole %v, %q", to, m.Whole, m.Screen.Lines())
-				}
-				next, size := m.Next, 0
-				for f, err := range rd.After(0, m.Next) {
-					must(t, err)
-					if f.Seq != next || f.At <= m.At {
-						t.Fatalf("at %v: frame %d at %v, want %d", m.At, f.Seq, f.At, next)
-					}
-					next++
-					if size += len(f.Data); size > 256<<10 {
-						break
-					}
-				}
-				best = min(best, processor(t)-begun)
-			}
-			slowest = max(slowest, best)
+// TestSoakAPlayedRecording: a terminal on which much has passed opens, seeks and
+// plays from anywhere, in a second and in memory that does not grow.
+func TestSoakAPlayedRecording(t *testing.T) {
+	size := int64(soakPlayed) << 20
+	if os.Getenv("SOAK_MIB") != "" {
+		size = soakSize(t)
+	}
+	r := newRoom(t, t.TempDir())
+	run(t, r.Run)
+	w := r.create(t, "S-1")
+	shell := stream(t, w, 0, "shell")
+	must(t, shell.Commit(t.Context(), 'q', []byte(`{"allowed":true,"cols":90,"kind":"pty-req","rows":30,"term":"xterm"}`)))
+	var text []byte
+	for n := int64(0); n < size; n += int64(len(text)) {
+		text = text[:0]
+		for i := range 500 {
+			text = fmt.Appendf(text, "\x1b[3%dm%012d\x1b[m press 4: %d.%d C, valve %x open\r\n", i%8, n+int64(len(text)), 60+i%30, i%10, n*7919)
 		}
-	})
+		must(t, shell.Append('o', text))
+	}
+	_, err := w.Close(t.Context(), "client")
+	must(t, err)
+	rd, err := r.Open("S-1")
+	must(t, err)
+	defer rd.Close()
 	begun := time.Now()
 	long, err := rd.Span(0)
 	must(t, err)
-	t.Logf("20 moments and what follows them, the slowest in %v of a processor; %d MiB alive at most; the channel is %v long, known after %v", slowest, most>>20, long, time.Since(begun))
+	known := time.Since(begun)
+	var slowest time.Duration
+	most := heap(func() {
+		for i := range 12 {
+			slowest = max(slowest, soakMoment(t, rd, long*time.Duration(i)/11))
+		}
+	})
+	t.Logf("%d MiB of output, %d MiB in files, %v long, which is known after %v; of 12 moments and what follows them the slowest took %v of a processor; %d MiB alive at most",
+		size>>20, w.Written()>>20, long, known, slowest, most>>20)
 	if slowest > soakSeek && soakStreams == 2000 {
 		t.Errorf("a moment took %v, and %v is the most", slowest, soakSeek)
 	}
 	if most > soakMemory {
 		t.Errorf("moments held %d MiB; %d MiB are the most for any size", most>>20, soakMemory>>20)
+	}
+}
+
+// soakMoment is the screen at a moment, held to what comes next. It gives how
+// long a processor was busy with it, the best of three: how long it waits for
+// one is the machine's load.
+func soakMoment(t *testing.T, rd *recording.Reader, to time.Duration) time.Duration {
+	t.Helper()
+	best := time.Hour
+	for range 3 {
+		begun := processor(t)
+		m, err := rd.Moment(0, to)
+		must(t, err)
+		lines := m.Screen.Lines()
+		next, size := m.Next, 0
+		for f, err := range rd.After(0, m.Next) {
+			must(t, err)
+			if f.Seq != next && f.Mark != 'r' || f.At <= m.At {
+				t.Fatalf("at %v: frame %d at %v, want %d", m.At, f.Seq, f.At, next)
+			}
+			if size == 0 && f.Mark == 'o' {
+				soakFollows(t, m, lines, f.Data)
+			}
+			next++
+			if size += len(f.Data); size > 256<<10 {
+				break
+			}
+		}
+		best = min(best, processor(t)-begun)
+	}
+	return best
+}
+
+// soakFollows: the first whole line that follows begins where the screen's last
+// whole line ended.
+func soakFollows(t *testing.T, m recording.Moment, lines []string, text []byte) {
+	t.Helper()
+	if len(lines) < 3 {
+		return
+	}
+	var last, first int64
+	if n, _ := fmt.Sscanf(lines[len(lines)-2], "%012d press", &last); n != 1 || !m.Whole {
+		t.Fatalf("at %v: whole %v, %q", m.At, m.Whole, lines)
+	}
+	i := bytes.Index(text, []byte("\x1b[3"))
+	if n, _ := fmt.Sscanf(string(text[i+5:i+17]), "%012d", &first); n != 1 || first <= last || first > last+300 {
+		t.Fatalf("at %v: behind line %d comes %d", m.At, last, first)
 	}
 }
 
