@@ -72,7 +72,7 @@ func (d *DrawOnly) rune(r rune) {
 		}
 	case d.state == escInString && r != '\\':
 		d.state, d.seq = afterEsc, d.seq[:0]
-		d.escaped(r)
+		d.rune(r)
 	case d.state == escInString:
 		d.state = plainly
 	case r < 0x20: // a terminal obeys it in the middle of a sequence

@@ -1,6 +1,7 @@
 package recording_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -63,6 +64,7 @@ func FuzzScreen(f *testing.F) {
 	f.Add([]byte("\x1b[4;4Hx\x1b[9999b\x1b[1J\x1b[1K\x1b[9999@\x1b[9999P"), 5, 10, 5)
 	f.Add([]byte("\t\t\t\x1b[99Z\x1b[99Ia\x1bM\x1bM\x1bD\x1b8\x1b[u"), 2, 0, 0)
 	f.Add([]byte("温\x1b[1;1H\x1b[P温\x1b[?6h\x1b[?7l温温"), 8, 1, 1)
+	f.Add([]byte("\x1bX\x1b\x00A"), 4, 97, 78)
 	f.Fuzz(func(t *testing.T, b []byte, cut, cols, rows int) {
 		cut = min(max(cut, 0), len(b))
 		s := recording.NewScreen(nil)
@@ -71,6 +73,10 @@ func FuzzScreen(f *testing.F) {
 		c, r := s.Size()
 		if again := s.Again(); len(again) > 2000+2*c*r*40 {
 			t.Fatalf("%d bytes for %d×%d", len(again), c, r)
+		}
+		var draws recording.DrawOnly
+		if again := s.Again(); !bytes.HasPrefix(again, draws.Filter(again)) {
+			t.Fatalf("more than drawing: %q", again)
 		}
 		for _, l := range s.Lines() {
 			if strings.ContainsFunc(l, func(r rune) bool { return r < ' ' || r == 0x7f }) {
@@ -205,6 +211,31 @@ func TestAMomentOfMuch(t *testing.T) {
 		}
 		if m.Whole != want.whole || !slices.Equal(lines, want.lines) || cols != 50 || height != 9 {
 			t.Errorf("at %v: whole %v, %d×%d, %q", at, m.Whole, cols, height, lines)
+		}
+	}
+}
+
+// TestPlayFromAMoment: in a terminal what stood is text, and what follows too;
+// nothing of a hostile recording reaches it, neither from the screen nor after it.
+func TestPlayFromAMoment(t *testing.T) {
+	r := newRoom(t, t.TempDir())
+	recording.Fixed(t, r.Archive, header("S-1"), "shell", []recording.Frame{
+		{Mark: 'q', Data: []byte(`{"allowed":true,"cols":40,"kind":"pty-req","rows":6,"term":"xterm"}`)},
+		{Mark: 'o', Data: []byte("gone\r\n\x1b[2J\x1b[H\x1b]0;title\x07\x1b[31mvalve \x1b[6n\u202eopen\x1b]52;c;eA==")},
+		{Mark: 'o', At: time.Second, Data: []byte("\x07 81 C\r\n\x1b[5ilast\r\n")},
+	})
+	rd, err := r.Open("S-1")
+	must(t, err)
+	defer rd.Close()
+	for at, want := range map[time.Duration]string{
+		0:                      "gone\nvalve \\u202eopen 81 C\nlast\n",
+		500 * time.Millisecond: "valve \ufffdopen\n 81 C\nlast\n",
+		time.Hour:              "valve \ufffdopen 81 C\nlast\n",
+	} {
+		var out strings.Builder
+		must(t, recording.Play(t.Context(), &out, rd, 0, at, 1000))
+		if out.String() != want {
+			t.Errorf("from %v: %q, want %q", at, out.String(), want)
 		}
 	}
 }
