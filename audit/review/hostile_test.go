@@ -87,6 +87,7 @@ func TestWhoOwnsTheKeyWritesPastTheBook(t *testing.T) {
 			must(t, err)
 			r.days(2)
 			if !strings.HasPrefix(row.story, "a draw") {
+				r.rules.OneIn = 0 // what is drawn depends on keys that are new each time
 				must(t, r.book.Tend(t.Context()))
 			}
 			if strings.HasSuffix(row.story, "expires") {

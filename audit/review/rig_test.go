@@ -39,7 +39,15 @@ type rig struct {
 
 func newRig(t *testing.T) *rig {
 	t.Helper()
-	r := &rig{t: t, dir: t.TempDir(), wall: time.Date(2026, 11, 22, 3, 0, 0, 0, time.UTC)}
+	id, err := age.GenerateX25519Identity()
+	must(t, err)
+	return openRig(t, t.TempDir(), id, time.Date(2026, 11, 22, 3, 0, 0, 0, time.UTC))
+}
+
+// openRig is a broker that starts at a time with what lies in a folder.
+func openRig(t *testing.T, dir string, id *age.X25519Identity, wall time.Time) *rig {
+	t.Helper()
+	r := &rig{t: t, dir: dir, id: id, wall: wall}
 	var err error
 	r.disk, err = durable.OpenDisk(r.dir)
 	must(t, err)
@@ -47,8 +55,6 @@ func newRig(t *testing.T) *rig {
 	ran := make(chan struct{})
 	go func() { defer close(ran); r.disk.Run(ctx) }()
 	t.Cleanup(func() { stop(); <-ran })
-	r.id, err = age.GenerateX25519Identity()
-	must(t, err)
 	signer, _, err := audit.LogKeys(filepath.Join(r.dir, "keys"), "kiel/penstock/audit/a")
 	must(t, err)
 	mono := time.Duration(0)
