@@ -153,7 +153,7 @@ func (w *Walk) hold(id string, k heldKey) {
 		w.must(!taken || owner == id, "the key %s is %s's already", k.id, owner)
 		w.owners[k.id] = id
 	}
-	p.keys = slices.DeleteFunc(p.keys, func(old heldKey) bool { return old.id == k.id })
+	w.drop(p, func(old heldKey) bool { return old.id == k.id }) // a new code generator leaves what the old one answered
 	p.keys = append(p.keys, k)
 }
 
