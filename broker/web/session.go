@@ -46,6 +46,7 @@ type webSession struct {
 
 	stepping sync.Mutex // one code at a time: the second of a double tap waits for the first
 	asking   sync.Mutex // one new request at a time, held while it is written
+	forms    forms
 
 	mu      sync.Mutex
 	actor   people.Actor

@@ -83,8 +83,52 @@ func TestPagesDoubleTap(t *testing.T) {
 			t.Errorf("%s was done %d times", step[0], n)
 		}
 	}
+	h.twiceMade(t, want)
 	ann.post("/windows/W-1/pause").want(t, http.StatusForbidden)
 	mia.post("/windows/W-1/pause").want(t, http.StatusForbidden) // not what was just done
+}
+
+// twiceMade: what makes something new is made once, and both taps say the same.
+func (h *pagesHouse) twiceMade(t *testing.T, want func(string, [2]shown, string)) {
+	t.Helper()
+	sec, jan := h.signedIn(t, "sec"), h.signedIn(t, "jan")
+	firm := []string{"id", "nord", "name", "Nord Robotics", "sponsor", "olaf", "networks", "198.51.100.0/24", "until", "2099-01-01"}
+	want("firm", sec.both("/firms", append(firm, "code", h.code(t, "sec"))...), "/people")
+	if n := h.count(t, "firm.changed"); n != 1 {
+		t.Errorf("the firm was written %d times", n)
+	}
+	before := h.count(t, "person.invited")
+	invited := sec.both("/people/invite", "id", "eva", "firm", "nord", "name", "Eva Nord")
+	code := regexp.MustCompile(`<p class="secret">([^<]+)</p>`)
+	var codes [2]string
+	for i, s := range invited {
+		if m := code.FindStringSubmatch(s.text); s.status == http.StatusOK && m != nil {
+			codes[i] = m[1]
+		}
+	}
+	if n := h.count(t, "person.invited") - before; n != 1 || codes[0] == "" || codes[0] != codes[1] {
+		t.Errorf("invited %d times, with the codes %q", n, codes)
+	}
+	block := []string{"what", "asset/filler-plc", "why", "CIP is running"}
+	want("block", jan.both("/blocks", block...), "/blocks")
+	if n := h.count(t, "block.set"); n != 1 {
+		t.Errorf("blocked %d times", n)
+	}
+	want("lift", jan.both("/blocks/B-1/lift", "why", "done", "code", h.code(t, "jan")), "/blocks")
+	if n := h.count(t, "block.lifted"); n != 1 {
+		t.Errorf("lifted %d times", n)
+	}
+	jan.post("/blocks", "what", "asset/filler-plc", "why", "again, and another") // not the same form
+	want("island", jan.both("/island", "sure", "yes", "why", "Fire"), "/")
+	if n := h.count(t, "block.set"); n != 3 {
+		t.Errorf("after another block and an island %d blocks were set", n)
+	}
+	refused := jan.both("/blocks", "what", "asset/nothing", "why", "x")
+	for _, s := range refused {
+		if s.status == http.StatusSeeOther {
+			t.Errorf("a block of nothing: %d", s.status)
+		}
+	}
 }
 
 // TestPagesDraft: what was being asked when the session ended comes back behind
