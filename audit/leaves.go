@@ -410,6 +410,23 @@ type FileTransferred struct {
 	Why       string `json:"why,omitempty"`
 }
 
+// OperationsSummary says, when a stream that an inspector read has ended, how
+// many operations it let through, by what they took beside look, how many it
+// refused, by rule (at most 20 rules; "other" is the rest), and how many of
+// those let through the machine refused or left without an answer. What they
+// were stands in the recording. A crash leaves none.
+type OperationsSummary struct {
+	Session    string         `json:"session"`
+	Channel    int            `json:"channel"`
+	Window     string         `json:"window"`
+	Asset      string         `json:"asset"`
+	Port       string         `json:"port"`
+	Allowed    map[string]int `json:"allowed,omitempty"`
+	Refused    map[string]int `json:"refused,omitempty"`
+	Failed     int            `json:"failed,omitempty"`
+	Unanswered int            `json:"unanswered,omitempty"`
+}
+
 // FirstByte: the first byte to the vendor of a session in a window.
 type FirstByte struct {
 	Session string `json:"session"`
@@ -648,6 +665,7 @@ func (ChannelOpened) Type() string      { return "channel.opened" }
 func (ChannelRefused) Type() string     { return "channel.refused" }
 func (ChannelClosed) Type() string      { return "channel.closed" }
 func (FileTransferred) Type() string    { return "file.transferred" }
+func (OperationsSummary) Type() string  { return "operations.summary" }
 func (FirstByte) Type() string          { return "firstbyte" }
 func (RecordingHeads) Type() string     { return "recording.heads" }
 func (RecordingRecovered) Type() string { return "recording.recovered" }
@@ -679,7 +697,7 @@ var bodies = func() map[string]reflect.Type {
 		WindowAgreed{}, WindowMoved{}, GateChanged{}, EscortChanged{}, HandbackGiven{}, HandbackAccepted{}, BlockSet{}, BlockLifted{},
 		FirmChanged{}, PersonInvited{}, PersonJoined{}, PersonConfirmed{}, PersonChanged{}, PersonDisabled{},
 		KeyEnrolled{}, KeyVouched{}, KeyRemoved{}, LoginOK{}, LoginRefused{}, AccessRefused{}, CertIssued{}, CertRefused{},
-		SessionStarted{}, SessionEnded{}, ChannelOpened{}, ChannelRefused{}, ChannelClosed{}, FileTransferred{}, FirstByte{},
+		SessionStarted{}, SessionEnded{}, ChannelOpened{}, ChannelRefused{}, ChannelClosed{}, FileTransferred{}, OperationsSummary{}, FirstByte{},
 		RecordingHeads{}, RecordingRecovered{}, RecordingFailed{}, RecordingMode{}, ReviewOpened{}, ReviewClosed{},
 		ReviewNoted{}, ReviewSigned{}, ReviewReplied{}, ReviewDrawn{}, HoldSet{}, HoldLifted{}, RecordingExpired{}, DeletionAsked{}, RecordingDeleted{},
 		CheckpointTaken{}, OutsideChanged{}, BackupTaken{}, BackupRestored{},

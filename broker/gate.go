@@ -22,6 +22,7 @@ type pass struct {
 	cause    error // why it ends at due, where that is before the window's end: a freeze, a calendar, the longest; nil: its window ends
 	decision policy.Decision
 	query    policy.Query  // with the kind that was last allowed (shell, exec, subsystem)
+	facts    *policy.Facts // that it was decided on, as heard last; for operations. They do not change
 	changed  chan struct{} // closed when this pass is replaced
 }
 

@@ -271,7 +271,7 @@ func (s *Session) newChannel(o *offer, d policy.Decision, due deadline) *Channel
 		ready: make(chan struct{}), quiet: make(chan struct{}), shut: make(chan struct{}), finished: make(chan struct{}),
 	}
 	c.warned = s.limits.behind(due.remaining(s.clock.now()))
-	c.pass.Store(&pass{due: due, cause: s.then(o.facts, o.query, d), decision: d, query: o.query, changed: make(chan struct{})})
+	c.pass.Store(&pass{due: due, cause: s.then(o.facts, o.query, d), decision: d, query: o.query, facts: &o.facts, changed: make(chan struct{})})
 	s.next++
 	s.channels[c.number] = c
 	return c

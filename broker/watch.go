@@ -236,6 +236,9 @@ func (c *Channel) askAgain(f policy.Facts, now reading) {
 	case d.Target != p.decision.Target:
 		c.end(targetMoved)
 		return
+	case d.Duties.Inspect != p.decision.Duties.Inspect:
+		c.end(otherInspector)
+		return
 	}
 	due := c.s.board.due(c.window, c.lasts(f.Window, d.Until, now), now)
 	cause := c.s.then(f, q, d)
@@ -243,7 +246,7 @@ func (c *Channel) askAgain(f policy.Facts, now reading) {
 		if p.query.Kind != q.Kind { // an Ask has come between, and knows the duties better
 			d.Duties = p.decision.Duties
 		}
-		p.due, p.cause, p.decision = due, cause, d
+		p.due, p.cause, p.decision, p.facts = due, cause, d, &f
 		p.query.Rights = q.Rights
 		return true
 	})

@@ -22,6 +22,8 @@ var (
 		Say: "the plant's disk has no room left to record, so your session ends; what you did until now is recorded. Call the control room and say that Penstock's disk is nearly full", Why: "free space below end_free"}
 	inputOff = &policy.Refusal{Rule: "input-off",
 		Say: "the plant lets you only look now; what runs goes on, nothing new begins", Why: "narrowed to look on an account that can do more"}
+	otherInspector = &policy.Refusal{Rule: "inspector-changed",
+		Say: "the plant has changed who stops what on this way in; connect again", Why: "the decision names another inspector than the one the stream began with"}
 	targetMoved = &policy.Refusal{Rule: "target-moved",
 		Say: "the plant has given this machine another address; connect again", Why: "the decision names another address than the one that was dialled"}
 )

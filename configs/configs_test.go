@@ -12,7 +12,7 @@ import (
 )
 
 func TestTheExamplePlantIsSound(t *testing.T) {
-	plant, problems := policy.Parse(PlantMain, Plant())
+	plant, problems := policy.ParseWith(policy.Options{Inspectors: []string{"modbus"}}, PlantMain, Plant())
 	if problems != nil {
 		t.Fatal(problems)
 	}
@@ -28,7 +28,7 @@ func TestTheExamplePlantIsSound(t *testing.T) {
 }
 
 func TestEveryStoryOfTheExampleHolds(t *testing.T) {
-	plant, problems := policy.Parse(PlantMain, Plant())
+	plant, problems := policy.ParseWith(policy.Options{Inspectors: []string{"modbus"}}, PlantMain, Plant())
 	if problems != nil {
 		t.Fatal(problems)
 	}

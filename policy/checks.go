@@ -310,8 +310,13 @@ func (w *walk) wayName() string {
 // fitting names a way into the asset that covers the rights asked and can do
 // no more than what is allowed.
 func (w *walk) fitting(allowed Rights) string {
+	ports := []*Port{w.port} // another account of the same port is the nearest
 	for i := range w.asset.Ports {
-		port := &w.asset.Ports[i]
+		if other := &w.asset.Ports[i]; other != w.port {
+			ports = append(ports, other)
+		}
+	}
+	for _, port := range ports {
 		ways := port.Accounts
 		if !port.Login() {
 			ways = []Account{{Worst: port.Worst, Enforced: port.Enforced}}

@@ -24,7 +24,7 @@ func changedPlant(t *testing.T, pairs ...string) *policy.Plant {
 		text = strings.Replace(text, pairs[i], pairs[i+1], 1)
 	}
 	files["plant.yaml"] = []byte(text)
-	p, problems := policy.Parse("plant.yaml", files)
+	p, problems := policy.ParseWith(thisBuild, "plant.yaml", files)
 	if problems != nil {
 		t.Fatal(problems)
 	}

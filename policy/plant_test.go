@@ -12,6 +12,9 @@ import (
 	"penstock/policy/source"
 )
 
+// thisBuild is what a plant file may count on.
+var thisBuild = policy.Options{Inspectors: []string{"modbus"}}
+
 // example reads the plant file that ships.
 func example(t testing.TB) map[string][]byte {
 	t.Helper()
@@ -26,7 +29,7 @@ func example(t testing.TB) map[string][]byte {
 
 func parse(t testing.TB, files map[string][]byte) *policy.Plant {
 	t.Helper()
-	p, problems := policy.Parse("plant.yaml", files)
+	p, problems := policy.ParseWith(thisBuild, "plant.yaml", files)
 	if problems != nil {
 		t.Fatal(problems)
 	}
@@ -62,7 +65,7 @@ func TestWhatIsWrongWithAPlantFile(t *testing.T) {
 		"two conduits of one name":            {"name: dmz-line-1", "name: dmz-ops", "the name dmz-ops is taken already"},
 		"an account beyond every conduit":     {"viewer:  {rights: [look], enforced: device}", "viewer:  {rights: [look, device], enforced: device}", "ssh account viewer of filler-plc can do more (look, device) than any conduit"},
 		"an account whose rights are unsaid":  {"viewer:  {rights: [look], enforced: device}", "viewer:  {enforced: device}", "declare its real rights (undeclared is everything)"},
-		"an inspector that is not built":      {"enforced: nobody\n        unlisted", "enforced: penstock\n        unlisted", "no inspector for modbus in this build"},
+		"an inspector that is not built":      {"ports: {vnc: {rights: [look, set, operate], enforced: nobody}}", "ports: {vnc: {rights: [look, set, operate], enforced: penstock}}", "no inspector for vnc in this build"},
 		"a level outside its zone":            {"level: 1\n    address: 10.20.1.11", "level: 3\n    address: 10.20.1.11", "filler-plc is at level 3, but zone line-1 has levels 0, 1, 2"},
 		"a name for an address":               {"address: 10.20.1.11", "address: plc.kiel.example", "names are not looked up"},
 		"an address of everybody":             {"address: 10.20.1.11", "address: 224.0.0.1", "224.0.0.1 is no address of one machine"},
@@ -130,7 +133,7 @@ func TestWhatIsWrongWithAPlantFile(t *testing.T) {
 		"strict_both as a bare yes":           {"strict_both: true", "strict_both: yes", `"yes" is neither true nor false`},
 	} {
 		t.Run(story, func(t *testing.T) {
-			plant, problems := policy.Parse("plant.yaml", edited(t, row.from, row.to))
+			plant, problems := policy.ParseWith(thisBuild, "plant.yaml", edited(t, row.from, row.to))
 			if plant != nil || len(problems) == 0 {
 				t.Fatal("nobody minds")
 			}
@@ -155,7 +158,7 @@ func TestAllProblemsComeAtOnceInOrder(t *testing.T) {
 	text = strings.Replace(text, "tell: [ot-security", "tell: [ot-securty", 1)
 	files["plant.yaml"] = []byte(text)
 	files["registers/fil-1.csv"] = []byte("object,name,right\n40012,Fill volume,sett\nx,y,set\n")
-	_, problems := policy.Parse("plant.yaml", files)
+	_, problems := policy.ParseWith(thisBuild, "plant.yaml", files)
 	if len(problems) != 7 {
 		t.Fatalf("%d problems:\n%s", len(problems), problems.Error())
 	}
@@ -167,15 +170,13 @@ func TestAllProblemsComeAtOnceInOrder(t *testing.T) {
 }
 
 func TestAnInspectorMakesPenstockEnforce(t *testing.T) {
-	files := edited(t, "enforced: nobody\n        unlisted", "enforced: penstock\n        unlisted")
-	p, problems := policy.ParseWith(policy.Options{Inspectors: []string{"modbus"}}, "plant.yaml", files)
-	if problems != nil {
-		t.Fatal(problems)
-	}
-	a, _ := p.Asset("filler-plc")
+	a, _ := parse(t, example(t)).Asset("filler-plc")
 	port, _ := a.Port("modbus")
 	if port.Enforced != policy.ByPenstock {
 		t.Errorf("enforced by %s", port.Enforced)
+	}
+	if _, problems := policy.Parse("plant.yaml", example(t)); !strings.Contains(problems.Error(), "no inspector for modbus in this build") {
+		t.Errorf("a build that has none: %v", problems)
 	}
 }
 
@@ -201,7 +202,7 @@ func TestHostileFilesEndSoon(t *testing.T) {
 		"a team that nobody declared": {strings.ReplaceAll(long, "owner: t}", "owner: tt}"), false},
 	} {
 		begin := time.Now()
-		p, problems := policy.Parse("plant.yaml", map[string][]byte{"plant.yaml": []byte(row.text)})
+		p, problems := policy.ParseWith(thisBuild, "plant.yaml", map[string][]byte{"plant.yaml": []byte(row.text)})
 		if took := time.Since(begin); took > 20*time.Second {
 			t.Errorf("%s: took %s", story, took)
 		}
@@ -239,7 +240,7 @@ func TestAssetsMayStandInFiles(t *testing.T) {
 		t.Errorf("gathered %d files: %v", len(gathered), err)
 	}
 	files["more.yaml"] = []byte("a: b\n")
-	if _, problems := policy.Parse("plant.yaml", files); !strings.Contains(problems.Error(), "more.yaml: no line of the plant file names this file") {
+	if _, problems := policy.ParseWith(thisBuild, "plant.yaml", files); !strings.Contains(problems.Error(), "more.yaml: no line of the plant file names this file") {
 		t.Errorf("a file that nobody names: %v", problems)
 	}
 }
@@ -296,7 +297,7 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte("calendars: {c: {weekly: [Sat-Mon 24:00-00:00], freeze: [{from: 1970-01-01, to: 2200-12-31, name: x}]}}"), []byte("\"\n"))
 	f.Add([]byte("conduits: [{from: a, to: a, carries: [], owners: [b, b]}]\nassets: [plant.yaml]"), []byte("a,a\n"))
 	f.Fuzz(func(t *testing.T, text, sheet []byte) {
-		p, problems := policy.Parse("plant.yaml", map[string][]byte{"plant.yaml": text, "registers/fil-1.csv": sheet})
+		p, problems := policy.ParseWith(thisBuild, "plant.yaml", map[string][]byte{"plant.yaml": text, "registers/fil-1.csv": sheet})
 		holds(t, p, problems)
 	})
 }

@@ -39,7 +39,7 @@ func TestTheSameSheetFromAFile(t *testing.T) {
 	p := parse(t, example(t))
 	a, _ := p.Asset("filler-plc")
 	port, _ := a.Port("modbus")
-	if r := port.Registers[1]; r != (policy.Register{Object: "40013", Name: "Cap torque", Read: policy.Look, Write: policy.Set, Unit: "Nm", Limited: true, Min: 0.5, Max: 2.5}) {
+	if r := port.Registers[1]; r != (policy.Register{Object: "40013", Name: "Cap torque", Read: policy.Look, Write: policy.Set, Unit: "Nm", Limited: true, Min: 0.5, Max: 2.5, Scale: 0.01}) {
 		t.Errorf("%+v", r)
 	}
 	if r := port.Registers[3]; r.Write != 0 || r.Read != policy.Operate || r.Why != "reading clears it" {
@@ -66,7 +66,7 @@ func TestWhatIsWrongWithRegisters(t *testing.T) {
 		"a type that is not":      {"{40001: {name: x, type: u64}}", `"u64" is not known here`},
 		"a scale below nothing":   {"{40001: {name: x, scale: -1}}", "the scale of 40001"},
 	} {
-		if _, problems := policy.Parse("plant.yaml", edited(t, sheetLine, "registers: "+row.inline)); !strings.Contains(problems.Error(), row.want) {
+		if _, problems := policy.ParseWith(thisBuild, "plant.yaml", edited(t, sheetLine, "registers: "+row.inline)); !strings.Contains(problems.Error(), row.want) {
 			t.Errorf("%s:\n%s\nwant %s", story, problems.Error(), row.want)
 		}
 	}
@@ -86,7 +86,7 @@ func TestWhatIsWrongWithRegisters(t *testing.T) {
 	} {
 		files := example(t)
 		files["registers/fil-1.csv"] = []byte(row.sheet)
-		if _, problems := policy.Parse("plant.yaml", files); !strings.Contains(problems.Error(), row.want) {
+		if _, problems := policy.ParseWith(thisBuild, "plant.yaml", files); !strings.Contains(problems.Error(), row.want) {
 			t.Errorf("%s:\n%s\nwant %s", story, problems.Error(), row.want)
 		}
 	}
@@ -95,8 +95,8 @@ func TestWhatIsWrongWithRegisters(t *testing.T) {
 // With an inspector, what was asked is what can be done: the port may be able
 // to do more, and no rule is asked about that.
 func TestAnInspectedPortIsHeldToWhatWasAsked(t *testing.T) {
-	files := edited(t, "enforced: nobody\n        unlisted", "enforced: penstock\n        unlisted")
-	p, problems := policy.ParseWith(policy.Options{Inspectors: []string{"modbus"}}, "plant.yaml", files)
+	files := example(t)
+	p, problems := policy.ParseWith(thisBuild, "plant.yaml", files)
 	if problems != nil {
 		t.Fatal(problems)
 	}
@@ -152,7 +152,7 @@ func TestHostKeys(t *testing.T) {
 		"cut short":        {line[:len(line)-8], "this is no host key"},
 		"none in the list": {"", "the list is empty"},
 	} {
-		if _, problems := policy.Parse("plant.yaml", with(row.keys)); !strings.Contains(problems.Error(), row.want) {
+		if _, problems := policy.ParseWith(thisBuild, "plant.yaml", with(row.keys)); !strings.Contains(problems.Error(), row.want) {
 			t.Errorf("%s:\n%s\nwant %s", story, problems.Error(), row.want)
 		}
 	}
@@ -187,8 +187,8 @@ func TestLookingThingsUp(t *testing.T) {
 
 // An inspector holds a client to one unit: the plant file must say which.
 func TestWhatPenstockEnforcesNamesItsUnit(t *testing.T) {
-	files := edited(t, "unit: 1\n        rights: [look, set, operate]\n        enforced: nobody", "rights: [look, set, operate]\n        enforced: penstock")
-	_, problems := policy.ParseWith(policy.Options{Inspectors: []string{"modbus"}}, "plant.yaml", files)
+	files := edited(t, "unit: 1\n        rights: [look, set, operate]", "rights: [look, set, operate]")
+	_, problems := policy.ParseWith(thisBuild, "plant.yaml", files)
 	if !strings.Contains(problems.Error(), "none is said") {
 		t.Error(problems)
 	}
@@ -196,8 +196,8 @@ func TestWhatPenstockEnforcesNamesItsUnit(t *testing.T) {
 
 // A plant file that was in force is judged by what it says, whatever this build has.
 func TestAPlantDocumentMayCountOnAnyInspector(t *testing.T) {
-	files := edited(t, "enforced: nobody\n        unlisted", "enforced: penstock\n        unlisted")
-	p, problems := policy.ParseWith(policy.Options{Inspectors: []string{"modbus"}}, "plant.yaml", files)
+	files := example(t)
+	p, problems := policy.ParseWith(thisBuild, "plant.yaml", files)
 	if problems != nil {
 		t.Fatal(problems)
 	}

@@ -19,7 +19,7 @@ assets:
   plc: {tag: PLC-1, name: PLC, zone: line-1, level: 1, address: 10.0.0.1, stops: [], ports: {vnc: {rights: [look], enforced: device}}}
   his: {tag: HIS-1, name: His, zone: dmz, level: 3.5, address: 10.0.0.2, stops: [], ports: {vnc: {rights: [look], enforced: device}}}
 ` + extra
-	p, problems := policy.Parse("plant.yaml", map[string][]byte{"plant.yaml": []byte(text)})
+	p, problems := policy.ParseWith(thisBuild, "plant.yaml", map[string][]byte{"plant.yaml": []byte(text)})
 	if len(problems) > 0 {
 		return nil, problems.Err().Error()
 	}

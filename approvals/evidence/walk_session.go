@@ -35,6 +35,9 @@ type channel struct {
 	opened audit.ChannelOpened
 	late   string // why no byte may have passed in it; empty: it fits
 	closed bool
+
+	inspected bool // the plant file in force lets it through an inspector only
+	summed    bool // operations.summary is there
 }
 
 func (w *Walk) judgeSession() {
@@ -49,6 +52,8 @@ func (w *Walk) judgeSession() {
 		w.channelOpened(b)
 	case audit.FileTransferred:
 		w.fileTransferred(b)
+	case audit.OperationsSummary:
+		w.operations(b)
 	case audit.ChannelClosed:
 		w.channelClosed(b)
 	case audit.FirstByte:
@@ -287,7 +292,7 @@ func (w *Walk) channelOpened(b audit.ChannelOpened) {
 	_, again := s.channels[b.Channel]
 	w.must(!again, "channel %d was opened before", b.Channel)
 	w.must(len(s.channels) < maxChannel, "more than %d channels", maxChannel)
-	c := &channel{opened: b}
+	c := &channel{opened: b, inspected: w.inspects(b)}
 	s.channels[b.Channel] = c
 	w.must(slices.Contains(s.windows, b.Window), "session %s does not name window %s", b.Session, b.Window)
 	w.must(w.worksIn(s.person, v), "%s does not work in %s", s.person, b.Window)
@@ -347,6 +352,38 @@ func (w *Walk) fileTransferred(b audit.FileTransferred) {
 	w.must(slices.Contains(o.Rights, need) || b.Bytes == 0, "a file went %s without the right to %s", b.Direction, need)
 }
 
+// inspects says whether the plant file in force has an inspector on the channel's port.
+func (w *Walk) inspects(b audit.ChannelOpened) bool {
+	plant := w.plant(w.inForce)
+	if plant == nil {
+		return false
+	}
+	asset, _ := plant.Asset(policy.AssetName(b.Asset))
+	port, there := asset.Port(policy.PortName(b.Port))
+	return there && !port.Login() && port.Enforced == policy.ByPenstock
+}
+
+// operations: within a channel that is open, once, and nothing was let through
+// that takes more than the channel's rights.
+func (w *Walk) operations(b audit.OperationsSummary) {
+	s := w.session(b.Session)
+	if s == nil {
+		return
+	}
+	c := s.channels[b.Channel]
+	if !w.must(c != nil && !c.closed, "channel %d is not open", b.Channel) {
+		return
+	}
+	o := c.opened
+	w.must(!c.summed, "channel %d has told its operations before", b.Channel)
+	w.must(b.Window == o.Window && b.Asset == o.Asset && b.Port == o.Port, "channel %d is by %s on %s in %s, and its operations by %s on %s in %s",
+		b.Channel, o.Port, o.Asset, o.Window, short(b.Port), short(b.Asset), short(b.Window))
+	for _, takes := range slices.Sorted(maps.Keys(b.Allowed)) {
+		w.must(within(strings.Split(takes, ", "), o.Rights), "%d operations that take %s were let through, and the channel's rights are %q", b.Allowed[takes], short(takes), o.Rights)
+	}
+	c.summed = true
+}
+
 func (w *Walk) channelClosed(b audit.ChannelClosed) {
 	s := w.session(b.Session)
 	if s == nil {
@@ -357,6 +394,7 @@ func (w *Walk) channelClosed(b audit.ChannelClosed) {
 		return
 	}
 	w.outlived(b.Session, b.Channel, c)
+	w.must(!c.inspected || b.In == 0 || c.summed, "%d bytes went to %s by %s, which Penstock enforces, and nothing says which operations they were", b.In, c.opened.Asset, c.opened.Port)
 	w.must(c.late == "" || b.In == 0, "%d bytes went to %s although %s", b.In, c.opened.Asset, c.late)
 	c.closed = true
 }

@@ -1,9 +1,11 @@
 package evidence_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -518,6 +520,22 @@ func TestWalk(t *testing.T) {
 			s.Add(3990, "penstock", audit.ConfigChanged{Kind: "plant", Document: s.Put(p.Document())}, "plant")
 			s.Insert(s.Step("window.agreed", 0))
 		}, []string{"freeze:holy"}},
+		{"operations within the channel's rights", func(s *evidencetest.Story) {
+			operations(s, audit.OperationsSummary{Allowed: map[string]int{"look": 3, "load": 1}})
+		}, nil},
+		{"an operation beyond them", func(s *evidencetest.Story) {
+			operations(s, audit.OperationsSummary{Allowed: map[string]int{"look": 3, "set, load": 1}})
+		}, []string{"1 operations that take set, load were let through"}},
+		{"an operation that nothing allows", func(s *evidencetest.Story) {
+			operations(s, audit.OperationsSummary{Allowed: map[string]int{"never": 1}})
+		}, []string{"that take never"}},
+		{"operations on another machine", func(s *evidencetest.Story) { operations(s, audit.OperationsSummary{Asset: "capper-plc"}) }, []string{"its operations by ssh on capper-plc"}},
+		{"operations told twice", func(s *evidencetest.Story) {
+			operations(s, audit.OperationsSummary{})
+			operations(s, audit.OperationsSummary{})
+		}, []string{"has told its operations before"}},
+		{"operations of no channel", func(s *evidencetest.Story) { operations(s, audit.OperationsSummary{Channel: 3}) }, []string{"channel 3 is not open"}},
+		{"bytes by a way that Penstock enforces, and no operation", func(s *evidencetest.Story) { byModbus(s) }, []string{"and nothing says which operations they were", "*"}},
 		{"a channel with more rights", func(s *evidencetest.Story) {
 			change(s.Step("channel.opened", 0), func(b *audit.ChannelOpened) { b.Rights = []string{"look", "load", "device"} })
 		}, []string{"its rights are"}},
@@ -629,6 +647,27 @@ func TestWalk(t *testing.T) {
 			match(t, wrong, row.want)
 		})
 	}
+}
+
+// operations tells of what an inspector saw in the one channel, at its end.
+func operations(s *evidencetest.Story, b audit.OperationsSummary) {
+	opened := s.Step("channel.opened", 0).Event.Body.(audit.ChannelOpened)
+	b.Session, b.Window, b.Asset, b.Port = "S-1", opened.Window, cmp.Or(b.Asset, opened.Asset), opened.Port
+	s.Add(8999, "penstock", b, "S-1")
+	before := s.Steps[slices.Index(s.Steps, s.Step("channel.closed", 0))-1]
+	s.Insert(before)
+}
+
+// byModbus has the channel go through an inspector.
+func byModbus(s *evidencetest.Story) {
+	plant := strings.Replace(evidencetest.PlantText(), "ports: {ssh: {host_keys:", "ports: {modbus: {unit: 1, enforced: penstock}, ssh: {host_keys:", 1)
+	p, problems := policy.ParseWith(policy.Options{Inspectors: []string{"modbus"}}, "plant.yaml", map[string][]byte{"plant.yaml": []byte(plant)})
+	if err := problems.Err(); err != nil {
+		panic(err)
+	}
+	s.Add(3990, "penstock", audit.ConfigChanged{Kind: "plant", Document: s.Put(p.Document())}, "plant")
+	s.Insert(s.Step("window.agreed", 0))
+	change(s.Step("channel.opened", 0), func(b *audit.ChannelOpened) { b.Port, b.Account = "modbus", "" })
 }
 
 // match wants each of want in a finding of its own; "*" takes any number of the rest.

@@ -4,7 +4,7 @@
 //   node reader.mjs FOLDER IDENTITY CHANNEL MARK > BYTES
 //
 // FOLDER is a session's (recordings/2026/11/22/S-17), IDENTITY a file with the
-// age key that opens it, CHANNEL its number, MARK i, o or e. It holds every
+// age key that opens it, CHANNEL its number, MARK i, o, e, w or p. It holds every
 // frame of the channel to the hash chain, the seal and close.json, and writes
 // what passed. At the end it says which hashes to compare with the log's
 // session.started and session.ended. Anything that does not fit ends it, exit 3.
@@ -31,8 +31,8 @@ function tool(name, args, input) {
 }
 
 const [folder, identity, channelText, mark] = process.argv.slice(2)
-if (!/^[0-9]+$/.test(channelText ?? '') || !['i', 'o', 'e'].includes(mark)) {
-  console.error('usage: node reader.mjs FOLDER IDENTITY CHANNEL i|o|e')
+if (!/^[0-9]+$/.test(channelText ?? '') || !['i', 'o', 'e', 'w', 'p'].includes(mark)) {
+  console.error('usage: node reader.mjs FOLDER IDENTITY CHANNEL i|o|e|w|p')
   process.exit(2)
 }
 const channel = Number(channelText)

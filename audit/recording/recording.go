@@ -46,12 +46,14 @@ const (
 	Note    Mark = 'm' // what Penstock itself said or did: warning, pause, cut
 	Exit    Mark = 'x' // exit status as decimal text, or "signal NAME"
 	EOF     Mark = 'f' // end of one direction: "in" or "out"
+	Passed  Mark = 'w' // bytes that an inspector made anew for the machine
+	Did     Mark = 'p' // an operation that an inspector understood, or what came of it: canonical JSON, an Operation
 	Content Mark = 'h' // part of a file whose content is not kept: canonical JSON {at, direction, file, length, sha256 so far}
 )
 
 func (m Mark) known() bool {
 	switch m {
-	case In, Out, Err, Resize, Request, Note, Exit, EOF, Content:
+	case In, Out, Err, Resize, Request, Note, Exit, EOF, Passed, Did, Content:
 		return true
 	}
 	return false
@@ -59,7 +61,7 @@ func (m Mark) known() bool {
 
 // bytes says whether frames of this mark are a stream, whose pieces may be
 // joined, and not messages.
-func (m Mark) bytes() bool { return m == In || m == Out || m == Err }
+func (m Mark) bytes() bool { return m == In || m == Out || m == Err || m == Passed }
 
 // packed says whether frames of this mark go through the part's compressor.
 // What a vendor chose (input, requests) never does: the length of a compressed

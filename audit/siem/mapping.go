@@ -95,6 +95,7 @@ var rules = map[string]rule{
 	"channel.closed":      {ssh, closes, informational},
 	"firstbyte":           {ssh, passes, informational},
 	"file.transferred":    {fileActivity, update, informational},
+	"operations.summary":  {network, passes, informational},
 	"recording.heads":     {manageEntity, update, informational},
 	"recording.mode":      {manageEntity, update, low},
 	"recording.recovered": {manageEntity, update, medium},
@@ -145,6 +146,10 @@ func judge(name string, b body) rule {
 	case "channel.opened", "channel.refused":
 		if b.text("kind") == "direct-tcpip" {
 			r.class = network
+		}
+	case "operations.summary":
+		if refused, _ := b["refused"].(map[string]any); len(refused) > 0 {
+			r.severity = low
 		}
 	case "file.transferred":
 		if b.text("direction") == "out" {

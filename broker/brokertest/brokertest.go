@@ -53,6 +53,12 @@ var ManyWriters bool
 // KeepHashes makes plants whose account maint says files: hashes.
 var KeepHashes bool
 
+// Inspected makes plants whose port modbus is enforced by Penstock: 40012 and
+// coil 18 may be set, coil 17 takes operate, 40090 is never written.
+var Inspected bool
+
+const sheet = "{40012: {name: Fill volume, right: set, unit: ml, min: 0, max: 1000}, coil 17: {name: Start, right: operate}, coil 18: {name: Lamp, right: set}, 40090: {name: Batch}}"
+
 // Plant is a plant with one machine, "plc", at an address: ssh on the port,
 // with the pinned keys; and a TCP port "modbus" on tcp, if that is not 0.
 func Plant(t Failer, at netip.AddrPort, tcp uint16, pins ...string) *policy.Plant {
@@ -71,6 +77,9 @@ func Plant(t Failer, at netip.AddrPort, tcp uint16, pins ...string) *policy.Plan
 	modbus := ""
 	if tcp != 0 {
 		modbus = fmt.Sprintf("\n      modbus: {tcp: %d, rights: [look, copy, set, operate, load], enforced: nobody}", tcp)
+	}
+	if tcp != 0 && Inspected {
+		modbus = fmt.Sprintf("\n      modbus: {tcp: %d, unit: 1, enforced: penstock, registers: %s}", tcp, sheet)
 	}
 	text := fmt.Sprintf(`
 site: {id: kiel, name: Kiel, colour: teal, timezone: Europe/Berlin, control_room: "+49 431 555 0100"}
@@ -105,7 +114,7 @@ assets:
 rules:
   - {name: any, when: {right: [look, copy, set, operate, load]}, plan: [owner], open: shift, longest: 8h, proof: code}
 `, at.Addr(), !ManyWriters, at.Port(), keys, files, modbus)
-	p, problems := policy.Parse("plant.yaml", map[string][]byte{"plant.yaml": []byte(text)})
+	p, problems := policy.ParseWith(policy.Options{Inspectors: []string{"modbus"}}, "plant.yaml", map[string][]byte{"plant.yaml": []byte(text)})
 	if len(problems) > 0 {
 		t.Fatalf("the test plant: %v", problems)
 	}

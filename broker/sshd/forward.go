@@ -181,7 +181,8 @@ type stream struct {
 	gate   *broker.Channel
 	target net.Conn
 	vendor ssh.Channel
-	gone   chan struct{} // closed when the vendor has closed the channel
+	gone   chan struct{}    // closed when the vendor has closed the channel
+	read   *relay.Inspected // nil: nobody reads along
 	cause  error
 
 	declared uint16
@@ -200,9 +201,8 @@ func (s *stream) reach(ctx context.Context, wish forwardWish) error {
 	if err := d.Refusal(); err != nil {
 		return err
 	}
-	if d.Duties.Inspect != "" { // the plant file's reader refuses this too
-		return &policy.Refusal{Rule: "no-inspector", Say: "this port is only open through an inspector, and this broker has none for it; call OT security",
-			Why: "no inspector " + d.Duties.Inspect}
+	if err := s.inspect(d.Duties.Inspect); err != nil {
+		return err
 	}
 	conn, err := s.d.Dialer.TCP(ctx, s.gate)
 	if err != nil {
@@ -210,6 +210,28 @@ func (s *stream) reach(ctx context.Context, wish forwardWish) error {
 	}
 	s.target = conn
 	return s.gate.Mark(ctx, recording.Note, []byte(recording.ConnectedNote+s.gate.Decision().Target.String()+" from "+conn.LocalAddr().String()))
+}
+
+// inspect puts the port's inspector between the two, where the plant says that
+// Penstock enforces.
+func (s *stream) inspect(name string) (err error) {
+	if name == "" {
+		return nil
+	}
+	open, there := s.d.Inspectors[policy.PortName(name)]
+	if !there { // the plant file's reader refuses this too
+		return &policy.Refusal{Rule: "no-inspector", Say: "this port is only open through an inspector, and this broker has none for it; call OT security",
+			Why: "no inspector " + name}
+	}
+	if s.read, err = relay.Inspect(s.gate, s.d.Plant, open); err != nil {
+		return fmt.Errorf("inspect %s: %w", name, err)
+	}
+	s.gate.Finally(func(string) {
+		if err := s.read.Summary(); err != nil {
+			s.d.Slog.Error("operations.summary could not be written", "session", s.gate.Session(), "err", err)
+		}
+	})
+	return nil
 }
 
 func (s *stream) accept(nc ssh.NewChannel) error {
@@ -261,6 +283,10 @@ func (s *stream) goes(g *sync.WaitGroup, f func() error) <-chan error {
 // over waits for the stream's end and says why, nil for a good one.
 func (s *stream) over(in, out <-chan error) error {
 	var linger <-chan time.Time
+	var broken <-chan error
+	if s.read != nil {
+		broken = s.read.Broken()
+	}
 	gone := s.gone
 	for in != nil || out != nil {
 		select {
@@ -282,6 +308,8 @@ func (s *stream) over(in, out <-chan error) error {
 			t := time.NewTimer(toLinger)
 			defer t.Stop()
 			linger = t.C
+		case err := <-broken:
+			return err
 		case <-linger:
 			return errClientGone
 		case <-s.gate.Context().Done():
@@ -293,7 +321,7 @@ func (s *stream) over(in, out <-chan error) error {
 
 // inward is the vendor's side, with its end of file.
 func (s *stream) inward(ctx context.Context) error {
-	if err := relay.ToTarget(ctx, s.gate, s.target, s.vendor); err != nil {
+	if err := s.toTarget(ctx); err != nil {
 		return err
 	}
 	if err := s.gate.Mark(ctx, recording.EOF, []byte("in")); err != nil {
@@ -310,13 +338,27 @@ func (s *stream) inward(ctx context.Context) error {
 
 // outward is the machine's side.
 func (s *stream) outward(ctx context.Context) error {
-	if err := relay.ToVendor(ctx, s.gate, recording.Out, s.vendor, s.target); err != nil {
+	if err := s.toVendor(ctx); err != nil {
 		return err
 	}
 	if err := s.gate.Mark(ctx, recording.EOF, []byte("out")); err != nil {
 		return err
 	}
 	return s.vendor.CloseWrite()
+}
+
+func (s *stream) toTarget(ctx context.Context) error {
+	if s.read != nil {
+		return s.read.ToTarget(ctx, s.target, s.vendor)
+	}
+	return relay.ToTarget(ctx, s.gate, s.target, s.vendor)
+}
+
+func (s *stream) toVendor(ctx context.Context) error {
+	if s.read != nil {
+		return s.read.ToVendor(ctx, s.vendor, s.target)
+	}
+	return relay.ToVendor(ctx, s.gate, recording.Out, s.vendor, s.target)
 }
 
 // halfClose sends the end of file; a target that has closed already has had its fill.

@@ -28,6 +28,7 @@ import (
 	"penstock/broker/login"
 	"penstock/broker/verbs"
 	"penstock/policy"
+	"penstock/policy/inspect"
 )
 
 // Log is where refusals at the door are told.
@@ -49,6 +50,8 @@ type Parts struct {
 	Limits Limits
 	Slog   *slog.Logger
 	Now    func() time.Time
+
+	Inspectors inspect.All // of this build
 }
 
 // Door listens for SSH.

@@ -227,11 +227,10 @@ func TestTheMiddleBlock(t *testing.T) {
 		{"maint", "ssh", "look copy set operate load device", "work in a shell on", "do anything, also change the device itself", "Filling line 1 stops and the device may have to be replaced.", "Nobody", "", true},
 		// asked for little, and nobody stops the rest
 		{"maint", "ssh", "look", "look at", "look; and what was not asked for: take files out, change values, start and stop, load programs", "a wrong program runs, Filling line 1 stops.", "Nobody", "", true},
-		// a TCP port has no account
-		{"", "modbus", "look set operate", "start and stop", "change values, start and stop", "Filling line 1 stops.", "Nobody", "", true},
-		{"", "modbus", "look set", "change values on", "change values; and what was not asked for: start and stop", "Filling line 1 stops.", "Nobody", "", true},
-		{"", "modbus", "look load", "load programs into", "load programs; and what was not asked for: change values, start and stop", "a wrong program runs, Filling line 1 stops.", "Nobody", "", true},
-		{"", "modbus", "look device", "change the device itself of", "change the device itself; and what was not asked for: change values, start and stop", "Filling line 1 stops and the device may have to be replaced.", "Nobody", "", true},
+		// a TCP port has no account; this one is read along
+		{"", "modbus", "look", "look at", "look", "somebody sees what they should not.", "Penstock", "Filling line 1 stops.", false},
+		{"", "modbus", "look set operate", "start and stop", "change values, start and stop", "Filling line 1 stops.", "Penstock", "", false},
+		{"", "modbus", "look set", "change values on", "change values", "wrong values, and Filling line 1 may stop.", "Penstock", "Filling line 1 stops.", false},
 	} {
 		d := requestFor(row.account, strings.Fields(row.rights))
 		d.Assets[0].Port = row.port

@@ -19,7 +19,7 @@ func demoPlant(t *testing.T) *policy.Plant {
 	files := configs.Plant()
 	text := strings.ReplaceAll(string(files[configs.PlantMain]), ", ask: [", ", proof: code, ask: [")
 	files[configs.PlantMain] = []byte(longestWords.ReplaceAllString(text, "$1, proof: code}"))
-	p, problems := policy.Parse(configs.PlantMain, files)
+	p, problems := policy.ParseWith(policy.Options{Inspectors: []string{"modbus"}}, configs.PlantMain, files)
 	if problems != nil {
 		t.Fatal(problems)
 	}

@@ -107,8 +107,8 @@ func demoRegistersCommand() *cobra.Command {
 		Example: "  penstock demo registers 127.0.0.1:1502\n  penstock demo registers 127.0.0.1:1502 --fill-volume 800",
 		Args:    exactly(1, "address and port, such as 127.0.0.1:1502"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if cmd.Flags().Changed("fill-volume") && (volume < 0 || volume > 1000) {
-				return usage("--fill-volume takes 0 to 1000 ml")
+			if cmd.Flags().Changed("fill-volume") && (volume < 0 || volume > 65535) {
+				return usage("--fill-volume takes 0 to 65535, which is what a register holds; the sheet has 0 to 1000 ml")
 			}
 			return demo.Registers(cmd.Context(), args[0], volume, cmd.OutOrStdout())
 		}}

@@ -245,8 +245,8 @@ func demoNight(t *testing.T, bin string) {
 func (o *outsider) opensModbus(olaf, mia string) (window string) {
 	o.t.Helper()
 	var request api.Request
-	said := o.run(0, "ssh", "desk@broker", "request", "--target", "filler-plc:modbus", "--rights", "look,set,operate", "--minutes", "30",
-		"--work-order", "WO-4711", "--area-clear", "'Mia stands there'", "--why", "'Compare registers'", "--json")
+	said := o.run(0, "ssh", "desk@broker", "request", "--target", "filler-plc:modbus", "--rights", "look,set", "--minutes", "30",
+		"--work-order", "WO-4711", "--why", "'Compare registers'", "--json")
 	var asked struct{ Request string }
 	if err := json.Unmarshal([]byte(said), &asked); err != nil {
 		o.t.Fatalf("request --json: %v in %s", err, said)
@@ -276,11 +276,14 @@ func (o *outsider) readsModbus() (session string) {
 		_ = tunnel.Process.Signal(syscall.SIGTERM) // not SIGINT: what a shell starts in the background ignores that
 		_ = tunnel.Wait()
 	}()
+	mbpoll := func(args ...string) ([]byte, error) {
+		return exec.CommandContext(o.t.Context(), "mbpoll", append([]string{"-m", "tcp", "-a", "1", "-p", port, "-1"}, args...)...).CombinedOutput()
+	}
 	poll := func(args ...string) string {
 		var out []byte
 		var err error
 		if late := until("ssh's forward listens", func() (bool, error) { // ssh does not say when
-			out, err = exec.CommandContext(o.t.Context(), "mbpoll", append([]string{"-m", "tcp", "-a", "1", "-p", port, "-1", "-t", "4", "-r", "12"}, args...)...).CombinedOutput()
+			out, err = mbpoll(append([]string{"-t", "4", "-r", "12"}, args...)...)
 			return err == nil, nil
 		}); late != nil {
 			o.t.Fatalf("mbpoll: %v: %v\n%s", late, err, out)
@@ -291,6 +294,17 @@ func (o *outsider) readsModbus() (session string) {
 	poll("127.0.0.1", "801")
 	if s := o.panel("GET", "/state"); s.Volume != 801 {
 		o.t.Errorf("written by Modbus: %+v", s)
+	}
+	for what, args := range map[string][]string{ // the machine's own words, from the broker
+		"Illegal data value":   {"-t", "4", "-r", "12", "127.0.0.1", "1001"}, // the sheet ends at 1000
+		"Illegal data address": {"-t", "0", "-r", "17", "127.0.0.1", "1"},    // starting takes operate
+	} {
+		if out, err := mbpoll(args...); err == nil || !strings.Contains(string(out), what) {
+			o.t.Errorf("mbpoll %v: %v\n%s", args, err, out)
+		}
+	}
+	if s := o.panel("GET", "/state"); s.Volume != 801 || s.Running {
+		o.t.Errorf("what was refused reached the machine: %+v", s)
 	}
 	poll("127.0.0.1", "800")
 	var in []api.Session

@@ -10,11 +10,10 @@ import (
 	"penstock/configs"
 )
 
-// TestNoInspectorYet: a plant file that leaves a port to Penstock's inspector is
-// refused by policy check, and serve does not start on it, while this build has none.
-func TestNoInspectorYet(t *testing.T) {
+// TestNoInspectorForIt: a plant file that leaves a port to an inspector which
+// this build has not is refused by policy check, and serve does not start on it.
+func TestNoInspectorForIt(t *testing.T) {
 	for name, row := range map[string]struct{ from, to, say string }{
-		"modbus":  {"enforced: nobody\n        unlisted", "enforced: penstock\n        unlisted", "no inspector for modbus in this build"},
 		"vnc":     {"vnc: {rights: [look, set, operate], enforced: nobody}", "vnc: {rights: [look, set, operate], enforced: penstock}", "no inspector for vnc in this build"},
 		"https":   {"https: {rights: [look], enforced: device}", "https: {rights: [look], enforced: penstock}", "no inspector for https in this build"},
 		"a shell": {"viewer:  {rights: [look], enforced: device}", "viewer:  {rights: [look], enforced: penstock}", "no inspector for ssh in this build"},

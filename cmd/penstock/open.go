@@ -362,7 +362,7 @@ func (h *plantHouse) openRooms(past *history, clock audit.Clock) error {
 	clerk := &verbs.Clerk{Desk: h.desk, Roster: h.roster, Proofs: h.proofs, CA: h.ca, Plant: h.plant, Receipts: h.receipts,
 		Name: h.file.Name, Port: h.file.SSHPort}
 	h.door, err = sshd.New(sshd.Parts{Plant: h.plant, Broker: h.broker, CA: h.ca, Dialer: h.dialer, Proofs: h.proofs,
-		Roster: h.roster, Clerk: clerk, Log: h.log, Names: []string{h.file.Name}, Slog: h.slog,
+		Roster: h.roster, Clerk: clerk, Log: h.log, Names: []string{h.file.Name}, Slog: h.slog, Inspectors: inspectors,
 		Limits: sshd.Limits{Drain: h.file.Drain + drainTime}})
 	if err != nil {
 		return err

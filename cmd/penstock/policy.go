@@ -86,7 +86,7 @@ func readPolicy(path string) (*policy.Plant, source.Problems, error) {
 			delete(files, name) // Parse says where it is named and that it is missing
 		}
 	}
-	plant, problems := policy.Parse(main, files)
+	plant, problems := policy.ParseWith(policy.Options{Inspectors: inspectors.Names()}, main, files)
 	for i := range problems {
 		problems[i].File = filepath.Join(filepath.Dir(path), problems[i].File)
 	}

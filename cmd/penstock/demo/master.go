@@ -44,6 +44,10 @@ func Registers(ctx context.Context, address string, volume int, out io.Writer) e
 	return err
 }
 
+// exceptions are the application protocol's words for them (chapter 7).
+var exceptions = map[byte]string{illegalFunction: "illegal function", illegalAddress: "illegal data address", illegalValue: "illegal data value",
+	deviceFailure: "server device failure", 10: "gateway path unavailable", noSuchUnit: "gateway target failed to respond"}
+
 // modbusAsk is one request of four bytes and the data of its answer.
 func modbusAsk(c net.Conn, fc byte, address, value uint16) ([]byte, error) {
 	frame := []byte{0, 1, 0, 0, 0, 6, 1, fc}
@@ -64,7 +68,7 @@ func modbusAsk(c net.Conn, fc byte, address, value uint16) ([]byte, error) {
 		return nil, fmt.Errorf("half an answer: %w", err)
 	}
 	if pdu[0] != fc {
-		return nil, fmt.Errorf("exception %d", pdu[1])
+		return nil, fmt.Errorf("exception %d, %s", pdu[1], exceptions[pdu[1]])
 	}
 	return pdu[1:], nil
 }

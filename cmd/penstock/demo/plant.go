@@ -24,7 +24,7 @@ const plantHead = `# The demo's plant: the example that Penstock ships (configs/
 #   - the rule "key" and its gate are left out: nothing in this build can turn the key switch A3
 #   - a code is enough for every yes, the server's word: nobody here has a passkey yet (people may enrol one, or sign by their SSH keys)
 #   - no rule asks for an escort: nothing in this build can say that one is there
-#   - operate on line 1 is not tied to the outage, so that Modbus, which nobody narrows, can be tried any day
+#   - operate on line 1 is not tied to the outage, so that the line can be started by Modbus any day
 # Each changed rule says so beside it. Changes made by hand here are lost.
 #
 `

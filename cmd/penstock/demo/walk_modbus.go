@@ -13,9 +13,8 @@ import (
 // askModbus is a second request, for a port that has no accounts.
 func (d *show) askModbus(ctx context.Context, n *numbers) error {
 	out, err := d.does(ctx, step{who: "ann", want: requestNumber,
-		say: "Her engineering tool speaks Modbus too. Nobody narrows that port in this build, so she must ask for the worst that it can do, and somebody must say that the area is clear.",
-		line: asks("ann") + "desk@broker request \\\n    --target filler-plc:modbus --rights look,set,operate --minutes 30 \\\n    --work-order WO-4711 --area-clear " + shell("Mia Voss stands at the line") +
-			" \\\n    --why " + shell("Compare the registers")})
+		say:  "Her engineering tool speaks Modbus too. Penstock reads along in it, so she asks for what she needs: to look, and to set values within the plant's register sheet.",
+		line: asks("ann") + "desk@broker request \\\n    --target filler-plc:modbus --rights look,set --minutes 30 \\\n    --work-order WO-4711 --why " + shell("Compare the registers")})
 	n.modbus.request = requestNumber.FindString(out.text)
 	return err
 }
@@ -53,9 +52,13 @@ func (d *show) forwarded(ctx context.Context) error {
 		stop()
 		return err
 	}
-	_, err = d.does(ctx, step{who: "ann", line: "penstock demo registers " + address, want: regexp.MustCompile(`40012 +Fill volume +812 ml`),
-		say: "Every byte of both directions is in the recording; it exports as pcapng for Wireshark."})
-	stop()
+	defer stop()
+	if _, err := d.does(ctx, step{who: "ann", line: "penstock demo registers " + address, want: regexp.MustCompile(`40012 +Fill volume +812 ml`),
+		say: "Every byte of both directions is in the recording, and every operation is a row beside them."}); err != nil {
+		return err
+	}
+	_, err = d.does(ctx, step{who: "ann", line: "penstock demo registers " + address + " --fill-volume 1200", code: 1, want: regexp.MustCompile(`illegal data value`),
+		say: "The sheet says 0 to 1000 ml. The no is the protocol's own, and the controller has seen nothing of it."})
 	return err
 }
 

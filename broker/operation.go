@@ -1,0 +1,109 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"penstock/audit"
+	"penstock/audit/recording"
+	"penstock/policy"
+)
+
+// Moment is a channel as it stood at one look. What is decided on it holds
+// until Through finds that it has passed.
+type Moment struct {
+	c *Channel
+	p *pass
+}
+
+// Moment waits while the channel is paused, and looks.
+func (c *Channel) Moment(ctx context.Context) (Moment, error) {
+	p, err := c.await(ctx)
+	return Moment{c, p}, err
+}
+
+// May decides one operation that takes these rights, now, on what was heard
+// last of the window: the rules, gates, calendars and blocks are asked again,
+// nothing is read. It takes microseconds.
+func (m Moment) May(need policy.Rights) policy.Decision {
+	q := m.p.query
+	q.Stage, q.Kind, q.Rights = policy.AtOperation, "operation", need
+	d := m.c.s.decide(*m.p.facts, q)
+	switch {
+	case d.Allow && d.Target != m.p.decision.Target:
+		return denied(targetMoved)
+	case d.Allow && m.p.decision.Duties.InputOff && need != policy.Look:
+		return denied(inputOff)
+	}
+	return d
+}
+
+// Has are the rights that the channel has at that moment.
+func (m Moment) Has() policy.Rights { return m.p.query.Rights }
+
+// Came records bytes as they came, on a channel whose inspector makes others
+// of them. They are durable with the next Through.
+func (c *Channel) Came(p []byte) error { return c.keep(recording.In, p) }
+
+// Row records a row of what was done: recording.Operation.
+func (c *Channel) Row(p []byte) error { return c.keep(recording.Did, p) }
+
+func (c *Channel) keep(m recording.Mark, p []byte) error {
+	defer c.leave()
+	c.enter()
+	if _, err := c.look(); err != nil {
+		return err
+	}
+	if err := c.stream.Append(m, p); err != nil {
+		return c.recorderFailed(err)
+	}
+	return nil
+}
+
+// Through is In for what an inspector made of the vendor's bytes: it commits p,
+// and all that was kept before, to the recording, waits while paused, and looks
+// once more. true: p may be written to the target now. false: m has passed
+// meanwhile, so all of it must be decided anew, and p must not be written. p is
+// at most 32 KiB.
+func (c *Channel) Through(ctx context.Context, m Moment, p []byte) (bool, error) {
+	defer c.leave()
+	c.enter()
+	if err := c.commit(ctx, recording.Passed, p); err != nil {
+		return false, err
+	}
+	now, err := c.await(ctx)
+	if err != nil {
+		return false, err
+	}
+	if now != m.p {
+		text := fmt.Sprintf("the %d bytes before this were not passed on: what the window allows was asked again meanwhile", len(p))
+		if err := c.stream.Append(recording.Note, note("decided anew", text)); err != nil {
+			return false, c.recorderFailed(err)
+		}
+		return false, nil
+	}
+	c.in.Add(int64(len(p)))
+	c.s.metrics.passed.in.Add(int64(len(p)))
+	return true, nil
+}
+
+// Refused writes channel.refused for an operation inside the channel: the first
+// few of a channel, so that nobody fills the log. The recording has them all.
+func (c *Channel) Refused(kind string, detail any, no error) error {
+	c.s.metrics.refusal("operation", no)
+	var r *policy.Refusal
+	if !errors.As(no, &r) {
+		return nil
+	}
+	q := c.Query()
+	return c.tellRefused(kind, detail, q, policy.Decision{Rule: r.Rule, Say: r.Say, Why: r.Why})
+}
+
+// Summarised writes operations.summary, durable. Whose channel it is, is filled in here.
+func (c *Channel) Summarised(sum audit.OperationsSummary) error {
+	q := c.Query()
+	sum.Session, sum.Channel, sum.Window = string(c.s.id), c.number, string(c.window)
+	sum.Asset, sum.Port = string(q.Asset), string(q.Port)
+	return c.s.append(sum)
+}
