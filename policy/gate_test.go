@@ -13,7 +13,7 @@ func conditions(t *testing.T, on string, rights policy.Rights, change ...string)
 	text := strings.NewReplacer(change...).Replace(string(configs.Plant()["plant.yaml"]))
 	files := configs.Plant()
 	files["plant.yaml"] = []byte(text)
-	p, problems := policy.Parse("plant.yaml", files)
+	p, problems := policy.ParseWith(thisBuild, "plant.yaml", files)
 	if err := problems.Err(); err != nil {
 		t.Fatal(err)
 	}
