@@ -535,7 +535,7 @@ func TestSessionsList(t *testing.T) {
 		s.Hold(brokertest.W1, "x")
 		live := s.Sessions()
 		if got := fmt.Sprintf("%+v", live[0].Channels); len(live) != 1 || live[0].Firm != brokertest.Krall ||
-			!strings.Contains(got, "Kind:shell Target:{Asset:plc Port:ssh Account:maint}") || !strings.Contains(got, "In:3 Out:0 Held:true") {
+			!strings.Contains(got, "Kind:shell Target:plc by ssh as maint") || !strings.Contains(got, "In:3 Out:0 Held:true") {
 			t.Errorf("%+v", live)
 		}
 		s.Release(brokertest.W1)
