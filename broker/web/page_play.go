@@ -90,7 +90,8 @@ func second(r *http.Request) float64 {
 }
 
 const (
-	pieceOutput = 256 << 10 // bytes of output in one piece that a player asks for
+	pieceOutput = 512 << 10 // bytes of output in one piece that a player asks for
+	pieceFirst  = 128 << 10 // the same in one that somebody waits for
 	pieceEvents = 4096
 	pieceRead   = 4 << 20 // bytes that are read for it, of all that passed
 	mostSeeks   = 4       // pieces that are made at once, of all players; the others wait
@@ -162,6 +163,7 @@ func (g *Pages) piece(v *visit, rec *recording.Reader, ch int, p piece) error {
 		return context.Cause(v.ctx())
 	}
 	p.Shown = []shown{}
+	size := pieceOutput
 	if next := v.r.URL.Query().Get("next"); next != "" {
 		n, err := strconv.ParseUint(next, 10, 63)
 		if err != nil {
@@ -176,13 +178,13 @@ func (g *Pages) piece(v *visit, rec *recording.Reader, ch int, p piece) error {
 		}
 		cols, rows := m.Screen.Size()
 		p.Screen = &pieceStart{At: at.Seconds(), Cols: cols, Rows: rows, Pty: m.Screen.Pty, Whole: m.Whole, Draw: m.Screen.Again()}
-		p.Next = m.Next
+		p.Next, size = m.Next, pieceFirst
 	}
 	first, err := rec.Begin(ch)
 	if err != nil {
 		return err
 	}
-	if err := p.fill(rec, ch, first); err != nil && !errors.Is(err, io.ErrUnexpectedEOF) { // a session that is still in ends in the middle
+	if err := p.fill(rec, ch, first, size); err != nil && !errors.Is(err, io.ErrUnexpectedEOF) { // a session that is still in ends in the middle
 		p.Broken = true
 		g.Slog.Error("a recording broke off while it was played", "session", rec.Header().Session, "channel", ch, "err", err)
 	}
@@ -190,8 +192,8 @@ func (g *Pages) piece(v *visit, rec *recording.Reader, ch int, p piece) error {
 	return json.NewEncoder(v.w).Encode(p)
 }
 
-// fill reads on until the piece is large enough.
-func (p *piece) fill(rec *recording.Reader, ch int, first time.Duration) error {
+// fill reads on until there are size bytes of output in the piece, or much else.
+func (p *piece) fill(rec *recording.Reader, ch int, first time.Duration, size int) error {
 	output, read := 0, 0
 	for f, err := range rec.After(ch, p.Next) {
 		if err != nil {
@@ -207,7 +209,7 @@ func (p *piece) fill(rec *recording.Reader, ch int, first time.Duration) error {
 			cols, rows = recording.ScreenSize(cols, rows)
 			p.Shown = append(p.Shown, shown{At: at, Cols: cols, Rows: rows})
 		}
-		if read += len(f.Data) + 64; output >= pieceOutput || read >= pieceRead || len(p.Shown) >= pieceEvents {
+		if read += len(f.Data) + 64; output >= size || read >= pieceRead || len(p.Shown) >= pieceEvents {
 			return nil
 		}
 	}

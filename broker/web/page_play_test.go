@@ -141,8 +141,9 @@ func TestPlayingInPieces(t *testing.T) {
 // TestThePlayerInABrowser seeks, plays and skips in a recording that is far
 // larger than what the page may hold of it.
 func TestThePlayerInABrowser(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, 1)
-	h.recordedLong(48 << 20)
+	h.recordedLong(16 << 20)
 	c := h.cookie("lena")
 	runBrowser(t, "play.mjs", map[string]any{"url": h.server.URL, "cookie": map[string]string{"name": c.Name, "value": c.Value}, "shots": os.Getenv("PENSTOCK_SHOTS")})
 }

@@ -39,17 +39,25 @@ try {
       if (n <= before) faults.push(`${step}: shows line ${n} after ${before}`);
       before = n; last = await top();
     }
-    step = `${size}: keyboard`;
-    await page.locator("h1").click();
-    await page.keyboard.press(" ");
-    await page.waitForFunction(() => document.getElementById("go").textContent === "Play" && +document.getElementById("where").value > 0);
-    await page.locator("#where").focus();
-    await page.keyboard.press("Home");
-    await page.waitForFunction(() => +document.getElementById("where").value < 0.01);
-    step = `${size}: play`;
-    await page.locator("#fast").click();
-    await page.locator("#player").click();
-    await page.waitForFunction((to) => +document.getElementById("where").value > to, Math.min(long / 4, 1));
+    const home = async () => {
+      await page.locator("#where").focus();
+      await page.keyboard.press("Home");
+      await page.waitForFunction(() => +document.getElementById("where").value === 0);
+    };
+    const passes = () => page.waitForFunction((to) => +document.getElementById("where").value > to, Math.min(long / 4, 1));
+    if (size === "phone") { // once is enough: it takes as long as the recording
+      step = `${size}: keyboard`;
+      await home();
+      await page.locator("h1").click();
+      await page.keyboard.press(" ");
+      await passes();
+      await page.waitForFunction(() => document.getElementById("go").textContent === "Play"); // the end
+      step = `${size}: play`;
+      await home();
+      await page.locator("#fast").click();
+      await page.locator("#player").click();
+      await passes();
+    }
     if (await page.evaluate(() => getSelection().toString())) faults.push(`${step}: a click selects text`);
     await accessible(page, step);
     step = `${size}: layout`;
@@ -64,7 +72,7 @@ try {
     const engine = await context.newCDPSession(page);
     await engine.send("HeapProfiler.collectGarbage"); // what lies about is the machine's load
     const heap = (await engine.send("Runtime.getHeapUsage")).usedSize;
-    if (heap > 32 << 20) faults.push(`${step}: the page holds ${heap >> 20} MiB after ${fetched >> 20} MiB`);
+    if (heap > 24 << 20) faults.push(`${step}: the page holds ${heap >> 20} MiB after ${fetched >> 20} MiB`);
     console.log(`${size}: ${long.toFixed(1)} s, ${fetched >> 10} KiB fetched, at most ${largest >> 10} KiB at once, ${heap >> 20} MiB held`);
     await context.close();
   }
