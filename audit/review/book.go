@@ -73,6 +73,10 @@ func NewBook(a *recording.Archive, log Log, may func(roles []string) bool) *Book
 // (policy.Plant.MayReadInput). Until it is called nobody may.
 func (b *Book) Typed(may func(roles []string) bool) { b.typed = may }
 
+// MayRead is the plant file's word on who reads recordings, with no event: for
+// what is under way.
+func (b *Book) MayRead(who Reader) bool { return b.reads(who) }
+
 // MaySeeInput is Typed's word, with no event: for a link.
 func (b *Book) MaySeeInput(who Reader) bool {
 	return who.Person != "" && b.typed != nil && b.typed(who.Roles)

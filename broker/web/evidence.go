@@ -47,7 +47,8 @@ func (p *Parts) evidenceFor(w http.ResponseWriter, r *http.Request, a people.Act
 		fail(err)
 		return
 	}
-	stream, err := p.Evidence(r.Context(), reader(a, "export", "evidence"), id, exports)
+	who := reader(a, "export", "evidence")
+	stream, err := p.Evidence(r.Context(), who, id, exports)
 	if err != nil {
 		fail(err)
 		return
@@ -55,7 +56,7 @@ func (p *Parts) evidenceFor(w http.ResponseWriter, r *http.Request, a people.Act
 	h := w.Header()
 	h.Set("Content-Type", "application/zip")
 	h.Set("Content-Disposition", fmt.Sprintf("attachment; filename=\"evidence-%s.zip\"", id)) // an id that the Desk knows has no quote
-	out := &begun{to: patient{w, http.NewResponseController(w)}}
+	out := &begun{to: p.leaves(r.Context(), patient{w, http.NewResponseController(w)}, who)}
 	err = stream(r.Context(), out)
 	switch {
 	case err == nil:

@@ -3,6 +3,7 @@ package web
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strconv"
 
@@ -71,7 +72,7 @@ func (s *server) exportFor(w http.ResponseWriter, r *http.Request, who review.Re
 		return
 	}
 	defer rec.Close()
-	out := &stretched{to: w, kind: f.ContentType, name: rec.Header().Session + "-" + strconv.Itoa(ch) + f.Ending}
+	out := &stretched{to: w, body: s.leaves(r.Context(), w, who), kind: f.ContentType, name: rec.Header().Session + "-" + strconv.Itoa(ch) + f.Ending}
 	if err := f.Write(out, rec, ch, options...); err != nil {
 		if !out.begun {
 			fail(err)
@@ -87,8 +88,9 @@ func (s *server) exportFor(w http.ResponseWriter, r *http.Request, who review.Re
 // still be another answer: there is no such channel, or nothing of that form in it.
 type stretched struct {
 	to    http.ResponseWriter
-	kind  string // content type
-	name  string // of the file that it is saved as; empty: shown
+	body  io.Writer // of to
+	kind  string    // content type
+	name  string    // of the file that it is saved as; empty: shown
 	begun bool
 }
 
@@ -100,5 +102,5 @@ func (s *stretched) Write(b []byte) (int, error) {
 			s.to.Header().Set("Content-Disposition", fmt.Sprintf("attachment; filename=%q", s.name))
 		}
 	}
-	return s.to.Write(b)
+	return s.body.Write(b)
 }
