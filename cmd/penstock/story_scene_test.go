@@ -25,7 +25,7 @@ import (
 
 // Commands of the attackers' stories. Beside story_test.go's own there are:
 //
-//	scene [shift|auto] [strict] [files] [signed] [NETWORK]  a plant whose vendors ann and ben are known (from NETWORK, 127.0.0.0/8), broker, target;
+//	scene [shift|auto] [strict] [files] [grace] [signed] [NETWORK]  a plant whose vendors ann and ben are known (from NETWORK, 127.0.0.0/8), broker, target;
 //	                       the owner alone agrees, and asking for the certificate opens (shift: the shift does; strict: the
 //	                       rules of "plant"; files: conduits carry sftp, filler-plc takes files, press-plc gives some, whose content is not kept)
 //	enrols totp|password PERSON…  one of the two, over their own key
@@ -107,7 +107,7 @@ func withFiles(plant string) string {
 }
 
 func (s *story) scene(ts *testscript.TestScript, args []string) error {
-	network, open, strict, files, signed := "127.0.0.0/8", "vendor", false, false, false
+	network, open, strict, files, grace, signed := "127.0.0.0/8", "vendor", false, false, "", false
 	for _, arg := range args {
 		switch arg {
 		case "shift", "auto":
@@ -116,6 +116,8 @@ func (s *story) scene(ts *testscript.TestScript, args []string) error {
 			strict = true
 		case "files":
 			files = true
+		case "grace":
+			grace = ", grace: 40s"
 		case "signed":
 			signed = true
 		default:
@@ -145,6 +147,7 @@ func (s *story) scene(ts *testscript.TestScript, args []string) error {
 	if files {
 		plant = withFiles(plant)
 	}
+	plant = strings.Replace(plant, "longest: 2h", "longest: 2h"+grace, 1)
 	if signed {
 		plant = strings.ReplaceAll(plant, ", proof: code", "")
 	}
