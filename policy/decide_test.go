@@ -50,7 +50,7 @@ func working() scene {
 			Person: policy.PersonFacts{ID: "ann", Firm: "krall", Networks: []netip.Prefix{netip.MustParsePrefix("198.51.100.0/24")}},
 			Window: policy.WindowFacts{ID: "W-17", Rev: 3, Agreed: true, Live: true, From: now.Add(-time.Hour), Until: now.Add(time.Hour),
 				People: []policy.PersonID{"ann"}, Targets: []policy.Target{target}, Rights: all},
-			Live: policy.LiveFacts{Escort: true, Gates: map[string]bool{"line-1-key": true}},
+			Live: policy.LiveFacts{Escort: true, Gates: map[string]bool{"line-1-key": true, "area-clear": true}},
 		},
 		policy.Query{Stage: policy.AtChannel, Source: from, Asset: "filler-plc", Port: "ssh", Account: "maint", Rights: all, Kind: "shell", Session: "S-1"},
 		now,

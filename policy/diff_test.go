@@ -50,7 +50,7 @@ func TestDiffSaysWhoGainsAndLoses(t *testing.T) {
 		"an escort is asked for what was free": {[]string{"open: shift, longest: 4h, ask: [work_order]}", "open: shift, longest: 4h, ask: [work_order], escort: true}"},
 			[]string{"loses vendors on filler-plc by sftp as recipes, filler-plc by ssh as recipes: an escort was not asked, becomes asked"}, ""},
 		"the gate goes": {[]string{"  - {name: key,      when: {zone: line-1, right: [set, operate, load, device]}, gates: line-1-key}\n", "",
-			"  line-1-key: {name: Vendor key switch on panel A3, kind: modbus-coil, at: \"10.20.1.9:502/1/5\", stale: 10s, stand_in: shift}\n", "", "gates:  ", "#"},
+			"  line-1-key: {name: Vendor key switch on panel A3, kind: modbus-coil, at: \"10.20.1.9:502/1/5\", stale: 10s, stand_in: shift}\n", ""},
 			[]string{"the gates asked was line-1-key, becomes none", "alters gate line-1-key is gone", "alters rule key is gone"}, ""},
 		"the host key is taken out": {[]string{"{host_keys: [ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBPRQQFRPChlbcR5op3MVC25TuI/T6zZjwP3tEWTIe1B], accounts", "{accounts"},
 			[]string{"loses vendors on chiller-plc by ssh as trend: can nothing any more (its host key is not pinned); could look, copy"}, "ot-security utilities-owner"},
@@ -182,7 +182,7 @@ func TestReachAt(t *testing.T) {
 	if !reflect.DeepEqual(out, want) {
 		t.Errorf("Tuesday night: %v", out)
 	}
-	for _, r := range p.ReachAt("filler-plc", day("2026-11-22 02:00"), []string{"line-1-key"}) {
+	for _, r := range p.ReachAt("filler-plc", day("2026-11-22 02:00"), []string{"line-1-key", "area-clear"}) {
 		if r.Refused != "" {
 			t.Errorf("Sunday night, with the key: %s %s", r.Target, r.Refused)
 		}

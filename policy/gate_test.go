@@ -31,7 +31,7 @@ func TestConditions(t *testing.T) {
 		t.Errorf("load in ops asks %+v", c)
 	}
 	ends := []string{"gates: line-1-key}", "gates: line-1-key, on_loss: end}\n  - {name: key2, when: {zone: line-1, right: load}, gates: line-1-key, on_loss: pause}"}
-	if c := conditions(t, "filler-plc", policy.Load, ends...); len(c.Gates) != 1 || !c.Gates[0].Ends || c.EscortEnds {
+	if c := conditions(t, "filler-plc", policy.Load, ends...); len(c.Gates) != 2 || c.Gates[0].Ends || !c.Gates[1].Ends || c.EscortEnds {
 		t.Errorf("of two rules the strictest: %+v", c)
 	}
 }

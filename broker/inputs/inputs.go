@@ -33,6 +33,7 @@ type Take func(context.Context, policy.Gate, Reading) error
 
 const (
 	often    = time.Second      // between two readings, at least
+	soon     = often / 4        // before the second look at a change
 	seldom   = 10 * time.Second // and at most
 	patience = 3 * time.Second  // for one reading, at most
 	relook   = 2 * time.Second  // for another plant file
@@ -90,9 +91,7 @@ func wait(g policy.Gate) time.Duration { return min(max(g.Stale/3, often/2), pat
 func (r *Reader) follow(ctx context.Context, g policy.Gate) {
 	source := newSource(g)
 	defer source.close()
-	tick := time.NewTicker(every(g))
-	defer tick.Stop()
-	said := ""
+	said, was := "", Reading{}
 	for {
 		reading := one(ctx, source, wait(g))
 		if ctx.Err() != nil {
@@ -108,11 +107,25 @@ func (r *Reader) follow(ctx context.Context, g policy.Gate) {
 		if err := r.Take(ctx, g, reading); err != nil {
 			r.Slog.Error("what a gate's input says could not be taken", "gate", g.Name, "err", err)
 		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
+		pause := every(g)
+		if was.Yes != reading.Yes { // a change is looked at twice, so the second look comes soon
+			pause = soon
 		}
+		was = reading
+		if !sleep(ctx, pause) {
+			return
+		}
+	}
+}
+
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return true
 	}
 }
 

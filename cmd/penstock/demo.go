@@ -58,7 +58,7 @@ what was expected. Passwords and code secrets of its people lie in the folder in
 	f.BoolVar(&o.Walk, "walk", false, "play the whole thread, prove its record, and end")
 	f.BoolVar(&o.JSON, "json", false, "say addresses, people and files as one JSON object, then stay")
 	cmd.PersistentFlags().StringVar(&o.Dir, "dir", demoFolder(), "folder that everything is in ($PENSTOCK_DEMO)")
-	cmd.AddCommand(demoCodeCommand(&o.Dir), demoFaultCommand(&o.Dir), demoStartCommand(&o.Dir), demoRegistersCommand())
+	cmd.AddCommand(demoCodeCommand(&o.Dir), demoFaultCommand(&o.Dir), demoStartCommand(&o.Dir), demoKeyCommand(&o.Dir), demoRegistersCommand())
 	return cmd
 }
 
@@ -91,6 +91,14 @@ func demoStartCommand(dir *string) *cobra.Command {
 		Args: exactly(0, "flags only"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return demoReached(demo.StartLine(cmd.Context(), *dir, cmd.OutOrStdout()))
+		}}
+}
+
+func demoKeyCommand(dir *string) *cobra.Command {
+	return &cobra.Command{Use: "key", Short: "Turn the vendor key switch A3 at the running demo's panel, off or on again",
+		Args: exactly(0, "flags only"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return demoReached(demo.TurnKey(cmd.Context(), *dir, cmd.OutOrStdout()))
 		}}
 }
 

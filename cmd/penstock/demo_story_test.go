@@ -253,7 +253,9 @@ func (o *outsider) opensModbus(olaf, mia string) (window string) {
 	}
 	o.api("GET", "/requests/"+asked.Request, olaf, nil, &request)
 	o.api("POST", "/requests/"+request.ID+"/answer", olaf, api.Answer{Document: request.Document, Says: "yes"}, &request)
+	o.api("POST", "/windows/"+request.Window+"/gate", mia, api.Step{Gate: "area-clear", Says: "yes"}, nil)
 	o.api("POST", "/windows/"+request.Window+"/open", mia, api.Step{}, nil)
+	o.api("POST", "/windows/"+request.Window+"/escort", mia, api.Step{Says: "took"}, nil)
 	return request.Window
 }
 

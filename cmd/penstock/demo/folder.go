@@ -115,7 +115,7 @@ func (f folder) prepare(ctx context.Context, g ground, o Options) error {
 			return err
 		}
 	}
-	return f.serverFiles(g.moved(hostKeys), o)
+	return f.serverFiles(g.moved(hostKeys), g.address(keyPlace)+fmt.Sprintf("/1/%d", wireKey), o)
 }
 
 // settings of an earlier run; none is no error.
@@ -171,8 +171,8 @@ Host broker %[1]s
 }
 
 // serverFiles writes what serve reads.
-func (f folder) serverFiles(where map[string]moved, o Options) error {
-	plant, err := demoPlant(o.Plant["plant.yaml"], where)
+func (f folder) serverFiles(where map[string]moved, key string, o Options) error {
+	plant, err := demoPlant(o.Plant["plant.yaml"], where, key)
 	if err != nil {
 		return err
 	}

@@ -31,6 +31,7 @@ type values struct {
 	Bottles float64 `json:"bottles"`     // since the demo was set up
 	Batch   float64 `json:"batch"`       // since somebody read the counter by Modbus
 	Stood   float64 `json:"stood"`       // seconds since it stopped
+	KeyOff  bool    `json:"key_off"`     // the vendor key switch on panel A3 is turned off
 	age     float64 // seconds; moves what wobbles
 }
 
@@ -144,6 +145,14 @@ func (l *line) stop(by string) {
 		l.v.advance(0)
 		l.say("line stopped (" + by + ")")
 	}
+}
+
+// turnKey is a hand at the vendor key switch.
+func (l *line) turnKey(by string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.v.KeyOff = !l.v.KeyOff
+	l.say("key switch A3 turned " + map[bool]string{true: "off", false: "on"}[l.v.KeyOff] + " (" + by + ")")
 }
 
 var errStands = errors.New("the filler stands already: the story is under way")

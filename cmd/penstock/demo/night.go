@@ -77,6 +77,20 @@ func StartLine(ctx context.Context, dir string, out io.Writer) error {
 	return err
 }
 
+// TurnKey turns the vendor key switch at the panel of the demo that runs in dir.
+func TurnKey(ctx context.Context, dir string, out io.Writer) error {
+	_, now, err := press(ctx, dir, "key")
+	if err != nil {
+		return err
+	}
+	says := "Key switch A3 is on."
+	if now.KeyOff {
+		says = "Key switch A3 is off: what needs it is paused, and does not open."
+	}
+	_, err = fmt.Fprintln(out, says)
+	return err
+}
+
 // press is one of the panel's buttons.
 func press(ctx context.Context, dir, button string) (int, panelState, error) {
 	var now panelState

@@ -87,6 +87,10 @@ func (p *panel) handler() http.Handler {
 	mux.HandleFunc("GET /state", func(w http.ResponseWriter, _ *http.Request) { p.answer(w, http.StatusOK) })
 	mux.HandleFunc("POST /fault", p.fault)
 	mux.HandleFunc("POST /start", p.start)
+	mux.HandleFunc("POST /key", func(w http.ResponseWriter, r *http.Request) {
+		p.line.turnKey("panel")
+		p.back(w, r)
+	})
 	mux.HandleFunc("POST /stop", func(w http.ResponseWriter, r *http.Request) {
 		p.line.stop("panel")
 		p.back(w, r)

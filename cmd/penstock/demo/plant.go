@@ -21,9 +21,8 @@ const plantHead = `# The demo's plant: the example that Penstock ships (configs/
 # at each start of penstock demo. Only this is different:
 #   - every machine's address begins with 127 instead of 10: nothing here leaves this computer
 #   - filler-plc, capper-drive and line-1-ews run, with the TCP ports and host keys of this folder
-#   - the rule "key" and its gate are left out: nothing in this build can turn the key switch A3
+#   - the key switch A3 is read on this computer; it is on the panel (penstock demo key turns it)
 #   - a code is enough for every yes, the server's word: nobody here has a passkey yet (people may enrol one, or sign by their SSH keys)
-#   - no rule asks for an escort: nothing in this build can say that one is there
 #   - operate on line 1 is not tied to the outage, so that the line can be started by Modbus any day
 # Each changed rule says so beside it. Changes made by hand here are lost.
 #
@@ -31,7 +30,7 @@ const plantHead = `# The demo's plant: the example that Penstock ships (configs/
 
 // demoPlant is the example plant file with its machines on this computer. It
 // edits the text in place, so that all else stays as it was reviewed.
-func demoPlant(example []byte, assets map[string]moved) ([]byte, error) {
+func demoPlant(example []byte, assets map[string]moved, key string) ([]byte, error) {
 	var doc yaml.Node
 	if err := yaml.Load(example, &doc); err != nil {
 		return nil, fmt.Errorf("read the example plant file: %w", err)
@@ -52,7 +51,7 @@ func demoPlant(example []byte, assets map[string]moved) ([]byte, error) {
 			e.ports(name, field(asset, "ports"), to)
 		}
 	}
-	e.gates(root)
+	e.gates(field(root, "gates"), key)
 	e.rules(field(root, "rules"))
 	text, err := e.apply()
 	if err != nil {
@@ -61,17 +60,11 @@ func demoPlant(example []byte, assets map[string]moved) ([]byte, error) {
 	return append([]byte(plantHead), text...), nil
 }
 
-// demoStories are the example's stories without the gate that demoPlant leaves out.
+// demoStories are the example's stories: the demo's plant means the same, but
+// for operate on any day, which none of them asks for alone.
 func demoStories(example []byte) []byte {
-	head := "# The example's stories (configs/plant.test.yaml) for the demo's plant.yaml: no gate, and operate on any day.\n"
-	var out strings.Builder
-	for line := range strings.Lines(string(example)) {
-		if strings.Contains(line, "gate:line-1-key") { // refused by what is not here
-			out.WriteString("# left out: ")
-		}
-		out.WriteString(strings.ReplaceAll(line, "gates: [line-1-key]", "gates: []"))
-	}
-	return []byte(head + out.String())
+	head := "# The example's stories (configs/plant.test.yaml) for the demo's plant.yaml.\n"
+	return append([]byte(head), example...)
 }
 
 // field is a mapping's value, or nil.
@@ -172,21 +165,14 @@ func (e *editor) line(n *yaml.Node) (start int, text string) {
 	return start, string(line)
 }
 
-// gates leaves the whole of them out: a gate that no rule names is an error.
-func (e *editor) gates(root *yaml.Node) {
-	for i := 0; i+1 < len(root.Content); i += 2 {
-		if root.Content[i].Value != "gates" {
-			continue
-		}
-		start, line := e.line(root.Content[i])
-		e.edits = append(e.edits, edit{start, line, "# left out in the demo, with the rule that names it:  " + line})
-		for _, n := range root.Content[i+1].Content {
-			if n.Kind == yaml.ScalarNode { // its name; the rest stands on the same line
-				start, line := e.line(n)
-				e.edits = append(e.edits, edit{start, line, "# " + line})
-			}
-		}
+// gates moves the key switch to where it is read here.
+func (e *editor) gates(gates *yaml.Node, key string) {
+	at := field(field(gates, "line-1-key"), "at")
+	if at == nil || !bytes.HasPrefix(e.text[e.at(at):], []byte(`"`)) {
+		e.err = cmp.Or(e.err, fmt.Errorf("the example plant file has no gate line-1-key that looks as it did"))
+		return
 	}
+	e.edits = append(e.edits, edit{e.at(at), `"` + at.Value + `"`, `"` + key + `"`})
 }
 
 var longestWords = regexp.MustCompile(`longest: \w+`)
@@ -199,10 +185,6 @@ func (e *editor) rules(rules *yaml.Node) {
 		changed := line
 		code := longestWords.ReplaceAllString(line, "$0, proof: code")
 		switch name := field(r, "name"); {
-		case field(r, "gates") != nil:
-			changed = "  # left out in the demo: " + strings.TrimSpace(line)
-		case field(r, "escort") != nil:
-			changed = strings.Replace(code, ", escort: true", "", 1) + "    # demo: without escort, a code is enough"
 		case name != nil && name.Value == "calendar":
 			changed = strings.Replace(line, "right: [operate, ", "right: [", 1) + "    # demo: without operate"
 		case field(r, "open") != nil && field(r, "proof") == nil:

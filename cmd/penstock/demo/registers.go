@@ -143,3 +143,23 @@ func (capper) mayRegister(uint16, uint16) byte         { return illegalFunction 
 func (capper) setCoil(uint16, bool, string) byte       { return illegalFunction }
 func (capper) setRegister(uint16, uint16, string) byte { return illegalFunction }
 func (capper) identity() []string                      { return []string{"Nordrive", "ND-7", "1.18"} }
+
+// keySwitch is the vendor key switch on panel A3, as the plant file reads it:
+// coil 5 of unit 1. Nobody turns it by Modbus.
+type keySwitch struct{ line *line }
+
+const wireKey = 5
+
+func (k keySwitch) bit(_ bool, address uint16) (bool, byte) {
+	if address == wireKey {
+		return !k.line.now().KeyOff, 0
+	}
+	return false, illegalAddress
+}
+
+func (keySwitch) register(bool, uint16) (uint16, byte)    { return 0, illegalFunction }
+func (keySwitch) mayCoil(uint16) byte                     { return illegalFunction }
+func (keySwitch) mayRegister(uint16, uint16) byte         { return illegalFunction }
+func (keySwitch) setCoil(uint16, bool, string) byte       { return illegalFunction }
+func (keySwitch) setRegister(uint16, uint16, string) byte { return illegalFunction }
+func (keySwitch) identity() []string                      { return []string{"Fjord Dairy", "A3", "1"} }

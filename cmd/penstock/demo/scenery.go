@@ -25,7 +25,7 @@ var sceneryFiles embed.FS
 
 // place is one listener of the demo's plant.
 type place struct {
-	asset, port string // as in the plant file; asset "" is the panel
+	asset, port string // as in the plant file; asset "" is the panel, and the key switch on it
 	ip          string
 	wants       int // taken if it is free
 }
@@ -35,8 +35,9 @@ var (
 	fillerModbus = place{"filler-plc", "modbus", "127.20.1.11", 1502}
 	capperModbus = place{"capper-drive", "modbus", "127.20.1.21", 1502}
 	stationSSH   = place{"line-1-ews", "ssh", "127.10.0.20", 2022}
+	keyPlace     = place{"", "key", "127.20.1.9", 1502}
 	panelPlace   = place{"", "panel", "127.0.0.1", 8480}
-	places       = []place{fillerSSH, fillerModbus, capperModbus, stationSSH, panelPlace}
+	places       = []place{fillerSSH, fillerModbus, capperModbus, stationSSH, keyPlace, panelPlace}
 )
 
 func (p place) key() string { return p.asset + ":" + p.port }
@@ -152,7 +153,7 @@ func startPlant(f folder, g ground, authority string) (*plant, error) {
 			return nil, err
 		}
 	}
-	p.buses = []*modbusServer{startModbus(g[fillerModbus], 1, filler{p.line}), startModbus(g[capperModbus], 3, capper{p.line})}
+	p.buses = []*modbusServer{startModbus(g[fillerModbus], 1, filler{p.line}), startModbus(g[capperModbus], 3, capper{p.line}), startModbus(g[keyPlace], 1, keySwitch{p.line})}
 	p.clock.Go(p.tick)
 	return p, nil
 }

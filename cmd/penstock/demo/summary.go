@@ -73,6 +73,7 @@ func (d *show) printSummary() {
 	s.line("")
 	s.line("  Other numbers than R-1 and W-1 are shown? Use those. More lines: README.md.")
 	s.line("  Played by itself:  " + d.command() + " demo --walk --dir " + d.o.Dir + "-walk")
-	s.line("  The plant file here has no key switch and no escort; plant.yaml says why.")
+	s.line("  The key switch A3 is on the panel:  " + s.paint(bold, "penstock demo key") + "  turns it,")
+	s.line("  and whoever changes values is paused while it is off.")
 	s.line("  Ctrl-C ends it; started again it goes on with the same people and log.")
 }

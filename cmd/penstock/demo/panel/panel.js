@@ -17,6 +17,7 @@ async function look() {
     show("torque", s.cap_torque.toFixed(2));
     show("product", s.product.toFixed(1));
     show("bottles", s.bottles);
+    show("key", s.key_off ? "off" : "on");
     hide("fault", s.alarm || !s.running);
     hide("start", s.alarm || s.running);
     hide("next", !s.alarm || !s.request);
