@@ -195,6 +195,7 @@ func demoNight(t *testing.T, bin string) {
 	}
 	window := "/windows/" + request.Window
 	mia := o.signIn("mia")
+	o.keyIs(mia, "yes")
 	o.api("POST", window+"/open", mia, api.Step{}, nil)
 
 	modbus := o.opensModbus(olaf, mia)
@@ -223,6 +224,7 @@ func demoNight(t *testing.T, bin string) {
 	if s := o.panel("GET", "/state"); s.Alarm || s.Running || s.Volume != 800 {
 		t.Errorf("after the setting: %+v", s)
 	}
+	o.losesTheKey(window, mia)
 	if s := o.panel("POST", "/start"); !s.Running || s.Flow < 700 {
 		t.Errorf("the line was started: %+v", s)
 	}
@@ -239,6 +241,40 @@ func demoNight(t *testing.T, bin string) {
 		t.Errorf("penstock-verify: %v\n%s", err, proof)
 	}
 	o.sees(string(proof), "Proved")
+}
+
+// keyIs waits for what the broker reads at the key switch.
+func (o *outsider) keyIs(token, says string) {
+	o.t.Helper()
+	if late := until("the key switch says "+says, func() (bool, error) {
+		var gates []api.Gate
+		o.api("GET", "/gates", token, nil, &gates)
+		return len(gates) == 1 && gates[0].Gate == "line-1-key" && gates[0].Says == says, nil
+	}); late != nil {
+		o.t.Fatal(late)
+	}
+}
+
+// losesTheKey turns the key switch off while the window runs: it is paused by
+// Penstock, and goes on by Mia once the key is on again.
+func (o *outsider) losesTheKey(window, mia string) {
+	o.t.Helper()
+	now := func() (w api.Window) {
+		o.api("GET", window, mia, nil, &w)
+		return w
+	}
+	o.panel("POST", "/key")
+	o.keyIs(mia, "no")
+	if late := until("the window is paused", func() (bool, error) { return now().State == "paused", nil }); late != nil {
+		o.t.Fatal(late)
+	}
+	if w := now(); w.By != "penstock" || !strings.Contains(w.Why, "Vendor key switch on panel A3 (off)") {
+		o.t.Errorf("paused by %s: %s", w.By, w.Why)
+	}
+	o.panel("POST", "/key")
+	o.keyIs(mia, "yes")
+	o.api("POST", window+"/go-on", mia, api.Step{}, nil)
+	o.sees(o.run(0, "ssh", "filler-plc.kiel", "show", "alarms"), "no alarm")
 }
 
 // opensModbus asks for the controller's Modbus port, and has it agreed and opened.

@@ -21,7 +21,7 @@ const plantHead = `# The demo's plant: the example that Penstock ships (configs/
 # at each start of penstock demo. Only this is different:
 #   - every machine's address begins with 127 instead of 10: nothing here leaves this computer
 #   - filler-plc, capper-drive and line-1-ews run, with the TCP ports and host keys of this folder
-#   - the key switch A3 is read on this computer; it is on the panel (penstock demo key turns it)
+#   - the key switch A3 is read on this computer; it is on the panel (penstock demo key turns it), and a computer may be busy for a minute
 #   - a code is enough for every yes, the server's word: nobody here has a passkey yet (people may enrol one, or sign by their SSH keys)
 #   - operate on line 1 is not tied to the outage, so that the line can be started by Modbus any day
 # Each changed rule says so beside it. Changes made by hand here are lost.
@@ -173,6 +173,7 @@ func (e *editor) gates(gates *yaml.Node, key string) {
 		return
 	}
 	e.edits = append(e.edits, edit{e.at(at), `"` + at.Value + `"`, `"` + key + `"`})
+	e.replace(field(field(gates, "line-1-key"), "stale"), "60s")
 }
 
 var longestWords = regexp.MustCompile(`longest: \w+`)
