@@ -32,11 +32,11 @@ type Reading struct {
 type Take func(context.Context, policy.Gate, Reading) error
 
 const (
-	often    = time.Second      // between two readings, at least
-	soon     = often / 4        // before the second look at a change
-	seldom   = 2 * time.Second  // and at most: a key that is turned off is known by then
-	patience = 3 * time.Second  // for one reading, at most
-	relook   = 2 * time.Second  // for another plant file
+	often    = time.Second     // between two readings, at least
+	soon     = often / 4       // before the second look at a change
+	seldom   = 2 * time.Second // and at most: a key that is turned off is known by then
+	patience = 3 * time.Second // for one reading, at most
+	relook   = 2 * time.Second // for another plant file
 )
 
 // Reader reads the gates of the plant in force.

@@ -199,6 +199,7 @@ func demoNight(t *testing.T, bin string) {
 	o.api("POST", window+"/open", mia, api.Step{}, nil)
 
 	modbus := o.opensModbus(olaf, mia)
+	o.opensToStart(olaf, mia)
 	certificate := exec.CommandContext(t.Context(), "ssh", "-F", o.says.Files.Config, "cert@broker")
 	certificate.Env = o.env
 	text, err := certificate.Output()
@@ -289,10 +290,39 @@ func (o *outsider) opensModbus(olaf, mia string) (window string) {
 	}
 	o.api("GET", "/requests/"+asked.Request, olaf, nil, &request)
 	o.api("POST", "/requests/"+request.ID+"/answer", olaf, api.Answer{Document: request.Document, Says: "yes"}, &request)
-	o.api("POST", "/windows/"+request.Window+"/gate", mia, api.Step{Gate: "area-clear", Says: "yes"}, nil)
 	o.api("POST", "/windows/"+request.Window+"/open", mia, api.Step{}, nil)
-	o.api("POST", "/windows/"+request.Window+"/escort", mia, api.Step{Says: "took"}, nil)
 	return request.Window
+}
+
+// opensToStart is what starts the line as the example plant wants it: the owner's
+// yes, a word that the area is clear, the key, and an escort.
+func (o *outsider) opensToStart(olaf, mia string) {
+	o.t.Helper()
+	var request api.Request
+	var w api.Window
+	said := o.run(0, "ssh", "desk@broker", "request", "--target", "filler-plc:modbus", "--rights", "look,set,operate", "--minutes", "30",
+		"--work-order", "WO-4712", "--area-clear", "'Mia stands there'", "--why", "'Start it'", "--json")
+	var asked struct{ Request string }
+	if err := json.Unmarshal([]byte(said), &asked); err != nil {
+		o.t.Fatalf("request --json: %v in %s", err, said)
+	}
+	o.api("GET", "/requests/"+asked.Request, olaf, nil, &request)
+	o.api("POST", "/requests/"+request.ID+"/answer", olaf, api.Answer{Document: request.Document, Says: "yes"}, &request)
+	window := "/windows/" + request.Window
+	o.api("GET", window, mia, nil, &w)
+	if len(w.Gates) != 2 || w.Gates[0].Gate != "area-clear" || w.Gates[0].Says != "no" || w.Gates[1].Says != "yes" || w.Escort == nil || w.Escort.There {
+		o.t.Errorf("before anybody has said anything: %+v, escort %+v", w.Gates, w.Escort)
+	}
+	o.api("POST", window+"/gate", mia, api.Step{Gate: "area-clear", Says: "yes"}, nil)
+	o.api("POST", window+"/open", mia, api.Step{}, nil)
+	o.api("POST", window+"/escort", mia, api.Step{Says: "took"}, nil)
+	o.api("POST", window+"/escort", mia, api.Step{Says: "here"}, nil)
+	w = api.Window{}
+	o.api("GET", window, mia, nil, &w)
+	if w.State != "open" || w.Gates[0].By != "mia" || !w.Escort.There || w.Escort.By != "mia" {
+		o.t.Errorf("open, with an escort: %+v, %+v", w, w.Escort)
+	}
+	o.api("POST", window+"/end", mia, api.Step{}, nil)
 }
 
 // readsModbus reads the registers through ssh -L with a client of the field,

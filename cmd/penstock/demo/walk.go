@@ -136,10 +136,7 @@ func (d *show) walkAgree(ctx context.Context, n *numbers) error {
 	for _, s := range []step{
 		{who: "mia", line: "penstock open " + n.window + " --as mia", want: regexp.MustCompile(`open, ends`),
 			say: "Agreed is not open. Mia stands at the line; when it suits the shift she opens, and the clock starts."},
-		{who: "mia", line: "penstock gate yes area-clear " + n.modbus.window + " --as mia", want: regexp.MustCompile(`agreed`),
-			say: "Starting and stopping by Modbus waits for three things: the key switch, which is on, a word that the area is clear, and an escort. Mia stands there and says so; Lena watches."},
 		{who: "mia", line: "penstock open " + n.modbus.window + " --as mia", want: regexp.MustCompile(`open, ends`)},
-		{who: "lena", line: "penstock escort take " + n.modbus.window + " --as lena", want: regexp.MustCompile(`open, ends`)},
 	} {
 		if _, err := d.does(ctx, s); err != nil {
 			return err
