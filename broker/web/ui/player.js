@@ -66,7 +66,7 @@ async function play() {
       if (s.out) screen.output(bytes(s.out)); else screen.resize(s.cols, s.rows);
     }
     if (tape.broken) broken();
-    if (tape.ended && !tape.peek() && (at >= tape.long || id("idle").checked)) { at = Math.max(heard, Math.min(at, tape.long)); set(false); }
+    if (tape.ended && !tape.peek() && (at >= tape.long || id("idle").checked)) { at = Math.max(heard, tape.long); set(false); }
     draw();
     if (runs) frame = requestAnimationFrame(step);
   };
