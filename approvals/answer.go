@@ -28,6 +28,7 @@ type AnswerLine struct {
 	Why    string
 	Limits evidence.Limits
 	At     time.Time
+	Proof  string // kind: evidence.ProofTOTP, ProofWebAuthn, ProofSSHSIG; empty: none
 	Leaf   audit.Place
 }
 

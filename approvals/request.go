@@ -454,7 +454,7 @@ func (d *Desk) view(ctx context.Context, row requestRow) (Request, error) {
 	}
 	for _, g := range given {
 		a := g.answer
-		r.Answers = append(r.Answers, AnswerLine{Person: policy.PersonID(a.Person), Role: policy.Role(a.Role), Says: a.Says, Why: a.Why, Limits: a.Limits, At: a.At, Leaf: g.given.Leaf})
+		r.Answers = append(r.Answers, AnswerLine{Person: policy.PersonID(a.Person), Role: policy.Role(a.Role), Says: a.Says, Why: a.Why, Limits: a.Limits, At: a.At, Proof: a.Proof.Kind, Leaf: g.given.Leaf})
 	}
 	if row.waits() {
 		quorum, err := d.quorum(ctx, doc)

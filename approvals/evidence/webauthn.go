@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
-	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -145,17 +144,17 @@ func passkeyOf(b []byte) (any, error) {
 	return nil, fmt.Errorf("a passkey of algorithm %d is not taken", alg)
 }
 
+// CheckAssertion is nil if a proof's data is a passkey's assertion over exactly
+// this challenge, at this origin, with the person verified.
+func CheckAssertion(p Proof, public, challenge []byte, origin string) error {
+	if p.Kind != ProofWebAuthn || len(p.Data) > maxProof {
+		return errors.New("it is no passkey's assertion")
+	}
+	return checkAssertion(p.Data, public, challenge, origin)
+}
+
 // CheckPasskey is nil if a public key (COSE) can be one of a passkey here.
 func CheckPasskey(public []byte) error {
 	_, err := passkeyOf(public)
 	return err
-}
-
-// SignCount is the counter in an assertion's authenticator data, 0 where there
-// is none: shown, never believed.
-func SignCount(authenticatorData []byte) uint32 {
-	if len(authenticatorData) < authenticator {
-		return 0
-	}
-	return binary.BigEndian.Uint32(authenticatorData[33:])
 }

@@ -1,7 +1,8 @@
 // Package login turns proofs into people.Actor, for pages, CLI and desk@: the
 // only place where an Actor is made.
 //
-// Passwords are argon2id, codes are TOTP (RFC 6238), each step once per person;
+// Passwords are argon2id, codes are TOTP (RFC 6238), each step once per person,
+// passkeys are WebAuthn's, each challenge once;
 // both are kept only as documents sealed to a key of keys/. Guessing is slow
 // for the guesser and never locks the owner out for long. It trusts the roster
 // for who holds which key, and the rows spent/<person> for which codes are
@@ -37,6 +38,9 @@ type roster interface {
 	Firm(ctx context.Context, id policy.FirmID) (people.Firm, error)       // fs.ErrNotExist
 	ByKey(ctx context.Context, authorizedKey string) (people.Person, error)
 	Enroll(ctx context.Context, by people.Actor, k people.Key) error
+	EnrolPasskey(ctx context.Context, by people.Actor, k people.Key) error
+	ByCredential(ctx context.Context, credential string) (people.Person, people.Key, error) // fs.ErrNotExist
+	People(ctx context.Context) ([]people.Person, error)
 }
 
 // Parts of Proofs. Seal is the file of the age identity that secrets are sealed to (keys/seal.key, 0600; made when absent).
@@ -48,6 +52,7 @@ type Parts struct {
 	Log     Log
 	Seal    string
 	Plant   func() string // the plant's name, for the authenticator app
+	Origin  func() string // where people see the pages, for passkeys; nil or empty: none
 	Now     func() time.Time
 	Cost    Cost // of new passwords
 }
@@ -60,7 +65,9 @@ type Proofs struct {
 	docs    *audit.Documents
 	log     Log
 	plant   func() string
+	origin  func() string
 	now     func() time.Time
+	begun   ceremonies
 
 	cost    Cost
 	seal    *age.X25519Identity
@@ -80,6 +87,9 @@ func New(p Parts) (*Proofs, error) {
 	if p.Plant == nil {
 		p.Plant = func() string { return "plant" }
 	}
+	if p.Origin == nil {
+		p.Origin = func() string { return "" }
+	}
 	if p.Cost == (Cost{}) {
 		p.Cost = fullCost
 	}
@@ -87,7 +97,7 @@ func New(p Parts) (*Proofs, error) {
 	if err != nil {
 		return nil, fmt.Errorf("login: %w", err)
 	}
-	s := &Proofs{roster: p.Roster, journal: p.Journal, rows: p.Rows, docs: p.Docs, log: p.Log, plant: p.Plant, now: p.Now,
+	s := &Proofs{roster: p.Roster, journal: p.Journal, rows: p.Rows, docs: p.Docs, log: p.Log, plant: p.Plant, origin: p.Origin, now: p.Now,
 		cost: p.Cost, seal: seal, hashing: newHashing(), slow: newThrottle(p.Now), told: newThrottleLog(p.Now)}
 	if s.nobody, err = s.cost.nobodysPassword(); err != nil {
 		return nil, fmt.Errorf("login: %w", err)

@@ -80,6 +80,16 @@ func dangerousRequest() requestView {
 	return r
 }
 
+// signedRequest wants a key: the reader has a passkey, or has none.
+func signedRequest(passkey bool) requestView {
+	r := sampleRequest()
+	r.May.Key, r.May.Passkey = !passkey, passkey
+	return r
+}
+
+var sampleKeys = []keyView{{Kind: "SSH key", ID: "SHA256:3q2+7wAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", State: "signs answers; it stands in the plant's first file", Signs: true, Person: "mia"},
+	{Kind: "Passkey", Name: "phone", ID: "SHA256:q80kAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", State: "waits for somebody to vouch for it; it signs nothing yet", Passkey: true, Person: "mia", May: true}}
+
 // severalRequest names two ways in, and a right that none of them needs.
 func severalRequest() requestView {
 	r := sampleRequest()
@@ -93,7 +103,7 @@ func decidedRequest() requestView {
 	r := sampleRequest()
 	r.State, r.May, r.YouWhy, r.Rev = "agreed", answersAllowed{}, "", 2
 	r.Meanwhile = "Your tap was not taken, because this changed meanwhile. R-214 is agreed. To take it back, withdraw it, or cut window W-214."
-	r.Answers = []answerView{{"Jan Brandt", "Duty engineer", "said yes", "", "look only, 30 minutes", after(-1)}, {"Olaf Holm", "Line 1 process owner", "asks", "Is the recipe saved?", "", after(-1)}}
+	r.Answers = []answerView{{"Jan Brandt", "Duty engineer", "said yes", "", "look only, 30 minutes", "signed with their passkey", after(-1)}, {"Olaf Holm", "Line 1 process owner", "asks", "Is the recipe saved?", "", "", after(-1)}}
 	r.Window, r.Outcome = &readyLine, "Jan Brandt said look only, 30 minutes at 03:06"
 	return r
 }
@@ -145,7 +155,7 @@ func gallery() []galleryPage {
 	}
 	form := url.Values{"reason": {"Alarm F-417"}, "minutes": {"60"}}
 	return []galleryPage{
-		{"sign-in", "sign-in", signInView{Next: "/", Line: "ssh -p 2222 desk@broker.kiel.example password", Say: "That is not right. Check name, password and code, wait for the next code, and try again.", Person: "mia", Draft: []field{{"draft_reason", "Alarm"}}}, nobody},
+		{"sign-in", "sign-in", signInView{Next: "/", Line: "ssh -p 2222 desk@broker.kiel.example password", Say: "That is not right. Check name, password and code, wait for the next code, and try again.", Person: "mia", Passkeys: true, Draft: []field{{"draft_reason", "Alarm"}}}, nobody},
 		{"board", "board", full, someone},
 		{"board-empty", "board", boardView{LastOut: &leftLine}, codeGood},
 		{"board-down", "board", boardView{Closed: true, Blocks: []blockView{{"B-4", "Everybody: the plant is an island", "Mia Voss", "ammonia alarm", stamp{}, true, true, false}}},
@@ -153,6 +163,8 @@ func gallery() []galleryPage {
 		{"request", "request", sampleRequest(), someone},
 		{"request-danger", "request", dangerousRequest(), codeGood},
 		{"request-several", "request", severalRequest(), codeGood},
+		{"request-signed", "request", signedRequest(true), someone},
+		{"request-keyless", "request", signedRequest(false), someone},
 		{"request-decided", "request", decidedRequest(), someone},
 		{"sure", "sure", sureView{dangerousRequest(), []field{{"minutes", "60"}}}, codeGood},
 		{"code", "code", codeView{Does: "Open", Action: "/windows/W-1/open", Back: "/windows/W-1", Say: "That is not right.", Fields: []field{{"document", "x"}}}, someone},
@@ -171,10 +183,14 @@ func gallery() []galleryPage {
 			Assets: []tick{{"asset/x", "Filler controller", false}}}, someone},
 		{"island", "island", blocksView{MayBlock: true, PeopleIn: 2, WindowsRun: 2}, someone},
 		{"people", "people", peopleView{Pending: []pendingView{{"ann", "Ann Keller", "Krall Fillers", "SHA256:3q2+7wAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "Jan Brandt", true}},
-			Firms: []firmView{{ID: "fjord", Name: "Fjord Dairy Kiel", Plant: true, People: []personView{{"mia", "Mia Voss", []string{"Filling shift supervisor"}, "key, password, code", "+494315550101", "mia@kiel.example", false, true, true}}},
-				{ID: "krall", Name: "Krall Fillers", Sponsor: "Jan Brandt", Until: "2027-03-31", Networks: []string{"198.51.100.0/24"}, People: []personView{{"ben", "Ben Ito", nil, "key", "", "", true, false, false}}}},
+			Firms: []firmView{{ID: "fjord", Name: "Fjord Dairy Kiel", Plant: true, People: []personView{{"mia", "Mia Voss", []string{"Filling shift supervisor"}, "key, passkey, password, code", sampleKeys, "+494315550101", "mia@kiel.example", false, true, true}}},
+				{ID: "krall", Name: "Krall Fillers", Sponsor: "Jan Brandt", Until: "2027-03-31", Networks: []string{"198.51.100.0/24"}, People: []personView{{"ben", "Ben Ito", nil, "key", nil, "", "", true, false, false}}}},
+			Vouch: []vouchView{{"mia", "Mia Voss", "passkey", "phone", sampleKeys[1].ID, "penstock people vouch mia " + sampleKeys[1].ID + " --as lena --sign-with ~/.ssh/id_ed25519", true}, {"jan", "Jan Brandt", "ssh", "", sampleKeys[0].ID, "", false}},
 			Roles: []tick{{"shift", "Filling shift supervisor", false}}, Sponsors: []tick{{"jan", "Jan Brandt", false}}, Security: true, Invites: []tick{{"krall", "Krall Fillers", false}},
 			Invited: &invitedView{"Ann Keller", "ABCD-EFGH-IJKL-MNOP", "ssh -p 2222 join@broker.kiel.example", after(1440)}}, someone},
+		{"keys", "keys", keysView{Keys: sampleKeys, Passkeys: true, Waits: true, Vouchers: []string{"Lena Lang", "Sven Falk"}, Person: "mia"}, someone},
+		{"keys-new", "keys", keysView{Keys: sampleKeys[:1], Passkeys: true, Options: "{}", Name: "phone", Person: "mia"}, codeGood},
+		{"keys-none", "keys", keysView{Keys: sampleKeys[:1], Person: "mia"}, someone},
 		{"roster", "roster", sampleRoster(), someone},
 		{"reviews", "reviews", reviewsView{Reads: true, Security: true, Threads: []threadView{finding}, Expiry: "12 of 40 recordings would go at once",
 			Waits: []waitsLine{{recLine, "a first visit (always); drawn by lot", after(-20), true}}, Holds: []holdView{{"H-2", "all of Krall Fillers", "Lena Lang", "Dispute 12", after(-600)}}}, codeGood},

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -27,6 +28,7 @@ import (
 	"penstock/audit/recording"
 	"penstock/audit/review"
 	"penstock/broker"
+	"penstock/broker/api"
 	"penstock/broker/ca"
 	"penstock/broker/login"
 	"penstock/policy"
@@ -43,6 +45,7 @@ type house struct {
 	journal *state.Journal
 	docs    *audit.Documents
 	server  *httptest.Server
+	origin  string // https://localhost:PORT
 	log     *audit.Log
 	archive *recording.Archive
 }
@@ -55,7 +58,10 @@ func must[T any](v T, err error) T {
 }
 
 // newHouse has ann and ben of a vendor, and shifts people of the plant on shift.
-func newHouse(t *testing.T, shifts int) *house {
+func newHouse(t *testing.T, shifts int) *house { return newHouseOf(t, shifts, true) }
+
+// newHouseOf is newHouse, where a code is enough for a yes or is not.
+func newHouseOf(t *testing.T, shifts int, codes bool) *house {
 	t.Helper()
 	dir := t.TempDir()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -75,11 +81,16 @@ func newHouse(t *testing.T, shifts int) *house {
 	h.journal = state.NewJournal("a", log, rows, people.Fold(h.docs), approvals.Fold(h.docs), ca.Fold(), login.Fold())
 	h.bootstrap(shifts)
 	h.roster = people.NewRoster(h.journal, rows, h.docs)
-	thePlant := demoPlant(t)
+	h.server = httptest.NewUnstartedServer(nil) // its address is known from here on
+	_, port, _ := net.SplitHostPort(h.server.Listener.Addr().String())
+	h.origin = "https://localhost:" + port
+	thePlant := plantAt(t, h.origin, codes)
+	h.roster.Origin = func() string { return h.origin }
 	plant := func() *policy.Plant { return thePlant }
 	must(log.Append(ctx, audit.Event{Subject: "plant", Actor: "penstock", Body: audit.ConfigChanged{Kind: "plant", Document: must(h.docs.Put(ctx, thePlant.Document()))}}))
 	h.desk = approvals.NewDesk(approvals.Parts{Plant: plant, Roster: h.roster, Journal: h.journal, Rows: rows, Leaves: log, Log: log, Docs: h.docs})
-	proofs := must(login.New(login.Parts{Roster: h.roster, Journal: h.journal, Rows: rows, Docs: h.docs, Log: log, Seal: filepath.Join(dir, "keys", "seal.key"), Cost: login.CheapCost}))
+	proofs := must(login.New(login.Parts{Roster: h.roster, Journal: h.journal, Rows: rows, Docs: h.docs, Log: log, Seal: filepath.Join(dir, "keys", "seal.key"), Cost: login.CheapCost,
+		Origin: func() string { return h.origin }}))
 	id := must(age.GenerateX25519Identity())
 	archive := must(recording.OpenArchive(recording.Parts{Dir: filepath.Join(dir, "recordings"), HeadsDir: filepath.Join(dir, "log", "heads"),
 		Disk: disk, Log: log, Mode: "readable", Recipients: []string{id.Recipient().String()}, Identity: id.String(), MinFree: -1}))
@@ -92,7 +103,8 @@ func newHouse(t *testing.T, shifts int) *house {
 		return review.Rules{Always: thePlant.Reviews.Always, OneIn: thePlant.Reviews.OneIn, Security: func(roles []string) bool { return slices.Contains(roles, "ot-security") },
 			Keeps: func(review.Target) (string, time.Duration, bool) { return "", 0, false }}
 	}})
-	parts := Parts{Plant: plant, Roster: h.roster, Desk: h.desk, Proofs: proofs, Broker: b, Book: book, Slog: slog.New(slog.NewTextHandler(t.Output(), nil))}
+	parts := Parts{Plant: plant, Roster: h.roster, Desk: h.desk, Proofs: proofs, Broker: b, Book: book, Slog: slog.New(slog.NewTextHandler(t.Output(), nil)),
+		Authorities: func() api.Authorities { return api.Authorities{Name: "broker.example", Port: 2222} }}
 	h.pages = must(NewPages(parts, log, must(New(parts))))
 	for _, run := range []func(context.Context) error{archive.Run, h.desk.Run, b.Run} {
 		all.Go(func() {
@@ -101,7 +113,7 @@ func newHouse(t *testing.T, shifts int) *house {
 			}
 		})
 	}
-	h.server = httptest.NewUnstartedServer(h.pages)
+	h.server.Config.Handler = h.pages
 	h.server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, 0)
 	h.server.StartTLS()
 	t.Cleanup(func() {
@@ -154,7 +166,7 @@ func (h *house) actor(name string) (people.Actor, audit.Hash) {
 func (h *house) cookie(name string) *http.Cookie {
 	h.t.Helper()
 	a, proof := h.actor(name)
-	_, token, err := h.pages.sessions.begin(a, proof)
+	_, token, err := h.pages.sessions.begin(a, byPassword(proof))
 	if err != nil {
 		h.t.Fatal(err)
 	}

@@ -41,7 +41,7 @@ func TestSessionLife(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			c := newClock()
 			all := newSessions(c.Now)
-			s, token, err := all.begin(people.Actor{Person: "mia"}, audit.Hash{})
+			s, token, err := all.begin(people.Actor{Person: "mia"}, entry{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -73,7 +73,7 @@ func TestSessionsAreBounded(t *testing.T) {
 	all := newSessions(c.Now)
 	var first *webSession
 	for i := range maxSessionsPerson + 5 {
-		s, _, err := all.begin(people.Actor{Person: "mia"}, audit.Hash{})
+		s, _, err := all.begin(people.Actor{Person: "mia"}, entry{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -92,7 +92,7 @@ func TestSessionsAreBounded(t *testing.T) {
 	for i := 0; len(all.all) < maxSessions; i++ {
 		all.all[[32]byte{byte(i), byte(i >> 8), 1}] = &webSession{seen: c.now, began: c.now, ended: make(chan struct{})}
 	}
-	if _, _, err := all.begin(people.Actor{Person: "olaf"}, audit.Hash{}); err == nil {
+	if _, _, err := all.begin(people.Actor{Person: "olaf"}, entry{}); err == nil {
 		t.Error("there is no bound on sessions")
 	}
 }
@@ -101,7 +101,7 @@ func TestSessionsAreBounded(t *testing.T) {
 func TestACodeIsNotLostBesideARefresh(t *testing.T) {
 	c := newClock()
 	all := newSessions(c.Now)
-	s, token, err := all.begin(people.Actor{Person: "mia"}, audit.Hash{})
+	s, token, err := all.begin(people.Actor{Person: "mia"}, entry{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"penstock/approvals"
 	"penstock/approvals/evidence"
+	"penstock/approvals/people"
 	"penstock/audit"
 	"penstock/policy"
 )
@@ -26,6 +27,8 @@ type answersAllowed struct {
 	Shorter                 []choice
 	Parts, Rights           []tick // what can be left out: ways in, and rights that none of them needs
 	Next                    string // who is asked after this yes
+	Key                     bool   // the rules ask for a key of one's own: a code is not enough
+	Passkey                 bool   // the reader has a passkey that signs
 	LookUntil, AskedUntil   stamp
 }
 
@@ -63,8 +66,20 @@ func (v *visit) mayAnswer(out *requestView, q approvals.Request, n roll) {
 			out.May.Next = strings.Join(rest, " and ")
 		}
 		v.offers(out, d)
+		v.signing(out, d, n)
 		return
 	}
+}
+
+// signing is what the yes rests on.
+func (v *visit) signing(out *requestView, d evidence.Request, n roll) {
+	var assets []policy.AssetName
+	for _, t := range d.Assets {
+		assets = append(assets, policy.AssetName(t.Asset))
+	}
+	q, err := v.plant.Quorum(assets, rightsOf(d.Rights)&63)
+	out.May.Key = err != nil || q.Proof != policy.ByCode
+	out.May.Passkey = v.plant.Site.Origin != "" && slices.ContainsFunc(n.people[v.actor.Person].Keys, func(k people.Key) bool { return k.Kind == people.Passkey && k.Signs() })
 }
 
 // opensThen says what comes after the last yes.
@@ -189,14 +204,27 @@ func (g *Pages) sayYes(v *visit) error {
 	if err != nil {
 		return err
 	}
-	if narrow := v.narrowed(before, q, reply.Limits); narrow.Danger && document == q.Hash && before.May.Answer && asked && f.Get("sure") != "yes" {
-		return g.show(v, http.StatusOK, "sure", "Are you sure?", sureView{narrow, again(f)})
+	if v.wantsSure(before, q, reply, document, asked) {
+		return g.show(v, http.StatusOK, "sure", "Are you sure?", sureView{v.narrowed(before, q, reply.Limits), again(f)})
+	}
+	keep := func() {}
+	if reply.Signed, err = g.signedForm(v); err == nil && reply.Signed != nil {
+		keep, err = g.stepUpSigned(v, reply.Signed)
+	}
+	if err != nil {
+		return err
 	}
 	after, err := g.Desk.Answer(v.ctx(), v.actor, q.ID, document, reply)
 	if err != nil {
 		return g.notTaken(v, err)
 	}
+	keep()
 	return g.open(v, before, after)
+}
+
+// wantsSure: what nobody would stop is asked about once more.
+func (v *visit) wantsSure(view requestView, q approvals.Request, r approvals.Reply, document audit.Hash, asked bool) bool {
+	return v.narrowed(view, q, r.Limits).Danger && document == q.Hash && view.May.Answer && asked && v.r.PostForm.Get("sure") != "yes"
 }
 
 type sureView struct {
@@ -208,7 +236,7 @@ type sureView struct {
 func again(f url.Values) (fields []field) {
 	for name, values := range f {
 		for _, value := range values {
-			if name != "document" && name != "sure" && name != "code" {
+			if name != "document" && name != "sure" && name != "code" && name != signingField && name != signedText && name != signedAssertion {
 				fields = append(fields, field{name, value})
 			}
 		}

@@ -14,6 +14,7 @@ import (
 
 type peopleView struct {
 	Pending  []pendingView
+	Vouch    []vouchView // keys that sign nothing until somebody vouches for them
 	Firms    []firmView
 	Roles    []tick
 	Sponsors []tick
@@ -27,6 +28,12 @@ type pendingView struct {
 	May                         bool
 }
 
+// vouchView is a key that waits for somebody's signed word.
+type vouchView struct {
+	Person, Name, Kind, Device, Key, Line string
+	May                                   bool
+}
+
 type firmView struct {
 	ID, Name, Sponsor, SponsorID, Until string
 	Plant                               bool
@@ -38,6 +45,7 @@ type personView struct {
 	ID, Name   string
 	Roles      []string
 	Keys       string
+	Own        []keyView // SSH keys and passkeys
 	Phone      string
 	Mail       string
 	Disabled   bool
@@ -75,9 +83,13 @@ func (g *Pages) showPeople(v *visit, invited *invitedView) error {
 			if p.Firm != f.ID {
 				continue
 			}
-			one.People = append(one.People, v.person(p, may))
+			one.People = append(one.People, v.person(p, may, n))
 			for _, k := range p.Keys {
-				if k.Pending && !p.Disabled {
+				if f.Plant && !p.Disabled && !k.Signs() && (k.Kind == people.Passkey || k.Kind == people.SSH && !k.Pending) {
+					view.Vouch = append(view.Vouch, vouchView{string(p.ID), p.Name, string(k.Kind), k.Name, k.ID, vouchLine(string(p.ID), k.ID, string(v.actor.Person)),
+						view.Security && p.ID != v.actor.Person})
+				}
+				if k.Pending && k.Kind == people.SSH && !p.Disabled {
 					view.Pending = append(view.Pending, pendingView{string(p.ID), p.Name, f.Name, k.ID, n.person(k.By), v.mayConfirm(f, p, k)})
 				}
 			}
@@ -90,6 +102,7 @@ func (g *Pages) showPeople(v *visit, invited *invitedView) error {
 	}
 	slices.SortFunc(view.Firms, func(a, b firmView) int { return strings.Compare(a.Name, b.Name) })
 	slices.SortFunc(view.Invites, func(a, b tick) int { return strings.Compare(a.Text, b.Text) })
+	slices.SortFunc(view.Vouch, func(a, b vouchView) int { return strings.Compare(a.Name+a.Key, b.Name+b.Key) })
 	slices.SortFunc(view.Pending, func(a, b pendingView) int { return strings.Compare(a.Name+a.Key, b.Name+b.Key) })
 	for _, t := range v.plant.Teams {
 		view.Roles = append(view.Roles, tick{Value: string(t.Name), Text: v.role(t.Name)})
@@ -103,7 +116,7 @@ func (g *Pages) showPeople(v *visit, invited *invitedView) error {
 	return g.show(v, http.StatusOK, "people", "People", view)
 }
 
-func (v *visit) person(p people.Person, may bool) personView {
+func (v *visit) person(p people.Person, may bool, n roll) personView {
 	out := personView{ID: string(p.ID), Name: p.Name, Phone: p.Phone, Mail: p.Mail, Disabled: p.Disabled}
 	out.MayDisable = may && !p.Disabled && p.ID != v.actor.Person
 	out.MayPhone = out.MayDisable
@@ -111,9 +124,12 @@ func (v *visit) person(p people.Person, may bool) personView {
 		out.Roles = append(out.Roles, v.role(r))
 	}
 	var keys []string
-	for _, kind := range []people.KeyKind{people.SSH, people.Password, people.TOTP} {
+	if !p.Disabled {
+		out.Own = v.keysOf(p, n, out.MayDisable)
+	}
+	for _, kind := range []people.KeyKind{people.SSH, people.Passkey, people.Password, people.TOTP} {
 		if _, ok := p.Key(kind); ok {
-			keys = append(keys, map[people.KeyKind]string{people.SSH: "key", people.Password: "password", people.TOTP: "code"}[kind])
+			keys = append(keys, map[people.KeyKind]string{people.SSH: "key", people.Passkey: "passkey", people.Password: "password", people.TOTP: "code"}[kind])
 		}
 	}
 	if out.Keys = strings.Join(keys, ", "); len(keys) == 0 {

@@ -62,6 +62,7 @@ type needView struct {
 
 type answerView struct {
 	Who, Role, Says, Why, Limits string
+	Proof                        string
 	At                           stamp
 }
 
@@ -101,7 +102,7 @@ func (g *Pages) requestOf(v *visit, q approvals.Request) (requestView, error) {
 		return out, err
 	}
 	for _, l := range q.Answers {
-		out.Answers = append(out.Answers, answerView{n.person(l.Person), v.role(l.Role), saysWords[l.Says], l.Why, v.limits(l.Limits), v.at(l.At)})
+		out.Answers = append(out.Answers, answerView{n.person(l.Person), v.role(l.Role), saysWords[l.Says], l.Why, v.limits(l.Limits), proofWords[l.Proof], v.at(l.At)})
 	}
 	not := slices.Concat(d.People, []string{d.By})
 	for _, need := range q.Needs {
@@ -368,3 +369,6 @@ func (g *Pages) requestList(v *visit) error {
 	}
 	return g.show(v, http.StatusOK, "requests", "Requests", lines)
 }
+
+// proofWords say what an answer rests on.
+var proofWords = map[string]string{evidence.ProofTOTP: "by a code: the server's word", evidence.ProofWebAuthn: "signed with their passkey", evidence.ProofSSHSIG: "signed with their SSH key"}

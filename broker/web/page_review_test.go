@@ -108,7 +108,7 @@ func TestAVerdictWantsACode(t *testing.T) {
 	h.recorded("S-1")
 	a, proof := h.actor("lena")
 	a.Step = 0
-	_, token, err := h.pages.sessions.begin(a, proof)
+	_, token, err := h.pages.sessions.begin(a, byPassword(proof))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,6 +14,7 @@ import (
 type signInView struct {
 	Say, Next, Person string
 	Line              string  // how to set a password
+	Passkeys          bool    // one can sign in by a passkey
 	Draft             []field // what was being asked when the session ended
 }
 
@@ -23,7 +24,7 @@ func (g *Pages) signInPage(v *visit) error {
 		http.Redirect(v.w, v.r, next, http.StatusSeeOther)
 		return nil
 	}
-	return g.show(v, http.StatusOK, "sign-in", "Sign in", signInView{Next: next, Line: g.passwordLine()})
+	return g.show(v, http.StatusOK, "sign-in", "Sign in", signInView{Next: next, Line: g.passwordLine(), Passkeys: g.Proofs.Passkeys()})
 }
 
 func (g *Pages) passwordLine() string {
@@ -54,7 +55,7 @@ func (g *Pages) signInPost(v *visit) error {
 		if r.Rule == "login-wait" {
 			status = http.StatusTooManyRequests
 		}
-		return g.show(v, status, "sign-in", "Sign in", signInView{Say: r.Say, Next: next, Person: name, Line: g.passwordLine(), Draft: draftFields(draft)})
+		return g.show(v, status, "sign-in", "Sign in", signInView{Say: r.Say, Next: next, Person: name, Line: g.passwordLine(), Passkeys: g.Proofs.Passkeys(), Draft: draftFields(draft)})
 	}
 	if err != nil {
 		return err
@@ -64,7 +65,17 @@ func (g *Pages) signInPost(v *visit) error {
 		return fmt.Errorf("look up who signs in: %w", err)
 	}
 	k, _ := p.Key(people.Password) // taken away in this moment: then the session is over at its first page
-	s, token, err := g.sessions.begin(a, k.Sealed)
+	return g.enterAs(v, a, byPassword(k.Sealed), next, draft)
+}
+
+// enterAs begins the session of somebody who has just proved who they are, and
+// goes where they wanted to.
+func (g *Pages) enterAs(v *visit, a people.Actor, by entry, next string, draft url.Values) error {
+	p, err := g.Roster.Person(v.ctx(), a.Person)
+	if err != nil {
+		return fmt.Errorf("look up who signs in: %w", err)
+	}
+	s, token, err := g.sessions.begin(a, by)
 	if err != nil {
 		return err
 	}

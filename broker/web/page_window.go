@@ -139,7 +139,7 @@ func (g *Pages) windowStep(v *visit) error {
 		w, err = d.Open(ctx, a, id)
 		said = "Open. Ends " + v.at(w.Until).Text() + " by itself."
 	case "extend":
-		w, err = g.extend(v, id, f.Get("minutes"), f.Get("until"))
+		w, err = g.extend(v, id)
 		said = "Extended. Ends " + v.at(w.Until).Text() + "."
 	case "pause":
 		_, err = d.Pause(ctx, a, id, why)
@@ -218,17 +218,42 @@ func endingText(n int, until string) string {
 }
 
 // extend moves the end that the page showed: a double tap moves it once.
-func (g *Pages) extend(v *visit, id policy.WindowID, minutes, until string) (approvals.Window, error) {
-	w, err := g.Desk.Window(v.ctx(), v.actor, id)
+func (g *Pages) extend(v *visit, id policy.WindowID) (approvals.Window, error) {
+	signed, err := g.signedForm(v)
 	if err != nil {
+		return approvals.Window{}, err
+	}
+	if signed != nil {
+		keep, err := g.stepUpSigned(v, signed)
+		if err != nil {
+			return approvals.Window{}, err
+		}
+		w, err := g.Desk.ExtendSigned(v.ctx(), v.actor, id, *signed)
+		if err == nil {
+			keep()
+		}
 		return w, err
 	}
-	if shown, err := time.Parse(time.RFC3339, until); err == nil {
+	until, err := g.later(v, id)
+	if err != nil {
+		return approvals.Window{}, err
+	}
+	return g.Desk.Extend(v.ctx(), v.actor, id, until)
+}
+
+// later is the new end that the form asks for.
+func (g *Pages) later(v *visit, id policy.WindowID) (time.Time, error) {
+	f := v.r.PostForm
+	w, err := g.Desk.Window(v.ctx(), v.actor, id)
+	if err != nil {
+		return time.Time{}, err
+	}
+	if shown, err := time.Parse(time.RFC3339, f.Get("until")); err == nil {
 		w.Until = shown
 	}
-	m, err := time.ParseDuration(minutes + "m")
+	m, err := time.ParseDuration(f.Get("minutes") + "m")
 	if err != nil || m <= 0 || m > 24*time.Hour {
-		return w, &policy.Refusal{Rule: "bad-time", Say: "Say by how many minutes."}
+		return time.Time{}, &policy.Refusal{Rule: "bad-time", Say: "Say by how many minutes."}
 	}
-	return g.Desk.Extend(v.ctx(), v.actor, id, w.Until.Add(m))
+	return w.Until.Add(m), nil
 }

@@ -107,6 +107,8 @@ func (g *Pages) table() []Route {
 		{"GET /static/{file}", Anybody, "", g.static},
 		{"GET /sign-in", Anybody, "", g.signInPage},
 		{"POST /sign-in", Anybody, "", g.signInPost},
+		{"POST /sign-in/passkey/begin", Anybody, "", g.beginPasskeyIn},
+		{"POST /sign-in/passkey", Anybody, "", g.passkeyIn},
 		{"POST /sign-out", SignedIn, "", g.signOut},
 		{"GET /{$}", SignedIn, "", g.board},
 		{"GET /live", SignedIn, "", g.follow},
@@ -115,6 +117,7 @@ func (g *Pages) table() []Route {
 		{"POST /requests/new", SignedIn, "", g.ask},
 		{"GET /requests/{id}", SignedIn, "", g.requestPage},
 		{"POST /requests/{id}/yes", PlantOnly, "Say yes", g.sayYes},
+		{"POST /requests/{id}/yes/draft", PlantOnly, "", g.draftYes},
 		{"POST /requests/{id}/not-now", PlantOnly, "", g.notNow},
 		{"POST /requests/{id}/withdraw", SignedIn, "", g.withdraw},
 		{"GET /requests/{id}/receipts", SignedIn, "", g.receiptFile},
@@ -122,6 +125,7 @@ func (g *Pages) table() []Route {
 		{"GET /windows/{id}/receipts", SignedIn, "", g.receiptFile},
 		{"POST /windows/{id}/open", PlantOnly, "Open", g.windowStep},
 		{"POST /windows/{id}/extend", PlantOnly, "Extend", g.windowStep},
+		{"POST /windows/{id}/extend/draft", PlantOnly, "", g.draftLater},
 		{"POST /windows/{id}/go-on", PlantOnly, "Let it go on", g.windowStep},
 		{"POST /windows/{id}/pause", PlantOnly, "", g.windowStep},
 		{"POST /windows/{id}/cut", PlantOnly, "", g.windowStep},
@@ -156,6 +160,12 @@ func (g *Pages) table() []Route {
 		{"POST /roster/{team}/off", PlantOnly, "Keep no roster", g.noRoster},
 		{"POST /roster/deputies", PlantOnly, "Let them stand in", g.lend},
 		{"POST /roster/deputies/end", PlantOnly, "", g.takeBack},
+		{"POST /people/{id}/vouch/draft", PlantOnly, "", g.draftVouch},
+		{"POST /people/{id}/vouch", PlantOnly, "", g.vouch},
+		{"POST /people/{id}/remove-key", PlantOnly, "", g.removeKey},
+		{"GET /keys", PlantOnly, "", g.keysPage},
+		{"POST /keys/new", PlantOnly, "Add a passkey", g.newPasskey},
+		{"POST /keys", PlantOnly, "Add a passkey", g.enrolPasskey},
 		{"POST /firms", PlantOnly, "Write the firm", doneOnce(g.firm)},
 		{"GET /recordings", PlantOnly, "", g.recordingList},
 		{"GET /search", PlantOnly, "", g.searchPage},
@@ -273,7 +283,7 @@ func (g *Pages) sendToSignIn(v *visit) error {
 		return nil
 	}
 	if v.r.Method != http.MethodGet {
-		view := signInView{Say: "You were signed out meanwhile, so nothing was done. Sign in, look again, then decide.", Next: "/", Line: g.passwordLine()}
+		view := signInView{Say: "You were signed out meanwhile, so nothing was done. Sign in, look again, then decide.", Next: "/", Line: g.passwordLine(), Passkeys: g.Proofs.Passkeys()}
 		if v.r.URL.Path == "/requests/new" && v.r.ParseForm() == nil {
 			view.Say, view.Draft = "You were signed out meanwhile. Sign in: what you have written is kept.", draftFields(v.r.PostForm)
 		}
@@ -354,6 +364,8 @@ func backTo(p string) string {
 		return "/" + parts[0] + "/" + parts[1]
 	case parts[0] == "people" || parts[0] == "firms":
 		return "/people"
+	case parts[0] == "keys":
+		return "/keys"
 	case parts[0] == "blocks" || parts[0] == "roster":
 		return "/" + parts[0]
 	case parts[0] == "holds" || parts[0] == "reviews":

@@ -14,11 +14,21 @@ import (
 var longestWords = regexp.MustCompile(`(open: shift, longest: \w+)}`)
 
 // demoPlant is the example plant file, where a code is enough for every yes.
-func demoPlant(t *testing.T) *policy.Plant {
+func demoPlant(t *testing.T) *policy.Plant { return plantAt(t, "", true) }
+
+// plantAt is the example plant file with its pages at an origin, with codes or as it is.
+func plantAt(t *testing.T, origin string, codes bool) *policy.Plant {
 	t.Helper()
 	files := configs.Plant()
-	text := strings.ReplaceAll(string(files[configs.PlantMain]), ", ask: [", ", proof: code, ask: [")
-	files[configs.PlantMain] = []byte(longestWords.ReplaceAllString(text, "$1, proof: code}"))
+	text := string(files[configs.PlantMain])
+	if codes {
+		text = strings.ReplaceAll(text, ", ask: [", ", proof: code, ask: [")
+		text = longestWords.ReplaceAllString(text, "$1, proof: code}")
+	}
+	if origin != "" {
+		text = strings.Replace(text, "https://penstock.kiel.example:8443", origin, 1)
+	}
+	files[configs.PlantMain] = []byte(text)
 	p, problems := policy.ParseWith(policy.Options{Inspectors: []string{"modbus"}}, configs.PlantMain, files)
 	if problems != nil {
 		t.Fatal(problems)

@@ -41,7 +41,7 @@ type sessions struct {
 type webSession struct {
 	key   [sha256.Size]byte
 	began time.Time
-	proof audit.Hash    // the sealed password that was right: with another one in its place the session is over
+	by    entry
 	ended chan struct{} // closed when the session is over
 
 	stepping sync.Mutex // one code at a time: the second of a double tap waits for the first
@@ -57,6 +57,24 @@ type webSession struct {
 	streams int
 	asked   []askedOnce // newest last
 	taps    []tap       // newest last
+}
+
+// entry is what somebody came in by: with another password in its place, or
+// without the passkey, the session is over.
+type entry struct {
+	password audit.Hash // sealed
+	passkey  string     // fingerprint
+}
+
+func byPassword(sealed audit.Hash) entry { return entry{password: sealed} }
+func byPasskey(id string) entry          { return entry{passkey: id} }
+
+func (e entry) stands(p people.Person) bool {
+	if e.passkey != "" {
+		return slices.ContainsFunc(p.Keys, func(k people.Key) bool { return k.ID == e.passkey && k.Signs() })
+	}
+	k, has := p.Key(people.Password)
+	return has && k.Sealed == e.password
 }
 
 // askedOnce is a form that was sent, and what came of it.
@@ -119,10 +137,10 @@ func newSessions(now func() time.Time) *sessions {
 }
 
 // begin makes a session and its token: a new one at each sign-in.
-func (t *sessions) begin(a people.Actor, proof audit.Hash) (*webSession, string, error) {
+func (t *sessions) begin(a people.Actor, by entry) (*webSession, string, error) {
 	token := rand.Text() + rand.Text() // 260 bits
 	now := t.now()
-	s := &webSession{key: sha256.Sum256([]byte(token)), began: now, seen: now, actor: a, proof: proof, ended: make(chan struct{})}
+	s := &webSession{key: sha256.Sum256([]byte(token)), began: now, seen: now, actor: a, by: by, ended: make(chan struct{})}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	var mine []*webSession
@@ -194,12 +212,11 @@ func (s *webSession) over(now time.Time) bool {
 }
 
 // stands says whether the person may still be who signed in: present, of the
-// same firm, and with the password of then. Whoever changes a password, or has
-// it taken away, throws everybody out who came in by it.
+// same firm, and with the password or passkey of then. Whoever changes a password,
+// or has it taken away, throws everybody out who came in by it.
 func (s *webSession) stands(p people.Person) bool {
-	k, has := p.Key(people.Password)
 	a := s.who()
-	return !p.Disabled && p.ID == a.Person && p.Firm == a.Firm && has && k.Sealed == s.proof
+	return !p.Disabled && p.ID == a.Person && p.Firm == a.Firm && s.by.stands(p)
 }
 
 func (s *webSession) who() people.Actor {
@@ -246,10 +263,11 @@ func setCookie(w http.ResponseWriter, token string, maxAge int) {
 		Secure: true, HttpOnly: true, SameSite: http.SameSiteStrictMode})
 }
 
-// hasCode says whether a code that was given still counts.
+// hasCode says whether a code that was given, or a passkey, still counts.
 func (v *visit) hasCode() bool {
 	age := v.now.Sub(v.actor.At)
-	return v.actor.Step != 0 && v.actor.Proved(people.TOTP) && age < codeGood && age > -30*time.Second
+	given := v.actor.Step != 0 && v.actor.Proved(people.TOTP) || v.actor.Proved(people.Passkey)
+	return given && age < codeGood && age > -30*time.Second
 }
 
 // codeView asks for a code between a button and its effect. Fields are the
@@ -264,7 +282,7 @@ type field struct{ Name, Value string }
 // wantsCode takes the code that stands in the form; without one that counts it
 // asks for it on a page of its own, and nothing is done yet.
 func (g *Pages) wantsCode(v *visit, does string) (asked bool, err error) {
-	if does == "" {
+	if does == "" || v.signs() {
 		return false, nil
 	}
 	why := ""

@@ -15,7 +15,7 @@ func TestASessionStandsWithItsPassword(t *testing.T) {
 	password := func(sealed audit.Hash) []people.Key {
 		return []people.Key{{Kind: people.SSH, ID: "SHA256:x"}, {Kind: people.Password, ID: "password", Sealed: sealed}}
 	}
-	s, _, err := newSessions(time.Now).begin(people.Actor{Person: "mia", Firm: "fjord"}, first)
+	s, _, err := newSessions(time.Now).begin(people.Actor{Person: "mia", Firm: "fjord"}, byPassword(first))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -173,7 +173,7 @@ func limits(t verify.Trust, r verify.Report) (list []string) {
 		list = append(list, "that the log's key is this broker's: give it from where you keep it (--key)")
 	}
 	if r.Windows > 0 {
-		list = append(list, "answers with a code are the server's word that the person was there; only answers signed by a key are the person's own")
+		list = append(list, "an answer by a code is the server's word that the person was there; one signed by a key is the person's own, but what the page showed them is not known here (its eight words were there to compare)")
 	}
 	return append(list,
 		"who read a recording offline: whoever holds an auditor's key and a copy can, and no log sees it",

@@ -51,7 +51,7 @@ var mayImport = map[string][]string{
 	"broker":            {"policy", "audit", "audit/recording", "approvals"},
 	"broker/brokertest": {"policy", "audit", "audit/durable", "audit/recording", "approvals", "broker"}, // for tests
 	"broker/ca":         {"policy", "audit", "approvals/state"},
-	"broker/login":      {"policy", "audit", "approvals/state", "approvals/people"},
+	"broker/login":      {"policy", "audit", "approvals/evidence", "approvals/state", "approvals/people"},
 	"broker/dial":       {"policy", "audit/recording", "broker", "broker/ca"},
 	"broker/relay":      {"policy", "policy/inspect", "audit", "audit/recording", "broker"},
 	"broker/sftp":       {"policy", "audit", "audit/recording", "broker", "broker/relay"},

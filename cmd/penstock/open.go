@@ -332,7 +332,8 @@ func (h *plantHouse) openRooms(past *history, clock audit.Clock) error {
 		return err
 	}
 	h.proofs, err = login.New(login.Parts{Roster: h.roster, Journal: h.journal, Rows: h.store, Docs: h.docs, Log: h.log,
-		Seal: filepath.Join(h.folder.keys(), "seal.key"), Plant: func() string { return h.plant().Site.Name }, Cost: passwordCost, Now: clock.Wall})
+		Seal: filepath.Join(h.folder.keys(), "seal.key"), Plant: func() string { return h.plant().Site.Name },
+		Origin: func() string { return h.plant().Site.Origin }, Cost: passwordCost, Now: clock.Wall})
 	if err != nil {
 		return err
 	}

@@ -112,7 +112,11 @@ func (p *Passkey) ID() string {
 
 // Sign makes the assertion over a text.
 func (p *Passkey) Sign(namespace string, text []byte) evidence.Proof {
-	challenge := base64.RawURLEncoding.EncodeToString(evidence.Challenge(namespace, text))
+	return p.Assert(base64.RawURLEncoding.EncodeToString(evidence.Challenge(namespace, text)))
+}
+
+// Assert makes the assertion over a challenge (base64url).
+func (p *Passkey) Assert(challenge string) evidence.Proof {
 	client := []byte(`{"type":"` + p.Type + `","challenge":"` + challenge + `","origin":"` + p.Origin + `","crossOrigin":false}`)
 	site := sha256.Sum256([]byte(p.Site))
 	auth := append(site[:], p.Flags)

@@ -87,7 +87,7 @@
     button.classList.add("holding");
     timer = setTimeout(() => {
       const sure = document.createElement("input");
-      sure.type = "hidden"; sure.name = button.dataset.hold; sure.value = "yes";
+      sure.type = "hidden"; sure.name = button.dataset.hold; sure.value = "yes"; sure.dataset.held = "";
       button.form.append(sure);
       button.form.requestSubmit(button);
     }, holdFor);

@@ -7,12 +7,12 @@ export const given = JSON.parse(readFileSync(0, "utf8"));
 export const faults = [];
 export const axeSource = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
-export function start() {
+export function start(more = []) {
   return chromium.launch({
     timeout: 120000, // a busy machine takes its time; here and in the pages' waits
     executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
     args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-      "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage"],
+      "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", ...more],
   });
 }
 
