@@ -142,7 +142,7 @@ func (d *Desk) mayAnswer(p people.Person, row requestRow, doc evidence.Request, 
 	if !row.waits() {
 		return refuse("not-waiting", "%s is %s; it takes no answers.", row.Request, row.State)
 	}
-	if string(p.Firm) == doc.Firm || slices.Contains(doc.People, string(p.ID)) || string(p.ID) == doc.By {
+	if string(p.Firm) == doc.Firm || slices.Contains(doc.People, string(p.ID)) || string(p.ID) == doc.By && !doc.Called {
 		return refuse("own-request", "Whoever asks, works in the window or is of that firm never answers it. Somebody else must.")
 	}
 	if !d.now().Before(doc.To.Add(-lastMinute)) {

@@ -72,6 +72,7 @@ type Desk struct {
 	keys    keyring
 	tallies tallies
 	lists   lists
+	tries   tries
 	began   time.Time     // of this Desk
 	poke    chan struct{} // the next moment may have changed
 	repair  chan struct{} // a row differs from the log

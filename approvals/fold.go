@@ -29,6 +29,8 @@ func (f folder) fold(ctx context.Context, rows state.Reader, leaf audit.Leaf) ([
 		return f.request(ctx, rows, leaf)
 	case audit.PersonAsked:
 		return f.askedNext(ctx, rows, leaf)
+	case audit.CallMade, audit.CallAnswered:
+		return f.call(ctx, rows, leaf)
 	case audit.AnswerGiven:
 		return f.answer(ctx, rows, leaf)
 	case audit.WindowAgreed:

@@ -35,7 +35,8 @@ func TestHistories(t *testing.T) {
 			"use":    func(t *rapid.T) { m.try(t, w.desk.OpenByUse(w.ctx, m.person(t))) },
 			"time":   m.time,
 			"people": m.people,
-			"duty":   m.duty, "duty2": m.duty,
+			"call":   m.call, "here": m.here,
+			"duty": m.duty, "duty2": m.duty,
 			"jump":  m.jump,
 			"crash": m.crash,
 			"busy":  func(t *rapid.T) { w.busy(rapid.SampledFrom([][]string{nil, {"upload"}}).Draw(t, "half done")...) },
@@ -47,7 +48,7 @@ func TestHistories(t *testing.T) {
 		reached(seen, w)
 	})
 	// A generator that reaches nothing proves nothing.
-	for _, what := range []string{"written", "named", "asked next", "agreed", "opened", "ended", "refused", "withdrawn", "question"} {
+	for _, what := range []string{"written", "named", "made", "answered", "asked next", "agreed", "opened", "ended", "refused", "withdrawn", "question"} {
 		if seen[what] == 0 {
 			t.Errorf("no history reached %q: %v", what, seen)
 		}
@@ -345,4 +346,28 @@ func (m machine) duty(t *rapid.T) {
 			m.try(t, d.EndDeputy(w.ctx, w.as(policy.PersonID(s.For)), team, policy.PersonID(s.For), policy.PersonID(s.Person)))
 		}
 	}
+}
+
+// call calls somebody in, or makes a new code; mostly ann answers it at once.
+func (m machine) call(t *rapid.T) {
+	by := rapid.SampledFrom([]policy.PersonID{"olaf", "max", "mia", "ann"}).Draw(t, "by")
+	var code string
+	var err error
+	if rapid.IntRange(0, 3).Draw(t, "again") == 0 {
+		code, err = m.w.desk.Call(m.w.ctx, m.w.as(by), m.request(t))
+	} else {
+		_, code, err = m.w.desk.CallIn(m.w.ctx, m.w.as(by), m.w.ask())
+	}
+	if err == nil {
+		m.w.code = code
+	}
+	m.try(t, err)
+	if rapid.IntRange(0, 2).Draw(t, "answers") > 0 {
+		m.here(t)
+	}
+}
+
+func (m machine) here(t *rapid.T) {
+	_, err := m.w.desk.Here(m.w.ctx, m.w.as(rapid.SampledFrom([]policy.PersonID{"ann", "ann", "ann", "bob", "eve"}).Draw(t, "here")), m.w.code)
+	m.try(t, err)
 }

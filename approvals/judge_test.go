@@ -91,6 +91,7 @@ type pastRequest struct {
 	yes   map[string]evidence.Answer // by place
 	roles map[string][]string
 	who   map[string]bool
+	here  bool
 	next  []audit.PersonAsked // because others did not answer
 }
 
@@ -141,6 +142,8 @@ func (h *history) leaf(leaf audit.Leaf) error {
 			r := h.requests[leaf.Subject]
 			r.next = append(r.next, b)
 		}
+	case audit.CallAnswered:
+		h.requests[leaf.Subject].here = true
 	case audit.DeputyNamed:
 		h.lent[[2]string{b.Team, b.For}] = b
 	case audit.DeputyEnded:
@@ -166,6 +169,9 @@ func (h *history) leaf(leaf audit.Leaf) error {
 	case audit.WindowAgreed:
 		return h.agreed(b)
 	case audit.WindowMoved:
+		if r := h.requests[h.windows[b.Window].request]; b.To == "opened" && r.doc.Called && !r.here {
+			return fmt.Errorf("%s opened before anybody had answered the call", b.Window)
+		}
 		return h.moved(leaf, b)
 	case audit.HandbackAccepted:
 		return step("w", &h.windows[b.Window].state, "closed")
@@ -181,6 +187,7 @@ func (h *history) text(b audit.RequestSubmitted, to string) error {
 	}
 	r.doc, err = evidence.ParseRequest(text)
 	r.hash, r.yes, r.roles, r.who, r.next = b.Document, map[string]evidence.Answer{}, map[string][]string{}, map[string]bool{}, nil
+	r.here = false
 	if err != nil {
 		return err
 	}
@@ -226,7 +233,7 @@ func (h *history) answer(leaf audit.Leaf, b audit.AnswerGiven) error {
 	if h.gone[a.Person] {
 		return fmt.Errorf("an answer of %s, who is disabled", a.Person)
 	}
-	if c.firm != "fjord" || slices.Contains(r.doc.People, a.Person) || r.doc.By == a.Person {
+	if c.firm != "fjord" || slices.Contains(r.doc.People, a.Person) || r.doc.By == a.Person && !r.doc.Called {
 		return fmt.Errorf("an answer of %s, who is a vendor, a worker or the asker", a.Person)
 	}
 	switch b.Says {

@@ -284,6 +284,7 @@ type world struct {
 	jour  *state.Journal
 	past  *history // what truth has read of the log
 	read  int
+	code  string // the newest that was read out
 }
 
 // start is a Monday morning.

@@ -1,6 +1,7 @@
 package approvals
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -80,6 +81,11 @@ func (d *Desk) Windows(ctx context.Context, by people.Actor) ([]Window, error) {
 		}
 		d.saw(policy.WindowID(w.Window), phase{w.row, w.State})
 		v, err := known(&d.lists, d.lists.windows, row, func() (Window, error) { return d.windowView(ctx, policy.WindowID(w.Window)) })
+		if err == nil && v.Call != nil { // it moves with the request's row
+			var r requestRow
+			r, err = d.requestRow(ctx, v.Request)
+			v.Call = cmp.Or(r.Call.call(), v.Call)
+		}
 		return v, true, err
 	})
 }

@@ -40,6 +40,7 @@ type Ask struct {
 	WorkOrder, Change, Backup, Backout, AreaClear string
 	Minutes                                       int
 	From, To                                      time.Time
+	CallIn                                        bool // by somebody of the plant, whose yes may be the ask (Desk.CallIn)
 }
 
 // RequestState is one of the words of DESIGN section 3.
@@ -75,6 +76,7 @@ type Request struct {
 	Needs    []policy.Need // still to be answered
 	Answers  []AnswerLine
 	Window   policy.WindowID // once agreed
+	Call     *Call           // of a call-in: how it stands
 	Asked    []Asked         // who was asked because others did not answer
 	Next     []Asked         // who will be, and when
 	Asleep   time.Time       // until, where asleep
@@ -94,7 +96,8 @@ type requestRow struct {
 	Window   string           `json:"window,omitempty"`
 	Asleep   time.Time        `json:"asleep,omitzero"`
 	Woken    time.Time        `json:"woken,omitzero"`
-	Next     []evidence.Asked `json:"next,omitempty"`    // who was asked because others did not answer
+	Next     []evidence.Asked `json:"next,omitempty"` // who was asked because others did not answer
+	Call     *callRow         `json:"call,omitempty"`
 	Answers  []said           `json:"answers,omitempty"` // to this revision
 	Count    int              `json:"count"`             // answers to all revisions
 	Former   []former         `json:"former,omitempty"`
@@ -292,11 +295,14 @@ func (d *Desk) write(ctx context.Context, by people.Actor, id policy.RequestID, 
 	if a.From.Before(now) && now.Sub(a.From) <= latestStart {
 		a.From = now
 	}
-	doc = evidence.Request{V: 1, Request: string(id), Rev: rev, Firm: string(a.Firm), By: string(by.Person), Kind: a.Kind,
+	doc = evidence.Request{V: 1, Request: string(id), Rev: rev, Firm: string(a.Firm), By: string(by.Person), Kind: a.Kind, Called: a.CallIn,
 		People: sorted(words(a.People)), Assets: asTargets(a.Targets), Rights: (a.Rights | policy.Look).Words(),
 		Reason: strings.TrimSpace(a.Reason), WorkOrder: strings.TrimSpace(a.WorkOrder), Change: strings.TrimSpace(a.Change),
 		Backup: strings.TrimSpace(a.Backup), Backout: strings.TrimSpace(a.Backout), AreaClear: strings.TrimSpace(a.AreaClear),
 		Minutes: a.Minutes, From: whole(a.From), To: whole(a.To), Nonce: nonce()}
+	if a.CallIn && !by.Plant {
+		return doc, hash, nil, refuse("not-plant", "Only the plant calls somebody in. Ask for access.")
+	}
 	if doc.Kind == "" {
 		doc.Kind = "remote"
 	}
@@ -417,7 +423,7 @@ func (d *Desk) tell(ctx context.Context, r Request) error {
 // wrote it or works in it.
 func (d Duty) askable(team policy.Role, doc evidence.Request, at time.Time) (who []string) {
 	for _, p := range d.On(team, at) {
-		if string(p) != doc.By && !slices.Contains(doc.People, string(p)) {
+		if (string(p) != doc.By || doc.Called) && !slices.Contains(doc.People, string(p)) {
 			who = append(who, string(p))
 		}
 	}
@@ -444,7 +450,7 @@ func (d *Desk) view(ctx context.Context, row requestRow) (Request, error) {
 		return Request{}, err
 	}
 	r := Request{ID: policy.RequestID(row.Request), State: row.State, Rev: row.Rev, Document: doc, Hash: row.Document,
-		Window: policy.WindowID(row.Window), At: row.At}
+		Window: policy.WindowID(row.Window), At: row.At, Call: row.Call.call()}
 	if row.State == RequestAsleep {
 		r.Asleep = row.Asleep
 	}
@@ -533,6 +539,7 @@ func (f folder) request(ctx context.Context, rows state.Reader, leaf audit.Leaf)
 func (r *requestRow) asked(b audit.RequestSubmitted) {
 	r.Request, r.Rev, r.Firm, r.By, r.Document, r.Plant, r.At = b.Request, b.Rev, b.Firm, b.By, b.Document, b.Plant, b.At
 	r.Window, r.Asleep, r.Answers, r.Woken, r.Next = "", time.Time{}, nil, time.Time{}, nil
+	r.Call = nil
 }
 
 // revised makes the old revision superseded and lets the new one wait.

@@ -71,6 +71,7 @@ type Window struct {
 	By       policy.PersonID
 	HandBack string   // given text
 	HalfDone []string // while ending: what may still finish
+	Call     *Call    // while it is agreed, of a call-in: how that stands
 	Asked    []Asked  // teams whose people count in place of others, because those did not answer its request
 	Kept     string   // of a window that opens by itself: why it has not yet, for a person; "": nothing keeps it
 	Rev      uint64
@@ -278,6 +279,9 @@ func (d *Desk) opened(ctx context.Context, w windowRow, claim evidence.WindowCla
 	}
 	if !now.Before(claim.To) {
 		return audit.WindowMoved{}, refuse("too-late", "The span of %s is over. Ask anew.", w.Window)
+	}
+	if err := d.answeredCall(ctx, w, claim); err != nil {
+		return audit.WindowMoved{}, err
 	}
 	if err := d.mayOpen(ctx, w, claim, now); err != nil {
 		return audit.WindowMoved{}, err
@@ -683,6 +687,13 @@ func (d *Desk) windowView(ctx context.Context, id policy.WindowID) (Window, erro
 	}
 	v.Asked = asSteps(r.Next)
 	if w.State == WindowAgreed {
+		doc, _, err := d.request(ctx, claim.Request)
+		if err != nil {
+			return v, err
+		}
+		if v.Call = r.Call.call(); doc.Called && v.Call == nil {
+			v.Call = &Call{} // no code was made yet
+		}
 		v.Kept = d.keptBy(id)
 	}
 	if s := d.stopper(); w.State == WindowEnding && s != nil {

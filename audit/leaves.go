@@ -702,7 +702,7 @@ var bodies = func() map[string]reflect.Type {
 		ReviewNoted{}, ReviewSigned{}, ReviewReplied{}, ReviewDrawn{}, HoldSet{}, HoldLifted{}, RecordingExpired{}, DeletionAsked{}, RecordingDeleted{},
 		CheckpointTaken{}, OutsideChanged{}, BackupTaken{}, BackupRestored{},
 		EvidenceAsked{}, EvidenceDelivered{},
-		RosterWritten{}, DeputyNamed{}, DeputyEnded{},
+		RosterWritten{}, DeputyNamed{}, DeputyEnded{}, CallMade{}, CallAnswered{},
 	} {
 		m[b.Type()] = reflect.TypeOf(b)
 	}

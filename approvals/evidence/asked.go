@@ -78,7 +78,7 @@ func (w *Walk) askedNext(b audit.PersonAsked) {
 // answered in a team.
 func (w *Walk) nobodyOn(team string, r *asked) bool {
 	for id := range w.people {
-		if id == r.by || slices.Contains(r.workers, id) {
+		if id == r.by && !r.called || slices.Contains(r.workers, id) {
 			continue
 		}
 		now, before := w.counting(id, w.leaf.Wall), w.counting(id, w.leaf.Wall.Add(-settleTime))

@@ -26,9 +26,10 @@ type Request struct {
 	Request   string     `json:"request"`
 	Rev       int        `json:"rev"` // from 1
 	Firm      string     `json:"firm"`
-	By        string     `json:"by"`     // who wrote it
-	People    []string   `json:"people"` // who will work, sorted
-	Kind      string     `json:"kind"`   // remote
+	By        string     `json:"by"`               // who wrote it
+	People    []string   `json:"people"`           // who will work, sorted
+	Kind      string     `json:"kind"`             // remote
+	Called    bool       `json:"called,omitempty"` // By is of the plant and calls them in: their yes may be the ask
 	Assets    []Target   `json:"assets"`
 	Rights    []string   `json:"rights"`
 	Reason    string     `json:"reason"`

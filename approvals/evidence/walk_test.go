@@ -106,6 +106,35 @@ func outlives(s *evidencetest.Story, second int) {
 	}
 }
 
+// rewrite changes the request's text, and everything that names it by hash.
+func rewrite(s *evidencetest.Story, do func(*evidence.Request)) {
+	do(&s.Request)
+	hash := s.PutJSON(s.Request)
+	change(s.Step("request.submitted", 0), func(b *audit.RequestSubmitted) { b.Document = hash })
+	for who, a := range s.Answers {
+		a.Request = hash
+		s.Answers[who] = a
+	}
+	for i := range 2 {
+		change(s.Step("answer.given", i), func(b *audit.AnswerGiven) { b.Document = s.PutJSON(s.Answers[b.Person]) })
+	}
+	change(moved(s, "extended"), func(b *audit.WindowMoved) { b.Answer = s.PutJSON(s.Answers["mia"]) })
+	s.Claim.Request = hash
+	change(s.Step("window.agreed", 0), func(b *audit.WindowAgreed) { b.Claim = s.PutJSON(s.Claim) })
+}
+
+// calledIn has olaf call ann in, who answers at a second.
+func calledIn(s *evidencetest.Story, answers int) {
+	rewrite(s, func(r *evidence.Request) { r.By, r.Called = "olaf", true })
+	asked := s.Step("request.submitted", 0)
+	asked.Event.Actor = "olaf"
+	change(asked, func(b *audit.RequestSubmitted) { b.By = "olaf" })
+	s.Add(302, "olaf", audit.CallMade{Request: "R-1", Code: audit.HashOf([]byte("K7Q4MD")), Until: at(answers + 600), By: "olaf", At: at(302)}, "R-1", "request/R-1")
+	made := s.Insert(s.Step("window.agreed", 0))
+	s.Add(answers, "ann", audit.CallAnswered{Request: "R-1", Person: "ann", At: at(answers)}, "R-1", "request/R-1")
+	s.Insert(made)
+}
+
 // onDuty has olaf write the shift's roster before the night's work.
 func onDuty(s *evidencetest.Story, turns ...evidence.Turn) {
 	doc := s.PutJSON(evidence.Roster{V: 1, Team: "shift", Turns: turns})
@@ -635,6 +664,35 @@ func TestWalk(t *testing.T) {
 			change(deputy(s, "mia", "otto", 3600*5), func(b *audit.DeputyNamed) { b.Team = "ot-security" })
 			s.Step("deputy.named", 0).Rows, s.Step("deputy.named", 0).Event.Subject = []string{"roster/ot-security"}, "ot-security"
 		}, []string{"mia does not hold ot-security"}},
+
+		// called in
+		{"called in by olaf, whose yes is the ask", func(s *evidencetest.Story) { calledIn(s, 4000-60) }, nil},
+		{"opened before anybody had answered the call", func(s *evidencetest.Story) {
+			calledIn(s, 4000-60)
+			s.Drop(s.Step("call.answered", 0))
+		}, []string{"opened before anybody had answered the call"}},
+		{"a call answered too late", func(s *evidencetest.Story) {
+			calledIn(s, 4000-60)
+			change(s.Step("call.made", 0), func(b *audit.CallMade) { b.Until = at(3000) })
+		},
+			[]string{"and the code was good until"}},
+		{"a call answered by somebody else", func(s *evidencetest.Story) {
+			calledIn(s, 4000-60)
+			step := s.Step("call.answered", 0)
+			step.Event.Actor = "mia"
+			change(step, func(b *audit.CallAnswered) { b.Person = "mia" })
+		}, []string{"answered by mia, who was not called"}},
+		{"a call that a vendor makes", func(s *evidencetest.Story) {
+			calledIn(s, 4000-60)
+			s.Step("call.made", 0).Event.Actor = "ann"
+			change(s.Step("call.made", 0), func(b *audit.CallMade) { b.By = "ann" })
+		}, []string{"called by ann, who is nobody of the plant"}},
+		{"a vendor's request that says it was called", func(s *evidencetest.Story) {
+			calledIn(s, 4000-60)
+			rewrite(s, func(r *evidence.Request) { r.By = "ann" })
+			change(s.Step("request.submitted", 0), func(b *audit.RequestSubmitted) { b.By = "ann" })
+			s.Step("request.submitted", 0).Event.Actor = "ann"
+		}, []string{"ann, who is nobody of the plant, called them in"}},
 
 		// rows
 		{"an event without a revision", func(s *evidencetest.Story) { moved(s, "opened").Rows = nil },

@@ -28,7 +28,9 @@ type asked struct {
 	workers []string
 	to      time.Time
 	since   time.Time // asked, or woken
-	next    []Asked   // who was asked because others did not answer
+	called  bool
+	call    call
+	next    []Asked // who was asked because others did not answer
 	needs   []policy.Need
 	answers []heard   // to the newest revision
 	until   time.Time // asleep until then
@@ -107,6 +109,10 @@ func (w *Walk) judgeWindow() bool {
 		if b.For != "" {
 			w.askedNext(b)
 		}
+	case audit.CallMade:
+		w.callMade(b)
+	case audit.CallAnswered:
+		w.callAnswered(b)
 	case audit.AnswerGiven:
 		w.answered(b)
 	case audit.WindowAgreed:
@@ -170,7 +176,8 @@ func (w *Walk) submitted(b audit.RequestSubmitted) {
 	w.must(w.leaf.Actor == b.By, "%s submitted what %s wrote", short(w.leaf.Actor), b.By)
 	crossed := b.Plant == w.former && !w.leaf.Wall.After(w.newPlant.Add(crossTime))
 	w.must(b.Plant == w.inForce || crossed, "it names the plant file %s, and %s was in force", b.Plant, w.inForce)
-	r.to, r.workers = text.To, text.People
+	r.to, r.workers, r.called = text.To, text.People, text.Called
+	w.must(!text.Called || w.plantPerson(text.By), "%s, who is nobody of the plant, called them in", text.By)
 	w.workers(text)
 	if plant := w.plant(b.Plant); plant != nil {
 		q, err := QuorumOf(plant, text)
@@ -430,6 +437,7 @@ func (w *Walk) opens(id string, v *window, at time.Time) bool {
 }
 
 func (w *Walk) open(b audit.WindowMoved, v *window) {
+	w.mayOpenCall(v)
 	switch v.claim.Open {
 	case "auto":
 		w.must(b.By == penstock || w.opens(b.By, v, b.At), "opened by %s, and it opens by itself", b.By)

@@ -74,6 +74,8 @@ var rules = map[string]rule{
 	"roster.written":      {manageEntity, update, low},
 	"deputy.named":        {manageEntity, update, low},
 	"deputy.ended":        {manageEntity, update, low},
+	"call.made":           {manageEntity, update, low},
+	"call.answered":       {manageEntity, update, low},
 	"firm.changed":        {manageEntity, update, low},
 	"person.invited":      {accountChange, create, low},
 	"person.joined":       {accountChange, other, informational},

@@ -389,3 +389,13 @@ type Deputy struct {
 	From   time.Time `json:"from,omitzero"`
 	Until  time.Time `json:"until,omitzero"`
 }
+
+// Call is a call-in that was made: Code is read out on the phone, and shown once.
+type Call struct {
+	Request string    `json:"request"`
+	State   string    `json:"state"`
+	Window  string    `json:"window,omitempty"`
+	Code    string    `json:"code"`
+	Until   time.Time `json:"until"`
+	Line    string    `json:"line"` // what they type
+}

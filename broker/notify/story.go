@@ -49,6 +49,9 @@ func (s *story) tell(ctx context.Context, leaf audit.Leaf, wanted bool) []Notice
 			r.window = b.Window
 		}
 		s.windows[b.Window] = b.Request
+	case audit.CallAnswered:
+		n.Type, to = "call.answered", s.asker(b.Request)
+		n.Text = "Somebody whom you called in for " + b.Request + " is here. It can be opened."
 	case audit.WindowMoved:
 		n.Path = "/windows/" + b.Window
 		n.Type, n.Text = s.movedText(b)

@@ -263,6 +263,38 @@ func (c *call) showRequest() error {
 	return nil
 }
 
+// here answers a call-in.
+func (c *call) here() error {
+	code := strings.Join(c.args.words, "")
+	if code == "" {
+		return usage("Which code? The plant reads it to you on the phone: here K7Q-4MD")
+	}
+	r, err := c.Desk.Here(c.ctx, c.by, code)
+	if err != nil {
+		return err
+	}
+	if c.args.json {
+		c.json(c.requestLine(r))
+		return nil
+	}
+	c.printf("You are called in: %s, %s.\n", r.ID, r.Document.Reason)
+	c.printf("  where   %s\n  what    %s\n  long    %d min\n", c.where(targetsOf(r)), strings.Join(r.Document.Rights, ", "), r.Document.Minutes)
+	c.printf("  say     %s (they have the same words)\n", strings.ToUpper(strings.Join(evidence.Words(r.Hash)[:2], " ")))
+	if r.State == approvals.RequestAgreed {
+		c.printf("%s is agreed; the plant opens it now that you are here. Then:\n    %s\n", r.Window, c.CertLine())
+		return nil
+	}
+	c.printf("It waits for: %s\n", c.asks(r.Needs)+c.askedNext(r))
+	return nil
+}
+
+func targetsOf(r approvals.Request) (list []policy.Target) {
+	for _, t := range r.Document.Assets {
+		list = append(list, policy.Target{Asset: policy.AssetName(t.Asset), Port: policy.PortName(t.Port), Account: policy.AccountName(t.Account)})
+	}
+	return list
+}
+
 func (c *call) withdraw() error {
 	id, err := c.args.id(0, "R")
 	if err != nil {

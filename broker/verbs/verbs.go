@@ -85,6 +85,7 @@ func (c *Clerk) verbs() []verb {
 		{"assets", "assets", "the machines you have asked for, and their accounts", nil, (*call).assets},
 		{"request", "request --asset A --account U --rights look,copy --minutes 60 --why TEXT …", "ask for access; request R-1 shows one", asking, (*call).request},
 		{"requests", "requests", "what your firm has asked for, and how it stands", nil, (*call).requests},
+		{"here", "here K7Q-4MD", "answer the plant's call with the code that was read to you", nil, (*call).here},
 		{"withdraw", "withdraw R-1 [WHY]", "take a request back", nil, (*call).withdraw},
 		{"windows", "windows", "your windows, how they stand, and what to type", nil, (*call).windows},
 		{"handback", `handback W-1 "WHAT YOU CHANGED"`, "tell the plant what you changed", nil, (*call).handback},

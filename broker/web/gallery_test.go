@@ -192,6 +192,8 @@ func gallery() []galleryPage {
 		{"keys-new", "keys", keysView{Keys: sampleKeys[:1], Passkeys: true, Options: "{}", Name: "phone", Person: "mia"}, codeGood},
 		{"keys-none", "keys", keysView{Keys: sampleKeys[:1], Person: "mia"}, someone},
 		{"roster", "roster", sampleRoster(), someone},
+		{"called", "called", calledView{ID: "R-215", Code: "K7Q-4MD", Line: "ssh -p 2222 desk@broker.kiel.example here K7Q-4MD", Phone: "ORANGE TIGER", Who: []string{"Ann Keller"}, Until: after(30), Window: "W-215",
+			Call: &call{"Ann", "Krall Fillers", "+494315550121"}}, someone},
 		{"reviews", "reviews", reviewsView{Reads: true, Security: true, Threads: []threadView{finding}, Expiry: "12 of 40 recordings would go at once",
 			Waits: []waitsLine{{recLine, "a first visit (always); drawn by lot", after(-20), true}}, Holds: []holdView{{"H-2", "all of Krall Fillers", "Lena Lang", "Dispute 12", after(-600)}}}, codeGood},
 		{"reviews-asked", "reviews", reviewsView{Threads: []threadView{{Session: "S-341", Who: "Lena Lang", Says: "Why twice?", To: "Mia Voss", Number: 1, At: after(-5)}}}, someone},

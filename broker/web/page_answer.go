@@ -42,7 +42,7 @@ type choice struct {
 func (v *visit) mayAnswer(out *requestView, q approvals.Request, n roll) {
 	d := q.Document
 	waits := q.State == approvals.RequestWaiting || q.State == approvals.RequestAsleep
-	own := string(v.actor.Person) == d.By || string(v.actor.Firm) == d.Firm
+	own := string(v.actor.Person) == d.By && !d.Called || string(v.actor.Firm) == d.Firm
 	out.Yours = own
 	out.May.Withdraw = (waits || out.Window != nil && out.Window.Word == string(approvals.WindowAgreed)) && (own || v.takes())
 	if !waits {

@@ -248,7 +248,7 @@ func (v *visit) waiting(q approvals.Request, n roll) waitingView {
 // asked says whether the reader's yes in this role would count.
 func (v *visit) asked(q approvals.Request, r policy.Role, n roll) bool {
 	d := q.Document
-	return v.actor.Plant && v.standsFor(n, q.Asked)(r) && string(v.actor.Firm) != d.Firm && string(v.actor.Person) != d.By &&
+	return v.actor.Plant && v.standsFor(n, q.Asked)(r) && string(v.actor.Firm) != d.Firm && (string(v.actor.Person) != d.By || d.Called) &&
 		!slices.Contains(d.People, string(v.actor.Person)) && !v.saidYes(q)
 }
 
@@ -312,7 +312,7 @@ func (v *visit) may(w approvals.Window, n roll) (m stepsAllowed) {
 	over := w.State == approvals.WindowEnded || w.State == approvals.WindowCut
 	takes := v.takes()
 	opens := v.opens(n, w.Asked, w.Claim.Assets, w.Claim.Rights) && w.Firm != v.actor.Firm && !works
-	m.Open = opens && w.State == approvals.WindowAgreed && !v.now.Before(w.Claim.From) && v.now.Before(w.Claim.To)
+	m.Open = opens && w.State == approvals.WindowAgreed && (w.Call == nil || w.Call.Here != "") && !v.now.Before(w.Claim.From) && v.now.Before(w.Claim.To)
 	m.Extend = opens && runs && w.Until.Before(w.Claim.To)
 	m.GoOn = opens && w.State == approvals.WindowPaused
 	m.Pause = takes && w.State == approvals.WindowOpen

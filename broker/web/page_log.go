@@ -170,6 +170,10 @@ func because(why string) string {
 
 func (v *visit) otherSentence(body audit.Body, n roll) (says, weight string) {
 	switch b := body.(type) {
+	case audit.CallMade:
+		return "called them in; the code is good to " + v.at(b.Until).Text(), "moved"
+	case audit.CallAnswered:
+		return "answered the call", "moved"
 	case audit.RosterWritten:
 		if b.Document.IsZero() {
 			return "keeps no roster there any more", "moved"

@@ -160,8 +160,8 @@ func (g *Pages) invite(v *visit) error {
 }
 
 // sshLine is what somebody types to reach the broker.
-func (g *Pages) sshLine(user string) string {
-	a := g.Authorities()
+func (s *server) sshLine(user string) string {
+	a := s.Authorities()
 	line := "ssh " + user + "@" + a.Name
 	if a.Port != 22 && a.Port != 0 {
 		line = fmt.Sprintf("ssh -p %d %s@%s", a.Port, user, a.Name)

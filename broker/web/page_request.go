@@ -42,6 +42,8 @@ type requestView struct {
 	Before                   []WindowLine // this firm on these machines
 	Answers                  []answerView
 	YouWhy                   string
+	Called                   string // how a call-in stands
+	MayCall                  bool   // make a new code
 	Next                     string // who is asked next, and when
 	Needs                    []needView
 	May                      answersAllowed
@@ -109,6 +111,10 @@ func (g *Pages) requestOf(v *visit, q approvals.Request) (requestView, error) {
 		out.Needs = append(out.Needs, needView{v.role(need.Role), need.Count, n.holders(need.Role, v.now, not...), need.Rule, v.nobody(need.Role, n, not...)})
 	}
 	out.Next = v.nextAsked(q)
+	out.Called = v.calledWords(d.Called, q.Call, n)
+	live := q.State == approvals.RequestWaiting || q.State == approvals.RequestAsleep || q.State == approvals.RequestAgreed
+	out.MayCall = d.Called && live && v.actor.Plant && (q.Call == nil || q.Call.Here == "") &&
+		(string(v.actor.Person) == d.By || v.opens(n, q.Asked, d.Assets, d.Rights))
 	if d.Open != "shift" {
 		out.Opens = v.opensHow(d.Open, d.From, out.Who)
 	}

@@ -115,6 +115,8 @@ func (g *Pages) table() []Route {
 		{"GET /requests", SignedIn, "", g.requestList},
 		{"GET /requests/new", SignedIn, "", g.askPage},
 		{"POST /requests/new", SignedIn, "", g.ask},
+		{"POST /requests/call", PlantOnly, "Call them in", g.callIn},
+		{"POST /requests/{id}/call", PlantOnly, "Make a new code", g.callAgain},
 		{"GET /requests/{id}", SignedIn, "", g.requestPage},
 		{"POST /requests/{id}/yes", PlantOnly, "Say yes", g.sayYes},
 		{"POST /requests/{id}/yes/draft", PlantOnly, "", g.draftYes},

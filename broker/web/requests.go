@@ -33,6 +33,28 @@ func (s *server) requests(mux *http.ServeMux) {
 		}
 		return one(requestJSON)(s.Desk.Revise(r.Context(), a, requestID(r), ask))
 	}))
+	mux.HandleFunc("POST /api/v1/call-in", s.plantDoes(func(r *http.Request, a people.Actor) (any, error) {
+		ask, err := readAsk(r)
+		if err != nil {
+			return nil, err
+		}
+		q, code, err := s.Desk.CallIn(r.Context(), a, ask)
+		if err != nil {
+			return nil, err
+		}
+		return s.callJSON(q, code), nil
+	}))
+	mux.HandleFunc("POST /api/v1/requests/{id}/call", s.plantDoes(func(r *http.Request, a people.Actor) (any, error) {
+		code, err := s.Desk.Call(r.Context(), a, requestID(r))
+		if err != nil {
+			return nil, err
+		}
+		q, err := s.Desk.Request(r.Context(), a, requestID(r))
+		if err != nil {
+			return nil, err
+		}
+		return s.callJSON(q, code), nil
+	}))
 	mux.HandleFunc("POST /api/v1/requests/{id}/withdraw", s.does(func(r *http.Request, a people.Actor) (any, error) {
 		step, err := read[api.Step](r)
 		if err != nil {
@@ -148,4 +170,12 @@ func each[T, J any](list []T, err error, f func(T) J) (any, error) {
 		out = append(out, f(v))
 	}
 	return out, nil
+}
+
+func (s *server) callJSON(q approvals.Request, code string) api.Call {
+	out := api.Call{Request: string(q.ID), State: string(q.State), Window: string(q.Window), Code: code, Line: s.sshLine("desk") + " here " + code}
+	if q.Call != nil {
+		out.Until = q.Call.Until
+	}
+	return out
 }

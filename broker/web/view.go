@@ -294,6 +294,9 @@ func (v *visit) windowState(w approvals.Window, n roll) string {
 	by := n.person(w.By)
 	switch w.State {
 	case approvals.WindowAgreed:
+		if w.Call != nil && w.Call.Here == "" {
+			return "agreed. " + v.calledWords(true, w.Call, n)
+		}
 		if w.Kept != "" {
 			return "agreed, opens by itself as soon as nothing keeps it: " + w.Kept
 		}

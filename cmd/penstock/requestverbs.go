@@ -13,14 +13,13 @@ import (
 )
 
 func requestCommands() []*cobra.Command {
-	return []*cobra.Command{requestCommand(), requestsCommand(), answerCommand()}
+	return []*cobra.Command{requestCommand(), requestsCommand(), callInCommand(), answerCommand()}
 }
 
 func requestCommand() *cobra.Command {
 	var c caller
 	var ask api.Ask
-	var targets []string
-	var rights, from, to string
+	var flags askFlags
 	cmd := &cobra.Command{
 		Use:   "request [R-1]",
 		Short: "Ask for access for a firm's people, or show one request",
@@ -41,26 +40,29 @@ func requestCommand() *cobra.Command {
 				}
 				return c.show(cmd, q, func(w *tabwriter.Writer) { requestLines(l)(w, q) })
 			}
-			if ask.Targets, err = parseTargets(targets); err != nil {
-				return err
-			}
-			ask.Rights = strings.Split(rights, ",")
-			now := time.Now()
-			if ask.From, err = parseTime(from, now, l); err != nil {
-				return err
-			}
-			if ask.To, err = parseTime(to, now, l); err != nil {
+			if err := flags.fill(&ask, l); err != nil {
 				return err
 			}
 			return sends(&c, cmd, client, "/requests", ask, requestLines(l))
 		},
 	}
 	c.doing(cmd)
+	flags.bind(cmd, &ask)
+	return cmd
+}
+
+// askFlags are the flags of what is asked for that are no plain text.
+type askFlags struct {
+	targets          []string
+	rights, from, to string
+}
+
+func (a *askFlags) bind(cmd *cobra.Command, ask *api.Ask) {
 	f := cmd.Flags()
 	f.StringVar(&ask.Firm, "firm", "", "firm of the people who will work")
 	f.StringSliceVar(&ask.People, "person", nil, "who will work; may be repeated")
-	f.StringSliceVar(&targets, "target", nil, "account@asset, or asset:port; may be repeated")
-	f.StringVar(&rights, "rights", "look", "rights, with commas: look,copy,set,operate,load,device")
+	f.StringSliceVar(&a.targets, "target", nil, "account@asset, or asset:port; may be repeated")
+	f.StringVar(&a.rights, "rights", "look", "rights, with commas: look,copy,set,operate,load,device")
 	f.StringVar(&ask.Reason, "why", "", "why")
 	f.StringVar(&ask.WorkOrder, "work-order", "", "work order")
 	f.StringVar(&ask.Change, "change", "", "change number")
@@ -68,8 +70,53 @@ func requestCommand() *cobra.Command {
 	f.StringVar(&ask.Backout, "backout", "", "the way back if it fails")
 	f.StringVar(&ask.AreaClear, "area-clear", "", "who says that nobody stands at the machine")
 	f.IntVar(&ask.Minutes, "minutes", 60, "how long, once it is open")
-	f.StringVar(&from, "from", "+1s", "earliest start: +90m, 22:00, 2026-11-22 22:00 or RFC 3339")
-	f.StringVar(&to, "to", "+12h", "latest end")
+	f.StringVar(&a.from, "from", "+1s", "earliest start: +90m, 22:00, 2026-11-22 22:00 or RFC 3339")
+	f.StringVar(&a.to, "to", "+12h", "latest end")
+}
+
+func (a *askFlags) fill(ask *api.Ask, l *time.Location) (err error) {
+	if ask.Targets, err = parseTargets(a.targets); err != nil {
+		return err
+	}
+	ask.Rights = strings.Split(a.rights, ",")
+	now := time.Now()
+	if ask.From, err = parseTime(a.from, now, l); err != nil {
+		return err
+	}
+	ask.To, err = parseTime(a.to, now, l)
+	return err
+}
+
+func callInCommand() *cobra.Command {
+	var c caller
+	var ask api.Ask
+	var flags askFlags
+	cmd := &cobra.Command{
+		Use:   "call-in [R-1]",
+		Short: "Call a firm's people in: the ask and your own yes in one; or make a new code for R-1",
+		Example: `  penstock call-in --as mia --firm krall --person ann --target viewer@filler-plc --rights look --minutes 60 --why "Alarm F-417"
+  penstock call-in R-1 --as mia`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			client, err := c.signIn(cmd.Context(), withCode)
+			if err != nil {
+				return err
+			}
+			lines := func(w *tabwriter.Writer, made api.Call) {
+				fmt.Fprintf(w, "%s\t%s\n", made.Request, made.State)
+				fmt.Fprintf(w, "Read this code out on the phone; it is good once, to %s:\n\n    %s\n\nThey type:\n\n    %s\n", local(made.Until, c.zone), made.Code, made.Line)
+			}
+			if len(args) == 1 {
+				return sends(&c, cmd, client, "/requests/"+url.PathEscape(args[0])+"/call", api.Step{}, lines)
+			}
+			if err := flags.fill(&ask, c.zone); err != nil {
+				return err
+			}
+			return sends(&c, cmd, client, "/call-in", ask, lines)
+		},
+	}
+	c.doing(cmd)
+	flags.bind(cmd, &ask)
 	return cmd
 }
 

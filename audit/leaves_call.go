@@ -1,0 +1,22 @@
+package audit
+
+import "time"
+
+// CallMade: the plant called a firm's people in and reads a code out, which is
+// here as a hash with the request's; it is good until Until, and the one before
+// it no more. CallAnswered: one of them has typed it, over their own key.
+type CallMade struct {
+	Request string    `json:"request"`
+	Code    Hash      `json:"code"`
+	Until   time.Time `json:"until"`
+	By      string    `json:"by"`
+	At      time.Time `json:"at"`
+}
+type CallAnswered struct {
+	Request string    `json:"request"`
+	Person  string    `json:"person"`
+	At      time.Time `json:"at"`
+}
+
+func (CallMade) Type() string     { return "call.made" }
+func (CallAnswered) Type() string { return "call.answered" }
