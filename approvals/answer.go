@@ -378,24 +378,30 @@ func (d *Desk) given(ctx context.Context, at audit.Place, request string, rev in
 	if !ok || body.Request != request || body.Rev != rev {
 		return given{}, &policy.Refusal{Rule: "row-differs", Say: "The broker's index does not fit its log. Tell OT security.", Why: fmt.Sprintf("leaf %s is no answer to %s revision %d", at, request, rev)}
 	}
-	b, err := d.docs.Get(ctx, body.Document)
+	return d.givenBy(ctx, leaf, body.Person, body.Says, body.Firm, body.Roles, body.Document)
+}
+
+// givenBy reads the document of an answer, which must be what its leaf says.
+func (d *Desk) givenBy(ctx context.Context, leaf audit.Leaf, person, says, firm string, roles []string, document audit.Hash) (given, error) {
+	at := leaf.Place()
+	b, err := d.docs.Get(ctx, document)
 	if err != nil {
-		return given{}, fmt.Errorf("read answer document %s: %w", body.Document, err)
+		return given{}, fmt.Errorf("read answer document %s: %w", document, err)
 	}
 	a, err := evidence.ParseAnswer(b)
 	if err != nil {
 		return given{}, fmt.Errorf("answer at leaf %s: %w", at, err)
 	}
-	if a.Person != body.Person || a.Says != body.Says {
-		return given{}, fmt.Errorf("answer at leaf %s: the leaf says %s of %s, the document %s of %s", at, body.Says, body.Person, a.Says, a.Person)
+	if a.Person != person || a.Says != says {
+		return given{}, fmt.Errorf("answer at leaf %s: the leaf says %s of %s, the document %s of %s", at, says, person, a.Says, a.Person)
 	}
-	firm, err := d.roster.Firm(ctx, policy.FirmID(body.Firm))
+	f, err := d.roster.Firm(ctx, policy.FirmID(firm))
 	if err != nil {
-		return given{}, fmt.Errorf("look up firm %s of the answer at leaf %s: %w", body.Firm, at, err)
+		return given{}, fmt.Errorf("look up firm %s of the answer at leaf %s: %w", firm, at, err)
 	}
 	// Firm and roles are the leaf's word; the verifier holds them against the
 	// log's earlier leaves.
-	return given{evidence.Given{Leaf: at, Wall: leaf.Wall, Body: b, Firm: body.Firm, Roles: body.Roles, Plant: firm.Plant}, a}, nil
+	return given{evidence.Given{Leaf: at, Wall: leaf.Wall, Body: b, Firm: firm, Roles: roles, Plant: f.Plant}, a}, nil
 }
 
 // answer makes the rows of answer.given.

@@ -51,8 +51,11 @@ type Parts struct {
 	Rows    state.Store
 	Leaves  Leaves
 	Docs    *audit.Documents
-	Log     Log              // person.asked goes straight there; read once at start
-	Now     func() time.Time // wall clock; nil: time.Now
+	Log     Log // person.asked goes straight there; read once at start
+	// Take puts a plant file in force, once its event is durable, and has every
+	// session asked about again. nil: no plant file can change.
+	Take func(context.Context, *policy.Plant)
+	Now  func() time.Time // wall clock; nil: time.Now
 }
 
 // Desk is where requests are asked and answered, and windows opened and ended.
@@ -78,6 +81,9 @@ type Desk struct {
 	repair  chan struct{} // a row differs from the log
 	asking  sync.Mutex    // one Submit or Revise at a time; nothing that takes needs it
 
+	governing sync.Mutex // one step of the plant file at a time; nothing that takes access away from somebody needs it
+	take      func(context.Context, *policy.Plant)
+
 	holding sync.Mutex                 // orders Hold and Release; held for memory only
 	pauses  map[policy.WindowID]uint64 // under holding: how often a pause began
 
@@ -85,6 +91,11 @@ type Desk struct {
 	stops    Stopper
 	plants   map[audit.Hash]*policy.Plant
 	rosters  map[audit.Hash][]evidence.Turn
+	agreeing map[[2]audit.Hash][]policy.Need
+	hashed   struct {
+		plant *policy.Plant
+		hash  audit.Hash
+	}
 	checks   map[checked]bool
 	stopped  map[policy.WindowID]int    // ended or cut, and not written yet
 	held     map[policy.WindowID]int    // paused, and not written yet
@@ -101,9 +112,9 @@ type Desk struct {
 
 // NewDesk does no I/O.
 func NewDesk(p Parts) *Desk {
-	d := &Desk{plant: p.Plant, roster: p.Roster, journal: p.Journal, rows: p.Rows, leaves: p.Leaves, docs: p.Docs, log: p.Log, now: p.Now,
+	d := &Desk{plant: p.Plant, roster: p.Roster, journal: p.Journal, rows: p.Rows, leaves: p.Leaves, docs: p.Docs, log: p.Log, now: p.Now, take: p.Take,
 		heads: heads{rows: map[string]head{}}, keys: keyring{ring: evidence.NewKeyring(p.Docs)}, lists: lists{requests: map[string]kept[Request]{}, windows: map[string]kept[Window]{}}, poke: make(chan struct{}, 1), repair: make(chan struct{}, 1),
-		pauses: map[policy.WindowID]uint64{}, plants: map[audit.Hash]*policy.Plant{}, rosters: map[audit.Hash][]evidence.Turn{}, checks: map[checked]bool{},
+		pauses: map[policy.WindowID]uint64{}, plants: map[audit.Hash]*policy.Plant{}, agreeing: map[[2]audit.Hash][]policy.Need{}, rosters: map[audit.Hash][]evidence.Turn{}, checks: map[checked]bool{},
 		stopped: map[policy.WindowID]int{}, held: map[policy.WindowID]int{}, winding: map[policy.WindowID]int{}, kept: map[policy.WindowID]string{}, blocking: map[int]policy.Block{}, phases: map[policy.WindowID]phase{},
 		ways: map[policy.WindowID]way{}, inputs: map[string]*input{}, unsaid: map[string]int{}}
 	if d.now == nil {

@@ -13,7 +13,7 @@ import (
 	"penstock/policy"
 )
 
-// Fold makes rows request/…, answer/…, window/…, block/… and roster/… of leaves. It uses
+// Fold makes rows request/…, answer/…, window/…, block/…, roster/… and change/… of leaves. It uses
 // the event's body and the documents that it names, and refuses a step that
 // the tables do not list.
 func Fold(docs *audit.Documents) state.Fold { return folder{docs}.fold }
@@ -39,6 +39,8 @@ func (f folder) fold(ctx context.Context, rows state.Reader, leaf audit.Leaf) ([
 		return f.window(ctx, rows, leaf)
 	case audit.GateChanged:
 		return f.gate(ctx, rows, leaf)
+	case audit.PlantProposed, audit.PlantAnswered, audit.PlantMoved, audit.ConfigChanged:
+		return f.change(ctx, rows, leaf)
 	case audit.BlockSet, audit.BlockLifted:
 		return f.block(ctx, rows, leaf)
 	case audit.RosterWritten, audit.DeputyNamed, audit.DeputyEnded:

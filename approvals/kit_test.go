@@ -30,6 +30,7 @@ import (
 // itself, utilities by the vendor's first use.
 const plantText = `
 site: {id: kiel, name: Fjord Dairy Kiel, colour: teal, timezone: Europe/Berlin, control_room: "+49 431 555 0100"}
+plant_changes: by_file
 teams:
   shift:        {name: Shift}
   line-1-owner: {name: Line 1 owner, asks_next: util-owner, after: 30m}

@@ -312,3 +312,15 @@ func MustAgree(from, to *Plant) []Need {
 	slices.SortFunc(needs, func(a, b Need) int { return cmp.Compare(a.Role, b.Role) })
 	return needs
 }
+
+// ChangeProof is what a yes to a change of this plant file rests on: a key of
+// the person's own, unless every rule that lets work be done is content with
+// codes. Nobody changes the rules by less than the rules themselves ask for.
+func (p *Plant) ChangeProof() string {
+	for i := range p.Rules {
+		if r := &p.Rules[i]; r.Open != "" && r.proof() == ByKey {
+			return ByKey
+		}
+	}
+	return ByCode
+}

@@ -117,6 +117,7 @@ func (p *Plant) wholePlant(put putPart) {
 		r := &p.Retention[i]
 		put("retention "+r.Name, all, append(whenFacts(r.When), fact{"keep", length(r.Keep)})...)
 	}
+	put("plant_changes", all, fact{"by", either(p.ByFile, "by_file", "agreed")})
 	e := &p.Emergency
 	put("emergency", all, fact{"agree", list(e.Agree)}, fact{"starts_as", e.StartsAs.String()}, fact{"second_tap", e.SecondTap.String()}, fact{"longest", length(e.Longest)},
 		fact{"tell", list(e.Tell)}, fact{"review", length(e.Review)}, fact{"notice_above", fmt.Sprint(e.NoticeAbove)}, fact{"notice_in", length(e.NoticeIn)})

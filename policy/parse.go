@@ -86,7 +86,7 @@ type mention struct {
 }
 
 func (f *file) read(top source.Value) {
-	s := top.Fields("site", "teams", "lines", "zones", "conduits", "assets", "calendars", "gates", "rules", "patterns", "emergency", "recordings", "reviews", "retention")
+	s := top.Fields("site", "teams", "lines", "zones", "conduits", "assets", "calendars", "gates", "rules", "patterns", "emergency", "recordings", "reviews", "retention", "plant_changes")
 	f.site(s.Need("site"))
 	f.teams(s.Need("teams"))
 	f.lines(s.Get("lines"))
@@ -101,6 +101,7 @@ func (f *file) read(top source.Value) {
 	f.recordings(s.Get("recordings").Fields("read", "input"))
 	f.reviews(s.Get("reviews"))
 	f.retention(s.Get("retention"))
+	f.plant.ByFile = s.Get("plant_changes").OneOf("agreed", "by_file") == "by_file"
 	f.index()
 	f.mentions()
 	sound := len(f.Problems()) == 0

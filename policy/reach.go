@@ -146,3 +146,12 @@ func (p *Plant) ReachAt(name AssetName, at time.Time, gates []string) []Reached 
 	}
 	return all
 }
+
+// AllGates says yes for every gate of the plant: for questions about the file alone.
+func (p *Plant) AllGates() map[string]bool {
+	all := map[string]bool{}
+	for i := range p.Gates {
+		all[p.Gates[i].Name] = true
+	}
+	return all
+}

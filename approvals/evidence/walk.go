@@ -41,6 +41,9 @@ type Walk struct {
 	former   audit.Hash        // the one before
 	newPlant time.Time         // wall of the change
 	plants   map[audit.Hash]*policy.Plant
+	byFile   bool // the plant file in force says plant_changes: by_file
+	filed    int  // changes of the plant file by its file, after the first
+	changes  map[string]*change
 	requests map[string]*asked
 	windows  map[string]*window
 	blocks   map[string]audit.BlockSet
@@ -77,7 +80,7 @@ type silence struct{ from, to time.Time }
 // NewWalk begins before leaf 0.
 func NewWalk(docs Documents) *Walk {
 	return &Walk{docs: docs, revs: map[string]uint64{}, firms: map[string]*firm{}, people: map[string]*person{},
-		invited: map[audit.Hash]*invitation{}, owners: map[string]string{}, removed: map[string]bool{}, words: map[string]bool{}, plants: map[audit.Hash]*policy.Plant{},
+		invited: map[audit.Hash]*invitation{}, owners: map[string]string{}, removed: map[string]bool{}, words: map[string]bool{}, plants: map[audit.Hash]*policy.Plant{}, changes: map[string]*change{},
 		requests: map[string]*asked{}, windows: map[string]*window{}, blocks: map[string]audit.BlockSet{}, duty: duties{},
 		certs: map[string]audit.CertIssued{}, sessions: map[string]*session{}, gates: map[string]gateWord{}, guarded: map[string]*guard{}, unknown: map[string]int64{}}
 }
@@ -112,6 +115,10 @@ func (w *Walk) Done(ctx context.Context) (windows int64, findings []string) {
 	if w.readings > 0 {
 		w.note("readings of recordings: %d, each by an event (review.opened)", w.readings)
 	}
+	if w.filed > 0 {
+		w.note("the plant file was changed %d times by who could write it on the broker (plant_changes: by_file), and not by an agreed change", w.filed)
+	}
+	w.unconfirmed()
 	if w.void > 0 {
 		w.note("%d leaves are void: another change of the same row came before them", w.void)
 	}
@@ -175,7 +182,7 @@ func keepsState(body audit.Body) bool {
 		return b.For != ""
 	case audit.LogCreated, audit.RequestSubmitted, audit.RequestRevised, audit.RequestWithdrawn, audit.RequestUnanswered, audit.RequestWoken,
 		audit.AnswerGiven, audit.WindowAgreed, audit.WindowMoved, audit.EscortChanged, audit.HandbackGiven, audit.HandbackAccepted,
-		audit.BlockSet, audit.BlockLifted, audit.FirmChanged, audit.PersonInvited, audit.PersonJoined,
+		audit.BlockSet, audit.BlockLifted, audit.PlantProposed, audit.PlantAnswered, audit.PlantMoved, audit.FirmChanged, audit.PersonInvited, audit.PersonJoined,
 		audit.PersonConfirmed, audit.PersonChanged, audit.PersonDisabled, audit.KeyEnrolled, audit.KeyVouched, audit.KeyRemoved,
 		audit.RosterWritten, audit.DeputyNamed, audit.DeputyEnded, audit.CallMade, audit.CallAnswered:
 		return true
@@ -222,7 +229,8 @@ func (w *Walk) oneAbove() bool {
 }
 
 // judge gives the leaf to whom it concerns. Bodies of people are in
-// walk_people.go, requests and windows in walk_window.go, the rest in walk_session.go.
+// walk_people.go, changes of the plant file in walk_plant.go, requests and windows in
+// walk_window.go, the rest in walk_session.go.
 func (w *Walk) judge() {
 	switch b := w.leaf.Body.(type) {
 	case audit.LogCreated:
@@ -232,8 +240,6 @@ func (w *Walk) judge() {
 		w.forgetInputs()
 	case audit.NodeStopped:
 		w.stopped = true
-	case audit.ConfigChanged:
-		w.config(b)
 	case audit.BlockSet:
 		w.mayTake(b.By, false)
 		w.blocks[b.Block] = b
@@ -248,19 +254,10 @@ func (w *Walk) judge() {
 	case audit.Unknown:
 		w.unknown[b.Name]++
 	default:
-		if !w.judgePeople() && !w.judgeDuty() && !w.judgeWindow() {
+		if !w.judgePeople() && !w.judgePlant() && !w.judgeDuty() && !w.judgeWindow() {
 			w.judgeSession()
 		}
 	}
-}
-
-// config notes the plant file in force. It is parsed when a request names it.
-func (w *Walk) config(b audit.ConfigChanged) {
-	if b.Kind != "plant" {
-		return
-	}
-	w.former, w.newPlant, w.inForce = w.inForce, w.leaf.Wall, b.Document
-	w.plant(b.Document)
 }
 
 // plant is the plant file with this hash, out of the documents. The newest few

@@ -111,6 +111,9 @@ func (c *chooser) leaf(l audit.Leaf) error {
 		if b.Kind == "plant" {
 			c.take(l)
 		}
+		if b.Change != "" { // how it was agreed is judged too
+			c.start = append(c.start, "change/"+b.Change)
+		}
 	case audit.GateChanged: // what is about one window comes with its row
 		if b.Window == "" {
 			c.take(l)
@@ -189,7 +192,7 @@ func (c *chooser) refer(l audit.Leaf) error {
 		}
 	}
 	switch l.Body.(type) {
-	case audit.RequestSubmitted, audit.RequestRevised, audit.AnswerGiven, audit.WindowAgreed:
+	case audit.RequestSubmitted, audit.RequestRevised, audit.AnswerGiven, audit.WindowAgreed, audit.PlantProposed, audit.PlantAnswered:
 		r.docs = verify.Named(l.Body)
 	}
 	slices.Sort(r.rows)
@@ -204,7 +207,7 @@ func (c *chooser) refer(l audit.Leaf) error {
 func follows(row string) bool {
 	kind, _, _ := strings.Cut(row, "/")
 	switch kind {
-	case "window", "request", "person", "key", "invitation", "firm", "block", "gate", "bootstrap":
+	case "window", "request", "person", "key", "invitation", "firm", "block", "gate", "change", "bootstrap":
 		return true
 	}
 	return false

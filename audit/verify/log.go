@@ -336,6 +336,10 @@ func Named(body audit.Body) []audit.Hash {
 		return []audit.Hash{b.Bootstrap}
 	case audit.ConfigChanged:
 		return []audit.Hash{b.Document}
+	case audit.PlantProposed:
+		return []audit.Hash{b.Document, b.From, b.To}
+	case audit.PlantAnswered:
+		return []audit.Hash{b.Document}
 	case audit.RequestSubmitted:
 		return []audit.Hash{b.Document, b.Plant}
 	case audit.RequestRevised:

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"penstock/approvals/evidence"
 	"penstock/audit"
 	"penstock/audit/review"
 	"penstock/policy"
@@ -246,7 +247,13 @@ func (v *visit) otherSentence(body audit.Body, n roll) (says, weight string) {
 	case audit.RecordingMode:
 		return "recordings from now on: " + recordingMode(n, b), "moved"
 	case audit.ConfigChanged:
-		return "a new " + b.Kind + " file is in force", "moved"
+		return plantSentence(b), "moved"
+	case audit.PlantProposed:
+		return "proposed " + b.Change + ", a change of the plant file", "moved"
+	case audit.PlantAnswered:
+		return "said " + b.Says + " to " + b.Change, map[string]string{evidence.Yes: "moved", evidence.No: "refused"}[b.Says]
+	case audit.PlantMoved:
+		return b.Change + " is " + b.To + because(b.Why), "moved"
 	case audit.ClockStepped:
 		return fmt.Sprintf("the clock jumped by %d ms", b.Millis), "refused"
 	case audit.NodeStarted:
@@ -307,4 +314,17 @@ func recordingMode(n roll, b audit.RecordingMode) string {
 		who = append(who, n.person(personID(a.Person)))
 	}
 	return "sealed, opened by keys of " + strings.Join(who, ", ")
+}
+
+// plantSentence says how a file came in force.
+func plantSentence(b audit.ConfigChanged) string {
+	switch {
+	case b.Back:
+		return "the plant file of " + b.Change + " went back to the one before" + because(b.Why)
+	case b.Change != "" && !b.Confirm.IsZero():
+		return "put the plant file of " + b.Change + " in force, to be confirmed by " + b.Confirm.UTC().Format("15:04 UTC")
+	case b.Change != "":
+		return "put the plant file of " + b.Change + " in force"
+	}
+	return "a new " + b.Kind + " file is in force, taken from the disk"
 }

@@ -109,6 +109,9 @@ func open(ctx context.Context, f serverFile, p plantFile, logger *slog.Logger) (
 	if err != nil {
 		return nil, err
 	}
+	if err := h.plantOfLog(ctx, past.plant); err != nil {
+		return nil, err
+	}
 	if err := h.openArchive(ctx, past); err != nil {
 		return nil, err
 	}
@@ -125,7 +128,7 @@ func open(ctx context.Context, f serverFile, p plantFile, logger *slog.Logger) (
 	if err := h.sayRestored(ctx); err != nil {
 		return nil, err
 	}
-	if _, err := putIntoForce(ctx, h.log, h.docs, "plant", p.plant.Document(), past.plant); err != nil {
+	if _, err := putIntoForce(ctx, h.log, h.docs, "plant", h.plant().Document(), past.plant); err != nil {
 		return nil, err
 	}
 	if _, err := putIntoForce(ctx, h.log, h.docs, "server", f.Text, past.server); err != nil {
@@ -326,7 +329,7 @@ func (h *plantHouse) openRooms(past *history, clock audit.Clock) error {
 	h.roster.Roles = func(r policy.Role) bool { return h.plant().HasRole(r) }
 	h.roster.Origin = func() string { return h.plant().Site.Origin }
 	h.desk = approvals.NewDesk(approvals.Parts{Plant: h.plant, Roster: h.roster, Journal: h.journal, Rows: h.store,
-		Leaves: h.log, Log: h.log, Docs: h.docs, Now: clock.Wall})
+		Leaves: h.log, Log: h.log, Docs: h.docs, Now: clock.Wall, Take: h.takePlant})
 	h.ca, err = ca.Open(ca.Parts{Dir: h.folder.keys(), Make: true, Journal: h.journal, Rows: h.store, Log: h.log})
 	if err != nil {
 		return err

@@ -43,3 +43,37 @@ func putIntoForce(ctx context.Context, l *audit.Log, docs *audit.Documents, kind
 	}
 	return hash, nil
 }
+
+// plantOfLog begins with the plant file that the log says is in force, where
+// the one on the disk is another and nobody agreed to it. Nobody is kept
+// waiting at night because somebody is writing tomorrow's file.
+func (h *plantHouse) plantOfLog(ctx context.Context, inForce audit.Hash) error {
+	file := h.inForce.Load()
+	if inForce.IsZero() || inForce == file.hash {
+		return nil
+	}
+	b, err := h.docs.Get(ctx, inForce)
+	if err != nil {
+		return fmt.Errorf("read the plant file in force, %s: %w", inForce, err)
+	}
+	p, problems := policy.ParseBundle(b)
+	if err := problems.Err(); err != nil {
+		return fmt.Errorf("this build does not read the plant file in force, %s: start the build that did, and change it there: %w", inForce, err)
+	}
+	if p.ByFile {
+		return nil
+	}
+	h.slog.Error("the plant file on the disk is not the one in force, and nobody has agreed to it, so it was not taken: propose it (penstock policy propose FILE), or write the one in force to the disk (penstock policy get)",
+		"on_disk", file.hash.String(), "in_force", inForce.String())
+	h.inForce.Store(&plantFile{p, inForce})
+	return nil
+}
+
+// takePlant lets a plant file count whose event is durable, and has every
+// session asked about again.
+func (h *plantHouse) takePlant(ctx context.Context, p *policy.Plant) {
+	f := plantFile{p, audit.HashOf(p.Document())}
+	h.inForce.Store(&f)
+	h.broker.Recheck(ctx)
+	h.slog.Info("the plant file was taken", "plant", f.hash.String())
+}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"penstock/audit"
+	"penstock/policy"
 )
 
 // reloader takes new files while the broker runs. taken is the server's file
@@ -36,7 +38,8 @@ func (r *reloader) run(ctx context.Context) error {
 }
 
 // reload reads the server's file, the plant file and the certificate, and takes
-// all of them or, where one is broken, none. A server's file that asks for what
+// all of them or, where one is broken, none. A plant file that nobody agreed to
+// (plant_changes) stays untaken, and is named; the rest is taken. A server's file that asks for what
 // only a start can give stays untaken as a whole, and is named; the rest is taken.
 func (r *reloader) reload(ctx context.Context) error {
 	f, err := readServerFile(r.taken.Path)
@@ -60,7 +63,7 @@ func (r *reloader) reload(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := r.takePlant(ctx, p); err != nil {
+	if err := r.plantFromFile(ctx, p); err != nil {
 		return err
 	}
 	if _, err := putIntoForce(ctx, r.log, r.docs, "server", f.Text, audit.HashOf(r.taken.Text)); err != nil {
@@ -70,21 +73,20 @@ func (r *reloader) reload(ctx context.Context) error {
 	return nil
 }
 
-// takePlant: document and event first, then it counts, then every session is
-// asked about again.
-func (r *reloader) takePlant(ctx context.Context, p plantFile) error {
-	old := r.inForce.Load()
-	if p.hash == old.hash {
+// plantFromFile asks the desk, which takes the file if the one in force lets a
+// file change it. A file that nobody agreed to keeps nothing else back: it may be
+// a change that is being written.
+func (r *reloader) plantFromFile(ctx context.Context, p plantFile) error {
+	if p.hash == r.inForce.Load().hash {
 		r.slog.Info("the plant file is as it was")
 		return nil
 	}
-	if _, err := putIntoForce(ctx, r.log, r.docs, "plant", p.plant.Document(), old.hash); err != nil {
-		return err
+	err := r.desk.PlantFromFile(ctx, p.plant)
+	if no, ok := errors.AsType[*policy.Refusal](err); ok {
+		r.slog.Error("the plant file was not taken", "rule", no.Rule, "say", no.Say, "why", no.Why)
+		return nil
 	}
-	r.inForce.Store(&p)
-	r.broker.Recheck(ctx)
-	r.slog.Info("the plant file was taken", "plant", p.hash.String())
-	return nil
+	return err
 }
 
 func (r *reloader) takeServer(f serverFile, cert tls.Certificate) {

@@ -731,6 +731,7 @@ func (s *story) end() {
 }
 
 const storyPlant = `site: {id: kiel, name: Fjord Dairy Kiel, timezone: Europe/Berlin, control_room: "+49 431 555 0100"}
+plant_changes: by_file
 teams:
   shift: {name: Line 1 shift supervisor}
   line-1-owner: {name: Line 1 process owner}

@@ -23,10 +23,13 @@ const plantHead = `# The demo's plant: the example that Penstock ships (configs/
 #   - filler-plc, capper-drive and line-1-ews run, with the TCP ports and host keys of this folder
 #   - the key switch A3 is read on this computer; it is on the panel (penstock demo key turns it), and a computer may be busy for a minute
 #   - a code is enough for every yes, the server's word: nobody here has a passkey yet (people may enrol one, or sign by their SSH keys)
+#   - plant_changes: by_file, because this file is written anew at each start
 #   - operate on line 1 is not tied to the outage, so that the line can be started by Modbus any day
 # Each changed rule says so beside it. Changes made by hand here are lost.
 #
 `
+
+var changesLine = regexp.MustCompile(`(?m)^plant_changes: .*$`)
 
 // demoPlant is the example plant file with its machines on this computer. It
 // edits the text in place, so that all else stays as it was reviewed.
@@ -57,6 +60,7 @@ func demoPlant(example []byte, assets map[string]moved, key string) ([]byte, err
 	if err != nil {
 		return nil, fmt.Errorf("change the example plant file: %w", err)
 	}
+	text = changesLine.ReplaceAll(text, []byte("plant_changes: by_file            # demo: written anew at each start"))
 	return append([]byte(plantHead), text...), nil
 }
 
