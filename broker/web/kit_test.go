@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -48,6 +49,7 @@ type house struct {
 	origin  string // https://localhost:PORT
 	log     *audit.Log
 	archive *recording.Archive
+	plant   atomic.Pointer[policy.Plant]
 }
 
 func must[T any](v T, err error) T {
@@ -86,9 +88,11 @@ func newHouseOf(t *testing.T, shifts int, codes bool) *house {
 	h.origin = "https://localhost:" + port
 	thePlant := plantAt(t, h.origin, codes)
 	h.roster.Origin = func() string { return h.origin }
-	plant := func() *policy.Plant { return thePlant }
+	h.plant.Store(thePlant)
+	plant := h.plant.Load
 	must(log.Append(ctx, audit.Event{Subject: "plant", Actor: "penstock", Body: audit.ConfigChanged{Kind: "plant", Document: must(h.docs.Put(ctx, thePlant.Document()))}}))
-	h.desk = approvals.NewDesk(approvals.Parts{Plant: plant, Roster: h.roster, Journal: h.journal, Rows: rows, Leaves: log, Log: log, Docs: h.docs})
+	h.desk = approvals.NewDesk(approvals.Parts{Plant: plant, Roster: h.roster, Journal: h.journal, Rows: rows, Leaves: log, Log: log, Docs: h.docs,
+		Take: func(_ context.Context, p *policy.Plant) { h.plant.Store(p) }})
 	proofs := must(login.New(login.Parts{Roster: h.roster, Journal: h.journal, Rows: rows, Docs: h.docs, Log: log, Seal: filepath.Join(dir, "keys", "seal.key"), Cost: login.CheapCost,
 		Origin: func() string { return h.origin }}))
 	id := must(age.GenerateX25519Identity())

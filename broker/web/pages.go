@@ -168,6 +168,14 @@ func (g *Pages) table() []Route {
 		{"GET /keys", PlantOnly, "", g.keysPage},
 		{"POST /keys/new", PlantOnly, "Add a passkey", g.newPasskey},
 		{"POST /keys", PlantOnly, "Add a passkey", g.enrolPasskey},
+		{"GET /plant", PlantOnly, "", g.plantPage},
+		{"GET /plant/{id}", PlantOnly, "", g.changePage},
+		{"POST /plant/{id}/yes", PlantOnly, "Say yes", g.sayPlant},
+		{"POST /plant/{id}/no", PlantOnly, "", g.sayPlant},
+		{"POST /plant/{id}/apply", PlantOnly, "Put in force", g.stepPlant},
+		{"POST /plant/{id}/confirm", PlantOnly, "Keep it", g.stepPlant},
+		{"POST /plant/{id}/back", PlantOnly, "", g.stepPlant},
+		{"POST /plant/{id}/withdraw", PlantOnly, "", g.stepPlant},
 		{"POST /firms", PlantOnly, "Write the firm", doneOnce(g.firm)},
 		{"GET /recordings", PlantOnly, "", g.recordingList},
 		{"GET /search", PlantOnly, "", g.searchPage},
@@ -362,7 +370,7 @@ type problemView struct{ Say, Back string }
 func backTo(p string) string {
 	parts := strings.Split(strings.Trim(p, "/"), "/")
 	switch {
-	case len(parts) >= 2 && (parts[0] == "requests" || parts[0] == "windows" || parts[0] == "recordings"):
+	case len(parts) >= 2 && (parts[0] == "requests" || parts[0] == "windows" || parts[0] == "recordings" || parts[0] == "plant"):
 		return "/" + parts[0] + "/" + parts[1]
 	case parts[0] == "people" || parts[0] == "firms":
 		return "/people"

@@ -105,6 +105,7 @@ func New(p Parts) (http.Handler, error) {
 	s.windows(mux)
 	s.people(mux)
 	s.rosterCalls(mux)
+	s.plantCalls(mux)
 	s.recordings(mux)
 	s.reviews(mux)
 	s.receipts(mux)
@@ -136,7 +137,7 @@ func (s *server) guard(next http.Handler) http.Handler {
 		h.Set("Cache-Control", "no-store")
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
-		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		r.Body = http.MaxBytesReader(w, r.Body, bodyLimit(r))
 		next.ServeHTTP(w, r)
 	})
 }

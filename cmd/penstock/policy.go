@@ -19,10 +19,12 @@ import (
 	"penstock/policy/source"
 )
 
-// policyCommand is `penstock policy`: what a plant file means, without a server.
+// policyCommand is `penstock policy`: what a plant file means, without a server,
+// and how a running broker gets a new one.
 func policyCommand() *cobra.Command {
-	c := &cobra.Command{Use: "policy", Short: "Check, explain and test a plant file, without a server"}
+	c := &cobra.Command{Use: "policy", Short: "Check, explain, compare and test a plant file without a server; change it on a running one"}
 	c.AddCommand(policyCheckCommand(), policyExplainCommand(), policyDiffCommand(), policyTestCommand())
+	c.AddCommand(changeCommands()...)
 	return c
 }
 

@@ -68,17 +68,18 @@ func emptyNotNull[T any](list []T) []T {
 	return list
 }
 
+var diffHeads = map[string]string{policy.Gains: "Vendors gain:", policy.Loses: "Vendors lose:", policy.Alters: "In the file:"}
+
 // printDifferences groups what changes by what it means.
 func printDifferences(out io.Writer, all []policy.Difference, needs []policy.Need) {
 	if len(all) == 0 {
 		fmt.Fprintln(out, "nothing changes")
 		return
 	}
-	heads := map[string]string{policy.Gains: "Vendors gain:", policy.Loses: "Vendors lose:", policy.Alters: "In the file:"}
 	last := ""
 	for _, d := range all {
 		if d.Means != last {
-			fmt.Fprintln(out, heads[d.Means])
+			fmt.Fprintln(out, diffHeads[d.Means])
 			last = d.Means
 		}
 		text := d.Text

@@ -73,6 +73,25 @@ func reloaded(t *testing.T, golden *rig) {
 	if now := changes(r); now != before+"plant server " {
 		t.Errorf("config.changed: %s", now)
 	}
+
+	// From a file that wants agreement on, what stands on the disk changes nothing,
+	// while it runs and at the next start.
+	put("penstock.yaml", string(server)+"log: debug\n")
+	put("plant.yaml", strings.Replace(newPlant, "plant_changes: by_file", "plant_changes: agreed", 1))
+	r.must(r.broker.cmd.Process.Signal(syscall.SIGHUP))
+	r.said(`(?s)(the plant file was taken.*){2}`)
+	put("plant.yaml", newPlant)
+	r.must(r.broker.cmd.Process.Signal(syscall.SIGHUP))
+	r.said(`the plant file was not taken[^\n]*plant-not-agreed`)
+	if now := changes(r); now != before+"plant server plant " {
+		t.Errorf("config.changed: %s", now)
+	}
+	r.stop()
+	r.start()
+	r.said(`the plant file on the disk is not the one in force`)
+	if now := changes(r); now != before+"plant server plant " {
+		t.Errorf("config.changed after a start: %s", now)
+	}
 	r.stop()
 	r.proved()
 }

@@ -185,11 +185,12 @@ func answerCommand() *cobra.Command {
 	var rights, until, notBefore, key string
 	cmd := &cobra.Command{
 		Use:   "answer R-1 yes|no|not-before|question",
-		Short: "Answer a request; a yes may be limited",
+		Short: "Answer a request or a change of the plant file; a yes to a request may be limited",
 		Example: `  penstock answer R-1 yes --as olaf
   penstock answer R-1 yes --as mia --rights look --minutes 30
   penstock answer R-1 yes --as mia --sign-with ~/.ssh/id_ed25519
-  penstock answer R-1 no --as mia --why "CIP is running"`,
+  penstock answer R-1 no --as mia --why "CIP is running"
+  penstock answer C-1 yes --as olaf        # a change of the plant file`,
 		Args: exactly(2, "a request and what you say: yes, no, not-before or question"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			a.Says = args[1]
@@ -203,6 +204,9 @@ func answerCommand() *cobra.Command {
 			client, err := c.signIn(cmd.Context(), need)
 			if err != nil {
 				return err
+			}
+			if strings.HasPrefix(args[0], "C-") {
+				return answerChange(&c, cmd, client, args[0], key, a)
 			}
 			path := "/requests/" + url.PathEscape(args[0])
 			l, now := c.zone, time.Now()

@@ -1,0 +1,99 @@
+package web
+
+import (
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"penstock/approvals"
+	"penstock/policy"
+)
+
+func samplePlant() plantView {
+	return plantView{Print: "sha256:" + strings.Repeat("9f3c", 16), Counts: []string{"5 zones", "3 conduits", "10 assets"}, Propose: `penstock policy propose plant.yaml --as mia --why "…"`,
+		Waiting: []changeLine{{"C-4", "The filler maker takes its own logs", "Lena Lang", "waits for Line 1 process owner", after(-120), true}},
+		Before:  []changeLine{{"C-3", "New pasteuriser controller", "Lena Lang", "was put in force", after(-9000), false}}}
+}
+
+func sampleChange() changeView {
+	return changeView{changeLine: samplePlant().Waiting[0], Document: "sha256:" + strings.Repeat("9f3c", 16), Phone: "ORANGE TIGER",
+		Words: []string{"orange", "tiger", "meadow", "axle", "lemon", "river", "cello", "north"}, Until: after(20000),
+		Gains:  []string{"on filler-plc by ssh as viewer, filler-plc by sftp as viewer: can copy as well"},
+		Loses:  []string{"on chiller-plc by ssh as trend: the longest was 8h, becomes 4h"},
+		Alters: []string{"account viewer at port ssh of filler-plc rights was look, becomes look, copy"},
+		Unfit:  []unfitView{{"W-208", "Krall Fillers", "Filler controller, FIL-1-PLC-01", "account viewer can do more than you ask for (copy); use recipes"}},
+		Needs: []needView{{Role: "Line 1 process owner", Count: 1, People: []string{"Olaf Brandt"}},
+			{Role: "OT security", Count: 1, Nobody: "Too few people hold this role: C-4 cannot be agreed until somebody is given it."}},
+		Answers:   []answerView{{Who: "Lena Lang", Role: "OT security", Says: "yes", At: after(-60)}},
+		MayAnswer: true, MayStep: true, Waits: true}
+}
+
+func sampleApplied() changeView {
+	c := sampleChange()
+	c.State, c.You, c.MayAnswer, c.Waits, c.Applied, c.Confirm, c.Unfit = "in force, goes back at 03:17 unless somebody confirms it", false, false, false, true, after(10), nil
+	return c
+}
+
+// send fills in a form as somebody, and gives the page that follows.
+func (h *house) send(t *testing.T, c *http.Cookie, path string, form url.Values) string {
+	t.Helper()
+	req := must(http.NewRequest(http.MethodPost, h.server.URL+path, strings.NewReader(form.Encode())))
+	if form == nil {
+		req = must(http.NewRequest(http.MethodGet, h.server.URL+path, nil))
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	req.Header.Set("Sec-Fetch-Site", "same-origin")
+	req.AddCookie(c)
+	client := h.server.Client()
+	client.CheckRedirect = func(r *http.Request, _ []*http.Request) error { r.AddCookie(c); return nil }
+	resp := must(client.Do(req))
+	defer resp.Body.Close()
+	return string(must(io.ReadAll(resp.Body)))
+}
+
+// A new plant file goes by its page from the proposal into force, is taken back
+// by one tap, and a vendor never sees it.
+func TestPlantChangeOnPages(t *testing.T) {
+	h := newHouse(t, 1)
+	lena, olaf, ann := h.cookie("lena"), h.cookie("olaf"), h.cookie("ann")
+	old := h.plant.Load()
+	to, problems := policy.ParseBundle([]byte(strings.Replace(string(old.Document()), "viewer:  {rights: [look], enforced: device}", "viewer:  {rights: [look, copy], enforced: device}", 1)))
+	if problems != nil {
+		t.Fatal(problems)
+	}
+	a, _ := h.actor("lena")
+	c := must(h.desk.Propose(h.ctx, a, to.Document(), "take logs"))
+
+	if page := h.send(t, ann, "/plant/"+c.ID, nil); strings.Contains(page, "take logs") {
+		t.Error("a vendor reads a change of the plant file")
+	}
+	page := h.send(t, olaf, "/plant", nil)
+	if !strings.Contains(page, "C-1") || !strings.Contains(page, ">you<") {
+		t.Errorf("the list does not say that olaf is asked: %s", page)
+	}
+	page = h.send(t, olaf, "/plant/C-1", nil)
+	for _, want := range []string{"filler-plc by ssh as viewer: can copy as well", "Yes, as it is here", "take logs"} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the change's page does not say %q", want)
+		}
+	}
+	document := url.Values{"document": {c.Hash.String()}}
+	if page := h.send(t, lena, "/plant/C-1/apply", url.Values{"within": {"10m"}}); !strings.Contains(page, "Still needed is a yes of") {
+		t.Errorf("put in force without answers: %s", page)
+	}
+	h.send(t, olaf, "/plant/C-1/yes", document)
+	if page := h.send(t, lena, "/plant/C-1/yes", document); !strings.Contains(page, "You said yes.") || !strings.Contains(page, "Put in force") {
+		t.Errorf("after both answers: %s", page)
+	}
+	if page := h.send(t, lena, "/plant/C-1/apply", url.Values{"within": {"10m"}}); !strings.Contains(page, "It is in force.") || string(h.plant.Load().Document()) != string(to.Document()) {
+		t.Errorf("not in force: %s", page)
+	}
+	if page := h.send(t, olaf, "/plant/C-1/back", url.Values{"why": {"wrong"}}); !strings.Contains(page, "Taken back.") || string(h.plant.Load().Document()) != string(old.Document()) {
+		t.Errorf("not back: %s", page)
+	}
+	if v := must(h.desk.PlantChange(h.ctx, a, "C-1")); v.State != approvals.ChangeBack {
+		t.Errorf("it is %s", v.State)
+	}
+}
