@@ -91,6 +91,7 @@ type AnswerLine struct {
 	Says   string    `json:"says"`
 	Why    string    `json:"why,omitempty"`
 	Limits Limits    `json:"limits,omitzero"`
+	Proof  string    `json:"proof,omitempty"` // totp (the server's word), webauthn, sshsig
 	At     time.Time `json:"at"`
 }
 

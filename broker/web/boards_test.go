@@ -165,7 +165,14 @@ type got struct {
 
 func (h *house) get(cookie *http.Cookie, path string) got {
 	h.t.Helper()
+	return h.getAs(cookie, strings.TrimPrefix(h.origin, "https://"), path)
+}
+
+// getAs is get at another name of the same pages.
+func (h *house) getAs(cookie *http.Cookie, host, path string) got {
+	h.t.Helper()
 	req := must(http.NewRequestWithContext(h.ctx, http.MethodGet, h.server.URL+path, nil))
+	req.Host = host
 	if cookie != nil {
 		req.AddCookie(cookie)
 	}

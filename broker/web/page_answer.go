@@ -79,7 +79,7 @@ func (v *visit) signing(out *requestView, d evidence.Request, n roll) {
 	}
 	q, err := v.plant.Quorum(assets, rightsOf(d.Rights)&63)
 	out.May.Key = err != nil || q.Proof != policy.ByCode
-	out.May.Passkey = v.plant.Site.Origin != "" && slices.ContainsFunc(n.people[v.actor.Person].Keys, func(k people.Key) bool { return k.Kind == people.Passkey && k.Signs() })
+	out.May.Passkey = v.plant.Site.Origin == "https://"+v.r.Host && slices.ContainsFunc(n.people[v.actor.Person].Keys, func(k people.Key) bool { return k.Kind == people.Passkey && k.Signs() })
 }
 
 // opensThen says what comes after the last yes.

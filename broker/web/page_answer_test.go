@@ -19,6 +19,7 @@ func (h *house) post(cookie *http.Cookie, path string, form url.Values) (int, st
 	r := must(http.NewRequest("POST", h.server.URL+path, strings.NewReader(form.Encode())))
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	r.Header.Set("Sec-Fetch-Site", "same-origin")
+	r.Host = strings.TrimPrefix(h.origin, "https://")
 	r.AddCookie(cookie)
 	client := *h.server.Client()
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }

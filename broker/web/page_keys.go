@@ -10,8 +10,9 @@ import (
 // keysView are the reader's own keys, and how to add a passkey.
 type keysView struct {
 	Keys     []keyView
-	Passkeys bool // there can be passkeys here
-	Waits    bool // one waits for somebody to vouch for it
+	Passkeys bool   // there can be passkeys here
+	Origin   string // where they can be
+	Waits    bool   // one waits for somebody to vouch for it
 	Vouchers []string
 	Options  string // of a ceremony that has begun, as JSON; empty: none
 	Name     string // of the passkey that is being made
@@ -62,7 +63,7 @@ func (g *Pages) showKeys(v *visit, name, options string) error {
 	if err != nil {
 		return err
 	}
-	view := keysView{Passkeys: g.Proofs.Passkeys(), Options: options, Name: name, Person: string(v.actor.Person)}
+	view := keysView{Passkeys: g.passkeysHere(v), Origin: v.plant.Site.Origin, Options: options, Name: name, Person: string(v.actor.Person)}
 	view.Keys = v.keysOf(n.people[v.actor.Person], n, false)
 	for _, k := range n.people[v.actor.Person].Keys {
 		view.Waits = view.Waits || k.Kind == people.Passkey && k.Pending

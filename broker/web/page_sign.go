@@ -44,6 +44,12 @@ func (v *visit) signs() bool {
 	return v.r.PostForm.Get(signedText) != "" || v.r.PostForm.Get(signingField) != ""
 }
 
+// passkeysHere says whether this browser is where passkeys are bound to: at
+// another name of the same pages it has none.
+func (g *Pages) passkeysHere(v *visit) bool {
+	return g.Proofs.Passkeys() && v.plant.Site.Origin == "https://"+v.r.Host
+}
+
 // answerJSON writes a page's answer to its own script.
 func (v *visit) answerJSON(what any) error {
 	b, err := json.Marshal(what)
@@ -65,7 +71,7 @@ func (g *Pages) plan(v *visit, text unsigned, namespace, document string) error 
 	if err != nil {
 		return err
 	}
-	if !ok {
+	if !ok || !g.passkeysHere(v) {
 		return v.answerJSON(signPlan{Go: "code"})
 	}
 	return v.answerJSON(signPlan{Go: "sign", Text: string(b), Document: document, Ask: &ask})
@@ -235,7 +241,7 @@ func (g *Pages) passkeyIn(v *visit) error {
 	next, draft := inside(f.Get("next")), draftOf(f)
 	a, k, err := g.Proofs.PasskeyIn(v.ctx(), source(v.r), []byte(f.Get(signedAssertion)))
 	if r, ok := errors.AsType[*policy.Refusal](err); ok {
-		return g.show(v, http.StatusForbidden, "sign-in", "Sign in", signInView{Say: r.Say, Next: next, Line: g.passwordLine(), Passkeys: g.Proofs.Passkeys(), Draft: draftFields(draft)})
+		return g.show(v, http.StatusForbidden, "sign-in", "Sign in", signInView{Say: r.Say, Next: next, Line: g.passwordLine(), Passkeys: g.passkeysHere(v), Draft: draftFields(draft)})
 	}
 	if err != nil {
 		return err

@@ -24,7 +24,7 @@ func (g *Pages) signInPage(v *visit) error {
 		http.Redirect(v.w, v.r, next, http.StatusSeeOther)
 		return nil
 	}
-	return g.show(v, http.StatusOK, "sign-in", "Sign in", signInView{Next: next, Line: g.passwordLine(), Passkeys: g.Proofs.Passkeys()})
+	return g.show(v, http.StatusOK, "sign-in", "Sign in", signInView{Next: next, Line: g.passwordLine(), Passkeys: g.passkeysHere(v)})
 }
 
 func (g *Pages) passwordLine() string {
@@ -55,7 +55,7 @@ func (g *Pages) signInPost(v *visit) error {
 		if r.Rule == "login-wait" {
 			status = http.StatusTooManyRequests
 		}
-		return g.show(v, status, "sign-in", "Sign in", signInView{Say: r.Say, Next: next, Person: name, Line: g.passwordLine(), Passkeys: g.Proofs.Passkeys(), Draft: draftFields(draft)})
+		return g.show(v, status, "sign-in", "Sign in", signInView{Say: r.Say, Next: next, Person: name, Line: g.passwordLine(), Passkeys: g.passkeysHere(v), Draft: draftFields(draft)})
 	}
 	if err != nil {
 		return err

@@ -293,7 +293,7 @@ func (g *Pages) sendToSignIn(v *visit) error {
 		return nil
 	}
 	if v.r.Method != http.MethodGet {
-		view := signInView{Say: "You were signed out meanwhile, so nothing was done. Sign in, look again, then decide.", Next: "/", Line: g.passwordLine(), Passkeys: g.Proofs.Passkeys()}
+		view := signInView{Say: "You were signed out meanwhile, so nothing was done. Sign in, look again, then decide.", Next: "/", Line: g.passwordLine(), Passkeys: g.passkeysHere(v)}
 		if v.r.URL.Path == "/requests/new" && v.r.ParseForm() == nil {
 			view.Say, view.Draft = "You were signed out meanwhile. Sign in: what you have written is kept.", draftFields(v.r.PostForm)
 		}

@@ -297,3 +297,51 @@ func TestPageSaysThatAKeyIsWanted(t *testing.T) {
 		t.Errorf("the page:\n%s", page)
 	}
 }
+
+// At another name of the same pages no passkey is offered: the browser has none there.
+func TestPasskeysAreOfOneName(t *testing.T) {
+	h := newHouse(t, 1)
+	h.enrolled("mia0", "mia", true)
+	h.askToLook()
+	cookie := h.cookie("mia0")
+	for host, want := range map[string]bool{strings.TrimPrefix(h.origin, "https://"): true, "127.0.0.1:8443": false} {
+		if got := strings.Contains(h.getAs(nil, host, "/sign-in").text, "Sign in with a passkey"); got != want {
+			t.Errorf("%s: signing in by a passkey is offered: %t", host, got)
+		}
+		if got := strings.Contains(h.getAs(cookie, host, "/requests/R-1").text, "data-sign"); got != want {
+			t.Errorf("%s: a passkey signs on the page: %t", host, got)
+		}
+		if got := strings.Contains(h.getAs(cookie, host, "/keys").text, "/keys/new"); got != want {
+			t.Errorf("%s: a passkey can be made: %t", host, got)
+		}
+	}
+}
+
+// An opener extends by a signature.
+func TestSignedExtensionOverThePage(t *testing.T) {
+	h := newHouseOf(t, 1, false)
+	mia := h.enrolled("mia0", "mia", true)
+	q := h.askToLook()
+	cookie := h.cookie("mia0")
+	sign := func(path string, form url.Values) (int, string) {
+		plan := h.plan(cookie, path+"/draft", form)
+		if plan.Go != "sign" {
+			t.Fatalf("%s: %+v", path, plan)
+		}
+		form.Set(signedAssertion, assertionOf("cred-mia", mia.Assert(plan.Ask.Challenge)))
+		form.Set(signedText, plan.Text)
+		return h.post(cookie, path, form)
+	}
+	if status, text := sign("/requests/R-1/yes", url.Values{"document": {q.Hash.String()}, "minutes": {"30"}}); status != http.StatusSeeOther {
+		t.Fatalf("%d %s", status, text)
+	}
+	a, _ := h.actor("mia0")
+	before := must(h.desk.Window(h.ctx, a, "W-1"))
+	later := url.Values{"minutes": {"15"}, "until": {before.Until.Format(time.RFC3339)}}
+	if status, text := sign("/windows/W-1/extend", later); status != http.StatusSeeOther {
+		t.Fatalf("%d %s", status, text)
+	}
+	if after := must(h.desk.Window(h.ctx, a, "W-1")); after.Until.Sub(before.Until) != 15*time.Minute {
+		t.Errorf("it ends at %s, before %s", after.Until, before.Until)
+	}
+}

@@ -129,7 +129,7 @@ func requestJSON(q approvals.Request) api.Request {
 	}
 	for _, l := range q.Answers {
 		out.Answers = append(out.Answers, api.AnswerLine{Person: string(l.Person), Role: string(l.Role), Says: l.Says,
-			Why: l.Why, At: l.At, Limits: api.Limits{Rights: l.Limits.Rights, Targets: apiTargets(l.Limits.Assets),
+			Why: l.Why, At: l.At, Proof: l.Proof, Limits: api.Limits{Rights: l.Limits.Rights, Targets: apiTargets(l.Limits.Assets),
 				Minutes: l.Limits.Minutes, Until: l.Limits.Until}})
 	}
 	return out

@@ -290,7 +290,7 @@ func demoPlantIsTheExample(t *testing.T, bin, dir string) {
 		if strings.HasPrefix(line, "# ") || shipped[line] {
 			continue
 		}
-		ok := strings.Contains(line, "127.") || strings.Contains(line, "tcp: ") || strings.Contains(line, "host_keys: ") || strings.Contains(line, "demo")
+		ok := strings.Contains(line, "origin: https://localhost:") || strings.Contains(line, "127.") || strings.Contains(line, "tcp: ") || strings.Contains(line, "host_keys: ") || strings.Contains(line, "demo")
 		if !ok {
 			t.Errorf("another line than the example's: %s", line)
 		}

@@ -152,7 +152,7 @@ func requestLines(l *time.Location) func(*tabwriter.Writer, api.Request) {
 			fmt.Fprintf(w, "say on the phone\t%s\n", strings.ToUpper(strings.Join(q.Words[:2], " ")))
 		}
 		for _, a := range q.Answers {
-			fmt.Fprintf(w, "answer\t%s (%s) said %s %s%s\n", a.Person, a.Role, a.Says, local(a.At, l), suffix(a.Why))
+			fmt.Fprintf(w, "answer\t%s (%s) said %s %s%s%s\n", a.Person, a.Role, a.Says, local(a.At, l), map[string]string{"totp": ", by a code (the server's word)", "webauthn": ", signed with a passkey", "sshsig": ", signed with an SSH key"}[a.Proof], suffix(a.Why))
 		}
 		for _, n := range q.Needs {
 			fmt.Fprintf(w, "waits for\t%d × %s (rule %s)\n", n.Count, n.Role, n.Rule)

@@ -172,7 +172,11 @@ Host broker %[1]s
 
 // serverFiles writes what serve reads.
 func (f folder) serverFiles(where map[string]moved, key string, o Options) error {
-	plant, err := demoPlant(o.Plant["plant.yaml"], where, key)
+	_, port, err := net.SplitHostPort(o.HTTPS)
+	if err != nil {
+		return fmt.Errorf("the pages' address: %w", err)
+	}
+	plant, err := demoPlant(o.Plant["plant.yaml"], where, key, "https://localhost:"+port)
 	if err != nil {
 		return err
 	}

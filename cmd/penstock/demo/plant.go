@@ -22,6 +22,7 @@ const plantHead = `# The demo's plant: the example that Penstock ships (configs/
 #   - every machine's address begins with 127 instead of 10: nothing here leaves this computer
 #   - filler-plc, capper-drive and line-1-ews run, with the TCP ports and host keys of this folder
 #   - the key switch A3 is read on this computer; it is on the panel (penstock demo key turns it), and a computer may be busy for a minute
+#   - the pages are at localhost. A browser makes passkeys there once it trusts the certificate
 #   - a code is enough for every yes, the server's word: nobody here has a passkey yet (people may enrol one, or sign by their SSH keys)
 #   - plant_changes: by_file, because this file is written anew at each start
 #   - operate on line 1 is not tied to the outage, so that the line can be started by Modbus any day
@@ -33,7 +34,7 @@ var changesLine = regexp.MustCompile(`(?m)^plant_changes: .*$`)
 
 // demoPlant is the example plant file with its machines on this computer. It
 // edits the text in place, so that all else stays as it was reviewed.
-func demoPlant(example []byte, assets map[string]moved, key string) ([]byte, error) {
+func demoPlant(example []byte, assets map[string]moved, key, origin string) ([]byte, error) {
 	var doc yaml.Node
 	if err := yaml.Load(example, &doc); err != nil {
 		return nil, fmt.Errorf("read the example plant file: %w", err)
@@ -43,6 +44,9 @@ func demoPlant(example []byte, assets map[string]moved, key string) ([]byte, err
 	}
 	e := editor{text: example}
 	root := doc.Content[0]
+	if at := field(field(root, "site"), "origin"); at != nil {
+		e.replace(at, origin)
+	}
 	all := field(root, "assets")
 	if all == nil {
 		return nil, fmt.Errorf("the example plant file has no assets")
