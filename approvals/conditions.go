@@ -86,7 +86,7 @@ func (d *Desk) Gates(ctx context.Context) []Condition {
 }
 
 func (d *Desk) conditionsOf(w windowRow, claim evidence.WindowClaim) policy.Conditions {
-	rights, err := policy.ParseRights(claim.Rights)
+	rights, err := policy.ParseRights(w.allowed(claim))
 	if err != nil { // the claim was parsed before: it cannot be
 		rights = ^policy.Rights(0)
 	}

@@ -104,10 +104,11 @@ type Desk struct {
 	blocking map[int]policy.Block       // in force, and not written yet
 	blocks   int
 	phases   map[policy.WindowID]phase
-	ways     map[policy.WindowID]way // windows that run, as Facts saw them last
-	inputs   map[string]*input       // by gate
-	unsaid   map[string]int          // outages that are over, and not written yet
-	broken   error                   // a taking that could not be written: nothing is admitted any more
+	ways     map[policy.WindowID]way             // windows that run, as Facts saw them last
+	inputs   map[string]*input                   // by gate
+	narrowed map[policy.WindowID][]policy.Rights // narrowed, and not written yet
+	unsaid   map[string]int                      // outages that are over, and not written yet
+	broken   error                               // a taking that could not be written: nothing is admitted any more
 }
 
 // NewDesk does no I/O.
@@ -116,7 +117,7 @@ func NewDesk(p Parts) *Desk {
 		heads: heads{rows: map[string]head{}}, keys: keyring{ring: evidence.NewKeyring(p.Docs)}, lists: lists{requests: map[string]kept[Request]{}, windows: map[string]kept[Window]{}}, poke: make(chan struct{}, 1), repair: make(chan struct{}, 1),
 		pauses: map[policy.WindowID]uint64{}, plants: map[audit.Hash]*policy.Plant{}, agreeing: map[[2]audit.Hash][]policy.Need{}, rosters: map[audit.Hash][]evidence.Turn{}, checks: map[checked]bool{},
 		stopped: map[policy.WindowID]int{}, held: map[policy.WindowID]int{}, winding: map[policy.WindowID]int{}, kept: map[policy.WindowID]string{}, blocking: map[int]policy.Block{}, phases: map[policy.WindowID]phase{},
-		ways: map[policy.WindowID]way{}, inputs: map[string]*input{}, unsaid: map[string]int{}}
+		ways: map[policy.WindowID]way{}, inputs: map[string]*input{}, unsaid: map[string]int{}, narrowed: map[policy.WindowID][]policy.Rights{}}
 	if d.now == nil {
 		d.now = time.Now
 	}
@@ -153,7 +154,7 @@ func (d *Desk) commit(ctx context.Context, key string, rev uint64, actor string,
 	case audit.WindowAgreed:
 		d.saw(policy.WindowID(subject), phase{rev, WindowAgreed})
 	case audit.WindowMoved:
-		if b.To != "extended" {
+		if b.To != "extended" && b.To != "narrowed" {
 			d.saw(policy.WindowID(subject), phase{rev, moves[b.To].to})
 			d.mu.Lock()
 			delete(d.kept, policy.WindowID(subject))

@@ -63,7 +63,7 @@ func (d *Desk) Facts(ctx context.Context, w policy.WindowID, p policy.PersonID) 
 }
 
 func (d *Desk) windowFacts(row windowRow, claim evidence.WindowClaim, agreed, held bool) (policy.WindowFacts, error) {
-	rights, err := policy.ParseRights(claim.Rights)
+	rights, err := policy.ParseRights(row.allowed(claim))
 	if err != nil {
 		return policy.WindowFacts{}, fmt.Errorf("rights of %s: %w", row.Window, err)
 	}
@@ -80,6 +80,9 @@ func (d *Desk) windowFacts(row windowRow, claim evidence.WindowClaim, agreed, he
 	d.mu.Lock()
 	stopped, winding := d.stopped[f.ID] > 0, d.winding[f.ID] > 0
 	held = held || d.held[f.ID] > 0
+	for _, r := range d.narrowed[f.ID] {
+		f.Rights &= r
+	}
 	d.ways[f.ID] = way{f.Targets, f.Rights}
 	d.mu.Unlock()
 	now := d.now()

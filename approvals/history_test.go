@@ -223,7 +223,7 @@ func (m machine) extend(t *rapid.T) {
 func (m machine) window(t *rapid.T) {
 	d, w, by, id := m.w.desk, m.w.ctx, m.who(t), m.windowID(t)
 	var err error
-	verb := rapid.IntRange(0, 5).Draw(t, "verb")
+	verb := rapid.IntRange(0, 6).Draw(t, "verb")
 	if v, err := d.Window(w, m.w.as("mia"), id); err == nil && rapid.Bool().Draw(t, "sensible") {
 		switch {
 		case v.State == WindowPaused:
@@ -247,6 +247,8 @@ func (m machine) window(t *rapid.T) {
 		_, err = d.HandBack(w, by, id, "all well")
 	case 5:
 		_, err = d.Accept(w, by, id)
+	case 6:
+		_, err = d.Narrow(w, by, id, policy.Look, "x")
 	}
 	m.try(t, err)
 }

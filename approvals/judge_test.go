@@ -336,6 +336,11 @@ func (h *history) moved(leaf audit.Leaf, b audit.WindowMoved) error {
 		if b.At.Before(v.claim.From) || b.Until.After(v.claim.To) || b.Until.Sub(b.At) > time.Duration(v.claim.Minutes)*time.Minute {
 			return fmt.Errorf("open outside of its claim")
 		}
+	case "narrowed":
+		if v.state != "open" && v.state != "paused" || len(b.Rights) == 0 || len(b.Rights) >= len(v.claim.Rights) {
+			return fmt.Errorf("narrowed in state %s to %v of %v", v.state, b.Rights, v.claim.Rights)
+		}
+		return nil
 	case "extended":
 		if v.state != "open" && v.state != "paused" || b.Until.After(v.claim.To) || !leaf.Wall.Before(v.until) {
 			return fmt.Errorf("extended in state %s to %s", v.state, b.Until)

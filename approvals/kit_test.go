@@ -259,9 +259,10 @@ func (s *stops) HalfDone(policy.WindowID) []string {
 	defer s.mu.Unlock()
 	return s.half
 }
-func (s *stops) Hold(w policy.WindowID, _ string) { s.note("hold %s", w) }
-func (s *stops) Release(w policy.WindowID)        { s.note("release %s", w) }
-func (s *stops) Block(b policy.Block, _ error)    { s.note("block %s%s%s", b.Person, b.Firm, b.Asset) }
+func (s *stops) Hold(w policy.WindowID, _ string)                    { s.note("hold %s", w) }
+func (s *stops) Narrow(w policy.WindowID, r policy.Rights, _ string) { s.note("narrow %s to %s", w, r) }
+func (s *stops) Release(w policy.WindowID)                           { s.note("release %s", w) }
+func (s *stops) Block(b policy.Block, _ error)                       { s.note("block %s%s%s", b.Person, b.Firm, b.Asset) }
 func (s *stops) told() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()

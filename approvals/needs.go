@@ -42,6 +42,9 @@ type Stopper interface {
 	// Hold stops the vendor's input of a window; why is what the person reads,
 	// "paused by mia: …". Release lets it go on.
 	Hold(w policy.WindowID, why string)
+	// Narrow leaves a window no more than these rights; why is what the person
+	// reads. What can do more and is stopped by nobody loses its input.
+	Narrow(w policy.WindowID, rights policy.Rights, why string)
 	Release(w policy.WindowID)
 	// Block ends every session that the block fits.
 	Block(b policy.Block, why error)

@@ -98,7 +98,8 @@ type windowRow struct {
 
 	HandBacks int `json:"hand_backs,omitempty"` // how often it was given
 
-	Gates  map[string]saidGate `json:"gates,omitempty"` // said by people for this window
+	Rights []string            `json:"rights,omitempty"` // narrowed to, while it ran
+	Gates  map[string]saidGate `json:"gates,omitempty"`  // said by people for this window
 	Escort escortRow           `json:"escort,omitzero"`
 
 	row uint64 // revision of the row
@@ -679,6 +680,7 @@ func (d *Desk) windowView(ctx context.Context, id policy.WindowID) (Window, erro
 	if err != nil {
 		return Window{}, err
 	}
+	claim.Rights = w.allowed(claim)
 	v := Window{ID: id, Request: policy.RequestID(w.Request), State: w.State, Claim: claim, Firm: policy.FirmID(w.Firm), Opened: w.Opened,
 		OpenedBy: policy.PersonID(w.OpenedBy), Until: w.Until, Why: w.Why, By: policy.PersonID(w.By), Rev: w.row}
 	r, err := d.requestRow(ctx, v.Request)
@@ -770,6 +772,11 @@ func (w *windowRow) moved(b audit.WindowMoved) error {
 			return illegal(w.Window, string(w.State), "extended to "+b.Until.Format(time.RFC3339))
 		}
 		w.Extended = b.Answer
+	case b.To == "narrowed":
+		if w.State != WindowOpen && w.State != WindowPaused || len(b.Rights) == 0 {
+			return illegal(w.Window, string(w.State), "narrowed")
+		}
+		w.Rights = b.Rights
 	case b.To == "grace":
 		if w.State != WindowOpen && w.State != WindowEnding || !w.Ungraced.IsZero() || !b.Until.After(w.Until) || b.By != penstock {
 			return illegal(w.Window, string(w.State), "given a grace to "+b.Until.Format(time.RFC3339))

@@ -165,8 +165,9 @@ type WindowAgreed struct {
 }
 
 // WindowMoved is every other step of a window. To is one of opened, paused,
-// wenton, extended, ending, grace, ended, cut, closed, unused. Until is the end
+// wenton, extended, narrowed, ending, grace, ended, cut, closed, unused. Until is the end
 // in force after the step; grace moves it once, for a half-done transfer. Answer names the opener's signed answer where the step extends.
+// Rights are what is left where it narrows.
 type WindowMoved struct {
 	Window string    `json:"window"`
 	To     string    `json:"to"`
@@ -175,6 +176,7 @@ type WindowMoved struct {
 	Until  time.Time `json:"until,omitzero"`
 	Why    string    `json:"why,omitempty"`
 	Answer Hash      `json:"answer,omitzero"`
+	Rights []string  `json:"rights,omitempty"`
 }
 
 // GateChanged says what a gate says from here on: yes, no, or stood-in where a

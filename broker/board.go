@@ -31,13 +31,14 @@ type board struct {
 
 // onBoard is one window.
 type onBoard struct {
-	gen     uint64  // moves with each change that is about this window
-	first   reading // when it was seen first: its ends count from here
-	stopped error   // cut or ended: for good, no window comes back
-	why     string  // of Hold, for the person
-	held    bool    // by Hold; until Release, or until the facts have said so too
-	paused  bool    // by the facts
-	ending  *ending // nothing new begins, what is half done may finish
+	gen     uint64        // moves with each change that is about this window
+	first   reading       // when it was seen first: its ends count from here
+	stopped error         // cut or ended: for good, no window comes back
+	why     string        // of Hold, for the person
+	held    bool          // by Hold; until Release, or until the facts have said so too
+	paused  bool          // by the facts
+	rights  policy.Rights // all that Narrow has left, until the facts have said so too; zero: it was not narrowed
+	ending  *ending       // nothing new begins, what is half done may finish
 }
 
 // ending is how a window winds down. It never changes.
@@ -168,6 +169,28 @@ func (b *board) hold(w policy.WindowID, why string, now reading) {
 	e.held, e.why = true, why
 }
 
+// narrow leaves a window no more than these rights.
+func (b *board) narrow(w policy.WindowID, rights policy.Rights, now reading) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	e := b.window(w, now)
+	e.gen++
+	if e.rights == 0 {
+		e.rights = ^policy.Rights(0)
+	}
+	e.rights &= rights
+}
+
+// left is what of these rights a window has by Narrow.
+func (b *board) left(w policy.WindowID, rights policy.Rights) policy.Rights {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if e := b.windows[w]; e != nil && e.rights != 0 {
+		return rights & e.rights
+	}
+	return rights
+}
+
 func (b *board) release(w policy.WindowID, now reading) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -204,6 +227,9 @@ func (b *board) told(f *policy.Facts, mark [2]uint64, now reading) {
 	if e.paused && e.gen == mark[1] {
 		e.held = false
 	}
+	if e.gen == mark[1] && f.Window.Rights&^e.rights == 0 {
+		e.rights = 0
+	}
 }
 
 // pausedBy says by whom and why a window is paused, as far as a Hold has said.
@@ -226,6 +252,9 @@ func (b *board) isHeld(w policy.WindowID) bool {
 
 // complete adds to facts what only the broker knows. mu is held.
 func (b *board) complete(f *policy.Facts) {
+	if e := b.windows[f.Window.ID]; e != nil && e.rights != 0 {
+		f.Window.Rights &= e.rights
+	}
 	for _, p := range b.blocks {
 		f.Blocks = append(slices.Clip(f.Blocks), p.Block)
 	}

@@ -253,7 +253,9 @@ func (c *Channel) AskFor(ctx context.Context, kind string, need policy.Rights, d
 	switch kind {
 	case "shell", "exec", "subsystem": // what the channel is from now on
 		c.change(func(p *pass) bool {
+			off := p.decision.Duties.InputOff // narrowed since it was asked
 			p.query, p.decision.Duties = q, d.Duties
+			p.decision.Duties.InputOff = off || d.Duties.InputOff
 			return true
 		})
 	}

@@ -567,3 +567,40 @@ func TestTooManyBytesAtOnceAreRefused(t *testing.T) {
 		}
 	})
 }
+
+// Narrowed to look, a shell on an account that can do more drops what is typed
+// from that moment on, and shows what comes; facts that were asked for before
+// do not undo it, and those that say it too take over.
+func TestNarrowed(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *scene) {
+		ses, c := s.shell(t)
+		if got := in(c, "x"); got != "passed" {
+			t.Fatal(got)
+		}
+		s.Narrow(brokertest.W1, policy.Look, "narrowed by mia to: look")
+		if forward, err := c.In(t.Context(), []byte("y")); forward || err != nil {
+			t.Fatalf("after Narrow: %t, %v", forward, err)
+		}
+		s.agreement.Change(brokertest.W1, func(f *policy.Facts) { f.Window.Rev++ }) // old facts: all rights
+		s.Recheck(t.Context())
+		synctest.Wait()
+		if forward, err := c.In(t.Context(), []byte("y")); forward || err != nil {
+			t.Errorf("old facts gave it back: %t, %v", forward, err)
+		}
+		if err := c.Out(t.Context(), recording.Out, []byte("z")); err != nil {
+			t.Errorf("output: %v", err)
+		}
+		if _, err := ses.Open(t.Context(), brokertest.Shell(brokertest.Maint)); rule(err) != "account-can-more" {
+			t.Errorf("another shell that can do more: %v", err)
+		}
+		s.agreement.Change(brokertest.W1, func(f *policy.Facts) { f.Window.Rights = policy.Look })
+		s.Recheck(t.Context())
+		synctest.Wait()
+		if forward, err := c.In(t.Context(), []byte("y")); forward || err != nil {
+			t.Errorf("the facts say it too: %t, %v", forward, err)
+		}
+		if !strings.Contains(strings.Join(s.guest.Told(), "\n"), "narrowed by mia") {
+			t.Error("the person was not told")
+		}
+	})
+}

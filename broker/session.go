@@ -208,6 +208,7 @@ func (s *Session) offer(ctx context.Context, w policy.WindowID, q policy.Query) 
 	if err != nil {
 		return nil, err
 	}
+	f.Window.Rights = s.board.left(w, f.Window.Rights)
 	o.facts, o.query.Rights = f, s.rights(q, f.Window.Rights)
 	if o.d = s.decide(f, o.query); !o.d.Allow {
 		return nil, o.d.Refusal()

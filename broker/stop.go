@@ -36,6 +36,22 @@ func (b *Broker) Hold(w policy.WindowID, why string) {
 	}
 }
 
+// Narrow leaves a window no more than these rights, at once: each channel is
+// decided anew on what was heard last, and loses its input, or ends.
+func (b *Broker) Narrow(w policy.WindowID, rights policy.Rights, why string) {
+	b.board.narrow(w, rights, b.clock.now())
+	now := b.clock.now()
+	for _, s := range b.all() {
+		all := s.open(w)
+		for _, c := range all {
+			c.askAgain(*c.pass.Load().facts, now)
+		}
+		if len(all) > 0 {
+			s.guest.say(fmt.Sprintf("Your window %s was %s. What goes beyond that is not passed on.", w, why), all)
+		}
+	}
+}
+
 // Release lets the vendor's input of a window go on.
 func (b *Broker) Release(w policy.WindowID) {
 	b.board.release(w, b.clock.now())

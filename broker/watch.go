@@ -225,6 +225,14 @@ func running(f *policy.Facts) {
 
 // askAgain gives the channel its new decision, or ends it.
 func (c *Channel) askAgain(f policy.Facts, now reading) {
+	for !c.tryAskAgain(f, now) {
+	}
+}
+
+// tryAskAgain is false where the window was narrowed while it decided.
+func (c *Channel) tryAskAgain(f policy.Facts, now reading) (done bool) {
+	left := c.s.board.left(c.window, f.Window.Rights)
+	f.Window.Rights = left
 	p := c.pass.Load()
 	q := p.query
 	q.Stage, q.Rights = policy.AtOperation, c.s.rights(q, f.Window.Rights)
@@ -232,24 +240,31 @@ func (c *Channel) askAgain(f policy.Facts, now reading) {
 	switch {
 	case !d.Allow:
 		c.end(d.Refusal())
-		return
+		return true
 	case d.Target != p.decision.Target:
 		c.end(targetMoved)
-		return
+		return true
 	case d.Duties.Inspect != p.decision.Duties.Inspect:
 		c.end(otherInspector)
-		return
+		return true
 	}
 	due := c.s.board.due(c.window, c.lasts(f.Window, d.Until, now), now)
 	cause := c.s.then(f, q, d)
+	done = true
 	c.change(func(p *pass) bool {
-		if p.query.Kind != q.Kind { // an Ask has come between, and knows the duties better
+		if done = c.s.board.left(c.window, left) == left; !done {
+			return false
+		}
+		if p.query.Kind != q.Kind { // an Ask has come between, and knows the other duties better
+			off := d.Duties.InputOff
 			d.Duties = p.decision.Duties
+			d.Duties.InputOff = off
 		}
 		p.due, p.cause, p.decision, p.facts = due, cause, d, &f
 		p.query.Rights = q.Rights
 		return true
 	})
+	return done
 }
 
 // stayUntil is the session's own end of a window; longer: it is later than before.

@@ -374,7 +374,7 @@ func (b *Book) quorum(plant *policy.Plant, doc evidence.Request, yes []audit.Ans
 	return rows
 }
 
-var movedWords = map[string]string{"opened": "opened by", "paused": "paused by", "wenton": "goes on, by", "extended": "extended by", "ending": "ending, by",
+var movedWords = map[string]string{"opened": "opened by", "paused": "paused by", "wenton": "goes on, by", "extended": "extended by", "narrowed": "narrowed by", "ending": "ending, by",
 	"grace": "moved for a half-done transfer by", "ended": "ended by", "cut": "cut by", "closed": "closed by", "unused": "never opened, by"}
 
 func (b *Book) moved(ctx context.Context, l audit.Leaf, e audit.WindowMoved) {
@@ -382,12 +382,15 @@ func (b *Book) moved(ctx context.Context, l audit.Leaf, e audit.WindowMoved) {
 	if w == nil {
 		return
 	}
-	if s, ok := map[string]string{"wenton": "open", "opened": "open", "extended": w.State, "grace": "ending"}[e.To]; ok {
+	if s, ok := map[string]string{"wenton": "open", "opened": "open", "extended": w.State, "narrowed": w.State, "grace": "ending"}[e.To]; ok {
 		w.State = s
 	} else {
 		w.State = e.To
 	}
 	text := cmp.Or(movedWords[e.To], e.To) + " " + b.who(e.By)
+	if len(e.Rights) > 0 {
+		text += " to " + strings.Join(e.Rights, ", ")
+	}
 	if !e.Until.IsZero() {
 		text += ", ends " + When(e.Until, w.Zone)
 	}

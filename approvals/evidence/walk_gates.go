@@ -178,7 +178,7 @@ func (w *Walk) holds(v *window, g policy.Gate) bool {
 
 // conditions are what a plant file asks of a window.
 func (v *window) conditions(plant *policy.Plant) policy.Conditions {
-	rights, err := policy.ParseRights(v.claim.Rights)
+	rights, err := policy.ParseRights(v.allowed())
 	if plant == nil || err != nil {
 		return policy.Conditions{}
 	}

@@ -229,7 +229,7 @@ func (w *Walk) decided(plant *policy.Plant, s *session, v *window, b audit.Chann
 	if err != nil {
 		return err.Error()
 	}
-	claimed, err := policy.ParseRights(v.claim.Rights)
+	claimed, err := policy.ParseRights(w.justAllowed(v))
 	if err != nil {
 		return err.Error()
 	}
@@ -302,7 +302,7 @@ func (w *Walk) channelOpened(b audit.ChannelOpened) {
 		byLogin.Port = "ssh"
 	}
 	w.must(slices.Contains(v.claim.Assets, t) || slices.Contains(v.claim.Assets, byLogin), "%s does not name %s", b.Window, t)
-	w.must(within(b.Rights, v.claim.Rights), "its rights are %q, and %s allows %q", b.Rights, b.Window, v.claim.Rights)
+	w.must(within(b.Rights, w.justAllowed(v)), "its rights are %q, and %s allows %q", b.Rights, b.Window, v.allowed())
 	w.recompute(s, v, b)
 	if is, why := w.isOpen(v); !is {
 		if w.must(w.justTaken(v), "%s %s", b.Window, why) {

@@ -59,6 +59,9 @@ type window struct {
 	graced  bool      // its end was moved for a half-done transfer
 	nonces  map[string]bool
 	quorum  policy.Quorum
+	rights  []string            // narrowed to while it ran; empty: as agreed
+	wider   []string            // before it was narrowed
+	narrow  time.Time           // wall of that leaf
 	said    map[string]gateWord // by gate, for this window
 	escort  escort
 }
@@ -78,6 +81,7 @@ var steps = map[string]struct {
 	"paused":   {[]string{"open"}, "paused"},
 	"wenton":   {[]string{"paused"}, "open"},
 	"extended": {[]string{"open", "paused"}, ""},
+	"narrowed": {[]string{"open", "paused"}, ""},
 	"ending":   {[]string{"open", "paused"}, "ending"},
 	"grace":    {[]string{"open", "ending"}, "ending"},
 	"ended":    {[]string{"open", "paused", "ending"}, "ended"},
@@ -386,7 +390,7 @@ func (w *Walk) moved(b audit.WindowMoved) {
 	}
 	w.must(slices.Contains(step.from, v.state), "it was %s, and from there it cannot be %s", v.state, b.To)
 	w.must(w.leaf.Actor == b.By, "%s moved it, and the leaf says %s", short(w.leaf.Actor), short(b.By))
-	if takes := b.To == "paused" || b.To == "ending" || b.To == "ended" || b.To == "cut"; takes {
+	if takes := b.To == "paused" || b.To == "ending" || b.To == "ended" || b.To == "cut" || b.To == "narrowed"; takes {
 		w.must(b.By != penstock || b.To == "ended" || b.To == "paused" && w.lost(v) != "", "%s by nobody, and no gate or escort was lost", b.To)
 		if b.By != penstock {
 			w.mayTake(b.By, w.worksIn(b.By, v) && (b.To == "ended" || b.To == "ending"))
@@ -401,6 +405,10 @@ func (w *Walk) moved(b audit.WindowMoved) {
 		w.open(b, v)
 	case "extended":
 		w.extend(b, v)
+	case "narrowed":
+		had := v.allowed()
+		w.must(len(b.Rights) > 0 && within(b.Rights, had) && !within(had, b.Rights), "narrowed to %q, and it allowed %q", b.Rights, had)
+		v.wider, v.rights, v.narrow = had, b.Rights, w.leaf.Wall
 	case "grace":
 		w.grace(b, v)
 	case "wenton":
@@ -424,6 +432,23 @@ func (w *Walk) moved(b audit.WindowMoved) {
 	if v.state == "unused" || v.state == "closed" {
 		w.finish(v, v.state)
 	}
+}
+
+// allowed are the rights that are left of what was agreed.
+func (v *window) allowed() []string {
+	if len(v.rights) == 0 {
+		return v.claim.Rights
+	}
+	return v.rights
+}
+
+// justAllowed are those that a channel may have, whose leaf was on its way while
+// the window was narrowed.
+func (w *Walk) justAllowed(v *window) []string {
+	if len(v.rights) > 0 && !w.leaf.Wall.After(v.narrow.Add(settleTime)) {
+		return v.wider
+	}
+	return v.allowed()
 }
 
 // opens: a person of the plant whose word counted in a role that opens, then or

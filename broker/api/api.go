@@ -173,15 +173,16 @@ type Escort struct {
 
 // Step is what a verb on a window, request, block or person carries.
 type Step struct {
-	Why   string    `json:"why,omitempty"`
-	Text  string    `json:"text,omitempty"` // of a hand-back
-	Until time.Time `json:"until,omitzero"` // of an extension
-	Key   string    `json:"key,omitempty"`  // fingerprint that is confirmed
-	Gate  string    `json:"gate,omitempty"`
-	Says  string    `json:"says,omitempty"` // of a gate: yes, no, stood-in; of an escort: took, here, offered, left
-	To    string    `json:"to,omitempty"`   // to whom an escort is offered
-	Mail  string    `json:"mail,omitempty"`
-	Phone string    `json:"phone,omitempty"`
+	Why    string    `json:"why,omitempty"`
+	Text   string    `json:"text,omitempty"` // of a hand-back
+	Until  time.Time `json:"until,omitzero"` // of an extension
+	Key    string    `json:"key,omitempty"`  // fingerprint that is confirmed
+	Gate   string    `json:"gate,omitempty"`
+	Says   string    `json:"says,omitempty"`   // of a gate: yes, no, stood-in; of an escort: took, here, offered, left
+	Rights []string  `json:"rights,omitempty"` // what a window is narrowed to
+	To     string    `json:"to,omitempty"`     // to whom an escort is offered
+	Mail   string    `json:"mail,omitempty"`
+	Phone  string    `json:"phone,omitempty"`
 
 	Signed *Signed `json:"signed,omitempty"` // of an extension, or of a word for a key
 }

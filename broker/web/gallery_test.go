@@ -46,7 +46,7 @@ var (
 	fillerMaint = targetView{Asset: "filler-plc", Tag: "FIL-1-PLC-01", Title: "Filler controller", Zone: "Filling line 1", By: "SSH", Account: "maint",
 		Stops: []string{"Filling line 1"}, Worst: 31, Enforced: policy.ByNobody, Known: true}
 	openLine = WindowLine{ID: "W-208", Request: "R-208", Firm: "Thermo Nord", What: "Pasteuriser controller", Rights: "look", State: "open, ends 03:48", Word: "open",
-		Who: []string{"Ola Lind"}, Until: after(41), May: stepsAllowed{Watch: true, Pause: true, End: true, Cut: true, Extend: true}, Call: &call{"Ola", "Thermo Nord", "+494315550122"}}
+		Who: []string{"Ola Lind"}, Until: after(41), May: stepsAllowed{Watch: true, Pause: true, Narrow: true, End: true, Cut: true, Extend: true}, Call: &call{"Ola", "Thermo Nord", "+494315550122"}}
 	pausedLine = WindowLine{ID: "W-209", Request: "R-209", Firm: "Krall Fillers", What: "Filler controller", Rights: "look, change values", State: "paused by Mia Voss, ends 04:00 all the same", Word: "paused",
 		Who: []string{"Ben Ito"}, Until: after(53), May: stepsAllowed{GoOn: true, End: true, Cut: true}}
 	readyLine = WindowLine{ID: "W-211", Request: "R-211", Firm: "Krall Fillers", What: "Filler panel", Rights: "look", State: "agreed, waits for the shift", Word: "agreed",

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"penstock/approvals"
+	"penstock/approvals/evidence"
 	"penstock/broker"
 	"penstock/policy"
 )
@@ -71,7 +72,7 @@ func (b boardView) Busy() bool {
 }
 
 // stepsAllowed are the buttons that would work for the reader.
-type stepsAllowed struct{ Open, Extend, Pause, GoOn, End, Cut, HandBack, Accept, Watch bool }
+type stepsAllowed struct{ Open, Extend, Pause, GoOn, End, Cut, HandBack, Accept, Watch, Narrow bool }
 
 func (g *Pages) board(v *visit) error {
 	f, err := g.boardFacts(v)
@@ -316,12 +317,19 @@ func (v *visit) may(w approvals.Window, n roll) (m stepsAllowed) {
 	m.Extend = opens && runs && w.Until.Before(w.Claim.To)
 	m.GoOn = opens && w.State == approvals.WindowPaused
 	m.Pause = takes && w.State == approvals.WindowOpen
+	m.Narrow = takes && runs && rightsOf(w.Claim.Rights) != policy.Look && v.narrows(w.Claim.Assets)
 	m.End = (takes || works) && runs
 	m.Cut = takes && (runs || w.State == approvals.WindowAgreed || w.State == approvals.WindowEnding)
 	m.Watch = v.mayWatch(w) && (runs || w.State == approvals.WindowEnding)
 	m.HandBack = over && w.HandBack == "" && w.Firm == v.actor.Firm
 	m.Accept = takes && over && (w.HandBack != "" || w.State == approvals.WindowCut)
 	return m
+}
+
+// narrows says whether "look only" means anything: where nobody stops what is
+// sent by a port without logins, only a pause does.
+func (v *visit) narrows(assets []evidence.Target) bool {
+	return slices.ContainsFunc(v.targets(assets), func(t targetView) bool { return t.Account != "" || t.Enforced != policy.ByNobody })
 }
 
 // takes says whether the reader may pause, end, cut and block (the Desk's mayTake).

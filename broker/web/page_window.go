@@ -147,6 +147,9 @@ func (g *Pages) windowStep(v *visit) error {
 	case "go-on":
 		_, err = d.GoOn(ctx, a, id)
 		said = "It goes on."
+	case "narrow":
+		_, err = d.Narrow(ctx, a, id, policy.Look, why)
+		said = "Look only now. What they see goes on."
 	case "end":
 		w, err = d.End(ctx, a, id, why)
 		said = "Ended. The hand-back comes next."
@@ -178,7 +181,7 @@ func (g *Pages) windowStep(v *visit) error {
 const sameTap = 10 * time.Second
 
 // stepLeads says which state each step leads to.
-var stepLeads = map[string][]approvals.WindowState{"open": {approvals.WindowOpen}, "extend": {approvals.WindowOpen, approvals.WindowPaused}, "pause": {approvals.WindowPaused},
+var stepLeads = map[string][]approvals.WindowState{"open": {approvals.WindowOpen}, "extend": {approvals.WindowOpen, approvals.WindowPaused}, "pause": {approvals.WindowPaused}, "narrow": {approvals.WindowOpen, approvals.WindowPaused},
 	"go-on": {approvals.WindowOpen}, "end": {approvals.WindowEnded, approvals.WindowEnding}, "cut": {approvals.WindowCut}, "accept": {approvals.WindowClosed}}
 
 // doneAlready says whether a step was refused only because the same person has

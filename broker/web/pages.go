@@ -130,6 +130,7 @@ func (g *Pages) table() []Route {
 		{"POST /windows/{id}/extend/draft", PlantOnly, "", g.draftLater},
 		{"POST /windows/{id}/go-on", PlantOnly, "Let it go on", g.windowStep},
 		{"POST /windows/{id}/pause", PlantOnly, "", g.windowStep},
+		{"POST /windows/{id}/narrow", PlantOnly, "", g.windowStep},
 		{"POST /windows/{id}/cut", PlantOnly, "", g.windowStep},
 		{"POST /windows/{id}/gate", PlantOnly, "Say it", g.gateStep},
 		{"POST /windows/{id}/gate-back", PlantOnly, "", g.gateStep},

@@ -62,6 +62,13 @@ func (s *server) windows(mux *http.ServeMux) {
 		"hand-back": func(ctx context.Context, a people.Actor, id policy.WindowID, p api.Step) (approvals.Window, error) {
 			return d.HandBack(ctx, a, id, p.Text)
 		},
+		"narrow": func(ctx context.Context, a people.Actor, id policy.WindowID, p api.Step) (approvals.Window, error) {
+			rights, err := policy.ParseRights(p.Rights)
+			if err != nil {
+				return approvals.Window{}, badCall{err}
+			}
+			return d.Narrow(ctx, a, id, rights, p.Why)
+		},
 		"gate": func(ctx context.Context, a people.Actor, id policy.WindowID, p api.Step) (approvals.Window, error) {
 			return d.SayGate(ctx, a, id, p.Gate, p.Says, p.Why)
 		},

@@ -18,6 +18,7 @@ func windowCommands() []*cobra.Command {
 		windowStep("open", "Open an agreed window: the clock starts", withCode),
 		windowStep("extend", "Move the end of an open window, inside what was asked", withCode),
 		windowStep("pause", "Hold the vendor's input; the clock runs on", withoutCode),
+		narrowCommand(),
 		windowStep("go-on", "Let a paused window go on", withCode),
 		windowStep("end", "End a window in order", withoutCode),
 		windowStep("cut", "Cut a window at once", withoutCode),
@@ -68,6 +69,22 @@ func windowStep(name, short string, need proof) *cobra.Command {
 	case "pause", "end", "cut":
 		cmd.Flags().StringVar(&step.Why, "why", "", "what the vendor will read")
 	}
+	return cmd
+}
+
+// narrowCommand takes rights away from a window that runs.
+func narrowCommand() *cobra.Command {
+	var c caller
+	var step api.Step
+	cmd := &cobra.Command{Use: "narrow W-1 look[,copy…]", Short: "Leave a window that runs fewer rights, at once and for good: a shell's input is dropped, its output goes on",
+		Args: exactly(2, "a window and the rights that stay, such as W-1 look"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			step.Rights = strings.Split(args[1], ",")
+			return does(&c, cmd, withoutCode, "/windows/"+url.PathEscape(args[0])+"/narrow", itself(&step),
+				func(t *tabwriter.Writer, w api.Window) { windowLine(t, w, c.zone) })
+		}}
+	c.doing(cmd)
+	cmd.Flags().StringVar(&step.Why, "why", "", "what the vendor will read")
 	return cmd
 }
 
