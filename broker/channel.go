@@ -40,6 +40,7 @@ type Channel struct {
 	writes bool // it may change something: counts for one_writer
 
 	pass   atomic.Pointer[pass]
+	asked  atomic.Pointer[asked] // of May
 	stream stream
 	thin   func(recording.Mark, []byte) []Piece // see Thin; set before bytes pass
 	ctx    context.Context

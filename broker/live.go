@@ -29,6 +29,7 @@ type LiveChannel struct {
 	Until   time.Time
 	In, Out int64
 	Held    bool
+	Inspect string // the inspector that reads along; empty: none
 }
 
 // Session is one of Sessions; ok is false where it is not in (any more).
@@ -47,7 +48,7 @@ func (s *Session) live() Live {
 	for _, c := range s.open("") {
 		p := c.pass.Load()
 		l.Channels = append(l.Channels, LiveChannel{
-			Number: c.number, Window: c.window, Kind: p.query.Kind, Until: p.due.wall, In: c.in.Load(), Out: c.out.Load(), Held: p.held,
+			Number: c.number, Window: c.window, Kind: p.query.Kind, Until: p.due.wall, In: c.in.Load(), Out: c.out.Load(), Held: p.held, Inspect: p.decision.Duties.Inspect,
 			Target: policy.Target{Asset: p.query.Asset, Port: p.query.Port, Account: p.query.Account},
 		})
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"penstock/audit"
 	"penstock/audit/recording"
@@ -25,8 +26,32 @@ func (c *Channel) Moment(ctx context.Context) (Moment, error) {
 
 // May decides one operation that takes these rights, now, on what was heard
 // last of the window: the rules, gates, calendars and blocks are asked again,
-// nothing is read. It takes microseconds.
+// nothing is read. It takes microseconds, and less where the same was asked of
+// the same moment within the last 100 ms: until then nothing that it rests on
+// can have changed without a new Moment, but for the plant file, whose Recheck
+// is on its way.
 func (m Moment) May(need policy.Rights) policy.Decision {
+	now := m.c.s.clock.now()
+	if a := m.c.asked.Load(); a != nil && a.p == m.p && a.need == need && now.mono.Sub(a.at) < askedAgain && (a.d.Until.IsZero() || now.wall.Before(a.d.Until)) {
+		return a.d
+	}
+	d := m.decide(need)
+	m.c.asked.Store(&asked{m.p, need, now.mono, d})
+	return d
+}
+
+// askedAgain is how long an answer of May is good for the same moment.
+const askedAgain = 100 * time.Millisecond
+
+// asked is the newest answer of May.
+type asked struct {
+	p    *pass
+	need policy.Rights
+	at   time.Time // monotonic
+	d    policy.Decision
+}
+
+func (m Moment) decide(need policy.Rights) policy.Decision {
 	q := m.p.query
 	q.Stage, q.Kind, q.Rights = policy.AtOperation, "operation", need
 	d := m.c.s.decide(*m.p.facts, q)

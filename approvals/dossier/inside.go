@@ -3,6 +3,7 @@ package dossier
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -33,6 +34,8 @@ func (b *Book) inside(l audit.Leaf) {
 		}
 	case audit.FileTransferred:
 		b.to(e.Window, files, l, "%s", transferred(e))
+	case audit.OperationsSummary:
+		b.to(e.Window, sessions, l, "%s", operations(e))
 	case audit.SessionEnded:
 		b.each(e.Session, sessions, l, "%s ended: %s%s", e.Session, e.Cause, why(e.Why))
 		if !e.Close.IsZero() {
@@ -74,6 +77,19 @@ func first(list []string) string {
 		return ""
 	}
 	return slices.Min(list)
+}
+
+// operations counts what an inspector let through and refused.
+func operations(e audit.OperationsSummary) string {
+	counts := func(m map[string]int) string {
+		var all []string
+		for _, k := range slices.Sorted(maps.Keys(m)) {
+			all = append(all, fmt.Sprintf("%d %s", m[k], k))
+		}
+		return cmp.Or(strings.Join(all, ", "), "none")
+	}
+	return fmt.Sprintf("%s channel %d: operations on %s by %s let through: %s; refused: %s; %d refused by the machine, %d without an answer",
+		e.Session, e.Channel, e.Asset, e.Port, counts(e.Allowed), counts(e.Refused), e.Failed, e.Unanswered)
 }
 
 func transferred(e audit.FileTransferred) string {

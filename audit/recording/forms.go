@@ -16,13 +16,14 @@ var forms = []Form{
 	{"asciicast-v2", "application/x-asciicast", ".cast", false, castOf(2)},
 	{"text", "text/plain; charset=utf-8", ".txt", false, ExportText},
 	{"pcapng", "application/x-pcapng", ".pcapng", true, ExportPcapng},
+	{"operations", "text/csv; charset=utf-8; header=present", ".csv", false, ExportOperations},
 	{"raw-in", "application/octet-stream", ".in", true, rawOf(In)},
 	{"raw-out", "application/octet-stream", ".out", false, rawOf(Out)},
 	{"raw-err", "application/octet-stream", ".err", false, rawOf(Err)},
 }
 
 // FormNames is all of them in words, for whoever named none.
-const FormNames = "asciicast-v3, asciicast-v2, text, pcapng, raw-in, raw-out or raw-err"
+const FormNames = "asciicast-v3, asciicast-v2, text, pcapng, operations, raw-in, raw-out or raw-err"
 
 // FormOf finds a form by its name.
 func FormOf(name string) (Form, bool) {

@@ -221,6 +221,7 @@ type Channel struct {
 //	m  Text is what Penstock itself said or did
 //	x  Text is the exit status, or "signal NAME"
 //	p  In and Out bytes have passed; once a second, in a channel that shows nothing to read
+//	d  Text is an operation, or what came of one, in a channel that an inspector reads; Refused: it did not go on
 //	.  nothing: still there
 //	end  the last line: the channel has ended
 //	out  the last line: the watcher may not look on any more, and Text says why
@@ -235,6 +236,8 @@ type WatchLine struct {
 	Rows int     `json:"rows,omitempty"`
 	In   int64   `json:"in,omitempty"`
 	Out  int64   `json:"out,omitempty"`
+
+	Refused bool `json:"refused,omitempty"`
 }
 
 // Block refuses a person, a firm, an asset, a zone or everybody.

@@ -219,6 +219,8 @@ func (v *visit) otherSentence(body audit.Body, n roll) (says, weight string) {
 		return "refused (" + b.Rule + "): " + b.Kind + " on " + cmp.Or(b.Asset, "nothing") + as(b.Account) + because(b.Asked), "refused"
 	case audit.FileTransferred:
 		return fileWords(b), map[bool]string{true: "moved", false: "refused"}[b.Whole]
+	case audit.OperationsSummary:
+		return operationsWords(b), map[bool]string{true: "refused", false: "moved"}[len(b.Refused) > 0]
 	case audit.ChannelClosed:
 		return fmt.Sprintf("channel %d closed: %s in, %s out%s", b.Channel, bytesText(b.In), bytesText(b.Out), because(cmp.Or(b.Exit, b.Cause))), ""
 	case audit.ReviewClosed:

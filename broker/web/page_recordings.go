@@ -89,6 +89,7 @@ type recordedChannel struct {
 	Exit                string
 	Files               []string // what passed of files, in words
 	Typed               bool     // this person may see what was typed
+	Done                string   // what an inspector saw, counted; empty: none read along
 }
 
 // mostFiles bounds the list of one channel; the log has all.
@@ -129,6 +130,8 @@ func (c recordedChannel) Forms() []formChoice {
 
 func (c recordedChannel) all() []formChoice {
 	switch {
+	case c.Done != "":
+		return append([]formChoice{{"operations", "operations, CSV", ""}}, streamForms...)
 	case c.Stream():
 		return streamForms
 	case carriesFiles(c.Kind):
@@ -246,6 +249,8 @@ func aboutChannel(b audit.Body) int {
 		return b.Channel
 	case audit.FileTransferred:
 		return b.Channel
+	case audit.OperationsSummary:
+		return b.Channel
 	}
 	return -1
 }
@@ -294,6 +299,10 @@ func (g *Pages) sessionEvents(v *visit, n roll, h recording.Header, view *Record
 			}
 			if i, ok := at[b.Channel]; ok && len(view.Channels[i].Files) < mostFiles {
 				view.Channels[i].Files = append(view.Channels[i].Files, fileWords(b))
+			}
+		case audit.OperationsSummary:
+			if i, ok := at[b.Channel]; ok {
+				view.Channels[i].Done = operationsWords(b)
 			}
 		case audit.ChannelClosed:
 			if i, ok := at[b.Channel]; ok {

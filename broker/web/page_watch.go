@@ -27,6 +27,7 @@ type watchView struct {
 	Channel            int
 	Watched            []string
 	Files              []EventLine
+	Inspected          bool // an inspector reads along: there are operations
 	Legible            bool // a terminal or a command: there is something to read
 	Over               bool // of the channel
 	In                 bool // the session runs
@@ -62,7 +63,7 @@ func (g *Pages) watchPage(v *visit) error {
 	if err != nil {
 		return err
 	}
-	if v.r.URL.Query().Get("as") == "text" && view.Legible && !v.refreshing() {
+	if v.r.URL.Query().Get("as") == "text" && (view.Legible || view.Inspected) && !v.refreshing() {
 		if view.Text, err = g.textOf(v, l); err != nil {
 			return err
 		}
@@ -137,6 +138,7 @@ func (g *Pages) watchedChannel(v *visit, n roll, view *watchView, c broker.LiveC
 	line := g.windowLine(v, w, n)
 	t := v.target(evidence.Target{Asset: string(c.Target.Asset), Port: string(c.Target.Port), Account: string(c.Target.Account)})
 	view.Window, view.Target, view.Held, view.Legible, view.Over = &line, &t, c.Held, c.Legible(), false
+	view.Inspected = c.Inspect != ""
 	return nil
 }
 
@@ -162,12 +164,17 @@ func (g *Pages) watchedFiles(v *visit, n roll, view *watchView) error {
 
 // textOf is a look of one moment, with its event, for a browser without JavaScript.
 func (g *Pages) textOf(v *visit, l look) (string, error) {
-	w, _, leave, err := l.begin(v.ctx())
+	w, c, leave, err := l.begin(v.ctx())
 	if err != nil {
 		return "", err
 	}
 	defer leave()
-	text, err := w.LastLines(v.ctx(), lastLines)
+	text, err := "", error(nil)
+	if c.Inspect != "" {
+		text, err = lastRows(v.ctx(), w)
+	} else {
+		text, err = w.LastLines(v.ctx(), lastLines)
+	}
 	after, cancel := context.WithTimeout(context.WithoutCancel(v.ctx()), watchGone)
 	defer cancel()
 	if cerr := w.Leave(after, "one look"); err == nil {

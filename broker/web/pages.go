@@ -182,6 +182,7 @@ func (g *Pages) table() []Route {
 		{"GET /search", PlantOnly, "", g.searchPage},
 		{"GET /recordings/{id}", PlantOnly, "", g.recordingPage},
 		{"GET /recordings/{id}/play", PlantOnly, "", g.playPage},
+		{"GET /recordings/{id}/operations", PlantOnly, "", g.operationsList},
 		{"GET /recordings/{id}/playing", PlantOnly, "", g.playBegin},
 		{"GET /recordings/{id}/playing/{n}", PlantOnly, "", g.playOn},
 		{"GET /recordings/{id}/keys", PlantOnly, "", g.keyFile},

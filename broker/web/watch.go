@@ -155,9 +155,12 @@ func (l *look) run(ctx context.Context, w http.ResponseWriter) error {
 	defer leave()
 	write := streams(w, "application/x-ndjson")
 	why := ""
-	if c.Legible() {
+	switch {
+	case c.Legible():
 		why = l.frames(ctx, watching, write)
-	} else {
+	case c.Inspect != "":
+		why = l.operations(ctx, watching, write)
+	default:
 		why = l.passing(ctx, write)
 	}
 	after, cancel := context.WithTimeout(context.WithoutCancel(ctx), watchGone)

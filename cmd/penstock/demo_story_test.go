@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"crypto/sha256"
 	"crypto/tls"
@@ -363,24 +364,73 @@ func (o *outsider) readsModbus() (session string) {
 	if s := o.panel("GET", "/state"); s.Volume != 801 {
 		o.t.Errorf("written by Modbus: %+v", s)
 	}
-	for what, args := range map[string][]string{ // the machine's own words, from the broker
-		"Illegal data value":   {"-t", "4", "-r", "12", "127.0.0.1", "1001"}, // the sheet ends at 1000
-		"Illegal data address": {"-t", "0", "-r", "17", "127.0.0.1", "1"},    // starting takes operate
+	for _, no := range []struct { // the machine's own words, from the broker
+		what string
+		args []string
+	}{
+		{"Illegal data value", []string{"-t", "4", "-r", "12", "127.0.0.1", "1001"}}, // the sheet ends at 1000
+		{"Illegal data address", []string{"-t", "0", "-r", "17", "127.0.0.1", "1"}},  // starting takes operate
 	} {
-		if out, err := mbpoll(args...); err == nil || !strings.Contains(string(out), what) {
-			o.t.Errorf("mbpoll %v: %v\n%s", args, err, out)
+		if out, err := mbpoll(no.args...); err == nil || !strings.Contains(string(out), no.what) {
+			o.t.Errorf("mbpoll %v: %v\n%s", no.args, err, out)
 		}
 	}
 	if s := o.panel("GET", "/state"); s.Volume != 801 || s.Running {
 		o.t.Errorf("what was refused reached the machine: %+v", s)
 	}
 	poll("127.0.0.1", "800")
+	o.watchesModbus(port)
 	var in []api.Session
 	o.api("GET", "/sessions", o.signIn("lena"), nil, &in)
 	if len(in) != 1 {
 		o.t.Fatalf("in are %+v", in)
 	}
 	return in[0].ID
+}
+
+// watchesModbus: who looks on sees the operation that was made a moment ago.
+func (o *outsider) watchesModbus(port string) {
+	o.t.Helper()
+	client, err := net.Dial("tcp", "127.0.0.1:"+port)
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	defer client.Close()
+	if _, err := client.Write([]byte{0, 1, 0, 0, 0, 6, 1, 3, 0, 11, 0, 1}); err != nil {
+		o.t.Fatal(err)
+	}
+	if _, err := io.ReadFull(client, make([]byte, 11)); err != nil {
+		o.t.Fatal(err)
+	}
+	mia := o.signIn("mia")
+	var in []api.Session
+	o.api("GET", "/sessions", mia, nil, &in)
+	if len(in) != 1 || len(in[0].Channels) == 0 {
+		o.t.Fatalf("in are %+v", in)
+	}
+	channel := in[0].Channels[len(in[0].Channels)-1].Number
+	req, err := http.NewRequestWithContext(o.t.Context(), "GET", fmt.Sprintf("%s/api/v1/sessions/%s/watch?channel=%d", o.says.Broker.HTTPS, in[0].ID, channel), nil)
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+mia)
+	answer, err := o.web.Do(req)
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	lines := bufio.NewScanner(answer.Body)
+	for lines.Scan() {
+		var l api.WatchLine
+		if err := json.Unmarshal(lines.Bytes(), &l); err != nil {
+			o.t.Fatalf("%v: %s", err, lines.Text())
+		}
+		if l.Mark == "d" {
+			o.sees(l.Text, "1: read holding registers holding 12 (Fill volume)")
+			return
+		}
+	}
+	o.t.Errorf("the watch ended without the operation: %v", lines.Err())
 }
 
 // dissects: Wireshark reads the recording of the session's forwards, the first
@@ -395,6 +445,10 @@ func (o *outsider) dissects(session string) {
 			o.t.Fatal(err)
 		}
 		o.tshark(file, want)
+	}
+	for channel, want := range map[int]string{1: "write single register,06,1,holding 12,Fill volume,,801 ml,1,set,let through,set,done,", 2: ",1001 ml,1,set,refused,register-limits,,", 3: "write single coil,05,1,coil 17,Start filler,,on,1,operate,refused,rights-beyond-window,,"} {
+		text := o.raw("GET", o.says.Broker.HTTPS+"/api/v1/recordings/"+session+"/export?form=operations&channel="+strconv.Itoa(channel), lena, nil)
+		o.sees(string(text), want)
 	}
 }
 

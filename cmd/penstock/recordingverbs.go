@@ -48,7 +48,8 @@ func recordingExportCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "export [DIR] S-1", Short: "Export one channel of a recording",
 		Long: `Export one channel of a recording: asciicast-v3 (the default), asciicast-v2, text, or
 raw-in, raw-out and raw-err for the bytes of one direction. A TCP forward exports as
-pcapng, both directions, which Wireshark dissects. What the vendor typed is
+pcapng, both directions, which Wireshark dissects; where Penstock reads along in it,
+operations is a CSV of what was done, old and new values with it. What the vendor typed is
 left out of casts and texts unless --input is given, which the event says; lines
 that the screen did not show, passwords among them, are then dots, unless
 --unmasked is given. raw-in and pcapng hold it always. All of that is a right of

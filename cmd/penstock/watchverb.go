@@ -22,7 +22,8 @@ func watchCommand() *cobra.Command {
 		Long: `Look on while somebody works: what their terminal was shown, from the first byte
 on, and then as it comes. What they type is never shown. They read that you
 watch, and the log has it. Ctrl-C leaves. Of a channel that shows nothing to read
-(files, a forward) it tells how much passes.
+(files, a forward) it tells how much passes; where Penstock reads along in a
+forward, each operation.
 
 What could do more to your terminal than draw (titles, clipboard, questions,
 key modes) is left out. --json gives a line for each thing that happens, with the
@@ -93,6 +94,7 @@ type onlookerScreen struct {
 	json     bool
 	tame     recording.DrawOnly
 	drew     bool
+	in, to   int64 // as told last
 }
 
 func (s *onlookerScreen) line(l api.WatchLine) error {
@@ -115,7 +117,12 @@ func (s *onlookerScreen) line(l api.WatchLine) error {
 		s.size(l.Cols, l.Rows)
 	case l.Mark == "s":
 		fmt.Fprintln(s.err, l.Text)
-	case l.Mark == "p":
+	case l.Mark == "d":
+		if _, err := fmt.Fprintln(s.out, printable(l.Text)); err != nil {
+			return fmt.Errorf("write: %w", err)
+		}
+	case l.Mark == "p" && (l.In != s.in || l.Out != s.to):
+		s.in, s.to = l.In, l.Out
 		fmt.Fprintf(s.out, "to the machine %d bytes, to them %d bytes\n", l.In, l.Out)
 	case l.Mark == "end":
 		s.restore()

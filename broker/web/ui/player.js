@@ -330,11 +330,25 @@ function fits(hint) {
   for (const part of [screen, screen.firstElementChild]) seen.observe(part);
 }
 
+// row adds an operation to the list, which keeps the last few hundred and stays
+// at its end unless somebody has moved it.
+function row(rows, l) {
+  const atEnd = rows.scrollTop + rows.clientHeight >= rows.scrollHeight - 4;
+  const li = document.createElement("li");
+  li.textContent = l.text;
+  if (l.refused) li.className = "refused";
+  rows.append(li);
+  while (rows.children.length > 500) rows.firstElementChild.remove();
+  if (atEnd) rows.scrollTop = rows.scrollHeight;
+}
+
 function counters(watch) {
   const words = (n) => (n < 1e4 ? n + " bytes" : n < 1e7 ? Math.floor(n / 1e3) + " kB" : Math.floor(n / 1e6) + " MB");
   const show = (id, now, was) => { document.getElementById(id).textContent = words(now) + (was === undefined ? "" : ", " + words(now - was) + " a second"); };
   let before;
+  const rows = document.getElementById("operations");
   watch((l) => {
+    if (l.mark === "d" && rows) row(rows, l);
     if (l.mark !== "p") return;
     show("passed-in", l.in ?? 0, before?.in);
     show("passed-out", l.out ?? 0, before?.out);
