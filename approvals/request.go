@@ -76,6 +76,7 @@ type Request struct {
 	Needs    []policy.Need // still to be answered
 	Answers  []AnswerLine
 	Window   policy.WindowID // once agreed
+	Told     []Told          // to questions
 	Call     *Call           // of a call-in: how it stands
 	Asked    []Asked         // who was asked because others did not answer
 	Next     []Asked         // who will be, and when
@@ -97,6 +98,7 @@ type requestRow struct {
 	Asleep   time.Time        `json:"asleep,omitzero"`
 	Woken    time.Time        `json:"woken,omitzero"`
 	Next     []evidence.Asked `json:"next,omitempty"` // who was asked because others did not answer
+	Told     []toldRow        `json:"told,omitempty"` // to questions
 	Call     *callRow         `json:"call,omitempty"`
 	Answers  []said           `json:"answers,omitempty"` // to this revision
 	Count    int              `json:"count"`             // answers to all revisions
@@ -454,6 +456,9 @@ func (d *Desk) view(ctx context.Context, row requestRow) (Request, error) {
 	if row.State == RequestAsleep {
 		r.Asleep = row.Asleep
 	}
+	if r.Told, err = d.told(ctx, row); err != nil {
+		return Request{}, err
+	}
 	given, err := d.answers(ctx, row)
 	if err != nil {
 		return Request{}, err
@@ -539,7 +544,7 @@ func (f folder) request(ctx context.Context, rows state.Reader, leaf audit.Leaf)
 func (r *requestRow) asked(b audit.RequestSubmitted) {
 	r.Request, r.Rev, r.Firm, r.By, r.Document, r.Plant, r.At = b.Request, b.Rev, b.Firm, b.By, b.Document, b.Plant, b.At
 	r.Window, r.Asleep, r.Answers, r.Woken, r.Next = "", time.Time{}, nil, time.Time{}, nil
-	r.Call = nil
+	r.Call, r.Told = nil, nil
 }
 
 // revised makes the old revision superseded and lets the new one wait.

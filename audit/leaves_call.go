@@ -20,3 +20,16 @@ type CallAnswered struct {
 
 func (CallMade) Type() string     { return "call.made" }
 func (CallAnswered) Type() string { return "call.answered" }
+
+// QuestionAnswered: somebody who asked, or will work, says something to a
+// question of the plant's. Text names what they wrote; the request's own text
+// stays as it is.
+type QuestionAnswered struct {
+	Request string    `json:"request"`
+	Rev     int       `json:"rev"`
+	By      string    `json:"by"`
+	Text    Hash      `json:"text"`
+	At      time.Time `json:"at"`
+}
+
+func (QuestionAnswered) Type() string { return "question.answered" }

@@ -44,3 +44,16 @@ func (w *Walk) mayOpenCall(v *window) {
 		w.must(r.call.here != "", "opened before anybody had answered the call")
 	}
 }
+
+// questionAnswered: by whoever asked, or somebody of the firm, to a question
+// about the newest revision. It moves nothing.
+func (w *Walk) questionAnswered(b audit.QuestionAnswered) {
+	r := w.request(b.Request)
+	if r == nil {
+		return
+	}
+	p := w.known(b.By)
+	w.must(w.leaf.Actor == b.By && p != nil && (b.By == r.by || p.firm == r.firm), "said by %s, who neither asked nor is of %s", short(b.By), r.firm)
+	w.must(r.awaits() && b.Rev == r.rev && r.asks, "nobody had asked anything about revision %d", b.Rev)
+	w.document("word", b.Text)
+}

@@ -123,6 +123,15 @@ func rewrite(s *evidencetest.Story, do func(*evidence.Request)) {
 	change(s.Step("window.agreed", 0), func(b *audit.WindowAgreed) { b.Claim = s.PutJSON(s.Claim) })
 }
 
+// question has otto ask something, and somebody answer; it gives the question.
+func question(s *evidencetest.Story, answers string) *evidencetest.Step {
+	asked := s.Answer(150, "otto", "ot-security", evidence.Question, nil)
+	s.Insert(s.Step("person.asked", 0))
+	s.Add(160, answers, audit.QuestionAnswered{Request: "R-1", Rev: 1, By: answers, Text: s.Put([]byte("yes, recipe 14")), At: at(160)}, "R-1", "request/R-1")
+	s.Insert(asked)
+	return asked
+}
+
 // calledIn has olaf call ann in, who answers at a second.
 func calledIn(s *evidencetest.Story, answers int) {
 	rewrite(s, func(r *evidence.Request) { r.By, r.Called = "olaf", true })
@@ -664,6 +673,10 @@ func TestWalk(t *testing.T) {
 			change(deputy(s, "mia", "otto", 3600*5), func(b *audit.DeputyNamed) { b.Team = "ot-security" })
 			s.Step("deputy.named", 0).Rows, s.Step("deputy.named", 0).Event.Subject = []string{"roster/ot-security"}, "ot-security"
 		}, []string{"mia does not hold ot-security"}},
+
+		{"a question, and its answer", func(s *evidencetest.Story) { question(s, "ann") }, nil},
+		{"a question answered by the plant itself", func(s *evidencetest.Story) { question(s, "mia") }, []string{"said by mia, who neither asked nor is of krall"}},
+		{"an answer that nobody asked for", func(s *evidencetest.Story) { s.Drop(question(s, "ann")) }, []string{"nobody had asked anything about revision 1"}},
 
 		// called in
 		{"called in by olaf, whose yes is the ask", func(s *evidencetest.Story) { calledIn(s, 4000-60) }, nil},

@@ -29,6 +29,7 @@ type asked struct {
 	to      time.Time
 	since   time.Time // asked, or woken
 	called  bool
+	asks    bool // somebody of the plant asked something
 	call    call
 	next    []Asked // who was asked because others did not answer
 	needs   []policy.Need
@@ -113,6 +114,8 @@ func (w *Walk) judgeWindow() bool {
 		if b.For != "" {
 			w.askedNext(b)
 		}
+	case audit.QuestionAnswered:
+		w.questionAnswered(b)
 	case audit.CallMade:
 		w.callMade(b)
 	case audit.CallAnswered:
@@ -284,6 +287,7 @@ const maxAnswers = 256
 // hear moves the request: one no of somebody who had to be asked refuses it.
 func (r *asked) hear(a Answer, h heard) {
 	had := h.Plant && slices.ContainsFunc(r.needs, func(n policy.Need) bool { return slices.Contains(h.Roles, string(n.Role)) })
+	r.asks = r.asks || a.Says == Question
 	switch {
 	case a.Says == No && had:
 		r.state = "refused"

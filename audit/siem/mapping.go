@@ -77,6 +77,7 @@ var rules = map[string]rule{
 	"roster.written":      {manageEntity, update, low},
 	"deputy.named":        {manageEntity, update, low},
 	"deputy.ended":        {manageEntity, update, low},
+	"question.answered":   {manageEntity, update, informational},
 	"call.made":           {manageEntity, update, low},
 	"call.answered":       {manageEntity, update, low},
 	"firm.changed":        {manageEntity, update, low},

@@ -84,6 +84,13 @@ type Signed struct {
 	Data string `json:"data"`
 }
 
+// Told is what was said to a question; to say something only Text is given.
+type Told struct {
+	Person string    `json:"person,omitempty"`
+	Text   string    `json:"text"`
+	At     time.Time `json:"at,omitzero"`
+}
+
 // AnswerLine is one answer in a list.
 type AnswerLine struct {
 	Person string    `json:"person"`
@@ -114,6 +121,7 @@ type Request struct {
 	Open     string       `json:"open"`
 	Needs    []Need       `json:"needs,omitempty"`
 	Answers  []AnswerLine `json:"answers,omitempty"`
+	Told     []Told       `json:"told,omitempty"` // to questions
 	Window   string       `json:"window,omitempty"`
 	Receipted
 	Asleep time.Time `json:"asleep_until,omitzero"`

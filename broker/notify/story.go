@@ -23,6 +23,7 @@ type asked struct {
 	by       string
 	document audit.Hash
 	window   string
+	asks     []string // of the plant, who asked something
 }
 
 func newStory(o Options) *story {
@@ -43,12 +44,20 @@ func (s *story) tell(ctx context.Context, leaf audit.Leaf, wanted bool) []Notice
 		n.Text = s.askedText(leaf, b)
 	case audit.AnswerGiven:
 		n.Type = "request.answered"
+		if r := s.requests[b.Request]; r != nil && b.Says == "question" && len(r.asks) < 16 {
+			r.asks = append(r.asks, b.Person)
+		}
 		to, n.Text = s.asker(b.Request), s.answeredText(b)
 	case audit.WindowAgreed:
 		if r := s.requests[b.Request]; r != nil {
 			r.window = b.Window
 		}
 		s.windows[b.Window] = b.Request
+	case audit.QuestionAnswered:
+		n.Type, n.Text = "question.answered", "Your question about "+b.Request+" was answered."
+		if r := s.requests[b.Request]; r != nil {
+			to = r.asks
+		}
 	case audit.CallAnswered:
 		n.Type, to = "call.answered", s.asker(b.Request)
 		n.Text = "Somebody whom you called in for " + b.Request + " is here. It can be opened."

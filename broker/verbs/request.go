@@ -257,6 +257,12 @@ func (c *call) showRequest() error {
 	for _, a := range r.Answers {
 		c.printf("  %s says %s%s (%s)\n", c.title(a.Role), a.Says, because(a.Why), c.when(a.At))
 	}
+	for _, t := range r.Told {
+		c.printf("  %s answers: %s (%s)\n", c.name(t.Person), t.Text, c.when(t.At))
+	}
+	if r.State == approvals.RequestWaiting && len(r.Answers) > len(r.Told) && r.Answers[len(r.Answers)-1].Says == "question" {
+		c.printf("Answer: %s\n", c.command("desk", "tell "+string(r.ID)+" \"'…'\""))
+	}
 	if r.State == approvals.RequestAgreed {
 		c.printf("Next: %s\n", c.command("desk", "windows"))
 	}
@@ -293,6 +299,24 @@ func targetsOf(r approvals.Request) (list []policy.Target) {
 		list = append(list, policy.Target{Asset: policy.AssetName(t.Asset), Port: policy.PortName(t.Port), Account: policy.AccountName(t.Account)})
 	}
 	return list
+}
+
+// tell answers a question of the plant's.
+func (c *call) tell() error {
+	id, err := c.args.id(0, "R")
+	if err != nil {
+		return err
+	}
+	r, err := c.Desk.Tell(c.ctx, c.by, policy.RequestID(id), c.args.rest(1))
+	if err != nil {
+		return err
+	}
+	if c.args.json {
+		c.json(c.requestLine(r))
+		return nil
+	}
+	c.printf("Said. What you have asked for stays as it is.\n")
+	return nil
 }
 
 func (c *call) withdraw() error {

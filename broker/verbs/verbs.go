@@ -86,6 +86,7 @@ func (c *Clerk) verbs() []verb {
 		{"request", "request --asset A --account U --rights look,copy --minutes 60 --why TEXT …", "ask for access; request R-1 shows one", asking, (*call).request},
 		{"requests", "requests", "what your firm has asked for, and how it stands", nil, (*call).requests},
 		{"here", "here K7Q-4MD", "answer the plant's call with the code that was read to you", nil, (*call).here},
+		{"tell", `tell R-1 "TEXT"`, "answer a question of the plant's", nil, (*call).tell},
 		{"withdraw", "withdraw R-1 [WHY]", "take a request back", nil, (*call).withdraw},
 		{"windows", "windows", "your windows, how they stand, and what to type", nil, (*call).windows},
 		{"handback", `handback W-1 "WHAT YOU CHANGED"`, "tell the plant what you changed", nil, (*call).handback},

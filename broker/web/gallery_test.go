@@ -108,6 +108,16 @@ func decidedRequest() requestView {
 	return r
 }
 
+// askedRequest is the vendor's own, with a question of the plant's.
+func askedRequest() requestView {
+	r := sampleRequest()
+	r.May, r.YouWhy, r.Tell, r.Yours, r.Vendor, r.Call = answersAllowed{Withdraw: true}, "", true, true, true, nil
+	r.Answers = []answerView{{Who: "Olaf Holm", Role: "Line 1 process owner", Says: "asks", Why: "Is the recipe saved?", At: after(-1)}, {Who: "Ann Keller", Role: "Krall Fillers", Says: "answers", Why: "As recipe 14.", At: after(0)}}
+	r.Needs = []needView{{Role: "Line 1 process owner", Count: 1, Rule: "set", Nobody: "Nobody of Line 1 process owner is on duty now. Next: Olaf Holm, 06:00. Call the control room, +49 431 555 0100."}}
+	r.Called = "Called in; waits for them to type the code, to 03:37."
+	return r
+}
+
 type galleryPage struct {
 	name, template string
 	page           any
@@ -192,6 +202,7 @@ func gallery() []galleryPage {
 		{"keys-new", "keys", keysView{Keys: sampleKeys[:1], Passkeys: true, Options: "{}", Name: "phone", Person: "mia"}, codeGood},
 		{"keys-none", "keys", keysView{Keys: sampleKeys[:1], Person: "mia"}, someone},
 		{"roster", "roster", sampleRoster(), someone},
+		{"request-asked", "request", askedRequest(), func(f *frame) { f.Plant, f.Name = false, "Ann Keller" }},
 		{"called", "called", calledView{ID: "R-215", Code: "K7Q-4MD", Line: "ssh -p 2222 desk@broker.kiel.example here K7Q-4MD", Phone: "ORANGE TIGER", Who: []string{"Ann Keller"}, Until: after(30), Window: "W-215",
 			Call: &call{"Ann", "Krall Fillers", "+494315550121"}}, someone},
 		{"plant", "plant", samplePlant(), someone},

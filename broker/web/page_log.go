@@ -174,6 +174,8 @@ func because(why string) string {
 
 func (v *visit) otherSentence(body audit.Body, n roll) (says, weight string) {
 	switch b := body.(type) {
+	case audit.QuestionAnswered:
+		return "answered the question", ""
 	case audit.CallMade:
 		return "called them in; the code is good to " + v.at(b.Until).Text(), "moved"
 	case audit.CallAnswered:

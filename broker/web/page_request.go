@@ -43,6 +43,7 @@ type requestView struct {
 	Answers                  []answerView
 	YouWhy                   string
 	Called                   string // how a call-in stands
+	Tell                     bool   // the reader may answer a question
 	MayCall                  bool   // make a new code
 	Next                     string // who is asked next, and when
 	Needs                    []needView
@@ -106,6 +107,12 @@ func (g *Pages) requestOf(v *visit, q approvals.Request) (requestView, error) {
 	for _, l := range q.Answers {
 		out.Answers = append(out.Answers, answerView{n.person(l.Person), v.role(l.Role), saysWords[l.Says], l.Why, v.limits(l.Limits), proofWords[l.Proof], v.at(l.At)})
 	}
+	for _, t := range q.Told {
+		out.Answers = append(out.Answers, answerView{Who: n.person(t.Person), Role: out.Firm, Says: "answers", Why: t.Text, At: v.at(t.At)})
+	}
+	slices.SortStableFunc(out.Answers, func(a, b answerView) int { return a.At.Compare(b.At.Time) })
+	out.Tell = (v.actor.Firm == policy.FirmID(d.Firm) || string(v.actor.Person) == d.By) && (q.State == approvals.RequestWaiting || q.State == approvals.RequestAsleep) &&
+		slices.ContainsFunc(q.Answers, func(l approvals.AnswerLine) bool { return l.Says == evidence.Question })
 	not := slices.Concat(d.People, []string{d.By})
 	for _, need := range q.Needs {
 		out.Needs = append(out.Needs, needView{v.role(need.Role), need.Count, n.holders(need.Role, v.now, not...), need.Rule, v.nobody(need.Role, n, not...)})
@@ -345,6 +352,13 @@ func (v *visit) limits(l evidence.Limits) string {
 		out = append(out, v.target(t).Title)
 	}
 	return strings.Join(out, ", ")
+}
+
+func (g *Pages) tell(v *visit) error {
+	if _, err := g.Desk.Tell(v.ctx(), v.actor, requestID(v.r), v.r.PostForm.Get("text")); err != nil {
+		return g.notTaken(v, err)
+	}
+	return g.done(v, "/requests/"+v.r.PathValue("id"), "Said. What was asked for stays as it is; to change it, ask anew.")
 }
 
 func (g *Pages) withdraw(v *visit) error {

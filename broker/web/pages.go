@@ -121,6 +121,7 @@ func (g *Pages) table() []Route {
 		{"POST /requests/{id}/yes", PlantOnly, "Say yes", g.sayYes},
 		{"POST /requests/{id}/yes/draft", PlantOnly, "", g.draftYes},
 		{"POST /requests/{id}/not-now", PlantOnly, "", g.notNow},
+		{"POST /requests/{id}/tell", SignedIn, "", g.tell},
 		{"POST /requests/{id}/withdraw", SignedIn, "", g.withdraw},
 		{"GET /requests/{id}/receipts", SignedIn, "", g.receiptFile},
 		{"GET /windows/{id}", SignedIn, "", g.windowPage},

@@ -33,6 +33,13 @@ func (s *server) requests(mux *http.ServeMux) {
 		}
 		return one(requestJSON)(s.Desk.Revise(r.Context(), a, requestID(r), ask))
 	}))
+	mux.HandleFunc("POST /api/v1/requests/{id}/tell", s.does(func(r *http.Request, a people.Actor) (any, error) {
+		in, err := read[api.Told](r)
+		if err != nil {
+			return nil, err
+		}
+		return one(requestJSON)(s.Desk.Tell(r.Context(), a, requestID(r), in.Text))
+	}))
 	mux.HandleFunc("POST /api/v1/call-in", s.plantDoes(func(r *http.Request, a people.Actor) (any, error) {
 		ask, err := readAsk(r)
 		if err != nil {
@@ -126,6 +133,9 @@ func requestJSON(q approvals.Request) api.Request {
 			Minutes: d.Minutes, From: d.From, To: d.To}}
 	for _, n := range q.Needs {
 		out.Needs = append(out.Needs, api.Need{Role: string(n.Role), Count: n.Count, Rule: n.Rule})
+	}
+	for _, t := range q.Told {
+		out.Told = append(out.Told, api.Told{Person: string(t.Person), Text: t.Text, At: t.At})
 	}
 	for _, l := range q.Answers {
 		out.Answers = append(out.Answers, api.AnswerLine{Person: string(l.Person), Role: string(l.Role), Says: l.Says,

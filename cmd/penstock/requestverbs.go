@@ -13,7 +13,7 @@ import (
 )
 
 func requestCommands() []*cobra.Command {
-	return []*cobra.Command{requestCommand(), requestsCommand(), callInCommand(), answerCommand()}
+	return []*cobra.Command{requestCommand(), requestsCommand(), callInCommand(), tellCommand(), answerCommand()}
 }
 
 func requestCommand() *cobra.Command {
@@ -87,6 +87,21 @@ func (a *askFlags) fill(ask *api.Ask, l *time.Location) (err error) {
 	return err
 }
 
+func tellCommand() *cobra.Command {
+	var c caller
+	cmd := &cobra.Command{Use: "tell R-1 TEXT", Short: "Answer a question about a request of yours",
+		Args: exactly(2, "a request and what you say"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			client, err := c.signIn(cmd.Context(), withoutCode)
+			if err != nil {
+				return err
+			}
+			return sends(&c, cmd, client, "/requests/"+url.PathEscape(args[0])+"/tell", api.Told{Text: args[1]}, requestLines(c.zone))
+		}}
+	c.doing(cmd)
+	return cmd
+}
+
 func callInCommand() *cobra.Command {
 	var c caller
 	var ask api.Ask
@@ -153,6 +168,9 @@ func requestLines(l *time.Location) func(*tabwriter.Writer, api.Request) {
 		}
 		for _, a := range q.Answers {
 			fmt.Fprintf(w, "answer\t%s (%s) said %s %s%s%s\n", a.Person, a.Role, a.Says, local(a.At, l), map[string]string{"totp": ", by a code (the server's word)", "webauthn": ", signed with a passkey", "sshsig": ", signed with an SSH key"}[a.Proof], suffix(a.Why))
+		}
+		for _, t := range q.Told {
+			fmt.Fprintf(w, "says\t%s: %s %s\n", t.Person, printable(t.Text), local(t.At, l))
 		}
 		for _, n := range q.Needs {
 			fmt.Fprintf(w, "waits for\t%d × %s (rule %s)\n", n.Count, n.Role, n.Rule)
