@@ -175,9 +175,10 @@ func shows(t, wall time.Time) bool {
 }
 
 // times are the calendar's spans that touch from … to, sorted and merged.
-// rights are what is asked: a freeze that leaves them alone is no part.
-func (c *Calendar) times(loc *time.Location, rights Rights, from, to time.Time) []span {
-	var all []span
+// rights are what is asked: a freeze that leaves them alone is no part. They are
+// put into room as far as they fit.
+func (c *Calendar) times(room []span, loc *time.Location, rights Rights, from, to time.Time) []span {
+	all := room[:0]
 	add := func(s span) {
 		if s.from.Before(to) && from.Before(s.to) {
 			all = append(all, s)
@@ -216,7 +217,7 @@ func (c *Calendar) weeks(loc *time.Location, from, to time.Time, add func(span))
 
 func merge(all []span) []span {
 	slices.SortFunc(all, func(a, b span) int { return a.from.Compare(b.from) })
-	var out []span
+	out := all[:0]
 	for _, s := range all {
 		if n := len(out); n > 0 && !s.from.After(out[n-1].to) {
 			if s.to.After(out[n-1].to) {

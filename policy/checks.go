@@ -449,13 +449,14 @@ func (w *walk) calendar() no {
 }
 
 func (w *walk) calendarNow(r *Rule, rights Rights) no {
+	var room [32]span // enough for a week of nights: nothing is allocated at a door
 	horizon := w.now.Add(lookAhead)
 	if u := w.d.Until; !u.IsZero() && u.Before(horizon) {
 		horizon = later(u, w.now.Add(time.Minute))
 	}
 	for _, name := range r.During {
 		c := w.p.calendars[name]
-		times := c.times(w.p.location, rights, w.now, horizon)
+		times := c.times(room[:], w.p.location, rights, w.now, horizon)
 		if len(times) == 0 || times[0].from.After(w.now) {
 			return refusal("calendar:"+name, fmt.Sprintf("this work waits for %s: %s%s", name, c, w.next(c, rights)), "rule %s wants it during %s; now is %s", r.Name, name, w.local(w.now))
 		}
@@ -463,7 +464,7 @@ func (w *walk) calendarNow(r *Rule, rights Rights) no {
 	}
 	for _, name := range r.NotDuring {
 		c := w.p.calendars[name]
-		times := c.times(w.p.location, rights, w.now, horizon)
+		times := c.times(room[:], w.p.location, rights, w.now, horizon)
 		if len(times) == 0 {
 			continue
 		}
@@ -477,7 +478,7 @@ func (w *walk) calendarNow(r *Rule, rights Rights) no {
 
 // next says when the calendar's next time begins, if it is near.
 func (w *walk) next(c *Calendar, rights Rights) string {
-	times := c.times(w.p.location, rights, w.now, w.now.Add(longestSpan))
+	times := c.times(nil, w.p.location, rights, w.now, w.now.Add(longestSpan))
 	if len(times) == 0 {
 		return ""
 	}
@@ -534,13 +535,13 @@ func (w *walk) shutBy(from, to time.Time, length time.Duration) (rule, why strin
 		}
 		for _, name := range r.During {
 			c := w.p.calendars[name]
-			if !fits(both(all, c.times(w.p.location, w.q.Rights, from, to))) {
+			if !fits(both(all, c.times(nil, w.p.location, w.q.Rights, from, to))) {
 				return "calendar:" + name, name + ": " + c.String()
 			}
 		}
 		for _, name := range r.NotDuring {
 			c := w.p.calendars[name]
-			if !fits(without(all, c.times(w.p.location, w.q.Rights, from, to))) {
+			if !fits(without(all, c.times(nil, w.p.location, w.q.Rights, from, to))) {
 				return "freeze:" + name, name + ": " + c.String()
 			}
 		}

@@ -104,7 +104,7 @@ type Duties struct {
 	Escort     bool     // a named plant person watches
 	Inspect    string   // the inspector's name; empty: none
 	Hashes     bool     // a file's content is not recorded: offsets, lengths and hashes are
-	HostKeys   []string // pinned target keys, authorized_keys form without options; empty refuses an SSH dial
+	HostKeys   []string // pinned target keys, authorized_keys form without options; empty refuses an SSH dial. The plant's own: read only
 	Login      Login    // how the broker proves itself to the target
 	InputOff   bool     // output goes on, the vendor's input is dropped (DESIGN 6: narrowed to look)
 }
@@ -122,7 +122,7 @@ type Decision struct {
 	Rule   string
 	Say    string
 	Why    string
-	Path   []ZoneName
+	Path   []ZoneName     // the plant's own: read only
 	Target netip.AddrPort // the one address that may be dialled
 	Until  time.Time      // allowed at the latest until then
 	Duties Duties

@@ -17,8 +17,10 @@ import (
 
 // Bounds of what one plant file may declare.
 const (
-	maxNamed  = 5000 // of one kind
-	maxListed = 500  // in one list
+	maxNamed    = 5000 // of one kind, but for these
+	maxAssets   = 20_000
+	maxConduits = 5000
+	maxListed   = 500 // in one list
 )
 
 // Parse reads a plant file: main is its name in files, the rest are the asset
@@ -217,7 +219,12 @@ func (f *file) zones(v source.Value) {
 
 func (f *file) conduits(v source.Value) {
 	names := map[string]bool{}
-	for _, item := range f.list(v) {
+	all := v.Items()
+	if len(all) > maxConduits {
+		v.Refuse(fmt.Sprintf("%d conduits; at most %d are read", len(all), maxConduits), "")
+		return
+	}
+	for _, item := range all {
 		s := item.Fields("name", "from", "to", "carries", "rights", "owners", "why", "review")
 		c := Conduit{Name: f.once(s.Need("name"), names), Why: s.Need("why").Text(), Review: s.Need("review").Date()}
 		c.From = ZoneName(f.mention(s.Need("from"), "zone"))

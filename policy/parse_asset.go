@@ -73,8 +73,8 @@ func (f *file) assets(v source.Value) {
 			f.asset(e)
 		}
 	}
-	if len(f.plant.Assets) > maxNamed {
-		v.Refuse(fmt.Sprintf("%d assets; at most %d are read", len(f.plant.Assets), maxNamed), "")
+	if len(f.plant.Assets) > maxAssets {
+		v.Refuse(fmt.Sprintf("%d assets; at most %d are read", len(f.plant.Assets), maxAssets), "")
 	}
 }
 

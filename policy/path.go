@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // ways are the conduits as a graph: zones by number, and of each zone the
@@ -11,10 +12,25 @@ import (
 type ways struct {
 	number  map[ZoneName]int
 	leaving [][]int // conduits
+
+	// found remembers answers: they follow from the file alone. It is bounded by
+	// zones, protocols and sets of rights; the slices are never changed.
+	mu    *sync.RWMutex
+	found map[wanted][]ZoneName
 }
 
+// wanted is one question for a path.
+type wanted struct {
+	to       ZoneName
+	protocol string
+	rights   Rights
+}
+
+// mostFound bounds the answers that are remembered.
+const mostFound = 100_000
+
 func makeWays(p *Plant) ways {
-	w := ways{make(map[ZoneName]int, len(p.Zones)), make([][]int, len(p.Zones))}
+	w := ways{number: make(map[ZoneName]int, len(p.Zones)), leaving: make([][]int, len(p.Zones)), mu: new(sync.RWMutex), found: map[wanted][]ZoneName{}}
 	for i := range p.Zones {
 		w.number[p.Zones[i].Name] = i
 	}
@@ -30,10 +46,35 @@ func makeWays(p *Plant) ways {
 // hop is a zone that a search reached, and the index of the hop before it.
 type hop struct{ zone, from int }
 
-// path is the shortest chain of zones from the broker's to the given one along
+// path is search, asked once for each question. What it gives is shared: read it only.
+func (p *Plant) path(to ZoneName, protocol string, rights Rights) []ZoneName {
+	q := wanted{to, protocol, rights}
+	p.ways.mu.RLock()
+	zones, known := p.ways.found[q]
+	p.ways.mu.RUnlock()
+	if known {
+		return zones
+	}
+	zones = p.search(to, protocol, rights)
+	if !carried(p, protocol) {
+		return zones // a word from outside: nothing is remembered of it
+	}
+	p.ways.mu.Lock()
+	defer p.ways.mu.Unlock()
+	if len(p.ways.found) < mostFound {
+		p.ways.found[q] = zones
+	}
+	return zones
+}
+
+func carried(p *Plant, protocol string) bool {
+	return slices.ContainsFunc(p.Conduits, func(c Conduit) bool { return slices.Contains(c.Carries, protocol) })
+}
+
+// search is the shortest chain of zones from the broker's to the given one along
 // conduits that each carry the protocol with all the rights; nil if there is
 // none. Of equals, the one whose conduits stand first in the file.
-func (p *Plant) path(to ZoneName, protocol string, rights Rights) []ZoneName {
+func (p *Plant) search(to ZoneName, protocol string, rights Rights) []ZoneName {
 	if to == p.start {
 		return []ZoneName{to}
 	}

@@ -176,6 +176,8 @@ type Account struct {
 	Worst    Rights
 	Enforced Enforced
 	Hashes   bool // files: hashes; a file's content is not kept, its offsets, lengths and hash are
+
+	principal string // see Plant.Principal
 }
 
 // Unlisted is what reading and writing an object that is not in the register

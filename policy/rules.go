@@ -242,10 +242,10 @@ func (p *Plant) opening(a *Asset, port PortName, rights Rights, from, to time.Ti
 			continue
 		}
 		for _, c := range r.During {
-			open = both(open, p.calendars[c].times(p.location, rights, from, to))
+			open = both(open, p.calendars[c].times(nil, p.location, rights, from, to))
 		}
 		for _, c := range r.NotDuring {
-			open = without(open, p.calendars[c].times(p.location, rights, from, to))
+			open = without(open, p.calendars[c].times(nil, p.location, rights, from, to))
 		}
 	}
 	return open

@@ -3,8 +3,8 @@ package policy
 import (
 	"fmt"
 	"net/netip"
-	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -21,9 +21,17 @@ const (
 // then meant: every target is asked with all the window's rights, and the
 // first no is the answer. At AtAdmit only person, source and window are asked.
 func (p *Plant) Decide(f Facts, q Query, now time.Time) Decision {
-	w := walk{p: p, f: &f, q: q, now: now}
-	return w.decide()
+	w := walks.Get().(*walk)
+	w.facts, w.p, w.q, w.now = f, p, q, now
+	w.f = &w.facts
+	d := w.decide()
+	*w = walk{} // nothing of one decision is there for the next
+	walks.Put(w)
+	return d
 }
+
+// walks are used again: a decision at a door costs no memory.
+var walks = sync.Pool{New: func() any { return new(walk) }}
 
 // walk is one decision on its way through the checks. Explain walks the same
 // way, with a trace.
@@ -33,6 +41,8 @@ type walk struct {
 	q   Query
 	now time.Time
 	d   Decision
+
+	facts Facts // what f points to, in Decide
 
 	asset    *Asset
 	zone     *Zone
@@ -193,10 +203,8 @@ func (w *walk) allow() {
 		duties.Inspect = string(w.port.Name)
 	}
 	duties.Hashes = w.way.Hashes
-	duties.HostKeys = slices.Clone(w.port.HostKeys)
-	if w.way.Name != "" {
-		duties.Login.Principal = w.p.Principal(w.asset.Name, w.way.Name)
-	}
+	duties.HostKeys = w.port.HostKeys
+	duties.Login.Principal = w.way.principal
 }
 
 // Principal is the one name an out certificate carries: account@asset.site.
