@@ -93,7 +93,7 @@ const lastYear = 2199
 // blocked writes what is in force already.
 func (d *Desk) blocked(ctx context.Context, by people.Actor, b policy.Block) (policy.Block, error) {
 	_, err := again(func() (none, error) {
-		if err := d.heads.load(ctx, d.log); err != nil {
+		if err := d.heads.load(ctx, d.log, &d.keys); err != nil {
 			return none{}, err
 		}
 		b.ID = d.heads.next("block/B-")
@@ -192,7 +192,7 @@ func (f folder) block(ctx context.Context, rows state.Reader, leaf audit.Leaf) (
 
 // each calls f for every id of a kind that the log knows.
 func (d *Desk) each(ctx context.Context, prefix string, f func(id string) error) error {
-	if err := d.heads.load(ctx, d.log); err != nil {
+	if err := d.heads.load(ctx, d.log, &d.keys); err != nil {
 		return err
 	}
 	for _, key := range d.heads.keys(prefix) {

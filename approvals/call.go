@@ -81,8 +81,9 @@ func codeHash(document audit.Hash, code string) audit.Hash {
 }
 
 // CallIn asks a firm's people in, by somebody whose yes the rules ask for: one
-// tap with a code is the ask and that yes. The code that it gives is read out to
-// them; nobody opens the window before one of them has answered with it (Here).
+// tap with a code is the ask and that yes. Where the rules ask for a key of their
+// own, it is the ask alone, and they sign the yes next. The code that it gives is
+// read out; nobody opens the window before one of them has answered with it (Here).
 func (d *Desk) CallIn(ctx context.Context, by people.Actor, a Ask) (Request, string, error) {
 	p, err := d.presentPlant(ctx, by)
 	if err != nil {
@@ -103,8 +104,10 @@ func (d *Desk) CallIn(ctx context.Context, by people.Actor, a Ask) (Request, str
 	if err != nil {
 		return r, "", err
 	}
-	if r, err = d.Answer(ctx, by, r.ID, r.Hash, Reply{Says: evidence.Yes}); err != nil {
-		return r, "", err
+	if q.Proof == policy.ByCode {
+		if r, err = d.Answer(ctx, by, r.ID, r.Hash, Reply{Says: evidence.Yes}); err != nil {
+			return r, "", err
+		}
 	}
 	code, err := d.Call(ctx, by, r.ID)
 	if err != nil {
@@ -188,7 +191,7 @@ func (d *Desk) Here(ctx context.Context, by people.Actor, code string) (Request,
 	if err != nil {
 		return Request{}, err
 	}
-	if err := d.heads.load(ctx, d.log); err != nil {
+	if err := d.heads.load(ctx, d.log, &d.keys); err != nil {
 		return Request{}, err
 	}
 	if !d.tries.spend(by.Person, d.now()) {

@@ -75,7 +75,7 @@ type Duty struct {
 
 // Duty looks.
 func (d *Desk) Duty(ctx context.Context) (Duty, error) {
-	if err := d.heads.load(ctx, d.log); err != nil {
+	if err := d.heads.load(ctx, d.log, &d.keys); err != nil {
 		return Duty{}, err
 	}
 	all, err := d.roster.People(ctx)

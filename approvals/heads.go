@@ -41,8 +41,8 @@ func ours(key string) bool {
 	return slices.ContainsFunc(kinds, func(k string) bool { return strings.HasPrefix(key, k) })
 }
 
-// load reads the log once; a failed reading is tried again by the next call.
-func (h *heads) load(ctx context.Context, log Log) error {
+// load reads the log once, for people's keys as well; a failed reading is tried again by the next call.
+func (h *heads) load(ctx context.Context, log Log, keys *keyring) error {
 	h.loading.Lock()
 	defer h.loading.Unlock()
 	if h.loaded.Load() {
@@ -59,6 +59,7 @@ func (h *heads) load(ctx context.Context, log Log) error {
 		if follows(leaf, revs) {
 			h.note(leaf)
 		}
+		keys.fold(ctx, leaf)
 	}
 	h.loaded.Store(true)
 	return nil
@@ -140,7 +141,7 @@ func byNumber(a, b string) int {
 // row reads a row that its newest leaf vouches for; fs.ErrNotExist if the log
 // knows none either. A row that differs is refused and made again by Run.
 func (d *Desk) row(ctx context.Context, key string) (state.Row, error) {
-	if err := d.heads.load(ctx, d.log); err != nil {
+	if err := d.heads.load(ctx, d.log, &d.keys); err != nil {
 		return state.Row{}, err
 	}
 	row, err := d.rows.Get(ctx, key)

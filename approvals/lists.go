@@ -91,7 +91,7 @@ func (d *Desk) Windows(ctx context.Context, by people.Actor) ([]Window, error) {
 }
 
 func listed[T any](ctx context.Context, d *Desk, prefix string, read func(state.Row) (T, bool, error)) ([]T, error) {
-	if err := d.heads.load(ctx, d.log); err != nil {
+	if err := d.heads.load(ctx, d.log, &d.keys); err != nil {
 		return nil, err
 	}
 	var list []T

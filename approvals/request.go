@@ -239,7 +239,7 @@ func (d *Desk) Withdraw(ctx context.Context, by people.Actor, id policy.RequestI
 // mayAsk: a person of the firm, or one of the plant for a firm; never for the
 // plant itself, because then nobody could agree.
 func (d *Desk) mayAsk(ctx context.Context, by people.Actor, firm policy.FirmID) error {
-	if err := d.heads.load(ctx, d.log); err != nil {
+	if err := d.heads.load(ctx, d.log, &d.keys); err != nil {
 		return err
 	}
 	if _, err := d.present(ctx, by); err != nil {

@@ -138,16 +138,23 @@ func (k *keyring) follow(ctx context.Context, log Log) error {
 	if log == nil {
 		return errors.New("the desk has no log")
 	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	for leaf, err := range log.Upto(ctx, k.ring.Next()) {
+	for leaf, err := range log.Upto(ctx, k.next().Index) {
 		if err != nil {
 			return fmt.Errorf("read the log for people's keys: %w", err)
 		}
+		k.fold(ctx, leaf)
+	}
+	return nil
+}
+
+// fold takes the next leaf in; one that was folded already changes nothing.
+func (k *keyring) fold(ctx context.Context, leaf audit.Leaf) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if leaf.Index == k.ring.Next() {
 		k.ring.Leaf(ctx, leaf)
 		k.node = leaf.Node
 	}
-	return nil
 }
 
 // next is the place of a leaf that would come now.

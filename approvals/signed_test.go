@@ -284,3 +284,25 @@ func TestRootCannotForgeASignedAnswer(t *testing.T) {
 		t.Error("and the key signs")
 	}
 }
+
+// Calling in where only keys count: the ask and its code first, then the caller's
+// own signature; the code that somebody reads out agrees to nothing.
+func TestCallInIsSignedNext(t *testing.T) {
+	w := newWorldOf(t, nil, signedPlant)
+	r, code, err := w.desk.CallIn(w.ctx, w.as("max"), w.ask())
+	if err != nil || r.State != RequestWaiting || len(r.Answers) > 0 || code == "" {
+		t.Fatalf("%v %s %+v", err, r.State, r.Answers)
+	}
+	if _, err := w.desk.Here(w.ctx, w.as("ann"), code); err != nil {
+		t.Fatal(err)
+	}
+	if r, err = w.signs("max", r, yesReply, w.ssh("max"), nil); err != nil || r.Window == "" {
+		t.Fatalf("%v %+v", err, r)
+	}
+	if _, err := w.desk.Open(w.ctx, w.as("mia"), r.Window); err != nil {
+		t.Fatal(err)
+	}
+	if wrong := w.verify(t); len(wrong) > 0 {
+		t.Errorf("the verifier: %q", wrong)
+	}
+}

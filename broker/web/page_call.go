@@ -16,6 +16,7 @@ type calledView struct {
 	Until                 stamp
 	Waits                 []string // who has to agree besides
 	Window                string
+	Sign                  bool // the reader's own yes is still to be signed
 	Call                  *call
 }
 
@@ -68,6 +69,7 @@ func (g *Pages) showCalled(v *visit, q approvals.Request, code string) error {
 	}
 	view := calledView{ID: string(q.ID), Code: code, Line: g.sshLine("desk") + " here " + code, Who: n.list(q.Document.People),
 		Window: string(q.Window), Call: v.call(n, q.Document.People), Phone: strings.ToUpper(strings.Join(evidence.Words(q.Hash)[:2], " "))}
+	view.Sign = string(v.actor.Person) == q.Document.By && !v.saidYes(q)
 	if q.Call != nil {
 		view.Until = v.at(q.Call.Until)
 	}
