@@ -64,8 +64,8 @@ func (m Moment) decide(need policy.Rights) policy.Decision {
 	return d
 }
 
-// Has are the rights that the channel has at that moment.
-func (m Moment) Has() policy.Rights { return m.p.query.Rights }
+// Has are the rights that the window has at that moment.
+func (m Moment) Has() policy.Rights { return m.p.facts.Window.Rights }
 
 // Came records bytes as they came, on a channel whose inspector makes others
 // of them. They are durable with the next Through.

@@ -268,7 +268,7 @@ func (s *Session) newChannel(o *offer, d policy.Decision, due deadline) *Channel
 	ctx, cancel := context.WithCancelCause(context.Background())
 	c := &Channel{
 		s: s, number: s.next, window: o.window, kind: o.query.Kind, rights: o.facts.Window.Rights,
-		writes: o.query.Rights&^(policy.Look|policy.Copy) != 0, ctx: ctx, cancel: cancel,
+		writes: mayWrite(o), ctx: ctx, cancel: cancel,
 		ready: make(chan struct{}), quiet: make(chan struct{}), shut: make(chan struct{}), finished: make(chan struct{}),
 	}
 	c.warned = s.limits.behind(due.remaining(s.clock.now()))
@@ -276,6 +276,16 @@ func (s *Session) newChannel(o *offer, d policy.Decision, due deadline) *Channel
 	s.next++
 	s.channels[c.number] = c
 	return c
+}
+
+// mayWrite says whether the channel may come to change something: where an
+// inspector decides each operation, by all that the window has.
+func mayWrite(o *offer) bool {
+	rights := o.query.Rights
+	if o.d.Duties.Inspect != "" {
+		rights |= o.facts.Window.Rights
+	}
+	return rights&^(policy.Look|policy.Copy) != 0
 }
 
 // forget lets a finished channel go.

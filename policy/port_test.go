@@ -107,6 +107,9 @@ func TestAnInspectedPortIsHeldToWhatWasAsked(t *testing.T) {
 	if !d.Allow || d.Duties.Inspect != "modbus" || !d.Duties.StrictBoth || d.Duties.Login.Principal != "" || d.Rule != "look" || d.Target.Port() != 502 {
 		t.Errorf("%+v", d)
 	}
+	if w := p.Wanted(s.q, policy.Look|policy.Set|policy.Operate); w != policy.Look {
+		t.Errorf("a channel whose operations are decided one by one asks for %s", w)
+	}
 	s.q.Rights |= policy.Set
 	if d := p.Decide(s.f, s.q, s.now); d.Rule != "rights-beyond-window" {
 		t.Errorf("%+v", d)

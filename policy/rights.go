@@ -86,7 +86,8 @@ func (e Enforced) String() string {
 }
 
 // Wanted are the rights that a channel asks for in a window with such rights:
-// the window's, as far as the way in goes. That the way in can do no more than
+// the window's, as far as the way in goes; where an inspector decides each
+// operation by itself, look, so that what only the others wait for stops only them. That the way in can do no more than
 // the window is for Decide.
 func (p *Plant) Wanted(q Query, window Rights) Rights {
 	asset, _ := p.Asset(q.Asset)
@@ -99,7 +100,10 @@ func (p *Plant) Wanted(q Query, window Rights) Rights {
 	if a, login := port.Account(q.Account); login {
 		worst, by = a.Worst, a.Enforced
 	}
-	if !ok || by == ByPenstock || worst&window == 0 {
+	switch {
+	case by == ByPenstock && ok:
+		return window & Look
+	case !ok || worst&window == 0:
 		return window
 	}
 	return worst & window

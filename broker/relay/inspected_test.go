@@ -31,7 +31,7 @@ type inspected struct {
 	channel *broker.Channel
 	stream  *relay.Inspected
 	plant   *policy.Plant
-	mu      sync.Mutex // of plant
+	mu      *sync.Mutex // of plant
 
 	client, machine net.Conn
 	near            net.Conn // the client's other end
@@ -43,7 +43,7 @@ func inspect(t *testing.T, rights policy.Rights) *inspected {
 	brokertest.Inspected = true
 	plant := brokertest.Plant(t, netip.MustParseAddrPort("127.0.0.1:2201"), 5020, pin)
 	brokertest.Inspected = false
-	s := &inspected{Rig: brokertest.New(t, plant, broker.Limits{}), plant: plant, in: make(chan error, 1), out: make(chan error, 1)}
+	s := &inspected{Rig: brokertest.New(t, plant, broker.Limits{}), plant: plant, mu: &sync.Mutex{}, in: make(chan error, 1), out: make(chan error, 1)}
 	s.Agreement.Put(brokertest.W1, time.Now(), time.Hour, func(f *policy.Facts) { f.Window.Rights = rights })
 	s.session = s.Session(t, &brokertest.Guest{})
 	s.channel = s.Channel(t, s.session, brokertest.Modbus())
@@ -230,14 +230,37 @@ func TestNarrowingActsOnTheNextOperation(t *testing.T) {
 	write := adu(t, 1, "06 000B 0064")
 	says(t, s.client, s.machine, write, write)
 	says(t, s.machine, s.client, write, write)
-	s.Agreement.Quietly(brokertest.W1, func(f *policy.Facts) { f.Window.Rights = policy.Look; f.Window.Rev++ })
-	s.Broker.Recheck(s.channel.Context())
+	s.Broker.Narrow(brokertest.W1, policy.Look, "narrowed by Mia")
 	says(t, s.client, s.client, adu(t, 2, "06 000B 0065"), adu(t, 2, "86 01"))
 	read := adu(t, 3, "03 000B 0001")
 	says(t, s.client, s.machine, read, read)
 	if in, _ := s.finish(t); in != nil {
 		t.Error(in)
 	}
+}
+
+// One writes at a time; who comes second looks, and cannot write.
+func TestTheSecondWriterOnlyLooks(t *testing.T) {
+	s := inspect(t, policy.Look|policy.Set).start(t)
+	second := *s
+	second.session = s.Session(t, &brokertest.Guest{})
+	second.channel = s.Channel(t, second.session, brokertest.Modbus())
+	var err error
+	if second.stream, err = relay.Inspect(second.channel, func() *policy.Plant { return s.plant }, modbus.New); err != nil {
+		t.Fatal(err)
+	}
+	second.in, second.out = make(chan error, 1), make(chan error, 1)
+	second.start(t)
+	says(t, second.client, second.client, adu(t, 1, "06 000B 0064"), adu(t, 1, "86 02"))
+	read := adu(t, 2, "03 000B 0001")
+	says(t, second.client, second.machine, read, read)
+	write := adu(t, 1, "06 000B 0064")
+	says(t, s.client, s.machine, write, write)
+	if rows := second.rows(t); rows[0].Rule != "one-writer" {
+		t.Errorf("%+v", rows)
+	}
+	second.finish(t)
+	s.finish(t)
 }
 
 // A new register sheet counts from the next operation on.
