@@ -44,9 +44,10 @@ func run(ctx context.Context) error {
 	rounds := flag.Int("rounds", 3, "how often everything is measured, 1 to 20")
 	asJSON := flag.Bool("json", false, "print the result as one JSON object")
 	binary := flag.String("penstock", "", "absolute path of the penstock binary")
+	inspected := flag.String("modbus", "", "absolute path of broker's test binary, for its BenchmarkModbus")
 	dir := flag.String("dir", "", "absolute folder to work in, on the disk to measure")
 	flag.Parse()
-	if flag.NArg() > 0 || *rounds < 1 || *rounds > maxRounds || *binary == "" || *dir == "" {
+	if flag.NArg() > 0 || *rounds < 1 || *rounds > maxRounds || *binary == "" || *inspected == "" || *dir == "" {
 		return fmt.Errorf("usage: ./scripts/bench [--rounds N] [--json], with N from 1 to %d", maxRounds)
 	}
 	tell := func(text string) { fmt.Fprintln(os.Stderr, "…", text) }
@@ -57,7 +58,7 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r, err := measure(ctx, p, *rounds, tell)
+	r, err := measure(ctx, p, *rounds, *inspected, tell)
 	if err != nil {
 		return err
 	}
@@ -70,7 +71,7 @@ func run(ctx context.Context) error {
 }
 
 // measure takes memory first, while the broker is fresh.
-func measure(ctx context.Context, p *plant, rounds int, tell func(string)) (result, error) {
+func measure(ctx context.Context, p *plant, rounds int, inspected string, tell func(string)) (result, error) {
 	r := result{Machine: machineName(), Date: time.Now().Format(time.DateOnly), Rounds: rounds}
 	for _, part := range []struct {
 		name string
@@ -81,6 +82,7 @@ func measure(ctx context.Context, p *plant, rounds int, tell func(string)) (resu
 		{"keystrokes", keystrokes},
 		{"streams", streams},
 		{"disk", disk},
+		{"an inspected stream", modbus(inspected)},
 	} {
 		tell("measuring " + part.name)
 		lines, err := part.take(ctx, p, rounds)

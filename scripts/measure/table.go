@@ -30,7 +30,7 @@ type line struct {
 	Goal  *goal              `json:"goal,omitempty"`
 }
 
-// goal is what issue 3 asks of the column penstock.
+// goal is what issues 3 and 6 ask of the column penstock.
 type goal struct {
 	Of    kind    `json:"of"`
 	Least bool    `json:"least"` // the limit is the least, not the most
