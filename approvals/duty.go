@@ -71,6 +71,7 @@ type Duty struct {
 	teams map[string]evidence.Duty
 	roles map[string][]string // of the plant's active people
 	rows  []state.Seen        // what it rests on
+	plant *policy.Plant       // its teams of teams
 }
 
 // Duty looks.
@@ -82,7 +83,7 @@ func (d *Desk) Duty(ctx context.Context) (Duty, error) {
 	if err != nil {
 		return Duty{}, fmt.Errorf("list people for who is on duty: %w", err)
 	}
-	out := Duty{teams: map[string]evidence.Duty{}, roles: map[string][]string{}}
+	out := Duty{plant: d.plant(), teams: map[string]evidence.Duty{}, roles: map[string][]string{}}
 	ofPlant := map[policy.FirmID]bool{}
 	for _, p := range all {
 		if _, known := ofPlant[p.Firm]; !known {
@@ -114,7 +115,10 @@ func (d *Desk) Duty(ctx context.Context) (Duty, error) {
 
 // Counts are the roles in which somebody's word counts at a moment.
 func (d Duty) Counts(who policy.PersonID, at time.Time) []policy.Role {
-	return named[policy.Role](evidence.Counting(string(who), at, func(id string) []string { return d.roles[id] }, d.teams))
+	if d.plant == nil {
+		return nil
+	}
+	return named[policy.Role](d.plant.Counting(evidence.Counting(string(who), at, func(id string) []string { return d.roles[id] }, d.teams)))
 }
 
 // On are the people whose word counts in a team at a moment, sorted.

@@ -3,6 +3,7 @@ package approvals
 import (
 	"context"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -199,4 +200,39 @@ func TestRosterEdited(t *testing.T) {
 	w.store.hand["roster/line-1-owner"] = row
 	_, err = w.say("olaf", r, evidence.Yes)
 	wants(t, err, "row-differs")
+}
+
+// Two of any: a team of teams in the plan, each human once, and the verifier agrees.
+func TestTwoOfAny(t *testing.T) {
+	w := newWorld(t, nil)
+	text := strings.Replace(plantText, "  it-network:   {name: IT network}\n", "  it-network:   {name: IT network}\n  either: {name: Either, any: [line-1-owner, it-network]}\n", 1)
+	text = strings.Replace(text, "right: [look, copy]},    plan: [owner], ", "right: [look, copy]},    plan: [{either: 2}], ", 1)
+	p, problems := policy.Parse("plant.yaml", map[string][]byte{"plant.yaml": []byte(text)})
+	if err := problems.Err(); err != nil {
+		t.Fatal(err)
+	}
+	w.desk.plant = func() *policy.Plant { return p }
+	if _, err := w.log.Append(w.ctx, audit.Event{Subject: "plant", Actor: penstock, Body: audit.ConfigChanged{Kind: "plant", Document: w.put(p.Document())}}); err != nil {
+		t.Fatal(err)
+	}
+	r := w.submit()
+	if len(r.Needs) != 1 || r.Needs[0].Role != "either" || r.Needs[0].Count != 2 {
+		t.Fatalf("%+v", r.Needs)
+	}
+	_, err := w.say("sara", r, evidence.Yes)
+	wants(t, err, "not-asked")
+	r = w.yes("max", r)
+	if r.State != RequestWaiting {
+		t.Fatalf("one of two: %s", r.State)
+	}
+	if r = w.yes("ida", r); r.State != RequestAgreed {
+		t.Fatalf("an owner and one of IT: %s", r.State)
+	}
+	walk := evidence.NewWalk(w.docs)
+	for _, leaf := range w.log.leaves() {
+		if wrong := walk.Leaf(w.ctx, leaf); len(wrong) > 0 {
+			t.Fatalf("the verifier finds: %v", wrong)
+		}
+	}
+	wants(t, w.desk.WriteRoster(w.ctx, w.as("sara"), "either", 0, nil), "no-such-team")
 }

@@ -78,7 +78,7 @@ func (p *Plant) parts() map[string]part {
 	p.wholePlant(put)
 	for i := range p.Teams {
 		t := &p.Teams[i]
-		put("team "+string(t.Name), []Role{security}, fact{"name", t.Title}, fact{"asks_next", string(t.AsksNext)}, fact{"after", length(t.After)}, fact{"deputy", string(t.Deputy)})
+		put("team "+string(t.Name), []Role{security}, fact{"name", t.Title}, fact{"asks_next", string(t.AsksNext)}, fact{"after", length(t.After)}, fact{"deputy", string(t.Deputy)}, fact{"any", list(t.Any)})
 	}
 	for i := range p.Lines {
 		l := &p.Lines[i]

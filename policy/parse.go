@@ -165,7 +165,7 @@ func (f *file) teams(v source.Value) {
 		if Role(e.Key) == ownerWord {
 			e.Name.Refuse("a team cannot be called owner", "in a plan that word is the owner of the asset's zone")
 		}
-		s := e.Fields("name", "asks_next", "after", "deputy")
+		s := e.Fields("name", "asks_next", "after", "deputy", "any")
 		t := Team{Name: Role(e.Key), Title: s.Need("name").Text(), After: s.Get("after").Duration(time.Minute, 24*time.Hour)}
 		t.AsksNext, t.Deputy = f.team(s.Get("asks_next")), f.team(s.Get("deputy"))
 		if t.AsksNext == t.Name || t.Deputy == t.Name {
@@ -173,6 +173,15 @@ func (f *file) teams(v source.Value) {
 		}
 		if s.Get("asks_next").Here() != s.Get("after").Here() {
 			e.Name.Refuse("asks_next and after go together", "say whom to ask next and after how long")
+		}
+		if any := s.Get("any"); any.Here() {
+			t.Any = f.teamList(any)
+			if len(t.Any) < 2 || len(t.Any) > maxAny {
+				any.Refuse(fmt.Sprintf("any has %d teams; a team of teams has 2 to %d", len(t.Any), maxAny), "any: [line-1-owner, duty-engineer]")
+			}
+			if t.Deputy != "" {
+				s.Get("deputy").Refuse("nobody holds a team of teams, so nobody stands in for one of it", "write the deputy at the teams in any")
+			}
 		}
 		f.plant.Teams = append(f.plant.Teams, t)
 	}
@@ -337,7 +346,21 @@ func (f *file) mention(v source.Value, kind string) string {
 	return s
 }
 
-func (f *file) team(v source.Value) Role { return Role(f.mention(v, "team")) }
+// team is one that people hold; a team of teams stands in plans alone.
+func (f *file) team(v source.Value) Role {
+	r := f.anyTeam(v)
+	f.later = append(f.later, func() {
+		if t := f.plant.teams[r]; t != nil && len(t.Any) > 0 {
+			v.Refuse(fmt.Sprintf("%s is a team of teams, which only a plan may name", r), "name one of "+list(t.Any))
+		}
+	})
+	return r
+}
+
+func (f *file) anyTeam(v source.Value) Role { return Role(f.mention(v, "team")) }
+
+// maxAny bounds a team of teams.
+const maxAny = 16
 
 func (f *file) recordings(s source.Fields) {
 	r := &f.plant.Recordings

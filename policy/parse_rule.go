@@ -141,7 +141,7 @@ func (f *file) planRole(at source.Value) Role {
 	if at.Kind() == "text" && at.Text() == string(ownerWord) {
 		return ownerWord
 	}
-	return f.team(at)
+	return f.anyTeam(at)
 }
 
 func (f *file) patterns(v source.Value) {

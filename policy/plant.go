@@ -55,13 +55,15 @@ type Site struct {
 // Team is a role that people of the roster hold. AsksNext is asked too when
 // nobody of this team answered within After, or at once where nobody of it is on
 // duty; from then on the word of its people counts in place of this team's, for
-// that request. Only people of Deputy may stand in for one of this team.
+// that request. Only people of Deputy may stand in for one of this team. A team
+// with Any stands in plans alone: {either: 2} is two of all of them.
 type Team struct {
 	Name     Role
 	Title    string
 	AsksNext Role
 	After    time.Duration
 	Deputy   Role
+	Any      []Role // a team of teams: whoever counts in one of these counts in it; nobody holds it itself
 }
 
 // Line is what the plant delivers. Criticality is 1 (most) to 4.
@@ -355,7 +357,20 @@ func (p *Plant) Team(name Role) (Team, bool) {
 }
 
 // HasRole says whether the plant file has such a team.
-func (p *Plant) HasRole(name Role) bool { return p.teams[name] != nil }
+func (p *Plant) HasRole(name Role) bool { return p.teams[name] != nil && len(p.teams[name].Any) == 0 }
+
+// Counting are roles with the teams of teams that they count in, sorted.
+func (p *Plant) Counting(roles []string) []string {
+	all := slices.Clone(roles)
+	for i := range p.Teams {
+		t := &p.Teams[i]
+		if slices.ContainsFunc(t.Any, func(r Role) bool { return slices.Contains(roles, string(r)) }) {
+			all = append(all, string(t.Name))
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
 
 // Roles are the names of all teams, sorted.
 func (p *Plant) Roles() []Role {

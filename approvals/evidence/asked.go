@@ -81,7 +81,7 @@ func (w *Walk) nobodyOn(team string, r *asked) bool {
 		if id == r.by && !r.called || slices.Contains(r.workers, id) {
 			continue
 		}
-		now, before := w.counting(id, w.leaf.Wall), w.counting(id, w.leaf.Wall.Add(-settleTime))
+		now, before := w.teamed(w.counting(id, w.leaf.Wall))[0], w.teamed(w.counting(id, w.leaf.Wall.Add(-settleTime)))[0]
 		if slices.Contains(now, team) && slices.Contains(before, team) {
 			return false
 		}

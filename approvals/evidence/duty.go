@@ -242,9 +242,25 @@ func Named(list []Deputy, at time.Time, who string) []Deputy {
 // counts says whether these are the roles in which somebody's word counted for a
 // request, at one of the moments or just before it.
 func (w *Walk) counts(person string, roles []string, next []Asked, at ...time.Time) bool {
-	return slices.ContainsFunc(at, func(t time.Time) bool {
-		return sameSet(roles, Standing(w.counting(person, t), next)) || sameSet(roles, Standing(w.counting(person, t.Add(-settleTime)), next))
-	})
+	is := func(t time.Time) bool {
+		own := w.counting(person, t)
+		return slices.ContainsFunc(w.teamed(own), func(all []string) bool { return sameSet(roles, Standing(all, next)) })
+	}
+	return slices.ContainsFunc(at, func(t time.Time) bool { return is(t) || is(t.Add(-settleTime)) })
+}
+
+// teamed are roles with the teams of teams of the plant file in force, and of
+// the one before while that is just over.
+func (w *Walk) teamed(roles []string) (ways [][]string) {
+	for _, plant := range w.now() {
+		if plant != nil {
+			ways = append(ways, plant.Counting(roles))
+		}
+	}
+	if len(ways) == 0 {
+		return [][]string{roles}
+	}
+	return ways
 }
 
 func (w *Walk) counting(person string, at time.Time) []string {
@@ -261,8 +277,9 @@ func (w *Walk) counting(person string, at time.Time) []string {
 // or just before.
 func (w *Walk) counted(person string, at ...time.Time) (roles []string) {
 	for _, t := range at {
-		roles = append(roles, w.counting(person, t)...)
-		roles = append(roles, w.counting(person, t.Add(-settleTime))...)
+		for _, all := range slices.Concat(w.teamed(w.counting(person, t)), w.teamed(w.counting(person, t.Add(-settleTime)))) {
+			roles = append(roles, all...)
+		}
 	}
 	slices.Sort(roles)
 	return slices.Compact(roles)

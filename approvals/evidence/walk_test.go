@@ -741,6 +741,52 @@ func byModbus(s *evidencetest.Story) {
 	change(s.Step("channel.opened", 0), func(b *audit.ChannelOpened) { b.Port, b.Account = "modbus", "" })
 }
 
+// TestTeamOfTeams: the owner's yes counts for a team of teams, and a leaf that
+// leaves that out, or makes it up, is found.
+func TestTeamOfTeams(t *testing.T) {
+	text := evidencetest.PlantText()
+	for from, to := range map[string]string{
+		"  ot-security: {name: OT security": "  either: {name: Either, any: [line-1-owner, shift]}\n  ot-security: {name: OT security",
+		"plan: [owner, ot-security], ":      "plan: [either, ot-security], ",
+	} {
+		if !strings.Contains(text, from) {
+			t.Fatalf("the plant file does not say %q", from)
+		}
+		text = strings.Replace(text, from, to, 1)
+	}
+	plant, problems := policy.Parse("plant.yaml", map[string][]byte{"plant.yaml": []byte(text)})
+	if err := problems.Err(); err != nil {
+		t.Fatal(err)
+	}
+	as := func(role string, counts map[string][]string) func(*evidencetest.Story) {
+		return func(s *evidencetest.Story) {
+			for i := range 2 {
+				change(s.Step("answer.given", i), func(b *audit.AnswerGiven) {
+					if roles := counts[b.Person]; roles != nil {
+						a := s.Answers[b.Person]
+						a.Role = role
+						s.Answers[b.Person], b.Roles, b.Document = a, roles, s.PutJSON(a)
+					}
+				})
+			}
+		}
+	}
+	for story, row := range map[string]struct {
+		do   func(*evidencetest.Story)
+		want []string
+	}{
+		"as either":               {as("either", map[string][]string{"olaf": {"either", "line-1-owner"}}), nil},
+		"as the owner, counts so": {as("line-1-owner", map[string][]string{"olaf": {"either", "line-1-owner"}}), nil},
+		"the leaf leaves it out":  {func(*evidencetest.Story) {}, []string{"it says that olaf holds"}},
+		"made up for security":    {as("either", map[string][]string{"olaf": {"either", "line-1-owner"}, "ines": {"either", "ot-security"}}), []string{"it says that ines holds", "answered as either and does not hold", "1 yes of ot-security missing"}},
+	} {
+		s := evidencetest.New(plant)
+		row.do(s)
+		_, wrong, _ := walk(s)
+		t.Run(story, func(t *testing.T) { match(t, wrong, row.want) })
+	}
+}
+
 // match wants each of want in a finding of its own; "*" takes any number of the rest.
 func match(t *testing.T, wrong, want []string) {
 	t.Helper()

@@ -266,7 +266,7 @@ func (w *Walk) answered(b audit.AnswerGiven) {
 	w.must(a.Person == b.Person && a.Says == b.Says && a.Firm == b.Firm && a.NotBefore.Equal(b.NotBefore), "the leaf and the answer's text differ")
 	w.must(w.leaf.Actor == b.Person, "%s gave the answer of %s", short(w.leaf.Actor), b.Person)
 	w.must(b.Firm == p.firm, "it says that %s is of %s, and earlier leaves say %s", b.Person, b.Firm, p.firm)
-	roles := Standing(w.counting(b.Person, w.leaf.Wall), r.next)
+	roles := Standing(w.teamed(w.counting(b.Person, w.leaf.Wall))[0], r.next)
 	if w.must(w.counts(b.Person, b.Roles, r.next, w.leaf.Wall, a.At), "it says that %s holds %q, and earlier leaves say %q", b.Person, b.Roles, roles) {
 		roles = b.Roles
 	}

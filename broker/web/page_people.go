@@ -105,6 +105,9 @@ func (g *Pages) showPeople(v *visit, invited *invitedView) error {
 	slices.SortFunc(view.Vouch, func(a, b vouchView) int { return strings.Compare(a.Name+a.Key, b.Name+b.Key) })
 	slices.SortFunc(view.Pending, func(a, b pendingView) int { return strings.Compare(a.Name+a.Key, b.Name+b.Key) })
 	for _, t := range v.plant.Teams {
+		if !v.plant.HasRole(t.Name) {
+			continue
+		}
 		view.Roles = append(view.Roles, tick{Value: string(t.Name), Text: v.role(t.Name)})
 	}
 	for _, p := range n.people {

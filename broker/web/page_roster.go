@@ -144,6 +144,9 @@ func (g *Pages) rosterPage(v *visit) error {
 	}
 	view := rosterView{}
 	for _, t := range v.plant.Teams {
+		if !v.plant.HasRole(t.Name) { // a team of teams has no roster of its own
+			continue
+		}
 		team := v.team(t, n)
 		if team.Kept || team.May || v.actor.Has(t.Name) || len(team.Lent) > 0 {
 			view.Teams = append(view.Teams, team)
