@@ -77,7 +77,8 @@ func (c *Channel) Look() error {
 }
 
 // Pass waits while the channel is paused and then looks: what In has let
-// through is written in steps of at most 32 KiB, with a Pass before each.
+// through is written in steps of at most 32 KiB, with a Pass before each. It
+// does not tell of InputOff: whoever is between two steps asks Decision as well.
 func (c *Channel) Pass(ctx context.Context) error {
 	_, err := c.await(ctx)
 	return err

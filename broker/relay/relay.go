@@ -55,6 +55,9 @@ func through(ctx context.Context, ch *broker.Channel, target io.Writer, p []byte
 			if err := ch.Pass(ctx); err != nil {
 				return err
 			}
+			if ch.Decision().Duties.InputOff { // narrowed since In let it through
+				return ch.Mark(ctx, recording.Note, fmt.Appendf(nil, "narrowed: the last %d bytes of input before this were not passed on", len(p)))
+			}
 		}
 		n := min(len(p), step)
 		if _, err := target.Write(p[:n]); err != nil {

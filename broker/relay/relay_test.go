@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -188,6 +189,26 @@ func TestACutBetweenTwoSteps(t *testing.T) {
 	}), bytes.NewReader(b))
 	if refusedBy(err) != "window-cut" || sent > 164<<10 {
 		t.Errorf("%d bytes passed: %v", sent, err)
+	}
+}
+
+// What In has let through and the machine has not had yet is input like what
+// comes after: narrowed to look, no further step of it goes on.
+func TestNarrowedBetweenTwoSteps(t *testing.T) {
+	r, s, c := open(t, brokertest.Shell(brokertest.Maint))
+	b, sent := noise(1<<20), 0
+	err := relay.ToTarget(c.Context(), c, writer(func(p []byte) (int, error) {
+		if sent += len(p); sent > 100<<10 {
+			r.Broker.Narrow(brokertest.W1, policy.Look, "narrowed by mia to: look")
+		}
+		return len(p), nil
+	}), bytes.NewReader(b))
+	if err != nil || sent > 164<<10 {
+		t.Errorf("%d bytes passed: %v", sent, err)
+	}
+	c.Close("0", nil)
+	if notes := string(r.Recorded(t, s.ID(), 0, recording.Note)); !strings.Contains(notes, "not passed on") {
+		t.Errorf("the recording does not say where it stopped: %q", notes)
 	}
 }
 

@@ -87,6 +87,9 @@ func (p passage) send(b []byte) error {
 		if err := p.c.gate.Pass(p.ctx); err != nil {
 			return err
 		}
+		if p.c.gate.Decision().Duties.InputOff { // narrowed since the gate let it through
+			return nil
+		}
 		if _, err := p.target.Write(b[:n]); err != nil {
 			return fmt.Errorf("write to the target: %w", err)
 		}
