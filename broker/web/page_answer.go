@@ -32,6 +32,9 @@ type answersAllowed struct {
 	LookUntil, AskedUntil   stamp
 }
 
+// NoKey: the reader could not say yes here, whatever they tapped.
+func (a answersAllowed) NoKey() bool { return a.Key && !a.Passkey }
+
 type choice struct {
 	Value int
 	Text  string

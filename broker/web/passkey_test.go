@@ -293,7 +293,7 @@ func TestPageSaysThatAKeyIsWanted(t *testing.T) {
 	cookie := h.cookie("lena")
 	h.dropCode(cookie)
 	page := h.get(cookie, "/requests/R-1").text
-	if !strings.Contains(page, "The rules ask for a key of your own here") || strings.Contains(page, `name="code"`) {
+	if !strings.Contains(page, "A yes needs a key of your own here") || strings.Contains(page, `name="code"`) || strings.Contains(page, `class="wide main"`) {
 		t.Errorf("the page:\n%s", page)
 	}
 }
