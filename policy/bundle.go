@@ -141,6 +141,13 @@ func Files(text []byte) ([]string, error) {
 	}
 	assets := top.Entries()
 	for _, e := range assets {
+		if e.Key == "imported" && e.Kind() == "list" {
+			for _, v := range e.Items() {
+				add(v)
+			}
+		}
+	}
+	for _, e := range assets {
 		if e.Key != "assets" {
 			continue
 		}

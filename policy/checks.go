@@ -33,6 +33,9 @@ func (w *walk) person() no {
 func (w *walk) findAsset() no {
 	a, ok := w.p.assets[w.q.Asset]
 	if !ok {
+		if i := slices.IndexFunc(w.p.Unplaced, func(u Unplaced) bool { return u.Name == w.q.Asset }); i >= 0 {
+			return refusal("no-zone", fmt.Sprintf("the plant has not placed %s yet, so nobody reaches it; ask OT security to say its %s", w.q.Asset, w.p.Unplaced[i].Lacks), "asset %s was imported and lacks: %s", w.q.Asset, w.p.Unplaced[i].Lacks)
+		}
 		say := fmt.Sprintf("there is no asset %q here", w.q.Asset)
 		if near := source.Nearest(string(w.q.Asset), w.assetNames()); near != "" && ValidID(string(w.q.Asset)) {
 			say += "; is " + near + " meant?"

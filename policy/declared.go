@@ -15,6 +15,7 @@ func (f *file) index() {
 	slices.SortFunc(p.Lines, func(a, b Line) int { return cmp.Compare(a.Name, b.Name) })
 	slices.SortFunc(p.Zones, func(a, b Zone) int { return cmp.Compare(a.Name, b.Name) })
 	slices.SortFunc(p.Assets, func(a, b Asset) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortFunc(p.Unplaced, func(a, b Unplaced) int { return cmp.Compare(a.Name, b.Name) })
 	slices.SortFunc(p.Calendars, func(a, b Calendar) int { return cmp.Compare(a.Name, b.Name) })
 	slices.SortFunc(p.Gates, func(a, b Gate) int { return cmp.Compare(a.Name, b.Name) })
 	p.teams = table(p.Teams, func(t *Team) Role { return t.Name })

@@ -101,6 +101,11 @@ func (p *Plant) parts() map[string]part {
 	for i := range p.Assets {
 		p.assetParts(&p.Assets[i], put)
 	}
+	for i := range p.Unplaced {
+		u := &p.Unplaced[i]
+		put("unplaced "+string(u.Name), []Role{security}, append(makeFacts(u.Is), fact{"tag", u.Tag}, fact{"name", u.Title}, fact{"said", u.Said}, fact{"lacks", u.Lacks}, fact{"address", u.Address},
+			fact{"source", u.Source.System + " " + u.Source.ID}, fact{"stale", dayOf(u.Stale)})...)
+	}
 	p.ruleParts(put)
 	return all
 }
@@ -140,10 +145,10 @@ func (p *Plant) assetParts(a *Asset, put putPart) {
 	for _, i := range a.Interlocks {
 		locks = append(locks, i.Name+" trips "+string(i.Trips))
 	}
-	put("asset "+string(a.Name), owner, fact{"tag", a.Tag}, fact{"name", a.Title}, fact{"zone", string(a.Zone)}, fact{"level", a.Level}, fact{"address", a.Address.String()},
-		fact{"maker", a.Is.Maker}, fact{"model", a.Is.Model}, fact{"firmware", a.Is.Firmware}, fact{"serial", a.Is.Serial}, fact{"stops", list(a.Stops)},
+	put("asset "+string(a.Name), owner, append(makeFacts(a.Is), fact{"tag", a.Tag}, fact{"name", a.Title}, fact{"zone", string(a.Zone)}, fact{"level", a.Level}, fact{"address", a.Address.String()},
+		fact{"source", strings.TrimSpace(a.Source.System + " " + a.Source.ID)}, fact{"stale", dayOf(a.Stale)}, fact{"stops", list(a.Stops)},
 		fact{"interlocks", strings.Join(locks, ", ")}, fact{"last backup", dayOf(a.Backup.Last)}, fact{"backup where", a.Backup.Where}, fact{"backup tool", a.Backup.Tool},
-		fact{"one_writer", fmt.Sprint(a.OneWriter)}, fact{"safety", a.Safety})
+		fact{"one_writer", fmt.Sprint(a.OneWriter)}, fact{"safety", a.Safety})...)
 	for i := range a.Ports {
 		port := &a.Ports[i]
 		what := "port " + string(port.Name) + " of " + string(a.Name)
@@ -213,6 +218,10 @@ func (p *Plant) crosses(from, to ZoneName) bool {
 
 func whenFacts(w When) []fact {
 	return []fact{{"right", w.Rights.String()}, {"zone", list(w.Zones)}, {"asset", list(w.Assets)}, {"line", list(w.Lines)}, {"port", list(w.Ports)}}
+}
+
+func makeFacts(m Make) []fact {
+	return []fact{{"maker", m.Maker}, {"model", m.Model}, {"firmware", m.Firmware}, {"serial", m.Serial}}
 }
 
 func flag(is bool, word string) string { return either(is, word, "") }

@@ -100,7 +100,7 @@ func TestEveryFieldIsInTheDiff(t *testing.T) {
 	before := changedPlant(t)
 	for i := range reflect.TypeFor[policy.Plant]().NumField() {
 		field := reflect.TypeFor[policy.Plant]().Field(i)
-		if !field.IsExported() {
+		if !field.IsExported() || field.Name == "Unplaced" { // the example has none; TestImported compares them
 			continue
 		}
 		count := 0

@@ -88,13 +88,13 @@ type mention struct {
 }
 
 func (f *file) read(top source.Value) {
-	s := top.Fields("site", "teams", "lines", "zones", "conduits", "assets", "calendars", "gates", "rules", "patterns", "emergency", "recordings", "reviews", "retention", "plant_changes")
+	s := top.Fields("site", "teams", "lines", "zones", "conduits", "assets", "imported", "calendars", "gates", "rules", "patterns", "emergency", "recordings", "reviews", "retention", "plant_changes")
 	f.site(s.Need("site"))
 	f.teams(s.Need("teams"))
 	f.lines(s.Get("lines"))
 	f.zones(s.Need("zones"))
 	f.conduits(s.Get("conduits"))
-	f.assets(s.Get("assets"))
+	f.assets(s.Get("assets"), s.Get("imported"))
 	f.calendars(s.Get("calendars"))
 	f.gates(s.Get("gates"))
 	f.rules(s.Get("rules"))

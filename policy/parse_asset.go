@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/crypto/ssh"
 
@@ -51,8 +52,10 @@ func protocols() []string {
 // everything is the worst that a way in can do where nobody declared it.
 const everything = Look | Copy | Set | Operate | Load | Device
 
-// assets reads the assets of the plant file itself, or of the files it lists.
-func (f *file) assets(v source.Value) {
+// assets reads the assets of the plant file itself, or of the files it lists,
+// and those that penstock asset import wrote: of these an asset may still lack
+// what makes it one that can be reached.
+func (f *file) assets(v, imported source.Value) {
 	from := []source.Value{v}
 	if v.Kind() == "list" {
 		from = nil
@@ -63,18 +66,28 @@ func (f *file) assets(v source.Value) {
 		}
 	}
 	seen := map[string]source.Place{}
-	for _, one := range from {
+	own := len(from)
+	for _, at := range f.list(imported) {
+		if text, ok := f.open(at); ok {
+			from = append(from, source.Load(at.Text(), text, &f.Report))
+		}
+	}
+	for i, one := range from {
 		for _, e := range f.named(one, "asset") {
 			if first, twice := seen[e.Key]; twice {
 				e.Name.Refuse(fmt.Sprintf("asset %s is here twice; first at %s", e.Key, first), "keep one")
 				continue
 			}
 			seen[e.Key] = e.At
+			if i >= own && !has(e, "zone") {
+				f.unplaced(e)
+				continue
+			}
 			f.asset(e)
 		}
 	}
-	if len(f.plant.Assets) > maxAssets {
-		v.Refuse(fmt.Sprintf("%d assets; at most %d are read", len(f.plant.Assets), maxAssets), "")
+	if n := len(f.plant.Assets) + len(f.plant.Unplaced); n > maxAssets {
+		v.Refuse(fmt.Sprintf("%d assets; at most %d are read", n, maxAssets), "")
 	}
 }
 
@@ -100,14 +113,41 @@ func (f *file) open(at source.Value) ([]byte, bool) {
 	return text, ok
 }
 
+func has(e source.Entry, field string) bool {
+	return e.Kind() == "mapping" && slices.ContainsFunc(e.Entries(), func(f source.Entry) bool { return f.Key == field })
+}
+
+// unplaced reads what an import knows of a machine whose zone nobody has said.
+// It is no asset: nothing reaches it.
+func (f *file) unplaced(e source.Entry) {
+	s := e.Fields("tag", "name", "said", "lacks", "address", "is", "source", "stale")
+	u := Unplaced{Name: AssetName(e.Key), Tag: s.Need("tag").Text(), Title: s.Need("name").Text(), Said: s.Get("said").Text(), Lacks: s.Need("lacks").Text(), Address: s.Get("address").Text(), Is: f.make(s.Get("is"))}
+	u.Source, u.Stale = f.imported(s)
+	f.plant.Unplaced = append(f.plant.Unplaced, u)
+}
+
+// imported is where an asset came from, and since when it is not there any more.
+func (f *file) imported(s source.Fields) (Source, time.Time) {
+	from := s.Get("source").Fields("system", "id")
+	if s.Get("source").Here() {
+		return Source{from.Need("system").Text(), from.Need("id").Text()}, s.Get("stale").Date()
+	}
+	return Source{}, s.Get("stale").Date()
+}
+
+func (f *file) make(v source.Value) Make {
+	is := v.Fields("maker", "model", "firmware", "serial")
+	return Make{is.Get("maker").Text(), is.Get("model").Text(), is.Get("firmware").Text(), is.Get("serial").Text()}
+}
+
 func (f *file) asset(e source.Entry) {
-	s := e.Fields("tag", "name", "zone", "level", "address", "is", "stops", "interlocks", "backup", "one_writer", "safety", "ports")
+	s := e.Fields("tag", "name", "zone", "level", "address", "is", "stops", "interlocks", "backup", "one_writer", "safety", "ports", "source", "stale")
 	a := Asset{Name: AssetName(e.Key), Tag: s.Need("tag").Text(), Title: s.Need("name").Text(),
 		Zone: ZoneName(f.mention(s.Need("zone"), "zone")), Level: s.Need("level").OneOf(levels...),
 		OneWriter: s.Get("one_writer").Bool(), Safety: s.Get("safety").Text()}
 	a.Address = f.address(s.Need("address"))
-	is := s.Get("is").Fields("maker", "model", "firmware", "serial")
-	a.Is = Make{is.Get("maker").Text(), is.Get("model").Text(), is.Get("firmware").Text(), is.Get("serial").Text()}
+	a.Is = f.make(s.Get("is"))
+	a.Source, a.Stale = f.imported(s)
 	for _, at := range f.list(s.Need("stops")) {
 		a.Stops = append(a.Stops, LineName(f.mention(at, "line")))
 	}

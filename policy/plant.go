@@ -20,6 +20,7 @@ type Plant struct {
 	Zones      []Zone
 	Conduits   []Conduit
 	Assets     []Asset
+	Unplaced   []Unplaced // imported, and not reached by anybody
 	Calendars  []Calendar
 	Gates      []Gate
 	Rules      []Rule
@@ -124,8 +125,26 @@ type Asset struct {
 	OneWriter  bool
 	Safety     string
 	Ports      []Port // by name
+	Source     Source
+	Stale      time.Time // a day: since then its source does not have it; zero: it has, or there is none
 
 	rules []*Rule // that are for it
+}
+
+// Source is the system that an asset was imported from, and its id there.
+type Source struct{ System, ID string }
+
+// Unplaced is a machine that an import knows and the plant has not placed: it is
+// no asset, and no window can be for it. Said is what the source said of its zone.
+type Unplaced struct {
+	Name       AssetName
+	Tag, Title string
+	Said       string
+	Lacks      string // zone, level, address: what keeps it from being an asset
+	Address    string
+	Is         Make
+	Source     Source
+	Stale      time.Time
 }
 
 // Make is what the machine is, as its maker names it.

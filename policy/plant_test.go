@@ -339,3 +339,33 @@ func holds(t *testing.T, p *policy.Plant, problems source.Problems) {
 		}
 	}
 }
+
+// What an import could not place is told when it changes, and nobody reaches it.
+func TestImported(t *testing.T) {
+	with := func(imported string) *policy.Plant {
+		files := example(t)
+		files["plant.yaml"] = append(files["plant.yaml"], "\nimported: [imported.yaml]\n"...)
+		files["imported.yaml"] = []byte(imported)
+		return parse(t, files)
+	}
+	entry := `old-plc: {tag: O, name: Old, lacks: zone, said: Halle 7, address: "10.0.0.1", is: {maker: K, model: M, firmware: "1", serial: S}, source: {system: csv, id: "7"}, stale: 2026-11-01}` + "\n"
+	from := with(entry)
+	for _, edit := range [][2]string{{"tag: O", "tag: P"}, {"name: Old", "name: New"}, {"lacks: zone", "lacks: level"}, {"Halle 7", "Halle 8"}, {"10.0.0.1", "10.0.0.2"}, {"maker: K", "maker: L"},
+		{"model: M", "model: N"}, {`firmware: "1"`, `firmware: "2"`}, {"serial: S", "serial: T"}, {`id: "7"`, `id: "8"`}, {"2026-11-01", "2026-11-02"}} {
+		if to := with(strings.Replace(entry, edit[0], edit[1], 1)); len(policy.Diff(from, to)) != 1 {
+			t.Errorf("%s: %v", edit[1], policy.Diff(from, to))
+		}
+	}
+	if d := policy.Diff(from, with("{}")); len(d) != 1 || !strings.Contains(d[0].Text, "is gone") {
+		t.Errorf("%v", d)
+	}
+	files := example(t)
+	files["plant.yaml"] = append(files["plant.yaml"], "\nimported: [imported.yaml]\n"...)
+	files["imported.yaml"] = []byte("filler-plc: {tag: O, name: Old, lacks: zone}\n")
+	if _, problems := policy.Parse("plant.yaml", files); problems == nil || !strings.Contains(problems.Error(), "asset filler-plc is here twice") {
+		t.Errorf("%v", problems)
+	}
+	if names, err := policy.Files(files["plant.yaml"]); err != nil || !strings.Contains(strings.Join(names, " "), "imported.yaml") {
+		t.Errorf("%v %v", names, err)
+	}
+}

@@ -21,6 +21,7 @@ var mayImport = map[string][]string{
 	"policy/source": {},
 	"policy":        {"policy/source"},
 
+	"policy/inventory":      {"policy"},
 	"policy/inspect":        {"policy"},
 	"policy/inspect/modbus": {"policy", "policy/inspect"},
 

@@ -70,6 +70,12 @@ func policyArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
 // readPolicy reads a plant file and all that it names; places in the
 // problems are as the person typed the path.
 func readPolicy(path string) (*policy.Plant, source.Problems, error) {
+	return readPolicyWith(path, "", nil)
+}
+
+// readPolicyWith is readPolicy with another text in place of one of its files,
+// which need not be there yet. The main file must name it.
+func readPolicyWith(path, part string, text []byte) (*policy.Plant, source.Problems, error) {
 	dir, main := filepath.Split(path)
 	if dir == "" {
 		dir = "."
@@ -79,9 +85,17 @@ func readPolicy(path string) (*policy.Plant, source.Problems, error) {
 		return nil, nil, fmt.Errorf("open the plant file's folder: %w", err)
 	}
 	defer root.Close()
-	files, err := policy.Gather(main, func(name string) ([]byte, error) { return readPolicyPart(root, name, main) })
+	files, err := policy.Gather(main, func(name string) ([]byte, error) {
+		if name == part && text != nil {
+			return text, nil
+		}
+		return readPolicyPart(root, name, main)
+	})
 	if err != nil {
 		return nil, nil, err
+	}
+	if _, named := files[part]; part != "" && !named {
+		return nil, nil, usage("%s does not name %s: add the line   imported: [%s]", main, part, part)
 	}
 	for name, text := range files {
 		if text == nil {

@@ -1,0 +1,68 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func runAsset(t *testing.T, args ...string) (code int, out string) {
+	t.Helper()
+	var both bytes.Buffer
+	c := assetCommand()
+	c.SilenceErrors, c.SilenceUsage = true, true
+	c.SetOut(&both)
+	c.SetErr(&both)
+	c.SetArgs(args)
+	err := c.Execute()
+	if err != nil {
+		both.WriteString(err.Error())
+	}
+	return exitCode(err), both.String()
+}
+
+// A sheet goes into the imported file and nowhere else, and only when told to.
+func TestAssetImport(t *testing.T) {
+	dir := plantFolder(t)
+	plant, into, sheet := filepath.Join(dir, "plant.yaml"), filepath.Join(dir, "imported.yaml"), filepath.Join(dir, "machines.csv")
+	put := func(path, text string) {
+		t.Helper()
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put(sheet, "asset;tag;zone;level;ip;ports\nlabeller;LAB-1;line-1;1;10.20.1.77;ssh/viewer=look~device\nold plc;OLD;Halle 7;;;\n")
+	run := func(want int, says string, args ...string) {
+		t.Helper()
+		code, out := runAsset(t, append([]string{"import", sheet, "--plant", plant}, args...)...)
+		if code != want || !strings.Contains(out, says) {
+			t.Errorf("%v: exit %d, want %d with %q:\n%s", args, code, want, says, out)
+		}
+	}
+	run(exitUsage, "imported: [imported.yaml]") // the plant file does not name it yet
+	text, err := os.ReadFile(plant)
+	if err != nil {
+		t.Fatal(err)
+	}
+	put(plant, string(text)+"\nimported: [imported.yaml]\n")
+	run(0, "new        labeller")
+	if _, err := os.Stat(into); err == nil {
+		t.Error("a dry run wrote a file")
+	}
+	run(exitUsage, "leave one out", "--apply", "--dry-run")
+	run(0, "Written: ", "--apply")
+	if code, out := runPolicy(t, "explain", plant, "--asset", "old-plc", "--account", "x", "--rights", "look"); code != exitNo || !strings.Contains(out, "no-zone") {
+		t.Errorf("a machine without a zone: exit %d\n%s", code, out)
+	}
+	run(0, "2 the same", "--apply")
+	put(sheet, "asset;ip\nlabeller;nowhere\n")
+	run(exitError, "1 lines cannot be read, so nothing is written", "--apply")
+	run(0, "stale      old-plc", "--apply", "--leave-out")
+	put(sheet, "asset;tag;zone;level;ip;ports\nlabeller;LAB-1;line-1;1;10.20.1.77;modbus=device\n")
+	run(exitError, "nothing is written", "--apply") // no conduit carries modbus with device: nobody could use it
+	if now, _ := os.ReadFile(plant); string(now) != string(text)+"\nimported: [imported.yaml]\n" {
+		t.Error("the plant file itself was changed")
+	}
+}
