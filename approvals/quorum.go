@@ -20,7 +20,7 @@ func (d *Desk) quorum(ctx context.Context, doc evidence.Request) (policy.Quorum,
 	if err != nil {
 		return policy.Quorum{}, fmt.Errorf("rights of %s: %w", doc.Request, err)
 	}
-	q, err := plant.Quorum(assetsOf(asPolicy(doc.Assets)), rights)
+	q, err := plant.Quorum(assetsOf(asPolicy(doc.Assets)), rights, policy.Within{From: doc.From, To: doc.To})
 	if err != nil {
 		return q, fmt.Errorf("quorum of %s: %w", doc.Request, err)
 	}

@@ -311,7 +311,7 @@ func (d *Desk) write(ctx context.Context, by people.Actor, id policy.RequestID, 
 	if doc.From.Before(now) || doc.To.Before(now) || doc.To.Sub(doc.From) > longestSpan {
 		return doc, hash, nil, refuse("bad-span", "The span must begin now or later, end after that, and be 14 days long at most.")
 	}
-	quorum, err := plant.Quorum(assetsOf(a.Targets), a.Rights|policy.Look)
+	quorum, err := plant.Quorum(assetsOf(a.Targets), a.Rights|policy.Look, policy.Within{From: doc.From, To: doc.To})
 	if err != nil {
 		return doc, hash, nil, asRefusal("not-possible", err)
 	}

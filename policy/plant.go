@@ -294,7 +294,9 @@ type Rule struct {
 	During    []string
 	NotDuring []string
 	Gates     []string
-	OnLoss    string // pause or end: what becomes of a window that loses a gate or the escort of this rule; empty: pause
+	Also      []Need   // who must agree besides; of a rule without a plan
+	At        []string // calendars: Also counts where the span asked for touches one of them; empty: always
+	OnLoss    string   // pause or end: what becomes of a window that loses a gate or the escort of this rule; empty: pause
 }
 
 // When is what a rule is for; an empty column is everything.

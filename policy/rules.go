@@ -107,8 +107,10 @@ func openRank(open string) int { return strictness[open] }
 // how long at most, and what the request must fill in: of all rules that
 // match, the strictest of each column. Each role counts once, with the largest
 // number any rule asks of it. Where the rules ask nobody, one of the shift
-// must say yes: somebody always does. The error is a *Refusal.
-func (p *Plant) Quorum(assets []AssetName, rights Rights) (Quorum, error) {
+// must say yes: somebody always does. Who must agree besides at certain times
+// (Rule.Also, At) counts where within touches them, and where nothing is said
+// of times. The error is a *Refusal.
+func (p *Plant) Quorum(assets []AssetName, rights Rights, within ...Within) (Quorum, error) {
 	if len(assets) == 0 || rights == 0 {
 		return Quorum{}, &Refusal{Rule: "no-rights", Say: "say which assets and which rights are wanted", Why: "no asset or no right is named"}
 	}
@@ -123,8 +125,35 @@ func (p *Plant) Quorum(assets []AssetName, rights Rights) (Quorum, error) {
 			return Quorum{}, noRule(a, left)
 		}
 		q.asset(p, a, rights)
+		q.also(p, a, rights, within)
 	}
 	return q.done(), nil
+}
+
+// Within is a span that a request names.
+type Within struct{ From, To time.Time }
+
+// also adds who must agree besides, by the rules whose times are touched.
+func (q *quorum) also(p *Plant, a *Asset, rights Rights, within []Within) {
+	for _, r := range a.rules {
+		if len(r.Also) == 0 || !r.matches(a, "", rights) || !p.touched(r, rights, within) {
+			continue
+		}
+		for _, n := range r.Also {
+			if n.Role == ownerWord {
+				n.Role = p.zones[a.Zone].Owner
+			}
+			q.need(Need{n.Role, n.Count, r.Name}, r.When.Rights&rights)
+		}
+	}
+}
+
+func (p *Plant) touched(r *Rule, rights Rights, within []Within) bool {
+	return len(r.At) == 0 || len(within) == 0 || slices.ContainsFunc(r.At, func(name string) bool {
+		return slices.ContainsFunc(within, func(w Within) bool {
+			return len(p.calendars[name].times(nil, p.location, rights, w.From, w.To)) > 0
+		})
+	})
 }
 
 func noRule(a *Asset, left Rights) *Refusal {

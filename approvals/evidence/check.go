@@ -166,7 +166,7 @@ func QuorumOf(plant *policy.Plant, r Request) (policy.Quorum, error) {
 			assets = append(assets, n)
 		}
 	}
-	return plant.Quorum(assets, set)
+	return plant.Quorum(assets, set, policy.Within{From: r.From, To: r.To})
 }
 
 func (j *judge) must(is bool, format string, args ...any) {

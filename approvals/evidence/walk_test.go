@@ -787,6 +787,20 @@ func TestTeamOfTeams(t *testing.T) {
 	}
 }
 
+// TestAlsoAtNight: who must agree besides at night is missing in the night's
+// story, and not where the night is another.
+func TestAlsoAtNight(t *testing.T) {
+	for day, want := range map[string][]string{"Sat": {"1 yes of shift missing, which rule night asks for"}, "Tue": nil} {
+		text := strings.Replace(evidencetest.PlantText(), "recordings:", "  - {name: night, when: {right: load}, also: [shift], at: nights}\ncalendars:\n  nights: {weekly: ["+day+" 21:00-06:00]}\nrecordings:", 1)
+		plant, problems := policy.Parse("plant.yaml", map[string][]byte{"plant.yaml": []byte(text)})
+		if err := problems.Err(); err != nil {
+			t.Fatal(err)
+		}
+		_, wrong, _ := walk(evidencetest.New(plant))
+		match(t, wrong, want)
+	}
+}
+
 // match wants each of want in a finding of its own; "*" takes any number of the rest.
 func match(t *testing.T, wrong, want []string) {
 	t.Helper()

@@ -80,7 +80,7 @@ func (v *visit) signing(out *requestView, d evidence.Request, n roll) {
 	for _, t := range d.Assets {
 		assets = append(assets, policy.AssetName(t.Asset))
 	}
-	q, err := v.plant.Quorum(assets, rightsOf(d.Rights)&63)
+	q, err := v.plant.Quorum(assets, rightsOf(d.Rights)&63, policy.Within{From: d.From, To: d.To})
 	out.May.Key = err != nil || q.Proof != policy.ByCode
 	out.May.Passkey = v.plant.Site.Origin == "https://"+v.r.Host && slices.ContainsFunc(n.people[v.actor.Person].Keys, func(k people.Key) bool { return k.Kind == people.Passkey && k.Signs() })
 }
