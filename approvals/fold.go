@@ -41,6 +41,8 @@ func (f folder) fold(ctx context.Context, rows state.Reader, leaf audit.Leaf) ([
 		return f.window(ctx, rows, leaf)
 	case audit.GateChanged:
 		return f.gate(ctx, rows, leaf)
+	case audit.HandoverOffered, audit.HandoverAccepted, audit.HandoverRang:
+		return f.handover(ctx, rows, leaf)
 	case audit.PlantProposed, audit.PlantAnswered, audit.PlantMoved, audit.ConfigChanged:
 		return f.change(ctx, rows, leaf)
 	case audit.BlockSet, audit.BlockLifted:

@@ -103,9 +103,17 @@ func (d *Desk) settle(ctx context.Context, settled map[string]head) (next time.T
 	if err := look("change/", d.settleChange); err != nil {
 		return next, err
 	}
-	return next, look("window/", func(ctx context.Context, id string) (time.Time, error) {
+	err = look("window/", func(ctx context.Context, id string) (time.Time, error) {
 		return d.settleWindow(ctx, policy.WindowID(id))
 	})
+	if err != nil {
+		return next, err
+	}
+	when, err := d.settleHandovers(ctx)
+	if refused(err) || isRule(err, "row-differs") { // somebody was faster, or Run is told to make a row again
+		err = nil
+	}
+	return earlier(next, when), err
 }
 
 // settleRequest does what is due for a request, step by step; next is when

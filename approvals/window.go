@@ -1,6 +1,7 @@
 package approvals
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -375,7 +376,7 @@ func (d *Desk) GoOn(ctx context.Context, by people.Actor, id policy.WindowID) (W
 		if !d.now().Before(w.Until) && w.runs() {
 			return audit.WindowMoved{}, nil, refuse("too-late", "%s has ended.", id)
 		}
-		if err := d.met(ctx, w, claim); err != nil && w.State == WindowPaused {
+		if err := cmp.Or(d.met(ctx, w, claim), d.untaken(ctx, w)); err != nil && w.State == WindowPaused {
 			return audit.WindowMoved{}, nil, err
 		}
 		return audit.WindowMoved{Window: w.Window, To: "wenton", By: string(by.Person), At: d.second(), Until: w.Until}, []people.Person{p}, nil

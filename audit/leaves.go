@@ -202,6 +202,30 @@ type EscortChanged struct {
 	At     time.Time `json:"at"`
 }
 
+// HandoverOffered: By hands the windows that a team opens to its next shift, which
+// begins at Due; Text is what By says to it. HandoverAccepted: By, somebody else
+// of the team, has taken these of them. HandoverRang: they were not taken in time.
+type HandoverOffered struct {
+	Handover string    `json:"handover"`
+	Team     string    `json:"team"`
+	By       string    `json:"by"`
+	Due      time.Time `json:"due"`
+	At       time.Time `json:"at"`
+	Windows  []string  `json:"windows"`
+	Text     Hash      `json:"text,omitzero"`
+}
+type HandoverAccepted struct {
+	Handover string    `json:"handover"`
+	By       string    `json:"by"`
+	Windows  []string  `json:"windows"`
+	At       time.Time `json:"at"`
+}
+type HandoverRang struct {
+	Handover string    `json:"handover"`
+	Windows  []string  `json:"windows"`
+	At       time.Time `json:"at"`
+}
+
 // HandbackGiven is what the vendor says was changed; HandbackAccepted is the plant's word to it.
 type HandbackGiven struct {
 	Window string `json:"window"`
@@ -687,6 +711,9 @@ func (WindowAgreed) Type() string       { return "window.agreed" }
 func (WindowMoved) Type() string        { return "window.moved" }
 func (GateChanged) Type() string        { return "gate.changed" }
 func (EscortChanged) Type() string      { return "escort.changed" }
+func (HandoverOffered) Type() string    { return "handover.offered" }
+func (HandoverAccepted) Type() string   { return "handover.accepted" }
+func (HandoverRang) Type() string       { return "handover.rang" }
 func (HandbackGiven) Type() string      { return "handback.given" }
 func (HandbackAccepted) Type() string   { return "handback.accepted" }
 func (BlockSet) Type() string           { return "block.set" }
@@ -741,7 +768,7 @@ var bodies = func() map[string]reflect.Type {
 		LogCreated{}, LogRecovered{}, NodeStarted{}, NodeStopped{}, ConfigChanged{}, ClockStepped{}, ClockAccepted{},
 		PlantProposed{}, PlantAnswered{}, PlantMoved{},
 		RequestSubmitted{}, RequestRevised{}, RequestWithdrawn{}, RequestUnanswered{}, RequestWoken{}, PersonAsked{}, AnswerGiven{},
-		WindowAgreed{}, WindowMoved{}, GateChanged{}, EscortChanged{}, HandbackGiven{}, HandbackAccepted{}, BlockSet{}, BlockLifted{},
+		WindowAgreed{}, WindowMoved{}, GateChanged{}, EscortChanged{}, HandoverOffered{}, HandoverAccepted{}, HandoverRang{}, HandbackGiven{}, HandbackAccepted{}, BlockSet{}, BlockLifted{},
 		FirmChanged{}, PersonInvited{}, PersonJoined{}, PersonConfirmed{}, PersonChanged{}, PersonDisabled{},
 		KeyEnrolled{}, KeyVouched{}, KeyRemoved{}, LoginOK{}, LoginRefused{}, AccessRefused{}, CertIssued{}, CertRefused{},
 		SessionStarted{}, SessionEnded{}, ChannelOpened{}, ChannelRefused{}, ChannelClosed{}, FileTransferred{}, OperationsSummary{}, FirstByte{},

@@ -147,6 +147,14 @@ func (b *Book) Leaf(ctx context.Context, l audit.Leaf) {
 		b.moved(ctx, l, e)
 	case audit.GateChanged:
 		b.gate(l, e)
+	case audit.HandoverOffered:
+		for _, id := range e.Windows {
+			b.to(id, opened, l, "handed over by %s (%s)", b.who(e.By), e.Handover)
+		}
+	case audit.HandoverAccepted:
+		for _, id := range e.Windows {
+			b.to(id, opened, l, "taken over by %s (%s)", b.who(e.By), e.Handover)
+		}
 	case audit.EscortChanged:
 		b.to(e.Window, opened, l, "escort %s: %s%s", b.who(e.By), e.Says, map[bool]string{true: " to " + b.who(e.To)}[e.To != ""])
 	case audit.HandbackGiven:

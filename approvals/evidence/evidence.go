@@ -109,6 +109,13 @@ type Given struct {
 	Plant bool // the firm is the plant
 }
 
+// What is not handed over in time after the change of shift rings, and then has
+// its input paused.
+const (
+	HandoverRings  = 10 * time.Minute
+	HandoverPauses = 20 * time.Minute
+)
+
 // EscortEvery is how often an escort says that they still watch; two that are
 // missed hold the vendor's input.
 const EscortEvery = 5 * time.Minute

@@ -51,7 +51,8 @@ type Walk struct {
 	certs    map[string]audit.CertIssued // vendors', by serial
 	sessions map[string]*session
 	gates    map[string]gateWord // what was said about the whole plant
-	guarded  map[string]*guard   // windows that run under conditions
+	handed   map[string]*handover
+	guarded  map[string]*guard // windows that run under conditions
 
 	started  time.Time // wall of the newest node.started
 	stopped  bool      // by node.stopped since
@@ -82,7 +83,7 @@ func NewWalk(docs Documents) *Walk {
 	return &Walk{docs: docs, revs: map[string]uint64{}, firms: map[string]*firm{}, people: map[string]*person{},
 		invited: map[audit.Hash]*invitation{}, owners: map[string]string{}, removed: map[string]bool{}, words: map[string]bool{}, plants: map[audit.Hash]*policy.Plant{}, changes: map[string]*change{},
 		requests: map[string]*asked{}, windows: map[string]*window{}, blocks: map[string]audit.BlockSet{}, duty: duties{},
-		certs: map[string]audit.CertIssued{}, sessions: map[string]*session{}, gates: map[string]gateWord{}, guarded: map[string]*guard{}, unknown: map[string]int64{}}
+		certs: map[string]audit.CertIssued{}, sessions: map[string]*session{}, gates: map[string]gateWord{}, handed: map[string]*handover{}, guarded: map[string]*guard{}, unknown: map[string]int64{}}
 }
 
 // Leaf judges the next leaf and returns what is wrong with it.
@@ -181,7 +182,7 @@ func keepsState(body audit.Body) bool {
 	case audit.PersonAsked:
 		return b.For != ""
 	case audit.LogCreated, audit.RequestSubmitted, audit.RequestRevised, audit.RequestWithdrawn, audit.RequestUnanswered, audit.RequestWoken,
-		audit.AnswerGiven, audit.WindowAgreed, audit.WindowMoved, audit.EscortChanged, audit.HandbackGiven, audit.HandbackAccepted,
+		audit.AnswerGiven, audit.WindowAgreed, audit.WindowMoved, audit.EscortChanged, audit.HandoverOffered, audit.HandoverAccepted, audit.HandoverRang, audit.HandbackGiven, audit.HandbackAccepted,
 		audit.BlockSet, audit.BlockLifted, audit.PlantProposed, audit.PlantAnswered, audit.PlantMoved, audit.FirmChanged, audit.PersonInvited, audit.PersonJoined,
 		audit.PersonConfirmed, audit.PersonChanged, audit.PersonDisabled, audit.KeyEnrolled, audit.KeyVouched, audit.KeyRemoved,
 		audit.RosterWritten, audit.DeputyNamed, audit.DeputyEnded, audit.CallMade, audit.CallAnswered, audit.QuestionAnswered:

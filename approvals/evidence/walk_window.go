@@ -130,6 +130,13 @@ func (w *Walk) judgeWindow() bool {
 		w.gateChanged(b)
 	case audit.EscortChanged:
 		w.escortChanged(b)
+	case audit.HandoverOffered:
+		w.handoverOffered(b)
+	case audit.HandoverAccepted:
+		w.handoverAccepted(b)
+	case audit.HandoverRang:
+		h := w.handover(b.Handover)
+		w.must(h == nil || w.leaf.Actor == penstock && !b.At.Before(h.due.Add(HandoverRings)), "rung for before its time")
 	case audit.HandbackGiven:
 		if v := w.window(b.Window); v != nil {
 			w.must(w.worksIn(b.By, v) || w.known(b.By) != nil, "handed back by %s, whom the log does not know", b.By)
@@ -395,7 +402,7 @@ func (w *Walk) moved(b audit.WindowMoved) {
 	w.must(slices.Contains(step.from, v.state), "it was %s, and from there it cannot be %s", v.state, b.To)
 	w.must(w.leaf.Actor == b.By, "%s moved it, and the leaf says %s", short(w.leaf.Actor), short(b.By))
 	if takes := b.To == "paused" || b.To == "ending" || b.To == "ended" || b.To == "cut" || b.To == "narrowed"; takes {
-		w.must(b.By != penstock || b.To == "ended" || b.To == "paused" && w.lost(v) != "", "%s by nobody, and no gate or escort was lost", b.To)
+		w.must(b.By != penstock || b.To == "ended" || b.To == "paused" && (w.lost(v) != "" || w.untaken(b.Window)), "%s by nobody, and no gate or escort was lost, and no handover late", b.To)
 		if b.By != penstock {
 			w.mayTake(b.By, w.worksIn(b.By, v) && (b.To == "ended" || b.To == "ending"))
 		}

@@ -207,7 +207,7 @@ func (c *chooser) refer(l audit.Leaf) error {
 func follows(row string) bool {
 	kind, _, _ := strings.Cut(row, "/")
 	switch kind {
-	case "window", "request", "person", "key", "invitation", "firm", "block", "gate", "change", "bootstrap":
+	case "window", "request", "person", "key", "invitation", "firm", "block", "gate", "handover", "change", "bootstrap":
 		return true
 	}
 	return false

@@ -61,7 +61,7 @@ func Of(body audit.Body) (document audit.Hash, ok bool) {
 		return b.Answer, true
 	case audit.HandbackGiven:
 		return b.Text, true
-	case audit.RequestWithdrawn, audit.HandbackAccepted, audit.BlockSet, audit.BlockLifted, audit.GateChanged, audit.EscortChanged:
+	case audit.RequestWithdrawn, audit.HandbackAccepted, audit.BlockSet, audit.BlockLifted, audit.GateChanged, audit.EscortChanged, audit.HandoverOffered, audit.HandoverAccepted:
 		return audit.Hash{}, true
 	}
 	return audit.Hash{}, false

@@ -154,6 +154,26 @@ type Window struct {
 	Receipted
 }
 
+// Handover is what one shift hands to the next and nobody has taken in full. Of
+// an offer, Team, Due and Says are read; of a taking, Take.
+type Handover struct {
+	ID    string    `json:"id,omitempty"`
+	Team  string    `json:"team,omitempty"`
+	By    string    `json:"by,omitempty"`
+	Due   time.Time `json:"due,omitzero"`
+	Says  string    `json:"says,omitempty"`
+	Items []Handed  `json:"items,omitempty"`
+	Take  []string  `json:"take,omitempty"`
+	Rang  bool      `json:"rang,omitempty"` // not taken ten minutes after Due
+	Receipted
+}
+
+// Handed is one window of it, and who has taken it.
+type Handed struct {
+	Window string `json:"window"`
+	By     string `json:"by,omitempty"`
+}
+
 // Gate is a condition as it stands. Says is yes, no, stood-in, or unknown: not
 // read yet, which counts as no. Of a window, Ends says that losing it ends the
 // window, else that pauses it.

@@ -49,6 +49,7 @@ type boardFacts struct {
 	blocks   []policy.Block
 	sessions []broker.Live
 	needs    map[policy.WindowID]approvals.Conditions // of windows that are not over; for the plant's people
+	handed   []approvals.Handover                     // not taken yet; likewise
 	gates    []approvals.Condition                    // of the whole plant; likewise
 	asked    map[string]int                           // open questions of reviewers, by person
 	involved map[policy.PersonID]bool                 // whose name on the board changes what they see of it
@@ -144,6 +145,10 @@ func (g *Pages) look(v *visit, f *boardFacts) (err error) {
 
 // lookAtGates is the part of look that is about gates and escorts.
 func (g *Pages) lookAtGates(v *visit, f *boardFacts) error {
+	var err error
+	if f.handed, err = g.Desk.Handovers(v.ctx(), v.actor); err != nil {
+		return err
+	}
 	f.gates, f.needs = g.Desk.Gates(v.ctx()), map[policy.WindowID]approvals.Conditions{}
 	for _, w := range f.windows {
 		if w.State != approvals.WindowAgreed && !runs(w) {

@@ -146,6 +146,7 @@ func gallery() []galleryPage {
 	in.Windows[0].WindowLine = openEscorted
 	full.Ready = append(full.Ready, needsLine)
 	full.Gates = []gateView{{Gate: "line-1-key", Title: "Vendor key switch on panel A3", Says: "no", Why: "off"}, {Gate: "winter", Title: "Winter overhaul", Says: "no", Outage: true, MaySay: true}}
+	full.Handed, full.Hands = []handedOver{{"H-4", "Filling shift supervisor", "Mia Voss", 3, after(-12), true}, {"H-5", "Utilities shift supervisor", "Ida Holm", 1, after(20), false}}, true
 	waitsFor := &conditionsView{Window: "W-212", Shut: true, Gates: []gateView{
 		{Gate: "line-1-key", Title: "Vendor key switch on panel A3", Says: "no", Why: "off", Since: after(-31), MayStandIn: true},
 		{Gate: "clear", Title: "Area clear", Says: "no", MaySay: true, SayWords: "Area clear: yes"}}, Escort: &escortView{MayTake: true}}
@@ -181,6 +182,9 @@ func gallery() []galleryPage {
 		{"window", "window", windowView{WindowLine: openLine, Minutes: "1 hour", Targets: []targetView{fillerPLC}, From: after(-10), To: after(300), Opened: after(-19), OpenedBy: "Mia Voss", Conditions: needs,
 			Sessions: []inView{in}, Recordings: []RecordingLine{recLine}, MayRead: true, Later: []choice{{15, "15 minutes", after(56)}, {30, "30 minutes", after(71)}}},
 			func(f *frame) { f.Said, f.Receipt = "Open. Ends 03:48 by itself.", "/windows/W-208/receipts" }},
+		{"handover", "handover", handoverPage{Open: []handoverView{{ID: "H-4", Team: "Filling shift supervisor", By: "Mia Voss", Says: "Alarm F-417 twice. Krall thinks flow sensor.", Due: after(-12), Rings: after(-2), Pauses: after(8),
+			One: []handedLine{{WindowLine: pausedLine, Half: []string{"upload of fil1.prg"}}, {WindowLine: leftLine}}, Rest: []handedLine{{WindowLine: openLine}}, Taken: []handedLine{{WindowLine: readyLine, By: "Jan Brandt"}}, MayTake: true, Rang: true, Left: 3, All: 4}}}, someone},
+		{"handover-none", "handover", handoverPage{Offer: []choiceText{{"shift", "Filling shift supervisor"}}, Due: "06:00"}, codeGood},
 		{"window-waits", "window", windowView{WindowLine: needsLine, Minutes: "1 hour", Targets: []targetView{fillerPLC}, From: after(-10), To: after(300), Conditions: waitsFor}, someone},
 		{"window-vendor", "window", windowView{WindowLine: WindowLine{ID: "W-208", Request: "R-208", Firm: "Krall Fillers", What: "Filler controller", Rights: "look", State: "ended, hand-back missing",
 			Word: "ended", Who: []string{"Ann Keller"}, Until: after(-5), May: stepsAllowed{HandBack: true}}, Minutes: "1 hour", Targets: []targetView{fillerPLC}, Vendor: true, Next: []string{"scp -P 2222 cert@broker.kiel.example:W-208 ~/.ssh/id_ed25519-cert.pub", "ssh -p 2222 ann+recipes+filler-plc@broker.kiel.example"}},

@@ -27,9 +27,19 @@ type boardView struct {
 	Trial   bool        // loopback_targets is set; for the plant's people
 	Review  string      // what waits of the past, for who reads recordings
 	Gates   []gateView  // of the whole plant, for its people
+	Handed  []handedOver
+	Hands   bool // the reader may hand a shift over
 
 	Duty     []dutyLine // who is on duty where a roster is kept, and where nobody is whom something waits for
 	AskedYou int        // questions of reviewers to the reader
+}
+
+// handedOver is a handover that is not taken yet.
+type handedOver struct {
+	ID, Team, By string
+	Left         int
+	Due          stamp
+	Rang         bool
 }
 
 type waitingView struct {
@@ -112,6 +122,10 @@ func (g *Pages) boardOf(v *visit, f *boardFacts) (boardView, error) {
 		if g.Notices != nil {
 			b.SIEM = append(b.SIEM, g.Notices()...)
 		}
+		for _, h := range f.handed {
+			b.Handed = append(b.Handed, handedOver{h.ID, v.role(h.Team), f.roll.person(h.By), h.Left(), v.at(h.Due), h.Rang})
+		}
+		b.Hands = v.takes()
 		for _, c := range f.gates {
 			one := v.gate(c, f.roll)
 			one.MaySay = one.Outage && !one.OK && v.standsFor(f.roll, nil)(c.Gate.By)

@@ -120,6 +120,12 @@ func (v *visit) sentence(body audit.Body, n roll) (says, weight string) {
 		return v.gateWords(b), map[bool]string{true: "moved", false: "refused"}[b.Says != "no"]
 	case audit.EscortChanged:
 		return escortWords(b, n), map[bool]string{true: "refused", false: "moved"}[b.Says == "left"]
+	case audit.HandoverOffered:
+		return "hands over " + count(len(b.Windows), "window", "windows") + " of " + v.role(roleName(b.Team)) + ", " + v.at(b.Due).Text(), "moved"
+	case audit.HandoverAccepted:
+		return "took over " + strings.Join(b.Windows, ", "), "moved"
+	case audit.HandoverRang:
+		return "not taken in time: " + strings.Join(b.Windows, ", "), "refused"
 	case audit.HandbackGiven:
 		return "handed back", "moved"
 	case audit.HandbackAccepted:

@@ -137,6 +137,9 @@ func (g *Pages) table() []Route {
 		{"POST /windows/{id}/gate-back", PlantOnly, "", g.gateStep},
 		{"POST /windows/{id}/escort", PlantOnly, "Be the escort", g.escortStep},
 		{"POST /windows/{id}/here", PlantOnly, "", g.escortStep},
+		{"GET /handover", PlantOnly, "", g.handoverPage},
+		{"POST /handover", PlantOnly, "", g.offerHandover},
+		{"POST /handover/{id}", PlantOnly, "Sign", g.takeHandover},
 		{"POST /gates/{gate}", PlantOnly, "Say that it runs", g.outageStep},
 		{"POST /gates/{gate}/over", PlantOnly, "", g.outageStep},
 		{"POST /windows/{id}/end", SignedIn, "", g.windowStep},
@@ -381,6 +384,8 @@ func backTo(p string) string {
 		return "/keys"
 	case parts[0] == "blocks" || parts[0] == "roster":
 		return "/" + parts[0]
+	case parts[0] == "handover":
+		return "/handover"
 	case parts[0] == "holds" || parts[0] == "reviews":
 		return "/reviews"
 	}
@@ -404,7 +409,7 @@ type frame struct {
 }
 
 // livePages ask for news when something happens.
-var livePages = map[string]bool{"board": true, "request": true, "window": true, "watch": true}
+var livePages = map[string]bool{"board": true, "request": true, "window": true, "handover": true, "watch": true}
 
 // show renders to a buffer first: a page is whole or it is an error.
 func (g *Pages) show(v *visit, status int, name, title string, page any) error {

@@ -93,6 +93,36 @@ func (s *server) windows(mux *http.ServeMux) {
 	}))
 	mux.HandleFunc("GET /api/v1/sessions/{id}/watch", s.watchCall)
 	s.blocks(mux)
+	s.handovers(mux)
+}
+
+func (s *server) handovers(mux *http.ServeMux) {
+	mux.HandleFunc("GET /api/v1/handovers", s.plant(func(r *http.Request, a people.Actor) (any, error) {
+		list, err := s.Desk.Handovers(r.Context(), a)
+		return each(list, err, handoverJSON)
+	}))
+	mux.HandleFunc("POST /api/v1/handovers", s.plantDoes(func(r *http.Request, a people.Actor) (any, error) {
+		h, err := read[api.Handover](r)
+		if err != nil {
+			return nil, err
+		}
+		return one(handoverJSON)(s.Desk.HandOver(r.Context(), a, policy.Role(h.Team), h.Due, h.Says))
+	}))
+	mux.HandleFunc("POST /api/v1/handovers/{id}/take", s.plantDoes(func(r *http.Request, a people.Actor) (any, error) {
+		h, err := read[api.Handover](r)
+		if err != nil {
+			return nil, err
+		}
+		return one(handoverJSON)(s.Desk.TakeOver(r.Context(), a, r.PathValue("id"), names[policy.WindowID](h.Take)))
+	}))
+}
+
+func handoverJSON(h approvals.Handover) api.Handover {
+	out := api.Handover{ID: h.ID, Team: string(h.Team), By: string(h.By), Due: h.Due, Says: h.Says, Rang: h.Rang}
+	for _, i := range h.Items {
+		out.Items = append(out.Items, api.Handed{Window: string(i.Window), By: string(i.By)})
+	}
+	return out
 }
 
 func (s *server) blocks(mux *http.ServeMux) {

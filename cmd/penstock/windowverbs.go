@@ -14,7 +14,7 @@ import (
 
 func windowCommands() []*cobra.Command {
 	return []*cobra.Command{
-		windowsCommand(), sessionsCommand(), watchCommand(), gatesCommand(), gateCommand(), escortCommand(),
+		windowsCommand(), sessionsCommand(), watchCommand(), gatesCommand(), gateCommand(), escortCommand(), handoverCommand(),
 		windowStep("open", "Open an agreed window: the clock starts", withCode),
 		windowStep("extend", "Move the end of an open window, inside what was asked", withCode),
 		windowStep("pause", "Hold the vendor's input; the clock runs on", withoutCode),
