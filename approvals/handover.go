@@ -259,7 +259,7 @@ func (d *Desk) handover(ctx context.Context, id string) (Handover, error) {
 
 // openHandovers have something that nobody has taken and that is not over since.
 func (d *Desk) openHandovers(ctx context.Context) ([]handoverRow, error) {
-	if err := d.heads.load(ctx, d.log); err != nil {
+	if err := d.heads.load(ctx, d.log, &d.keys); err != nil {
 		return nil, err
 	}
 	var open []handoverRow
