@@ -18,12 +18,13 @@ import (
 // (session.started: header and keys; session.ended: close).
 type FolderReport struct {
 	Header  Header
-	Session audit.Hash // of session.json
-	Keys    audit.Hash // of keys.age
-	Close   audit.Hash // of close.json; zero while there is none
-	Closed  *Closed    // nil while there is none
-	Files   []File     // as read, up to the first damage
-	Opened  bool       // the seals were checked too, not only the chain
+	Session audit.Hash    // of session.json
+	Keys    audit.Hash    // of keys.age
+	Close   audit.Hash    // of close.json; zero while there is none
+	Closed  *Closed       // nil while there is none
+	Files   []File        // as read, up to the first damage
+	Opened  bool          // the seals were checked too, not only the chain
+	Did     map[int]Tally // by channel, where the seals were opened: operations that an inspector saw
 
 	Findings []error // *Damage, or io.ErrUnexpectedEOF wrapped for a torn tail
 }
@@ -142,10 +143,24 @@ func (v *folderCheck) channel(c channelFiles) error {
 		v.fits(f)
 		return nil
 	}
+	var did tallier
+	defer func() {
+		if did.any() {
+			if v.Did == nil {
+				v.Did = map[int]Tally{}
+			}
+			v.Did[int(c.channel)] = did.end()
+		}
+	}()
 	for {
-		_, _, err := s.next()
+		h, data, err := s.next()
 		if err == io.EOF {
 			return nil
+		}
+		if err == nil && v.key != nil && h.mark == Did {
+			if err := did.add(data); err != nil {
+				v.find(&Damage{s.at.File, s.at.Bytes, err.Error()})
+			}
 		}
 		if err != nil {
 			if s.at.Frames > 0 {

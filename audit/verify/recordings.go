@@ -32,6 +32,7 @@ type session struct {
 	files   map[string]string
 	checked bool
 	absent  bool
+	summed  []audit.OperationsSummary // bounded by the channels of a session
 }
 
 // intern keeps one copy of a file's name for all its heads.
@@ -57,6 +58,10 @@ func (c *checker) record(ctx context.Context, leaf audit.Leaf) error {
 		}
 		s := &session{id: b.Session, header: b.Header, keys: b.Keys}
 		c.sessions[b.Session], c.order = s, append(c.order, s)
+	case audit.OperationsSummary:
+		if s := c.sessions[b.Session]; s != nil && !s.checked && len(s.summed) < mostSummed {
+			s.summed = append(s.summed, b)
+		}
 	case audit.SessionEnded:
 		c.sessionEnded(where, b)
 	case audit.RecordingRecovered:
@@ -184,6 +189,7 @@ func (c *checker) folder(s *session, dir string, heads []recording.Head) error {
 		c.find(w, c.at(dir, f), "%s", said(f))
 	}
 	c.folderNames(s, dir, r)
+	c.operations(s, dir, r)
 	c.mu.Lock()
 	if r.Opened {
 		c.report.Opened++
@@ -192,6 +198,42 @@ func (c *checker) folder(s *session, dir string, heads []recording.Head) error {
 	c.passed(size(dir))
 	return nil
 }
+
+// mostSummed bounds what is kept of one session; inLastBatch is how many rows a
+// channel may have beyond its summary: those of requests that were decided when
+// it ended, and went nowhere.
+const (
+	mostSummed  = 1 << 12
+	inLastBatch = 16
+)
+
+// operations holds what the log says was done on inspected channels to the rows
+// of the recording, where a key opens it.
+func (c *checker) operations(s *session, dir string, r recording.FolderReport) {
+	if !r.Opened || !r.Whole() {
+		return
+	}
+	for _, sum := range s.summed {
+		did := r.Did[sum.Channel]
+		refused := 0
+		for _, n := range sum.Refused {
+			refused += n
+		}
+		fits := fewerBy(refused, did.Refused)
+		for right, n := range sum.Allowed {
+			fits = fits && fewerBy(n, did.Allowed[right])
+		}
+		for right, n := range did.Allowed {
+			fits = fits && fewerBy(sum.Allowed[right], n)
+		}
+		if !fits {
+			c.wrong(c.in(dir), "channel %d: the log says that %v were let through and %d refused, and its rows say %v and %d", sum.Channel, sum.Allowed, refused, did.Allowed, did.Refused)
+		}
+	}
+}
+
+// fewerBy says that told is what was recorded, less at most the last batch.
+func fewerBy(told, recorded int) bool { return told <= recorded && recorded-told <= inLastBatch }
 
 // folderNames holds the files around the frames to the hashes in the log.
 func (c *checker) folderNames(s *session, dir string, r recording.FolderReport) {

@@ -17,6 +17,7 @@ import (
 
 	"penstock/audit/review"
 	"penstock/audit/search"
+	"penstock/broker/api"
 	"penstock/policy"
 )
 
@@ -228,6 +229,7 @@ func gallery() []galleryPage {
 			Asked: []WindowLine{openLine}, Channels: []recordedChannel{{1, "shell", "FIL-1-PLC-01 as recipes", "412 bytes", "96 kB", after(-59), after(-20), "0", nil, true, ""}, {2, "sftp", "FIL-1-PLC-01 as recipes", "3 MB", "96 kB", after(-40), after(-30), "0", []string{"▲ recipe-0417.bin, 3 MB, whole · /var/lib/filler/recipe-0417.bin · by sftp · SHA-256 2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881"}, true, ""}, {3, "direct-tcpip", "FIL-1-PLC-01", "240 bytes", "310 bytes", after(-39), after(-31), "", nil, true, "operations on filler-plc by modbus: 18 to look, 2 to set let through; refused: 1 by register-limits"}}, Typed: true, Events: events, Refused: 1, DoneLine: "2 channels, 1 file in, 1 refused", Review: sampleReview}, someone},
 		{"watch", "watch", watchView{Session: "S-341", Who: "Ola Lind", Firm: "Thermo Nord", Window: &openLine, Target: &fillerMaint, Channel: 0, Legible: true, In: true, Watched: []string{"Mia Voss, Filling shift supervisor"},
 			Channels: []watchChoice{{0, "a shell on PAS-1-PLC-01 as viewer, 412 bytes in, 96 kB out", true}, {1, "sftp on PAS-1-PLC-01 as viewer, 9 kB in, 1 MB out", false}}, Asked: true, Text: "filler> show flow\nflow 812 ml/s"}, someone},
+		{"watch-live", "watch", watchView{Session: "S-341", Who: "Ola Lind", Firm: "Thermo Nord", Window: &openLine, Target: &fillerMaint, Channel: 1, Inspected: true, In: true, Player: true}, someone},
 		{"watch-operations", "watch", watchView{Session: "S-341", Who: "Ola Lind", Firm: "Thermo Nord", Window: &openLine, Target: &fillerMaint, Channel: 1, Inspected: true, In: true,
 			Asked: true, Text: "7: write single register: Fill volume (holding 12) 300 ml → 250 ml\n8: write single register: Fill volume (holding 12) 250 ml → 1200 ml, refused (register-limits): 40012 (Fill volume) goes from 0 ml to 1000 ml, and this is 1200 ml"}, someone},
 		{"operations", "operations", operationsView{Session: "S-341", Channel: "3", Looked: 18, Lines: []operationLine{
@@ -304,6 +306,14 @@ func galleryServer(t *testing.T) (*httptest.Server, []string) {
 		if err := g.static(&visit{w: w, r: r}); err != nil {
 			http.Error(w, err.Error(), http.StatusNotFound)
 		}
+	})
+	mux.HandleFunc("GET /sessions/{id}/watch/stream", func(w http.ResponseWriter, _ *http.Request) {
+		var out bytes.Buffer
+		for _, l := range []api.WatchLine{{Mark: "p", In: 240, Out: 310}, {Mark: "d", Text: "7: write single register: Fill volume (holding 12) 300 ml → 250 ml"}, {Mark: "d", Text: "7: done"},
+			{Mark: "d", Text: "8: <img src=x onerror=pwned=1> \u202e reversed, refused (register-limits)", Refused: true}} {
+			addLine(&out, l)
+		}
+		_, _ = w.Write(out.Bytes())
 	})
 	var names []string
 	add := func(name, template string, f frame) {

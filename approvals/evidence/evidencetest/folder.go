@@ -33,6 +33,7 @@ type builder struct {
 	archive *recording.Archive
 	writers map[string]*recording.Writer
 	streams map[string]*recording.Stream
+	rows    []recording.Operation
 }
 
 // Two is the story with a second session of ann in the same window.
@@ -58,7 +59,7 @@ func Two() *Story {
 func Build(t testing.TB, dir string, s *Story) Folder {
 	t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
-	b := &builder{t: t, dir: dir, now: Night, writers: map[string]*recording.Writer{}, streams: map[string]*recording.Stream{}}
+	b := &builder{t: t, dir: dir, now: Night, writers: map[string]*recording.Writer{}, streams: map[string]*recording.Stream{}, rows: s.Rows}
 	signer, _, err := audit.LogKeys(filepath.Join(dir, "keys"), origin)
 	b.must(err)
 	b.disk, err = durable.OpenDisk(dir)
@@ -136,6 +137,11 @@ func (b *builder) frames(ctx context.Context, session string) {
 	b.must(err)
 	b.streams[session] = s
 	b.must(s.Commit(ctx, recording.In, []byte("ls\r")))
+	for _, row := range b.rows {
+		data, err := row.Encode()
+		b.must(err)
+		b.must(s.Commit(ctx, recording.Did, data))
+	}
 	b.must(s.Commit(ctx, recording.Out, []byte("valve.st\r\n$ ")))
 	b.heads()
 	b.must(s.Commit(ctx, recording.In, []byte("exit\r")))

@@ -18,6 +18,7 @@ import (
 
 	"penstock/approvals/evidence"
 	"penstock/audit"
+	"penstock/audit/recording"
 	"penstock/policy"
 )
 
@@ -40,6 +41,8 @@ type Story struct {
 	Answers map[string]evidence.Answer // by person; mia's is the extension
 	Counts  []*Step                    // the answers that window.agreed counts on; nil: as its body says
 	plant   audit.Hash
+
+	Rows []recording.Operation // what an inspector saw in each channel, for Build
 }
 
 //go:embed plant.yaml

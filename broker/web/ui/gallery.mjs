@@ -39,6 +39,7 @@ try {
       if (p.endsWith("once-more") || hostile && (size !== "phone" || scheme !== "light")) continue;
       name = `${p}-${size}-${scheme}`;
       await page.goto(`${given.url}/gallery/${p}`, { waitUntil: "load" });
+      if (!hostile && await page.$("#operations")) await page.waitForSelector("#operations li", { state: "attached" });
       if (await page.evaluate(() => "pwned" in window)) faults.push(`${name}: hostile text ran as a script`);
       const over = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
       if (over > 0) faults.push(`${name}: ${over} px wider than the screen`);

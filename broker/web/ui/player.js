@@ -335,7 +335,9 @@ function fits(hint) {
 function row(rows, l) {
   const atEnd = rows.scrollTop + rows.clientHeight >= rows.scrollHeight - 4;
   const li = document.createElement("li");
-  li.textContent = l.text;
+  const text = document.createElement("bdi");
+  text.textContent = l.text;
+  li.append(text);
   if (l.refused) li.className = "refused";
   rows.append(li);
   while (rows.children.length > 500) rows.firstElementChild.remove();

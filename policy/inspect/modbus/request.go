@@ -60,12 +60,12 @@ func (r *request) needs(rights policy.Rights, no *policy.Refusal) {
 // request reads a PDU of at least one byte.
 func (s *stream) request(unit byte, pdu []byte) (r request) {
 	fc, rest := pdu[0], pdu[1:]
-	r.Unit, r.Code = int(unit), fmt.Sprintf("%02X", fc)
+	r.Unit, r.Code = int(unit), codes[fc]
 	if unit != s.sheet.unit {
 		r.refuse(ruleUnit, "this way in is for unit %d, and unit %d was asked", s.sheet.unit, unit)
 	}
-	read, known := readers[fc]
-	if !known {
+	read := &readers[fc]
+	if read.read == nil {
 		r.Service, r.Need = notCarried(fc)
 		r.refuse(ruleFunction, "%s is not carried", r.Service)
 		return r
@@ -96,10 +96,17 @@ type reader struct {
 	read    func(*stream, *request, []byte)
 }
 
-var readers map[byte]reader
+// readers are the functions that are carried; codes are all of them as a row has them.
+var (
+	readers [256]reader
+	codes   [256]string
+)
 
-func init() { // a map literal would be a cycle
-	readers = map[byte]reader{
+func init() { // a literal would be a cycle
+	for fc := range codes {
+		codes[fc] = fmt.Sprintf("%02X", fc)
+	}
+	readers = [256]reader{
 		fcReadCoils:       {"read coils", reads(coil, mostBitsRead)},
 		fcReadDiscrete:    {"read discrete inputs", reads(discrete, mostBitsRead)},
 		fcReadHolding:     {"read holding registers", reads(holding, mostWordsRead)},
