@@ -19,7 +19,13 @@
     input.value = value;
   }
 
+  // The page may have drawn itself anew while the device was asked: what was
+  // signed still goes to the broker, which refuses a text that has changed.
   function goOn(form, button) {
+    if (!form.isConnected) {
+      form.hidden = true;
+      document.body.append(form);
+    }
     form.dataset.ready = "yes";
     form.requestSubmit(button || undefined);
   }
