@@ -163,6 +163,9 @@ func (d *Desk) ApplyPlant(ctx context.Context, by people.Actor, id string, withi
 		case len(v.Left) > 0:
 			return nil, refuse("not-agreed", "Still needed is a yes of %s.", roleList(v.Left))
 		}
+		if err := d.nothingOnTrial(ctx); err != nil {
+			return nil, err
+		}
 		if err := d.agreedChange(ctx, v); err != nil {
 			return nil, err
 		}
@@ -171,6 +174,19 @@ func (d *Desk) ApplyPlant(ctx context.Context, by people.Actor, id string, withi
 			body.Confirm = body.At.Add(within)
 		}
 		return body, nil
+	})
+}
+
+// nothingOnTrial refuses what would follow a change that waits to be confirmed:
+// if that goes back, it is to the file before it, and what came since would go
+// too, which nobody agreed to.
+func (d *Desk) nothingOnTrial(ctx context.Context) error {
+	return d.each(ctx, "change/", func(id string) error {
+		c, err := d.changeRow(ctx, id)
+		if err == nil && c.State == ChangeApplied {
+			err = refuse("on-trial", "%s is in force until %s and goes back then. Confirm it, or take it back, first.", id, c.Confirm.In(d.plant().Location()).Format("2006-01-02 15:04"))
+		}
+		return err
 	})
 }
 
@@ -288,6 +304,9 @@ func (d *Desk) PlantFromFile(ctx context.Context, p *policy.Plant) error {
 	if !d.plant().ByFile {
 		return &policy.Refusal{Rule: "plant-not-agreed", Why: "plant file " + hash.String() + " was not agreed; the one in force is " + d.inForce().String(),
 			Say: "The plant file on the disk is not the one in force, and nobody has agreed to it, so it was not taken. Propose it: penstock policy propose FILE."}
+	}
+	if err := d.nothingOnTrial(ctx); err != nil {
+		return err
 	}
 	if d.take == nil {
 		return errors.New("the desk has nobody who puts a plant file in force")

@@ -245,6 +245,27 @@ func TestPlantChangeGoesBackUnlessConfirmed(t *testing.T) {
 	r.judge(t)
 }
 
+// A change on trial goes back to the file before it, and would take with it what
+// was agreed meanwhile, and nobody agreed to that: so nothing follows it before
+// it is kept or back.
+func TestNothingFollowsAChangeOnTrial(t *testing.T) {
+	r := newRuled(t)
+	trial := r.says2(t, r.proposes(t, "sara", longer()), "olaf", "sara")
+	wants(t, r.desk.ApplyPlant(r.ctx, r.as("sara"), trial.ID, 10*time.Minute), "")
+	next := strictPlant("open: shift,  longest: 8h", "open: shift,  longest: 9h", "lines:", "plant_changes: by_file\nlines:")
+	c := r.says2(t, r.proposes(t, "sara", next), "sara", "ida")
+	wants(t, r.desk.ApplyPlant(r.ctx, r.as("sara"), c.ID, 0), "on-trial")
+	wants(t, r.desk.KeepPlant(r.ctx, r.as("olaf"), trial.ID), "")
+	wants(t, r.desk.ApplyPlant(r.ctx, r.as("sara"), c.ID, 10*time.Minute), "")
+	wants(t, r.desk.PlantFromFile(r.ctx, strictPlant()), "on-trial") // which the one on trial would let it
+	r.pass(time.Hour)
+	r.settle()
+	if !r.in(longer()) {
+		t.Error("what was kept did not stay")
+	}
+	r.judge(t)
+}
+
 func TestPlantChangeUnanswered(t *testing.T) {
 	r := newRuled(t)
 	c := r.proposes(t, "sara", longer())
