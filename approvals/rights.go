@@ -25,7 +25,7 @@ func refuse(rule, format string, a ...any) *policy.Refusal {
 // that was taken away since (a lost phone) counts for nothing, nor does such a
 // passkey; p is the person as read now.
 func (d *Desk) proved(by people.Actor, p people.Person) error {
-	if _, has := p.Key(people.Passkey); has && by.Proved(people.Passkey) && d.justNow(by) {
+	if p.PasskeyOf(by) && d.justNow(by) {
 		return nil
 	}
 	return d.justCoded(by, p)

@@ -124,6 +124,38 @@ func (w *world) verify(t *testing.T) (wrong []string) {
 	return wrong
 }
 
+// A passkey that was taken away proves nothing from that moment on, whatever
+// other passkeys the person has: one that waits, and one that counts.
+func TestAPasskeyThatIsGoneProvesNothing(t *testing.T) {
+	w := newWorldOf(t, nil, signedPlant)
+	stolen, waits, other := evidencetest.NewPasskey("stolen"), evidencetest.NewPasskey("waits"), evidencetest.NewPasskey("other")
+	w.enrol(t, "sara", "sven", stolen)
+	by := w.stale("sara")
+	by.Proofs, by.Step, by.Key, by.At = []people.KeyKind{people.Passkey}, 0, stolen.ID(), w.now()
+	invite := func(id policy.PersonID) error {
+		_, err := w.folk.Invite(w.ctx, by, people.Invitation{Person: id, Firm: "fjord", Name: "A"})
+		return err
+	}
+	call := func() error {
+		p, err := w.desk.roster.Person(w.ctx, "sara")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return w.desk.proved(by, p)
+	}
+	wants(t, invite("new-one"), "")
+	wants(t, call(), "")
+	w.enrol(t, "sara", "", waits)
+	if err := w.folk.RemoveKey(w.ctx, w.as("sven"), "sara", stolen.ID()); err != nil {
+		t.Fatal(err)
+	}
+	wants(t, invite("new-two"), "code-needed")
+	wants(t, call(), "code-needed")
+	w.enrol(t, "sara", "sven", other)
+	wants(t, invite("new-two"), "code-needed")
+	wants(t, call(), "code-needed")
+}
+
 func TestWhatIsNoSignedAnswer(t *testing.T) {
 	for _, row := range []struct {
 		story string

@@ -1,6 +1,7 @@
 package people
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/base64"
@@ -38,6 +39,11 @@ func (r *Roster) EnrolPasskey(ctx context.Context, by Actor, k Key) error {
 	if err != nil || fingerprint != k.ID || k.Kind != Passkey || k.Credential == "" || len(k.Credential) > maxCredential {
 		return refuse("passkey", "This passkey cannot be used here. Try another authenticator.", "%.80s: %v", k.ID, err)
 	}
+	// A browser names a passkey by its credential id alone, which software can
+	// choose: of two with the same one the other's owner would not get in.
+	if _, _, err := r.ByCredential(ctx, k.Credential); !errors.Is(err, fs.ErrNotExist) {
+		return cmp.Or(err, refuse("passkey-known", "This passkey is known here already. Make a new one.", "credential id of %s is somebody's", k.ID))
+	}
 	if n := len(slices.DeleteFunc(slices.Clone(p.Keys), func(k Key) bool { return k.Kind != Passkey })); n >= maxPasskeys {
 		return refuse("passkeys-full", fmt.Sprintf("You have %d passkeys, and that is the most. Take one away first.", n), "%s has %d passkeys", by.Person, n)
 	}
@@ -45,21 +51,34 @@ func (r *Roster) EnrolPasskey(ctx context.Context, by Actor, k Key) error {
 		Key: k.ID, Public: k.Public, Credential: k.Credential, AAGUID: k.AAGUID, Name: k.Name, By: string(by.Person)}, p)
 }
 
-// ByCredential finds the person whose passkey this is, one that still waits for
-// its voucher too; fs.ErrNotExist.
-func (r *Roster) ByCredential(ctx context.Context, credential string) (Person, Key, error) {
+// ByCredential finds the person whose passkey this is: one that signs before one
+// that still waits for its voucher; fs.ErrNotExist.
+func (r *Roster) ByCredential(ctx context.Context, credential string) (who Person, key Key, err error) {
 	all, err := r.People(ctx)
 	if err != nil {
 		return Person{}, Key{}, err
 	}
 	for _, p := range all {
 		for _, k := range p.Keys {
-			if k.Kind == Passkey && k.Credential == credential && credential != "" && !p.Disabled {
+			if k.Kind != Passkey || k.Credential != credential || credential == "" || p.Disabled {
+				continue
+			}
+			if k.Signs() {
 				return p, k, nil
 			}
+			who, key = p, k
 		}
 	}
-	return Person{}, Key{}, fmt.Errorf("passkey %.40q: %w", credential, fs.ErrNotExist)
+	if key.ID == "" {
+		err = fmt.Errorf("passkey %.40q: %w", credential, fs.ErrNotExist)
+	}
+	return who, key, err
+}
+
+// PasskeyOf says whether the actor has proved a passkey that signs for the
+// person now: one that was taken away since proves nothing any more.
+func (p Person) PasskeyOf(by Actor) bool {
+	return by.Proved(Passkey) && slices.ContainsFunc(p.Keys, func(k Key) bool { return k.Kind == Passkey && k.ID == by.Key && k.Signs() })
 }
 
 // DraftVouch is what the actor would sign to vouch for a key of somebody: a

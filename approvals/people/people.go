@@ -133,6 +133,7 @@ type Actor struct {
 	Proofs []KeyKind
 	At     time.Time // of the proof
 	Step   int64     // TOTP step that was spent, 0 if none
+	Key    string    // fingerprint of the passkey in Proofs, empty if none
 	Source netip.Addr
 }
 

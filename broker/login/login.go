@@ -67,7 +67,8 @@ type Proofs struct {
 	plant   func() string
 	origin  func() string
 	now     func() time.Time
-	begun   ceremonies
+	begun   ceremonies // sign-ins, by anybody
+	making  ceremonies // new passkeys, by who is signed in: a flood of sign-ins pushes none out
 
 	cost    Cost
 	seal    *age.X25519Identity

@@ -29,6 +29,7 @@ import (
 const (
 	ceremonyLife  = 5 * time.Minute
 	maxCeremonies = 1000
+	ceremoniesOne = 20       // of one caller, or of one person who makes a passkey
 	maxResponse   = 32 << 10 // bytes of what a browser answers
 )
 
@@ -41,26 +42,39 @@ type ceremonies struct {
 
 type ceremony struct {
 	person policy.PersonID // who enrols; empty: somebody signs in
+	at     string          // whose it is: who enrols, or where somebody signs in, as guesses are counted
 	until  time.Time
 	begun  webauthn.SessionData // of an enrolment
 }
 
-// keep remembers a challenge; where there are too many the oldest goes.
+// keep remembers a challenge; where the same caller has too many their oldest
+// goes, and where all have, the oldest.
 func (c *ceremonies) keep(challenge string, one ceremony, now time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.all == nil {
 		c.all = map[string]ceremony{}
 	}
-	oldest := ""
+	oldest, oldestOwn, own := "", "", 0
 	for k, v := range c.all {
 		if !now.Before(v.until) {
 			delete(c.all, k)
-		} else if oldest == "" || v.until.Before(c.all[oldest].until) {
+			continue
+		}
+		if oldest == "" || v.until.Before(c.all[oldest].until) {
 			oldest = k
 		}
+		if v.at != one.at {
+			continue
+		}
+		if own++; oldestOwn == "" || v.until.Before(c.all[oldestOwn].until) {
+			oldestOwn = k
+		}
 	}
-	if len(c.all) >= maxCeremonies {
+	switch {
+	case own >= ceremoniesOne:
+		delete(c.all, oldestOwn)
+	case len(c.all) >= maxCeremonies:
 		delete(c.all, oldest)
 	}
 	c.all[challenge] = one
@@ -141,7 +155,7 @@ func (p *Proofs) BeginPasskey(ctx context.Context, a people.Actor) (json.RawMess
 	if err != nil {
 		return nil, fmt.Errorf("begin a passkey of %s: %w", a.Person, err)
 	}
-	p.begun.keep(begun.Challenge, ceremony{person: a.Person, until: p.now().Add(ceremonyLife), begun: *begun}, p.now())
+	p.making.keep(begun.Challenge, ceremony{person: a.Person, at: string(a.Person), until: p.now().Add(ceremonyLife), begun: *begun}, p.now())
 	b, err := json.Marshal(creation.Response)
 	if err != nil {
 		return nil, fmt.Errorf("begin a passkey of %s: %w", a.Person, err)
@@ -186,7 +200,7 @@ func (p *Proofs) EnrolPasskey(ctx context.Context, a people.Actor, name string, 
 	if err != nil {
 		return people.Key{}, errPasskey("the answer cannot be read: " + err.Error())
 	}
-	one, ok := p.begun.spend(parsed.Response.CollectedClientData.Challenge, a.Person, p.now())
+	one, ok := p.making.spend(parsed.Response.CollectedClientData.Challenge, a.Person, p.now())
 	if !ok {
 		return people.Key{}, errPasskey("the challenge was not given to this person, or is late, or was used")
 	}
@@ -241,14 +255,14 @@ func (p *Proofs) request(challenge []byte) Request {
 }
 
 // BeginSignIn is the request for signing in by a passkey, whoever it is.
-func (p *Proofs) BeginSignIn() (Request, error) {
+func (p *Proofs) BeginSignIn(from netip.Addr) (Request, error) {
 	if !p.Passkeys() {
 		return Request{}, errNoPasskeys
 	}
 	challenge := make([]byte, 32)
 	rand.Read(challenge) // never fails
 	r := p.request(challenge)
-	p.begun.keep(r.Challenge, ceremony{until: p.now().Add(ceremonyLife)}, p.now())
+	p.begun.keep(r.Challenge, ceremony{at: place(from), until: p.now().Add(ceremonyLife)}, p.now())
 	return r, nil
 }
 
@@ -319,7 +333,7 @@ func (p *Proofs) passkeyIn(ctx context.Context, from netip.Addr, answer []byte) 
 	if err != nil {
 		return a, k, "", fmt.Errorf("whose passkey: %w", err)
 	}
-	a = people.Actor{Person: who.ID, Firm: who.Firm, Roles: who.Roles, Proofs: []people.KeyKind{people.Passkey}, At: p.now(), Source: from}
+	a = people.Actor{Person: who.ID, Firm: who.Firm, Roles: who.Roles, Proofs: []people.KeyKind{people.Passkey}, Key: k.ID, At: p.now(), Source: from}
 	if !k.Signs() {
 		return a, k, "a passkey that nobody has vouched for", nil
 	}
@@ -364,6 +378,6 @@ func (p *Proofs) Signed(ctx context.Context, a people.Actor, signed evidence.Ans
 		p.refused(ctx, string(a.Person), a.Source, "passkey: "+err.Error())
 		return people.Actor{}, errPasskey(err.Error())
 	}
-	a.Proofs, a.Step, a.At, a.Roles, a.Firm = []people.KeyKind{people.Passkey}, 0, p.now(), who.Roles, who.Firm
+	a.Proofs, a.Key, a.Step, a.At, a.Roles, a.Firm = []people.KeyKind{people.Passkey}, signed.Proof.Key, 0, p.now(), who.Roles, who.Firm
 	return p.admit(ctx, a)
 }

@@ -226,7 +226,7 @@ func (g *Pages) removeKey(v *visit) error {
 
 // beginPasskeyIn gives a challenge to sign in with.
 func (g *Pages) beginPasskeyIn(v *visit) error {
-	ask, err := g.Proofs.BeginSignIn()
+	ask, err := g.Proofs.BeginSignIn(source(v.r))
 	if err != nil {
 		return err
 	}

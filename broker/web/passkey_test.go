@@ -3,6 +3,7 @@ package web
 import (
 	"crypto/ed25519"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -168,6 +169,16 @@ func TestPasskeySignInIsOnceAndHere(t *testing.T) {
 		if status != http.StatusForbidden {
 			t.Errorf("%s: %d", story, status)
 		}
+	}
+	// Whoever enrols a passkey under another's credential id shuts nobody out.
+	lena, _ := h.actor("lena")
+	double := evidencetest.NewPasskey("double")
+	err := h.roster.EnrolPasskey(h.ctx, lena, people.Key{Kind: people.Passkey, ID: double.ID(), Public: double.Public(), Credential: "cred-mia", Name: "phone"})
+	if r := (*policy.Refusal)(nil); !errors.As(err, &r) || r.Rule != "passkey-known" {
+		t.Errorf("another's credential id: %v", err)
+	}
+	if status := enter("cred-mia", mia.Assert(begin())); status != http.StatusSeeOther {
+		t.Errorf("whose it is: %d", status)
 	}
 	if status, _ := h.post(nobody, "/sign-in/passkey", url.Values{signedAssertion: {"{"}}); status != http.StatusForbidden {
 		t.Errorf("no JSON: %d", status)
