@@ -102,7 +102,8 @@ func (c *chooser) leaf(l audit.Leaf) error {
 	}
 	switch b := l.Body.(type) {
 	case audit.LogCreated, audit.LogRecovered, audit.NodeStarted, audit.NodeStopped, audit.ClockStepped, audit.ClockAccepted,
-		audit.BlockSet, audit.BlockLifted, audit.BackupRestored:
+		audit.BlockSet, audit.BlockLifted, audit.BackupRestored,
+		audit.RosterWritten, audit.DeputyNamed, audit.DeputyEnded: // who was on duty decides whose word counted
 		c.take(l)
 		for row := range l.Rows {
 			c.start = append(c.start, row)
@@ -192,7 +193,7 @@ func (c *chooser) refer(l audit.Leaf) error {
 		}
 	}
 	switch l.Body.(type) {
-	case audit.RequestSubmitted, audit.RequestRevised, audit.AnswerGiven, audit.WindowAgreed, audit.PlantProposed, audit.PlantAnswered:
+	case audit.RequestSubmitted, audit.RequestRevised, audit.AnswerGiven, audit.WindowAgreed, audit.PlantProposed, audit.PlantAnswered, audit.RosterWritten:
 		r.docs = verify.Named(l.Body)
 	}
 	slices.Sort(r.rows)
@@ -207,7 +208,7 @@ func (c *chooser) refer(l audit.Leaf) error {
 func follows(row string) bool {
 	kind, _, _ := strings.Cut(row, "/")
 	switch kind {
-	case "window", "request", "person", "key", "invitation", "firm", "block", "gate", "handover", "change", "bootstrap":
+	case "window", "request", "person", "key", "invitation", "firm", "block", "roster", "gate", "handover", "change", "bootstrap":
 		return true
 	}
 	return false

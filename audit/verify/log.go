@@ -352,6 +352,10 @@ func Named(body audit.Body) []audit.Hash {
 		return []audit.Hash{b.Answer}
 	case audit.HandbackGiven:
 		return []audit.Hash{b.Text}
+	case audit.RosterWritten:
+		return []audit.Hash{b.Document}
+	case audit.QuestionAnswered:
+		return []audit.Hash{b.Text}
 	case audit.KeyEnrolled:
 		return []audit.Hash{b.Sealed}
 	}
