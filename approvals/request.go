@@ -38,6 +38,7 @@ type Ask struct {
 	Rights                                        policy.Rights
 	Reason                                        string
 	WorkOrder, Change, Backup, Backout, AreaClear string
+	Happening                                     string // one of policy.Happenings; "" is not said
 	Minutes                                       int
 	From, To                                      time.Time
 	CallIn                                        bool // by somebody of the plant, whose yes may be the ask (Desk.CallIn)
@@ -300,7 +301,7 @@ func (d *Desk) write(ctx context.Context, by people.Actor, id policy.RequestID, 
 	doc = evidence.Request{V: 1, Request: string(id), Rev: rev, Firm: string(a.Firm), By: string(by.Person), Kind: a.Kind, Called: a.CallIn,
 		People: sorted(words(a.People)), Assets: asTargets(a.Targets), Rights: (a.Rights | policy.Look).Words(),
 		Reason: strings.TrimSpace(a.Reason), WorkOrder: strings.TrimSpace(a.WorkOrder), Change: strings.TrimSpace(a.Change),
-		Backup: strings.TrimSpace(a.Backup), Backout: strings.TrimSpace(a.Backout), AreaClear: strings.TrimSpace(a.AreaClear),
+		Backup: strings.TrimSpace(a.Backup), Backout: strings.TrimSpace(a.Backout), AreaClear: strings.TrimSpace(a.AreaClear), Happening: a.Happening,
 		Minutes: a.Minutes, From: whole(a.From), To: whole(a.To), Nonce: nonce()}
 	if a.CallIn && !by.Plant {
 		return doc, hash, nil, refuse("not-plant", "Only the plant calls somebody in. Ask for access.")
@@ -321,6 +322,7 @@ func (d *Desk) write(ctx context.Context, by people.Actor, id policy.RequestID, 
 	doc.Open = quorum.Open
 	file := plant.Document()
 	doc.Plant = audit.HashOf(file)
+	evidence.Tell(plant, &doc)
 	b, err := audit.Canonical(doc)
 	if err != nil {
 		return doc, hash, nil, asRefusal("bad-text", err)
@@ -613,7 +615,7 @@ func asTargets(list []policy.Target) []evidence.Target {
 func asPolicy(list []evidence.Target) []policy.Target {
 	out := make([]policy.Target, len(list))
 	for i, t := range list {
-		out[i] = policy.Target{Asset: policy.AssetName(t.Asset), Port: policy.PortName(t.Port), Account: policy.AccountName(t.Account)}
+		out[i] = t.Policy()
 	}
 	return out
 }

@@ -34,6 +34,7 @@ func Check(plant *policy.Plant, request []byte, answers []Given, keys []Key, w W
 	if err != nil {
 		return []string{err.Error()}
 	}
+	j.findings = CheckTold(plant, j.request)
 	yes := j.yeses(answers, keys)
 	j.quorate(yes)
 	j.window(yes, w)

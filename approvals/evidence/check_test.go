@@ -32,6 +32,7 @@ type story struct {
 	given   []Given // Body is filled in by check
 	keys    []Key
 	claim   func(*WindowClaim)
+	told    func(*Request) // alters the computed lines
 }
 
 var (
@@ -46,6 +47,7 @@ func newStory(t testing.TB) *story {
 	s := &story{plant: plant, request: Request{V: 1, Request: "R-1", Rev: 1, Firm: "krall", By: "ann", People: []string{"ann"}, Kind: "remote",
 		Assets: []Target{capper, maint}, Rights: []string{"look", "set", "load"}, Reason: "Valve timing", WorkOrder: "4711",
 		Minutes: 120, From: night, To: night.Add(10 * time.Hour), Open: "shift", Plant: hash, Nonce: bytes32(0)}}
+	Tell(plant, &s.request)
 	s.answer("olaf", "line-1-owner")
 	s.answer("ines", "ot-security")
 	return s
@@ -73,6 +75,10 @@ func canonical(t testing.TB, v any) []byte {
 // check writes the documents and asks Check; answers that name no request answer this one.
 func (s *story) check(t testing.TB) []string {
 	t.Helper()
+	Tell(s.plant, &s.request)
+	if s.told != nil {
+		s.told(&s.request)
+	}
 	text := canonical(t, s.request)
 	for i := range s.answers {
 		if s.answers[i].Request.IsZero() {
@@ -204,6 +210,11 @@ func TestCheck(t *testing.T) {
 		}, []string{"for []", "a way in", "rights", "0 minutes"}},
 		{"longer than the rules allow", func(s *story) { s.request.Minutes = 300 }, []string{"the rules allow 4h"}},
 		{"what the rules ask for is not filled in", func(s *story) { s.request.WorkOrder = "" }, []string{"does not say work_order"}},
+		{"told as less than it is", func(s *story) { s.told = func(r *Request) { r.Can = "Can look." } }, []string{`tells what they can do as "Can look.", and the plant file says "Can `}},
+		{"told as harmless", func(s *story) { s.told = func(r *Request) { r.Worst = "Worst case: nothing." } }, []string{"tells the worst case as"}},
+		{"told as held by Penstock", func(s *story) { s.told = func(r *Request) { r.Stopper = "Penstock stops everything else." } }, []string{"tells who stops it as"}},
+		{"told as urgent", func(s *story) { s.told = func(r *Request) { r.Priority = "P1" } }, []string{`tells priority as "P1", and the plant file says "P4"`}},
+		{"urgent because the line stands", func(s *story) { s.request.Happening = policy.NowStopped }, nil},
 		{"opens by itself, and the rules say the shift", func(s *story) { s.request.Open = "auto" }, []string{"request says that auto", "window says that auto"}},
 		{"a quorum of an older plant file", func(s *story) {
 			s.plant, _ = testPlant(new(testing.T), strings.Replace(plantText, "plan: [owner, ot-security], ", "plan: [owner], ", 1))
@@ -330,6 +341,7 @@ func TestNarrowIsTheWidest(t *testing.T) {
 		s := newStory(t)
 		s.plant, s.request.Plant = plant, hash
 		s.request.Assets = some(rt, all, "assets")
+		Tell(plant, &s.request)
 		s.request.Minutes = rapid.IntRange(1, 240).Draw(rt, "minutes")
 		for i := range s.answers {
 			l := &s.answers[i].Limits

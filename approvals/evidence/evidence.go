@@ -38,6 +38,11 @@ type Request struct {
 	Backup    string     `json:"backup,omitempty"`
 	Backout   string     `json:"backout,omitempty"`
 	AreaClear string     `json:"area_clear,omitempty"`
+	Happening string     `json:"happening,omitempty"` // safety, stopped, degraded, planned: as whoever asks sees it
+	Priority  string     `json:"priority"`            // P1 to P4; it and the next three are computed (Tell) from the plant file
+	Can       string     `json:"can"`                 // what they can do
+	Worst     string     `json:"worst"`               // what it can come to
+	Stopper   string     `json:"stopper"`             // who stops what goes beyond
 	Minutes   int        `json:"minutes"`
 	From      time.Time  `json:"from"`
 	To        time.Time  `json:"to"`

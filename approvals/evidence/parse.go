@@ -112,6 +112,11 @@ func (r Request) check() error {
 		CheckText("backup", r.Backup, MaxText),
 		CheckText("backout", r.Backout, MaxReason),
 		CheckText("area_clear", r.AreaClear, MaxText),
+		happening(r.Happening),
+		oneOf("priority", r.Priority, "P1", "P2", "P3", "P4"),
+		filled("can", r.Can, MaxReason),
+		filled("worst", r.Worst, MaxReason),
+		filled("stopper", r.Stopper, MaxText),
 		span(r.From, r.To, r.Minutes),
 		oneOf("open", r.Open, "shift", "auto", "vendor"),
 		set("plant", !r.Plant.IsZero()),
@@ -193,6 +198,13 @@ func (w WindowClaim) check() error {
 		span(w.From, w.To, w.Minutes),
 		oneOf("open", w.Open, "shift", "auto", "vendor"),
 	)
+}
+
+func happening(s string) error {
+	if s == "" {
+		return nil
+	}
+	return oneOf("happening", s, policy.Happenings...)
 }
 
 func isOne(v int) error {

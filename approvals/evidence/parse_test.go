@@ -54,6 +54,10 @@ func TestParseRequest(t *testing.T) {
 		{"no plant file", func(r *Request) { r.Plant = audit.Hash{} }, "plant: is missing"},
 		{"a short nonce", func(r *Request) { r.Nonce = "AAAA" }, "nonce"},
 		{"a padded nonce", func(r *Request) { r.Nonce += "=" }, "nonce"},
+		{"a happening that is none", func(r *Request) { r.Happening = "panic" }, "happening"},
+		{"a priority of its own", func(r *Request) { r.Priority = "P0" }, "priority"},
+		{"no priority", func(r *Request) { r.Priority = "" }, "priority"},
+		{"no worst case", func(r *Request) { r.Worst = "" }, "worst: is empty"},
 		{"another kind", func(r *Request) { r.Kind = "on-site" }, "kind"},
 	} {
 		t.Run(row.story, func(t *testing.T) {

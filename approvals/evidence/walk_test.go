@@ -312,10 +312,15 @@ func TestWalk(t *testing.T) {
 		}, []string{"before its time"}},
 		{"answers to a text that was changed after", func(s *evidencetest.Story) {
 			s.Request.Rev, s.Request.Rights = 2, []string{"look", "load", "device"}
+			evidence.Tell(evidencetest.Plant(), &s.Request)
 			s.Add(260, "ann", audit.RequestRevised{Request: "R-1", Rev: 2, Firm: "krall", By: "ann", Document: s.PutJSON(s.Request), Plant: s.Request.Plant}, "R-1", "request/R-1")
 			s.Insert(s.Step("answer.given", 1))
 			change(s.Step("window.agreed", 0), func(b *audit.WindowAgreed) { b.Rev = 2 })
 		}, []string{"no answer to this revision", "no answer to this revision", "line-1-owner missing", "2 yes of ot-security missing", "another request or revision", "extends another request"}},
+		{"a text that tells the worst case as less", func(s *evidencetest.Story) {
+			s.Request.Worst = "Worst case: somebody sees what they should not."
+			change(s.Step("request.submitted", 0), func(b *audit.RequestSubmitted) { b.Document = s.PutJSON(s.Request) })
+		}, []string{"tells the worst case as", "answers another revision", "answers another revision", "tells the worst case as", "missing", "missing", "another request or revision", "extends another request"}},
 		{"a wider claim", func(s *evidencetest.Story) {
 			s.Claim.Minutes = 90
 			change(s.Step("window.agreed", 0), func(b *audit.WindowAgreed) { b.Claim = s.PutJSON(s.Claim) })

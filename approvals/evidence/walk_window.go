@@ -194,6 +194,9 @@ func (w *Walk) submitted(b audit.RequestSubmitted) {
 	w.must(!text.Called || w.plantPerson(text.By), "%s, who is nobody of the plant, called them in", text.By)
 	w.workers(text)
 	if plant := w.plant(b.Plant); plant != nil {
+		for _, finding := range CheckTold(plant, text) {
+			w.must(false, "%s", finding)
+		}
 		q, err := QuorumOf(plant, text)
 		w.must(err == nil, "who has to agree: %v", err)
 		r.needs = q.Needs

@@ -43,6 +43,7 @@ type Ask struct {
 	Backup    string    `json:"backup,omitempty"`
 	Backout   string    `json:"backout,omitempty"`
 	AreaClear string    `json:"area_clear,omitempty"`
+	Happening string    `json:"happening,omitempty"` // safety, stopped, degraded or planned, as the one who asks sees it
 	Minutes   int       `json:"minutes"`
 	From      time.Time `json:"from"`
 	To        time.Time `json:"to"`
@@ -118,6 +119,10 @@ type Request struct {
 	Words    []string     `json:"words"`    // the eight words of that hash
 	Ask      Ask          `json:"ask"`
 	By       string       `json:"by"`
+	Priority string       `json:"priority"` // P1 to P4, computed
+	Can      string       `json:"can"`      // this line and the next two are computed, and part of the text that is answered
+	Worst    string       `json:"worst"`
+	Stopper  string       `json:"stopper"`
 	Open     string       `json:"open"`
 	Needs    []Need       `json:"needs,omitempty"`
 	Answers  []AnswerLine `json:"answers,omitempty"`

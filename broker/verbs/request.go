@@ -36,7 +36,8 @@ func (c *call) submit(ask approvals.Ask) error {
 		c.json(line)
 		return nil
 	}
-	c.printf("%s is asked. It waits for: %s\n", r.ID, c.asks(r.Needs))
+	c.printf("%s is asked (%s). It waits for: %s\n", r.ID, r.Document.Priority, c.asks(r.Needs))
+	c.sayTold(r)
 	c.sayWords(r)
 	c.printf("See how it stands: %s\n", c.command("desk", "request "+string(r.ID)))
 	c.receiptLine()
@@ -85,7 +86,7 @@ func (c *call) fill(ask *approvals.Ask) (err error) {
 		ask.Firm = policy.FirmID(firm)
 	}
 	for flag, to := range map[string]*string{"why": &ask.Reason, "work-order": &ask.WorkOrder, "change": &ask.Change,
-		"backup": &ask.Backup, "backout": &ask.Backout, "area-clear": &ask.AreaClear} {
+		"backup": &ask.Backup, "backout": &ask.Backout, "area-clear": &ask.AreaClear, "now": &ask.Happening} {
 		if v := c.args.text(flag); v != "" {
 			*to = v
 		}
@@ -153,6 +154,11 @@ type requestLine struct {
 	Targets []targetLine `json:"targets"`
 	Rights  []string     `json:"rights"`
 	Reason  string       `json:"reason"`
+	Now     string       `json:"now,omitempty"` // what is happening, as the asker sees it
+	Urgent  string       `json:"priority"`      // P1 to P4, computed
+	Can     string       `json:"can"`
+	Worst   string       `json:"worst"`
+	Stopper string       `json:"stopper"`
 	Minutes int          `json:"minutes"`
 	From    time.Time    `json:"from"`
 	To      time.Time    `json:"to"`
@@ -173,6 +179,7 @@ type answerLine struct {
 func (c *call) requestLine(r approvals.Request) requestLine {
 	d := r.Document
 	l := requestLine{Request: string(r.ID), State: string(r.State), Rev: r.Rev, By: d.By, People: d.People, Rights: d.Rights, Reason: d.Reason,
+		Now: d.Happening, Urgent: d.Priority, Can: d.Can, Worst: d.Worst, Stopper: d.Stopper,
 		Minutes: d.Minutes, From: d.From.UTC(), To: d.To.UTC(), Window: string(r.Window), Words: evidence.Words(r.Hash), Targets: []targetLine{}}
 	for _, t := range d.Assets {
 		l.Targets = append(l.Targets, targetLine{t.Asset, t.Port, t.Account})
@@ -252,6 +259,7 @@ func (c *call) showRequest() error {
 			c.printf("  %-7s %s\n", f[0], f[1])
 		}
 	}
+	c.sayTold(r)
 	words := evidence.Words(r.Hash)
 	c.printf("  say     %s (the first two of its eight words: %s)\n", strings.ToUpper(strings.Join(words[:2], " ")), strings.Join(words, " "))
 	for _, a := range r.Answers {
@@ -388,6 +396,11 @@ func (c *call) assets() error {
 		c.printf("\n")
 	}
 	return nil
+}
+
+// sayTold prints the computed lines of the text: whoever answers reads the same.
+func (c *call) sayTold(r approvals.Request) {
+	c.printf("  %s %s\n  %s\n", r.Document.Can, r.Document.Stopper, r.Document.Worst)
 }
 
 // sayWords prints the eight words of the text's hash: whoever answers it sees the

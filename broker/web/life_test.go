@@ -230,14 +230,14 @@ func TestTheMiddleBlock(t *testing.T) {
 		// a TCP port has no account; this one is read along
 		{"", "modbus", "look", "look at", "look", "somebody sees what they should not.", "Penstock", "Filling line 1 stops.", false},
 		{"", "modbus", "look set operate", "start and stop", "change values, start and stop", "Filling line 1 stops.", "Penstock", "", false},
-		{"", "modbus", "look set", "change values on", "change values", "wrong values, and Filling line 1 may stop.", "Penstock", "Filling line 1 stops.", false},
+		{"", "modbus", "look set", "change values on", "change only: Fill volume, Cap torque", "wrong values, and Filling line 1 may stop.", "Penstock", "Filling line 1 stops.", false},
 	} {
 		d := requestFor(row.account, strings.Fields(row.rights))
 		d.Assets[0].Port = row.port
 		var out requestView
 		v.describe(&out, d)
 		does := strings.TrimSpace(out.Does + " " + out.Prep)
-		if does != row.does || out.Can != row.can || out.Worst != row.worst || !strings.HasPrefix(out.Enforced, row.by+" stop") || out.Stops != row.stops || out.Danger != row.danger {
+		if does != row.does || out.Can != "Can "+row.can+"." || out.Worst != "Worst case: "+row.worst || !strings.HasPrefix(out.Enforced, row.by+" stop") || out.Stops != row.stops || out.Danger != row.danger {
 			t.Errorf("%s %s for %s: does %q, can %q, worst %q, by %q, stops %q, danger %v", row.account, row.port, row.rights, does, out.Can, out.Worst, out.Enforced, out.Stops, out.Danger)
 		}
 	}

@@ -156,7 +156,7 @@ func (v *visit) parts(out *requestView, d evidence.Request) {
 		}
 	}
 	for _, w := range (rightsOf(d.Rights) &^ held).Words() {
-		out.May.Rights = append(out.May.Rights, tick{w, rightsText(rightsOf([]string{w})), true})
+		out.May.Rights = append(out.May.Rights, tick{w, rightsOf([]string{w}).InWords(), true})
 	}
 }
 

@@ -24,8 +24,14 @@ type askView struct {
 	Ways   []wayChoice
 	Rights []tick
 	Form   url.Values
+	Now    []tick // what is happening there
 	Vendor bool
 }
+
+// nowWords are what is happening, as whoever asks says it; how urgent the
+// request is follows from that and from what stops.
+var nowWords = map[string]string{policy.NowSafety: "A safety function does not work as it should", policy.NowStopped: "It stands still",
+	policy.NowDegraded: "It runs, but worse than it should", policy.NowPlanned: "Nothing is wrong: planned work"}
 
 type firmChoice struct {
 	ID, Name string
@@ -63,7 +69,7 @@ func (a askView) More() (all []moreField) {
 }
 
 // askFields are the form's, in its order: what a draft carries over a sign-in.
-var askFields = []string{"person", "way", "right", "reason", "minutes", "from", "to", "work_order", "change", "backup", "backout", "area_clear"}
+var askFields = []string{"person", "way", "right", "reason", "now", "minutes", "from", "to", "work_order", "change", "backup", "backout", "area_clear"}
 
 // askLabels are the words of those that a rule may ask for.
 var askLabels = map[string]string{"reason": "Why", "work_order": "Work order", "change": "Change", "backup": "Backup taken", "backout": "Backout", "area_clear": "Area clear: who says so"}
@@ -121,9 +127,11 @@ func (g *Pages) showAsk(v *visit, status int, r *policy.Refusal, form url.Values
 		}
 	}
 	slices.SortFunc(view.Firms, func(a, b firmChoice) int { return strings.Compare(a.Name, b.Name) })
-	for _, w := range rightWords {
-		value := w.right.Words()[0]
-		view.Rights = append(view.Rights, tick{value, w.words, slices.Contains(form["right"], value) || len(form) == 0 && w.right == policy.Look})
+	for _, value := range policy.Happenings {
+		view.Now = append(view.Now, tick{value, nowWords[value], form.Get("now") == value})
+	}
+	for _, value := range (^policy.Rights(0)).Words() {
+		view.Rights = append(view.Rights, tick{value, rightWord(value), slices.Contains(form["right"], value) || len(form) == 0 && value == "look"})
 	}
 	return g.show(v, status, "ask", "Ask for access", view)
 }
@@ -138,11 +146,11 @@ func (v *visit) ways(chosen []string) (all []wayChoice) {
 		for _, p := range a.Ports {
 			if !p.Login() {
 				value := string(a.Name) + "/" + string(p.Name) + "/"
-				all = append(all, wayChoice{value, a.Tag, a.Title, "by " + string(p.Name) + ": can " + rightsText(p.Worst), v.wayWorst(a, p.Name, ""), slices.Contains(chosen, value)})
+				all = append(all, wayChoice{value, a.Tag, a.Title, "by " + string(p.Name) + ": can " + p.Worst.InWords(), v.wayWorst(a, p.Name, ""), slices.Contains(chosen, value)})
 			}
 			for _, acc := range p.Accounts {
 				value := string(a.Name) + "/" + string(p.Name) + "/" + string(acc.Name)
-				text := "by " + string(p.Name) + " as " + string(acc.Name) + ": can " + rightsText(acc.Worst)
+				text := "by " + string(p.Name) + " as " + string(acc.Name) + ": can " + acc.Worst.InWords()
 				all = append(all, wayChoice{value, a.Tag, a.Title, text, v.wayWorst(a, p.Name, acc.Name), slices.Contains(chosen, value)})
 			}
 		}
@@ -153,7 +161,7 @@ func (v *visit) ways(chosen []string) (all []wayChoice) {
 // wayWorst is what a way in can come to, and who stops it.
 func (v *visit) wayWorst(a policy.Asset, port policy.PortName, account policy.AccountName) string {
 	t := v.target(evidence.Target{Asset: string(a.Name), Port: string(port), Account: string(account)})
-	return "Worst case: " + worstCase(t.Worst, t.Stops) + " " + strings.ToUpper(t.Stopper()[:1]) + t.Stopper()[1:] + "."
+	return "Worst case: " + policy.WorstCase(t.Worst, t.Stops) + " " + strings.ToUpper(t.Stopper()[:1]) + t.Stopper()[1:] + "."
 }
 
 func (g *Pages) ask(v *visit) error {
@@ -185,7 +193,7 @@ func (v *visit) readAsk(g *Pages, f url.Values) (approvals.Ask, error) {
 		return approvals.Ask{}, &policy.Refusal{Rule: "no-rights", Say: "Tick what has to be done.", Why: err.Error()}
 	}
 	a := approvals.Ask{People: names[policy.PersonID](f["person"]), Rights: rights, Reason: f.Get("reason"), WorkOrder: f.Get("work_order"),
-		Change: f.Get("change"), Backup: f.Get("backup"), Backout: f.Get("backout"), AreaClear: f.Get("area_clear")}
+		Change: f.Get("change"), Backup: f.Get("backup"), Backout: f.Get("backout"), AreaClear: f.Get("area_clear"), Happening: f.Get("now")}
 	if len(a.People) == 0 || len(f["way"]) == 0 {
 		return a, &policy.Refusal{Rule: map[bool]string{true: "nobody", false: "no-such-way"}[len(a.People) == 0], Say: "Tick who will work, and on which machine."}
 	}
@@ -222,4 +230,13 @@ func (v *visit) span(f url.Values, a *approvals.Ask) (err error) {
 		}
 	}
 	return nil
+}
+
+// rightWord is one right as people say it: look is in every set, and is left out of others.
+func rightWord(right string) string {
+	r := rightsOf([]string{right})
+	if r != policy.Look {
+		r &^= policy.Look
+	}
+	return r.InWords()
 }

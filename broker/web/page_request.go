@@ -19,6 +19,7 @@ const lookMinutes = 30
 type requestView struct {
 	Receipts                 bool // of what the viewer did with it
 	ID, State, Document      string
+	Priority                 string // P1 … P4
 	Rev                      int
 	At                       stamp
 	Who                      []string
@@ -92,7 +93,7 @@ func (g *Pages) requestOf(v *visit, q approvals.Request) (requestView, error) {
 		return requestView{}, err
 	}
 	d := q.Document
-	out := requestView{ID: string(q.ID), State: requestWords[q.State], Document: q.Hash.String(), Rev: q.Rev, At: v.at(q.At),
+	out := requestView{ID: string(q.ID), State: requestWords[q.State], Document: q.Hash.String(), Rev: q.Rev, At: v.at(q.At), Priority: d.Priority,
 		Who: n.list(d.People), Firm: n.firm(policy.FirmID(d.Firm)), Why: d.Reason, Length: minutesWords(d.Minutes), From: v.at(d.From), To: v.at(d.To),
 		Asleep: v.at(q.Asleep), Words: evidence.Words(q.Hash), WorkOrder: d.WorkOrder, Change: d.Change, Backup: d.Backup, Backout: d.Backout,
 		Area: d.AreaClear, Vendor: !v.actor.Plant}
@@ -146,41 +147,30 @@ func (v *visit) describe(out *requestView, d evidence.Request) {
 	rights := rightsOf(d.Rights)
 	out.Targets = v.targets(d.Assets)
 	out.Does, out.Prep = wants(rights, hasShell(out.Targets))
-	var stops []string
-	reach := rights
 	for _, t := range out.Targets {
-		for _, s := range t.Stops {
-			if !slices.Contains(stops, s) {
-				stops = append(stops, s)
-			}
-		}
-		if t.Enforced == policy.ByNobody {
-			reach |= t.Worst
-		}
 		if !t.Known {
 			out.Unusual = append(out.Unusual, t.Asset+" is not in the plant file any more.")
 		}
 	}
-	out.Can = canText(rights, reach)
-	out.Worst = worstCase(reach, stops)
-	switch whoEnforces(out.Targets) {
-	case policy.ByPenstock:
-		out.Enforced = "Penstock stops everything else."
-	case policy.ByDevice:
-		out.Enforced = "The machine stops everything else."
-	default:
-		out.Danger = reach != policy.Look
-		out.Enforced = "Nobody stops it but you."
-	}
-	switch stopsAnyway := reach&(policy.Operate|policy.Load|policy.Device) != 0; {
-	case len(stops) > 0 && stopsAnyway: // the worst case says it
-	case len(stops) > 0:
-		out.Stops = strings.Join(stops, ", ") + map[bool]string{true: " stops.", false: " stop."}[len(stops) == 1]
+	told := v.plant.Told(policyTargets(d.Assets), rights)
+	out.Can, out.Worst, out.Enforced = cmp.Or(d.Can, told.Can), cmp.Or(d.Worst, told.Worst), cmp.Or(d.Stopper, told.Stopper)
+	out.Danger = told.By == policy.ByNobody && told.Reach != policy.Look
+	switch stopsAnyway := told.Reach&(policy.Operate|policy.Load|policy.Device) != 0; {
+	case len(told.Stops) > 0 && stopsAnyway: // the worst case says it
+	case len(told.Stops) > 0:
+		out.Stops = strings.Join(told.Stops, ", ") + map[bool]string{true: " stops.", false: " stop."}[len(told.Stops) == 1]
 	default:
 		out.Stops = "no line stops."
 	}
 	out.Until = v.at(v.endIfOpened(d.Minutes, d.From, d.To))
 	v.unusual(out, d, rights)
+}
+
+func policyTargets(list []evidence.Target) (out []policy.Target) {
+	for _, t := range list {
+		out = append(out, t.Policy())
+	}
+	return out
 }
 
 // endIfOpened is when it would end, opened as early as may be.
@@ -198,22 +188,6 @@ func (v *visit) endIfOpened(minutes int, from, to time.Time) time.Time {
 
 // oldBackup is when a backup is worth a word before somebody writes.
 const oldBackup = 30 * 24 * time.Hour
-
-// canText says what they can do, and what nobody stops beyond what was asked.
-func canText(rights, reach policy.Rights) string {
-	more := reach &^ rights
-	switch {
-	case more == 0 && rights.Has(policy.Load) && rights.Has(policy.Operate):
-		last := "load programs"
-		if rights.Has(policy.Device) {
-			last = "change the device itself"
-		}
-		return "do anything, also " + last
-	case more == 0:
-		return doText(rights)
-	}
-	return doText(rights) + "; and what was not asked for: " + rightsText(more)
-}
 
 // outcome is who decided, and what, where it is decided.
 func (v *visit) outcome(q approvals.Request, n roll) string {
@@ -340,7 +314,7 @@ func (g *Pages) othersInside(v *visit, n roll) string {
 func (v *visit) limits(l evidence.Limits) string {
 	var out []string
 	if len(l.Rights) > 0 {
-		out = append(out, rightsText(rightsOf(l.Rights))+" only")
+		out = append(out, rightsOf(l.Rights).InWords()+" only")
 	}
 	if l.Minutes > 0 {
 		out = append(out, minutesWords(l.Minutes))

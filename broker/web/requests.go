@@ -113,7 +113,7 @@ func readAsk(r *http.Request) (approvals.Ask, error) {
 	}
 	ask := approvals.Ask{Firm: policy.FirmID(in.Firm), People: names[policy.PersonID](in.People), Rights: rights,
 		Reason: in.Reason, WorkOrder: in.WorkOrder, Change: in.Change, Backup: in.Backup, Backout: in.Backout,
-		AreaClear: in.AreaClear, Minutes: in.Minutes, From: in.From, To: in.To}
+		AreaClear: in.AreaClear, Happening: in.Happening, Minutes: in.Minutes, From: in.From, To: in.To}
 	for _, t := range in.Targets {
 		if t.Port == "" && t.Account != "" {
 			t.Port = "ssh"
@@ -127,9 +127,9 @@ func readAsk(r *http.Request) (approvals.Ask, error) {
 func requestJSON(q approvals.Request) api.Request {
 	d := q.Document
 	out := api.Request{ID: string(q.ID), State: string(q.State), Rev: q.Rev, Document: q.Hash.String(),
-		Words: evidence.Words(q.Hash), By: d.By, Open: d.Open, Window: string(q.Window), Asleep: q.Asleep, At: q.At,
+		Words: evidence.Words(q.Hash), By: d.By, Priority: d.Priority, Can: d.Can, Worst: d.Worst, Stopper: d.Stopper, Open: d.Open, Window: string(q.Window), Asleep: q.Asleep, At: q.At,
 		Ask: api.Ask{Firm: d.Firm, People: d.People, Targets: apiTargets(d.Assets), Rights: d.Rights, Reason: d.Reason,
-			WorkOrder: d.WorkOrder, Change: d.Change, Backup: d.Backup, Backout: d.Backout, AreaClear: d.AreaClear,
+			WorkOrder: d.WorkOrder, Change: d.Change, Backup: d.Backup, Backout: d.Backout, AreaClear: d.AreaClear, Happening: d.Happening,
 			Minutes: d.Minutes, From: d.From, To: d.To}}
 	for _, n := range q.Needs {
 		out.Needs = append(out.Needs, api.Need{Role: string(n.Role), Count: n.Count, Rule: n.Rule})

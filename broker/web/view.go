@@ -125,20 +125,8 @@ func (v *visit) target(t evidence.Target) targetView {
 	}
 	z, _ := v.plant.Zone(a.Zone)
 	out.Tag, out.Title, out.Zone, out.Known = a.Tag, cmp.Or(a.Title, string(a.Name)), z.Title, true
-	for _, l := range v.plant.Lines {
-		if slices.Contains(a.Stops, l.Name) {
-			out.Stops = append(out.Stops, cmp.Or(l.Title, string(l.Name)))
-		}
-	}
-	name := policy.PortName(t.Port)
-	if name == "sftp" {
-		name = "ssh"
-	}
-	p, _ := a.Port(name)
-	out.Worst, out.Enforced = p.Worst, p.Enforced
-	if acc, ok := p.Account(policy.AccountName(t.Account)); ok {
-		out.Worst, out.Enforced = acc.Worst, acc.Enforced
-	}
+	out.Stops = v.plant.StopsWith(a.Name)
+	out.Worst, out.Enforced = v.plant.Worst(t.Policy())
 	if strings.EqualFold(out.By, "ssh") {
 		out.By = "SSH"
 	}
@@ -154,7 +142,7 @@ func (v *visit) targets(list []evidence.Target) []targetView {
 }
 
 // Rights is the worst that the way in can do, in words.
-func (t targetView) Rights() string { return rightsText(t.Worst) }
+func (t targetView) Rights() string { return t.Worst.InWords() }
 
 // Way is by what one goes in: "SSH as viewer", "modbus".
 func (t targetView) Way() string {
@@ -200,66 +188,6 @@ func wants(r policy.Rights, shell bool) (does, prep string) {
 		return "take files out", "of"
 	}
 	return "look", "at"
-}
-
-var rightWords = []struct {
-	right policy.Rights
-	words string
-}{
-	{policy.Look, "look"}, {policy.Copy, "take files out"}, {policy.Set, "change values"},
-	{policy.Operate, "start and stop"}, {policy.Load, "load programs"}, {policy.Device, "change the device itself"},
-}
-
-// rightsText is a set in words: "look, change values".
-func rightsText(r policy.Rights) string {
-	var out []string
-	for _, w := range rightWords {
-		if r.Has(w.right) {
-			out = append(out, w.words)
-		}
-	}
-	return strings.Join(out, ", ")
-}
-
-// doText is rightsText without looking, which is in every set, where there is more.
-func doText(r policy.Rights) string {
-	if more := r &^ policy.Look; more != 0 {
-		return rightsText(more)
-	}
-	return rightsText(r)
-}
-
-// worstCase is what it can come to.
-func worstCase(r policy.Rights, stops []string) string {
-	line := "the machine"
-	if len(stops) > 0 {
-		line = strings.Join(stops, " and ")
-	}
-	verb := " stops"
-	if len(stops) > 1 {
-		verb = " stop"
-	}
-	switch {
-	case r.Has(policy.Device):
-		return line + verb + " and the device may have to be replaced."
-	case r.Has(policy.Load):
-		return "a wrong program runs, " + line + verb + "."
-	case r.Has(policy.Operate):
-		return line + verb + "."
-	case r.Has(policy.Set):
-		return "wrong values, and " + line + " may stop."
-	case r.Has(policy.Copy):
-		return "somebody else learns how you work."
-	}
-	return "somebody sees what they should not."
-}
-
-func whoEnforces(targets []targetView) (e policy.Enforced) {
-	e = policy.ByPenstock
-	for _, t := range targets {
-		e = min(e, t.Enforced)
-	}
-	return e
 }
 
 // hasShell says whether somebody would work in a shell that nobody holds to

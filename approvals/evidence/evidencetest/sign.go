@@ -173,7 +173,8 @@ func (s *Story) Vouch(second int, by, who string, p *Passkey, sign Signer, do fu
 // their SSH keys of the bootstrap file, ines with a passkey that otto vouched for.
 func NewSigned() *Story {
 	s := &Story{Docs: map[audit.Hash][]byte{}, Answers: map[string]evidence.Answer{}}
-	s.plant = s.Put(SignedPlant().Document())
+	s.file = SignedPlant()
+	s.plant = s.Put(s.file.Document())
 	s.begin()
 	ines := NewPasskey("ines")
 	s.Enrol(50, "ines", ines)

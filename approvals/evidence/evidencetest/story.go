@@ -41,6 +41,7 @@ type Story struct {
 	Answers map[string]evidence.Answer // by person; mia's is the extension
 	Counts  []*Step                    // the answers that window.agreed counts on; nil: as its body says
 	plant   audit.Hash
+	file    *policy.Plant
 
 	Rows []recording.Operation // what an inspector saw in each channel, for Build
 }
@@ -92,7 +93,7 @@ func Bootstrap() []byte {
 // New tells the whole night, without fault.
 func New(plant *policy.Plant) *Story {
 	s := &Story{Docs: map[audit.Hash][]byte{}, Answers: map[string]evidence.Answer{}}
-	s.plant = s.Put(plant.Document())
+	s.plant, s.file = s.Put(plant.Document()), plant
 	s.begin()
 	s.ask()
 	s.agree()
@@ -151,6 +152,7 @@ func (s *Story) ask() {
 	s.Request = evidence.Request{V: 1, Request: "R-1", Rev: 1, Firm: "krall", By: "ann", People: []string{"ann"}, Kind: "remote",
 		Assets: []evidence.Target{{Asset: "filler-plc", Port: "ssh", Account: "maint"}}, Rights: []string{"look", "load"}, Reason: "Valve timing",
 		WorkOrder: "4711", Minutes: 60, From: At(3600), To: At(6 * 3600), Open: "shift", Plant: s.plant, Nonce: Nonce(0)}
+	evidence.Tell(s.file, &s.Request)
 	s.Add(100, "ann", audit.RequestSubmitted{Request: "R-1", Rev: 1, Firm: "krall", By: "ann", Document: s.PutJSON(s.Request), Plant: s.plant}, "R-1", "request/R-1")
 	s.Add(101, "penstock", audit.PersonAsked{Role: "line-1-owner", People: []string{"olaf"}}, "R-1")
 }

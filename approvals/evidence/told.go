@@ -1,0 +1,59 @@
+package evidence
+
+import (
+	"strconv"
+
+	"penstock/policy"
+)
+
+// Tell writes into a request what the plant file says of it: how urgent it is,
+// what they can do, what it can come to and who stops it. These are lines of the
+// text that people answer, and nobody types them.
+func Tell(plant *policy.Plant, r *Request) {
+	targets, assets := r.ways()
+	rights, err := policy.ParseRights(r.Rights)
+	if err != nil {
+		rights = ^policy.Rights(0) // what cannot be read is told as everything; parsing refuses it anyway
+	}
+	told := plant.Told(targets, rights)
+	r.Can, r.Worst, r.Stopper = told.Can, told.Worst, told.Stopper
+	r.Priority = plant.Priority(assets, r.Happening).String()
+}
+
+// CheckTold is empty if the computed lines of a request are what the plant file
+// that it names says; each finding is one sentence.
+func CheckTold(plant *policy.Plant, r Request) (findings []string) {
+	is := r
+	Tell(plant, &is)
+	for _, line := range []struct{ what, has, is string }{
+		{"priority", r.Priority, is.Priority}, {"what they can do", r.Can, is.Can},
+		{"the worst case", r.Worst, is.Worst}, {"who stops it", r.Stopper, is.Stopper},
+	} {
+		if line.has != line.is {
+			findings = append(findings, "the request tells "+line.what+" as "+quoted(line.has)+", and the plant file says "+quoted(line.is))
+		}
+	}
+	return findings
+}
+
+// quoted keeps an altered line from making a finding of any length.
+func quoted(s string) string {
+	const most = 240
+	if len(s) > most {
+		s = s[:most] + "…"
+	}
+	return strconv.Quote(s)
+}
+
+// Policy is the way in as the plant file knows it.
+func (t Target) Policy() policy.Target {
+	return policy.Target{Asset: policy.AssetName(t.Asset), Port: policy.PortName(t.Port), Account: policy.AccountName(t.Account)}
+}
+
+func (r Request) ways() (targets []policy.Target, assets []policy.AssetName) {
+	for _, t := range r.Assets {
+		targets = append(targets, t.Policy())
+		assets = append(assets, policy.AssetName(t.Asset))
+	}
+	return targets, assets
+}
