@@ -140,7 +140,7 @@ func (v *visit) sentence(body audit.Body, n roll) (says, weight string) {
 
 func (v *visit) movedWords(b audit.WindowMoved) string {
 	if b.To == "narrowed" {
-		return "narrowed to: " + rightsText(rightsOf(b.Rights)) + because(b.Why)
+		return "narrowed to: " + rightsOf(b.Rights).InWords() + because(b.Why)
 	}
 	words := map[string]string{"wenton": "let it go on", "unused": "not used", "ending": "ended, and a transfer may finish", "grace": "moved the end once, for a half-done transfer"}
 	s := cmp.Or(words[b.To], b.To)
