@@ -97,3 +97,41 @@ func TestPlantChangeOnPages(t *testing.T) {
 		t.Errorf("it is %s", v.State)
 	}
 }
+
+func sampleAsset() assetView {
+	return assetView{Name: "filler-plc", Tag: "FIL-1-PLC-01", Title: "Filler controller", Zone: "Filling line 1", Level: "1", Is: "Krall FX5 4.2.1", Owner: "Line 1 process owner", Opener: "Filling shift supervisor",
+		Stops: []string{"Filling line 1"}, Locks: []string{"Guard door 3 of Filler controller, FIL-1-PLC-01 trips Line 1 safety controller, SIS-1-PLC-01"}, At: after(0), Asked: "Sun 02:00",
+		Reach:   []reachLine{{"by SSH as viewer", "look", "Filling shift supervisor", ""}, {"by SSH as maint", "look, copy, set, operate, load", "", "this work waits for line-1-outage: Sun 00:00-06:00; next Sun 2026-11-29 00:00 CET"}},
+		InThen:  []assetJob{{"W-208", "Krall Fillers", "Ann Keller", "open", "look", "Alarm F-417", "", after(-20)}},
+		History: []assetJob{{"W-201", "Krall Fillers", "Ann Keller, Ben Ito", "closed", "look, set", "Alarm F-417, fill volume drifts", "Fill volume 812 to 800 ml: sensor 3 had drifted", after(-40000)}},
+		Same:    []assetLine{{"filler-2-plc", "FIL-2-PLC-01", "Second filler", ""}}, Neighbours: []assetLine{{"capper-drive", "CAP-1-DRV-01", "Capper drive", ""}}}
+}
+
+// The machine's page answers from the plant file and from what was done there.
+func TestAssetPages(t *testing.T) {
+	h := newHouse(t, 1)
+	mia, ann := h.cookie("mia0"), h.cookie("ann")
+	q := h.askToLook()
+	a, _ := h.actor("mia0")
+	must(h.desk.Answer(h.ctx, a, q.ID, q.Hash, approvals.Reply{Says: "yes"}))
+	must(h.desk.Open(h.ctx, a, "W-1"))
+	page := h.send(t, mia, "/assets/filler-plc?at=Tue+03:07", nil)
+	for _, want := range []string{"Filling line 1</bdi> stops", "Guard door 3", "Line 1 process owner</bdi> answers for it", "Alarm F-417", "W-1", "Nobody had an open window then", "no: <bdi>this work waits for line-1-outage", "yes, if <bdi>"} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the page does not say %q", want)
+		}
+	}
+	if page := h.send(t, mia, "/assets/filler-plc", nil); !strings.Contains(page, "In then:") {
+		t.Error("who is in now is not said")
+	}
+	for path, want := range map[string]string{"/assets": "Filler controller", "/assets/filler-plc?at=x": "Write the moment as", "/assets/nobody": "Not shown", "/debt": "no backup is known", "/plant": "What is owed"} {
+		if page := h.send(t, mia, path, nil); !strings.Contains(page, want) {
+			t.Errorf("%s does not say %q", path, want)
+		}
+	}
+	for _, path := range []string{"/assets", "/assets/filler-plc", "/debt"} {
+		if page := h.send(t, ann, path, nil); strings.Contains(page, "FIL-1-PLC-01") {
+			t.Errorf("a vendor reads %s", path)
+		}
+	}
+}

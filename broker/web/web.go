@@ -106,6 +106,7 @@ func New(p Parts) (http.Handler, error) {
 	s.people(mux)
 	s.rosterCalls(mux)
 	s.plantCalls(mux)
+	s.assetCalls(mux)
 	s.recordings(mux)
 	s.reviews(mux)
 	s.receipts(mux)

@@ -66,3 +66,28 @@ func TestAssetImport(t *testing.T) {
 		t.Error("the plant file itself was changed")
 	}
 }
+
+func TestAssetQuestions(t *testing.T) {
+	plant := filepath.Join(plantFolder(t), "plant.yaml")
+	for _, row := range []struct {
+		args []string
+		code int
+		says string
+	}{
+		{[]string{"stops", "chiller-plc"}, 0, "Filling line 1 (filling-1), criticality 1, fed by pasteur"},
+		{[]string{"interlocks", "safety-plc"}, 0, "Guard door 3 of filler-plc trips safety-plc"},
+		{[]string{"firmware", "chiller-plc"}, 0, "Polar C2 4.20"},
+		{[]string{"reach", "filler-plc", "--at", "2026-11-24 03:07"}, 0, "no   filler-plc by ssh as maint: this work waits for line-1-outage"},
+		{[]string{"reach", "filler-plc", "--at", "2026-11-24 03:07"}, 0, "yes  filler-plc by ssh as viewer: look; must agree: shift"},
+		{[]string{"reach", "filler-plc", "--at", "noon"}, exitUsage, "--at"},
+		{[]string{"stops", "nobody"}, exitNo, "no asset"},
+	} {
+		code, out := runAsset(t, append(row.args, "--plant", plant)...)
+		if code != row.code || !strings.Contains(out, row.says) {
+			t.Errorf("asset %v: exit %d, want %d with %q:\n%s", row.args, code, row.code, row.says, out)
+		}
+	}
+	if code, out := runPolicy(t, "debt", plant); code != 0 || !strings.Contains(out, "asset cip-plc: its host key is not pinned") {
+		t.Errorf("policy debt: exit %d\n%s", code, out)
+	}
+}

@@ -23,7 +23,7 @@ import (
 // and how a running broker gets a new one.
 func policyCommand() *cobra.Command {
 	c := &cobra.Command{Use: "policy", Short: "Check, explain, compare and test a plant file without a server; change it on a running one"}
-	c.AddCommand(policyCheckCommand(), policyExplainCommand(), policyDiffCommand(), policyTestCommand())
+	c.AddCommand(policyCheckCommand(), policyExplainCommand(), policyDiffCommand(), policyDebtCommand(), policyTestCommand())
 	c.AddCommand(changeCommands()...)
 	return c
 }
