@@ -153,7 +153,7 @@ func (p *Plant) assetParts(a *Asset, put putPart) {
 		port := &a.Ports[i]
 		what := "port " + string(port.Name) + " of " + string(a.Name)
 		put(what, owner, fact{"number", fmt.Sprint(port.Number)}, fact{"rights", flag(!port.Login(), port.Worst.String())}, fact{"enforced", flag(!port.Login(), port.Enforced.String())},
-			fact{"host_keys", strings.Join(port.HostKeys, ", ")}, fact{"strict_both", fmt.Sprint(port.StrictBoth)}, fact{"unit", fmt.Sprint(port.Unit)},
+			fact{"host_keys", strings.Join(port.HostKeys, ", ")}, fact{"strict_both", fmt.Sprint(port.StrictBoth)}, fact{"unit", fmt.Sprint(port.Unit)}, fact{"umas", fmt.Sprint(port.UMAS)},
 			fact{"unlisted", "read " + port.Unlisted.Read.String() + ", write " + port.Unlisted.Write.String()}, fact{"registers", registerWords(port.Registers)})
 		for _, account := range port.Accounts {
 			put("account "+string(account.Name)+" at "+what, owner, fact{"rights", account.Worst.String()}, fact{"enforced", account.Enforced.String()}, fact{"files", flag(account.Hashes, "hashes")})
@@ -261,7 +261,8 @@ func spanWords(all []Span, loc *time.Location) string {
 func registerWords(all []Register) string {
 	var words []string
 	for _, r := range all {
-		words = append(words, fmt.Sprintf("%s %s read %s write %s %s %t %g %g %s", r.Object, r.Name, r.Read, r.Write, r.Unit, r.Limited, r.Min, r.Max, r.Why))
+		words = append(words, fmt.Sprintf("%s %s read %s write %s %s %t %g %g %s %s scale %g", r.Object, r.Name, r.Read, r.Write, r.Unit, r.Limited, r.Min, r.Max, r.Why,
+			cmp.Or(r.Type, "u16"), cmp.Or(r.Scale, 1)))
 	}
 	return strings.Join(words, "; ")
 }
