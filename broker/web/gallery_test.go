@@ -320,6 +320,10 @@ func galleryServer(t *testing.T) (*httptest.Server, []string) {
 	})
 	var names []string
 	add := func(name, template string, f frame) {
+		csp := contentPolicy
+		if template == "watch" { // as watchPage does
+			csp = playerPolicy
+		}
 		b, err := g.render(template, f)
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
@@ -327,7 +331,7 @@ func galleryServer(t *testing.T) (*httptest.Server, []string) {
 		names = append(names, name)
 		mux.HandleFunc("GET /gallery/"+name, func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "text/html; charset=utf-8")
-			w.Header().Set("Content-Security-Policy", contentPolicy)
+			w.Header().Set("Content-Security-Policy", csp)
 			_, _ = w.Write(b)
 		})
 	}

@@ -333,7 +333,8 @@ function fits(hint) {
 // row adds an operation to the list, which keeps the last few hundred and stays
 // at its end unless somebody has moved it.
 function row(rows, l) {
-  const atEnd = rows.scrollTop + rows.clientHeight >= rows.scrollHeight - 4;
+  const box = rows.parentElement;
+  const atEnd = box.scrollTop + box.clientHeight >= box.scrollHeight - 4;
   const li = document.createElement("li");
   const text = document.createElement("bdi");
   text.textContent = l.text;
@@ -341,7 +342,7 @@ function row(rows, l) {
   if (l.refused) li.className = "refused";
   rows.append(li);
   while (rows.children.length > 500) rows.firstElementChild.remove();
-  if (atEnd) rows.scrollTop = rows.scrollHeight;
+  if (atEnd) box.scrollTop = box.scrollHeight;
 }
 
 function counters(watch) {
