@@ -338,3 +338,94 @@ func TestCallInIsSignedNext(t *testing.T) {
 		t.Errorf("the verifier: %q", wrong)
 	}
 }
+
+// Whose word lets a key sign, and whose does not.
+func TestWhoMayVouch(t *testing.T) {
+	w := newWorldOf(t, nil, signedPlant)
+	phone := evidencetest.NewPasskey("mia")
+	w.enrol(t, "mia", "", phone)
+	word := func(by, who policy.PersonID, key string, sign evidencetest.Signer, do func(*evidence.Vouch)) error {
+		v, err := w.folk.DraftVouch(w.ctx, w.stale(by), who, key)
+		if err != nil {
+			return err
+		}
+		if do != nil {
+			do(&v)
+		}
+		text, err := v.Unsigned()
+		if err != nil {
+			t.Fatal(err)
+		}
+		v.Proof = sign(evidence.VouchNamespace, text)
+		return w.folk.Vouch(w.ctx, w.stale(by), v)
+	}
+	id := phone.ID()
+	for _, row := range []struct {
+		story, rule string
+		err         error
+	}{
+		{"the person", "vouch-self", word("mia", "mia", id, w.ssh("mia"), nil)},
+		{"no OT security", "not-yours", word("olaf", "mia", id, w.ssh("olaf"), nil)},
+		{"the vendor", "plant-people-only", word("ann", "mia", id, w.ssh("ann"), nil)},
+		{"a key of nobody's", "no-waiting-key", word("sven", "mia", "SHA256:x", w.ssh("sven"), nil)},
+		{"somebody who is not there", "no-such-person", word("sven", "zoe", id, w.ssh("sven"), nil)},
+		{"a vendor's key", "not-yours", word("sven", "ann", w.print("ann"), w.ssh("sven"), nil)},
+		{"a key of the first file", "no-waiting-key", word("sven", "mia", w.print("mia"), w.ssh("sven"), nil)},
+		{"signed by another's key", "vouch", word("sven", "mia", id, w.ssh("sara"), nil)},
+		{"signed by the key itself", "vouch", word("sven", "mia", id, phone.Sign, nil)},
+		{"in another's name", "vouch", word("sven", "mia", id, w.ssh("sven"), func(v *evidence.Vouch) { v.By = "sara" })},
+		{"six minutes ago", "vouch", word("sven", "mia", id, w.ssh("sven"), func(v *evidence.Vouch) { v.At = v.At.Add(-6 * time.Minute) })},
+		{"as it should be", "", word("sven", "mia", id, w.ssh("sven"), nil)},
+		{"a second time", "no-waiting-key", word("sara", "mia", id, w.ssh("sara"), nil)},
+	} {
+		if rule(row.err) != row.rule || row.rule == "" && row.err != nil {
+			t.Errorf("%s: %v, want rule %q", row.story, row.err, row.rule)
+		}
+	}
+	enrol := func(id policy.PersonID, name string, by people.Actor) error {
+		p := evidencetest.NewPasskey(name)
+		return w.folk.EnrolPasskey(w.ctx, by, people.Key{Kind: people.Passkey, ID: p.ID(), Public: p.Public(), Credential: "c-" + name, Name: name})
+	}
+	if err := enrol("sara", "mia", w.as("sara")); rule(err) != "passkey-known" {
+		t.Errorf("one passkey for two: %v", err)
+	}
+	if err := enrol("sara", "other", w.stale("sara")); rule(err) != "code-needed" {
+		t.Errorf("without a proof: %v", err)
+	}
+	if err := enrol("ann", "ann", w.as("ann")); rule(err) != "plant-people-only" {
+		t.Errorf("a vendor's passkey: %v", err)
+	}
+	if err := w.folk.RemoveKey(w.ctx, w.stale("olaf"), "mia", id); rule(err) != "not-yours" {
+		t.Errorf("taken away by somebody: %v", err)
+	}
+	if err := w.folk.RemoveKey(w.ctx, w.stale("mia"), "mia", id); err != nil {
+		t.Errorf("taken away by its person: %v", err)
+	}
+	if err := enrol("mia", "mia", w.as("mia")); rule(err) != "passkey-known" {
+		t.Errorf("it comes back: %v", err)
+	}
+	for i := range 5 {
+		if err := enrol("mia", "spare"+string(rune('a'+i)), w.as("mia")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := enrol("mia", "sixth", w.as("mia")); rule(err) != "passkeys-full" {
+		t.Errorf("a sixth: %v", err)
+	}
+	if differences, err := w.jour.Check(w.ctx); err != nil || len(differences) > 0 {
+		t.Errorf("folded anew the rows differ: %q %v", differences, err)
+	}
+	if wrong := w.verify(t); len(wrong) > 0 {
+		t.Errorf("the verifier: %q", wrong)
+	}
+}
+
+// print is the fingerprint of somebody's key in the first file.
+func (w *world) print(id policy.PersonID) string {
+	p, err := w.folk.Person(w.ctx, id)
+	if err != nil {
+		w.t.Fatalf("%v", err)
+	}
+	k, _ := p.Key(people.SSH)
+	return k.ID
+}
