@@ -36,6 +36,7 @@ type Session struct {
 	goneAt   audit.Index
 	header   audit.Hash
 	loads    bool
+	stood    bool // in a window in which somebody stood in for a gate
 	watched  []string
 	channels map[int]bool
 }
@@ -93,6 +94,7 @@ func (h Hold) reaches(s *Session) bool {
 type window struct {
 	request string
 	by      map[string]string // person → what they did
+	stood   bool              // somebody stood in for a gate of it
 }
 
 type request struct {
@@ -230,15 +232,22 @@ func (h *History) work(leaf audit.Leaf) {
 			r.yes[b.Person] = true
 		}
 	case audit.WindowAgreed:
-		h.windows[b.Window] = &window{b.Request, map[string]string{}}
+		h.windows[b.Window] = &window{request: b.Request, by: map[string]string{}}
 	case audit.WindowMoved:
 		word := map[string]string{"opened": "opened", "extended": "extended", "wenton": "let go on"}[b.To]
 		if w := h.windows[b.Window]; w != nil && word != "" && w.by[b.By] == "" {
 			w.by[b.By] = word
 		}
+	case audit.GateChanged:
+		h.gate(b)
+	case audit.EscortChanged:
+		if w := h.windows[b.Window]; w != nil && b.Says == "took" && w.by[b.By] == "" {
+			w.by[b.By] = "escorted"
+		}
 	case audit.SessionStarted:
 		if h.sessions[b.Session] == nil {
 			s := &Session{ID: b.Session, Person: b.Person, Firm: b.Firm, Windows: b.Windows, Started: leaf.Wall, Undrawn: true, header: b.Header, channels: map[int]bool{}}
+			s.stood = slices.ContainsFunc(b.Windows, func(id string) bool { w := h.windows[id]; return w != nil && w.stood })
 			h.sessions[b.Session], h.order = s, append(h.order, s)
 		}
 	case audit.ReviewOpened:
@@ -247,6 +256,24 @@ func (h *History) work(leaf audit.Leaf) {
 		}
 	default:
 		h.channel(leaf)
+	}
+}
+
+// gate is a person's word about a gate of a window.
+func (h *History) gate(b audit.GateChanged) {
+	w := h.windows[b.Window]
+	if w == nil || b.By == "" || b.Says == "no" {
+		return
+	}
+	if w.by[b.By] == "" {
+		w.by[b.By] = map[bool]string{true: "stood in for a gate of", false: "said a gate of"}[b.Says == "stood-in"]
+	}
+	if b.Says != "stood-in" || w.stood {
+		return
+	}
+	w.stood = true
+	for _, s := range h.order {
+		s.stood = s.stood || s.Ended.IsZero() && slices.Contains(s.Windows, b.Window)
 	}
 }
 

@@ -247,3 +247,32 @@ func TestTheDraw(t *testing.T) {
 		t.Errorf("%d of 3000, one in ten", n)
 	}
 }
+
+// What ran while somebody stood in for a gate is looked at by a second person,
+// who is none of those that said a gate or escorted.
+func TestAStandInIsReviewed(t *testing.T) {
+	r := newRig(t)
+	r.agreed()
+	r.rules.Always, r.rules.OneIn = []string{"stand-in"}, 0
+	r.session("S-1", look)
+	r.tell("S-2", "ann", audit.SessionStarted{Session: "S-2", Person: "ann", Windows: []string{"W-1"}})
+	r.tell("W-1", "lena", audit.GateChanged{Gate: "key", Says: "stood-in", Window: "W-1", By: "lena", Why: "lamp"})
+	r.tell("W-1", "kurt", audit.EscortChanged{Window: "W-1", By: "kurt", Says: "took"})
+	r.tell("S-2", "ann", audit.SessionEnded{Session: "S-2", Cause: "client"})
+	r.session("S-3", look)
+	list, err := r.book.Waits(t.Context(), sec("otto"))
+	must(t, err)
+	var got []string
+	for _, w := range list {
+		got = append(got, w.ID+" "+strings.Join(w.Reasons, ","))
+	}
+	if !slices.Equal(got, []string{"S-2 stand-in", "S-3 stand-in"}) {
+		t.Errorf("wait: %q", got)
+	}
+	for who, part := range map[string]string{"lena": "stood in for a gate of W-1", "kurt": "escorted W-1"} {
+		_, err := r.book.Sign(t.Context(), sec(who), "S-3", review.Opinion{Verdict: review.InOrder})
+		if err == nil || !strings.Contains(err.Error(), part) {
+			t.Errorf("%s: %v", who, err)
+		}
+	}
+}

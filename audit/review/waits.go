@@ -12,7 +12,7 @@ import (
 // Rules are the plant file's word on reviews and retention, in force now.
 type Rules struct {
 	Plant  audit.Hash
-	Always []string      // load, device, refusal, first-visit; words that nothing matches are let be
+	Always []string      // load, device, refusal, first-visit, stand-in; words that nothing matches are let be
 	OneIn  int           // of the rest
 	Within time.Duration // after which a review is late; 0: never
 	// Keeps says how long a recording is kept for one way of working; not ok: for ever.
@@ -25,7 +25,7 @@ func (s *Session) Reasons(r Rules) (why []string) {
 	can := func(right string) bool {
 		return slices.ContainsFunc(s.Targets, func(t Target) bool { return slices.Contains(t.Rights, right) })
 	}
-	is := map[string]bool{"load": s.loads || can("load"), "device": can("device"), "refusal": s.Refused > 0, "first-visit": len(s.First) > 0}
+	is := map[string]bool{"load": s.loads || can("load"), "device": can("device"), "refusal": s.Refused > 0, "first-visit": len(s.First) > 0, "stand-in": s.stood}
 	for _, word := range r.Always {
 		if is[word] {
 			why = append(why, word)
