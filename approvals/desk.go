@@ -87,6 +87,8 @@ type Desk struct {
 	holding sync.Mutex                 // orders Hold and Release; held for memory only
 	pauses  map[policy.WindowID]uint64 // under holding: how often a pause began
 
+	telling sync.Mutex // one input's word is written at a time; what takes a gate away has done so before
+
 	mu       sync.Mutex // of all below; held for memory only
 	stops    Stopper
 	plants   map[audit.Hash]*policy.Plant

@@ -95,6 +95,8 @@ func (d *Desk) GateRead(ctx context.Context, g policy.Gate, r Reading) error {
 	if says == GateNo {
 		return d.lose(ctx, g, r, now)
 	}
+	d.telling.Lock()
+	defer d.telling.Unlock()
 	if _, err := d.log.Append(ctx, audit.Event{Subject: g.Name, Actor: penstock, Body: audit.GateChanged{Gate: g.Name, Says: says, Why: cleaned(r.Why), At: whole(now)}}); err != nil {
 		return fmt.Errorf("write that gate %s says %s: %w", g.Name, says, err)
 	}
@@ -144,12 +146,52 @@ func (in *input) fresh(now time.Time, slack time.Duration) bool {
 func (d *Desk) lose(ctx context.Context, g policy.Gate, r Reading, now time.Time) error {
 	ctx = context.WithoutCancel(ctx)
 	concerned := d.holdAll(g.Name, "paused: waits for "+g.Title)
-	ev := audit.Event{Subject: g.Name, Actor: penstock, Body: audit.GateChanged{Gate: g.Name, Says: GateNo, Why: cleaned(r.Why), At: whole(now)}}
-	if _, err := d.log.Append(ctx, ev); err != nil {
-		return d.admitNothing(fmt.Errorf("write that gate %s says no", g.Name), err)
+	if err := d.tellNo(ctx, g.Name, r.Why, now); err != nil {
+		return err
 	}
 	d.again() // windows in which nobody is
 	return d.settleHeld(ctx, concerned)
+}
+
+// tellNo writes an input's no that counts already, unless it says yes again
+// meanwhile and the log has that.
+func (d *Desk) tellNo(ctx context.Context, gate, why string, now time.Time) error {
+	d.telling.Lock()
+	defer d.telling.Unlock()
+	d.mu.Lock()
+	again := d.inputs[gate] != nil && d.inputs[gate].yes
+	d.mu.Unlock()
+	if again {
+		return nil
+	}
+	ev := audit.Event{Subject: gate, Actor: penstock, Body: audit.GateChanged{Gate: gate, Says: GateNo, Why: cleaned(why), At: whole(now)}}
+	if _, err := d.log.Append(ctx, ev); err != nil {
+		return d.admitNothing(fmt.Errorf("write that gate %s says no", gate), err)
+	}
+	return nil
+}
+
+// expire writes the no of inputs whose newest reading has gone stale, where
+// nothing else was read since that would have said so: before whatever is paused for it.
+func (d *Desk) expire(ctx context.Context) error {
+	now := d.now()
+	var gone []*input
+	d.mu.Lock()
+	for _, in := range d.inputs {
+		if in.yes && !in.fresh(now, 0) {
+			in.yes, in.twice, in.told, in.since = false, false, GateNo, now
+			in.why = "nothing was read for " + in.gate.Stale.String()
+			gone = append(gone, in)
+		}
+	}
+	d.mu.Unlock()
+	slices.SortFunc(gone, func(a, b *input) int { return cmp.Compare(a.gate.Name, b.gate.Name) })
+	for _, in := range gone {
+		if err := d.tellNo(ctx, in.gate.Name, "nothing was read for "+in.gate.Stale.String(), now); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // way is what is known in memory of a window that runs.

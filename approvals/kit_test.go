@@ -370,6 +370,12 @@ func (w *world) commit(key string, ev audit.Event) {
 
 // restart is a new process over the same log, rows and documents.
 func (w *world) restart() {
+	if len(w.plant().Gates) > 0 && len(w.log.leaves()) > 0 { // a process that starts has read no input, and the log says that it started
+		w.log.dead, w.log.fail = false, ""
+		if _, err := w.log.Append(w.ctx, audit.Event{Subject: "a", Actor: penstock, Body: audit.NodeStarted{}}); err != nil {
+			w.t.Fatalf("%v", err)
+		}
+	}
 	w.log.dead, w.log.fail, w.log.in, w.store.fail, w.store.in = false, "", 0, "", 0
 	w.jour = state.NewJournal("a", w.log, w.store, people.Fold(w.docs), Fold(w.docs))
 	if _, err := w.jour.CatchUp(w.ctx); err != nil {

@@ -203,6 +203,9 @@ func (d *Desk) settleRunning(ctx context.Context, w windowRow) (time.Time, bool,
 		return never, false, err
 	}
 	if lost := d.losses(ctx, w, claim); len(lost) > 0 && w.State != WindowPaused {
+		if err := d.expire(ctx); err != nil {
+			return never, false, err
+		}
 		return never, true, d.giveUp(ctx, w, lost)
 	}
 	half := d.stopper().HalfDone(id)
