@@ -266,6 +266,23 @@ func TestNothingFollowsAChangeOnTrial(t *testing.T) {
 	r.judge(t)
 }
 
+// Whose word counts for the plant file is whose word counts for a request, also
+// to the verifier: with a team of teams in the file, and by a deputy.
+func TestPlantChangeByWhoseWordCounts(t *testing.T) {
+	r := newRuled(t)
+	either := []string{"  it-network:   {name: IT network}\n", "  it-network:   {name: IT network}\n  either: {name: Either, any: [line-1-owner, it-network]}\n"}
+	c := r.says2(t, r.proposes(t, "sara", strictPlant(either...)), "sara", "ida")
+	wants(t, r.desk.ApplyPlant(r.ctx, r.as("sara"), c.ID, 0), "")
+	c = r.says2(t, r.proposes(t, "sara", strictPlant(append(either, "open: shift,  longest: 8h", "open: shift,  longest: 9h")...)), "olaf", "sara")
+	wants(t, r.desk.ApplyPlant(r.ctx, r.as("olaf"), c.ID, 0), "")
+	r.judge(t)
+	wants(t, r.desk.NameDeputy(r.ctx, r.as("olaf"), "line-1-owner", "tom", r.world.now(), r.world.now().Add(time.Hour)), "")
+	c = r.says2(t, r.proposes(t, "tom", strictPlant(append(either, "open: shift,  longest: 8h", "open: shift,  longest: 7h")...)), "tom", "sara")
+	wants(t, r.desk.ApplyPlant(r.ctx, r.as("tom"), c.ID, 10*time.Minute), "")
+	wants(t, r.desk.KeepPlant(r.ctx, r.as("tom"), c.ID), "")
+	r.judge(t)
+}
+
 func TestPlantChangeUnanswered(t *testing.T) {
 	r := newRuled(t)
 	c := r.proposes(t, "sara", longer())

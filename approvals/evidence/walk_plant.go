@@ -102,10 +102,11 @@ func (w *Walk) recheckPlant(c *change) {
 	}
 }
 
-// governs: somebody of the plant who is known now and holds a role.
+// governs: somebody of the plant who is known now and whose word counts in a
+// role, or did a moment ago.
 func (w *Walk) governs(id string) bool {
 	p := w.known(id)
-	return p != nil && w.ofPlant(p) && len(p.roles) > 0
+	return p != nil && w.ofPlant(p) && len(w.counted(id, w.leaf.Wall)) > 0
 }
 
 func (w *Walk) plantChange(id string) *change {
@@ -152,13 +153,16 @@ func (w *Walk) plantAnswered(b audit.PlantAnswered) {
 	w.must(a.Person == b.Person && a.Says == b.Says && a.Firm == b.Firm, "the leaf and the answer's text differ")
 	w.must(w.leaf.Actor == b.Person, "%s gave the answer of %s", short(w.leaf.Actor), b.Person)
 	w.must(b.Firm == p.firm, "it says that %s is of %s, and earlier leaves say %s", b.Person, b.Firm, p.firm)
-	w.must(sameSet(b.Roles, p.roles), "it says that %s holds %q, and earlier leaves say %q", b.Person, b.Roles, p.roles)
+	roles := w.teamed(w.counting(b.Person, w.leaf.Wall))[0]
+	if w.must(w.counts(b.Person, b.Roles, nil, w.leaf.Wall, a.At), "it says that %s holds %q, and earlier leaves say %q", b.Person, b.Roles, roles) {
+		roles = b.Roles
+	}
 	w.must(a.Request == c.text, "it answers something else than this change")
 	if !w.must(c.state == "waiting", "the change was %s", c.state) || !w.must(len(c.answers) < maxAnswers, "it has too many answers") {
 		return
 	}
 	h := heard{document: b.Document, keys: w.keysOf(b.Person),
-		Given: Given{Leaf: w.leaf.Place(), Wall: w.leaf.Wall, Firm: p.firm, Roles: slices.Clone(p.roles), Plant: w.ofPlant(p)}}
+		Given: Given{Leaf: w.leaf.Place(), Wall: w.leaf.Wall, Firm: p.firm, Roles: slices.Clone(roles), Plant: w.ofPlant(p)}}
 	c.answers = append(c.answers, h)
 	if a.Says == No && w.asksOf(c, h) {
 		c.state = "refused"
