@@ -215,6 +215,7 @@ func gallery() []galleryPage {
 		{"debt", "debt", debtView{[]debtLine{{"review", "conduit ops-utilities", "", "its review was due 2026-12-31", "61 days"}, {"backup", "Filler panel, FIL-1-HMI-01", "/assets/filler-hmi", "vendors can change it, and no backup is known", "no date"}}, 61}, someone},
 		{"plant", "plant", samplePlant(), someone},
 		{"change", "change", sampleChange(), someone},
+		{"change-key", "change", keyedChange(), someone},
 		{"change-in-force", "change", sampleApplied(), codeGood},
 		{"reviews", "reviews", reviewsView{Reads: true, Security: true, Threads: []threadView{finding}, Expiry: "12 of 40 recordings would go at once",
 			Waits: []waitsLine{{recLine, "a first visit (always); drawn by lot", after(-20), true}}, Holds: []holdView{{"H-2", "all of Krall Fillers", "Lena Lang", "Dispute 12", after(-600)}}}, codeGood},

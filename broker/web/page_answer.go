@@ -82,7 +82,7 @@ func (v *visit) signing(out *requestView, d evidence.Request, n roll) {
 	}
 	q, err := v.plant.Quorum(assets, rightsOf(d.Rights)&63, policy.Within{From: d.From, To: d.To})
 	out.May.Key = err != nil || q.Proof != policy.ByCode
-	out.May.Passkey = v.plant.Site.Origin == "https://"+v.r.Host && slices.ContainsFunc(n.people[v.actor.Person].Keys, func(k people.Key) bool { return k.Kind == people.Passkey && k.Signs() })
+	out.May.Passkey = v.passkey(n)
 }
 
 // opensThen says what comes after the last yes.
@@ -422,4 +422,9 @@ func (v *visit) localTime(s string) (time.Time, error) {
 		at = time.Date(now.Year(), now.Month(), now.Day()+1, t.Hour(), t.Minute(), 0, 0, now.Location())
 	}
 	return at, nil
+}
+
+// passkey says whether the reader has a passkey that signs, in this browser's place.
+func (v *visit) passkey(n roll) bool {
+	return v.plant.Site.Origin == "https://"+v.r.Host && slices.ContainsFunc(n.people[v.actor.Person].Keys, func(k people.Key) bool { return k.Kind == people.Passkey && k.Signs() })
 }

@@ -103,10 +103,11 @@ type changeView struct {
 	Needs          []needView
 	Answers        []answerView
 	MayAnswer      bool
+	Passkey        bool // the reader has a passkey that signs
+	Key            bool // a code is not enough for a yes
 	MayStep        bool // put in force, confirm, take back, withdraw
 	Ready, Applied bool
 	Waits          bool
-	Form           string // what was written before a code was asked for
 }
 
 type unfitView struct{ Window, Firm, What, Why string }
@@ -154,6 +155,7 @@ func (v *visit) change(c approvals.PlantChange, d approvals.PlantDiff, n roll) c
 		view.MayAnswer = view.MayAnswer || v.actor.Has(need.Role)
 	}
 	view.MayAnswer = view.MayAnswer && view.Waits
+	view.Passkey, view.Key = v.passkey(n), v.plant.ChangeProof() == policy.ByKey
 	view.MayStep = asked && (view.Waits || view.Applied)
 	view.Ready = view.Waits && !c.Stale && len(c.Left) == 0
 	for _, a := range c.Answers {
@@ -186,14 +188,33 @@ func (g *Pages) sayPlant(v *visit) error {
 	if err != nil {
 		return badCall{err}
 	}
-	says, said := evidence.Yes, "You said yes."
+	reply, said, keep := approvals.Reply{Says: evidence.Yes, Why: strings.TrimSpace(v.r.PostForm.Get("why"))}, "You said yes.", func() {}
 	if strings.HasSuffix(v.r.URL.Path, "/no") {
-		says, said = evidence.No, "You said no. The change is refused."
+		reply.Says, said = evidence.No, "You said no. The change is refused."
+	} else if reply.Signed, err = g.signedForm(v); err == nil && reply.Signed != nil {
+		keep, err = g.stepUpSigned(v, reply.Signed)
 	}
-	if _, err := g.Desk.AnswerPlant(v.ctx(), v.actor, id, document, approvals.Reply{Says: says, Why: strings.TrimSpace(v.r.PostForm.Get("why"))}); err != nil {
+	if err != nil {
 		return err
 	}
+	if _, err := g.Desk.AnswerPlant(v.ctx(), v.actor, id, document, reply); err != nil {
+		return err
+	}
+	keep()
 	return g.done(v, "/plant/"+id, said)
+}
+
+// draftPlantYes is what the yes of this form would sign.
+func (g *Pages) draftPlantYes(v *visit) error {
+	document, err := audit.ParseHash(v.r.PostForm.Get("document"))
+	if err != nil {
+		return badCall{err}
+	}
+	a, _, err := g.Desk.DraftPlant(v.ctx(), v.actor, v.r.PathValue("id"), document, approvals.Reply{Says: evidence.Yes})
+	if err != nil {
+		return v.refusedPlan(err)
+	}
+	return g.plan(v, a, evidence.AnswerNamespace, document.String())
 }
 
 // stepPlant is one of the steps after the answers.

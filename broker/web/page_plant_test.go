@@ -36,6 +36,12 @@ func sampleApplied() changeView {
 	return c
 }
 
+func keyedChange() changeView {
+	c := sampleChange()
+	c.Key = true
+	return c
+}
+
 // send fills in a form as somebody, and gives the page that follows.
 func (h *house) send(t *testing.T, c *http.Cookie, path string, form url.Values) string {
 	t.Helper()
@@ -133,5 +139,38 @@ func TestAssetPages(t *testing.T) {
 		if page := h.send(t, ann, path, nil); strings.Contains(page, "FIL-1-PLC-01") {
 			t.Errorf("a vendor reads %s", path)
 		}
+	}
+}
+
+// Where the rules ask for keys, a change of them is signed with a passkey, and a
+// code is not enough.
+func TestPlantChangeByPasskey(t *testing.T) {
+	h := newHouseOf(t, 1, false)
+	olaf, key := h.cookie("olaf"), h.enrolled("olaf", "olaf", true)
+	to, problems := policy.ParseBundle([]byte(strings.Replace(string(h.plant.Load().Document()), "viewer:  {rights: [look], enforced: device}", "viewer:  {rights: [look, copy], enforced: device}", 1)))
+	if problems != nil {
+		t.Fatal(problems)
+	}
+	lena, _ := h.actor("lena")
+	c := must(h.desk.Propose(h.ctx, lena, to.Document(), "take logs"))
+	form := url.Values{"document": {c.Hash.String()}}
+	if page := h.get(h.cookie("lena"), "/plant/C-1"); !strings.Contains(page.text, "A yes needs a key of your own") {
+		t.Error("the page does not say to lena that a key is wanted")
+	}
+	if status, _ := h.post(h.cookie("lena"), "/plant/C-1/yes", form); status != 403 {
+		t.Errorf("a code was enough: %d", status)
+	}
+	h.dropCode(olaf)
+	plan := h.plan(olaf, "/plant/C-1/yes/draft", form)
+	if plan.Go != "sign" || plan.Document != c.Hash.String() {
+		t.Fatalf("plan %+v", plan)
+	}
+	form.Set(signedAssertion, assertionOf("cred-olaf", key.Assert(plan.Ask.Challenge)))
+	form.Set(signedText, plan.Text)
+	if status, text := h.post(olaf, "/plant/C-1/yes", form); status != 303 {
+		t.Fatalf("status %d: %s", status, text)
+	}
+	if c = must(h.desk.PlantChange(h.ctx, lena, "C-1")); len(c.Answers) != 1 || c.Answers[0].Person != "olaf" || len(c.Left) != 1 {
+		t.Errorf("%+v", c)
 	}
 }

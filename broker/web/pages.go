@@ -178,6 +178,7 @@ func (g *Pages) table() []Route {
 		{"GET /debt", PlantOnly, "", g.debtPage},
 		{"GET /plant", PlantOnly, "", g.plantPage},
 		{"GET /plant/{id}", PlantOnly, "", g.changePage},
+		{"POST /plant/{id}/yes/draft", PlantOnly, "", g.draftPlantYes},
 		{"POST /plant/{id}/yes", PlantOnly, "Say yes", g.sayPlant},
 		{"POST /plant/{id}/no", PlantOnly, "", g.sayPlant},
 		{"POST /plant/{id}/apply", PlantOnly, "Put in force", g.stepPlant},
