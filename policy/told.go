@@ -175,7 +175,7 @@ func WorstCase(r Rights, stops []string) string {
 	case r.Has(Operate):
 		return line + verb + "."
 	case r.Has(Set):
-		return "wrong values, and " + line + " may stop."
+		return "wrong values, " + line + " may stop."
 	case r.Has(Copy):
 		return "somebody else learns how you work."
 	}

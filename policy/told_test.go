@@ -30,7 +30,7 @@ func TestTold(t *testing.T) {
 		{"a look by an account that can do no more", filler("ssh", "viewer"), policy.Look,
 			"Can look.", "Worst case: somebody sees what they should not.", "The machine stops everything else."},
 		{"values by Modbus, held to the sheet", filler("modbus", ""), policy.Look | policy.Set,
-			"Can change only: Fill volume, Cap torque.", "Worst case: wrong values, and Filling line 1 may stop.", "Penstock stops everything else."},
+			"Can change only: Fill volume, Cap torque.", "Worst case: wrong values, Filling line 1 may stop.", "Penstock stops everything else."},
 		{"a shell that can do anything", filler("ssh", "maint"), policy.Look | policy.Copy | policy.Set | policy.Operate | policy.Load,
 			"Can do anything, also load programs.", "Worst case: a wrong program runs, Filling line 1 stops.", "Nobody stops it but you."},
 		{"a look by a shell that nobody holds to it", filler("ssh", "maint"), policy.Look,

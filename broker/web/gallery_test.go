@@ -59,10 +59,10 @@ var (
 func sampleRequest() requestView {
 	return requestView{ID: "R-214", State: "waiting", Document: "sha256:" + strings.Repeat("9f3c", 16), Rev: 1, At: after(-2), Who: []string{"Ann Keller"},
 		Firm: "Krall Fillers", Checked: "6 visits, last 12 Oct 09:14.", Does: "change values", Prep: "on", Targets: []targetView{fillerPLC},
-		Can: "take files out, change values", Worst: "wrong values, and Filling line 1 may stop.", Enforced: "The machine stops everything else.",
+		Priority: "P1", Can: "Can take files out, change values.", Worst: "Worst case: wrong values, Filling line 1 may stop.", Enforced: "The machine stops everything else.",
 		Stops: "Filling line 1 stops.", Why: "Alarm F-417, fill volume drifts", WorkOrder: "WO 88-1204", Length: "2 hours", Until: after(123), From: after(-2), To: after(360),
 		Inside: "Nobody else is in.", Unusual: []string{"Backup of Filler controller is 61 days old."}, Phone: "ORANGE TIGER", Words: []string{"orange", "tulip", "meadow", "axle", "lemon", "river", "cello", "north"},
-		Path: []string{"Filling line 1"}, Interlocks: []string{"Guard door 3 trips Line 1 safety controller"}, Backout: "Recipe 14 of 3 March", Before: []WindowLine{leftLine},
+		Path: []string{"Filling line 1"}, Interlocks: []string{"Guard door 3 trips Line 1 safety controller"}, Backout: "Recipe 14 of 3 March", Before: []WindowLine{leftLine}, Past: []pastView{{"W-188", "Krall Fillers", "Alarm F-417, fill volume drifts", "Flow sensor offset, 40012 reset.", after(-60000)}},
 		Call:   &call{"Ann", "Krall Fillers", "+494315550121"},
 		Next:   "Next asked at 03:12: Duty engineer.",
 		YouWhy: "You are Filling shift supervisor, whom rule set asks. Your yes is enough.",
@@ -73,8 +73,8 @@ func sampleRequest() requestView {
 func dangerousRequest() requestView {
 	r := sampleRequest()
 	r.Does, r.Targets, r.Danger = "work in a shell", []targetView{fillerMaint}, true
-	r.Prep, r.Can = "on", "do anything, also load programs"
-	r.Worst, r.Enforced = "a wrong program runs, Filling line 1 stops.", "Nobody stops it but you."
+	r.Prep, r.Can = "on", "Can do anything, also load programs."
+	r.Worst, r.Enforced = "Worst case: a wrong program runs, Filling line 1 stops.", "Nobody stops it but you."
 	r.Stops = ""
 	r.YouWhy = "You are Line 1 process owner, whom rule load asks. Your yes is 1 of 2. Asked at once: OT security Lena Lang."
 	r.May.Opens, r.May.Next = false, "OT security Lena Lang"
@@ -117,6 +117,17 @@ func askedRequest() requestView {
 	r.Needs = []needView{{Role: "Line 1 process owner", Count: 1, Rule: "set", Nobody: "Nobody of Line 1 process owner is on duty now. Next: Olaf Holm, 06:00. Call the control room, +49 431 555 0100."}}
 	r.Called = "Called in; waits for them to type the code, to 03:37."
 	return r
+}
+
+func sampleLabels() (all []labelView) {
+	for _, tag := range []string{"FIL-1-PLC-01", "FIL-1-HMI-01", "PAS-1-PLC-01", "OPS-HIS-01"} {
+		l, err := label(tag, "Filler controller", "https://penstock.kiel.example:8443")
+		if err != nil {
+			panic(err)
+		}
+		all = append(all, l)
+	}
+	return all
 }
 
 type galleryPage struct {
@@ -165,7 +176,7 @@ func gallery() []galleryPage {
 		{216, after(-60), "session.started", "S-341", "Ann Keller", "came in from 198.51.100.7", "moved", "sha256:ab", false},
 		{217, after(-59), "channel.refused", "S-341", "Ann Keller", "refused (account-can-more): shell on filler-plc as maint", "refused", "sha256:ab", false},
 	}
-	form := url.Values{"reason": {"Alarm F-417"}, "minutes": {"60"}}
+	form := url.Values{"reason": {"Alarm F-417"}, "minutes": {"60"}, "asset": {"filler-plc"}}
 	return []galleryPage{
 		{"sign-in", "sign-in", signInView{Next: "/", Line: "ssh -p 2222 desk@broker.kiel.example password", Say: "That is not right. Check name, password and code, wait for the next code, and try again.", Person: "mia", Passkeys: true, Draft: []field{{"draft_reason", "Alarm"}}}, nobody},
 		{"board", "board", full, someone},
@@ -193,7 +204,9 @@ func gallery() []galleryPage {
 		{"requests", "requests", []requestLine{{"R-214", "change values on", "Filler controller", "Krall Fillers", "waiting", after(-3)}}, someone},
 		{"ask", "ask", askView{Say: "The plant asks for more here. Fill in: Work order.", Rule: "fields-missing", Wrong: map[string]string{"work_order": "The plant asks for this here."}, Form: form, Firms: []firmChoice{{"krall", "Krall Fillers", []tick{{"ann", "Ann Keller", true}, {"ben", "Ben Ito", false}}}},
 			Ways:   []wayChoice{{"a/ssh/viewer", "FIL-1-PLC-01", "Filler controller", "by ssh as viewer: can look", "Worst case: somebody sees what they should not. The machine stops the rest.", true}, {"a/ssh/maint", "FIL-1-PLC-01", "Filler controller", "by ssh as maint: can look, take files out, change values, start and stop, load programs", "Worst case: a wrong program runs, Filling line 1 stops. Nobody stops the rest.", false}},
-			Rights: []tick{{"look", "look", true}, {"copy", "take files out", false}, {"set", "change values", false}}}, someone},
+			Rights: []tick{{"look", "look", true}, {"copy", "take files out", false}, {"set", "change values", false}},
+			Now: []tick{{"stopped", nowWords["stopped"], true}, {"degraded", nowWords["degraded"], false}, {"planned", nowWords["planned"], false}}, Before: sampleRequest().Past}, someone},
+		{"labels", "labels", sampleLabels(), someone},
 		{"blocks", "blocks", blocksView{Blocks: []blockView{{"B-3", "DataWerk", "Lena Lang", "laptop lost", after(600), false, true, true}}, MayBlock: true, Firms: []tick{{"firm/krall", "Krall Fillers", false}},
 			Assets: []tick{{"asset/x", "Filler controller", false}}}, someone},
 		{"island", "island", blocksView{MayBlock: true, PeopleIn: 2, WindowsRun: 2}, someone},

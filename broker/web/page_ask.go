@@ -26,6 +26,7 @@ type askView struct {
 	Form   url.Values
 	Now    []tick // what is happening there
 	Vendor bool
+	Before []pastView // on the machine that the form began with
 }
 
 // nowWords are what is happening, as whoever asks says it; how urgent the
@@ -49,7 +50,11 @@ type tick struct {
 }
 
 func (g *Pages) askPage(v *visit) error {
-	return g.showAsk(v, http.StatusOK, &policy.Refusal{}, url.Values{})
+	form := url.Values{}
+	if asset := v.r.URL.Query().Get("asset"); asset != "" {
+		form.Set("asset", asset)
+	}
+	return g.showAsk(v, http.StatusOK, &policy.Refusal{}, form)
 }
 
 // moreField is one that some rules ask for.
@@ -110,6 +115,10 @@ func (g *Pages) showAsk(v *visit, status int, r *policy.Refusal, form url.Values
 	}
 	view := askView{Once: reference(), Rule: r.Rule, Form: form, Vendor: !v.actor.Plant, Ways: v.ways(form["way"])}
 	view.Say, view.Wrong = v.wrong(r, form)
+	fresh := len(form) == 0 || len(form) == 1 && form.Has("asset")
+	if err := g.askOn(v, &view, n); err != nil {
+		return err
+	}
 	for _, f := range n.firms {
 		if f.Plant || !v.actor.Plant && f.ID != v.actor.Firm {
 			continue
@@ -117,7 +126,7 @@ func (g *Pages) showAsk(v *visit, status int, r *policy.Refusal, form url.Values
 		c := firmChoice{string(f.ID), f.Name, nil}
 		for _, p := range n.people {
 			if _, keyed := p.Key(people.SSH); p.Firm == f.ID && !p.Disabled && keyed {
-				on := slices.Contains(form["person"], string(p.ID)) || len(form) == 0 && p.ID == v.actor.Person
+				on := slices.Contains(form["person"], string(p.ID)) || fresh && p.ID == v.actor.Person
 				c.People = append(c.People, tick{string(p.ID), p.Name, on})
 			}
 		}
@@ -131,9 +140,31 @@ func (g *Pages) showAsk(v *visit, status int, r *policy.Refusal, form url.Values
 		view.Now = append(view.Now, tick{value, nowWords[value], form.Get("now") == value})
 	}
 	for _, value := range (^policy.Rights(0)).Words() {
-		view.Rights = append(view.Rights, tick{value, rightWord(value), slices.Contains(form["right"], value) || len(form) == 0 && value == "look"})
+		view.Rights = append(view.Rights, tick{value, rightWord(value), slices.Contains(form["right"], value) || fresh && value == "look"})
 	}
 	return g.show(v, status, "ask", "Ask for access", view)
+}
+
+// askOn puts the machine that the form began with first, ticks its only way in,
+// and tells what was done there before.
+func (g *Pages) askOn(v *visit, view *askView, n roll) error {
+	asset := view.Form.Get("asset")
+	if asset == "" {
+		return nil
+	}
+	of := func(w wayChoice) bool { return strings.HasPrefix(w.Value, asset+"/") }
+	slices.SortStableFunc(view.Ways, func(a, b wayChoice) int {
+		return map[bool]int{true: 0, false: 1}[of(a)] - map[bool]int{true: 0, false: 1}[of(b)]
+	})
+	if len(view.Ways) == 1 && of(view.Ways[0]) || len(view.Ways) > 1 && of(view.Ways[0]) && !of(view.Ways[1]) {
+		view.Ways[0].On = true
+	}
+	all, err := g.Desk.Windows(v.ctx(), v.actor)
+	if err != nil {
+		return err
+	}
+	view.Before = g.lastTime(v, all, []evidence.Target{{Asset: asset}}, "", n)
+	return nil
 }
 
 // ways are all that a vendor could reach at all.

@@ -41,6 +41,7 @@ type requestView struct {
 	Backup, Backout, Area    string
 	Path, Interlocks         []string
 	Before                   []WindowLine // this firm on these machines
+	Past                     []pastView   // what anybody handed back of them
 	Answers                  []answerView
 	YouWhy                   string
 	Called                   string // how a call-in stands
@@ -280,12 +281,11 @@ func (g *Pages) around(v *visit, out *requestView, q approvals.Request, n roll) 
 	if v.actor.Plant {
 		out.Inside = g.othersInside(v, n)
 	}
+	out.Past = g.lastTime(v, all, d.Assets, q.Window, n)
 	var behind []string
 	for _, w := range all {
-		same := slices.ContainsFunc(w.Claim.Assets, func(t evidence.Target) bool {
-			return slices.ContainsFunc(d.Assets, func(x evidence.Target) bool { return x.Asset == t.Asset })
-		})
-		if w.ID != q.Window && same && string(w.Firm) == d.Firm && !w.Opened.IsZero() && len(out.Before) < 3 {
+		same := sameMachine(w.Claim.Assets, d.Assets)
+		if w.ID != q.Window && same && string(w.Firm) == d.Firm && !w.Opened.IsZero() && len(out.Before) < mostBefore {
 			out.Before = append(out.Before, g.windowLine(v, w, n))
 			if line := v.leftBehind(w, n); line != "" && v.actor.Plant {
 				behind = append(behind, line)

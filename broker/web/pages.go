@@ -114,6 +114,8 @@ func (g *Pages) table() []Route {
 		{"GET /live", SignedIn, "", g.follow},
 		{"GET /requests", SignedIn, "", g.requestList},
 		{"GET /requests/new", SignedIn, "", g.askPage},
+		{"GET /a/{tag}", SignedIn, "", g.byTag},
+		{"GET /labels", PlantOnly, "", g.labels},
 		{"POST /requests/new", SignedIn, "", g.ask},
 		{"POST /requests/call", PlantOnly, "Call them in", g.callIn},
 		{"POST /requests/{id}/call", PlantOnly, "Make a new code", g.callAgain},
