@@ -205,7 +205,7 @@ func gallery() []galleryPage {
 		{"ask", "ask", askView{Say: "The plant asks for more here. Fill in: Work order.", Rule: "fields-missing", Wrong: map[string]string{"work_order": "The plant asks for this here."}, Form: form, Firms: []firmChoice{{"krall", "Krall Fillers", []tick{{"ann", "Ann Keller", true}, {"ben", "Ben Ito", false}}}},
 			Ways:   []wayChoice{{"a/ssh/viewer", "FIL-1-PLC-01", "Filler controller", "by ssh as viewer: can look", "Worst case: somebody sees what they should not. The machine stops the rest.", true}, {"a/ssh/maint", "FIL-1-PLC-01", "Filler controller", "by ssh as maint: can look, take files out, change values, start and stop, load programs", "Worst case: a wrong program runs, Filling line 1 stops. Nobody stops the rest.", false}},
 			Rights: []tick{{"look", "look", true}, {"copy", "take files out", false}, {"set", "change values", false}},
-			Now: []tick{{"stopped", nowWords["stopped"], true}, {"degraded", nowWords["degraded"], false}, {"planned", nowWords["planned"], false}}, Before: sampleRequest().Past}, someone},
+			Now:    []tick{{"stopped", nowWords["stopped"], true}, {"degraded", nowWords["degraded"], false}, {"planned", nowWords["planned"], false}}, Before: sampleRequest().Past}, someone},
 		{"labels", "labels", sampleLabels(), someone},
 		{"blocks", "blocks", blocksView{Blocks: []blockView{{"B-3", "DataWerk", "Lena Lang", "laptop lost", after(600), false, true, true}}, MayBlock: true, Firms: []tick{{"firm/krall", "Krall Fillers", false}},
 			Assets: []tick{{"asset/x", "Filler controller", false}}}, someone},
