@@ -8,3 +8,6 @@ func (i *Inspected) Hurry(t time.Duration) {
 	defer i.mu.Unlock()
 	i.bodyTime = t
 }
+
+// Together is for tests.
+var Together = together

@@ -123,7 +123,7 @@ func (i *Inspected) inward(ctx context.Context, target, vendor io.Writer, p []by
 		if err != nil {
 			return err
 		}
-		n := min(len(all), free)
+		n := together(all, free)
 		if err := i.batch(ctx, target, vendor, all[:n]); err != nil {
 			return err
 		}
@@ -173,6 +173,20 @@ func (i *Inspected) free(ctx context.Context) (int, error) {
 			return 0, context.Cause(ctx)
 		}
 	}
+}
+
+// together is how many requests go in one batch: what was decided is out of
+// anybody's hands once it is being written, so it is no more than one step,
+// though sixteen long ones (UMAS) would be two. Any one is less than that.
+func together(all []inspect.Request, most int) int {
+	n, size := 0, 0
+	for n < min(len(all), most) {
+		if size += len(all[n].Forward); n > 0 && size > step {
+			break
+		}
+		n++
+	}
+	return n
 }
 
 // decided is one request with its row.

@@ -20,6 +20,7 @@ import (
 	"penstock/broker/brokertest"
 	"penstock/broker/relay"
 	"penstock/policy"
+	protocol "penstock/policy/inspect"
 	"penstock/policy/inspect/modbus"
 )
 
@@ -106,6 +107,17 @@ func adu(t testing.TB, transaction uint16, pdu string) []byte {
 	b := binary.BigEndian.AppendUint16(nil, transaction)
 	b = append(b, 0, 0, 0, byte(len(p)+1), 1)
 	return append(b, p...)
+}
+
+// What is decided together is written in one go, which nobody can stop: no more
+// than the 32 KiB that Through takes, however long the requests are.
+func TestABatchIsOneStep(t *testing.T) {
+	long, short := protocol.Request{Forward: make([]byte, 4103)}, protocol.Request{Forward: make([]byte, 12)}
+	for n, all := range map[int][]protocol.Request{7: slices.Repeat([]protocol.Request{long}, 16), 16: slices.Repeat([]protocol.Request{short}, 40), 1: {long}} {
+		if got := relay.Together(all, relay.MostWaiting); got != n {
+			t.Errorf("%d of %d requests go together, want %d", got, len(all), n)
+		}
+	}
 }
 
 // says writes bytes, and expects that the other end reads others.
