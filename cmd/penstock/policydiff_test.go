@@ -28,6 +28,8 @@ func TestPolicyDiff(t *testing.T) {
 		{[]string{"diff", old, wider}, exitNo, "To agree: 1 × line-1-owner and 1 × ot-security"},
 		{[]string{"diff", wider, old}, 0, "filler-plc by ssh as viewer: can no longer copy"},
 		{[]string{"diff", old, wider, "--json"}, exitNo, `"means": "gains"`},
+		{[]string{"check", old, "--lint"}, 0, "Fjord Dairy Kiel"},
+		{[]string{"check", wider, "--lint", "--json"}, 0, `"lints": []`},
 		{[]string{"diff", old}, exitUsage, "usage: penstock policy diff OLD NEW"},
 		{[]string{"diff", old, filepath.Join(dir, "none.yaml")}, exitError, "none.yaml"},
 	} {
