@@ -24,6 +24,9 @@ type Options struct {
 	Node   string      // short name of this node, in every leaf: "a"
 	Signer note.Signer // signs checkpoints; its name is Origin
 	Clock  Clock       // SystemClock, or a test's
+	// Reserve is what the log may use up on a full disk; then it takes only how
+	// things end (ErrFull). Nil: there is none.
+	Reserve *durable.Reserve
 	// SegmentSize is where a segment is full, in bytes; 0: 64 MiB.
 	SegmentSize int64
 }
@@ -84,13 +87,16 @@ func (p *pending) leaf() Leaf { return p.draft.finish(p.at, p.wall, p.mono, p.te
 
 // Append returns once ev is durable. After an error nothing is promised about
 // ev and every later call fails; only an event that is refused as it stands (no
-// body, over 4 KiB, no canonical form) leaves the log as it was, and so does a
-// ctx that ends before the event has a place in the queue. ctx ends the wait,
-// not the write.
+// body, over 4 KiB, no canonical form, or ErrFull) leaves the log as it was, and
+// so does a ctx that ends before the event has a place in the queue. ctx ends
+// the wait, not the write.
 func (l *Log) Append(ctx context.Context, ev Event) (Leaf, error) {
 	d, err := newDraft(ev, l.o.Node, l.o.Clock.Boot)
 	if err != nil {
 		return Leaf{}, fmt.Errorf("append to the log: %w", err)
+	}
+	if l.o.Reserve.Tapped() && !closing(ev.Body) {
+		return Leaf{}, fmt.Errorf("append %s to the log: %w", ev.Body.Type(), ErrFull)
 	}
 	p := &pending{draft: d, done: make(chan struct{})}
 	begun := time.Now()

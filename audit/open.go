@@ -49,6 +49,7 @@ func OpenLog(dir string, disk *durable.Disk, o Options) (*Log, error) {
 	if err := o.check(); err != nil {
 		return nil, fmt.Errorf("open the log: %w", err)
 	}
+	disk = disk.Until(o.Reserve)
 	l := &Log{
 		dir: dir, disk: disk, o: o, tiles: newTileCache(),
 		segs:  &segments{fs: disk.FS(), dir: filepath.Join(dir, "entries")},

@@ -195,6 +195,9 @@ func (b *Broker) append(ctx context.Context, who policy.PersonID, subject policy
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), logPatience)
 	defer cancel()
 	_, err := b.log.Append(ctx, audit.Event{Subject: string(subject), Actor: cmp.Or(string(who), "penstock"), Body: body})
+	if errors.Is(err, audit.ErrFull) { // what is left is for the ends: this one is refused, and no more
+		return diskGone
+	}
 	if err != nil {
 		err = fmt.Errorf("write %s: %w", body.Type(), err)
 		b.fail(err)

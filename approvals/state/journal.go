@@ -156,6 +156,9 @@ func (j *Journal) fits(ctx context.Context, rows Reader, key string, ev audit.Ev
 
 func (j *Journal) write(ctx context.Context, ev audit.Event, changes []Change) (audit.Leaf, error) {
 	leaf, err := j.log.Append(ctx, ev)
+	if errors.Is(err, audit.ErrFull) { // nothing was written
+		return audit.Leaf{}, err
+	}
 	if err != nil {
 		return audit.Leaf{}, j.fail(fmt.Errorf("append %s: %w", ev.Body.Type(), err))
 	}

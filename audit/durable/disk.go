@@ -20,7 +20,12 @@ const atOnce = 8
 
 // Disk groups the fsyncs of one file system. Make one per disk and process.
 type Disk struct {
-	fs       FS
+	fs FS
+	*committer
+}
+
+// committer is what all views of one Disk (Until) share.
+type committer struct {
 	patience time.Duration
 	syncs    Latency
 
@@ -51,10 +56,10 @@ func Patience(t time.Duration) Option { return func(d *Disk) { d.patience = t } 
 
 // OpenDisk checks that dir can be written and synced.
 func OpenDisk(dir string, options ...Option) (*Disk, error) {
-	d := &Disk{
-		fs: OS, patience: 2 * time.Second,
-		wake: make(chan struct{}, 1), failed: make(chan struct{}), waiting: map[File]*flush{},
-	}
+	d := &Disk{fs: OS, committer: &committer{
+		patience: 2 * time.Second,
+		wake:     make(chan struct{}, 1), failed: make(chan struct{}), waiting: map[File]*flush{},
+	}}
 	for _, o := range options {
 		o(d)
 	}

@@ -63,6 +63,9 @@ func (machine) SyncDir(name string) error {
 // datasync is fdatasync(2) where f is a file of the machine: it leaves out the
 // times of the inode, but keeps its size.
 func datasync(f File) error {
+	if r, ok := f.(reservedFile); ok {
+		f = r.File
+	}
 	o, ok := f.(*os.File)
 	if !ok {
 		return f.Sync()

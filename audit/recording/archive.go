@@ -37,6 +37,10 @@ type Parts struct {
 	// EndFree is where sessions are ended, one by one, and below a quarter of it
 	// all at once; 0: 256 MiB, or half of MinFree if that is less; below 0: never.
 	EndFree int64
+	// Reserve is what heads may use up on a full disk, as the log may. While it is
+	// not whole no session begins, and once it is tapped nothing of what passes is
+	// recorded any more, so that it is there for the ends. Nil: there is none.
+	Reserve *durable.Reserve
 	// Ended says whether the log has session.ended of a session, so that
 	// Recover does not write it twice. Nil: sessions with a close.json have ended.
 	Ended func(session string) bool
@@ -174,14 +178,17 @@ func (a *Archive) ready() error {
 		return errors.New("recording has failed: the disk refused to sync")
 	default:
 	}
+	if !a.p.Reserve.Whole() {
+		return fmt.Errorf("the closing reserve is not whole: %w", ErrDiskFull)
+	}
 	if a.p.MinFree < 0 {
 		return nil
 	}
-	free, err := freeBytes(a.p.Dir)
+	free, err := a.free()
 	if err != nil {
-		return fmt.Errorf("ask for free space: %w", err)
+		return err
 	}
-	if free < uint64(a.p.MinFree) {
+	if free < a.p.MinFree {
 		return fmt.Errorf("%d MiB are free, a new session needs %d MiB: %w", free>>20, a.p.MinFree>>20, ErrDiskFull)
 	}
 	return nil
@@ -285,7 +292,7 @@ func fillFolder(disk *durable.Disk, dir string, header, keys []byte) error {
 	if err := disk.FS().Mkdir(dir, 0o700); err != nil {
 		return err
 	}
-	if err := reserve(filepath.Join(dir, reserveFile)); err != nil {
+	if err := durable.Allocate(filepath.Join(dir, reserveFile), reserveSize); err != nil {
 		return err
 	}
 	if err := disk.WriteFile(filepath.Join(dir, headerFile), header, 0o600); err != nil {

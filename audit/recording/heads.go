@@ -124,7 +124,7 @@ func (a *Archive) commitHeads(ctx context.Context) error {
 		}
 		lines[i] = line
 	}
-	name, offset, size, err := a.heads.append(ctx, a.p.Disk, a.p.HeadsDir, lines)
+	name, offset, size, err := a.heads.append(ctx, a.p.Disk.Until(a.p.Reserve), a.p.HeadsDir, lines)
 	if err != nil {
 		return fmt.Errorf("recording heads: %w", diskFull(err))
 	}

@@ -1,10 +1,11 @@
 package recording
 
 import (
-	"errors"
 	"fmt"
-	"os"
+	"math"
 	"syscall"
+
+	"penstock/audit/durable"
 )
 
 // reserveSize is kept in each open session's folder and given back at its end,
@@ -38,22 +39,48 @@ func (p *Parts) bounds() {
 	}
 }
 
-// Room asks the disk. Below MinFree it is Low, below EndFree Scarce, and below
-// a quarter of that Gone: what is left then is for close.json, the log and
-// what else ends a session in order.
+// Room asks the disk, and the log's, if that is another. Below MinFree it is
+// Low, below EndFree Scarce, and below a quarter of that Gone: what is left then
+// is for close.json, the log and what else ends a session in order. Gone it is
+// too once a write has tapped the closing reserve, and Low until that is whole;
+// with room for all of it above MinFree, Room fills it.
 func (a *Archive) Room() (Room, error) {
-	if a.p.MinFree < 0 && a.p.EndFree <= 0 {
-		return Enough, nil
-	}
-	free, err := freeBytes(a.p.Dir)
+	free, err := a.free()
 	if err != nil {
-		return Gone, fmt.Errorf("ask for free space: %w", err)
+		return Gone, err
 	}
-	return a.room(int64(free)), nil
+	if !a.p.Reserve.Whole() && free >= max(a.p.MinFree, 0)+a.p.Reserve.Size() {
+		if err := a.p.Reserve.Fill(); err != nil {
+			return Gone, err
+		}
+	}
+	switch room := a.room(free); {
+	case a.p.Reserve.Tapped():
+		return Gone, nil
+	case !a.p.Reserve.Whole():
+		return max(Low, room), nil
+	default:
+		return room, nil
+	}
+}
+
+// free is what there is on the recordings' disk, or on the log's, if that has less.
+func (a *Archive) free() (int64, error) {
+	least := int64(math.MaxInt64)
+	for _, dir := range []string{a.p.Dir, a.p.HeadsDir} {
+		free, err := freeBytes(dir)
+		if err != nil {
+			return 0, fmt.Errorf("ask for free space: %w", err)
+		}
+		least = min(least, int64(free))
+	}
+	return least, nil
 }
 
 func (a *Archive) room(free int64) Room {
 	switch {
+	case a.p.MinFree < 0 && a.p.EndFree <= 0:
+		return Enough
 	case free < a.p.EndFree/4:
 		return Gone
 	case free < a.p.EndFree:
@@ -73,22 +100,9 @@ func freeBytes(dir string) (uint64, error) {
 	return s.Bavail * uint64(s.Bsize), nil
 }
 
-// reserve makes a file of reserveSize whose blocks are really there.
-func reserve(path string) error {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	err = syscall.Fallocate(int(f.Fd()), 0, 0, reserveSize)
-	if errors.Is(err, syscall.EOPNOTSUPP) { // some file systems cannot: then by writing
-		_, err = f.Write(make([]byte, reserveSize))
-	}
-	return errors.Join(err, f.Close())
-}
-
 // diskFull makes ENOSPC and EDQUOT the one error that callers ask for.
 func diskFull(err error) error {
-	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+	if durable.Full(err) {
 		return fmt.Errorf("%w (%w)", ErrDiskFull, err)
 	}
 	return err

@@ -116,6 +116,11 @@ func (s *Stream) put(ctx context.Context, m Mark, p []byte, done chan<- struct{}
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("record: %w", context.Cause(ctx))
 	}
+	if m.bytes() && s.w.a.p.Reserve.Tapped() {
+		err := fmt.Errorf("record: what is left of the disk is for the end: %w", ErrDiskFull)
+		s.w.fail(err)
+		return err
+	}
 	it := item{mark: m, data: append([]byte(nil), p...), done: done}
 	s.mu.Lock()
 	for {

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"penstock/audit"
+	"penstock/audit/durable"
 	"penstock/audit/recording"
 )
 
@@ -103,4 +104,56 @@ func noRoom(t *testing.T, r *room) {
 	if _, _, _, err := r.Create(t.Context(), header("S-2")); !errors.Is(err, recording.ErrDiskFull) {
 		t.Errorf("a new session on a full disk: %v", err)
 	}
+}
+
+// A session runs while somebody else takes the whole disk. What is tapped is for
+// the ends: nothing more that passes is recorded, heads still are, and with room
+// again sessions begin.
+func TestTheClosingReserve(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Fatal("this test mounts a small tmpfs: run it as root")
+	}
+	dir := t.TempDir()
+	if err := syscall.Mount("penstock-test", dir, "tmpfs", 0, "size=24m"); err != nil {
+		t.Fatalf("mount a tmpfs: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := syscall.Unmount(dir, syscall.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+	})
+	reserve, err := durable.OpenReserve(dir+"/reserve", 1<<20)
+	must(t, err)
+	r := newRoom(t, dir, func(p *recording.Parts) { p.MinFree, p.EndFree, p.Reserve = 4<<20, 2<<20, reserve })
+	is := func(want recording.Room) {
+		t.Helper()
+		if room, err := r.Room(); err != nil || room != want {
+			t.Errorf("the room is %v, %v, want %v", room, err, want)
+		}
+	}
+	is(recording.Enough)
+	w := r.create(t, "S-1")
+	s := stream(t, w, 0, "shell")
+	must(t, s.Commit(t.Context(), 'i', []byte("ls\r")))
+	reserve.Give()       // as the log does at its first write without room
+	is(recording.Enough) // it has been filled again at once
+	must(t, s.Commit(t.Context(), 'i', []byte("ls\r")))
+	f, err := os.Create(dir + "/ballast")
+	must(t, err)
+	defer f.Close()
+	for err == nil {
+		_, err = f.Write(make([]byte, 4<<10))
+	}
+	reserve.Give()
+	is(recording.Gone)
+	noRoom(t, r)
+	if err := s.Commit(t.Context(), 'i', []byte("rm\r")); !errors.Is(err, recording.ErrDiskFull) {
+		t.Errorf("a byte was recorded on what is for the end: %v", err)
+	}
+	_, err = w.Close(t.Context(), "recorder")
+	must(t, err)
+	must(t, f.Truncate(8<<20)) // 15 MiB are free
+	is(recording.Enough)
+	_, err = r.create(t, "S-2").Close(t.Context(), "client")
+	must(t, err)
 }

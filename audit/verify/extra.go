@@ -13,7 +13,7 @@ import (
 // What lies in a data folder and in its log. Other files there were put by somebody.
 var (
 	topNames = map[string]bool{"log": true, "documents": true, "recordings": true, "keys": true, "state.db": true, "search": true, "siem": true, "penstock.sock": true}
-	logNames = map[string]bool{"entries": true, "heads": true, "hashes": true, "checkpoint": true, "checkpoint.synced": true, "lock": true, "outside": true}
+	logNames = map[string]bool{"entries": true, "heads": true, "hashes": true, "checkpoint": true, "checkpoint.synced": true, "lock": true, "outside": true, "reserve": true}
 
 	segmentName = regexp.MustCompile(`^[0-9]{8}\.seg$`)
 )

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"penstock/approvals"
+	"penstock/audit"
 	"penstock/audit/recording"
 	"penstock/audit/review"
 	"penstock/broker/api"
@@ -89,8 +90,8 @@ func problem(err error) *api.Problem {
 		return status(http.StatusConflict, "Too many sealed recordings are open at once. Close one, or wait until one closes by itself.")
 	case errors.Is(err, approvals.ErrConflict):
 		return status(http.StatusConflict, "Somebody else changed this in the same moment. Look again, then decide.")
-	case errors.Is(err, recording.ErrDiskFull):
-		return status(http.StatusInsufficientStorage, "The recording disk is full. Call whoever runs the broker.")
+	case errors.Is(err, recording.ErrDiskFull), errors.Is(err, audit.ErrFull):
+		return status(http.StatusInsufficientStorage, "The broker's disk is full. What ends or takes still works. Call whoever runs the broker.")
 	case errors.Is(err, fs.ErrNotExist):
 		return status(http.StatusNotFound, "There is nothing of that name that you may see.")
 	}

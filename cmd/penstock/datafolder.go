@@ -17,6 +17,7 @@ type dataFolder string
 
 func (d dataFolder) log() string        { return filepath.Join(string(d), "log") }
 func (d dataFolder) heads() string      { return filepath.Join(string(d), "log", "heads") }
+func (d dataFolder) reserve() string    { return filepath.Join(string(d), "log", "reserve") }
 func (d dataFolder) outside() string    { return filepath.Join(string(d), "log", "outside") }
 func (d dataFolder) search() string     { return filepath.Join(string(d), "search") }
 func (d dataFolder) siem() string       { return filepath.Join(string(d), "siem") }

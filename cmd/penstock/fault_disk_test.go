@@ -1,11 +1,13 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -47,22 +49,53 @@ func fullDisk(t *testing.T, golden *rig) {
 		t.Errorf("the vendor was not told: %q\n%s", said, r.log())
 	}
 	r.refused("record|disk", "ann", r.ann("true")...)
-	// Taking acts first, and says that it could not be written.
-	cut := r.say("mia", "penstock", "cut", "W-1", "--why", "The disk is full")
-	t.Logf("cut on a full disk: exit %d: %s", cut.Code, strings.TrimSpace(cut.Stdout+cut.Stderr))
-	r.end(syscall.SIGTERM) // it cannot write that it stopped
-	r.must(os.Remove(ballast))
+	r.must(rarely("the end of both sessions", func() (bool, error) {
+		said := r.say("mia", "penstock", "sessions")
+		return said.Code == 0 && !strings.Contains(said.Stdout, "S-"), nil
+	}))
+	fill(t, ballast+"2") // also what the recordings gave back at their end
+	// Taking acts first, and what it did is written from the closing reserve.
+	if cut := r.say("mia", "penstock", "cut", "W-1", "--why", "The disk is full"); cut.Code != 0 {
+		t.Errorf("cut on a full disk: exit %d: %s", cut.Code, strings.TrimSpace(cut.Stdout+cut.Stderr))
+	}
+	r.stop()
+	if left := r.reserved(); left >= closingReserve {
+		t.Errorf("the closing reserve still has %d bytes: nothing was shown of it", left)
+	}
+	r.ends("session.ended S-1", "session.ended S-2", "channel.closed S-1", "channel.closed S-2", "window.moved W-1", "node.stopped a")
+	r.must(errors.Join(os.Remove(ballast), os.Remove(ballast+"2")))
 	r.start()
 	r.noAlarm()
-	if cut.Code == 0 {
-		r.refused("W-1|window|cut", "ann", r.ann("true")...)
-	} else {
-		r.talk("ann", r.ann("true")...)
+	if left := r.reserved(); left != closingReserve {
+		t.Errorf("with room again the closing reserve has %d bytes", left)
 	}
+	r.refused("W-1|window|cut", "ann", r.ann("true")...)
 	r.stop()
 	r.proved()
 	if n := r.recorded(s, calm); n == 0 {
 		t.Error("nothing reached the target: nothing was shown")
+	}
+}
+
+// reserved is how many bytes the closing reserve has.
+func (r *rig) reserved() int64 {
+	r.t.Helper()
+	info, err := os.Stat(r.path("data", "log", "reserve"))
+	r.must(err)
+	return info.Size()
+}
+
+// ends holds the log to have each of these, written before there was room again.
+func (r *rig) ends(want ...string) {
+	r.t.Helper()
+	var all []string
+	for _, l := range r.leaves() {
+		all = append(all, l.Body.Type()+" "+l.Subject)
+	}
+	for _, w := range want {
+		if !slices.Contains(all, w) {
+			r.t.Errorf("the log has no %q:\n%s", w, strings.Join(all, "\n"))
+		}
 	}
 }
 

@@ -153,8 +153,10 @@ func (h *plantHouse) diskMetrics() prometheus.Collector {
 		desc("penstock_recordings_free_bytes", "Free on the recordings' disk; below min_free no session begins."),
 		desc("penstock_recordings_open", "Recordings that are being written."),
 		desc("penstock_recording_heads_age_seconds", "Since the heads of the open recordings were last committed to the log: about a second."),
+		desc("penstock_closing_reserve_whole", "1 while all of the disk's closing reserve is there; 0: nobody new gets in until there is room for it."),
 	}, func(show func(int, float64, ...string)) error {
 		show(2, float64(h.archive.Running()))
+		show(4, yes(h.reserve.Whole()))
 		if age, ever := h.archive.HeadsAge(); ever {
 			show(3, age.Seconds())
 		}

@@ -48,6 +48,7 @@ type plantHouse struct {
 	inForce inForce
 
 	disk      *durable.Disk
+	reserve   *durable.Reserve
 	endDisk   func() error
 	log       *audit.Log
 	logKey    string // verifier key
@@ -170,7 +171,13 @@ func (h *plantHouse) openLog(clock audit.Clock) (time.Duration, error) {
 		return 0, err
 	}
 	h.logKey = verifierText(h.folder)
-	h.log, err = audit.OpenLog(h.folder.log(), h.disk, audit.Options{Origin: origin, Node: h.file.Node, Signer: signer, Clock: clock})
+	if err := h.disk.MkdirAll(h.folder.log(), 0o700); err != nil {
+		return 0, fmt.Errorf("open the log: %w", err)
+	}
+	if h.reserve, err = durable.OpenReserve(h.folder.reserve(), closingReserve); err != nil {
+		return 0, err
+	}
+	h.log, err = audit.OpenLog(h.folder.log(), h.disk, audit.Options{Origin: origin, Node: h.file.Node, Signer: signer, Clock: clock, Reserve: h.reserve})
 	if err != nil {
 		return 0, fmt.Errorf("open the log: %w", err)
 	}
@@ -220,6 +227,7 @@ func (h *plantHouse) openRows(ctx context.Context) error {
 	if h.store, err = bolt.Open(h.folder.state()); err != nil {
 		return err
 	}
+	h.store.OnFull(h.reserve.Give)
 	h.journal = state.NewJournal(h.file.Node, h.log, h.store,
 		people.Fold(h.docs), approvals.Fold(h.docs), ca.Fold(), login.Fold())
 	if _, err := h.journal.CatchUp(ctx); err != nil {
@@ -289,7 +297,7 @@ func (h *plantHouse) bootstrap(ctx context.Context) error {
 
 func (h *plantHouse) openArchive(ctx context.Context, past *history) error {
 	parts := recording.Parts{Dir: h.folder.recordings(), HeadsDir: h.folder.heads(),
-		Disk: h.disk, Log: h.log, MinFree: h.file.MinFree, EndFree: h.file.EndFree,
+		Disk: h.disk, Log: h.log, MinFree: h.file.MinFree, EndFree: h.file.EndFree, Reserve: h.reserve,
 		Ended:   func(session string) bool { return past.ended[session] },
 		Started: func(session string) bool { return past.admitted[session] },
 		Gone:    func(session string) bool { return past.gone[session] }}
@@ -382,6 +390,10 @@ func (h *plantHouse) openRooms(past *history, clock audit.Clock) error {
 	h.pages, err = web.NewPages(parts, h.log, h.web)
 	return err
 }
+
+// closingReserve is how many bytes of the disk are kept for how things end: some
+// thousand sessions, or, of one session, more than an hour of heads.
+const closingReserve = 8 << 20
 
 // searchBytes is the most that the index of what happened may have. What is above it is said on the page.
 const searchBytes = 4 << 30

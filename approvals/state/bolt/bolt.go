@@ -34,6 +34,7 @@ type Store struct {
 	db    *bbolt.DB
 	write sync.Mutex // one change after another, so that watchers see their order; Watch never takes it
 	watch state.Fanout
+	give  func() bool // makes room on a full disk, or says that there is none; set before use
 }
 
 var _ state.Store = (*Store)(nil)
@@ -207,6 +208,7 @@ func (s *Store) Apply(ctx context.Context, leaf audit.Leaf, changes []state.Chan
 	defer s.write.Unlock()
 	var rows []state.Row
 	err := s.update(func(tx *bbolt.Tx) error {
+		rows = nil
 		applied := tx.Bucket(appliedBucket)
 		if leaf.Index < index(applied.Get([]byte(leaf.Node))) {
 			return nil
@@ -299,7 +301,22 @@ func (s *Store) view(f func(*bbolt.Tx) error) (err error) {
 	return s.db.View(f)
 }
 
-func (s *Store) update(f func(*bbolt.Tx) error) (err error) {
+// OnFull has give called where the disk has no room for a change, which is tried
+// again until give says that there is none to make. Before the first change.
+func (s *Store) OnFull(give func() bool) { s.give = give }
+
+// update tries again on a full disk: what a transaction wrote before it was
+// rolled back is in pages that no row leads to. f may run more than once.
+func (s *Store) update(f func(*bbolt.Tx) error) error {
+	for {
+		err := s.tryUpdate(f)
+		if err == nil || !errors.Is(err, syscall.ENOSPC) && !errors.Is(err, syscall.EDQUOT) || s.give == nil || !s.give() {
+			return err
+		}
+	}
+}
+
+func (s *Store) tryUpdate(f func(*bbolt.Tx) error) (err error) {
 	defer guard(&err)()
 	return s.db.Update(f)
 }

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 
 	"penstock/audit/durable"
 )
@@ -22,6 +23,7 @@ const (
 	Before      // nothing is done; the caller gets ErrInjected
 	After       // it is done and kept as usual; the caller gets ErrInjected all the same
 	Half        // of a write the first half is done; other operations: as Before
+	Full        // as Half, and the error is ENOSPC too
 )
 
 var (
@@ -142,15 +144,18 @@ func (d *Disk) act(op Op, half, do func() error) error {
 		return do()
 	}
 	d.fired = true
+	var err error
+	if when == Full {
+		when, err = Half, syscall.ENOSPC
+	}
 	if when == Half && half == nil {
 		when = Before
 	}
-	var err error
 	switch when {
 	case After:
-		err = do()
+		err = errors.Join(err, do())
 	case Half:
-		err = half()
+		err = errors.Join(err, half())
 	}
 	return errors.Join(fmt.Errorf("%s %s: %w", op.Kind, op.Name, ErrInjected), err)
 }
