@@ -15,10 +15,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"penstock/broker/api"
 )
@@ -227,6 +229,7 @@ func demoNight(t *testing.T, bin string) {
 		t.Errorf("after the setting: %+v", s)
 	}
 	o.losesTheKey(window, mia)
+	o.isNarrowed(window, request.Window, mia)
 	if s := o.panel("POST", "/start"); !s.Running || s.Flow < 700 {
 		t.Errorf("the line was started: %+v", s)
 	}
@@ -293,6 +296,28 @@ func (o *outsider) opensModbus(olaf, mia string) (window string) {
 	o.api("POST", "/requests/"+request.ID+"/answer", olaf, api.Answer{Document: request.Document, Says: "yes"}, &request)
 	o.api("POST", "/windows/"+request.Window+"/open", mia, api.Step{}, nil)
 	return request.Window
+}
+
+// isNarrowed is the end of Mia's shift: look only for Ann, and the window is
+// offered to whoever comes.
+func (o *outsider) isNarrowed(path, window, mia string) {
+	o.t.Helper()
+	var w api.Window
+	o.api("POST", path+"/narrow", mia, api.Step{Rights: []string{"look"}, Why: "end of shift"}, &w)
+	if w.State != "open" || strings.Join(w.Rights, ",") != "look" {
+		o.t.Errorf("narrowed: %+v", w)
+	}
+	o.sees(o.run(255, "ssh", "filler-plc.kiel", "set", "fill-volume", "801"), "can do more than")
+	var h api.Handover
+	o.api("POST", "/handovers", mia, api.Handover{Team: "shift", Due: time.Now().Add(time.Minute), Says: "F-417 is gone"}, &h)
+	if !slices.ContainsFunc(h.Items, func(i api.Handed) bool { return i.Window == window && i.By == "" }) {
+		o.t.Errorf("handed over: %+v", h)
+	}
+	var open []api.Handover
+	o.api("GET", "/handovers", mia, nil, &open)
+	if len(open) != 1 || open[0].ID != "H-1" || open[0].Says != "F-417 is gone" {
+		o.t.Errorf("offered: %+v", open)
+	}
 }
 
 // opensToStart is what starts the line as the example plant wants it: the owner's
