@@ -87,6 +87,13 @@ func (d *Desk) answer(ctx context.Context, by people.Actor, id policy.RequestID,
 // prove adds the proof: the person's signature, or a yes' code.
 func (d *Desk) prove(ctx context.Context, by people.Actor, p people.Person, row requestRow, a evidence.Answer, signed *evidence.Answer) (evidence.Answer, error) {
 	if signed != nil {
+		before, err := d.answers(ctx, row)
+		if err == nil {
+			err = once(*signed, before)
+		}
+		if err != nil {
+			return a, err
+		}
 		return *signed, d.signature(ctx, p, a, *signed)
 	}
 	if a.Says != evidence.Yes {

@@ -106,7 +106,14 @@ func (d *Desk) answerPlant(ctx context.Context, by people.Actor, id string, docu
 	}
 	switch {
 	case r.Signed != nil:
-		if err := d.signature(ctx, p, a, *r.Signed); err != nil {
+		before, err := d.plantAnswers(ctx, row)
+		if err == nil {
+			err = once(*r.Signed, before)
+		}
+		if err == nil {
+			err = d.signature(ctx, p, a, *r.Signed)
+		}
+		if err != nil {
 			return err
 		}
 		a = *r.Signed

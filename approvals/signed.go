@@ -101,6 +101,15 @@ func (d *Desk) signature(ctx context.Context, p people.Person, want, signed evid
 	return nil
 }
 
+// once refuses a signed answer that was taken before: a second one with its
+// nonce would keep the whole text from ever being agreed (evidence.Check).
+func once(signed evidence.Answer, before []given) error {
+	if slices.ContainsFunc(before, func(g given) bool { return g.answer.Nonce == signed.Nonce }) {
+		return refuse("signed-before", "This very answer was taken already. Nothing was done twice.")
+	}
+	return nil
+}
+
 // signing are a person's keys of this moment, by the log.
 func (d *Desk) signing(ctx context.Context, p people.Person) ([]evidence.Key, *policy.Plant, error) {
 	if err := d.keys.follow(ctx, d.log); err != nil {

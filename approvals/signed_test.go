@@ -156,6 +156,30 @@ func TestAPasskeyThatIsGoneProvesNothing(t *testing.T) {
 	wants(t, call(), "code-needed")
 }
 
+// A signed answer that is sent twice, by a retry or by whoever has seen it, is
+// taken once: the second would make the whole request one that cannot be agreed.
+func TestASignedAnswerIsTakenOnce(t *testing.T) {
+	w := newWorldOf(t, nil, signedPlant)
+	r := w.submit()
+	a, err := w.desk.Draft(w.ctx, w.stale("olaf"), r.ID, r.Hash, Reply{Says: evidence.Question, Why: "Which filler?"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	evidencetest.Signed(w.ssh("olaf"))(&a)
+	send := func() error {
+		_, err := w.desk.Answer(w.ctx, w.stale("olaf"), r.ID, r.Hash, Reply{Signed: &a})
+		return err
+	}
+	wants(t, send(), "")
+	wants(t, send(), "signed-before")
+	if r, err = w.signs("olaf", r, yesReply, w.ssh("olaf"), nil); err != nil || r.State != RequestAgreed {
+		t.Errorf("the yes after it: %s, %v", r.State, err)
+	}
+	if wrong := w.verify(t); len(wrong) > 0 {
+		t.Errorf("the verifier: %q", wrong)
+	}
+}
+
 func TestWhatIsNoSignedAnswer(t *testing.T) {
 	for _, row := range []struct {
 		story string
