@@ -293,3 +293,22 @@ func TestAHiddenRecordingThatMayNotGoStays(t *testing.T) {
 		}
 	}
 }
+
+// A session whose close.json found no room has ended all the same: it gets one
+// now, and no second end.
+func TestRecoverEndsNoSessionTwice(t *testing.T) {
+	r := crashed(t)
+	p := r.parts
+	p.Ended = func(string) bool { return true }
+	a, err := recording.OpenArchive(p)
+	must(t, err)
+	must(t, a.Recover(t.Context()))
+	if n := len(r.log.of("session.ended")); n != 0 {
+		t.Errorf("session.ended was written %d times more", n)
+	}
+	report, err := recording.VerifyFolder(r.path("S-1"), audit.Hash{}, nil)
+	must(t, err)
+	if !report.Whole() || report.Closed == nil {
+		t.Errorf("closed %v, found %v", report.Closed, report.Findings)
+	}
+}

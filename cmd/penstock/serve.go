@@ -80,7 +80,7 @@ func serve(ctx context.Context, f serverFile, logger *slog.Logger) (err error) {
 	if err := h.door.SelfTest(ctx); err != nil {
 		return fmt.Errorf("the self-test at the door failed, so nothing listens: %w", err)
 	}
-	if err := h.journal.Err(); err != nil { // the host's certificate was the first row of this life
+	if err := h.sound(); err != nil { // the host's certificate was the first row of this life
 		return fmt.Errorf("the record failed during the self-test, so nothing listens: %w", err)
 	}
 	h.tested.Store(true)
@@ -160,6 +160,7 @@ func (h *plantHouse) run(ctx context.Context, ssh, socket, watched net.Listener,
 			return servePrivate(loops, watched, private(metrics, h.health.err, h.broker.Ready), h.slog)
 		})
 	}
+	parts.Go(h.loop(loops, "record", h.record))
 	parts.Go(h.loop(loops, "recordings", h.archive.Run))
 	parts.Go(h.loop(loops, "desk", h.desk.Run))
 	parts.Go(h.loop(loops, "broker", h.broker.Run))
@@ -196,13 +197,17 @@ func (h *plantHouse) run(ctx context.Context, ssh, socket, watched net.Listener,
 		})
 		ready = append(ready, "https", https.Addr().String(), "https_fingerprint", https.fingerprint())
 	}
-	h.slog.Info("ready", ready...)
-
+	unsound := h.sound() // the last look before anybody is told
 	var cause error
-	select {
-	case <-ctx.Done():
-	case <-failed.Done():
-		cause = context.Cause(failed)
+	if unsound != nil {
+		cause = fmt.Errorf("the record failed while starting: %w", unsound)
+	} else {
+		h.slog.Info("ready", ready...)
+		select {
+		case <-ctx.Done():
+		case <-failed.Done():
+			cause = context.Cause(failed)
+		}
 	}
 	h.slog.Info("stopping", "cause", fmt.Sprint(cause))
 	endDoors()
@@ -227,7 +232,24 @@ func (h *plantHouse) run(ctx context.Context, ssh, socket, watched net.Listener,
 		err = errors.Join(err, pages.Close())
 	}
 	endLoops()
-	return errors.Join(err, parts.Wait())
+	return errors.Join(unsound, err, parts.Wait())
+}
+
+// sound says why nothing can be kept any more, nil while it can.
+func (h *plantHouse) sound() error {
+	return errors.Join(h.journal.Err(), h.log.Err(), h.disk.Err())
+}
+
+// record waits for the log, the disk or the rows to break. Whoever writes next
+// would learn of it; /readyz, and who wants to come in, learn of it here.
+func (h *plantHouse) record(ctx context.Context) error {
+	select {
+	case <-h.log.Failed():
+	case <-h.disk.Failed():
+	case <-h.journal.Failed():
+	case <-ctx.Done():
+	}
+	return h.sound()
 }
 
 // gates reads the plant's inputs for the Desk.
