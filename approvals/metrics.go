@@ -17,6 +17,7 @@ type Tally struct {
 	Windows map[WindowState]int // every state is there, also with 0
 	Waiting int                 // requests that wait for an answer
 	Oldest  time.Duration       // since the oldest of them was asked, in this revision; 0: none waits
+	Urgent  map[policy.Role]int // priorities that people of a team gave in place of the computed one, of all requests
 }
 
 // maxRules bounds Refusals: a plant file names as many rules as it likes.
@@ -42,6 +43,7 @@ type talliedRequest struct {
 	at    head
 	state RequestState
 	asked time.Time
+	teams []policy.Role // of each override
 }
 
 // noAsk counts a request that was refused as it was asked; nil is none.
@@ -80,7 +82,7 @@ func (d *Desk) Tally(ctx context.Context) (Tally, error) {
 	if t.windows == nil {
 		t.windows, t.requests = map[string]talliedWindow{}, map[string]talliedRequest{}
 	}
-	out := Tally{Windows: map[WindowState]int{}}
+	out := Tally{Windows: map[WindowState]int{}, Urgent: map[policy.Role]int{}}
 	for _, s := range []WindowState{WindowAgreed, WindowOpen, WindowPaused, WindowEnding, WindowEnded, WindowClosed, WindowCut, WindowUnused} {
 		out.Windows[s] = 0
 	}
@@ -119,8 +121,14 @@ func (d *Desk) tallyRequest(ctx context.Context, id string, out *Tally) error {
 		if err != nil {
 			return err
 		}
-		known = talliedRequest{at, r.State, r.At}
+		known = talliedRequest{at: at, state: r.State, asked: r.At}
+		for _, u := range r.Urgent {
+			known.teams = append(known.teams, policy.Role(u.Team))
+		}
 		d.tallies.requests[key] = known
+	}
+	for _, team := range known.teams {
+		out.Urgent[team]++
 	}
 	if known.state == RequestWaiting {
 		out.Waiting++

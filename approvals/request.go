@@ -76,6 +76,8 @@ type Request struct {
 	Hash     audit.Hash    // of the canonical document
 	Needs    []policy.Need // still to be answered
 	Answers  []AnswerLine
+	Priority policy.Priority // that counts: the computed one, unless Override
+	Override *Override       // nil: it is the computed one
 	Window   policy.WindowID // once agreed
 	Told     []Told          // to questions
 	Call     *Call           // of a call-in: how it stands
@@ -102,6 +104,7 @@ type requestRow struct {
 	Told     []toldRow        `json:"told,omitempty"` // to questions
 	Call     *callRow         `json:"call,omitempty"`
 	Answers  []said           `json:"answers,omitempty"` // to this revision
+	Urgent   []urgentRow      `json:"urgent,omitempty"`  // priorities that people gave, to all revisions
 	Count    int              `json:"count"`             // answers to all revisions
 	Former   []former         `json:"former,omitempty"`
 
@@ -461,6 +464,7 @@ func (d *Desk) view(ctx context.Context, row requestRow) (Request, error) {
 	if r.Told, err = d.told(ctx, row); err != nil {
 		return Request{}, err
 	}
+	r.Priority, r.Override = row.urgency(doc)
 	given, err := d.answers(ctx, row)
 	if err != nil {
 		return Request{}, err

@@ -776,7 +776,7 @@ var bodies = func() map[string]reflect.Type {
 		ReviewNoted{}, ReviewSigned{}, ReviewReplied{}, ReviewDrawn{}, HoldSet{}, HoldLifted{}, RecordingExpired{}, DeletionAsked{}, RecordingDeleted{},
 		CheckpointTaken{}, OutsideChanged{}, BackupTaken{}, BackupRestored{},
 		EvidenceAsked{}, EvidenceDelivered{},
-		RosterWritten{}, DeputyNamed{}, DeputyEnded{}, CallMade{}, CallAnswered{}, QuestionAnswered{},
+		RosterWritten{}, DeputyNamed{}, DeputyEnded{}, CallMade{}, CallAnswered{}, QuestionAnswered{}, PriorityChanged{},
 	} {
 		m[b.Type()] = reflect.TypeOf(b)
 	}

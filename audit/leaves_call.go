@@ -21,6 +21,20 @@ type CallAnswered struct {
 func (CallMade) Type() string     { return "call.made" }
 func (CallAnswered) Type() string { return "call.answered" }
 
+// PriorityChanged: somebody of the plant, of Team, holds a request for more or less
+// urgent than the plant file computes (P1 … P4), and says why.
+type PriorityChanged struct {
+	Request string    `json:"request"`
+	Rev     int       `json:"rev"`
+	To      string    `json:"to"`
+	Team    string    `json:"team"`
+	By      string    `json:"by"`
+	Why     string    `json:"why"`
+	At      time.Time `json:"at"`
+}
+
+func (PriorityChanged) Type() string { return "priority.changed" }
+
 // QuestionAnswered: somebody who asked, or will work, says something to a
 // question of the plant's. Text names what they wrote; the request's own text
 // stays as it is.

@@ -1,8 +1,10 @@
 package evidence
 
 import (
+	"slices"
 	"strconv"
 
+	"penstock/audit"
 	"penstock/policy"
 )
 
@@ -43,6 +45,23 @@ func quoted(s string) string {
 		s = s[:most] + "…"
 	}
 	return strconv.Quote(s)
+}
+
+// priorityChanged: by somebody of the plant who holds the team's role, of the
+// newest revision. It moves nothing, and the text's own priority stays.
+func (w *Walk) priorityChanged(b audit.PriorityChanged) {
+	r := w.request(b.Request)
+	if r == nil {
+		return
+	}
+	w.must(w.leaf.Actor == b.By && w.plantPerson(b.By), "given by %s, who is nobody of the plant", short(b.By))
+	w.mayTake(b.By, false)
+	if p := w.people[b.By]; p != nil {
+		w.must(slices.Contains(p.roles, b.Team), "%s gave it for %s, and is not of it", short(b.By), short(b.Team))
+	}
+	_, err := policy.ParsePriority(b.To)
+	w.must(err == nil, "%v", err)
+	w.must(r.awaits() && b.Rev == r.rev, "revision %d did not wait", b.Rev)
 }
 
 // Policy is the way in as the plant file knows it.

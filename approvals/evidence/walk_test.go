@@ -317,6 +317,14 @@ func TestWalk(t *testing.T) {
 			s.Insert(s.Step("answer.given", 1))
 			change(s.Step("window.agreed", 0), func(b *audit.WindowAgreed) { b.Rev = 2 })
 		}, []string{"no answer to this revision", "no answer to this revision", "line-1-owner missing", "2 yes of ot-security missing", "another request or revision", "extends another request"}},
+		{"a priority given for a team that one is not of", func(s *evidencetest.Story) {
+			s.Add(150, "olaf", audit.PriorityChanged{Request: "R-1", Rev: 1, To: "P1", Team: "shift", By: "olaf", Why: "It stands", At: at(150)}, "R-1", "request/R-1")
+			s.Insert(s.Step("answer.given", 0))
+		}, []string{"is not of it"}},
+		{"a priority given by the vendor", func(s *evidencetest.Story) {
+			s.Add(150, "ann", audit.PriorityChanged{Request: "R-1", Rev: 1, To: "P1", Team: "shift", By: "ann", Why: "It stands", At: at(150)}, "R-1", "request/R-1")
+			s.Insert(s.Step("answer.given", 0))
+		}, []string{"nobody of the plant", "ann", "is not of it"}},
 		{"a text that tells the worst case as less", func(s *evidencetest.Story) {
 			s.Request.Worst = "Worst case: somebody sees what they should not."
 			change(s.Step("request.submitted", 0), func(b *audit.RequestSubmitted) { b.Document = s.PutJSON(s.Request) })

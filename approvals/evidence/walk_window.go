@@ -114,6 +114,8 @@ func (w *Walk) judgeWindow() bool {
 		if b.For != "" {
 			w.askedNext(b)
 		}
+	case audit.PriorityChanged:
+		w.priorityChanged(b)
 	case audit.QuestionAnswered:
 		w.questionAnswered(b)
 	case audit.CallMade:

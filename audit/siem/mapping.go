@@ -80,6 +80,7 @@ var rules = map[string]rule{
 	"roster.written":      {manageEntity, update, low},
 	"deputy.named":        {manageEntity, update, low},
 	"deputy.ended":        {manageEntity, update, low},
+	"priority.changed":    {manageEntity, update, informational},
 	"question.answered":   {manageEntity, update, informational},
 	"call.made":           {manageEntity, update, low},
 	"call.answered":       {manageEntity, update, low},

@@ -119,7 +119,8 @@ type Request struct {
 	Words    []string     `json:"words"`    // the eight words of that hash
 	Ask      Ask          `json:"ask"`
 	By       string       `json:"by"`
-	Priority string       `json:"priority"` // P1 to P4, computed
+	Priority string       `json:"priority"` // P1 to P4, that counts
+	Computed string       `json:"computed"` // from the plant file; another than Priority where somebody of the plant said so
 	Can      string       `json:"can"`      // this line and the next two are computed, and part of the text that is answered
 	Worst    string       `json:"worst"`
 	Stopper  string       `json:"stopper"`
@@ -211,7 +212,7 @@ type Step struct {
 	Until  time.Time `json:"until,omitzero"` // of an extension
 	Key    string    `json:"key,omitempty"`  // fingerprint that is confirmed
 	Gate   string    `json:"gate,omitempty"`
-	Says   string    `json:"says,omitempty"`   // of a gate: yes, no, stood-in; of an escort: took, here, offered, left
+	Says   string    `json:"says,omitempty"`   // of a gate: yes, no, stood-in; of an escort: took, here, offered, left; of a priority: P1 to P4
 	Rights []string  `json:"rights,omitempty"` // what a window is narrowed to
 	To     string    `json:"to,omitempty"`     // to whom an escort is offered
 	Mail   string    `json:"mail,omitempty"`

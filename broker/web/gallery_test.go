@@ -59,7 +59,7 @@ var (
 func sampleRequest() requestView {
 	return requestView{ID: "R-214", State: "waiting", Document: "sha256:" + strings.Repeat("9f3c", 16), Rev: 1, At: after(-2), Who: []string{"Ann Keller"},
 		Firm: "Krall Fillers", Checked: "6 visits, last 12 Oct 09:14.", Does: "change values", Prep: "on", Targets: []targetView{fillerPLC},
-		Priority: "P1", Can: "Can take files out, change values.", Worst: "Worst case: wrong values, Filling line 1 may stop.", Enforced: "The machine stops everything else.",
+		Priority: "P1", Urgency: "Computed from what stops with it, and from: it stands still.", MayUrgent: true, Can: "Can take files out, change values.", Worst: "Worst case: wrong values, Filling line 1 may stop.", Enforced: "The machine stops everything else.",
 		Stops: "Filling line 1 stops.", Why: "Alarm F-417, fill volume drifts", WorkOrder: "WO 88-1204", Length: "2 hours", Until: after(123), From: after(-2), To: after(360),
 		Inside: "Nobody else is in.", Unusual: []string{"Backup of Filler controller is 61 days old."}, Phone: "ORANGE TIGER", Words: []string{"orange", "tulip", "meadow", "axle", "lemon", "river", "cello", "north"},
 		Path: []string{"Filling line 1"}, Interlocks: []string{"Guard door 3 trips Line 1 safety controller"}, Backout: "Recipe 14 of 3 March", Before: []WindowLine{leftLine}, Past: []pastView{{"W-188", "Krall Fillers", "Alarm F-417, fill volume drifts", "Flow sensor offset, 40012 reset.", after(-60000)}},
@@ -145,8 +145,8 @@ func gallery() []galleryPage {
 	heldIn := inView{Session: "S-342", Who: "Ben Ito", Firm: "Krall Fillers", Since: after(-7), Windows: []inWindow{{WindowLine: pausedLine, Held: true,
 		Channels: []string{"a command on FIL-1-PLC-01 as recipes, 10 bytes in, 9004 bytes out"}}}}
 	full := boardView{Waits: []waitingView{
-		{"R-214", "change values on", "Filler controller", "Ann Keller", "Krall Fillers", "", after(-3), true, nil, "Next asked at 03:12: Duty engineer."},
-		{"R-209", "look at", "Historian", "Ben Ito", "DataWerk", "", after(-400), false, []string{"OT security"}, ""},
+		{"R-214", "change values on", "Filler controller", "Ann Keller", "Krall Fillers", "", after(-3), true, nil, "Next asked at 03:12: Duty engineer.", "P1"},
+		{"R-209", "look at", "Historian", "Ben Ito", "DataWerk", "", after(-400), false, []string{"OT security"}, "", "P3"},
 	}, In: []inView{in, heldIn}, Ready: []WindowLine{readyLine}, Left: []WindowLine{leftLine}, Open: []WindowLine{},
 		Blocks: []blockView{{"B-3", "DataWerk", "Lena Lang", "laptop lost", after(600), false, true, true}},
 		Duty:   []dutyLine{{"Filling shift supervisor", "Mia Voss to 06:00", ""}, {"Line 1 process owner", "", "Nobody of Line 1 process owner is on duty now. Next: Olaf Holm, 06:00. Call Jan Brandt, Duty engineer, +494315550122."}}}

@@ -48,6 +48,7 @@ type waitingView struct {
 	You                              bool
 	Asked                            []string
 	Next                             string // who is asked next, and when
+	Priority                         string // P1 … P4
 }
 
 type inView struct {
@@ -106,7 +107,7 @@ func (g *Pages) boardOf(v *visit, f *boardFacts) (boardView, error) {
 	slices.SortStableFunc(b.Waits, func(x, y waitingView) int { // what asks the reader comes first
 		switch {
 		case x.You == y.You:
-			return 0
+			return strings.Compare(x.Priority, y.Priority)
 		case x.You:
 			return -1
 		}
@@ -256,7 +257,7 @@ func (v *visit) waiting(q approvals.Request, n roll) waitingView {
 		}
 		w.Asked = append(w.Asked, v.role(need.Role))
 	}
-	w.Next = v.nextAsked(q)
+	w.Next, w.Priority = v.nextAsked(q), q.Priority.String()
 	return w
 }
 

@@ -180,6 +180,8 @@ func because(why string) string {
 
 func (v *visit) otherSentence(body audit.Body, n roll) (says, weight string) {
 	switch b := body.(type) {
+	case audit.PriorityChanged:
+		return "holds it for " + b.To + because(b.Why), "moved"
 	case audit.QuestionAnswered:
 		return "answered the question", ""
 	case audit.CallMade:

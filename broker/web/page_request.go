@@ -20,6 +20,8 @@ type requestView struct {
 	Receipts                 bool // of what the viewer did with it
 	ID, State, Document      string
 	Priority                 string // P1 … P4
+	Urgency                  string // whence the priority is
+	MayUrgent                bool
 	Rev                      int
 	At                       stamp
 	Who                      []string
@@ -94,10 +96,12 @@ func (g *Pages) requestOf(v *visit, q approvals.Request) (requestView, error) {
 		return requestView{}, err
 	}
 	d := q.Document
-	out := requestView{ID: string(q.ID), State: requestWords[q.State], Document: q.Hash.String(), Rev: q.Rev, At: v.at(q.At), Priority: d.Priority,
+	out := requestView{ID: string(q.ID), State: requestWords[q.State], Document: q.Hash.String(), Rev: q.Rev, At: v.at(q.At), Priority: q.Priority.String(),
 		Who: n.list(d.People), Firm: n.firm(policy.FirmID(d.Firm)), Why: d.Reason, Length: minutesWords(d.Minutes), From: v.at(d.From), To: v.at(d.To),
 		Asleep: v.at(q.Asleep), Words: evidence.Words(q.Hash), WorkOrder: d.WorkOrder, Change: d.Change, Backup: d.Backup, Backout: d.Backout,
 		Area: d.AreaClear, Vendor: !v.actor.Plant}
+	out.Urgency = v.urgency(q, n)
+	out.MayUrgent = v.actor.Plant && (q.State == approvals.RequestWaiting || q.State == approvals.RequestAsleep)
 	out.Phone = strings.ToUpper(strings.Join(out.Words[:2], " "))
 	v.describe(&out, d)
 	if out.Receipts, err = g.receipted(v, string(q.ID)); err != nil {
@@ -141,6 +145,27 @@ func (g *Pages) requestOf(v *visit, q approvals.Request) (requestView, error) {
 		out.Call = v.call(n, d.People)
 	}
 	return out, nil
+}
+
+// urgency says whence the priority is.
+func (v *visit) urgency(q approvals.Request, n roll) string {
+	if o := q.Override; o != nil {
+		return n.person(o.By) + " (" + v.role(o.Team) + ") holds it for " + o.To.String() + ": " + o.Why + ". Computed: " + q.Document.Priority + "."
+	}
+	what := strings.ToLower(nowWords[q.Document.Happening])
+	if what == "" {
+		what = "not said what is happening"
+	}
+	return "Computed from what stops with it, and from: " + what + "."
+}
+
+// prioritise is a person's word against the computed priority.
+func (g *Pages) prioritise(v *visit) error {
+	q, err := g.prioritised(v.r, v.actor, v.r.PostForm.Get("says"), v.r.PostForm.Get("why"))
+	if err != nil {
+		return g.notTaken(v, err)
+	}
+	return g.done(v, "/requests/"+string(q.ID), "It counts as "+q.Priority.String()+" now.")
 }
 
 // describe computes the middle block from rights, enforced and stops.

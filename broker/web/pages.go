@@ -124,6 +124,7 @@ func (g *Pages) table() []Route {
 		{"POST /requests/{id}/yes/draft", PlantOnly, "", g.draftYes},
 		{"POST /requests/{id}/not-now", PlantOnly, "", g.notNow},
 		{"POST /requests/{id}/tell", SignedIn, "", g.tell},
+		{"POST /requests/{id}/priority", PlantOnly, "", g.prioritise},
 		{"POST /requests/{id}/withdraw", SignedIn, "", g.withdraw},
 		{"GET /requests/{id}/receipts", SignedIn, "", g.receiptFile},
 		{"GET /windows/{id}", SignedIn, "", g.windowPage},

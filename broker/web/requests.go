@@ -2,6 +2,7 @@ package web
 
 import (
 	"net/http"
+	"strings"
 
 	"penstock/approvals"
 	"penstock/approvals/evidence"
@@ -62,6 +63,13 @@ func (s *server) requests(mux *http.ServeMux) {
 		}
 		return s.callJSON(q, code), nil
 	}))
+	mux.HandleFunc("POST /api/v1/requests/{id}/priority", s.plantDoes(func(r *http.Request, a people.Actor) (any, error) {
+		step, err := read[api.Step](r)
+		if err != nil {
+			return nil, err
+		}
+		return one(requestJSON)(s.prioritised(r, a, step.Says, step.Why))
+	}))
 	mux.HandleFunc("POST /api/v1/requests/{id}/withdraw", s.does(func(r *http.Request, a people.Actor) (any, error) {
 		step, err := read[api.Step](r)
 		if err != nil {
@@ -74,6 +82,15 @@ func (s *server) requests(mux *http.ServeMux) {
 	}))
 	mux.HandleFunc("POST /api/v1/requests/{id}/draft", s.plant(s.draftAnswer))
 	mux.HandleFunc("POST /api/v1/requests/{id}/answer", s.plantDoes(s.answerRequest))
+}
+
+// prioritised gives a request another priority than the computed one, for page and API.
+func (s *server) prioritised(r *http.Request, a people.Actor, says, why string) (approvals.Request, error) {
+	to, err := policy.ParsePriority(says)
+	if err != nil {
+		return approvals.Request{}, badCall{err}
+	}
+	return s.Desk.Prioritise(r.Context(), a, requestID(r), to, strings.TrimSpace(why))
 }
 
 func requestID(r *http.Request) policy.RequestID { return policy.RequestID(r.PathValue("id")) }
@@ -127,7 +144,7 @@ func readAsk(r *http.Request) (approvals.Ask, error) {
 func requestJSON(q approvals.Request) api.Request {
 	d := q.Document
 	out := api.Request{ID: string(q.ID), State: string(q.State), Rev: q.Rev, Document: q.Hash.String(),
-		Words: evidence.Words(q.Hash), By: d.By, Priority: d.Priority, Can: d.Can, Worst: d.Worst, Stopper: d.Stopper, Open: d.Open, Window: string(q.Window), Asleep: q.Asleep, At: q.At,
+		Words: evidence.Words(q.Hash), By: d.By, Priority: q.Priority.String(), Computed: d.Priority, Can: d.Can, Worst: d.Worst, Stopper: d.Stopper, Open: d.Open, Window: string(q.Window), Asleep: q.Asleep, At: q.At,
 		Ask: api.Ask{Firm: d.Firm, People: d.People, Targets: apiTargets(d.Assets), Rights: d.Rights, Reason: d.Reason,
 			WorkOrder: d.WorkOrder, Change: d.Change, Backup: d.Backup, Backout: d.Backout, AreaClear: d.AreaClear, Happening: d.Happening,
 			Minutes: d.Minutes, From: d.From, To: d.To}}

@@ -179,6 +179,7 @@ func (h *plantHouse) deskMetrics() prometheus.Collector {
 		desc("penstock_windows", "Windows by state.", "state"),
 		desc("penstock_requests_waiting", "Requests that wait for an answer."),
 		desc("penstock_requests_waiting_oldest_seconds", "Since the oldest request that waits was asked; 0: none waits."),
+		desc("penstock_priority_overrides", "Requests' priorities that people gave in place of the computed one, by their team.", "team"),
 	}, func(show func(int, float64, ...string)) error {
 		ctx, cancel := context.WithTimeout(context.Background(), scrapePatience)
 		defer cancel()
@@ -191,6 +192,9 @@ func (h *plantHouse) deskMetrics() prometheus.Collector {
 		}
 		show(1, float64(t.Waiting))
 		show(2, t.Oldest.Seconds())
+		for team, n := range t.Urgent {
+			show(3, float64(n), string(team))
+		}
 		return nil
 	}}
 }
