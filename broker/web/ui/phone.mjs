@@ -120,9 +120,10 @@ try {
 
   log("Jan compares the fingerprint, and confirms");
   await jan.goto(demo.broker.https + "/people");
-  await jan.getByText(print).waitFor();
-  await jan.getByRole("button", { name: "It is the same" }).click();
-  await jan.getByText(print).waitFor({ state: "detached" });
+  const waits = jan.locator("li.you", { hasText: print });
+  await waits.waitFor();
+  await waits.getByRole("button", { name: "It is the same" }).click();
+  await waits.waitFor({ state: "detached" });
   await types(`ssh -t -F ${ben.config} desk@broker totp`);
   await types(`ssh -t -F ${ben.config} desk@broker password`);
 
