@@ -15,6 +15,7 @@ import (
 // Tally is what a supervisor's graph wants of what was agreed.
 type Tally struct {
 	Windows map[WindowState]int // every state is there, also with 0
+	Agreed  time.Duration       // how long the windows that are agreed and not yet open may last, together
 	Waiting int                 // requests that wait for an answer
 	Oldest  time.Duration       // since the oldest of them was asked, in this revision; 0: none waits
 	Urgent  map[policy.Role]int // priorities that people of a team gave in place of the computed one, of all requests
@@ -37,6 +38,7 @@ type tallies struct {
 type talliedWindow struct {
 	at    head
 	state WindowState
+	lasts time.Duration // while it is agreed
 }
 
 type talliedRequest struct {
@@ -105,10 +107,18 @@ func (d *Desk) tallyWindow(ctx context.Context, id string, out *Tally) error {
 		if err != nil {
 			return err
 		}
-		known = talliedWindow{at, w.State}
+		known = talliedWindow{at: at, state: w.State}
+		if w.State == WindowAgreed {
+			claim, err := d.claim(ctx, w)
+			if err != nil {
+				return err
+			}
+			known.lasts = time.Duration(claim.Minutes) * time.Minute
+		}
 		d.tallies.windows[key] = known
 	}
 	out.Windows[known.state]++
+	out.Agreed += known.lasts
 	return nil
 }
 

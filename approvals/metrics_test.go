@@ -24,6 +24,9 @@ func TestTallyFollowsWhatWasAgreed(t *testing.T) {
 				t.Errorf("%d windows are %s, want %d", n, state, windows[state])
 			}
 		}
+		if want := time.Duration(windows[WindowAgreed]) * time.Hour; got.Agreed != want {
+			t.Errorf("%v are agreed and not yet open, want %v", got.Agreed, want)
+		}
 		if got.Waiting != waiting || got.Oldest != oldest {
 			t.Errorf("%d requests wait, the oldest for %v; want %d, %v", got.Waiting, got.Oldest, waiting, oldest)
 		}

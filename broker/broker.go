@@ -92,6 +92,9 @@ type Broker struct {
 	follows  bool
 	draining bool
 	room     recording.Room // as asked last
+	ran      time.Duration  // of sessions that have ended, together
+	wrote    float64        // bytes of their recordings
+	agreed   func() (time.Duration, error)
 	refusing *policy.Refusal
 	failed   error
 }
@@ -455,7 +458,9 @@ func (b *Broker) newSession(a Arrival, g Guest, ad *admitted) *Session {
 }
 
 func (b *Broker) left(s *Session) {
+	age, wrote := s.age(b.clock.now()), s.writer.Written()
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.ran, b.wrote = b.ran+age, b.wrote+float64(wrote)
 	delete(b.sessions, s.id)
 }

@@ -95,7 +95,7 @@ func (b *Broker) Metrics() []prometheus.Collector {
 			}
 			return float64(n)
 		}),
-		gauge("penstock_recordings_forecast_bytes", "What the recordings of running sessions will still need, if each goes on as it did to its window's end.", b.forecast),
+		gauge("penstock_recordings_forecast_bytes", "What recordings will still need: of running sessions, if each goes on as it did to its window's end, and of windows that are agreed and not yet open, at the average of this life's sessions.", b.forecast),
 		gauge("penstock_ready", "1 while people are admitted; /readyz says why not.", func() float64 {
 			if b.Ready() != nil {
 				return 0

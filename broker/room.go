@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"log/slog"
+	"math"
 	"slices"
 	"time"
 
@@ -62,17 +63,47 @@ func (b *Broker) eldest() *Session {
 	})
 }
 
-// forecast is how many bytes the recordings of running sessions will still
-// need, if each goes on as it did until its last window's end.
+// busyTerminal is what a second of a window is taken to need, in bytes, before
+// a session of this life has shown otherwise.
+const busyTerminal = 1 << 10
+
+// Expects has agreed asked, at each forecast, how long the windows that are
+// agreed and not yet open may last, together. Before Run.
+func (b *Broker) Expects(agreed func() (time.Duration, error)) { b.agreed = agreed }
+
+// forecast is how many bytes recordings will still need: those of running
+// sessions, if each goes on as it did until its last window's end, and those of
+// windows that are agreed and not yet open, if in each a session runs for all of
+// it that writes as sessions of this life did on average. Where nobody can say
+// how long those are it is infinite: half of it would look like an answer.
 func (b *Broker) forecast() float64 {
 	now := b.clock.now()
+	b.mu.Lock()
+	bytes, seconds, agreed := b.wrote, b.ran.Seconds(), b.agreed
+	b.mu.Unlock()
 	sum := 0.0
 	for _, s := range b.all() {
-		age := max(now.wall.Sub(s.started), time.Minute) // the first seconds are no measure
-		sum += float64(s.writer.Written()) * s.left(now).Seconds() / age.Seconds()
+		age, wrote := s.age(now), float64(s.writer.Written())
+		sum += wrote * s.left(now).Seconds() / age.Seconds()
+		bytes, seconds = bytes+wrote, seconds+age.Seconds()
 	}
-	return sum
+	if agreed == nil {
+		return sum
+	}
+	lasts, err := agreed()
+	if err != nil {
+		slog.Error("how much room agreed windows will need is not known", "err", err)
+		return math.Inf(1)
+	}
+	rate := float64(busyTerminal)
+	if seconds > 0 {
+		rate = bytes / seconds
+	}
+	return sum + rate*lasts.Seconds()
 }
+
+// age is how long a session has run; its first seconds are no measure.
+func (s *Session) age(now reading) time.Duration { return max(now.wall.Sub(s.started), time.Minute) }
 
 // left is how long the last of the session's windows still lasts.
 func (s *Session) left(now reading) (longest time.Duration) {

@@ -1,6 +1,8 @@
 package broker_test
 
 import (
+	"errors"
+	"math"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -70,6 +72,15 @@ func TestADiskThatFills(t *testing.T) {
 		in(c, strings.Repeat("x", 6000)) // in a minute that has hardly begun, of about an hour
 		if n := s.Forecast(); n < 58*6000 || n > 63*6000 {
 			t.Errorf("%v bytes are still to come, want about an hour of 6000 a minute", n)
+		}
+		running := s.Forecast()
+		s.Expects(func() (time.Duration, error) { return 10 * time.Hour, nil })
+		if n := s.Forecast() - running; n < 600*1200 || n > 600*1500 { // five sessions count a minute each, one wrote 6000 bytes, all some words
+			t.Errorf("%v bytes for ten hours that are agreed, want those of the average session", n)
+		}
+		s.Expects(func() (time.Duration, error) { return 0, errors.New("nobody can say") })
+		if n := s.Forecast(); !math.IsInf(n, 1) {
+			t.Errorf("%v bytes where nobody can say", n)
 		}
 	})
 }

@@ -352,6 +352,12 @@ func (h *plantHouse) openRooms(past *history, clock audit.Clock) error {
 	h.broker = broker.New(h.plant, h.desk, h.log, h.archive, broker.Limits{Node: h.file.Node}, broker.Clock{Wall: clock.Wall, Boot: clock.Mono},
 		func() policy.SessionID { return policy.SessionID(fmt.Sprintf("S-%d", h.sessions.Add(1))) })
 	h.desk.Stops(h.broker)
+	h.broker.Expects(func() (time.Duration, error) {
+		ctx, cancel := context.WithTimeout(context.Background(), scrapePatience)
+		defer cancel()
+		t, err := h.desk.Tally(ctx)
+		return t.Agreed, err
+	})
 	h.admission = &admission{set: h.broker.Refuse, reasons: map[string]*policy.Refusal{}}
 	h.clock = &clockGuard{log: h.log, refuse: func(r *policy.Refusal) { h.admission.refuse("clock", r) }, slog: h.slog, clock: clock, state: past.clock}
 	if err := h.openOutside(clock); err != nil {
