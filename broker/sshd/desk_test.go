@@ -30,7 +30,7 @@ func (h *house) atDesk(name, line string) (out, errs string, code int) {
 func TestDeskFromRequestToHandback(t *testing.T) {
 	h := newHouse(t, Limits{PerSecond: 1000})
 	out, errs, code := h.atDesk("ann", "request --asset filler-plc --account logs --rights look,copy --minutes 60 --why Alarm F-417, fill volume drifts")
-	if code != 0 || !strings.Contains(out, "R-1 is asked. It waits for: Line 1 owner (olaf)") {
+	if code != 0 || !strings.Contains(out, "R-1 is asked (P4). It waits for: Line 1 owner (olaf)") {
 		t.Fatalf("exit %d, %s %s", code, out, errs)
 	}
 	if out, _, code = h.atDesk("ann", "request R-1"); code != 0 || !strings.Contains(out, "Alarm F-417, fill volume drifts") || !strings.Contains(out, "CE") {
