@@ -21,8 +21,11 @@ import (
 type labelView struct {
 	Tag, Title, Link string
 	Size             int    // modules a side, with the quiet zone
-	Path             string // of the dark modules, as an SVG path
+	path             string // of the dark modules
 }
+
+// Path draws the dark modules in SVG.
+func (l labelView) Path() string { return l.path }
 
 // quiet is the margin that a QR code needs, in modules (ISO/IEC 18004).
 const quiet = 4
@@ -77,7 +80,7 @@ func label(tag, title, origin string) (labelView, error) {
 			}
 		}
 	}
-	l.Path = path.String()
+	l.path = path.String()
 	return l, nil
 }
 

@@ -68,7 +68,7 @@ func TestALabelDrawsItsCode(t *testing.T) {
 			}
 		}
 	}
-	if n := strings.Count(l.Path, "M"); n != dark || l.Size != code.Size+8 || !strings.HasPrefix(l.Path, "M4 4h") {
-		t.Errorf("%d modules drawn of %d, size %d, %.20s", n, dark, l.Size, l.Path)
+	if n := strings.Count(l.path, "M"); n != dark || l.Size != code.Size+8 || !strings.HasPrefix(l.path, "M4 4h") {
+		t.Errorf("%d modules drawn of %d, size %d, %.20s", n, dark, l.Size, l.path)
 	}
 }
