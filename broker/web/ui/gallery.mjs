@@ -46,7 +46,7 @@ try {
       faults.push(...(await page.evaluate(markup)).map((f) => `${name}: ${f}`));
       if (hostile) continue;
       await accessible(page, name, scheme === "dark" ? ["color-contrast"] : undefined);
-      const small = await page.$$eval("button, .button, summary, .tabs a, a.id, .channels a, .links a, label.tick, input:not([type=hidden]):not([type=checkbox]), select", (all) => all.filter((e) => e.offsetParent && e.getBoundingClientRect().height < 43.5).map((e) => e.textContent.trim()));
+      const small = await page.$$eval("button, .button, summary, .tabs a, a.id, .channels a, .links a, label.tick, input:not([type=hidden]):not([type=checkbox]):not([type=radio]), select", (all) => all.filter((e) => e.offsetParent && e.getBoundingClientRect().height < 43.5).map((e) => e.textContent.trim()));
       if (small.length) faults.push(`${name}: too small to tap: ${small}`);
       if (given.shots) await page.screenshot({ path: `${given.shots}/${name}.png`, fullPage: true });
     }
