@@ -26,6 +26,7 @@ type history struct {
 	receipts bool                // the receipts' key too
 	readable bool                // once with readable recordings, so the key to them was made
 	plant    audit.Hash          // newest plant file
+	trial    string              // the change that brought it and waits to be confirmed; "": none
 	server   audit.Hash          // newest penstock.yaml
 	first    audit.Hash          // bootstrap file that began the log
 	mode     audit.RecordingMode // of recordings, newest
@@ -74,10 +75,16 @@ func (h *history) fold(leaf audit.Leaf) error {
 	case audit.ConfigChanged:
 		switch b.Kind {
 		case "plant":
-			h.plant = b.Document
+			h.plant, h.trial = b.Document, ""
+			if !b.Back && !b.Confirm.IsZero() {
+				h.trial = b.Change
+			}
 		case "server":
 			h.server = b.Document
 		}
+	}
+	if b, ok := leaf.Body.(audit.PlantMoved); ok && b.Change == h.trial {
+		h.trial = "" // kept: what goes back is a config.changed
 	}
 	h.clock.fold(leaf.Body)
 	// Whatever looks like a hash in a body keeps its document: sweeping too

@@ -110,7 +110,7 @@ func open(ctx context.Context, f serverFile, p plantFile, logger *slog.Logger) (
 	if err != nil {
 		return nil, err
 	}
-	if err := h.plantOfLog(ctx, past.plant); err != nil {
+	if err := h.plantOfLog(ctx, past.plant, past.trial); err != nil {
 		return nil, err
 	}
 	if err := h.openArchive(ctx, past); err != nil {

@@ -46,8 +46,9 @@ func putIntoForce(ctx context.Context, l *audit.Log, docs *audit.Documents, kind
 
 // plantOfLog begins with the plant file that the log says is in force, where
 // the one on the disk is another and nobody agreed to it. Nobody is kept
-// waiting at night because somebody is writing tomorrow's file.
-func (h *plantHouse) plantOfLog(ctx context.Context, inForce audit.Hash) error {
+// waiting at night because somebody is writing tomorrow's file. Nothing follows
+// a change on trial, whatever that says of files: what goes back would be another.
+func (h *plantHouse) plantOfLog(ctx context.Context, inForce audit.Hash, trial string) error {
 	file := h.inForce.Load()
 	if inForce.IsZero() || inForce == file.hash {
 		return nil
@@ -60,11 +61,11 @@ func (h *plantHouse) plantOfLog(ctx context.Context, inForce audit.Hash) error {
 	if err := problems.Err(); err != nil {
 		return fmt.Errorf("this build does not read the plant file in force, %s: start the build that did, and change it there: %w", inForce, err)
 	}
-	if p.ByFile {
+	if p.ByFile && trial == "" {
 		return nil
 	}
 	h.slog.Error("the plant file on the disk is not the one in force, and nobody has agreed to it, so it was not taken: propose it (penstock policy propose FILE), or write the one in force to the disk (penstock policy get)",
-		"on_disk", file.hash.String(), "in_force", inForce.String())
+		"on_disk", file.hash.String(), "in_force", inForce.String(), "on_trial", trial)
 	h.inForce.Store(&plantFile{p, inForce})
 	return nil
 }
