@@ -166,18 +166,18 @@ func TestTells(t *testing.T) {
 		at := time.Now()
 		night(log, at)
 		log.add(at, "R-1", audit.PersonAsked{Role: "duty", For: "shift"})
-		log.add(at, "R-1", audit.AnswerGiven{Request: "R-1", Says: "no", Person: "mia"})
 		log.add(at, "R-1", audit.AnswerGiven{Request: "R-1", Says: "yes", Person: "mia"})
 		log.add(at, "W-1", audit.WindowAgreed{Window: "W-1", Request: "R-1"})
 		log.add(at, "W-1", audit.WindowMoved{Window: "W-1", To: "cut", By: "mia"})
+		log.add(at, "R-1", audit.AnswerGiven{Request: "R-1", Says: "no", Person: "mia"})
 		synctest.Wait()
 		next := at.Add(5 * time.Minute).In(thePlant().Location()).Format("15:04")
 		want := []string{
 			"request.asked: Request R-1 waits for Line 1 shift. Next asked at " + next + ": Duty engineer. → max,mia",
 			"request.asked: Request R-1 waits for Duty engineer, because Line 1 shift did not answer. Nobody of them is on duty now. → ",
-			"request.answered: The plant said no to R-1. Why stands on its page. → ann",
 			"request.answered: Somebody of the plant said yes to R-1. What is still missing stands on its page. → ann",
 			"window.cut: W-1 was cut. Call the control room. → ann",
+			"request.answered: The plant said no to R-1. Why stands on its page. → ann",
 		}
 		if got := s.texts(); strings.Join(got, "\n") != strings.Join(want, "\n") {
 			t.Errorf("told\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))

@@ -33,6 +33,7 @@ func newStory(o Options) *story {
 // tell takes a leaf in, and gives what it is to be told of where that is wanted.
 func (s *story) tell(ctx context.Context, leaf audit.Leaf, wanted bool) []Notice {
 	n := Notice{ID: leaf.Place().String(), At: leaf.Wall, About: leaf.Subject, Path: "/requests/" + leaf.Subject}
+	defer s.forget(leaf)
 	var to []string
 	switch b := leaf.Body.(type) {
 	case audit.RequestSubmitted:
@@ -68,9 +69,6 @@ func (s *story) tell(ctx context.Context, leaf audit.Leaf, wanted bool) []Notice
 	case audit.RequestUnanswered:
 		n.Type, to = "request.unanswered", s.asker(leaf.Subject)
 		n.Text = leaf.Subject + " was not answered in time. Call the plant, or ask anew."
-		delete(s.requests, leaf.Subject)
-	case audit.RequestWithdrawn:
-		delete(s.requests, leaf.Subject)
 	}
 	if n.Type == "" || !wanted {
 		return nil
@@ -83,6 +81,24 @@ func (s *story) tell(ctx context.Context, leaf audit.Leaf, wanted bool) []Notice
 		}
 	}
 	return []Notice{n}
+}
+
+// forget drops what nothing more will be told of, so that a log of years leaves
+// in memory what is under way.
+func (s *story) forget(leaf audit.Leaf) {
+	switch b := leaf.Body.(type) {
+	case audit.RequestUnanswered, audit.RequestWithdrawn:
+		delete(s.requests, leaf.Subject)
+	case audit.AnswerGiven:
+		if b.Says == "no" {
+			delete(s.requests, b.Request)
+		}
+	case audit.WindowMoved:
+		if b.To == "closed" || b.To == "unused" {
+			delete(s.requests, s.windows[b.Window])
+			delete(s.windows, b.Window)
+		}
+	}
 }
 
 // asker is who wrote a request.
