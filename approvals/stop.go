@@ -1,0 +1,129 @@
+package approvals
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"penstock/approvals/evidence"
+	"penstock/approvals/people"
+	"penstock/audit"
+	"penstock/policy"
+)
+
+// Pause holds the vendor's input at once; sessions stay, the clock runs on.
+func (d *Desk) Pause(ctx context.Context, by people.Actor, id policy.WindowID, why string) (Window, error) {
+	if err := d.mayTake(by); err != nil {
+		return Window{}, err
+	}
+	why = cleaned(why)
+	said := fmt.Sprintf("paused by %s", by.Person)
+	if why != "" {
+		said += ": " + why
+	}
+	d.hold(id, said)
+	defer d.unmark(d.held, id)
+	w, err := d.taken(ctx, by, id, "paused", why)
+	if refused(err) && !d.isPaused(ctx, id) {
+		d.release(id, d.pausesOf(id))
+	}
+	return w, err
+}
+
+// End ends a window, by the plant or by somebody who works in it: at once, or
+// where a transfer is half done, when that is done and at most at the window's
+// end; until then it is ending, and HalfDone says why. A paused window ends at
+// once: nothing passes in it that could finish.
+func (d *Desk) End(ctx context.Context, by people.Actor, id policy.WindowID, why string) (Window, error) {
+	if err := d.mayTake(by); err != nil && !d.worksIn(ctx, by, id) {
+		return Window{}, err
+	}
+	return d.wind(ctx, by, id, cleaned(why))
+}
+
+// Cut ends a window by force, from every state that is not over.
+func (d *Desk) Cut(ctx context.Context, by people.Actor, id policy.WindowID, why string) (Window, error) {
+	if err := d.mayTake(by); err != nil {
+		return Window{}, err
+	}
+	return d.stop(ctx, by, id, "cut", cleaned(why))
+}
+
+// worksIn: a person of the window's own people.
+func (d *Desk) worksIn(ctx context.Context, by people.Actor, id policy.WindowID) bool {
+	w, err := d.windowRow(ctx, id)
+	if err != nil {
+		return false
+	}
+	claim, err := d.claim(ctx, w)
+	return err == nil && slices.Contains(claim.People, string(by.Person)) && w.Firm == string(by.Firm)
+}
+
+// wind is stop, but for what is half done.
+func (d *Desk) wind(ctx context.Context, by people.Actor, id policy.WindowID, why string) (Window, error) {
+	if err := d.stoppable(id, WindowEnded); err != nil {
+		return Window{}, err
+	}
+	s := d.stopper()
+	if s == nil {
+		return d.stop(ctx, by, id, "ended", why)
+	}
+	to, marks := "ending", d.winding
+	d.mark(d.winding, id) // before Wind: facts that are asked for from here on say so
+	if half := s.Wind(id, time.Time{}, byPerson("ended", id, by, why), d.again); len(half) == 0 {
+		to, marks = "ended", d.stopped
+		d.mark(d.stopped, id)
+		d.unmark(d.winding, id)
+	}
+	w, err := d.taken(ctx, by, id, to, why)
+	if refused(err) || err == nil {
+		d.unmark(marks, id)
+	}
+	return w, err
+}
+
+func byPerson(to string, id policy.WindowID, by people.Actor, why string) error {
+	return &policy.Refusal{Rule: to, Say: fmt.Sprintf("%s %s by %s: %s", id, to, by.Person, why)}
+}
+
+// stop is effect first, then the event.
+func (d *Desk) stop(ctx context.Context, by people.Actor, id policy.WindowID, to, why string) (Window, error) {
+	if err := d.stoppable(id, moves[to].to); err != nil {
+		return Window{}, err
+	}
+	d.mark(d.stopped, id)
+	if s := d.stopper(); s != nil {
+		s.Stop(id, byPerson(to, id, by, why))
+	}
+	w, err := d.taken(ctx, by, id, to, why)
+	if refused(err) || err == nil {
+		d.unmark(d.stopped, id)
+	}
+	return w, err
+}
+
+// taken writes what has taken effect already. What cannot be written lets
+// nobody in any more.
+func (d *Desk) taken(ctx context.Context, by people.Actor, id policy.WindowID, to, why string) (Window, error) {
+	ctx = context.WithoutCancel(ctx) // whoever asked may go; the event must come
+	w, err := d.step(ctx, by, id, func(w windowRow, _ evidence.WindowClaim) (audit.WindowMoved, []people.Person, error) {
+		to := to
+		if to == "ending" && w.State == WindowPaused { // somebody has paused it meanwhile: nothing is to pass now
+			to = "ended"
+			d.stopper().Stop(id, byPerson(to, id, by, why))
+		}
+		m := audit.WindowMoved{Window: w.Window, To: to, By: string(by.Person), At: d.second(), Until: w.Until, Why: why}
+		if end := moves[to].to; end == WindowEnded || end == WindowCut {
+			m.Until = time.Time{}
+			if w.runs() {
+				m.Until = earlier(m.At, w.Until)
+			}
+		}
+		return m, nil, nil
+	})
+	if err != nil && !refused(err) {
+		return w, d.admitNothing(fmt.Errorf("write that %s is %s", id, to), err)
+	}
+	return w, err
+}
