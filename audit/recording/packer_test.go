@@ -27,7 +27,7 @@ func (silent) Append(_ context.Context, ev audit.Event) (audit.Leaf, error) {
 func inside(t *testing.T) (a *Archive, stop func()) {
 	t.Helper()
 	dir := t.TempDir()
-	disk, err := durable.OpenDisk(dir)
+	disk, err := durable.OpenDisk(dir, durable.Patience(time.Minute)) // a busy machine is no fault
 	if err != nil {
 		t.Fatal(err)
 	}

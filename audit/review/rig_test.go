@@ -49,7 +49,7 @@ func openRig(t *testing.T, dir string, id *age.X25519Identity, wall time.Time) *
 	t.Helper()
 	r := &rig{t: t, dir: dir, id: id, wall: wall}
 	var err error
-	r.disk, err = durable.OpenDisk(r.dir)
+	r.disk, err = durable.OpenDisk(r.dir, durable.Patience(time.Minute)) // a busy machine is no fault
 	must(t, err)
 	ctx, stop := context.WithCancel(context.Background())
 	ran := make(chan struct{})

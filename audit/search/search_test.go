@@ -34,7 +34,7 @@ func newRig(t *testing.T) *rig {
 	t.Helper()
 	r := &rig{t: t, dir: t.TempDir()}
 	var err error
-	r.disk, err = durable.OpenDisk(r.dir)
+	r.disk, err = durable.OpenDisk(r.dir, durable.Patience(time.Minute)) // a busy machine is no fault
 	r.must(err)
 	ctx, stop := context.WithCancel(context.Background())
 	ran := make(chan struct{})

@@ -444,7 +444,7 @@ func ArchiveOn(t testing.TB, log recording.Log, dir string, options ...durable.O
 	if err != nil {
 		t.Fatal(err)
 	}
-	disk, err := durable.OpenDisk(dir, options...)
+	disk, err := durable.OpenDisk(dir, append([]durable.Option{durable.Patience(time.Minute)}, options...)...) // a busy machine is no fault
 	if err != nil {
 		t.Fatal(err)
 	}
