@@ -160,7 +160,9 @@ func TestWhatIsNotCarriedIsSaid(t *testing.T) {
 	}
 	var errs bytes.Buffer
 	s.Stderr = &errs
-	h.ok(s.Run("true"))
+	if err := s.Run("true"); err != nil {
+		t.Fatalf("true: %v; %s", err, errs.String())
+	}
 	for _, want := range []string{"Remote forwards are not carried", "Leave out -A", "Leave out -X"} {
 		if !strings.Contains(errs.String(), want) {
 			t.Errorf("stderr lacks %q: %s", want, errs.String())
