@@ -415,7 +415,11 @@ func (m *machine) session(ctx context.Context, ch ssh.Channel, reqs <-chan *ssh.
 				cmd = exec.CommandContext(ctx, "sh")
 			}
 			cmd.Env = append([]string{"PATH=/usr/bin:/bin"}, env...)
+			if req.WantReply { // first, as sshd does: a short command may close the channel
+				_ = req.Reply(true, nil)
+			}
 			run.Go(func() { runCommand(cmd, ch) })
+			continue
 		}
 		if req.WantReply {
 			_ = req.Reply(true, nil)
