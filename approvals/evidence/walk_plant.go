@@ -138,31 +138,17 @@ func (w *Walk) proposed(b audit.PlantProposed) {
 // plantAnswered: as answered is for requests.
 func (w *Walk) plantAnswered(b audit.PlantAnswered) {
 	c := w.plantChange(b.Change)
-	p := w.known(b.Person)
-	if c == nil || !w.must(p != nil, "the log does not know %s", short(b.Person)) {
+	if c == nil {
 		return
 	}
-	doc := w.document("answer", b.Document)
-	if doc == nil {
+	a, h, ok := w.said(audit.AnswerGiven{Person: b.Person, Firm: b.Firm, Roles: b.Roles, Says: b.Says, Document: b.Document}, nil)
+	if !ok {
 		return
-	}
-	a, err := ParseAnswer(doc)
-	if !w.must(err == nil, "%v", err) {
-		return
-	}
-	w.must(a.Person == b.Person && a.Says == b.Says && a.Firm == b.Firm, "the leaf and the answer's text differ")
-	w.must(w.leaf.Actor == b.Person, "%s gave the answer of %s", short(w.leaf.Actor), b.Person)
-	w.must(b.Firm == p.firm, "it says that %s is of %s, and earlier leaves say %s", b.Person, b.Firm, p.firm)
-	roles := w.teamed(w.counting(b.Person, w.leaf.Wall))[0]
-	if w.must(w.counts(b.Person, b.Roles, nil, w.leaf.Wall, a.At), "it says that %s holds %q, and earlier leaves say %q", b.Person, b.Roles, roles) {
-		roles = b.Roles
 	}
 	w.must(a.Request == c.text, "it answers something else than this change")
 	if !w.must(c.state == "waiting", "the change was %s", c.state) || !w.must(len(c.answers) < maxAnswers, "it has too many answers") {
 		return
 	}
-	h := heard{document: b.Document, keys: w.keysOf(b.Person),
-		Given: Given{Leaf: w.leaf.Place(), Wall: w.leaf.Wall, Firm: p.firm, Roles: slices.Clone(roles), Plant: w.ofPlant(p)}}
 	c.answers = append(c.answers, h)
 	if a.Says == No && w.asksOf(c, h) {
 		c.state = "refused"

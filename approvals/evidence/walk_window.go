@@ -263,24 +263,12 @@ func (w *Walk) takeBack(r *asked) {
 // person what earlier leaves say.
 func (w *Walk) answered(b audit.AnswerGiven) {
 	r := w.request(b.Request)
-	p := w.known(b.Person)
-	if r == nil || !w.must(p != nil, "the log does not know %s", short(b.Person)) {
+	if r == nil {
 		return
 	}
-	doc := w.document("answer", b.Document)
-	if doc == nil {
+	a, h, ok := w.said(b, r.next)
+	if !ok {
 		return
-	}
-	a, err := ParseAnswer(doc)
-	if !w.must(err == nil, "%v", err) {
-		return
-	}
-	w.must(a.Person == b.Person && a.Says == b.Says && a.Firm == b.Firm && a.NotBefore.Equal(b.NotBefore), "the leaf and the answer's text differ")
-	w.must(w.leaf.Actor == b.Person, "%s gave the answer of %s", short(w.leaf.Actor), b.Person)
-	w.must(b.Firm == p.firm, "it says that %s is of %s, and earlier leaves say %s", b.Person, b.Firm, p.firm)
-	roles := Standing(w.teamed(w.counting(b.Person, w.leaf.Wall))[0], r.next)
-	if w.must(w.counts(b.Person, b.Roles, r.next, w.leaf.Wall, a.At), "it says that %s holds %q, and earlier leaves say %q", b.Person, b.Roles, roles) {
-		roles = b.Roles
 	}
 	w.must(a.Request == r.hash && b.Rev == r.rev, "it answers another revision than the newest, %d", r.rev)
 	if !w.must(r.awaits(), "the request was %s", r.state) {
@@ -288,10 +276,34 @@ func (w *Walk) answered(b audit.AnswerGiven) {
 	}
 	w.must(r.state == "waiting" || a.Says == Question, "the request was asleep")
 	w.must(len(r.answers) < maxAnswers, "it is answer %d to one revision", len(r.answers)+1)
-	h := heard{document: b.Document, keys: w.keysOf(b.Person),
-		Given: Given{Leaf: w.leaf.Place(), Wall: w.leaf.Wall, Firm: p.firm, Roles: slices.Clone(roles), Plant: w.ofPlant(p)}}
 	r.answers = append(r.answers[:min(len(r.answers), maxAnswers)], h)
 	r.hear(a, h)
+}
+
+// said holds an answer, to whatever it is, to its leaf and to what earlier
+// leaves say of the person. next: the teams that were asked after others.
+func (w *Walk) said(b audit.AnswerGiven, next []Asked) (a Answer, h heard, ok bool) {
+	p := w.known(b.Person)
+	if !w.must(p != nil, "the log does not know %s", short(b.Person)) {
+		return a, h, false
+	}
+	doc := w.document("answer", b.Document)
+	if doc == nil {
+		return a, h, false
+	}
+	a, err := ParseAnswer(doc)
+	if !w.must(err == nil, "%v", err) {
+		return a, h, false
+	}
+	w.must(a.Person == b.Person && a.Says == b.Says && a.Firm == b.Firm && a.NotBefore.Equal(b.NotBefore), "the leaf and the answer's text differ")
+	w.must(w.leaf.Actor == b.Person, "%s gave the answer of %s", short(w.leaf.Actor), b.Person)
+	w.must(b.Firm == p.firm, "it says that %s is of %s, and earlier leaves say %s", b.Person, b.Firm, p.firm)
+	roles := Standing(w.teamed(w.counting(b.Person, w.leaf.Wall))[0], next)
+	if w.must(w.counts(b.Person, b.Roles, next, w.leaf.Wall, a.At), "it says that %s holds %q, and earlier leaves say %q", b.Person, b.Roles, roles) {
+		roles = b.Roles
+	}
+	return a, heard{document: b.Document, keys: w.keysOf(b.Person),
+		Given: Given{Leaf: w.leaf.Place(), Wall: w.leaf.Wall, Firm: p.firm, Roles: slices.Clone(roles), Plant: w.ofPlant(p)}}, true
 }
 
 const maxAnswers = 256
