@@ -92,7 +92,7 @@ func (d *Desk) CallIn(ctx context.Context, by people.Actor, a Ask) (Request, str
 	if err := d.proved(by, p); err != nil {
 		return Request{}, "", err
 	}
-	q, err := d.plant().Quorum(assetsOf(a.Targets), a.Rights|policy.Look, policy.Within{From: a.From, To: a.To})
+	q, err := evidence.QuorumOf(d.plant(), evidence.Request{Kind: a.Kind, Assets: asTargets(a.Targets), Rights: (a.Rights | policy.Look).Words(), From: a.From, To: a.To})
 	if err != nil {
 		return Request{}, "", asRefusal("not-possible", err)
 	}

@@ -23,6 +23,7 @@ type Condition struct {
 	Why   string
 	Ends  bool // losing it ends the window, else it pauses
 	Stood bool // somebody stood in for it in this window, now or before
+	Later bool // of an emergency: asked at the second tap, and not before
 }
 
 // Holds says whether it lets work be done.
@@ -58,16 +59,16 @@ func (d *Desk) Conditions(ctx context.Context, by people.Actor, id policy.Window
 	if err != nil {
 		return Conditions{}, err
 	}
-	asked, plant := d.conditionsOf(w, claim), d.plant()
+	asked, all, plant := d.conditionsOf(w, claim), d.everAsked(w, claim), d.plant()
 	var c Conditions
-	for _, a := range asked.Gates {
+	for _, a := range all.Gates {
 		g, _ := plant.Gate(a.Name)
 		one := d.gateNow(ctx, g, &w, 0)
-		one.Ends = a.Ends
+		one.Ends, one.Later = a.Ends, !asks(asked, a.Name)
 		c.Gates = append(c.Gates, one)
 	}
 	e := w.Escort
-	c.Escort = Escorting{Asked: asked.Escort, By: policy.PersonID(e.By), Since: e.Since, There: e.there(d.now(), 0), Offered: policy.PersonID(e.Offered)}
+	c.Escort = Escorting{Asked: all.Escort, By: policy.PersonID(e.By), Since: e.Since, There: e.there(d.now(), 0), Offered: policy.PersonID(e.Offered)}
 	if e.By != "" {
 		c.Escort.Due, c.Escort.Lost = e.Seen.Add(evidence.EscortEvery), e.Seen.Add(2*evidence.EscortEvery)
 	}
@@ -86,7 +87,17 @@ func (d *Desk) Gates(ctx context.Context) []Condition {
 }
 
 func (d *Desk) conditionsOf(w windowRow, claim evidence.WindowClaim) policy.Conditions {
-	rights, err := policy.ParseRights(w.allowed(claim))
+	return d.conditionsFor(claim, w.allowed(claim))
+}
+
+// everAsked are also those that an emergency's second tap would ask for, so that
+// they can be said before it.
+func (d *Desk) everAsked(w windowRow, claim evidence.WindowClaim) policy.Conditions {
+	return d.conditionsFor(claim, append(w.mayStep(claim), w.allowed(claim)...))
+}
+
+func (d *Desk) conditionsFor(claim evidence.WindowClaim, words []string) policy.Conditions {
+	rights, err := policy.ParseRights(words)
 	if err != nil { // the claim was parsed before: it cannot be
 		rights = ^policy.Rights(0)
 	}

@@ -156,7 +156,7 @@ func (d *Desk) commit(ctx context.Context, key string, rev uint64, actor string,
 	case audit.WindowAgreed:
 		d.saw(policy.WindowID(subject), phase{rev, WindowAgreed})
 	case audit.WindowMoved:
-		if b.To != "extended" && b.To != "narrowed" {
+		if b.To != "extended" && b.To != "narrowed" && b.To != "stepped" {
 			d.saw(policy.WindowID(subject), phase{rev, moves[b.To].to})
 			d.mu.Lock()
 			delete(d.kept, policy.WindowID(subject))

@@ -87,7 +87,7 @@ func (d *Desk) escorting(ctx context.Context, by people.Actor, w windowRow, clai
 		return nil, nil, refuse("is-escort", "You are the escort of %s already.", w.Window)
 	case w.Escort.there(d.now(), 0) && w.Escort.Offered != string(p.ID):
 		return nil, nil, refuse("has-escort", "%s watches %s. It is yours once they hand it on to you.", w.Escort.By, w.Window)
-	case !d.conditionsOf(w, claim).Escort:
+	case !d.everAsked(w, claim).Escort:
 		return nil, nil, refuse("not-asked", "No rule asks an escort of %s. Watch it as you like.", w.Window)
 	}
 	if err := d.mayEscort(ctx, p, w, claim); err != nil {

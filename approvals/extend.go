@@ -3,7 +3,6 @@ package approvals
 import (
 	"context"
 	"slices"
-	"strings"
 	"time"
 
 	"penstock/approvals/evidence"
@@ -38,7 +37,7 @@ func (d *Desk) extend(ctx context.Context, by people.Actor, id policy.WindowID, 
 		if err != nil {
 			return audit.WindowMoved{}, nil, err
 		}
-		answer, err := d.extension(ctx, p, w, claim, a)
+		answer, err := d.openersAnswer(ctx, p, w, claim, a)
 		if err != nil {
 			return audit.WindowMoved{}, nil, err
 		}
@@ -64,8 +63,9 @@ func (d *Desk) extensionText(p people.Person, q policy.Quorum, w windowRow, clai
 		Window: w.Window, Until: until, Nonce: nonce(), At: d.second(), DecideBy: w.Until}
 }
 
-// extension keeps the opener's answer, held to the verifier's own check.
-func (d *Desk) extension(ctx context.Context, p people.Person, w windowRow, claim evidence.WindowClaim, a evidence.Answer) (audit.Hash, error) {
+// openersAnswer keeps an opener's answer to a window that runs, held to the
+// verifier's own check.
+func (d *Desk) openersAnswer(ctx context.Context, p people.Person, w windowRow, claim evidence.WindowClaim, a evidence.Answer) (audit.Hash, error) {
 	doc, text, err := d.request(ctx, claim.Request)
 	if err != nil {
 		return audit.Hash{}, err
@@ -86,10 +86,13 @@ func (d *Desk) extension(ctx context.Context, p people.Person, w windowRow, clai
 	if err != nil {
 		return hash, err
 	}
+	check := evidence.CheckExtension
+	if a.Says == evidence.StepUp {
+		check = evidence.CheckStepUp
+	}
 	keys, g := d.extenders(evidence.Given{Wall: d.now(), Body: body, Firm: a.Firm, Roles: words(p.Roles), Plant: true})
-	if findings := evidence.CheckExtension(plant, text, yes, g, keys, claim, w.Opened); len(findings) > 0 {
-		_, first, _ := strings.Cut(findings[0], ": ")
-		return hash, &policy.Refusal{Rule: "extension", Say: "It cannot be extended so far: " + first + ".", Why: strings.Join(findings, "; ")}
+	if findings := check(plant, text, yes, g, keys, claim, w.Opened); len(findings) > 0 {
+		return hash, notAllowed(a, findings)
 	}
 	return hash, nil
 }

@@ -22,8 +22,10 @@ type checked struct {
 	answers  string
 	extended audit.Hash
 	opened   time.Time
-	until    time.Time // of an extension, else zero
-	graced   time.Time // the end in force, if a grace has moved it
+	until    time.Time  // of an extension, else zero
+	graced   time.Time  // the end in force, if a grace has moved it
+	tapped   audit.Hash // the second tap, while the window runs
+	rights   string     // that it has by that
 }
 
 // Facts are a window and a person for Decide, recomputed from leaves and
@@ -68,7 +70,10 @@ func (d *Desk) windowFacts(row windowRow, claim evidence.WindowClaim, agreed, he
 		return policy.WindowFacts{}, fmt.Errorf("rights of %s: %w", row.Window, err)
 	}
 	f := policy.WindowFacts{ID: policy.WindowID(row.Window), Rev: row.row, Agreed: agreed, Ending: row.State == WindowEnding, Idle: row.Idle,
-		From: claim.From, Until: claim.To, People: named[policy.PersonID](claim.People), Targets: asPolicy(claim.Assets), Rights: rights}
+		From: claim.From, Until: claim.To, People: named[policy.PersonID](claim.People), Targets: asPolicy(claim.Assets), Rights: rights, Emergency: claim.Emergency()}
+	if f.Most, err = policy.ParseRights(claim.Rights); err != nil {
+		return f, fmt.Errorf("rights of %s: %w", row.Window, err)
+	}
 	switch row.State {
 	case WindowEnded, WindowCut, WindowClosed, WindowUnused:
 		f.Over = string(row.State)
@@ -105,6 +110,9 @@ func (d *Desk) holds(ctx context.Context, w windowRow, claim evidence.WindowClai
 	}
 	if !w.Ungraced.IsZero() && w.runs() {
 		key.opened, key.graced = w.Opened, w.Until
+	}
+	if !w.Tapped.IsZero() && w.runs() {
+		key.opened, key.tapped, key.rights = w.Opened, w.Tapped, strings.Join(w.Rights, " ")
 	}
 	d.mu.Lock()
 	ok, known := d.checks[key]
@@ -151,34 +159,39 @@ func (d *Desk) check(ctx context.Context, w windowRow, claim evidence.WindowClai
 	if !key.graced.IsZero() && len(evidence.CheckGrace(plant, text, claim, w.Opened, w.Ungraced, w.Until)) > 0 {
 		return false, nil
 	}
+	if !key.tapped.IsZero() {
+		if ok, err := d.tapHolds(ctx, w, claim, plant, text, given); err != nil || !ok {
+			return false, err
+		}
+	}
 	if key.extended.IsZero() {
 		return true, nil
 	}
-	extension, until, err := d.extended(ctx, key.extended)
+	extension, a, err := d.afterOpening(ctx, key.extended)
 	if err != nil {
 		return false, err
 	}
 	keys, extension = d.extenders(extension)
-	return until.Equal(key.until) && len(evidence.CheckExtension(plant, text, given, extension, keys, claim, key.opened)) == 0, nil
+	return a.Until.Equal(key.until) && len(evidence.CheckExtension(plant, text, given, extension, keys, claim, key.opened)) == 0, nil
 }
 
-// extended reads the opener's answer. Its role is the answer's own word here:
-// it was held against the roster before it was written, and the verifier holds
-// it against the log.
-func (d *Desk) extended(ctx context.Context, h audit.Hash) (evidence.Given, time.Time, error) {
+// afterOpening reads an opener's answer to a window that runs: an extension, or a
+// second tap. Its role is the answer's own word here: it was held against the
+// roster before it was written, and the verifier holds it against the log.
+func (d *Desk) afterOpening(ctx context.Context, h audit.Hash) (evidence.Given, evidence.Answer, error) {
 	b, err := d.docs.Get(ctx, h)
 	if err != nil {
-		return evidence.Given{}, time.Time{}, fmt.Errorf("read extension %s: %w", h, err)
+		return evidence.Given{}, evidence.Answer{}, fmt.Errorf("read the opener's answer %s: %w", h, err)
 	}
 	a, err := evidence.ParseAnswer(b)
 	if err != nil {
-		return evidence.Given{}, time.Time{}, fmt.Errorf("extension %s: %w", h, err)
+		return evidence.Given{}, a, fmt.Errorf("the opener's answer %s: %w", h, err)
 	}
 	firm, err := d.roster.Firm(ctx, policy.FirmID(a.Firm))
 	if err != nil {
-		return evidence.Given{}, time.Time{}, fmt.Errorf("look up firm %s of extension %s: %w", a.Firm, h, err)
+		return evidence.Given{}, a, fmt.Errorf("look up firm %s of the opener's answer %s: %w", a.Firm, h, err)
 	}
-	return evidence.Given{Wall: a.At, Body: b, Firm: a.Firm, Roles: []string{a.Role}, Plant: firm.Plant}, a.Until, nil
+	return evidence.Given{Wall: a.At, Body: b, Firm: a.Firm, Roles: []string{a.Role}, Plant: firm.Plant}, a, nil
 }
 
 // agreedBy reads the answers that window.agreed names, from their leaves.

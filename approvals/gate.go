@@ -301,7 +301,7 @@ func (d *Desk) giveGate(ctx context.Context, by people.Actor, id policy.WindowID
 		switch {
 		case string(p.Firm) == w.Firm || slices.Contains(claim.People, string(p.ID)):
 			return nil, nil, refuse("own-request", "Whoever works in %s or is of that firm never says its gates.", id)
-		case !asks(d.conditionsOf(w, claim), g.Name):
+		case !asks(d.everAsked(w, claim), g.Name):
 			return nil, nil, refuse("not-asked", "No rule asks %s of %s.", g.Title, id)
 		case says == GateStoodIn && w.Gates[g.Name].Stood:
 			return nil, nil, refuse("stood-in-before", "Somebody stood in for %s in %s before; once is all. It must say yes itself.", g.Title, id)

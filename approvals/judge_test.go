@@ -268,6 +268,13 @@ func (h *history) agreed(b audit.WindowAgreed) error {
 		return err
 	}
 	var needed []string
+	if r.doc.Kind == evidence.Emergency { // one of the team that the plant file names, and no right beyond its two lists
+		e := h.w.plant().Emergency
+		if rights&^(e.StartsAs|e.SecondTap) != 0 {
+			return fmt.Errorf("an emergency for %s", rights)
+		}
+		q.Needs = []policy.Need{{Role: e.Agree[0], Count: 1}}
+	}
 	for _, n := range q.Needs {
 		for range n.Count {
 			needed = append(needed, string(n.Role))
@@ -339,6 +346,11 @@ func (h *history) moved(leaf audit.Leaf, b audit.WindowMoved) error {
 	case "narrowed":
 		if v.state != "open" && v.state != "paused" || len(b.Rights) == 0 || len(b.Rights) >= len(v.claim.Rights) {
 			return fmt.Errorf("narrowed in state %s to %v of %v", v.state, b.Rights, v.claim.Rights)
+		}
+		return nil
+	case "stepped":
+		if v.state != "open" && v.state != "paused" || len(v.claim.Starts) == 0 || len(b.Rights) > len(v.claim.Rights) || !leaf.Wall.Before(v.until) {
+			return fmt.Errorf("stepped up in state %s to %v of %v", v.state, b.Rights, v.claim.Rights)
 		}
 		return nil
 	case "extended":

@@ -13,10 +13,13 @@ import (
 
 // allowed are the rights that are left of what was agreed.
 func (w *windowRow) allowed(claim evidence.WindowClaim) []string {
-	if len(w.Rights) == 0 {
-		return claim.Rights
+	switch {
+	case len(w.Rights) > 0:
+		return w.Rights
+	case claim.Emergency():
+		return claim.Starts
 	}
-	return w.Rights
+	return claim.Rights
 }
 
 // Narrow leaves a window that runs fewer rights than it has, for good: by

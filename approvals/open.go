@@ -93,22 +93,36 @@ func (d *Desk) opened(ctx context.Context, w windowRow, claim evidence.WindowCla
 	if until.After(claim.To) {
 		until = claim.To
 	}
-	return audit.WindowMoved{Window: w.Window, To: "opened", By: by, At: now, Until: until}, nil
+	body := audit.WindowMoved{Window: w.Window, To: "opened", By: by, At: now, Until: until}
+	if claim.Emergency() {
+		doc, _, err := d.request(ctx, claim.Request)
+		if err != nil {
+			return body, err
+		}
+		body.Emergency, body.Waived = true, doc.Waives
+	}
+	return body, nil
 }
 
 // mayOpen asks Decide(AtOpen) on leaves. One person who may work in all of it
 // is enough: each is asked about again at the door.
 func (d *Desk) mayOpen(ctx context.Context, w windowRow, claim evidence.WindowClaim, now time.Time) error {
-	rights, err := policy.ParseRights(claim.Rights)
+	rights, err := policy.ParseRights(w.allowed(claim))
 	if err != nil {
 		return fmt.Errorf("rights of %s: %w", w.Window, err)
 	}
+	return d.mayHave(ctx, w, claim, rights, now)
+}
+
+// mayHave asks the same for these rights, whatever the window has now.
+func (d *Desk) mayHave(ctx context.Context, w windowRow, claim evidence.WindowClaim, rights policy.Rights, now time.Time) error {
 	var first error
 	for _, person := range claim.People {
 		facts, err := d.Facts(ctx, policy.WindowID(w.Window), policy.PersonID(person))
 		if err != nil {
 			return err
 		}
+		facts.Window.Rights = rights
 		var no error
 		for _, t := range asPolicy(claim.Assets) {
 			q := policy.Query{Stage: policy.AtOpen, Asset: t.Asset, Port: t.Port, Account: t.Account, Rights: rights,

@@ -16,11 +16,7 @@ func (d *Desk) quorum(ctx context.Context, doc evidence.Request) (policy.Quorum,
 	if err != nil {
 		return policy.Quorum{}, err
 	}
-	rights, err := policy.ParseRights(doc.Rights)
-	if err != nil {
-		return policy.Quorum{}, fmt.Errorf("rights of %s: %w", doc.Request, err)
-	}
-	q, err := plant.Quorum(assetsOf(asPolicy(doc.Assets)), rights, policy.Within{From: doc.From, To: doc.To})
+	q, err := evidence.QuorumOf(plant, doc)
 	if err != nil {
 		return q, fmt.Errorf("quorum of %s: %w", doc.Request, err)
 	}

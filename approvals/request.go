@@ -33,7 +33,7 @@ const (
 type Ask struct {
 	Firm                                          policy.FirmID // of the people who will work
 	People                                        []policy.PersonID
-	Kind                                          string // "" is remote
+	Kind                                          string // evidence.Remote, Emergency; "" is remote
 	Targets                                       []policy.Target
 	Rights                                        policy.Rights
 	Reason                                        string
@@ -310,12 +310,12 @@ func (d *Desk) write(ctx context.Context, by people.Actor, id policy.RequestID, 
 		return doc, hash, nil, refuse("not-plant", "Only the plant calls somebody in. Ask for access.")
 	}
 	if doc.Kind == "" {
-		doc.Kind = "remote"
+		doc.Kind = evidence.Remote
 	}
 	if doc.From.Before(now) || doc.To.Before(now) || doc.To.Sub(doc.From) > longestSpan {
 		return doc, hash, nil, refuse("bad-span", "The span must begin now or later, end after that, and be 14 days long at most.")
 	}
-	quorum, err := plant.Quorum(assetsOf(a.Targets), a.Rights|policy.Look, policy.Within{From: doc.From, To: doc.To})
+	quorum, err := evidence.QuorumOf(plant, doc)
 	if err != nil {
 		return doc, hash, nil, asRefusal("not-possible", err)
 	}
@@ -379,7 +379,7 @@ func (d *Desk) possible(ctx context.Context, plant *policy.Plant, q policy.Quoru
 		}
 		for _, t := range doc.Assets {
 			q := policy.Query{Stage: policy.AtAsk, Asset: policy.AssetName(t.Asset), Port: policy.PortName(t.Port), Account: policy.AccountName(t.Account),
-				Rights: rights, From: doc.From, Until: doc.To, Minutes: doc.Minutes}
+				Rights: rights, From: doc.From, Until: doc.To, Minutes: doc.Minutes, Emergency: doc.Kind == evidence.Emergency}
 			if err := plant.Decide(policy.Facts{Person: facts, Blocks: blocks}, q, now).Refusal(); err != nil {
 				return nil, err
 			}

@@ -42,7 +42,7 @@ var windowSteps = map[WindowState][]WindowState{
 }
 
 // moves are the words of window.moved. Opened and wenton both make a window
-// open, from one state each; extended makes no step; grace makes none where the
+// open, from one state each; extended, narrowed and stepped make no step; grace makes none where the
 // window is ending already.
 var moves = map[string]struct{ only, to WindowState }{
 	"opened": {WindowAgreed, WindowOpen},
@@ -58,22 +58,24 @@ var moves = map[string]struct{ only, to WindowState }{
 
 // Window is where a window stands.
 type Window struct {
-	ID       policy.WindowID
-	Request  policy.RequestID
-	State    WindowState
-	Claim    evidence.WindowClaim
-	Firm     policy.FirmID
-	Opened   time.Time // zero: not yet
-	OpenedBy policy.PersonID
-	Until    time.Time // the end in force; zero while not open
-	Why      string    // of the newest step
-	By       policy.PersonID
-	HandBack string   // given text
-	HalfDone []string // while ending: what may still finish
-	Call     *Call    // while it is agreed, of a call-in: how that stands
-	Asked    []Asked  // teams whose people count in place of others, because those did not answer its request
-	Kept     string   // of a window that opens by itself: why it has not yet, for a person; "": nothing keeps it
-	Rev      uint64
+	ID        policy.WindowID
+	Request   policy.RequestID
+	State     WindowState
+	Claim     evidence.WindowClaim
+	Firm      policy.FirmID
+	Opened    time.Time // zero: not yet
+	OpenedBy  policy.PersonID
+	Until     time.Time // the end in force; zero while not open
+	Why       string    // of the newest step
+	By        policy.PersonID
+	HandBack  string   // given text
+	HalfDone  []string // while ending: what may still finish
+	Call      *Call    // while it is agreed, of a call-in: how that stands
+	Asked     []Asked  // teams whose people count in place of others, because those did not answer its request
+	Emergency bool
+	MayStep   []string // of an emergency: rights that a second tap would add
+	Kept      string   // of a window that opens by itself: why it has not yet, for a person; "": nothing keeps it
+	Rev       uint64
 }
 
 // windowRow is the value of window/W-n.
@@ -97,7 +99,9 @@ type windowRow struct {
 
 	HandBacks int `json:"hand_backs,omitempty"` // how often it was given
 
-	Rights []string            `json:"rights,omitempty"` // narrowed to, while it ran
+	Rights []string            `json:"rights,omitempty"` // narrowed or stepped up to, while it ran
+	Most   []string            `json:"most,omitempty"`   // narrowed for good: a second tap gives no more than these
+	Tapped audit.Hash          `json:"tapped,omitzero"`  // the opener's newest second tap
 	Gates  map[string]saidGate `json:"gates,omitempty"`  // said by people for this window
 	Escort escortRow           `json:"escort,omitzero"`
 
@@ -295,8 +299,9 @@ func (d *Desk) windowView(ctx context.Context, id policy.WindowID) (Window, erro
 	if err != nil {
 		return Window{}, err
 	}
+	emergency, more := claim.Emergency(), w.mayStep(claim)
 	claim.Rights = w.allowed(claim)
-	v := Window{ID: id, Request: policy.RequestID(w.Request), State: w.State, Claim: claim, Firm: policy.FirmID(w.Firm), Opened: w.Opened,
+	v := Window{Emergency: emergency, MayStep: more, ID: id, Request: policy.RequestID(w.Request), State: w.State, Claim: claim, Firm: policy.FirmID(w.Firm), Opened: w.Opened,
 		OpenedBy: policy.PersonID(w.OpenedBy), Until: w.Until, Why: w.Why, By: policy.PersonID(w.By), Rev: w.row}
 	r, err := d.requestRow(ctx, v.Request)
 	if err != nil {
@@ -391,7 +396,12 @@ func (w *windowRow) moved(b audit.WindowMoved) error {
 		if w.State != WindowOpen && w.State != WindowPaused || len(b.Rights) == 0 {
 			return illegal(w.Window, string(w.State), "narrowed")
 		}
-		w.Rights = b.Rights
+		w.Rights, w.Most = b.Rights, b.Rights
+	case b.To == "stepped":
+		if w.State != WindowOpen && w.State != WindowPaused || len(b.Rights) == 0 || b.Answer.IsZero() {
+			return illegal(w.Window, string(w.State), "stepped up")
+		}
+		w.Rights, w.Tapped = b.Rights, b.Answer
 	case b.To == "grace":
 		if w.State != WindowOpen && w.State != WindowEnding || !w.Ungraced.IsZero() || !b.Until.After(w.Until) || b.By != penstock {
 			return illegal(w.Window, string(w.State), "given a grace to "+b.Until.Format(time.RFC3339))

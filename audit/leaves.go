@@ -165,9 +165,9 @@ type WindowAgreed struct {
 }
 
 // WindowMoved is every other step of a window. To is one of opened, paused,
-// wenton, extended, narrowed, ending, grace, ended, cut, closed, unused. Until is the end
-// in force after the step; grace moves it once, for a half-done transfer. Answer names the opener's signed answer where the step extends.
-// Rights are what is left where it narrows.
+// wenton, extended, narrowed, stepped, ending, grace, ended, cut, closed, unused. Until is the end
+// in force after the step; grace moves it once, for a half-done transfer. Answer names the opener's signed answer where the step extends,
+// or is an emergency's second tap. Rights are what is left where it narrows, and what there is where it steps up.
 type WindowMoved struct {
 	Window string    `json:"window"`
 	To     string    `json:"to"`
@@ -177,6 +177,9 @@ type WindowMoved struct {
 	Why    string    `json:"why,omitempty"`
 	Answer Hash      `json:"answer,omitzero"`
 	Rights []string  `json:"rights,omitempty"`
+
+	Emergency bool     `json:"emergency,omitempty"` // opened: by the quick way
+	Waived    []string `json:"waived,omitempty"`    // the calendars that it passes over
 }
 
 // GateChanged says what a gate says from here on: yes, no, or stood-in where a

@@ -290,6 +290,9 @@ func (w *walk) account() no {
 	if w.q.Stage != AtAsk {
 		allowed = w.f.Window.Rights
 	}
+	if w.q.Stage == AtOpen && w.emergency() {
+		allowed |= w.f.Window.Most // such an account waits for the second tap; each channel asks again
+	}
 	if more := w.way.Worst &^ allowed; more != 0 && w.way.Enforced != ByPenstock {
 		if w.q.Stage == AtOperation && allowed == Look {
 			w.d.Duties.InputOff = true // narrowed to look while it ran: the picture goes on, the hands are off
@@ -382,7 +385,18 @@ func (w *walk) longest() (time.Duration, string) {
 			least, name = r.Longest, r.Name
 		}
 	}
+	if e := &w.p.Emergency; w.emergency() && (least == 0 || e.Longest < least) {
+		least, name = e.Longest, "emergency"
+	}
 	return least, name
+}
+
+// emergency: so was asked, and the plant file in force still has it.
+func (w *walk) emergency() bool {
+	if w.q.Stage == AtAsk {
+		return w.q.Emergency && w.p.Emergency.There()
+	}
+	return w.f.Window.Emergency && w.p.Emergency.There()
 }
 
 // agreedRights are what the window as a whole is for; at the ask, what is asked.
@@ -433,6 +447,12 @@ func (w *walk) spanAsked(longest time.Duration, rule string) no {
 // calendar asks whether work may be done now; at the ask, whether there is a
 // moment for it within the span.
 func (w *walk) calendar() no {
+	if w.emergency() {
+		if w.trace == nil {
+			return nil
+		}
+		return w.yes("calendar", "waived by the emergency")
+	}
 	if w.q.Stage == AtAsk {
 		return w.calendarAsked()
 	}

@@ -45,6 +45,7 @@ type Query struct {
 	Key         string    // fingerprint of the key that the certificate is over; empty: none was asked for
 	From, Until time.Time
 	Minutes     int
+	Emergency   bool // AtAsk: of kind emergency; afterwards the window's facts say it
 }
 
 // Facts are all that Decide knows beside the plant. Values only.
@@ -88,6 +89,8 @@ type WindowFacts struct {
 	People      []PersonID
 	Targets     []Target
 	Rights      Rights
+	Emergency   bool   // of kind emergency: calendars are waived, where the plant file still has an emergency
+	Most        Rights // of an emergency: with all that a second tap may add
 }
 
 // LiveFacts are the present as the broker knows it. An absent gate is no.

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
-	"strconv"
 	"time"
 
 	"penstock/policy/source"
@@ -206,31 +205,4 @@ func (f *file) checkPattern(s source.Fields, p Pattern) {
 			s.Get("rights").Refuse(fmt.Sprintf("no conduit carries %s to any port of %s", p.Rights, name), "fewer rights, or another asset")
 		}
 	}
-}
-
-var aboveWords = regexp.MustCompile(`^([0-9]{1,4}) in ([0-9]{1,4}d)$`)
-
-func (f *file) emergency(v source.Value) {
-	if !v.Here() {
-		return
-	}
-	s := v.Fields("agree", "starts_as", "second_tap", "longest", "tell", "review", "notice_above")
-	e := Emergency{Agree: f.teamList(s.Need("agree")), StartsAs: f.rights(s.Need("starts_as")), Longest: s.Need("longest").Duration(time.Minute, 24*time.Hour),
-		Tell: f.teamList(s.Need("tell")), Review: s.Need("review").Duration(time.Hour, 31*24*time.Hour)}
-	if at := s.Get("second_tap"); at.Here() {
-		e.SecondTap = f.rights(at)
-	}
-	if e.StartsAs&^(Look|Copy) != 0 {
-		s.Get("starts_as").Refuse("an emergency starts with looking", "starts_as: [look]; the rest comes by second_tap")
-	}
-	if at := s.Get("notice_above"); at.Here() {
-		m := aboveWords.FindStringSubmatch(at.Text())
-		if m == nil {
-			at.Refuse("this does not say how many in how long", "write 4 in 30d")
-		} else {
-			e.NoticeAbove, _ = strconv.Atoi(m[1])
-			e.NoticeIn, _ = source.ParseDuration(m[2])
-		}
-	}
-	f.plant.Emergency = e
 }

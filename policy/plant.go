@@ -323,19 +323,6 @@ type Pattern struct {
 	Review  time.Time
 }
 
-// Emergency is the frame of the quick way. It is read and shown; it does not
-// change a Quorum. NoticeAbove uses within NoticeIn are told.
-type Emergency struct {
-	Agree       []Role
-	StartsAs    Rights
-	SecondTap   Rights
-	Longest     time.Duration
-	Tell        []Role
-	Review      time.Duration
-	NoticeAbove int
-	NoticeIn    time.Duration
-}
-
 // Recordings says which roles may open one, and which of them may see what the
 // vendor typed; nobody where it is empty.
 type Recordings struct{ Read, Input []Role }

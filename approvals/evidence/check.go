@@ -47,28 +47,50 @@ func Check(plant *policy.Plant, request []byte, answers []Given, keys []Key, w W
 // window. yes are the answers that Check agreed the window on. That the answer
 // came before the old end is the caller's to compare.
 func CheckExtension(plant *policy.Plant, request []byte, yes []Given, extension Given, keys []Key, w WindowClaim, opened time.Time) (findings []string) {
-	j, err := newJudge(plant, request)
+	j, a, err := afterOpening(plant, request, Extend, extension, keys, w, opened)
 	if err != nil {
 		return []string{err.Error()}
 	}
-	a, err := ParseAnswer(extension.Body)
-	if err != nil {
-		return []string{at(extension) + err.Error()}
-	}
-	j.about = at(extension)
-	j.must(a.Says == Extend, "it says %s and does not extend", a.Says)
-	j.must(a.Request == j.hash, "it extends another request or revision")
-	j.must(a.Window == w.Window, "it extends %s and not %s", a.Window, w.Window)
-	j.must(slices.ContainsFunc(extension.Roles, func(r string) bool { return slices.Contains(j.quorum.Openers, policy.Role(r)) }),
-		"%s holds no role that opens this window", a.Person)
-	j.outsider(a, extension)
-	j.timely(a, extension)
-	j.proved(a, extension, keys)
-	j.must(!a.At.Before(opened), "it was given before the window was opened")
 	j.must(a.Until.After(opened), "its new end %s is before the window was opened", clock(a.Until))
 	j.must(!a.Until.After(j.request.To), "its new end %s is after the span's, %s", clock(a.Until), clock(j.request.To))
 	j.must(!a.Until.After(w.To), "its new end %s is after the window's limit, %s", clock(a.Until), clock(w.To))
 	j.must(a.Until.Sub(opened) <= j.quorum.Longest, "its new end %s is more than %s after the opening, the longest that the rules allow", clock(a.Until), j.quorum.Longest)
+	j.beside(yes, a, func(y Answer) {
+		if end := y.Limits.Until; !end.IsZero() {
+			j.must(!a.Until.After(end), "its new end %s is after the limit of %s, %s", clock(a.Until), y.Person, clock(end))
+		}
+	})
+	return j.findings
+}
+
+// afterOpening judges an opener's answer to a window that runs: of this kind, to
+// this request and window, by a person of the plant who may open and does not
+// work in it, proved, and not before it was opened.
+func afterOpening(plant *policy.Plant, request []byte, says string, g Given, keys []Key, w WindowClaim, opened time.Time) (*judge, Answer, error) {
+	j, err := newJudge(plant, request)
+	if err != nil {
+		return nil, Answer{}, err
+	}
+	a, err := ParseAnswer(g.Body)
+	if err != nil {
+		return nil, a, fmt.Errorf("%s%w", at(g), err)
+	}
+	j.about = at(g)
+	does := map[string]string{Extend: "extends", StepUp: "steps up"}[says]
+	j.must(a.Says == says, "it says %s, and not %s", a.Says, says)
+	j.must(a.Request == j.hash, "it %s another request or revision", does)
+	j.must(a.Window == w.Window, "it %s %s and not %s", does, a.Window, w.Window)
+	j.must(slices.ContainsFunc(g.Roles, func(r string) bool { return slices.Contains(j.quorum.Openers, policy.Role(r)) }),
+		"%s holds no role that opens this window", a.Person)
+	j.outsider(a, g)
+	j.timely(a, g)
+	j.proved(a, g, keys)
+	j.must(!a.At.Before(opened), "it was given before the window was opened")
+	return j, a, nil
+}
+
+// beside compares an opener's answer with each yes that the window was agreed on.
+func (j *judge) beside(yes []Given, a Answer, with func(Answer)) {
 	for _, g := range yes {
 		y, err := ParseAnswer(g.Body)
 		if err != nil {
@@ -76,11 +98,10 @@ func CheckExtension(plant *policy.Plant, request []byte, yes []Given, extension 
 			continue
 		}
 		j.must(y.Nonce != a.Nonce, "its nonce is that of the answer at leaf %s", g.Leaf)
-		if end := y.Limits.Until; y.Says == Yes && y.Request == j.hash && !end.IsZero() {
-			j.must(!a.Until.After(end), "its new end %s is after the limit of %s, %s", clock(a.Until), y.Person, clock(end))
+		if y.Says == Yes && y.Request == j.hash {
+			with(y)
 		}
 	}
-	return j.findings
 }
 
 // Grace is the end that a window's rules let it move to, once, for a half-done
@@ -119,7 +140,7 @@ func Strength(answers []Given) string {
 	said := ""
 	for _, g := range answers {
 		a, err := ParseAnswer(g.Body)
-		if err != nil || a.Says != Yes && a.Says != Extend {
+		if err != nil || a.Says != Yes && a.Says != Extend && a.Says != StepUp {
 			continue
 		}
 		if !a.Proof.Signed() {
@@ -166,6 +187,9 @@ func QuorumOf(plant *policy.Plant, r Request) (policy.Quorum, error) {
 		if n := policy.AssetName(t.Asset); !slices.Contains(assets, n) {
 			assets = append(assets, n)
 		}
+	}
+	if r.Kind == Emergency {
+		return plant.EmergencyQuorum(assets, set)
 	}
 	return plant.Quorum(assets, set, policy.Within{From: r.From, To: r.To})
 }
@@ -235,7 +259,7 @@ func (j *judge) outsider(a Answer, g Given) {
 	j.must(g.Plant, "%s is of %s, which is not the plant", a.Person, g.Firm)
 	j.must(g.Firm != r.Firm, "%s is of %s, whose people work in the window", a.Person, g.Firm)
 	j.must(!slices.Contains(r.People, a.Person), "%s works in the window", a.Person)
-	j.must(a.Person != r.By || a.Says == Extend || r.Called, "%s wrote the request", a.Person)
+	j.must(a.Person != r.By || a.Says == Extend || a.Says == StepUp || r.Called, "%s wrote the request", a.Person)
 }
 
 func (j *judge) timely(a Answer, g Given) {
@@ -384,6 +408,7 @@ func (j *judge) window(given []yes, w WindowClaim) {
 	j.must(w.From.Before(w.To), "the window ends before it begins")
 	j.must(time.Duration(w.Minutes)*time.Minute <= j.quorum.Longest, "the window is %d minutes long, and the rules allow %s", w.Minutes, j.quorum.Longest)
 	j.must(r.Open == j.quorum.Open, "the request says that %s opens, and the rules say %s", r.Open, j.quorum.Open)
+	j.must(slices.Equal(w.Starts, widest.Starts), "the window starts with %q, and by request and limits it starts with %q", w.Starts, widest.Starts)
 	j.must(w.Open == j.quorum.Open, "the window says that %s opens, and the rules say %s", w.Open, j.quorum.Open)
 	for _, y := range given {
 		j.must(y.At.Before(w.To), "the answer of %s is as late as the window's end", y.Person)

@@ -423,7 +423,7 @@ func TestCheckExtension(t *testing.T) {
 		{"of another window", func(_ *story, a *Answer, _ *Given) { a.Window = "W-2" }, []string{"W-2 and not W-1"}},
 		{"of another revision", func(_ *story, a *Answer, _ *Given) { a.Request = audit.HashOf([]byte("x")) }, []string{"another request"}},
 		{"an answer's nonce again", func(s *story, a *Answer, _ *Given) { a.Nonce = s.answers[0].Nonce }, []string{"nonce is that of"}},
-		{"a yes is no extension", func(_ *story, a *Answer, _ *Given) { a.Says, a.Window, a.Until = Yes, "", time.Time{} }, []string{"does not extend", "extends  and not", "before the window was opened"}},
+		{"a yes is no extension", func(_ *story, a *Answer, _ *Given) { a.Says, a.Window, a.Until = Yes, "", time.Time{} }, []string{"and not extend", "extends  and not", "before the window was opened"}},
 		{"without a code", func(_ *story, a *Answer, _ *Given) { a.Proof = Proof{} }, []string{"of no kind"}},
 		{"before the opening", func(_ *story, a *Answer, g *Given) {
 			a.At, g.Wall = opened.Add(-time.Hour), opened.Add(-time.Hour)

@@ -28,7 +28,7 @@ type Request struct {
 	Firm      string     `json:"firm"`
 	By        string     `json:"by"`               // who wrote it
 	People    []string   `json:"people"`           // who will work, sorted
-	Kind      string     `json:"kind"`             // remote
+	Kind      string     `json:"kind"`             // Remote, Emergency
 	Called    bool       `json:"called,omitempty"` // By is of the plant and calls them in: their yes may be the ask
 	Assets    []Target   `json:"assets"`
 	Rights    []string   `json:"rights"`
@@ -43,6 +43,8 @@ type Request struct {
 	Can       string     `json:"can"`                 // what they can do
 	Worst     string     `json:"worst"`               // what it can come to
 	Stopper   string     `json:"stopper"`             // who stops what goes beyond
+	Starts    []string   `json:"starts,omitempty"`    // of an emergency, computed as well: the rights until the second tap
+	Waives    []string   `json:"waives,omitempty"`    // and the calendars that would say no at some time in its span
 	Minutes   int        `json:"minutes"`
 	From      time.Time  `json:"from"`
 	To        time.Time  `json:"to"`
@@ -50,6 +52,12 @@ type Request struct {
 	Plant     audit.Hash `json:"plant"` // plant file in force
 	Nonce     string     `json:"nonce"` // 32 random bytes, base64url without padding
 }
+
+// Kinds of requests.
+const (
+	Remote    = "remote"
+	Emergency = "emergency" // one yes, look first, a second tap for more (policy.Emergency)
+)
 
 // Limits narrow a yes. A zero field does not limit.
 type Limits struct {
@@ -65,7 +73,8 @@ const (
 	No        = "no"
 	NotBefore = "not-before"
 	Question  = "question"
-	Extend    = "extend" // the opener's answer to a window and its new end
+	Extend    = "extend"  // the opener's answer to a window and its new end
+	StepUp    = "step-up" // the opener's second tap: from now on an emergency's window has the rights in Limits
 )
 
 // Answer is one person's word to one exact request revision, signed: the proof
@@ -80,7 +89,7 @@ type Answer struct {
 	Why       string     `json:"why,omitempty"`
 	Limits    Limits     `json:"limits,omitzero"`
 	NotBefore time.Time  `json:"not_before,omitzero"`
-	Window    string     `json:"window,omitempty"` // of an extension
+	Window    string     `json:"window,omitempty"` // of an extension or a second tap
 	Until     time.Time  `json:"until,omitzero"`   // of an extension: the new end
 	Nonce     string     `json:"nonce"`            // 32 random bytes, base64url without padding
 	At        time.Time  `json:"at"`
@@ -101,7 +110,11 @@ type WindowClaim struct {
 	From    time.Time  `json:"from"`
 	To      time.Time  `json:"to"`
 	Open    string     `json:"open"`
+	Starts  []string   `json:"starts,omitempty"` // of an emergency: Rights until the second tap
 }
+
+// Emergency says whether the window is an emergency's: it alone starts with less.
+func (w WindowClaim) Emergency() bool { return len(w.Starts) > 0 }
 
 // Given is an answer as the log has it: the leaf's place and time, the document,
 // and firm and roles of the person as the log's own earlier leaves say.

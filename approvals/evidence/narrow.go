@@ -35,6 +35,13 @@ func Narrow(r Request, answers []Answer) (WindowClaim, error) {
 		said = append(said, a)
 	}
 	w.Rights = have.Words()
+	if len(r.Starts) > 0 {
+		starts, err := policy.ParseRights(r.Starts)
+		if err != nil {
+			return WindowClaim{}, fmt.Errorf("request: starts: %w", err)
+		}
+		w.Starts = (starts & have).Words()
+	}
 	return w, nil
 }
 

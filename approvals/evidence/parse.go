@@ -103,7 +103,7 @@ func (r Request) check() error {
 		id("firm", r.Firm),
 		id("by", r.By),
 		ids("people", r.People),
-		oneOf("kind", r.Kind, "remote"),
+		oneOf("kind", r.Kind, Remote, Emergency),
 		targets("assets", r.Assets),
 		rights("rights", r.Rights),
 		filled("reason", r.Reason, MaxReason),
@@ -117,6 +117,8 @@ func (r Request) check() error {
 		filled("can", r.Can, MaxReason),
 		filled("worst", r.Worst, MaxReason),
 		filled("stopper", r.Stopper, MaxText),
+		starts(r.Kind == Emergency, r.Starts),
+		waives(r.Kind == Emergency, r.Waives),
 		span(r.From, r.To, r.Minutes),
 		oneOf("open", r.Open, "shift", "auto", "vendor"),
 		set("plant", !r.Plant.IsZero()),
@@ -131,7 +133,7 @@ func (a Answer) check() error {
 		id("person", a.Person),
 		id("firm", a.Firm),
 		name("role", a.Role),
-		oneOf("says", a.Says, Yes, No, NotBefore, Question, Extend),
+		oneOf("says", a.Says, Yes, No, NotBefore, Question, Extend, StepUp),
 		CheckText("why", a.Why, MaxReason),
 		a.Limits.check(),
 		a.fits(),
@@ -151,15 +153,44 @@ func (a Answer) fits() error {
 	} else if !a.NotBefore.IsZero() {
 		errs = append(errs, moment("not_before", a.NotBefore))
 	}
-	if extends := a.Says == Extend; extends != (a.Window != "") || extends == a.Until.IsZero() {
-		errs = append(errs, errors.New("window and until belong to extend, and only to it"))
-	} else if extends {
-		errs = append(errs, counter("window", "W-", a.Window), moment("until", a.Until))
+	if (a.Says == Extend) == a.Until.IsZero() {
+		errs = append(errs, errors.New("until belongs to extend, and only to it"))
+	} else if !a.Until.IsZero() {
+		errs = append(errs, moment("until", a.Until))
 	}
-	if a.Says != Yes && !a.Limits.none() {
-		errs = append(errs, errors.New("limits belong to yes, and only to it"))
+	if of := a.Says == Extend || a.Says == StepUp; of != (a.Window != "") {
+		errs = append(errs, errors.New("window belongs to extend and step-up, and only to them"))
+	} else if of {
+		errs = append(errs, counter("window", "W-", a.Window))
+	}
+	switch l := a.Limits; {
+	case a.Says == StepUp && (len(l.Rights) == 0 || len(l.Assets) > 0 || l.Minutes != 0 || !l.Until.IsZero()):
+		errs = append(errs, errors.New("a step-up names the window's rights from then on, and nothing else"))
+	case a.Says != Yes && a.Says != StepUp && !l.none():
+		errs = append(errs, errors.New("limits belong to yes and step-up, and only to them"))
 	}
 	return errors.Join(errs...)
+}
+
+// starts: an emergency's, and only an emergency's, begins with less.
+func starts(emergency bool, words []string) error {
+	if emergency != (len(words) > 0) {
+		return errors.New("starts belongs to an emergency, and only to it")
+	}
+	if !emergency {
+		return nil
+	}
+	return rights("starts", words)
+}
+
+func waives(emergency bool, list []string) error {
+	if len(list) == 0 {
+		return nil
+	}
+	if !emergency {
+		return errors.New("waives belongs to an emergency, and only to it")
+	}
+	return ids("waives", list)
 }
 
 func (l Limits) none() bool {
@@ -195,6 +226,7 @@ func (w WindowClaim) check() error {
 		ids("people", w.People),
 		targets("assets", w.Assets),
 		rights("rights", w.Rights),
+		starts(len(w.Starts) > 0, w.Starts),
 		span(w.From, w.To, w.Minutes),
 		oneOf("open", w.Open, "shift", "auto", "vendor"),
 	)

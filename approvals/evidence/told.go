@@ -3,6 +3,7 @@ package evidence
 import (
 	"slices"
 	"strconv"
+	"strings"
 
 	"penstock/audit"
 	"penstock/policy"
@@ -20,6 +21,11 @@ func Tell(plant *policy.Plant, r *Request) {
 	told := plant.Told(targets, rights)
 	r.Can, r.Worst, r.Stopper = told.Can, told.Worst, told.Stopper
 	r.Priority = plant.Priority(assets, r.Happening).String()
+	r.Starts, r.Waives = nil, nil
+	if r.Kind == Emergency {
+		r.Starts = plant.Emergency.Starts(rights).Words()
+		r.Waives = plant.Waived(assets, rights, r.From, r.To)
+	}
 }
 
 // CheckTold is empty if the computed lines of a request are what the plant file
@@ -30,6 +36,7 @@ func CheckTold(plant *policy.Plant, r Request) (findings []string) {
 	for _, line := range []struct{ what, has, is string }{
 		{"priority", r.Priority, is.Priority}, {"what they can do", r.Can, is.Can},
 		{"the worst case", r.Worst, is.Worst}, {"who stops it", r.Stopper, is.Stopper},
+		{"what it begins with", strings.Join(r.Starts, ", "), strings.Join(is.Starts, ", ")}, {"which calendars are waived", strings.Join(r.Waives, ", "), strings.Join(is.Waives, ", ")},
 	} {
 		if line.has != line.is {
 			findings = append(findings, "the request tells "+line.what+" as "+quoted(line.has)+", and the plant file says "+quoted(line.is))

@@ -63,6 +63,8 @@ type window struct {
 	rights  []string            // narrowed to while it ran; empty: as agreed
 	wider   []string            // before it was narrowed
 	narrow  time.Time           // wall of that leaf
+	most    []string            // narrowed for good to these; nil: it was not
+	reached []string            // by second taps
 	said    map[string]gateWord // by gate, for this window
 	escort  escort
 }
@@ -83,6 +85,7 @@ var steps = map[string]struct {
 	"wenton":   {[]string{"paused"}, "open"},
 	"extended": {[]string{"open", "paused"}, ""},
 	"narrowed": {[]string{"open", "paused"}, ""},
+	"stepped":  {[]string{"open", "paused"}, ""},
 	"ending":   {[]string{"open", "paused"}, "ending"},
 	"grace":    {[]string{"open", "ending"}, "ending"},
 	"ended":    {[]string{"open", "paused", "ending"}, "ended"},
@@ -436,7 +439,9 @@ func (w *Walk) moved(b audit.WindowMoved) {
 	case "narrowed":
 		had := v.allowed()
 		w.must(len(b.Rights) > 0 && within(b.Rights, had) && !within(had, b.Rights), "narrowed to %q, and it allowed %q", b.Rights, had)
-		v.wider, v.rights, v.narrow = had, b.Rights, w.leaf.Wall
+		v.wider, v.rights, v.narrow, v.most = had, b.Rights, w.leaf.Wall, b.Rights
+	case "stepped":
+		w.steppedUp(b, v)
 	case "grace":
 		w.grace(b, v)
 	case "wenton":
@@ -464,10 +469,13 @@ func (w *Walk) moved(b audit.WindowMoved) {
 
 // allowed are the rights that are left of what was agreed.
 func (v *window) allowed() []string {
-	if len(v.rights) == 0 {
-		return v.claim.Rights
+	switch {
+	case len(v.rights) > 0:
+		return v.rights
+	case v.claim.Emergency():
+		return v.claim.Starts
 	}
-	return v.rights
+	return v.claim.Rights
 }
 
 // justAllowed are those that a channel may have, whose leaf was on its way while
@@ -507,6 +515,7 @@ func (w *Walk) open(b audit.WindowMoved, v *window) {
 	}
 	w.must(b.Until.Equal(end), "it ends at %s, and by its minutes and span it ends at %s", clock(b.Until), clock(end))
 	v.opened, v.until = b.At, b.Until
+	w.opensEmergency(b, v)
 	w.meets(b.Window, v, false)
 }
 
@@ -517,11 +526,7 @@ func (w *Walk) extend(b audit.WindowMoved, v *window) {
 	if doc == nil || plant == nil || request == nil || p == nil {
 		return
 	}
-	roles := w.counted(b.By, w.leaf.Wall, b.At)
-	if r := w.requests[v.request]; r != nil {
-		roles = Standing(roles, r.next)
-	}
-	ext := Given{Leaf: w.leaf.Place(), Wall: w.leaf.Wall, Body: doc, Firm: p.firm, Roles: roles, Plant: w.ofPlant(p)}
+	ext := w.openersWord(b.By, b.At, v, doc, p)
 	given, keys := w.bodies(v.answers)
 	for _, f := range CheckExtension(plant, request, given, ext, append(keys, w.keysOf(b.By)...), v.claim, v.opened) {
 		w.must(false, "%s", f)
@@ -529,11 +534,7 @@ func (w *Walk) extend(b audit.WindowMoved, v *window) {
 	if a, err := ParseAnswer(doc); err == nil {
 		w.must(a.Person == b.By, "%s extended it by an answer of %s", b.By, a.Person)
 		w.must(a.Until.Equal(b.Until), "the leaf ends it at %s, and the answer at %s", clock(b.Until), clock(a.Until))
-		w.must(!v.nonces[a.Nonce], "the answer's nonce was used before")
-		if v.nonces == nil { // a log whose leaf of the agreement was broken
-			v.nonces = map[string]bool{}
-		}
-		v.nonces[a.Nonce] = true
+		w.onceMore(v, a.Nonce)
 	}
 	w.must(w.leaf.Wall.Before(v.until.Add(settleTime)), "extended at %s, after its end %s", clock(w.leaf.Wall), clock(v.until))
 	v.until = b.Until
