@@ -37,6 +37,8 @@ func (f folder) fold(ctx context.Context, rows state.Reader, leaf audit.Leaf) ([
 		return f.call(ctx, rows, leaf)
 	case audit.AnswerGiven:
 		return f.answer(ctx, rows, leaf)
+	case audit.AnswerWithdrawn:
+		return f.withdrawAnswer(ctx, rows, leaf)
 	case audit.WindowAgreed:
 		return f.agreed(ctx, rows, leaf)
 	case audit.WindowMoved, audit.EscortChanged, audit.HandbackGiven, audit.HandbackAccepted:

@@ -64,7 +64,12 @@ type roster interface {
 	Person(ctx context.Context, id policy.PersonID) (people.Person, error) // fs.ErrNotExist
 	Firm(ctx context.Context, id policy.FirmID) (people.Firm, error)       // fs.ErrNotExist
 	People(ctx context.Context) ([]people.Person, error)
+	Firms(ctx context.Context) ([]people.Firm, error)
 	Facts(ctx context.Context, id policy.PersonID) (policy.PersonFacts, error)
+	MayDisable(ctx context.Context, by people.Actor, who policy.PersonID) error
+	Disable(ctx context.Context, by people.Actor, who policy.PersonID, why string) error
+	MayEndFirm(ctx context.Context, by people.Actor, id policy.FirmID) error
+	EndFirm(ctx context.Context, by people.Actor, id policy.FirmID, why string) error
 }
 
 // reads is the half of audit.Documents that a fold needs.

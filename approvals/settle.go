@@ -94,6 +94,9 @@ func (d *Desk) settle(ctx context.Context, settled map[string]head) (next time.T
 			return nil
 		})
 	}
+	if next, err = d.settlePeople(ctx); err != nil {
+		return next, err
+	}
 	err = look("request/", func(ctx context.Context, id string) (time.Time, error) {
 		return d.settleRequest(ctx, policy.RequestID(id))
 	})

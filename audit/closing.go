@@ -15,7 +15,7 @@ func closing(b Body) bool {
 	case SessionEnded, ChannelClosed, OperationsSummary, FileTransferred,
 		RecordingHeads, RecordingFailed, RecordingRecovered, ReviewClosed,
 		LogRecovered, NodeStopped, LoginOK,
-		BlockSet, PersonDisabled, KeyRemoved, RequestWithdrawn:
+		BlockSet, PersonDisabled, FirmEnded, AnswerWithdrawn, DeputyEnded, KeyRemoved, RequestWithdrawn:
 		return true
 	case WindowMoved: // the others pause, narrow and end
 		return b.To != "opened" && b.To != "wenton" && b.To != "extended"

@@ -780,6 +780,7 @@ var bodies = func() map[string]reflect.Type {
 		CheckpointTaken{}, OutsideChanged{}, BackupTaken{}, BackupRestored{},
 		EvidenceAsked{}, EvidenceDelivered{},
 		RosterWritten{}, DeputyNamed{}, DeputyEnded{}, CallMade{}, CallAnswered{}, QuestionAnswered{}, PriorityChanged{},
+		AnswerWithdrawn{}, FirmEnded{},
 	} {
 		m[b.Type()] = reflect.TypeOf(b)
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"go.yaml.in/yaml/v4"
 )
@@ -18,6 +19,7 @@ type bootstrap struct {
 	Firms map[string]struct {
 		Plant   bool   `yaml:"plant"`
 		Sponsor string `yaml:"sponsor"`
+		Until   string `yaml:"until"`
 	} `yaml:"firms"`
 	People map[string]struct {
 		Firm  string   `yaml:"firm"`
@@ -60,4 +62,16 @@ func fingerprint(line string) (string, error) {
 	}
 	sum := sha256.Sum256(blob)
 	return "SHA256:" + base64.RawStdEncoding.EncodeToString(sum[:]), nil
+}
+
+// lastDay is the end of a day in UTC, or a moment; zero: neither.
+func lastDay(s string) time.Time {
+	if day, err := time.Parse(time.DateOnly, s); err == nil {
+		return day.AddDate(0, 0, 1)
+	}
+	at, err := time.Parse(time.RFC3339, s)
+	if err != nil {
+		return time.Time{}
+	}
+	return at.UTC().Truncate(time.Second)
 }

@@ -171,7 +171,7 @@ func (w *Walk) judgeDuty() bool {
 	case audit.DeputyNamed:
 		w.deputyNamed(b)
 	case audit.DeputyEnded:
-		w.must(w.plantPerson(b.By), "ended by %s, who is nobody of the plant", short(b.By))
+		w.must(w.plantPerson(b.By) || b.By == penstock && (w.gone(b.For) || w.gone(b.Person)), "ended by %s, who is nobody of the plant", short(b.By))
 		d := w.duty[b.Team]
 		i := slices.IndexFunc(d.Deputies, func(s Deputy) bool { return s.For == b.For && s.Person == b.Person })
 		if w.must(i >= 0, "%s does not stand in for %s", short(b.Person), short(b.For)) {
@@ -188,7 +188,9 @@ func (w *Walk) judgeDuty() bool {
 func (w *Walk) roster(b audit.RosterWritten) {
 	w.must(w.leaf.Actor == b.By, "%s wrote it, and the leaf says %s", short(w.leaf.Actor), short(b.By))
 	p := w.known(b.By)
-	if w.must(p != nil && w.ofPlant(p), "written by %s, who is nobody of the plant", short(b.By)) {
+	if b.By == penstock {
+		w.dropped(b)
+	} else if w.must(p != nil && w.ofPlant(p), "written by %s, who is nobody of the plant", short(b.By)) {
 		may := false
 		for _, plant := range w.now() {
 			may = may || plant == nil || plant.WritesRoster(p.roles, b.Team)

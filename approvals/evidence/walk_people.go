@@ -133,7 +133,7 @@ func (w *Walk) created(b audit.LogCreated) {
 		return
 	}
 	for id, f := range file.Firms {
-		w.firms[id] = &firm{plant: f.Plant, sponsor: f.Sponsor}
+		w.firms[id] = &firm{plant: f.Plant, sponsor: f.Sponsor, until: lastDay(f.Until)}
 	}
 	for _, id := range slices.Sorted(maps.Keys(file.People)) {
 		p := file.People[id]
@@ -166,6 +166,12 @@ func (w *Walk) judgePeople() bool {
 		w.must(old == nil || old.plant == b.Plant, "a firm does not become the plant, nor cease to be it")
 		w.must(old != nil || !b.Plant, "a second plant firm")
 		w.firms[b.Firm] = &firm{plant: b.Plant, sponsor: b.Sponsor, until: b.Until}
+	case audit.FirmEnded:
+		w.must(w.plantPerson(b.By), "ended by %s, who is nobody of the plant", b.By)
+		f := w.firms[b.Firm]
+		if w.must(f != nil && !f.plant && (f.until.IsZero() || b.At.Before(f.until)), "the log knows no contract of %s that could end then", short(b.Firm)) {
+			f.until = b.At
+		}
 	case audit.PersonInvited:
 		w.must(w.plantPerson(b.By), "invited by %s, who is nobody of the plant", b.By)
 		w.must(b.By != b.Person, "%s invited themself", b.By)

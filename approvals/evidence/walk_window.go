@@ -127,6 +127,8 @@ func (w *Walk) judgeWindow() bool {
 		w.callAnswered(b)
 	case audit.AnswerGiven:
 		w.answered(b)
+	case audit.AnswerWithdrawn:
+		w.answerWithdrawn(b)
 	case audit.WindowAgreed:
 		w.agree(b)
 	case audit.WindowMoved:
@@ -246,7 +248,7 @@ func (w *Walk) withdrawn(b audit.RequestWithdrawn) {
 		return
 	}
 	w.must(b.Window == "" || b.Window == r.window, "it names window %s, and the request's is %q", b.Window, r.window)
-	w.must(w.people[b.By] != nil || b.By == penstock, "withdrawn by %s, whom the log does not know", b.By)
+	w.must(w.people[b.By] != nil || b.By == penstock && w.left(r), "withdrawn by %s, whom the log does not know, and nobody has left", b.By)
 	w.takenBy(b.By)
 	w.takeBack(r)
 	r.state = "withdrawn"

@@ -2,8 +2,6 @@ package people
 
 import (
 	"context"
-	"errors"
-	"io/fs"
 	"slices"
 
 	"penstock/audit"
@@ -134,48 +132,4 @@ func (r *Roster) RemoveKey(ctx context.Context, by Actor, who policy.PersonID, k
 	return r.commit(ctx, personRow+string(who), have.Rev+1, by.Person, audit.KeyRemoved{
 		Person: string(who), Key: key, By: string(by.Person),
 	}, p)
-}
-
-// Disable ends a person's access, for good: sessions end by the watch, and the
-// id and its keys do not come back. By whoever may invite the person; no code.
-// Somebody who is disabled already: nothing, nil. The last holder of a security
-// role stays.
-func (r *Roster) Disable(ctx context.Context, by Actor, who policy.PersonID, why string) error {
-	p, err := r.plantPerson(ctx, by)
-	if err != nil {
-		return err
-	}
-	if err := checkText("the reason", why, maxWhy); err != nil {
-		return refuse("why", "Write the reason in plain words: "+err.Error()+".", "%v", err)
-	}
-	return again(func() error { return r.disable(ctx, p, who, why) })
-}
-
-func (r *Roster) disable(ctx context.Context, by Person, who policy.PersonID, why string) error {
-	have, err := r.Person(ctx, who)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nobody(who)
-	}
-	if err != nil {
-		return err
-	}
-	firm, err := r.Firm(ctx, have.Firm)
-	if err != nil {
-		return err
-	}
-	if !r.mayInvite(by, firm) {
-		return notYours(by.ID, who, "disable")
-	}
-	if have.Disabled {
-		return nil
-	}
-	var rest []Person
-	if r.isSecurity(have) {
-		if rest, err = r.keepsSecurity(ctx, who); err != nil {
-			return err
-		}
-	}
-	return r.commit(ctx, personRow+string(who), have.Rev+1, by.ID, audit.PersonDisabled{
-		Person: string(who), By: string(by.ID), Why: why,
-	}, rest...)
 }

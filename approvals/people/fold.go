@@ -49,6 +49,8 @@ func (f folding) changes(ctx context.Context) ([]state.Change, error) {
 		return f.created(ctx, b)
 	case audit.FirmChanged:
 		return f.firm(b)
+	case audit.FirmEnded:
+		return f.ended(ctx, b)
 	case audit.PersonInvited:
 		return f.invited(b)
 	case audit.PersonJoined:
@@ -113,6 +115,22 @@ func (f folding) firm(b audit.FirmChanged) ([]state.Change, error) {
 		}
 		firm.Networks = append(firm.Networks, prefix)
 	}
+	var all changes
+	all.put(firmRow+b.Firm, f.leaf.Rev, firm)
+	return all.done()
+}
+
+// ended brings the end of a contract forward.
+func (f folding) ended(ctx context.Context, b audit.FirmEnded) ([]state.Change, error) {
+	var firm Firm
+	_, ok, err := read(ctx, f.rows, firmRow+b.Firm, &firm)
+	if err != nil {
+		return nil, err
+	}
+	if !ok || firm.Plant || !firm.Until.IsZero() && !b.At.Before(firm.Until) {
+		return nil, fmt.Errorf("firm %.40q has no contract that could end at %s", b.Firm, b.At)
+	}
+	firm.Until = b.At
 	var all changes
 	all.put(firmRow+b.Firm, f.leaf.Rev, firm)
 	return all.done()

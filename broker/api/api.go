@@ -320,6 +320,36 @@ type Person struct {
 	Disabled bool     `json:"disabled,omitempty"`
 }
 
+// PersonShown is one person with what they may do.
+type PersonShown struct {
+	Person
+	May []Power `json:"may"`
+}
+
+// Power is one thing that somebody may do, in words.
+type Power struct {
+	Does string `json:"does"`
+	Role string `json:"role,omitempty"` // that gives it
+	From string `json:"from"`           // where it stands: "rule look", "zone line-1", "sponsor of firm krall"
+	Not  string `json:"not,omitempty"`  // why it does not count at this moment
+}
+
+// Leaving is what ends when somebody leaves, or a firm's contract ends. Says is all
+// of it in sentences; the others name what each is about.
+type Leaving struct {
+	People    []string `json:"people"`
+	Firm      string   `json:"firm,omitempty"`
+	Says      []string `json:"says"`
+	Ended     []string `json:"ended"`     // windows
+	Runs      []string `json:"runs"`      // windows that go on for others
+	Rests     []string `json:"rests"`     // windows that run by the person's word
+	Unused    []string `json:"unused"`    // windows that were agreed
+	Withdrawn []string `json:"withdrawn"` // requests
+	Answers   []string `json:"answers"`   // requests whose yes is taken back
+	Escorts   []string `json:"escorts"`   // windows
+	Sponsors  []string `json:"sponsors"`  // firms
+}
+
 // Key is one way of a person to prove themselves.
 type Key struct {
 	Kind    string `json:"kind"`

@@ -288,6 +288,10 @@ func (v *visit) rareSentence(body audit.Body, n roll) (says, weight string) {
 		return "the request waits again", ""
 	case audit.PersonChanged:
 		return "wrote " + b.Name + " anew" + because(strings.Join(b.Roles, ", ")), ""
+	case audit.AnswerWithdrawn:
+		return "took back the yes of " + n.person(personID(b.Person)) + ", who has left", "refused"
+	case audit.FirmEnded:
+		return "ended the contract of " + n.firm(firmID(b.Firm)) + because(b.Why), "refused"
 	case audit.KeyVouched:
 		return "signed that a key is " + n.person(personID(b.Person)) + "'s: " + b.Key, "moved"
 	case audit.KeyRemoved:

@@ -36,21 +36,20 @@ type vouchView struct {
 
 type firmView struct {
 	ID, Name, Sponsor, SponsorID, Until string
-	Plant                               bool
+	Plant, MayEnd                       bool
 	Networks                            []string
 	People                              []personView
 }
 
 type personView struct {
-	ID, Name   string
-	Roles      []string
-	Keys       string
-	Own        []keyView // SSH keys and passkeys
-	Phone      string
-	Mail       string
-	Disabled   bool
-	MayDisable bool
-	MayPhone   bool
+	ID, Name string
+	Roles    []string
+	Keys     string
+	Own      []keyView // SSH keys and passkeys
+	Phone    string
+	Mail     string
+	Disabled bool
+	MayPhone bool
 }
 
 // invitedView shows a code once: it is nowhere else, and not on the next page.
@@ -69,7 +68,7 @@ func (g *Pages) showPeople(v *visit, invited *invitedView) error {
 	view := peopleView{Invited: invited, Security: v.actor.Has("ot-security")}
 	for _, f := range n.firms {
 		may := view.Security || !f.Plant && f.Sponsor == v.actor.Person
-		one := firmView{ID: string(f.ID), Name: f.Name, Plant: f.Plant, SponsorID: string(f.Sponsor)}
+		one := firmView{ID: string(f.ID), Name: f.Name, Plant: f.Plant, SponsorID: string(f.Sponsor), MayEnd: may && !f.Plant && (f.Until.IsZero() || f.Until.After(v.now))}
 		if f.Sponsor != "" {
 			one.Sponsor = n.person(f.Sponsor)
 		}
@@ -121,14 +120,13 @@ func (g *Pages) showPeople(v *visit, invited *invitedView) error {
 
 func (v *visit) person(p people.Person, may bool, n roll) personView {
 	out := personView{ID: string(p.ID), Name: p.Name, Phone: p.Phone, Mail: p.Mail, Disabled: p.Disabled}
-	out.MayDisable = may && !p.Disabled && p.ID != v.actor.Person
-	out.MayPhone = out.MayDisable
+	out.MayPhone = may && !p.Disabled && p.ID != v.actor.Person
 	for _, r := range p.Roles {
 		out.Roles = append(out.Roles, v.role(r))
 	}
 	var keys []string
 	if !p.Disabled {
-		out.Own = v.keysOf(p, n, out.MayDisable)
+		out.Own = v.keysOf(p, n, out.MayPhone)
 	}
 	for _, kind := range []people.KeyKind{people.SSH, people.Passkey, people.Password, people.TOTP} {
 		if _, ok := p.Key(kind); ok {
@@ -194,14 +192,6 @@ func (g *Pages) mail(v *visit) error {
 		return err
 	}
 	return g.done(v, "/people", "Written. Notices go there from now on.")
-}
-
-func (g *Pages) disable(v *visit) error {
-	id := policy.PersonID(v.r.PathValue("id"))
-	if err := g.Roster.Disable(v.ctx(), v.actor, id, strings.TrimSpace(v.r.PostForm.Get("why"))); err != nil {
-		return err
-	}
-	return g.done(v, "/people", "Disabled. Whatever they had open is closed.")
 }
 
 func (g *Pages) firm(v *visit) error {

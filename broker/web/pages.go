@@ -159,6 +159,9 @@ func (g *Pages) table() []Route {
 		{"GET /island", PlantOnly, "", g.islandPage},
 		{"POST /island", PlantOnly, "", doneOnce(g.island)},
 		{"GET /people", PlantOnly, "", g.peoplePage},
+		{"GET /people/{id}", PlantOnly, "", g.personPage},
+		{"GET /firms/{id}/end", PlantOnly, "", g.firmEndPage},
+		{"POST /firms/{id}/end", PlantOnly, "", doneOnce(g.firmEnd)},
 		{"POST /people/invite", PlantOnly, "Invite", doneOnce(g.invite)},
 		{"POST /people/{id}/confirm", PlantOnly, "Confirm the key", doneOnce(g.confirm)},
 		{"POST /people/{id}/phone", PlantOnly, "Write the number", doneOnce(g.phone)},
@@ -385,6 +388,8 @@ func backTo(p string) string {
 	switch {
 	case len(parts) >= 2 && (parts[0] == "requests" || parts[0] == "windows" || parts[0] == "recordings" || parts[0] == "plant"):
 		return "/" + parts[0] + "/" + parts[1]
+	case len(parts) == 3 && parts[0] == "people" && parts[2] == "disable":
+		return "/people/" + parts[1]
 	case parts[0] == "people" || parts[0] == "firms":
 		return "/people"
 	case parts[0] == "keys":

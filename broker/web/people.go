@@ -61,17 +61,7 @@ func (s *server) people(mux *http.ServeMux) {
 		}
 		return one(personJSON)(s.Roster.Person(r.Context(), id))
 	}))
-	mux.HandleFunc("POST /api/v1/people/{id}/disable", s.plant(func(r *http.Request, a people.Actor) (any, error) {
-		step, err := read[api.Step](r)
-		if err != nil {
-			return nil, err
-		}
-		id := policy.PersonID(r.PathValue("id"))
-		if err := s.Roster.Disable(r.Context(), a, id, step.Why); err != nil {
-			return nil, err
-		}
-		return one(personJSON)(s.Roster.Person(r.Context(), id))
-	}))
+	s.personCalls(mux)
 }
 
 func (s *server) setFirm(r *http.Request, a people.Actor) (any, error) {

@@ -14,7 +14,7 @@ import (
 
 func peopleCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "people", Short: "Invite, confirm, list and disable people"}
-	cmd.AddCommand(inviteCommand(), confirmCommand(), vouchCommand(), removeKeyCommand(), peopleListCommand(), phoneCommand(), mailCommand(), disableCommand(), firmCommand())
+	cmd.AddCommand(inviteCommand(), confirmCommand(), vouchCommand(), removeKeyCommand(), peopleListCommand(), showPersonCommand(), phoneCommand(), mailCommand(), disableCommand(), firmCommand(), firmEndCommand())
 	return cmd
 }
 
@@ -126,19 +126,6 @@ func mailCommand() *cobra.Command {
 			return does(&c, cmd, withCode, "/people/"+url.PathEscape(args[0])+"/mail", itself(&api.Step{Mail: args[1]}), personLine)
 		}}
 	c.flags(cmd)
-	return cmd
-}
-
-func disableCommand() *cobra.Command {
-	var c caller
-	var step api.Step
-	cmd := &cobra.Command{Use: "disable PERSON", Short: "End a person's access, and their sessions, now",
-		Args: exactly(1, "a person"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return does(&c, cmd, withoutCode, "/people/"+url.PathEscape(args[0])+"/disable", itself(&step), personLine)
-		}}
-	c.flags(cmd)
-	cmd.Flags().StringVar(&step.Why, "why", "", "why")
 	return cmd
 }
 

@@ -1,0 +1,76 @@
+package evidence
+
+import (
+	"slices"
+	"time"
+
+	"penstock/audit"
+)
+
+// gone says whether somebody was disabled by an earlier leaf.
+func (w *Walk) gone(id string) bool {
+	p := w.people[id]
+	return p != nil && p.disabled
+}
+
+// over says whether a firm's contract was over at a moment, or just after.
+func (f *firm) over(at time.Time) bool {
+	return f != nil && !f.until.IsZero() && !at.Add(settleTime).Before(f.until)
+}
+
+// left says whether a request lost what it rested on: its firm's contract,
+// whoever asked, all who were to work, or somebody who had said yes to it.
+func (w *Walk) left(r *asked) bool {
+	yes := slices.ContainsFunc(r.answers, func(h heard) bool { return w.gone(w.sayer(h)) })
+	if v := w.windows[r.window]; v != nil && r.state == "agreed" {
+		yes = yes || slices.ContainsFunc(v.answers, func(h heard) bool { return w.gone(w.sayer(h)) })
+	}
+	return yes || w.gone(r.by) || w.firms[r.firm].over(w.leaf.Wall) ||
+		len(r.workers) > 0 && !slices.ContainsFunc(r.workers, func(id string) bool { return !w.gone(id) })
+}
+
+// sayer is who gave an answer, by its document; empty where that cannot be read.
+func (w *Walk) sayer(h heard) string {
+	doc := w.document("answer", h.document)
+	if doc == nil {
+		return ""
+	}
+	a, err := ParseAnswer(doc)
+	if err != nil {
+		return ""
+	}
+	return a.Person
+}
+
+// answerWithdrawn: the yes of somebody who has left, while its request awaits.
+func (w *Walk) answerWithdrawn(b audit.AnswerWithdrawn) {
+	r := w.request(b.Request)
+	if r == nil {
+		return
+	}
+	w.must(w.leaf.Actor == penstock && w.gone(b.Person), "the answer of %s, who has not left, was taken back by %s", short(b.Person), short(w.leaf.Actor))
+	w.must(r.awaits() && b.Rev == r.rev, "revision %d was %s", r.rev, r.state)
+	before := len(r.answers)
+	r.answers = slices.DeleteFunc(slices.Clone(r.answers), func(h heard) bool { return w.sayer(h) == b.Person })
+	w.must(len(r.answers) < before, "%s had said nothing that still counts", short(b.Person))
+}
+
+// dropped: Penstock writes a roster only to leave out the turns of people who
+// have left, and changes nothing else of it.
+func (w *Walk) dropped(b audit.RosterWritten) {
+	was, doc := w.duty[b.Team], w.document("roster", b.Document)
+	if !w.must(was.Kept && doc != nil, "Penstock wrote a roster where none was kept") {
+		return
+	}
+	r, err := ParseRoster(doc)
+	if err != nil {
+		return // found already
+	}
+	for _, t := range r.Turns {
+		w.must(slices.Contains(was.Turns, t), "Penstock gave %s a turn", short(t.Person))
+	}
+	for _, t := range was.Turns {
+		past := !t.To.After(w.leaf.Wall.Add(-23 * time.Hour)) // whoever writes a roster leaves these out
+		w.must(slices.Contains(r.Turns, t) || past || w.gone(t.Person), "Penstock took a turn from %s, who has not left", short(t.Person))
+	}
+}

@@ -1,0 +1,204 @@
+package approvals
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"penstock/approvals/evidence"
+	"penstock/audit"
+	"penstock/policy"
+)
+
+// One who works alone, one of two who work, one who agreed, one who watches:
+// each leaves, and what they leave behind is what LeavingOf had said. The
+// verifier's walk finds nothing wrong with it.
+func TestLeaving(t *testing.T) {
+	w := newWorld(t, nil)
+	alone := w.open()
+	both := w.open(func(a *Ask) { a.People = []policy.PersonID{"ann", "bob"} })
+	ready := w.yes("olaf", w.submit()).Window
+	waits := w.submit()
+
+	l, err := w.desk.LeavingOf(w.ctx, w.as("olaf"), "ann")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(l.Ended, []policy.WindowID{alone.ID}) || !slices.Equal(l.Runs, []policy.WindowID{both.ID}) ||
+		!slices.Equal(l.Unused, []policy.WindowID{ready}) || !slices.Equal(l.Withdrawn, []policy.RequestID{waits.ID}) {
+		t.Fatalf("the preview says %+v", l)
+	}
+	w.stops.then = func() {
+		if p, err := w.folk.Person(w.ctx, "ann"); err != nil || p.Disabled {
+			t.Errorf("the row came before the effect: %+v %v", p, err)
+		}
+		w.stops.then = nil
+	}
+	if _, err := w.desk.Leave(w.ctx, w.stale("olaf"), "ann", "left the firm"); err != nil {
+		t.Fatal(err)
+	}
+	if told := w.stops.told(); len(told) == 0 || !slices.Contains(told, "block ann") {
+		t.Fatalf("the broker was told %q", told)
+	}
+	for id, want := range map[policy.WindowID]WindowState{alone.ID: WindowEnded, both.ID: WindowOpen, ready: WindowUnused} {
+		if got := w.state(id); got != want {
+			t.Errorf("%s is %s, want %s", id, got, want)
+		}
+	}
+	if r, err := w.desk.Request(w.ctx, w.as("olaf"), waits.ID); err != nil || r.State != RequestWithdrawn {
+		t.Errorf("%s is %s: %v", waits.ID, r.State, err)
+	}
+	if f, err := w.desk.Facts(w.ctx, both.ID, "ann"); err != nil || !f.Person.Disabled {
+		t.Errorf("facts of ann: %+v %v", f.Person, err)
+	}
+	w.judge(t)
+}
+
+// Whoever said yes and leaves agreed to nothing that is not open yet.
+func TestTheYesOfALeaver(t *testing.T) {
+	w := newWorld(t, nil)
+	half := w.yes("olaf", w.submit(two)) // security is still to agree
+	whole := w.yes("olaf", w.submit())
+	runs := w.open()
+	w.ok(w.desk.WriteRoster(w.ctx, w.as("sara"), "line-1-owner", 0, []evidence.Turn{
+		{Person: "olaf", From: w.now(), To: w.now().Add(8 * time.Hour)}, {Person: "max", From: w.now(), To: w.now().Add(24 * time.Hour)}}))
+	w.ok(w.desk.NameDeputy(w.ctx, w.as("olaf"), "line-1-owner", "tom", w.now(), w.now().Add(time.Hour)))
+
+	l, err := w.desk.LeavingOf(w.ctx, w.as("sara"), "olaf")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(l.Answers, []policy.RequestID{half.ID}) || !slices.Equal(l.Unused, []policy.WindowID{whole.Window}) ||
+		!slices.Equal(l.Rests, []policy.WindowID{runs.ID}) || len(l.Turns) != 1 || len(l.Deputies) != 1 || !slices.Equal(l.Sponsors, []policy.FirmID{"krall"}) {
+		t.Fatalf("the preview says %+v", l)
+	}
+	if _, err := w.desk.Leave(w.ctx, w.as("sara"), "olaf", ""); err != nil {
+		t.Fatal(err)
+	}
+	r, err := w.desk.Request(w.ctx, w.as("sara"), half.ID)
+	if err != nil || r.State != RequestWaiting || len(r.Answers) != 0 || places(r.Needs) != 2 {
+		t.Fatalf("%s: %+v %v", half.ID, r, err)
+	}
+	if got := w.state(runs.ID); got != WindowOpen {
+		t.Errorf("%s is %s", runs.ID, got)
+	}
+	duty, err := w.desk.Duty(w.ctx)
+	if err != nil || len(duty.Turns("line-1-owner")) != 1 || len(duty.Deputies("line-1-owner")) != 0 {
+		t.Fatalf("turns %v, deputies %v: %v", duty.Turns("line-1-owner"), duty.Deputies("line-1-owner"), err)
+	}
+	w.yes("max", r) // the other owner's word is needed and counts
+	w.judge(t)
+}
+
+// A crash after person.disabled leaves nothing standing: the next process ends it.
+func TestACrashWhileSomebodyLeaves(t *testing.T) {
+	w := newWorld(t, nil)
+	win := w.open()
+	w.ok(w.folk.Disable(w.ctx, w.as("olaf"), "ann", "left"))
+	w.restart()
+	w.settle()
+	if got := w.state(win.ID); got != WindowEnded {
+		t.Fatalf("%s is %s", win.ID, got)
+	}
+	w.judge(t)
+}
+
+func TestWhoMayEndWhoseAccess(t *testing.T) {
+	w := newWorld(t, nil)
+	for _, tc := range []struct {
+		by, who policy.PersonID
+		rule    string
+	}{
+		{"mia", "ann", "not-yours"}, {"olaf", "mia", "not-yours"}, {"olaf", "eve", "not-yours"}, {"ann", "bob", "plant-people-only"},
+		{"sara", "nobody-of-that-name", "no-such-person"}, {"sven", "eve", ""}, {"sara", "mia", ""},
+	} {
+		_, err := w.desk.Leave(w.ctx, w.as(tc.by), tc.who, "x")
+		wants(t, err, tc.rule)
+		if tc.rule != "" && len(w.stops.told()) > 0 {
+			t.Fatalf("%s on %s was refused, and the broker was told %q", tc.by, tc.who, w.stops.told())
+		}
+	}
+	w.judge(t)
+}
+
+// A contract ends by a word, or by its date; a new end lets people in again.
+func TestAContractEnds(t *testing.T) {
+	w := newWorld(t, nil)
+	win, waits := w.open(), w.submit()
+	if _, err := w.desk.EndFirm(w.ctx, w.as("mia"), "krall", "x"); rule(err) != "not-yours" {
+		t.Fatalf("the shift: %v", err)
+	}
+	l, err := w.desk.EndFirm(w.ctx, w.stale("olaf"), "krall", "contract ended today")
+	if err != nil || !slices.Equal(l.People, []policy.PersonID{"ann", "bob"}) || !slices.Equal(l.Ended, []policy.WindowID{win.ID}) {
+		t.Fatalf("%+v %v", l, err)
+	}
+	if r, _ := w.desk.Request(w.ctx, w.as("olaf"), waits.ID); w.state(win.ID) != WindowEnded || r.State != RequestWithdrawn {
+		t.Fatalf("%s is %s, %s is %s", win.ID, w.state(win.ID), waits.ID, r.State)
+	}
+	_, err = w.desk.Submit(w.ctx, w.as("ann"), w.ask())
+	wants(t, err, "firm-ended")
+
+	f, err := w.folk.Firm(w.ctx, "krall")
+	w.ok(err)
+	f.Until = w.now().Add(30 * time.Minute)
+	w.ok(w.folk.SetFirm(w.ctx, w.as("sara"), f))
+	again := w.open(func(a *Ask) { a.Minutes = 20 })
+	next, err := w.desk.settle(w.ctx, map[string]head{})
+	if err != nil || next.After(f.Until) {
+		t.Fatalf("the desk looks again at %s, the contract ends %s: %v", next, f.Until, err)
+	}
+	w.pass(19 * time.Minute)
+	w.ok(w.folk.EndFirm(w.ctx, w.as("sara"), "krall", "earlier"))
+	w.settle()
+	if got := w.state(again.ID); got != WindowEnded {
+		t.Fatalf("%s is %s after the end of the contract", again.ID, got)
+	}
+	w.judge(t)
+}
+
+// What Penstock may not do in a leaver's name, and the verifier finds.
+func TestTheVerifierOnLeavers(t *testing.T) {
+	for _, tc := range []struct {
+		story, finds string
+		do           func(*world)
+	}{
+		{"an answer of somebody who is here", "who has not left", func(w *world) {
+			r := w.yes("olaf", w.submit(two))
+			row, _ := w.desk.requestRow(w.ctx, r.ID)
+			w.commit("request/"+string(r.ID), audit.Event{Subject: string(r.ID), Rev: row.row + 1, Actor: penstock, Body: audit.AnswerWithdrawn{Request: string(r.ID), Rev: 1, Person: "olaf"}})
+		}},
+		{"a request while nobody has left", "nobody has left", func(w *world) {
+			r := w.submit()
+			w.commit("request/"+string(r.ID), audit.Event{Subject: string(r.ID), Rev: 2, Actor: penstock, Body: audit.RequestWithdrawn{By: penstock}})
+		}},
+		{"turns of somebody who is here", "who has not left", func(w *world) {
+			w.ok(w.desk.AddTurn(w.ctx, w.as("sara"), "shift", evidence.Turn{Person: "mia", From: w.now(), To: w.now().Add(time.Hour)}))
+			h, err := w.desk.keepRoster(w.ctx, evidence.Roster{V: 1, Team: "shift", Turns: []evidence.Turn{}})
+			w.ok(err)
+			w.commit("roster/shift", audit.Event{Subject: "shift", Rev: 2, Actor: penstock, Body: audit.RosterWritten{Team: "shift", Document: h, By: penstock, At: w.now()}})
+		}},
+		{"a firm's contract by a vendor", "nobody of the plant", func(w *world) {
+			w.commit("firm/krall", audit.Event{Subject: "krall", Rev: 2, Actor: "ann", Body: audit.FirmEnded{Firm: "krall", By: "ann", At: w.now()}})
+		}},
+	} {
+		t.Run(tc.story, func(t *testing.T) {
+			w := newWorld(t, nil)
+			tc.do(w)
+			walk := evidence.NewWalk(w.docs)
+			var found []string
+			for _, leaf := range w.log.leaves() {
+				found = append(found, walk.Leaf(w.ctx, leaf)...)
+			}
+			if !strings.Contains(strings.Join(found, "\n"), tc.finds) {
+				t.Fatalf("found %q", found)
+			}
+		})
+	}
+}
+
+func (w *world) ok(err error) {
+	if err != nil {
+		w.t.Fatalf("%v", err)
+	}
+}

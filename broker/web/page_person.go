@@ -1,0 +1,89 @@
+package web
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+
+	"penstock/broker/api"
+	"penstock/policy"
+)
+
+// personPageView is one person: what they may do, and what would end with them.
+type personPageView struct {
+	ID, Name, Firm, Phone, Mail string
+	Disabled                    bool
+	Roles                       []string
+	May                         []api.Power
+	Keys                        []keyView
+	Leaving                     []string // what would end; nil: the reader may not end it
+	WhyNot                      string   // why the reader may not
+}
+
+func (g *Pages) personPage(v *visit) error {
+	id := policy.PersonID(v.r.PathValue("id"))
+	shown, err := g.personShown(v.ctx(), id)
+	if err != nil {
+		return err
+	}
+	n, err := g.roll(v.ctx())
+	if err != nil {
+		return err
+	}
+	p := n.people[id]
+	view := personPageView{ID: string(id), Name: p.Name, Firm: n.firm(p.Firm), Phone: p.Phone, Mail: p.Mail, Disabled: p.Disabled, May: shown.May}
+	for _, r := range p.Roles {
+		view.Roles = append(view.Roles, v.role(r))
+	}
+	if !p.Disabled {
+		view.Keys = v.keysOf(p, n, false)
+		l, err := g.Desk.LeavingOf(v.ctx(), v.actor, id)
+		if no, ok := errors.AsType[*policy.Refusal](err); ok {
+			view.WhyNot = no.Say
+		} else if err != nil {
+			return err
+		} else if view.Leaving, err = g.leavingSays(v.ctx(), l); err != nil {
+			return err
+		}
+	}
+	return g.show(v, http.StatusOK, "person", p.Name, view)
+}
+
+func (g *Pages) disable(v *visit) error {
+	id := policy.PersonID(v.r.PathValue("id"))
+	if _, err := g.Desk.Leave(v.ctx(), v.actor, id, strings.TrimSpace(v.r.PostForm.Get("why"))); err != nil {
+		return err
+	}
+	return g.done(v, "/people/"+string(id), "Their access has ended, and what rested on it.")
+}
+
+// firmEndView is what would end with a firm's contract.
+type firmEndView struct {
+	ID, Name string
+	Leaving  []string
+}
+
+func (g *Pages) firmEndPage(v *visit) error {
+	id := policy.FirmID(v.r.PathValue("id"))
+	l, err := g.Desk.LeavingFirm(v.ctx(), v.actor, id)
+	if err != nil {
+		return err
+	}
+	says, err := g.leavingSays(v.ctx(), l)
+	if err != nil {
+		return err
+	}
+	f, err := g.Roster.Firm(v.ctx(), id)
+	if err != nil {
+		return err
+	}
+	return g.show(v, http.StatusOK, "firm-end", "Contract ended", firmEndView{string(id), f.Name, says})
+}
+
+func (g *Pages) firmEnd(v *visit) error {
+	id := policy.FirmID(v.r.PathValue("id"))
+	if _, err := g.Desk.EndFirm(v.ctx(), v.actor, id, strings.TrimSpace(v.r.PostForm.Get("why"))); err != nil {
+		return err
+	}
+	return g.done(v, "/people", "The contract has ended, and so has what its people did.")
+}

@@ -1,0 +1,158 @@
+package web
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"penstock/approvals"
+	"penstock/approvals/people"
+	"penstock/broker/api"
+	"penstock/policy"
+)
+
+// personCalls are about one person, and who leaves.
+func (s *server) personCalls(mux *http.ServeMux) {
+	mux.HandleFunc("GET /api/v1/people/{id}", s.plant(func(r *http.Request, _ people.Actor) (any, error) {
+		return s.personShown(r.Context(), policy.PersonID(r.PathValue("id")))
+	}))
+	mux.HandleFunc("GET /api/v1/people/{id}/leaving", s.plant(func(r *http.Request, a people.Actor) (any, error) {
+		l, err := s.Desk.LeavingOf(r.Context(), a, policy.PersonID(r.PathValue("id")))
+		return s.leavingJSON(r.Context(), l, err)
+	}))
+	mux.HandleFunc("POST /api/v1/people/{id}/disable", s.plant(func(r *http.Request, a people.Actor) (any, error) {
+		step, err := read[api.Step](r)
+		if err != nil {
+			return nil, err
+		}
+		l, err := s.Desk.Leave(r.Context(), a, policy.PersonID(r.PathValue("id")), step.Why)
+		return s.leavingJSON(r.Context(), l, err)
+	}))
+	mux.HandleFunc("GET /api/v1/firms/{id}/leaving", s.plant(func(r *http.Request, a people.Actor) (any, error) {
+		l, err := s.Desk.LeavingFirm(r.Context(), a, policy.FirmID(r.PathValue("id")))
+		return s.leavingJSON(r.Context(), l, err)
+	}))
+	mux.HandleFunc("POST /api/v1/firms/{id}/end", s.plant(func(r *http.Request, a people.Actor) (any, error) {
+		step, err := read[api.Step](r)
+		if err != nil {
+			return nil, err
+		}
+		l, err := s.Desk.EndFirm(r.Context(), a, policy.FirmID(r.PathValue("id")), step.Why)
+		return s.leavingJSON(r.Context(), l, err)
+	}))
+}
+
+func (s *server) leavingJSON(ctx context.Context, l approvals.Leaving, err error) (any, error) {
+	if err != nil {
+		return nil, err
+	}
+	says, err := s.leavingSays(ctx, l)
+	return api.Leaving{People: words(l.People), Firm: string(l.Firm), Says: says, Ended: words(l.Ended), Runs: words(l.Runs), Rests: words(l.Rests), Unused: words(l.Unused),
+		Withdrawn: words(l.Withdrawn), Answers: words(l.Answers), Escorts: words(l.Escorts), Sponsors: words(l.Sponsors)}, err
+}
+
+// leavingSays is what ends, and what others have to look at, a sentence each;
+// what nobody sees but matters (keys, sign-ins) first.
+func (s *server) leavingSays(ctx context.Context, l approvals.Leaving) (says []string, err error) {
+	add := func(format string, args ...any) { says = append(says, fmt.Sprintf(format, args...)) }
+	who := strings.Join(words(l.People), ", ")
+	if l.Firm != "" {
+		add("Nobody of %s (%s) gets in or asks for anything, until a new end of the contract is written.", l.Firm, who)
+	} else {
+		p, err := s.Roster.Person(ctx, l.People[0])
+		if err != nil {
+			return nil, fmt.Errorf("look up who leaves: %w", err)
+		}
+		add("%s's keys, passkeys, password, codes, certificates and sign-ins count for nothing any more, for good.", who)
+		if len(p.Roles) > 0 {
+			add("Their roles end: %s.", strings.Join(words(p.Roles), ", "))
+		}
+	}
+	for _, in := range s.Broker.Sessions() {
+		if slices.Contains(l.People, in.Person) {
+			add("%s, in which %s is now, is cut.", in.Session, in.Person)
+		}
+	}
+	each := func(list []string, format string) {
+		for _, id := range list {
+			add(format, id)
+		}
+	}
+	each(words(l.Ended), "%s ends: nobody is left who works in it.")
+	each(words(l.Runs), "%s goes on for the others who work in it.")
+	each(words(l.Unused), "%s, agreed and not open, is not opened any more: whoever needs it asks anew.")
+	each(words(l.Withdrawn), "%s is withdrawn.")
+	each(words(l.Answers), "Their yes to %s is taken back; somebody else is asked.")
+	each(words(l.Escorts), "%s, which they watch, is paused until somebody else takes it.")
+	for _, t := range l.Turns {
+		add("Their turn on the roster of %s goes, from %s to %s.", t.Team, t.From.In(s.Plant().Location()).Format("Mon 2 Jan 15:04"), t.To.In(s.Plant().Location()).Format("Mon 2 Jan 15:04"))
+	}
+	for _, d := range l.Deputies {
+		add("%s stands in for %s in %s no longer.", d.Person, d.For, d.Team)
+	}
+	each(words(l.Rests), "Look at %s: it runs by their word, and goes on.")
+	each(words(l.Sponsors), "Firm %s needs another sponsor.")
+	return says, nil
+}
+
+// personShown is one person, what they may do, and why.
+func (s *server) personShown(ctx context.Context, id policy.PersonID) (api.PersonShown, error) {
+	p, err := s.Roster.Person(ctx, id)
+	if err != nil {
+		return api.PersonShown{}, err
+	}
+	f, err := s.Roster.Firm(ctx, p.Firm)
+	if err != nil {
+		return api.PersonShown{}, fmt.Errorf("look up the firm of %s: %w", id, err)
+	}
+	out := api.PersonShown{Person: personJSON(p)}
+	if !p.Disabled {
+		out.May, err = s.powers(ctx, p, f)
+	}
+	return out, err
+}
+
+// powers are what a person may do, with where each stands. It says no more than
+// Plant.Powers and the firms' records: verbs judge by the same two.
+func (s *server) powers(ctx context.Context, p people.Person, f people.Firm) (all []api.Power, err error) {
+	if !f.Plant {
+		says := "ask for access"
+		if len(f.Networks) == 0 {
+			says += ", and come from nowhere: the firm has no networks"
+		} else {
+			var from []string
+			for _, n := range f.Networks {
+				from = append(from, n.String())
+			}
+			says += ", and come from " + strings.Join(from, ", ")
+		}
+		if !f.Until.IsZero() {
+			says += ", to " + f.Until.In(s.Plant().Location()).Format("2 Jan 2006 15:04")
+		}
+		return []api.Power{{Does: says, From: "firm " + string(f.ID)}}, nil
+	}
+	duty, err := s.Desk.Duty(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("look who is on duty: %w", err)
+	}
+	counts := duty.Counts(p.ID, s.Now())
+	for _, one := range s.Plant().Powers(p.Roles) {
+		power := api.Power{Does: one.Does, Role: string(one.By), From: one.From}
+		if !slices.Contains(counts, one.By) {
+			power.Not = "not on duty for " + string(one.By) + " now, so giving waits; taking does not"
+		}
+		all = append(all, power)
+	}
+	firms, err := s.Roster.Firms(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("list firms: %w", err)
+	}
+	for _, one := range firms {
+		if one.Sponsor == p.ID {
+			all = append(all, api.Power{Does: "invite and confirm people of " + one.Name + ", and end their access", From: "sponsor of firm " + string(one.ID)})
+		}
+	}
+	return all, nil
+}
