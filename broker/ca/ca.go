@@ -94,10 +94,11 @@ func Open(p Parts) (*Authorities, error) {
 		hosts: map[string]hostCert{}, running: map[string]time.Time{}}
 	seen := map[string]string{}
 	for _, k := range []struct {
-		file string
-		to   *ssh.Signer
-	}{{"host_ca", &a.host}, {"in_ca", &a.in}, {"out_ca", &a.out}, {"host_key", &a.hostKey}} {
-		signer, err := loadKey(p.Dir, k.file, p.Make)
+		file, kind string
+		to         *ssh.Signer
+	}{{"host_ca", ssh.KeyAlgoED25519, &a.host}, {"in_ca", ssh.KeyAlgoED25519, &a.in},
+		{"out_ca", ssh.KeyAlgoECDSA256, &a.out}, {"host_key", ssh.KeyAlgoED25519, &a.hostKey}} {
+		signer, err := loadKey(p.Dir, k.file, k.kind, p.Make)
 		if err != nil {
 			return nil, fmt.Errorf("open authorities: %w", err)
 		}

@@ -2,8 +2,6 @@ package ca
 
 import (
 	"context"
-	"crypto/ed25519"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"strings"
@@ -24,7 +22,7 @@ func (a *Authorities) SignTarget(ctx context.Context, principal, keyID string, s
 	if session == "" {
 		return nil, errors.New("sign for target: no session")
 	}
-	_, private, err := ed25519.GenerateKey(rand.Reader)
+	private, err := generate(a.out.PublicKey().Type())
 	if err != nil {
 		return nil, fmt.Errorf("sign for target: %w", err)
 	}

@@ -14,6 +14,8 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -44,11 +46,15 @@ func run(ctx context.Context) error {
 	rounds := flag.Int("rounds", 3, "how often everything is measured, 1 to 20")
 	asJSON := flag.Bool("json", false, "print the result as one JSON object")
 	binary := flag.String("penstock", "", "absolute path of the penstock binary")
+	only := flag.String("only", "", "measure this part alone: "+strings.Join(partNames(), ", "))
 	inspected := flag.String("modbus", "", "absolute path of broker's test binary, for its BenchmarkModbus")
 	dir := flag.String("dir", "", "absolute folder to work in, on the disk to measure")
 	flag.Parse()
 	if flag.NArg() > 0 || *rounds < 1 || *rounds > maxRounds || *binary == "" || *inspected == "" || *dir == "" {
-		return fmt.Errorf("usage: ./scripts/bench [--rounds N] [--json], with N from 1 to %d", maxRounds)
+		return fmt.Errorf("usage: ./scripts/bench [--rounds N] [--only PART] [--json], with N from 1 to %d", maxRounds)
+	}
+	if *only != "" && !slices.Contains(partNames(), *only) {
+		return fmt.Errorf("--only %q is no part: name one of %s", *only, strings.Join(partNames(), ", "))
 	}
 	tell := func(text string) { fmt.Fprintln(os.Stderr, "…", text) }
 	p, err := raise(ctx, *binary, *dir, tell)
@@ -58,7 +64,7 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r, err := measure(ctx, p, *rounds, *inspected, tell)
+	r, err := measure(ctx, p, *rounds, *only, *inspected, tell)
 	if err != nil {
 		return err
 	}
@@ -70,24 +76,43 @@ func run(ctx context.Context) error {
 	return r.print(os.Stdout)
 }
 
-// measure takes memory first, while the broker is fresh.
-func measure(ctx context.Context, p *plant, rounds int, inspected string, tell func(string)) (result, error) {
+// part is one thing that is measured by itself.
+type part struct {
+	name, about string
+	take        func(context.Context, *plant, int) ([]line, error)
+}
+
+// parts in the order in which they are taken: memory first, while the broker is fresh.
+func parts(inspected string) []part {
+	return []part{
+		{"memory", "memory of idle sessions", idle},
+		{"set-up", "set-up", setUp},
+		{"keystrokes", "keystrokes", keystrokes},
+		{"streams", "streams", streams},
+		{"disk", "disk", disk},
+		{"modbus", "an inspected stream", modbus(inspected)},
+	}
+}
+
+func partNames() []string {
+	var names []string
+	for _, one := range parts("") {
+		names = append(names, one.name)
+	}
+	return names
+}
+
+// measure takes all parts, or the one named only.
+func measure(ctx context.Context, p *plant, rounds int, only, inspected string, tell func(string)) (result, error) {
 	r := result{Machine: machineName(), Date: time.Now().Format(time.DateOnly), Rounds: rounds}
-	for _, part := range []struct {
-		name string
-		take func(context.Context, *plant, int) ([]line, error)
-	}{
-		{"memory of idle sessions", idle},
-		{"set-up", setUp},
-		{"keystrokes", keystrokes},
-		{"streams", streams},
-		{"disk", disk},
-		{"an inspected stream", modbus(inspected)},
-	} {
-		tell("measuring " + part.name)
-		lines, err := part.take(ctx, p, rounds)
+	for _, one := range parts(inspected) {
+		if only != "" && one.name != only {
+			continue
+		}
+		tell("measuring " + one.about)
+		lines, err := one.take(ctx, p, rounds)
 		if err != nil {
-			return r, fmt.Errorf("measure %s: %w", part.name, err)
+			return r, fmt.Errorf("measure %s: %w", one.about, err)
 		}
 		r.Lines = append(r.Lines, lines...)
 	}
