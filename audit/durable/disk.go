@@ -10,6 +10,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // ErrStopped is what Sync returns once Run has ended: nobody commits any more.
@@ -248,6 +250,29 @@ func (d *Disk) WriteFile(path string, b []byte, perm os.FileMode) error {
 		return err
 	}
 	return writeFile(d.fs, d.timed, path, b, perm)
+}
+
+// FillFolder writes new files into dir, which nobody reads before the caller
+// gives it its name: they are synced side by side, and dir once, where WriteFile
+// would do each after the other. A failed sync in it is final for d.
+func (d *Disk) FillFolder(dir string, files map[string][]byte, perm os.FileMode) error {
+	if err := d.Err(); err != nil {
+		return err
+	}
+	var g errgroup.Group
+	for name, b := range files {
+		g.Go(func() error {
+			path := filepath.Join(dir, name)
+			if err := fill(d.fs, d.timed, path, b, perm); err != nil {
+				return fmt.Errorf("write %s: %w", path, err)
+			}
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	return d.SyncDir(dir)
 }
 
 // MkdirAll is durable.MkdirAll on d: a failed sync in it is final for d.

@@ -295,10 +295,7 @@ func fillFolder(disk *durable.Disk, dir string, header, keys []byte) error {
 	if err := durable.Allocate(filepath.Join(dir, reserveFile), reserveSize); err != nil {
 		return err
 	}
-	if err := disk.WriteFile(filepath.Join(dir, headerFile), header, 0o600); err != nil {
-		return err
-	}
-	return disk.WriteFile(filepath.Join(dir, keyFile), keys, 0o600)
+	return disk.FillFolder(dir, map[string][]byte{headerFile: header, keyFile: keys}, 0o600)
 }
 
 // forget takes a finished Writer out of the once-a-second round.
