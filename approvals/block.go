@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"strings"
 	"time"
 
@@ -22,6 +21,9 @@ type blockRow struct {
 	Asset  string    `json:"asset,omitempty"`
 	Zone   string    `json:"zone,omitempty"`
 	All    bool      `json:"all,omitempty"`
+	Island bool      `json:"island,omitempty"`
+	Free   []string  `json:"free,omitempty"` // zones that an island of everything was lifted for
+	Words  []liftRow `json:"words,omitempty"`
 	By     string    `json:"by"`
 	Why    string    `json:"why"`
 	Until  time.Time `json:"until,omitzero"`
@@ -34,7 +36,7 @@ func blockKey[T ~string](id T) string { return "block/" + string(id) }
 
 func (b blockRow) block() policy.Block {
 	return policy.Block{ID: b.Block, Person: policy.PersonID(b.Person), Firm: policy.FirmID(b.Firm), Asset: policy.AssetName(b.Asset),
-		Zone: policy.ZoneName(b.Zone), All: b.All, By: policy.PersonID(b.By), Why: b.Why, Until: b.Until}
+		Zone: policy.ZoneName(b.Zone), All: b.All, Island: b.Island, Free: named[policy.ZoneName](b.Free), By: policy.PersonID(b.By), Why: b.Why, Until: b.Until}
 }
 
 // Block refuses a person, a firm, an asset or a zone until a time (zero: until
@@ -52,7 +54,10 @@ func (d *Desk) Block(ctx context.Context, by people.Actor, b policy.Block) (poli
 	if scopes != 1 {
 		return b, refuse("bad-block", "A block is of one person, or one firm, or one asset, or one zone, or of everybody.")
 	}
-	b.By, b.Why, b.Until = by.Person, cleaned(b.Why), utc(b.Until)
+	if b.Island && b.Zone == "" && !b.All || b.IsIsland() && !b.Until.IsZero() {
+		return b, refuse("bad-block", "An island is of a zone or of everything, and stays until two people lift it.")
+	}
+	b.By, b.Why, b.Until, b.Free = by.Person, cleaned(b.Why), utc(b.Until), nil
 	if err := d.writable(b); err != nil {
 		return b, err
 	}
@@ -98,7 +103,7 @@ func (d *Desk) blocked(ctx context.Context, by people.Actor, b policy.Block) (po
 		}
 		b.ID = d.heads.next("block/B-")
 		body := audit.BlockSet{Block: b.ID, Person: string(b.Person), Firm: string(b.Firm), Asset: string(b.Asset), Zone: string(b.Zone),
-			All: b.All, By: string(b.By), Why: b.Why, Until: b.Until}
+			All: b.All, Island: b.Island, By: string(b.By), Why: b.Why, Until: b.Until}
 		_, err := d.commit(ctx, blockKey(b.ID), 1, string(by.Person), body)
 		return none{}, err
 	})
@@ -108,12 +113,14 @@ func (d *Desk) blocked(ctx context.Context, by people.Actor, b policy.Block) (po
 	return b, nil
 }
 
-// Island blocks everything and everybody until it is lifted.
-func (d *Desk) Island(ctx context.Context, by people.Actor, why string) (policy.Block, error) {
-	return d.Block(ctx, by, policy.Block{All: true, Why: why})
+// Island lets nobody into a zone, or into any where zone is empty, until two
+// people have lifted it.
+func (d *Desk) Island(ctx context.Context, by people.Actor, zone policy.ZoneName, why string) (policy.Block, error) {
+	return d.Block(ctx, by, policy.Block{All: zone == "", Zone: zone, Island: zone != "", Why: why})
 }
 
-// Lift takes a block away. It gives access back, so it asks for a code.
+// Lift takes a block away. It gives access back, so it asks for a code. An island
+// is lifted by two people: LiftIsland.
 func (d *Desk) Lift(ctx context.Context, by people.Actor, id, why string) error {
 	if err := d.mayTake(by); err != nil {
 		return err
@@ -126,15 +133,15 @@ func (d *Desk) Lift(ctx context.Context, by people.Actor, id, why string) error 
 		if err := d.proved(by, p); err != nil {
 			return none{}, err
 		}
-		row, err := d.row(ctx, blockKey(id))
-		if errors.Is(err, fs.ErrNotExist) {
-			return none{}, refuse("no-such-block", "There is no block %.40q.", id)
-		}
+		b, err := d.blockRow(ctx, id)
 		if err != nil {
 			return none{}, err
 		}
+		if b.block().IsIsland() {
+			return none{}, refuse("two-people", "%s is an island: two people lift it. Say so on the page Blocks, or: penstock lift %s --as …", id, id)
+		}
 		body := audit.BlockLifted{Block: id, By: string(by.Person), Why: cleaned(why)}
-		_, err = d.commit(ctx, blockKey(id), row.Rev+1, string(by.Person), body, p)
+		_, err = d.commit(ctx, blockKey(id), b.row+1, string(by.Person), body, p)
 		return none{}, err
 	})
 	return err
@@ -144,12 +151,8 @@ func (d *Desk) Lift(ctx context.Context, by people.Actor, id, why string) error 
 func (d *Desk) Blocks(ctx context.Context) ([]policy.Block, error) {
 	var list []policy.Block
 	err := d.each(ctx, "block/", func(id string) error {
-		row, err := d.row(ctx, blockKey(id))
+		b, err := d.blockRow(ctx, id)
 		if err != nil {
-			return err
-		}
-		var b blockRow
-		if err := decode(row, &b); err != nil {
 			return err
 		}
 		if b.Lifted != "" || !b.Until.IsZero() && !d.now().Before(b.Until) {
@@ -177,13 +180,16 @@ func (f folder) block(ctx context.Context, rows state.Reader, leaf audit.Leaf) (
 		if r.rev != 0 {
 			return nil, illegal(b.Block, "set", "set again")
 		}
-		r.value = blockRow{Block: b.Block, Person: b.Person, Firm: b.Firm, Asset: b.Asset, Zone: b.Zone, All: b.All, By: b.By, Why: b.Why, Until: b.Until}
+		r.value = blockRow{Block: b.Block, Person: b.Person, Firm: b.Firm, Asset: b.Asset, Zone: b.Zone, All: b.All, Island: b.Island, By: b.By, Why: b.Why, Until: b.Until}
 	case audit.BlockLifted:
 		if r.rev == 0 {
 			return nil, illegal(leaf.Subject, "", "lifted")
 		}
 		if r.value.Lifted != "" {
 			return nil, illegal(leaf.Subject, "lifted by "+r.value.Lifted, "lifted again")
+		}
+		if r.value.block().IsIsland() {
+			return nil, illegal(leaf.Subject, "an island", "lifted by one")
 		}
 		r.value.Lifted = b.By
 	}

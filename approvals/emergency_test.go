@@ -130,7 +130,7 @@ func TestEmergency(t *testing.T) {
 func TestABlockHoldsAgainstAnEmergency(t *testing.T) {
 	w := newWorldOf(t, nil, anxious)
 	r := w.yes("mia", w.submit(down))
-	_, err := w.desk.Island(w.ctx, w.as("sara"), "incident")
+	_, err := w.desk.Island(w.ctx, w.as("sara"), "", "incident")
 	wants(t, err, "")
 	_, err = w.desk.Open(w.ctx, w.as("mia"), r.Window)
 	wants(t, err, "blocked")

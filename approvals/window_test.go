@@ -86,7 +86,7 @@ func TestOpen(t *testing.T) {
 			}
 		}, "blocked"},
 		{"the plant is an island", "mia", 0, func(w *world) {
-			if _, err := w.desk.Island(w.ctx, w.stale("mia"), "ransomware"); err != nil {
+			if _, err := w.desk.Island(w.ctx, w.stale("mia"), "", "ransomware"); err != nil {
 				panic(err)
 			}
 		}, "blocked"},
@@ -345,7 +345,7 @@ func TestTakingWaitsForNoDisk(t *testing.T) {
 		func() error { _, err := w.desk.Pause(w.ctx, w.as("mia"), "W-1", ""); return err },
 		func() error { _, err := w.desk.End(w.ctx, w.as("mia"), "W-1", ""); return err },
 		func() error { _, err := w.desk.Cut(w.ctx, w.as("mia"), "W-1", ""); return err },
-		func() error { _, err := w.desk.Island(w.ctx, w.as("mia"), ""); return err },
+		func() error { _, err := w.desk.Island(w.ctx, w.as("mia"), "", ""); return err },
 	} {
 		go func() { done <- take() }()
 		<-told

@@ -248,6 +248,7 @@ type BlockSet struct {
 	Asset  string    `json:"asset,omitempty"`
 	Zone   string    `json:"zone,omitempty"`
 	All    bool      `json:"all,omitempty"`
+	Island bool      `json:"island,omitempty"` // of a zone: lifted by two people, as one of everybody always is
 	By     string    `json:"by"`
 	Why    string    `json:"why"`
 	Until  time.Time `json:"until,omitzero"`
@@ -779,6 +780,7 @@ var bodies = func() map[string]reflect.Type {
 		ReviewNoted{}, ReviewSigned{}, ReviewReplied{}, ReviewDrawn{}, HoldSet{}, HoldLifted{}, RecordingExpired{}, DeletionAsked{}, RecordingDeleted{},
 		CheckpointTaken{}, OutsideChanged{}, BackupTaken{}, BackupRestored{},
 		EvidenceAsked{}, EvidenceDelivered{},
+		IslandAnswered{},
 		RosterWritten{}, DeputyNamed{}, DeputyEnded{}, CallMade{}, CallAnswered{}, QuestionAnswered{}, PriorityChanged{},
 		AnswerWithdrawn{}, FirmEnded{},
 	} {

@@ -65,8 +65,11 @@ func (w *walk) block() no {
 				until = "until " + w.local(b.Until)
 			}
 			say := "blocked " + until + "; call your contact at the plant"
-			if b.All {
+			switch {
+			case b.All:
 				say = "the plant lets nobody in " + until
+			case b.Island:
+				say = "zone " + string(b.Zone) + " of the plant lets nobody in " + until
 			}
 			return refusal("blocked", say, "block %s by %s %s: %s", b.ID, b.By, until, b.Why)
 		}
@@ -91,7 +94,7 @@ func (w *walk) holds(b *Block) bool {
 }
 
 func (w *walk) names(b *Block) bool {
-	return b.All ||
+	return b.All && (len(b.Free) == 0 || w.asset != nil && !slices.Contains(b.Free, w.asset.Zone)) ||
 		b.Person != "" && b.Person == w.f.Person.ID ||
 		b.Firm != "" && b.Firm == w.f.Person.Firm ||
 		b.Asset != "" && b.Asset == w.q.Asset ||

@@ -24,11 +24,16 @@ type Block struct {
 	Firm   FirmID
 	Asset  AssetName
 	Zone   ZoneName
-	All    bool
+	All    bool       // an island: everything but the zones in Free
+	Island bool       // of a zone: lifted by two people, as All always is
+	Free   []ZoneName // zones that an island of everything was lifted for
 	By     PersonID
 	Why    string
 	Until  time.Time
 }
+
+// IsIsland says whether it takes two people to lift the block.
+func (b Block) IsIsland() bool { return b.All || b.Island }
 
 // Query is one question. Kind names the channel request in SSH's words
 // ("shell", "exec", "pty-req", "subsystem", …) and may be empty.

@@ -121,9 +121,16 @@ func TestDecide(t *testing.T) {
 			s.q = policy.Query{Stage: policy.AtAdmit, Source: s.q.Source}
 			s.f.Blocks = []policy.Block{{All: true}}
 		}), "blocked", ""},
-		"somebody else is blocked":             {at(working, func(s *scene) { s.f.Blocks = []policy.Block{{Person: "bo"}, {Firm: "x"}, {Asset: "y"}, {Zone: "z"}} }), "", ""},
-		"a block that has passed":              {at(working, func(s *scene) { s.f.Blocks = []policy.Block{{All: true, Until: s.now}} }), "", ""},
-		"a block with a minute to go":          {at(working, func(s *scene) { s.f.Blocks = []policy.Block{{All: true, Until: s.now.Add(time.Minute)}} }), "blocked", ""},
+		"somebody else is blocked":    {at(working, func(s *scene) { s.f.Blocks = []policy.Block{{Person: "bo"}, {Firm: "x"}, {Asset: "y"}, {Zone: "z"}} }), "", ""},
+		"a block that has passed":     {at(working, func(s *scene) { s.f.Blocks = []policy.Block{{All: true, Until: s.now}} }), "", ""},
+		"a block with a minute to go": {at(working, func(s *scene) { s.f.Blocks = []policy.Block{{All: true, Until: s.now.Add(time.Minute)}} }), "blocked", ""},
+		"an island lifted for one zone lets connect": {at(working, func(s *scene) {
+			s.q = policy.Query{Stage: policy.AtAdmit, Source: s.q.Source}
+			s.f.Blocks = []policy.Block{{All: true, Free: []policy.ZoneName{"line-1"}}}
+		}), "", ""},
+		"an island, lifted for another zone":   {at(working, func(s *scene) { s.f.Blocks = []policy.Block{{All: true, Free: []policy.ZoneName{"ops"}}} }), "blocked", ""},
+		"an island, lifted for this zone":      {at(working, func(s *scene) { s.f.Blocks = []policy.Block{{All: true, Free: []policy.ZoneName{"ops", "line-1"}}} }), "", ""},
+		"an island of this zone":               {at(working, func(s *scene) { s.f.Blocks = []policy.Block{{Zone: "line-1", Island: true}} }), "blocked", ""},
 		"an empty block blocks nobody":         {at(working, func(s *scene) { s.f.Blocks = []policy.Block{{}} }), "", ""},
 		"a block that ends before the work":    {at(asking, func(s *scene) { s.f.Blocks = []policy.Block{{All: true, Until: day("2026-11-21 12:00")}} }), "", ""},
 		"a block over the whole span":          {at(asking, func(s *scene) { s.f.Blocks = []policy.Block{{All: true, Until: day("2026-11-22 11:00")}} }), "blocked", ""},

@@ -46,7 +46,7 @@ type Walk struct {
 	changes  map[string]*change
 	requests map[string]*asked
 	windows  map[string]*window
-	blocks   map[string]audit.BlockSet
+	blocks   map[string]*blocked
 	duty     duties
 	certs    map[string]audit.CertIssued // vendors', by serial
 	sessions map[string]*session
@@ -82,7 +82,7 @@ type silence struct{ from, to time.Time }
 func NewWalk(docs Documents) *Walk {
 	return &Walk{docs: docs, revs: map[string]uint64{}, firms: map[string]*firm{}, people: map[string]*person{},
 		invited: map[audit.Hash]*invitation{}, owners: map[string]string{}, removed: map[string]bool{}, words: map[string]bool{}, plants: map[audit.Hash]*policy.Plant{}, changes: map[string]*change{},
-		requests: map[string]*asked{}, windows: map[string]*window{}, blocks: map[string]audit.BlockSet{}, duty: duties{},
+		requests: map[string]*asked{}, windows: map[string]*window{}, blocks: map[string]*blocked{}, duty: duties{},
 		certs: map[string]audit.CertIssued{}, sessions: map[string]*session{}, gates: map[string]gateWord{}, handed: map[string]*handover{}, guarded: map[string]*guard{}, unknown: map[string]int64{}}
 }
 
@@ -185,6 +185,7 @@ func keepsState(body audit.Body) bool {
 		audit.AnswerGiven, audit.WindowAgreed, audit.WindowMoved, audit.EscortChanged, audit.HandoverOffered, audit.HandoverAccepted, audit.HandoverRang, audit.HandbackGiven, audit.HandbackAccepted,
 		audit.BlockSet, audit.BlockLifted, audit.PlantProposed, audit.PlantAnswered, audit.PlantMoved, audit.FirmChanged, audit.FirmEnded, audit.AnswerWithdrawn, audit.PersonInvited, audit.PersonJoined,
 		audit.PersonConfirmed, audit.PersonChanged, audit.PersonDisabled, audit.KeyEnrolled, audit.KeyVouched, audit.KeyRemoved,
+		audit.IslandAnswered,
 		audit.RosterWritten, audit.DeputyNamed, audit.DeputyEnded, audit.CallMade, audit.CallAnswered, audit.QuestionAnswered, audit.PriorityChanged:
 		return true
 	case audit.GateChanged: // an input keeps no state
@@ -242,11 +243,11 @@ func (w *Walk) judge() {
 	case audit.NodeStopped:
 		w.stopped = true
 	case audit.BlockSet:
-		w.mayTake(b.By, false)
-		w.blocks[b.Block] = b
+		w.blockSet(b)
 	case audit.BlockLifted:
-		w.must(w.plantPerson(b.By), "lifted by %s, who is nobody of the plant", b.By)
-		delete(w.blocks, b.Block)
+		w.blockLifted(b)
+	case audit.IslandAnswered:
+		w.islandAnswered(b)
 	case audit.ReviewOpened:
 		w.readings++
 	case audit.ReviewClosed: // changes nothing, and proves nothing

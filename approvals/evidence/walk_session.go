@@ -316,17 +316,19 @@ func (w *Walk) channelOpened(b audit.ChannelOpened) {
 
 // blocked is the block that stands against a channel; empty if none.
 func (w *Walk) blocked(who string, b audit.ChannelOpened, v *window) string {
-	zone := ""
+	var zone policy.ZoneName
 	if plant := w.plant(w.inForce); plant != nil {
 		if a, ok := plant.Asset(policy.AssetName(b.Asset)); ok {
-			zone = string(a.Zone)
+			zone = a.Zone
 		}
 	}
-	p := w.people[who]
+	firm := ""
+	if p := w.people[who]; p != nil {
+		firm = p.firm
+	}
 	for _, id := range slices.Sorted(maps.Keys(w.blocks)) {
 		k := w.blocks[id]
-		hits := k.All || k.Person == who || p != nil && k.Firm == p.firm && k.Firm != "" || k.Asset != "" && k.Asset == b.Asset || k.Zone != "" && k.Zone == zone
-		if hits && (k.Until.IsZero() || w.leaf.Wall.Before(k.Until)) {
+		if k.hits(who, firm, b.Asset, zone) && (k.Until.IsZero() || w.leaf.Wall.Before(k.Until)) {
 			return id
 		}
 	}

@@ -288,6 +288,23 @@ func (w *Walk) answered(b audit.AnswerGiven) {
 // said holds an answer, to whatever it is, to its leaf and to what earlier
 // leaves say of the person. next: the teams that were asked after others.
 func (w *Walk) said(b audit.AnswerGiven, next []Asked) (a Answer, h heard, ok bool) {
+	return w.heard(b, func(a Answer) (bool, []string) {
+		return w.counts(b.Person, b.Roles, next, w.leaf.Wall, a.At), Standing(w.teamed(w.counting(b.Person, w.leaf.Wall))[0], next)
+	})
+}
+
+// saidHolding is said where it does not matter who is on duty: the roles are
+// those that the person holds.
+func (w *Walk) saidHolding(b audit.AnswerGiven) (a Answer, h heard, ok bool) {
+	return w.heard(b, func(Answer) (bool, []string) {
+		p := w.known(b.Person)
+		return sameSet(b.Roles, p.roles), p.roles
+	})
+}
+
+// heard is said, with whoever knows which roles the person had: whether those of
+// the leaf are right, and what earlier leaves say.
+func (w *Walk) heard(b audit.AnswerGiven, had func(Answer) (bool, []string)) (a Answer, h heard, ok bool) {
 	p := w.known(b.Person)
 	if !w.must(p != nil, "the log does not know %s", short(b.Person)) {
 		return a, h, false
@@ -303,8 +320,8 @@ func (w *Walk) said(b audit.AnswerGiven, next []Asked) (a Answer, h heard, ok bo
 	w.must(a.Person == b.Person && a.Says == b.Says && a.Firm == b.Firm && a.NotBefore.Equal(b.NotBefore), "the leaf and the answer's text differ")
 	w.must(w.leaf.Actor == b.Person, "%s gave the answer of %s", short(w.leaf.Actor), b.Person)
 	w.must(b.Firm == p.firm, "it says that %s is of %s, and earlier leaves say %s", b.Person, b.Firm, p.firm)
-	roles := Standing(w.teamed(w.counting(b.Person, w.leaf.Wall))[0], next)
-	if w.must(w.counts(b.Person, b.Roles, next, w.leaf.Wall, a.At), "it says that %s holds %q, and earlier leaves say %q", b.Person, b.Roles, roles) {
+	is, roles := had(a)
+	if w.must(is, "it says that %s holds %q, and earlier leaves say %q", b.Person, b.Roles, roles) {
 		roles = b.Roles
 	}
 	return a, heard{document: b.Document, keys: w.keysOf(b.Person),

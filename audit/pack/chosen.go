@@ -102,7 +102,7 @@ func (c *chooser) leaf(l audit.Leaf) error {
 	}
 	switch b := l.Body.(type) {
 	case audit.LogCreated, audit.LogRecovered, audit.NodeStarted, audit.NodeStopped, audit.ClockStepped, audit.ClockAccepted,
-		audit.BlockSet, audit.BlockLifted, audit.BackupRestored,
+		audit.BlockSet, audit.BlockLifted, audit.IslandAnswered, audit.BackupRestored,
 		audit.RosterWritten, audit.DeputyNamed, audit.DeputyEnded: // who was on duty decides whose word counted
 		c.take(l)
 		for row := range l.Rows {
@@ -193,7 +193,7 @@ func (c *chooser) refer(l audit.Leaf) error {
 		}
 	}
 	switch l.Body.(type) {
-	case audit.RequestSubmitted, audit.RequestRevised, audit.AnswerGiven, audit.WindowAgreed, audit.PlantProposed, audit.PlantAnswered, audit.RosterWritten:
+	case audit.RequestSubmitted, audit.RequestRevised, audit.AnswerGiven, audit.WindowAgreed, audit.PlantProposed, audit.PlantAnswered, audit.RosterWritten, audit.IslandAnswered:
 		r.docs = verify.Named(l.Body)
 	}
 	slices.Sort(r.rows)

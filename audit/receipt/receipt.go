@@ -59,6 +59,8 @@ func Of(body audit.Body) (document audit.Hash, ok bool) {
 		return b.Document, true
 	case audit.WindowMoved:
 		return b.Answer, true
+	case audit.IslandAnswered:
+		return b.Document, true
 	case audit.HandbackGiven:
 		return b.Text, true
 	case audit.RequestWithdrawn, audit.HandbackAccepted, audit.BlockSet, audit.BlockLifted, audit.GateChanged, audit.EscortChanged, audit.HandoverOffered, audit.HandoverAccepted:

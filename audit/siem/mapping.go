@@ -78,6 +78,7 @@ var rules = map[string]rule{
 	"handback.accepted":   {manageEntity, update, informational},
 	"block.set":           {manageEntity, create, medium},
 	"block.lifted":        {manageEntity, remove, low},
+	"island.answered":     {manageEntity, remove, medium}, // a word for lifting it, or the lifting itself
 	"roster.written":      {manageEntity, update, low},
 	"deputy.named":        {manageEntity, update, low},
 	"deputy.ended":        {manageEntity, update, low},

@@ -215,6 +215,7 @@ type Step struct {
 	Says   string    `json:"says,omitempty"`   // of a gate: yes, no, stood-in; of an escort: took, here, offered, left; of a priority: P1 to P4
 	Rights []string  `json:"rights,omitempty"` // what a window is narrowed to
 	To     string    `json:"to,omitempty"`     // to whom an escort is offered
+	Zone   string    `json:"zone,omitempty"`   // that is an island, or for which one is lifted; empty: all
 	Mail   string    `json:"mail,omitempty"`
 	Phone  string    `json:"phone,omitempty"`
 
@@ -282,9 +283,23 @@ type Block struct {
 	Asset  string    `json:"asset,omitempty"`
 	Zone   string    `json:"zone,omitempty"`
 	All    bool      `json:"all,omitempty"`
+	Island bool      `json:"island,omitempty"` // of a zone: two people lift it, as one of everybody
+	Free   []string  `json:"free,omitempty"`   // zones that an island of everybody was lifted for
+	Waits  []Lifting `json:"waits,omitempty"`  // one of two people has said that it may be lifted
 	By     string    `json:"by,omitempty"`
 	Why    string    `json:"why"`
 	Until  time.Time `json:"until,omitzero"`
+	Receipted
+}
+
+// Lifting is how far the lifting of a block is. An island waits for a second
+// person's word until Until; Zone empty: for all that is left of it.
+type Lifting struct {
+	Block  string    `json:"block"`
+	Zone   string    `json:"zone,omitempty"`
+	By     string    `json:"by,omitempty"` // the first of two
+	Until  time.Time `json:"until,omitzero"`
+	Lifted bool      `json:"lifted"`
 	Receipted
 }
 

@@ -224,7 +224,7 @@ func TestBoardsAreDrawnOnce(t *testing.T) {
 	if s := text(draw(see(shiftName(1)))); !strings.Contains(s, "R-2") {
 		t.Error("the board of before R-2 is shown")
 	}
-	if _, err := h.desk.Island(h.ctx, see(shiftName(0)).actor, "ammonia"); err != nil {
+	if _, err := h.desk.Island(h.ctx, see(shiftName(0)).actor, "", "ammonia"); err != nil {
 		t.Fatal(err)
 	}
 	if s := text(draw(see(shiftName(1)))); !strings.Contains(s, "Nobody is in, and nobody comes in") {

@@ -148,7 +148,7 @@ func gallery() []galleryPage {
 		{"R-214", "change values on", "Filler controller", "Ann Keller", "Krall Fillers", "", after(-3), true, nil, "Next asked at 03:12: Duty engineer.", "P1"},
 		{"R-209", "look at", "Historian", "Ben Ito", "DataWerk", "", after(-400), false, []string{"OT security"}, "", "P3"},
 	}, In: []inView{in, heldIn}, Ready: []WindowLine{readyLine}, Left: []WindowLine{leftLine}, Open: []WindowLine{},
-		Blocks: []blockView{{"B-3", "DataWerk", "Lena Lang", "laptop lost", after(600), false, true, true}},
+		Blocks: []blockView{{ID: "B-3", What: "DataWerk", By: "Lena Lang", Why: "laptop lost", Until: after(600), MayLift: true, Receipts: true}},
 		Duty:   []dutyLine{{"Filling shift supervisor", "Mia Voss to 06:00", ""}, {"Line 1 process owner", "", "Nobody of Line 1 process owner is on duty now. Next: Olaf Holm, 06:00. Call Jan Brandt, Duty engineer, +494315550122."}}}
 	needsLine := readyLine
 	needsLine.ID, needsLine.Lacks = "W-212", []string{"Vendor key switch on panel A3", "an escort"}
@@ -181,7 +181,7 @@ func gallery() []galleryPage {
 		{"sign-in", "sign-in", signInView{Next: "/", Line: "ssh -p 2222 desk@broker.kiel.example password", Say: "That is not right. Check name, password and code, wait for the next code, and try again.", Person: "mia", Passkeys: true, Draft: []field{{"draft_reason", "Alarm"}}}, nobody},
 		{"board", "board", full, someone},
 		{"board-empty", "board", boardView{LastOut: &leftLine}, codeGood},
-		{"board-down", "board", boardView{Closed: true, Blocks: []blockView{{"B-4", "Everybody: the plant is an island", "Mia Voss", "ammonia alarm", stamp{}, true, true, false}}},
+		{"board-down", "board", boardView{Closed: true, Blocks: []blockView{{ID: "B-4", What: "Everybody: the plant is an island", By: "Mia Voss", Why: "ammonia alarm", All: true, Island: true, MayLift: true}}},
 			func(f *frame) { f.Down = "The recording disk is nearly full. Call whoever runs the broker." }},
 		{"request", "request", sampleRequest(), someone},
 		{"request-danger", "request", dangerousRequest(), codeGood},
@@ -207,7 +207,11 @@ func gallery() []galleryPage {
 			Rights: []tick{{"look", "look", true}, {"copy", "take files out", false}, {"set", "change values", false}},
 			Now:    []tick{{"stopped", nowWords["stopped"], true}, {"degraded", nowWords["degraded"], false}, {"planned", nowWords["planned"], false}}, Before: sampleRequest().Past}, someone},
 		{"labels", "labels", sampleLabels(), someone},
-		{"blocks", "blocks", blocksView{Blocks: []blockView{{"B-3", "DataWerk", "Lena Lang", "laptop lost", after(600), false, true, true}}, MayBlock: true, Firms: []tick{{"firm/krall", "Krall Fillers", false}},
+		{"blocks-island", "blocks", blocksView{MayBlock: true, Blocks: []blockView{
+			{ID: "B-4", What: "Everybody: the plant is an island", By: "Mia Voss", Why: "ammonia alarm", All: true, Island: true, MayLift: true, Free: []string{"Plant DMZ"},
+				Zones: []tick{{"ops", "Plant operations", false}, {"line-1", "Filling line 1", false}}, Waits: []wordView{{"Jan Brandt", "Filling line 1", after(21), false}, {"Mia Voss", "Plant operations", after(25), true}}},
+			{ID: "B-5", What: "Filling line 1: an island", By: "Lena Lang", Why: "strange traffic", Island: true, MayLift: true, Key: true}}}, someone},
+		{"blocks", "blocks", blocksView{Blocks: []blockView{{ID: "B-3", What: "DataWerk", By: "Lena Lang", Why: "laptop lost", Until: after(600), MayLift: true, Receipts: true}}, MayBlock: true, Firms: []tick{{"firm/krall", "Krall Fillers", false}},
 			Assets: []tick{{"asset/x", "Filler controller", false}}}, someone},
 		{"island", "island", blocksView{MayBlock: true, PeopleIn: 2, WindowsRun: 2}, someone},
 		{"people", "people", peopleView{Pending: []pendingView{{"ann", "Ann Keller", "Krall Fillers", "SHA256:3q2+7wAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "Jan Brandt", true}},

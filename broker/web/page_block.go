@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"penstock/approvals"
+	"penstock/approvals/evidence"
 	"penstock/policy"
 )
 
@@ -15,6 +17,20 @@ type blockView struct {
 	Until             stamp
 	All, MayLift      bool
 	Receipts          bool // of what the viewer did with it
+
+	Island  bool       // two people lift it
+	Zones   []tick     // for which it can be lifted by itself
+	Free    []string   // zones it was lifted for
+	Waits   []wordView // one of the two has said so
+	Key     bool       // a code is not enough
+	Passkey bool       // the reader has one that signs here
+}
+
+// wordView is the first of two words for lifting an island.
+type wordView struct {
+	Who, For string
+	Until    stamp
+	You      bool // the reader has said it
 }
 
 type blocksView struct {
@@ -30,8 +46,16 @@ func (g *Pages) blocksOf(v *visit, n roll) ([]blockView, error) {
 	if err != nil {
 		return nil, err
 	}
+	waits, err := g.Desk.Liftings(v.ctx(), v.actor)
+	if err != nil {
+		return nil, err
+	}
 	all := v.blocks(list, n)
 	for i := range all {
+		if all[i].Island {
+			v.liftable(&all[i], list[i], waits[list[i].ID], n)
+			all[i].Passkey = v.passkey(n) && g.passkeysHere(v)
+		}
 		if all[i].Receipts, err = g.receipted(v, all[i].ID); err != nil {
 			return nil, err
 		}
@@ -41,7 +65,11 @@ func (g *Pages) blocksOf(v *visit, n roll) ([]blockView, error) {
 
 func (v *visit) blocks(list []policy.Block, n roll) (out []blockView) {
 	for _, b := range list {
-		out = append(out, blockView{b.ID, v.blocked(b, n), n.person(b.By), b.Why, v.at(b.Until), b.All, v.takes(), false})
+		one := blockView{ID: b.ID, What: v.blocked(b, n), By: n.person(b.By), Why: b.Why, Until: v.at(b.Until), All: b.All, MayLift: v.takes(), Island: b.IsIsland()}
+		for _, z := range b.Free {
+			one.Free = append(one.Free, v.zoneTitle(z))
+		}
+		out = append(out, one)
 	}
 	return out
 }
@@ -58,8 +86,32 @@ func (v *visit) blocked(b policy.Block, n roll) string {
 		a, _ := v.plant.Asset(b.Asset)
 		return a.Title + " " + a.Tag
 	}
-	z, _ := v.plant.Zone(b.Zone)
+	if b.Island {
+		return v.zoneTitle(b.Zone) + ": an island"
+	}
+	return v.zoneTitle(b.Zone)
+}
+
+func (v *visit) zoneTitle(name policy.ZoneName) string {
+	z, _ := v.plant.Zone(name)
 	return z.Title
+}
+
+// liftable is what lifting an island would mean for the reader.
+func (v *visit) liftable(out *blockView, b policy.Block, waits []approvals.Lifting, n roll) {
+	out.Key = v.plant.ChangeProof() == policy.ByKey
+	for _, z := range v.plant.Zones {
+		if b.All && !slices.Contains(b.Free, z.Name) {
+			out.Zones = append(out.Zones, tick{Value: string(z.Name), Text: z.Title})
+		}
+	}
+	for _, l := range waits {
+		what := "all of it"
+		if l.Zone != "" {
+			what = v.zoneTitle(l.Zone)
+		}
+		out.Waits = append(out.Waits, wordView{n.person(l.By), what, v.at(l.Until), l.By == v.actor.Person})
+	}
 }
 
 func (g *Pages) blockPage(v *visit) error {
@@ -130,8 +182,38 @@ func (g *Pages) lift(v *visit) error {
 	return g.doneAbout(v, "/blocks", "/blocks/"+v.r.PathValue("id"), "Lifted.")
 }
 
+// draftLift is what the reader's word for lifting an island would sign.
+func (g *Pages) draftLift(v *visit) error {
+	word, _, err := g.Desk.DraftLift(v.ctx(), v.actor, v.r.PathValue("id"), policy.ZoneName(v.r.PostForm.Get("zone")))
+	if err != nil {
+		return v.refusedPlan(err)
+	}
+	return g.plan(v, word, evidence.AnswerNamespace, "")
+}
+
+// liftIsland takes one of the two words by which an island is lifted.
+func (g *Pages) liftIsland(v *visit) error {
+	id := v.r.PathValue("id")
+	signed, err := g.signedForm(v)
+	if err != nil {
+		return err
+	}
+	l, err := g.Desk.LiftIsland(v.ctx(), v.actor, id, policy.ZoneName(v.r.PostForm.Get("zone")), signed)
+	if err != nil {
+		return err
+	}
+	said := "You have said so. Somebody else has to say it too, by " + v.at(l.Until).Clock() + "."
+	if l.Lifted {
+		said = "Lifted, by two people."
+	}
+	return g.doneAbout(v, "/blocks", "/blocks/"+id, said)
+}
+
 func (g *Pages) islandPage(v *visit) error {
 	view := blocksView{MayBlock: v.takes()}
+	for _, z := range v.plant.Zones {
+		view.Zones = append(view.Zones, tick{Value: string(z.Name), Text: z.Title})
+	}
 	for _, l := range g.Broker.Sessions() {
 		view.PeopleIn++
 		seen := map[policy.WindowID]bool{}
@@ -144,12 +226,18 @@ func (g *Pages) islandPage(v *visit) error {
 }
 
 func (g *Pages) island(v *visit) error {
-	if v.r.PostForm.Get("sure") != "yes" {
+	f := v.r.PostForm
+	if f.Get("sure") != "yes" {
 		return g.islandPage(v)
 	}
-	b, err := g.Desk.Island(v.ctx(), v.actor, strings.TrimSpace(v.r.PostForm.Get("why")))
+	zone := policy.ZoneName(f.Get("zone"))
+	b, err := g.Desk.Island(v.ctx(), v.actor, zone, strings.TrimSpace(f.Get("why")))
 	if err != nil {
 		return err
 	}
-	return g.doneAbout(v, "/", "/blocks/"+b.ID, "Island. Nobody is in, and nobody comes in, until somebody lifts it.")
+	said := "Island. Nobody is in, and nobody comes in, until two people lift it."
+	if zone != "" {
+		said = v.zoneTitle(zone) + " is an island. Nobody is in there, and nobody comes in, until two people lift it."
+	}
+	return g.doneAbout(v, "/", "/blocks/"+b.ID, said)
 }

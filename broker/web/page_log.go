@@ -131,7 +131,16 @@ func (v *visit) sentence(body audit.Body, n roll) (says, weight string) {
 	case audit.HandbackAccepted:
 		return "took the hand-back; closed", "moved"
 	case audit.BlockSet:
-		return "blocked " + v.blocked(policy.Block{Person: personID(b.Person), Firm: firmID(b.Firm), Asset: assetName(b.Asset), Zone: policy.ZoneName(b.Zone), All: b.All}, n) + because(b.Why), "refused"
+		return "blocked " + v.blocked(policy.Block{Person: personID(b.Person), Firm: firmID(b.Firm), Asset: assetName(b.Asset), Zone: policy.ZoneName(b.Zone), All: b.All, Island: b.Island}, n) + because(b.Why), "refused"
+	case audit.IslandAnswered:
+		what := "the island " + b.Block
+		if z, _ := v.plant.Zone(policy.ZoneName(b.Zone)); b.Zone != "" {
+			what += " for " + z.Title
+		}
+		if b.Lifts {
+			return "lifted " + what + ", the second of two people", "moved"
+		}
+		return "said that " + what + " may be lifted, the first of two people", "moved"
 	case audit.BlockLifted:
 		return "lifted the block" + because(b.Why), "moved"
 	}

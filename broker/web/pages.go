@@ -156,6 +156,8 @@ func (g *Pages) table() []Route {
 		{"POST /blocks", PlantOnly, "", doneOnce(g.block)},
 		{"GET /blocks/{id}/receipts", PlantOnly, "", g.receiptFile},
 		{"POST /blocks/{id}/lift", PlantOnly, "Lift the block", doneOnce(g.lift)},
+		{"POST /blocks/{id}/yes/draft", PlantOnly, "", g.draftLift},
+		{"POST /blocks/{id}/yes", PlantOnly, "Lift the island", doneOnce(g.liftIsland)},
 		{"GET /island", PlantOnly, "", g.islandPage},
 		{"POST /island", PlantOnly, "", doneOnce(g.island)},
 		{"GET /people", PlantOnly, "", g.peoplePage},

@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"penstock/approvals"
+	"penstock/approvals/evidence"
 	"penstock/approvals/people"
 	"penstock/broker"
 	"penstock/broker/api"
@@ -126,9 +127,19 @@ func handoverJSON(h approvals.Handover) api.Handover {
 }
 
 func (s *server) blocks(mux *http.ServeMux) {
-	mux.HandleFunc("GET /api/v1/blocks", s.plant(func(r *http.Request, _ people.Actor) (any, error) {
+	mux.HandleFunc("GET /api/v1/blocks", s.plant(func(r *http.Request, a people.Actor) (any, error) {
+		waits, err := s.Desk.Liftings(r.Context(), a)
+		if err != nil {
+			return nil, err
+		}
 		list, err := s.Desk.Blocks(r.Context())
-		return each(list, err, blockJSON)
+		return each(list, err, func(b policy.Block) api.Block {
+			out := blockJSON(b)
+			for _, l := range waits[b.ID] {
+				out.Waits = append(out.Waits, liftingJSON(l))
+			}
+			return out
+		})
 	}))
 	mux.HandleFunc("POST /api/v1/blocks", s.plantDoes(func(r *http.Request, a people.Actor) (any, error) {
 		b, err := read[api.Block](r)
@@ -136,23 +147,55 @@ func (s *server) blocks(mux *http.ServeMux) {
 			return nil, err
 		}
 		return one(blockJSON)(s.Desk.Block(r.Context(), a, policy.Block{Person: policy.PersonID(b.Person),
-			Firm: policy.FirmID(b.Firm), Asset: policy.AssetName(b.Asset), Zone: policy.ZoneName(b.Zone), All: b.All,
+			Firm: policy.FirmID(b.Firm), Asset: policy.AssetName(b.Asset), Zone: policy.ZoneName(b.Zone), All: b.All, Island: b.Island,
 			Why: b.Why, Until: b.Until}))
 	}))
-	mux.HandleFunc("POST /api/v1/blocks/{id}/lift", s.plantDoes(func(r *http.Request, a people.Actor) (any, error) {
+	mux.HandleFunc("POST /api/v1/blocks/{id}/lift", s.plantDoes(s.liftCall))
+	mux.HandleFunc("POST /api/v1/blocks/{id}/lift/draft", s.plant(func(r *http.Request, a people.Actor) (any, error) {
 		step, err := read[api.Step](r)
 		if err != nil {
 			return nil, err
 		}
-		return api.Receipted{}, s.Desk.Lift(r.Context(), a, r.PathValue("id"), step.Why)
+		word, text, err := s.Desk.DraftLift(r.Context(), a, r.PathValue("id"), policy.ZoneName(step.Zone))
+		if err != nil {
+			return nil, err
+		}
+		return draft(word, evidence.AnswerNamespace, text)
 	}))
 	mux.HandleFunc("POST /api/v1/island", s.plantDoes(func(r *http.Request, a people.Actor) (any, error) {
 		step, err := read[api.Step](r)
 		if err != nil {
 			return nil, err
 		}
-		return one(blockJSON)(s.Desk.Island(r.Context(), a, step.Why))
+		return one(blockJSON)(s.Desk.Island(r.Context(), a, policy.ZoneName(step.Zone), step.Why))
 	}))
+}
+
+// liftCall lifts a block, or says one of the two words that lift an island.
+func (s *server) liftCall(r *http.Request, a people.Actor) (any, error) {
+	step, err := read[api.Step](r)
+	if err != nil {
+		return nil, err
+	}
+	id := r.PathValue("id")
+	island, err := s.Desk.IsIsland(r.Context(), id)
+	if err != nil {
+		return nil, err
+	}
+	if !island {
+		return api.Lifting{Block: id, Lifted: true}, s.Desk.Lift(r.Context(), a, id, step.Why)
+	}
+	var signed *evidence.Answer
+	if step.Signed != nil {
+		if signed, err = signedAnswer(step.Signed); err != nil {
+			return nil, err
+		}
+	}
+	return one(liftingJSON)(s.Desk.LiftIsland(r.Context(), a, id, policy.ZoneName(step.Zone), signed))
+}
+
+func liftingJSON(l approvals.Lifting) api.Lifting {
+	return api.Lifting{Block: l.Block, Zone: string(l.Zone), By: string(l.By), Until: l.Until, Lifted: l.Lifted}
 }
 
 func windowJSON(w approvals.Window) api.Window {
@@ -195,7 +238,7 @@ func gateJSON(c approvals.Condition) api.Gate {
 
 func blockJSON(b policy.Block) api.Block {
 	return api.Block{ID: b.ID, Person: string(b.Person), Firm: string(b.Firm), Asset: string(b.Asset),
-		Zone: string(b.Zone), All: b.All, By: string(b.By), Why: b.Why, Until: b.Until}
+		Zone: string(b.Zone), All: b.All, Island: b.Island, Free: words(b.Free), By: string(b.By), Why: b.Why, Until: b.Until}
 }
 
 func sessionJSON(l broker.Live) api.Session {

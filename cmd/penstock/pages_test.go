@@ -487,11 +487,15 @@ func TestPagesPeopleAndBlocks(t *testing.T) {
 	h.receipts(t, mia, "/blocks/B-1/receipts", "block.set B-1 mia")
 	olaf.get("/blocks/B-1/receipts").want(t, http.StatusNotFound)
 	mia.post("/blocks/B-1/lift").want(t, 200, "Lift the block: give your code")
-	mia.post("/island").want(t, 200, "Make the plant an island")
+	mia.post("/island").want(t, 200, "The whole plant")
 	mia.post("/island", "sure", "yes", "why", "ammonia").want(t, http.StatusSeeOther)
 	mia.get("/").want(t, 200, "<strong>Island.</strong>")
-	mia.post("/blocks/B-2/lift", "code", h.code(t, "mia")).want(t, http.StatusSeeOther)
-	mia.get("/blocks").want(t, 200, `Lifted. <a href="/blocks/B-2/receipts" download>Receipt</a>`)
+	mia.post("/blocks/B-2/lift", "code", h.code(t, "mia")).want(t, http.StatusForbidden)
+	mia.post("/blocks/B-2/yes").want(t, http.StatusSeeOther) // by the code of just now
+	mia.get("/blocks").want(t, 200, `Somebody else has to say it too`, `<a href="/blocks/B-2/receipts" download>Receipt</a>`)
+	olaf.get("/blocks").want(t, 200, "One more person lifts it")
+	olaf.post("/blocks/B-2/yes").want(t, http.StatusSeeOther)
+	olaf.get("/blocks").want(t, 200, "Lifted, by two people.")
 }
 
 // TestPagesVendorsSeeTheirOwn: another firm's request is as if it were not there.

@@ -150,7 +150,7 @@ func sessionLines(t *tabwriter.Writer, s api.Session, l *time.Location) {
 }
 
 func blockCommands() []*cobra.Command {
-	var c, lc, ic caller
+	var c, ic caller
 	var b api.Block
 	var until string
 	block := &cobra.Command{Use: "block", Short: "Refuse a person, a firm, an asset or a zone, now and until then",
@@ -176,23 +176,21 @@ func blockCommands() []*cobra.Command {
 	f.StringVar(&b.Why, "why", "", "what the vendor will read")
 	f.StringVar(&until, "until", "", "end; without it the block stays until it is lifted")
 
-	var step api.Step
-	lift := &cobra.Command{Use: "lift B-1", Short: "Lift a block", Args: exactly(1, "a block, such as B-1"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return does(&lc, cmd, withCode, "/blocks/"+url.PathEscape(args[0])+"/lift", itself(&step),
-				func(t *tabwriter.Writer, _ api.Receipted) { fmt.Fprintf(t, "%s is lifted.\n", args[0]) })
-		}}
-	lc.doing(lift)
-	lift.Flags().StringVar(&step.Why, "why", "", "why")
+	lift := liftCommand()
 
 	var island api.Step
-	isl := &cobra.Command{Use: "island", Short: "Let nobody in, and everybody out, now", Args: exactly(0, "flags only"),
+	isl := &cobra.Command{Use: "island", Short: "Let nobody in, and everybody out, now: of the plant or of one zone", Args: exactly(0, "flags only"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return does(&ic, cmd, withoutCode, "/island", itself(&island), func(t *tabwriter.Writer, made api.Block) {
-				fmt.Fprintf(t, "%s\tnobody is let in; lift it with: penstock lift %s\n", made.ID, made.ID)
+				where := "nobody is let in"
+				if made.Zone != "" {
+					where += " there"
+				}
+				fmt.Fprintf(t, "%s\t%s; two people lift it, each with: penstock lift %s\n", made.ID, where, made.ID)
 			})
 		}}
 	ic.doing(isl)
 	isl.Flags().StringVar(&island.Why, "why", "", "what vendors will read")
+	isl.Flags().StringVar(&island.Zone, "zone", "", "only this zone; without it the whole plant")
 	return []*cobra.Command{block, lift, isl}
 }

@@ -85,7 +85,7 @@ try {
   await jan.getByRole("button", { name: "Cut" }).click();
   await jan.getByRole("heading", { name: /cut by Jan/ }).waitFor();
   await jan.goto(given.url + "/island");
-  await jan.getByRole("button", { name: "Make the plant an island" }).click();
+  await jan.getByRole("button", { name: "Let nobody in" }).click();
   await jan.getByText("nobody comes in").first().waitFor();
   step = "play";
   const sec = await person("sec");
