@@ -417,7 +417,8 @@ type SessionEnded struct {
 }
 
 // ChannelOpened binds a channel to exactly one window. Decided names the rule
-// that allowed, Target the address that will be dialled.
+// that allowed, Target the address that will be dialled, Via the asset that is
+// gone through to reach it.
 type ChannelOpened struct {
 	Session string   `json:"session"`
 	Channel int      `json:"channel"`
@@ -427,6 +428,7 @@ type ChannelOpened struct {
 	Port    string   `json:"port"`
 	Account string   `json:"account,omitempty"`
 	Target  string   `json:"target"`
+	Via     string   `json:"via,omitempty"`
 	Path    []string `json:"path"`
 	Rule    string   `json:"rule"`
 	Rights  []string `json:"rights"`

@@ -98,7 +98,16 @@ func (w *walk) names(b *Block) bool {
 		b.Person != "" && b.Person == w.f.Person.ID ||
 		b.Firm != "" && b.Firm == w.f.Person.Firm ||
 		b.Asset != "" && b.Asset == w.q.Asset ||
-		b.Zone != "" && w.asset != nil && b.Zone == w.asset.Zone
+		b.Asset != "" && w.asset != nil && b.Asset == w.asset.Via.Asset ||
+		b.Zone != "" && w.asset != nil && (b.Zone == w.asset.Zone || b.Zone == w.hostZone())
+}
+
+// hostZone is the zone of the host that is gone through; empty: none is.
+func (w *walk) hostZone() ZoneName {
+	if host := w.p.assets[w.asset.Via.Asset]; host != nil {
+		return host.Zone
+	}
+	return ""
 }
 
 func (w *walk) zoneLets() no {

@@ -113,13 +113,17 @@ type Duties struct {
 	Inspect    string   // the inspector's name; empty: none
 	Hashes     bool     // a file's content is not recorded: offsets, lengths and hashes are
 	HostKeys   []string // pinned target keys, authorized_keys form without options; empty refuses an SSH dial. The plant's own: read only
+	Old        []string // algorithms beyond DESIGN 5.1's that this target is spoken to with. The plant's own: read only
+	Via        *Hop     // the host that is gone through; nil: the target is dialled itself. The plant's own: read only
 	Login      Login    // how the broker proves itself to the target
 	InputOff   bool     // output goes on, the vendor's input is dropped (DESIGN 6: narrowed to look)
 }
 
-// Login says how the broker logs in at a target; for now always by the out certificate.
+// Login says how the broker logs in at a target.
 type Login struct {
-	Principal string // "maint@filler-plc.kiel"
+	Principal string   // "maint@filler-plc.kiel"
+	By        LoginBy  // certificate, or a sealed secret
+	Prompts   []Prompt // of keyboard-interactive that are answered. The plant's own: read only
 }
 
 // Decision is what the rules say; what a person says is an Answer. The zero

@@ -26,13 +26,7 @@ func (f *file) index() {
 	p.gates = table(p.Gates, func(g *Gate) string { return g.Name })
 	p.ways = makeWays(p)
 	p.indexRules()
-	for i := range p.Assets {
-		for _, port := range p.Assets[i].Ports {
-			for n := range port.Accounts {
-				port.Accounts[n].principal = p.Principal(p.Assets[i].Name, port.Accounts[n].Name)
-			}
-		}
-	}
+	p.logins()
 }
 
 func table[K comparable, V any](all []V, name func(*V) K) map[K]*V {

@@ -149,6 +149,9 @@ func (p *Plant) assetParts(a *Asset, put putPart) {
 		fact{"source", strings.TrimSpace(a.Source.System + " " + a.Source.ID)}, fact{"stale", dayOf(a.Stale)}, fact{"stops", list(a.Stops)},
 		fact{"interlocks", strings.Join(locks, ", ")}, fact{"last backup", dayOf(a.Backup.Last)}, fact{"backup where", a.Backup.Where}, fact{"backup tool", a.Backup.Tool},
 		fact{"one_writer", fmt.Sprint(a.OneWriter)}, fact{"safety", a.Safety})...)
+	if a.Via != (Via{}) {
+		put("way to "+string(a.Name), append(owner, security), fact{"via", string(a.Via.Asset)}, fact{"account", string(a.Via.Account)})
+	}
 	for i := range a.Ports {
 		port := &a.Ports[i]
 		what := "port " + string(port.Name) + " of " + string(a.Name)
@@ -156,9 +159,33 @@ func (p *Plant) assetParts(a *Asset, put putPart) {
 			fact{"host_keys", strings.Join(port.HostKeys, ", ")}, fact{"strict_both", fmt.Sprint(port.StrictBoth)}, fact{"unit", fmt.Sprint(port.Unit)}, fact{"umas", fmt.Sprint(port.UMAS)},
 			fact{"unlisted", "read " + port.Unlisted.Read.String() + ", write " + port.Unlisted.Write.String()}, fact{"registers", registerWords(port.Registers)})
 		for _, account := range port.Accounts {
-			put("account "+string(account.Name)+" at "+what, owner, fact{"rights", account.Worst.String()}, fact{"enforced", account.Enforced.String()}, fact{"files", flag(account.Hashes, "hashes")})
+			put("account "+string(account.Name)+" at "+what, owner, append(loginFacts(account), fact{"rights", account.Worst.String()}, fact{"enforced", account.Enforced.String()}, fact{"files", flag(account.Hashes, "hashes")})...)
 		}
+		p.wayParts(a, port, what, put)
 	}
+}
+
+// wayParts are what weakens or lengthens the way to a machine: OT security is asked too.
+func (p *Plant) wayParts(a *Asset, port *Port, what string, put putPart) {
+	roles := []Role{p.zones[a.Zone].Owner, security}
+	if o := port.Old; o.Is() {
+		put("old algorithms at "+what, append(roles, o.Owner), fact{"allow", strings.Join(o.Algorithms, ", ")}, fact{"why", o.Why}, fact{"owner", string(o.Owner)}, fact{"review", dayOf(o.Review)})
+	}
+	for _, account := range port.Jumps {
+		put("account "+string(account.Name)+" for jumps at "+what, roles, append(loginFacts(account), fact{"rights", account.Worst.String()}, fact{"enforced", account.Enforced.String()}, fact{"files", flag(account.Hashes, "hashes")})...)
+	}
+}
+
+func loginFacts(a Account) []fact {
+	var prompts []string
+	for _, p := range a.Prompts {
+		prompts = append(prompts, fmt.Sprintf("%q gives %s", p.Asks, p.Give))
+	}
+	rotate := ""
+	if r := a.Rotate; r.Run != "" || r.Is() || r.Length != 0 {
+		rotate = fmt.Sprintf("%q with %q, %d characters", r.Run, r.Lines, r.Length)
+	}
+	return []fact{{"login", flag(a.Login != LoginCertificate, string(a.Login))}, {"prompts", strings.Join(prompts, ", ")}, {"rotate", rotate}}
 }
 
 func (p *Plant) ruleParts(put putPart) {

@@ -141,7 +141,7 @@ func (f *file) make(v source.Value) Make {
 }
 
 func (f *file) asset(e source.Entry) {
-	s := e.Fields("tag", "name", "zone", "level", "address", "is", "stops", "interlocks", "backup", "one_writer", "safety", "ports", "source", "stale")
+	s := e.Fields("tag", "name", "zone", "level", "address", "is", "stops", "interlocks", "backup", "one_writer", "safety", "ports", "via", "source", "stale")
 	a := Asset{Name: AssetName(e.Key), Tag: s.Need("tag").Text(), Title: s.Need("name").Text(),
 		Zone: ZoneName(f.mention(s.Need("zone"), "zone")), Level: s.Need("level").OneOf(levels...),
 		OneWriter: s.Get("one_writer").Bool(), Safety: s.Get("safety").Text()}
@@ -165,6 +165,7 @@ func (f *file) asset(e source.Entry) {
 	}
 	slices.SortFunc(a.Ports, func(x, y Port) int { return strings.Compare(string(x.Name), string(y.Name)) })
 	f.oneNumber(s.Get("ports"), a.Ports)
+	f.via(s.Get("via"), &a)
 	f.plant.Assets = append(f.plant.Assets, a)
 	f.later = append(f.later, func() { f.checkAsset(s, a) })
 	f.paths = append(f.paths, func() { f.checkWays(e.Name, a) })
@@ -198,7 +199,7 @@ func (f *file) port(e source.Entry) Port {
 	}
 	switch e.Key {
 	case "ssh":
-		known = append(known, "host_keys")
+		known = append(known, "host_keys", "old_algorithms", "jumps")
 	case "modbus":
 		known = append(known, "unit", "umas", "unlisted", "registers")
 		p.Unlisted = Unlisted{Look, Operate} // where nothing is said (DESIGN 6)
@@ -215,6 +216,8 @@ func (f *file) port(e source.Entry) Port {
 	}
 	f.accounts(e, s, &p)
 	f.hostKeys(s.Get("host_keys"), &p)
+	f.old(s.Get("old_algorithms"), &p)
+	f.jumps(s.Get("jumps"), &p)
 	p.Unit = s.Get("unit").Int(0, 255)
 	if p.Enforced == ByPenstock && !s.Get("unit").Here() {
 		s.Get("enforced").Refuse("an inspector holds a client to one unit, and none is said", "add unit: and the id the machine answers to, often 1 or 255")
@@ -278,11 +281,14 @@ func (f *file) accounts(e source.Entry, s source.Fields, p *Port) {
 			at.Name.Refuse(fmt.Sprintf("%q cannot name an account", at.Key), "a letter or underscore, then up to 31 letters, digits, dots, dashes, underscores")
 			continue
 		}
-		a := at.Fields("rights", "enforced", "files")
+		a := at.Fields("rights", "enforced", "files", "login", "prompts", "rotate")
 		one := Account{Name: AccountName(at.Key), Worst: everything, Enforced: f.enforced(a.Get("enforced"), e.Key),
 			Hashes: a.Get("files").OneOf("content", "hashes") == "hashes"}
 		if a.Get("rights").Here() {
 			one.Worst = f.rights(a.Get("rights"))
+		}
+		if e.Key == "ssh" {
+			f.login(a, &one)
 		}
 		p.Accounts = append(p.Accounts, one)
 	}

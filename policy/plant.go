@@ -125,10 +125,12 @@ type Asset struct {
 	OneWriter  bool
 	Safety     string
 	Ports      []Port // by name
+	Via        Via    // the host that it is reached through; zero: none
 	Source     Source
 	Stale      time.Time // a day: since then its source does not have it; zero: it has, or there is none
 
 	rules []*Rule // that are for it
+	hop   *Hop    // of Via; nil: none
 }
 
 // Source is the system that an asset was imported from, and its id there.
@@ -170,7 +172,9 @@ type Port struct {
 	Accounts   []Account // by name; empty on ports without logins
 	Worst      Rights
 	Enforced   Enforced
-	HostKeys   []string // authorized_keys form, no options, no comment
+	HostKeys   []string  // authorized_keys form, no options, no comment
+	Old        Old       // algorithms beyond DESIGN 5.1's
+	Jumps      []Account // by name; for reaching other assets through this one, and in no window
 	StrictBoth bool
 	Unit       int  // modbus unit id; 0 where none was said, which no port does that Penstock enforces
 	UMAS       bool // the machine speaks UMAS inside Modbus (function 0x5A)
@@ -197,6 +201,9 @@ type Account struct {
 	Worst    Rights
 	Enforced Enforced
 	Hashes   bool // files: hashes; a file's content is not kept, its offsets, lengths and hash are
+	Login    LoginBy
+	Prompts  []Prompt // that are answered; others end the login
+	Rotate   Rotation // of its secret
 
 	principal string // see Plant.Principal
 }

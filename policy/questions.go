@@ -80,7 +80,7 @@ func (p *Plant) Runs(maker, model, firmware string) []Asset {
 // Debt is something that the plant still owes: what the file lacks, or what is
 // overdue. Since is since when; zero: the file does not say.
 type Debt struct {
-	Kind  string // zone, backup, review, host-key, rights, stale, unused
+	Kind  string // zone, backup, review, host-key, old-ssh, rights, stale, unused
 	What  string // "asset filler-plc", "conduit dmz-ops"
 	Text  string
 	Since time.Time
@@ -150,6 +150,10 @@ func (p *Plant) owed(add owes, a *Asset, now time.Time, used map[AssetName]time.
 	for _, port := range a.Ports {
 		if port.Name == "ssh" && len(port.HostKeys) == 0 {
 			add("host-key", what, time.Time{}, "its host key is not pinned, so nobody gets in by ssh")
+		}
+		if o := port.Old; o.Is() {
+			add("old-ssh", what, time.Time{}, "is spoken to in old, weak SSH (%s): %s; %s answers for it, review %s", strings.Join(o.Algorithms, ", "), o.Why, o.Owner, o.Review.Format(time.DateOnly))
+			owedReview(add, "old SSH of "+string(a.Name), o.Review, now)
 		}
 		for _, way := range port.Accounts {
 			if way.Worst == everything {

@@ -14,6 +14,7 @@ type Told struct {
 	Can     string   // what they can do: "Change values."
 	Worst   string   // what it can come to: "Worst case: …"
 	Stopper string   // who stops what goes beyond
+	Weak    string   // which machines are spoken to with old algorithms, and who answers for it; empty: none
 	Reach   Rights   // what was asked, and what nobody stops beyond it
 	By      Enforced // the weakest stopper of all ways in
 	Stops   []string // titles of the lines that stop with one of the machines, in the file's order of assets
@@ -35,6 +36,7 @@ func (p *Plant) Told(targets []Target, rights Rights) Told {
 			}
 		}
 	}
+	t.Weak = p.weakly(targets)
 	t.Can, t.Worst = p.canSay(targets, rights, t), "Worst case: "+WorstCase(t.Reach, t.Stops)
 	switch t.By {
 	case ByPenstock:

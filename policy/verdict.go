@@ -204,7 +204,8 @@ func (w *walk) allow() {
 	}
 	duties.Hashes = w.way.Hashes
 	duties.HostKeys = w.port.HostKeys
-	duties.Login.Principal = w.way.principal
+	duties.Old, duties.Via = w.port.Old.Algorithms, w.asset.hop
+	duties.Login = w.way.login()
 }
 
 // Principal is the one name an out certificate carries: account@asset.site.

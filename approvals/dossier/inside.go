@@ -25,7 +25,7 @@ func (b *Book) inside(l audit.Leaf) {
 			s.bound[e.Channel] = e.Window
 		}
 		b.to(e.Window, sessions, l, "%s channel %d: %s to %s by %s%s at %s, through %s; rights %s, by rule %s", e.Session, e.Channel, e.Kind, e.Asset, e.Port,
-			as(e.Account), e.Target, strings.Join(e.Path, " → "), strings.Join(e.Rights, ", "), e.Rule)
+			as(e.Account), e.Target, strings.Join(append(e.Path[:len(e.Path):len(e.Path)], through(e.Via)...), " → "), strings.Join(e.Rights, ", "), e.Rule)
 	case audit.ChannelRefused:
 		b.each(e.Session, sessions, l, "%s: %s to %s%s refused by %s: %s%s", e.Session, e.Kind, cmp.Or(e.Asset, "?"), as(e.Account), e.Rule, e.Why, why(e.Asked))
 	case audit.ChannelClosed:
@@ -48,6 +48,14 @@ func (b *Book) inside(l audit.Leaf) {
 	case audit.ReviewOpened:
 		b.each(e.Session, readings, l, "%s: %s by %s%s", e.Session, e.What, b.who(e.Person), form(e.Form))
 	}
+}
+
+// through is the host on the way, behind the zones.
+func through(via string) []string {
+	if via == "" {
+		return nil
+	}
+	return []string{"host " + via}
 }
 
 // each adds a row to every window of a session.

@@ -213,6 +213,7 @@ func TestCheck(t *testing.T) {
 		{"told as less than it is", func(s *story) { s.told = func(r *Request) { r.Can = "Can look." } }, []string{`tells what they can do as "Can look.", and the plant file says "Can `}},
 		{"told as harmless", func(s *story) { s.told = func(r *Request) { r.Worst = "Worst case: nothing." } }, []string{"tells the worst case as"}},
 		{"told as held by Penstock", func(s *story) { s.told = func(r *Request) { r.Stopper = "Penstock stops everything else." } }, []string{"tells who stops it as"}},
+		{"told as spoken to in other SSH than the plant file says", func(s *story) { s.told = func(r *Request) { r.Weak = "filler-plc is old." } }, []string{"tells old SSH as"}},
 		{"told as urgent", func(s *story) { s.told = func(r *Request) { r.Priority = "P1" } }, []string{`tells priority as "P1", and the plant file says "P4"`}},
 		{"urgent because the line stands", func(s *story) { s.request.Happening = policy.NowStopped }, nil},
 		{"opens by itself, and the rules say the shift", func(s *story) { s.request.Open = "auto" }, []string{"request says that auto", "window says that auto"}},

@@ -39,12 +39,13 @@ type Request struct {
 	Backout   string     `json:"backout,omitempty"`
 	AreaClear string     `json:"area_clear,omitempty"`
 	Happening string     `json:"happening,omitempty"` // safety, stopped, degraded, planned: as whoever asks sees it
-	Priority  string     `json:"priority"`            // P1 to P4; it and the next three are computed (Tell) from the plant file
+	Priority  string     `json:"priority"`            // P1 to P4; it and the next four are computed (Tell) from the plant file
 	Can       string     `json:"can"`                 // what they can do
 	Worst     string     `json:"worst"`               // what it can come to
 	Stopper   string     `json:"stopper"`             // who stops what goes beyond
 	Starts    []string   `json:"starts,omitempty"`    // of an emergency, computed as well: the rights until the second tap
 	Waives    []string   `json:"waives,omitempty"`    // and the calendars that would say no at some time in its span
+	Weak      string     `json:"weak,omitempty"`      // which machines are spoken to in old SSH, and who answers for it
 	Minutes   int        `json:"minutes"`
 	From      time.Time  `json:"from"`
 	To        time.Time  `json:"to"`

@@ -119,6 +119,7 @@ func (r Request) check() error {
 		filled("stopper", r.Stopper, MaxText),
 		starts(r.Kind == Emergency, r.Starts),
 		waives(r.Kind == Emergency, r.Waives),
+		CheckText("weak", r.Weak, MaxReason),
 		span(r.From, r.To, r.Minutes),
 		oneOf("open", r.Open, "shift", "auto", "vendor"),
 		set("plant", !r.Plant.IsZero()),

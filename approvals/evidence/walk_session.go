@@ -163,8 +163,26 @@ func (w *Walk) issuedOut(b audit.CertIssued) {
 	if !w.must(c != nil && !c.closed, "channel %d of %s is not open", b.Channel, b.Session) {
 		return
 	}
+	if c.opened.Via != "" && w.forHost(c.opened, b.Names[0]) {
+		return
+	}
 	want := c.opened.Account + "@" + c.opened.Asset + "."
 	w.must(strings.HasPrefix(b.Names[0], want), "it names %q, and the channel is to %s", short(b.Names[0]), want)
+}
+
+// forHost says whether a principal is that of the account for jumps on the host
+// that a channel goes through.
+func (w *Walk) forHost(b audit.ChannelOpened, principal string) bool {
+	for _, plant := range w.now() {
+		if plant == nil {
+			continue
+		}
+		a, _ := plant.Asset(policy.AssetName(b.Asset))
+		if string(a.Via.Asset) == b.Via && plant.Principal(a.Via.Asset, a.Via.Account) == principal {
+			return true
+		}
+	}
+	return false
 }
 
 func (w *Walk) sessionStarted(b audit.SessionStarted) {
@@ -263,6 +281,8 @@ func (w *Walk) decided(plant *policy.Plant, s *session, v *window, b audit.Chann
 		return "it is refused by " + d.Rule + ": " + short(d.Why)
 	case d.Target.String() != b.Target:
 		return "it goes to " + d.Target.String() + ", and the leaf says " + short(b.Target)
+	case string(d.Duties.Via.Name()) != b.Via:
+		return fmt.Sprintf("it goes through %q, and the leaf says %q", d.Duties.Via.Name(), short(b.Via))
 	case !slices.Equal(path, b.Path):
 		return fmt.Sprintf("its path is %q, and the leaf says %q", path, b.Path)
 	}

@@ -720,6 +720,15 @@ func TestWalk(t *testing.T) {
 			s.Step("request.submitted", 0).Event.Actor = "ann"
 		}, []string{"ann, who is nobody of the plant, called them in"}},
 
+		// the way to a machine
+		{"through a host on the way", func(s *evidencetest.Story) { behindHost(s, "capper-plc", "hop@capper-plc.kiel") }, nil},
+		{"not through the host of the plant file", func(s *evidencetest.Story) { behindHost(s, "", "maint@filler-plc.kiel") }, []string{`it goes through "capper-plc", and the leaf says ""`}},
+		{"through a host that no plant file names", func(s *evidencetest.Story) {
+			change(s.Step("channel.opened", 0), func(b *audit.ChannelOpened) { b.Via = "capper-plc" })
+		}, []string{`it goes through "", and the leaf says "capper-plc"`}},
+		{"a certificate for another account of the host", func(s *evidencetest.Story) { behindHost(s, "capper-plc", "maint@capper-plc.kiel") },
+			[]string{"it names \"maint@capper-plc.kiel\", and the channel is to maint@filler-plc."}},
+
 		// rows
 		{"an event without a revision", func(s *evidencetest.Story) { moved(s, "opened").Rows = nil },
 			[]string{"names no row and revision", "*"}},
@@ -740,6 +749,24 @@ func operations(s *evidencetest.Story, b audit.OperationsSummary) {
 	s.Add(8999, "penstock", b, "S-1")
 	before := s.Steps[slices.Index(s.Steps, s.Step("channel.closed", 0))-1]
 	s.Insert(before)
+}
+
+// behindHost has the plant file reach the filler through the capper, the channel
+// go via, and a second certificate for that host.
+func behindHost(s *evidencetest.Story, via, principal string) {
+	text := strings.Replace(evidencetest.PlantText(), "address: 10.20.1.11, ", "address: 10.20.1.11, via: {asset: capper-plc, account: hop}, ", 1)
+	text = strings.Replace(text, "address: 10.20.1.12, stops: [filling-1],\n     ports: {ssh: {", "address: 10.20.1.12, stops: [filling-1],\n     ports: {ssh: {jumps: {hop: {login: certificate}}, host_keys: [\""+evidencetest.Key("capper")+"\"], ", 1)
+	p, problems := policy.Parse("plant.yaml", map[string][]byte{"plant.yaml": []byte(text)})
+	if err := problems.Err(); err != nil {
+		panic(err)
+	}
+	s.Add(3990, "penstock", audit.ConfigChanged{Kind: "plant", Document: s.Put(p.Document())}, "plant")
+	s.Insert(s.Step("window.agreed", 0))
+	change(s.Step("channel.opened", 0), func(b *audit.ChannelOpened) { b.Via = via })
+	host := s.Step("cert.issued", 1).Event.Body.(audit.CertIssued)
+	host.Serial, host.Names = "79", []string{principal}
+	s.Add(4022, "penstock", host, "S-1")
+	s.Insert(s.Step("cert.issued", 1))
 }
 
 // byModbus has the channel go through an inspector.

@@ -124,6 +124,7 @@ type Request struct {
 	Can      string       `json:"can"`      // this line and the next two are computed, and part of the text that is answered
 	Worst    string       `json:"worst"`
 	Stopper  string       `json:"stopper"`
+	Weak     string       `json:"weak,omitempty"` // machines that are spoken to in old SSH, and who answers for it
 	Open     string       `json:"open"`
 	Needs    []Need       `json:"needs,omitempty"`
 	Answers  []AnswerLine `json:"answers,omitempty"`

@@ -424,6 +424,15 @@ func TestSignTarget(t *testing.T) {
 	if string(c.SignatureKey.Marshal()) != string(w.a.Out().Marshal()) {
 		t.Error("not signed by the out authority")
 	}
+	hop, err := w.a.SignHop(t.Context(), "hop@line-1-ews.kiel", "broker=a", "S-1", 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c := hop.PublicKey().(*ssh.Certificate); len(c.Extensions) != 1 || c.Extensions["permit-port-forwarding"] != "" || c.ValidPrincipals[0] != "hop@line-1-ews.kiel" {
+		t.Errorf("for a host on the way: %+v", c)
+	} else if _, ok := c.Extensions["permit-port-forwarding"]; !ok {
+		t.Error("a host on the way may forward nothing")
+	}
 	again, err := w.a.SignTarget(t.Context(), "maint@filler-plc.kiel", "x", "S-1", 3)
 	if err != nil || string(again.PublicKey().(*ssh.Certificate).Key.Marshal()) == string(c.Key.Marshal()) {
 		t.Errorf("the key is not fresh: %v", err)

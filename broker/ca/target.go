@@ -16,6 +16,16 @@ import (
 // one principal; cert.issued first. keyID is printable ASCII, at most 128 bytes.
 // The key is in memory only and is forgotten with the Signer.
 func (a *Authorities) SignTarget(ctx context.Context, principal, keyID string, session policy.SessionID, channel int) (ssh.Signer, error) {
+	return a.signTarget(ctx, "permit-pty", principal, keyID, session, channel)
+}
+
+// SignHop is SignTarget for a host on the way to a target: its certificate lets
+// a stream through and no shell with a terminal.
+func (a *Authorities) SignHop(ctx context.Context, principal, keyID string, session policy.SessionID, channel int) (ssh.Signer, error) {
+	return a.signTarget(ctx, "permit-port-forwarding", principal, keyID, session, channel)
+}
+
+func (a *Authorities) signTarget(ctx context.Context, extension, principal, keyID string, session policy.SessionID, channel int) (ssh.Signer, error) {
 	if !oneWord(principal) || !oneWord(keyID) {
 		return nil, fmt.Errorf("sign for target: principal %q or key id %q is not one printable word of at most %d bytes", principal, keyID, maxKeyID)
 	}
@@ -34,7 +44,7 @@ func (a *Authorities) SignTarget(ctx context.Context, principal, keyID string, s
 	cert := &ssh.Certificate{
 		Key: key.PublicKey(), CertType: ssh.UserCert, KeyId: keyID, ValidPrincipals: []string{principal},
 		ValidAfter: uint64(now.Add(-backdate).Unix()), ValidBefore: uint64(now.Add(targetLife).Unix()),
-		Permissions: ssh.Permissions{Extensions: map[string]string{"permit-pty": ""}},
+		Permissions: ssh.Permissions{Extensions: map[string]string{extension: ""}},
 	}
 	ev := audit.CertIssued{CA: "out", Session: string(session), Channel: channel}
 	if err := a.issue(ctx, a.out, cert, ev, "penstock"); err != nil {

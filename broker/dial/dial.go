@@ -20,6 +20,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"penstock/broker"
+	"penstock/broker/vault"
 	"penstock/policy"
 )
 
@@ -32,44 +33,76 @@ const (
 // of it is durable on return.
 type Signer interface {
 	SignTarget(ctx context.Context, principal, keyID string, session policy.SessionID, channel int) (ssh.Signer, error)
+	// SignHop is for a host on the way: it lets a stream through.
+	SignHop(ctx context.Context, principal, keyID string, session policy.SessionID, channel int) (ssh.Signer, error)
+}
+
+// Secrets opens what the vault keeps sealed; *vault.Vault is it.
+type Secrets interface {
+	// Use gives the secrets of an account that may log in now, the newest first;
+	// that they are used is durable in the log on return.
+	Use(ctx context.Context, u vault.Use) ([]vault.Secret, error)
+}
+
+// Other is a key that a target showed and nobody has pinned.
+type Other struct {
+	Asset   policy.AssetName
+	Key     ssh.PublicKey
+	Window  policy.WindowID // on whose behalf was dialled; empty: an errand of the broker's own
+	Session policy.SessionID
+	Channel int
 }
 
 // Dialer dials for channels.
 type Dialer struct {
 	CA       Signer
+	Secrets  Secrets          // nil: no account has a secret
 	Broker   string           // short name of this broker, for key ids
 	Loopback bool             // loopback_targets of penstock.yaml: demo and tests
 	Own      []netip.AddrPort // the broker's own listeners: never a target
+	// Changed is told of a key that nobody has pinned, before the dial is refused; nil: nobody is.
+	Changed func(context.Context, Other)
 }
 
-// TCP dials the Decision's Target, checked below DNS; owned by the channel
-// before return. The connection has CloseWrite for half-closing. A
-// *policy.Refusal has words for the person.
+// TCP dials the Decision's Target, checked below DNS, or reaches it through the
+// host that the decision names; owned by the channel before return. The
+// connection has CloseWrite for half-closing. A *policy.Refusal has words for
+// the person.
 func (d *Dialer) TCP(ctx context.Context, ch *broker.Channel) (net.Conn, error) {
 	decision := ch.Decision()
 	if err := decision.Refusal(); err != nil {
 		return nil, err
 	}
-	if err := d.allowed(decision.Target); err != nil {
+	if hop := decision.Duties.Via; hop != nil {
+		ctx, cancel := context.WithTimeout(ctx, 2*connectTime+handshakeTime)
+		defer cancel()
+		defer context.AfterFunc(ch.Context(), cancel)()
+		return d.through(ctx, d.whose(ch), ch, hop, decision.Target)
+	}
+	return d.tcp(ctx, ch, decision.Target)
+}
+
+func (d *Dialer) tcp(ctx context.Context, w way, target netip.AddrPort) (net.Conn, error) {
+	if err := d.allowed(target); err != nil {
 		return nil, err
 	}
-	if err := ch.Look(); err != nil {
+	if err := w.Look(); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, connectTime)
 	defer cancel()
-	defer context.AfterFunc(ch.Context(), cancel)()
-	dialer := net.Dialer{ControlContext: d.control(decision.Target)}
-	raw, err := dialer.DialContext(ctx, "tcp", decision.Target.String())
+	defer context.AfterFunc(w.Context(), cancel)()
+	dialer := net.Dialer{ControlContext: d.control(target)}
+	raw, err := dialer.DialContext(ctx, "tcp", target.String())
 	if err != nil {
-		return nil, unreachable(ch, decision.Target, err)
+		return nil, unreachable(w, target, err)
 	}
-	conn := &guarded{TCPConn: raw.(*net.TCPConn), ch: ch}
-	if err := ch.Own(conn); err != nil {
+	conn := &guarded{TCPConn: raw.(*net.TCPConn), way: w}
+	if err := w.Own(conn); err != nil {
 		return nil, err // Own has closed it
 	}
 	_ = conn.SetNoDelay(true) // already the default; a keystroke must not wait
-	return conn, ch.Look()
+	return conn, w.Look()
 }
 
 // control looks at the address that is really dialled, after any resolution.
@@ -86,7 +119,7 @@ func (d *Dialer) control(want netip.AddrPort) func(context.Context, string, stri
 	}
 }
 
-func unreachable(ch *broker.Channel, target netip.AddrPort, err error) error {
+func unreachable(ch way, target netip.AddrPort, err error) error {
 	if why := ch.Look(); why != nil {
 		return why
 	}
@@ -102,11 +135,11 @@ func unreachable(ch *broker.Channel, target netip.AddrPort, err error) error {
 // between relay and wire (SSH packets, key exchange) ends with the channel too.
 type guarded struct {
 	*net.TCPConn
-	ch *broker.Channel
+	way way
 }
 
 func (g *guarded) Write(p []byte) (int, error) {
-	if err := g.ch.Look(); err != nil {
+	if err := g.way.Look(); err != nil {
 		return 0, err
 	}
 	return g.TCPConn.Write(p)

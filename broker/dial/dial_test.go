@@ -221,7 +221,7 @@ func TestHostileTargets(t *testing.T) {
 					sc.Close()
 				}
 			}
-		}, "target-handshake"},
+		}, "target-old-ssh"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, g := newStage(t, row.bend)
@@ -256,10 +256,10 @@ func TestHostileTargets(t *testing.T) {
 }
 
 func TestAnRSAPinAsksForSHA2Only(t *testing.T) {
-	if got := dial.PinAlgorithms([]ssh.PublicKey{rsaKey(t)}); !slices.Equal(got, []string{"rsa-sha2-256", "rsa-sha2-512"}) {
+	if got := dial.PinAlgorithms([]ssh.PublicKey{rsaKey(t)}, nil); !slices.Equal(got, []string{"rsa-sha2-256", "rsa-sha2-512"}) {
 		t.Errorf("%v", got)
 	}
-	if got := dial.PinAlgorithms([]ssh.PublicKey{newKey(t).PublicKey()}); !slices.Equal(got, []string{"ssh-ed25519"}) {
+	if got := dial.PinAlgorithms([]ssh.PublicKey{newKey(t).PublicKey()}, nil); !slices.Equal(got, []string{"ssh-ed25519"}) {
 		t.Errorf("%v", got)
 	}
 }

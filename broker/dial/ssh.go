@@ -2,13 +2,12 @@ package dial
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
-	"slices"
+	"net/netip"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -16,6 +15,7 @@ import (
 
 	"penstock/audit/recording"
 	"penstock/broker"
+	"penstock/broker/vault"
 	"penstock/policy"
 )
 
@@ -31,35 +31,96 @@ const (
 	maxBanner = 4 << 10 // of what a target says before login, in the recording
 )
 
-// SSH dials, checks the pinned host key, and only then logs in with a fresh
-// out certificate, whose event was durable before the dial. What the target
-// itself wants to open or ask is refused here.
+// way is on whose behalf is dialled: a channel, or an errand of the broker's own.
+type way interface {
+	Context() context.Context // ends with it
+	Look() error              // nil: it may go on; before each write
+	Own(io.Closer) error      // closes with it; after the end: closed now
+	Mark(context.Context, recording.Mark, []byte) error
+}
+
+// whose is what the log and the target's own log see of a dial.
+type whose struct {
+	keyID   string
+	window  policy.WindowID
+	session policy.SessionID
+	channel int
+}
+
+// leg is one SSH login: at the target, or at the host on the way to it.
+type leg struct {
+	way     way
+	whose   whose
+	asset   policy.AssetName
+	account policy.AccountName
+	target  netip.AddrPort
+	keys    []string // pinned
+	old     []string // algorithms of its exception
+	login   policy.Login
+	host    bool // on the way
+}
+
+// named stands before what went wrong at the host on the way.
+func (l leg) named() string {
+	if l.host {
+		return "on the way, at " + string(l.asset) + ": "
+	}
+	return ""
+}
+
+func (l leg) use() vault.Use {
+	return vault.Use{Asset: l.asset, Account: l.account, Window: l.whose.window, Session: l.whose.session, Channel: l.whose.channel}
+}
+
+// SSH dials, checks the pinned host key, and only then logs in: with a fresh
+// out certificate, whose event was durable before the dial, or with a sealed
+// secret, whose use is durable before it is given. What the target itself wants
+// to open or ask is refused here.
 func (d *Dialer) SSH(ctx context.Context, ch *broker.Channel, a policy.AccountName) (ssh.Conn, error) {
-	if asked := ch.Query().Account; a == "" || a != asked {
-		return nil, &policy.Refusal{Rule: "account-not-decided", Say: "this account is not the one that was asked for", Why: fmt.Sprintf("login as %q, decided for %q", a, asked)}
+	q := ch.Query()
+	if a == "" || a != q.Account {
+		return nil, &policy.Refusal{Rule: "account-not-decided", Say: "this account is not the one that was asked for", Why: fmt.Sprintf("login as %q, decided for %q", a, q.Account)}
 	}
-	duties := ch.Decision().Duties
-	pins, err := parsePins(duties.HostKeys)
-	if err != nil {
-		return nil, err
-	}
-	if duties.Login.Principal == "" {
-		return nil, &policy.Refusal{Rule: "no-principal", Say: "the plant file does not say how to log in there; call OT security", Why: "the decision has no principal"}
-	}
+	decision := ch.Decision()
+	duties := decision.Duties
+	l := leg{way: ch, whose: d.whose(ch), asset: q.Asset, account: a, target: decision.Target, keys: duties.HostKeys, old: duties.Old, login: duties.Login}
 	// The guard ends the work with the channel: the wait for the certificate,
 	// the dial and the handshake.
-	ctx, cancel := context.WithTimeout(ctx, connectTime+handshakeTime)
+	patience := connectTime + handshakeTime
+	if duties.Via != nil {
+		patience *= 2
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	defer context.AfterFunc(ch.Context(), cancel)()
-	signer, err := d.CA.SignTarget(ctx, duties.Login.Principal, d.keyID(ch), ch.Session(), ch.Number())
-	if err != nil {
-		return nil, fmt.Errorf("certificate for the target: %w", err)
-	}
-	conn, err := d.TCP(ctx, ch)
+	return d.login(ctx, l, func(ctx context.Context) (net.Conn, error) { return d.TCP(ctx, ch) })
+}
+
+func (d *Dialer) whose(ch *broker.Channel) whose {
+	return whose{keyID: d.keyID(ch), window: ch.Window(), session: ch.Session(), channel: ch.Number()}
+}
+
+// login is one leg: pins, credential, connection, handshake. dial nil: the leg's
+// own target is dialled, which is its host on the way.
+func (d *Dialer) login(ctx context.Context, l leg, dial func(context.Context) (net.Conn, error)) (ssh.Conn, error) {
+	pins, err := parsePins(l.keys)
 	if err != nil {
 		return nil, err
 	}
-	c, chans, reqs, err := handshake(ctx, conn, ch, a, pins, signer)
+	cred, err := d.credential(ctx, l)
+	if err != nil {
+		return nil, err
+	}
+	var conn net.Conn
+	if dial != nil {
+		conn, err = dial(ctx)
+	} else {
+		conn, err = d.tcp(ctx, l.way, l.target)
+	}
+	if err != nil {
+		return nil, err
+	}
+	c, chans, reqs, err := d.handshake(ctx, conn, l, pins, cred)
 	if err != nil {
 		conn.Close()
 		return nil, err
@@ -73,19 +134,20 @@ func (d *Dialer) keyID(ch *broker.Channel) string {
 	return fmt.Sprintf("broker=%s;w=%s;s=%s;p=%s/%s", d.Broker, ch.Window(), ch.Session(), ch.Firm(), ch.Person())
 }
 
-func handshake(ctx context.Context, conn net.Conn, ch *broker.Channel, a policy.AccountName, pins []ssh.PublicKey, signer ssh.Signer) (ssh.Conn, <-chan ssh.NewChannel, <-chan *ssh.Request, error) {
+func (d *Dialer) handshake(ctx context.Context, conn net.Conn, l leg, pins []ssh.PublicKey, cred *credential) (ssh.Conn, <-chan ssh.NewChannel, <-chan *ssh.Request, error) {
 	var changed *policy.Refusal
-	banner := &banner{ch: ch}
+	var other ssh.PublicKey
+	banner := &banner{way: l.way}
 	config := &ssh.ClientConfig{
-		Config:            ssh.Config{KeyExchanges: keyExchanges, Ciphers: ciphers, MACs: macs},
-		User:              string(a),
-		Auth:              []ssh.AuthMethod{ssh.PublicKeys(signer)}, // nothing else is ever answered
-		HostKeyAlgorithms: pinAlgorithms(pins),
+		Config:            algorithms(l.old),
+		User:              string(l.account),
+		Auth:              cred.methods, // nothing else is ever answered
+		HostKeyAlgorithms: pinAlgorithms(pins, l.old),
 		HostKeyCallback: func(_ string, _ net.Addr, k ssh.PublicKey) error {
 			if isPinned(pins, k) {
 				return nil
 			}
-			changed = keyChanged(pins, k)
+			changed, other = keyChanged(l, pins, k), k
 			return changed
 		},
 		BannerCallback: banner.said,
@@ -100,7 +162,10 @@ func handshake(ctx context.Context, conn net.Conn, ch *broker.Channel, a policy.
 		c.Close()
 		err = context.Cause(ctx)
 	}
-	if why := ch.Look(); why != nil {
+	if changed != nil && d.Changed != nil {
+		d.Changed(context.WithoutCancel(ctx), Other{Asset: l.asset, Key: other, Window: l.whose.window, Session: l.whose.session, Channel: l.whose.channel})
+	}
+	if why := l.way.Look(); why != nil {
 		err = why
 		if c != nil {
 			c.Close()
@@ -110,89 +175,32 @@ func handshake(ctx context.Context, conn net.Conn, ch *broker.Channel, a policy.
 	case changed != nil:
 		return nil, nil, nil, changed
 	case err != nil:
-		return nil, nil, nil, loginFailed(ch, err)
+		return nil, nil, nil, loginFailed(l, cred, err)
 	}
 	if err := conn.SetDeadline(time.Time{}); err != nil {
 		c.Close()
 		return nil, nil, nil, fmt.Errorf("after the handshake with the target: %w", err)
 	}
+	if err := l.noteOld(ctx, c); err != nil {
+		c.Close()
+		return nil, nil, nil, err
+	}
 	return c, chans, reqs, nil
 }
 
-func loginFailed(ch *broker.Channel, err error) error {
-	if why := ch.Look(); why != nil {
-		return why
+// noteOld puts into the recording what an exception was used for.
+func (l leg) noteOld(ctx context.Context, c ssh.Conn) error {
+	meta, ok := c.(ssh.AlgorithmsConnMetadata)
+	if len(l.old) == 0 || !ok {
+		return nil
 	}
-	say := "the machine did not complete the SSH handshake; ask the plant"
-	rule := "target-handshake"
-	if strings.Contains(err.Error(), "unable to authenticate") {
-		rule, say = "target-login", "the machine does not accept Penstock's certificate for this account; call OT security"
-	}
-	if strings.Contains(err.Error(), "no common algorithm for host key") {
-		rule, say = "target-host-key", "the machine does not show a key of the kind that the plant pinned; do not go on, call OT security"
-	}
-	return &policy.Refusal{Rule: rule, Say: say, Why: "handshake with the target: " + short(err.Error())}
-}
-
-// parsePins reads the decision's pinned keys; none refuses.
-func parsePins(lines []string) ([]ssh.PublicKey, error) {
-	if len(lines) == 0 || len(lines) > maxPins {
-		return nil, &policy.Refusal{Rule: "host-key-not-pinned",
-			Say: "the plant has not pinned this machine's key yet; call OT security", Why: fmt.Sprintf("%d pinned keys", len(lines))}
-	}
-	var pins []ssh.PublicKey
-	for _, line := range lines {
-		k, _, options, rest, err := ssh.ParseAuthorizedKey([]byte(line))
-		if err == nil && (len(options) > 0 || len(rest) > 0) {
-			err = errors.New("more than one key on the line")
-		}
-		if err == nil && pinAlgorithms([]ssh.PublicKey{k}) == nil {
-			err = fmt.Errorf("keys of type %s are not used", k.Type())
-		}
-		if err != nil {
-			return nil, &policy.Refusal{Rule: "host-key-not-pinned",
-				Say: "the key that the plant pinned for this machine cannot be read; call OT security", Why: "pinned key: " + err.Error()}
-		}
-		pins = append(pins, k)
-	}
-	return pins, nil
-}
-
-// pinAlgorithms are the host key algorithms that can show a pinned key, and no
-// others: a target cannot choose a key that nobody has pinned.
-func pinAlgorithms(pins []ssh.PublicKey) []string {
-	var all []string
-	for _, k := range pins {
-		switch t := k.Type(); t {
-		case ssh.KeyAlgoRSA:
-			all = append(all, ssh.KeyAlgoRSASHA512, ssh.KeyAlgoRSASHA256)
-		case ssh.KeyAlgoED25519, ssh.KeyAlgoECDSA256, ssh.KeyAlgoECDSA384, ssh.KeyAlgoECDSA521:
-			all = append(all, t)
-		}
-	}
-	slices.Sort(all)
-	return slices.Compact(all)
-}
-
-func isPinned(pins []ssh.PublicKey, k ssh.PublicKey) bool {
-	return slices.ContainsFunc(pins, func(pin ssh.PublicKey) bool {
-		return pin.Type() == k.Type() && string(pin.Marshal()) == string(k.Marshal())
-	})
-}
-
-func keyChanged(pins []ssh.PublicKey, k ssh.PublicKey) *policy.Refusal {
-	var want []string
-	for _, p := range pins {
-		want = append(want, p.Type()+" "+ssh.FingerprintSHA256(p))
-	}
-	return &policy.Refusal{Rule: "target-host-key",
-		Say: "The machine shows another key than the plant pinned. Nothing was sent to it. Do not go on; call OT security",
-		Why: fmt.Sprintf("target shows %s %s, pinned is %s", k.Type(), ssh.FingerprintSHA256(k), strings.Join(want, " or "))}
+	a := meta.Algorithms()
+	return l.way.Mark(ctx, recording.Note, fmt.Appendf(nil, "%s is spoken to by exception: %s, %s, %s, %s", l.asset, a.KeyExchange, a.HostKey, a.Write.Cipher, a.Write.MAC))
 }
 
 // banner keeps the beginning of what a target says before login.
 type banner struct {
-	ch   *broker.Channel
+	way  way
 	mu   sync.Mutex
 	left int
 	used bool
@@ -209,7 +217,7 @@ func (b *banner) said(text string) error {
 		return nil // it says too much: the rest is dropped
 	}
 	b.left -= len(quoted)
-	return b.ch.Mark(b.ch.Context(), recording.Note, []byte("target's banner: "+quoted))
+	return b.way.Mark(b.way.Context(), recording.Note, []byte("target's banner: "+quoted))
 }
 
 // deaf refuses all that a target opens or asks, until its connection ends.

@@ -1,6 +1,7 @@
 package dial_test
 
 import (
+	"cmp"
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
@@ -64,7 +65,15 @@ type authority struct {
 	err   error
 }
 
-func (a *authority) SignTarget(_ context.Context, principal, keyID string, _ policy.SessionID, _ int) (ssh.Signer, error) {
+func (a *authority) SignTarget(ctx context.Context, principal, keyID string, session policy.SessionID, channel int) (ssh.Signer, error) {
+	return a.sign("permit-pty", principal, keyID)
+}
+
+func (a *authority) SignHop(ctx context.Context, principal, keyID string, session policy.SessionID, channel int) (ssh.Signer, error) {
+	return a.sign("permit-port-forwarding", principal, keyID)
+}
+
+func (a *authority) sign(extension, principal, keyID string) (ssh.Signer, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.asked = append(a.asked, principal+" "+keyID)
@@ -81,7 +90,8 @@ func (a *authority) SignTarget(_ context.Context, principal, keyID string, _ pol
 	}
 	cert := &ssh.Certificate{
 		Key: s.PublicKey(), CertType: ssh.UserCert, KeyId: keyID, ValidPrincipals: []string{principal},
-		ValidAfter: uint64(time.Now().Add(-time.Minute).Unix()), ValidBefore: uint64(time.Now().Add(5 * time.Minute).Unix()),
+		Permissions: ssh.Permissions{Extensions: map[string]string{extension: ""}},
+		ValidAfter:  uint64(time.Now().Add(-time.Minute).Unix()), ValidBefore: uint64(time.Now().Add(5 * time.Minute).Unix()),
 	}
 	if err := cert.SignCert(rand.Reader, a.key); err != nil {
 		return nil, err
@@ -106,6 +116,7 @@ type target struct {
 	serve    func(net.Conn, *ssh.ServerConn, <-chan ssh.NewChannel, <-chan *ssh.Request) // after login
 	raw      func(net.Conn)                                                              // instead of SSH
 	banner   string
+	name     string        // empty: plc
 	tried    chan struct{} // closed by serve
 	wait     sync.WaitGroup
 }
@@ -168,7 +179,7 @@ func (g *target) handle(c net.Conn) {
 			if !checker.IsUserAuthority(cert.SignatureKey) {
 				return nil, fmt.Errorf("no")
 			}
-			return nil, checker.CheckCert(m.User()+"@plc.kiel", cert)
+			return nil, checker.CheckCert(m.User()+"@"+cmp.Or(g.name, "plc")+".kiel", cert)
 		},
 		PasswordCallback: func(m ssh.ConnMetadata, _ []byte) (*ssh.Permissions, error) {
 			g.try("%s password", m.User())

@@ -159,6 +159,7 @@ type requestLine struct {
 	Can     string       `json:"can"`
 	Worst   string       `json:"worst"`
 	Stopper string       `json:"stopper"`
+	Weak    string       `json:"weak,omitempty"`
 	Minutes int          `json:"minutes"`
 	From    time.Time    `json:"from"`
 	To      time.Time    `json:"to"`
@@ -179,7 +180,7 @@ type answerLine struct {
 func (c *call) requestLine(r approvals.Request) requestLine {
 	d := r.Document
 	l := requestLine{Request: string(r.ID), State: string(r.State), Rev: r.Rev, By: d.By, People: d.People, Rights: d.Rights, Reason: d.Reason,
-		Now: d.Happening, Urgent: d.Priority, Can: d.Can, Worst: d.Worst, Stopper: d.Stopper,
+		Now: d.Happening, Urgent: d.Priority, Can: d.Can, Worst: d.Worst, Stopper: d.Stopper, Weak: d.Weak,
 		Minutes: d.Minutes, From: d.From.UTC(), To: d.To.UTC(), Window: string(r.Window), Words: evidence.Words(r.Hash), Targets: []targetLine{}}
 	for _, t := range d.Assets {
 		l.Targets = append(l.Targets, targetLine{t.Asset, t.Port, t.Account})
@@ -401,6 +402,9 @@ func (c *call) assets() error {
 // sayTold prints the computed lines of the text: whoever answers reads the same.
 func (c *call) sayTold(r approvals.Request) {
 	c.printf("  %s %s\n  %s\n", r.Document.Can, r.Document.Stopper, r.Document.Worst)
+	if weak := r.Document.Weak; weak != "" {
+		c.printf("  ! %s\n", weak)
+	}
 }
 
 // sayWords prints the eight words of the text's hash: whoever answers it sees the

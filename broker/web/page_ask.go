@@ -192,7 +192,11 @@ func (v *visit) ways(chosen []string) (all []wayChoice) {
 // wayWorst is what a way in can come to, and who stops it.
 func (v *visit) wayWorst(a policy.Asset, port policy.PortName, account policy.AccountName) string {
 	t := v.target(evidence.Target{Asset: string(a.Name), Port: string(port), Account: string(account)})
-	return "Worst case: " + policy.WorstCase(t.Worst, t.Stops) + " " + strings.ToUpper(t.Stopper()[:1]) + t.Stopper()[1:] + "."
+	say := "Worst case: " + policy.WorstCase(t.Worst, t.Stops) + " " + strings.ToUpper(t.Stopper()[:1]) + t.Stopper()[1:] + "."
+	if weak := v.plant.Told([]policy.Target{{Asset: a.Name, Port: port, Account: account}}, policy.Look).Weak; weak != "" {
+		say += " " + weak
+	}
+	return say
 }
 
 func (g *Pages) ask(v *visit) error {

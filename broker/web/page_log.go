@@ -233,7 +233,11 @@ func (v *visit) otherSentence(body audit.Body, n roll) (says, weight string) {
 	case audit.SessionEnded:
 		return "is out: " + b.Cause + because(b.Why), "moved"
 	case audit.ChannelOpened:
-		return fmt.Sprintf("channel %d: %s on %s%s", b.Channel, b.Kind, b.Asset, as(b.Account)), ""
+		through := ""
+		if b.Via != "" {
+			through = " through " + b.Via
+		}
+		return fmt.Sprintf("channel %d: %s on %s%s%s", b.Channel, b.Kind, b.Asset, as(b.Account), through), ""
 	case audit.ChannelRefused:
 		return "refused (" + b.Rule + "): " + b.Kind + " on " + cmp.Or(b.Asset, "nothing") + as(b.Account) + because(b.Asked), "refused"
 	case audit.FileTransferred:

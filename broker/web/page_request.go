@@ -29,7 +29,8 @@ type requestView struct {
 	Does, Prep               string
 	Targets                  []targetView
 	Can, Worst, Enforced     string
-	Danger                   bool // nobody but a person stops what goes beyond
+	Weak                     string // machines that are spoken to in old SSH
+	Danger                   bool   // nobody but a person stops what goes beyond
 	Stops, Why, Length       string
 	Until                    stamp
 	Asleep                   stamp
@@ -180,6 +181,9 @@ func (v *visit) describe(out *requestView, d evidence.Request) {
 	}
 	told := v.plant.Told(policyTargets(d.Assets), rights)
 	out.Can, out.Worst, out.Enforced = cmp.Or(d.Can, told.Can), cmp.Or(d.Worst, told.Worst), cmp.Or(d.Stopper, told.Stopper)
+	if out.Weak = cmp.Or(d.Weak, told.Weak); out.Weak != "" {
+		out.Unusual = append(out.Unusual, out.Weak)
+	}
 	out.Danger = told.By == policy.ByNobody && told.Reach != policy.Look
 	switch stopsAnyway := told.Reach&(policy.Operate|policy.Load|policy.Device) != 0; {
 	case len(told.Stops) > 0 && stopsAnyway: // the worst case says it

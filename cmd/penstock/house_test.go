@@ -53,7 +53,8 @@ var mayImport = map[string][]string{
 	"broker/brokertest": {"policy", "audit", "audit/durable", "audit/recording", "approvals", "broker"}, // for tests
 	"broker/ca":         {"policy", "audit", "approvals/state"},
 	"broker/login":      {"policy", "audit", "approvals/evidence", "approvals/state", "approvals/people"},
-	"broker/dial":       {"policy", "audit/recording", "broker", "broker/ca"},
+	"broker/vault":      {"policy"},
+	"broker/dial":       {"policy", "audit/recording", "broker", "broker/ca", "broker/vault"},
 	"broker/relay":      {"policy", "policy/inspect", "audit", "audit/recording", "broker"},
 	"broker/sftp":       {"policy", "audit", "audit/recording", "broker", "broker/relay"},
 	"broker/notify":     {"policy", "audit", "audit/durable", "approvals/people"},
