@@ -22,8 +22,12 @@ import (
 )
 
 const (
-	maxHost  = 255              // bytes of the name in direct-tcpip
-	toOpen   = 60 * time.Second // from the ask for a forward to its yes or no
+	maxHost = 255              // bytes of the name in direct-tcpip
+	toOpen  = 60 * time.Second // from the ask for a forward to its yes or no
+	// brokenRequest says in a channel that it is closed because it broke; who does
+	// not know it passes it over (RFC 4254, 5.4: no reply is wanted).
+	brokenRequest = "broken@penstock"
+
 	toLinger = 10 * time.Second // for what a vendor sent before leaving to reach the machine
 )
 
@@ -254,13 +258,17 @@ func (s *stream) accept(nc ssh.NewChannel) error {
 
 // pump relays until both directions have ended, one has failed, the vendor has
 // closed the channel, or the gate has. A half-close passes as one; a reset of
-// the target closes the vendor's channel, which is all that SSH has for it.
+// the target closes the vendor's channel, which is all that SSH has for it, with
+// a word before it that penstock connect makes a reset of.
 func (s *stream) pump() {
 	ctx, cancel := context.WithCancelCause(s.gate.Context())
 	defer cancel(nil)
 	var pumps sync.WaitGroup
 	in, out := s.goes(&pumps, func() error { return s.inward(ctx) }), s.goes(&pumps, func() error { return s.outward(ctx) })
 	s.cause = s.over(in, out)
+	if s.cause != nil && !errors.Is(s.cause, errClientGone) {
+		_, _ = s.vendor.SendRequest(brokenRequest, false, nil)
+	}
 	_ = s.vendor.Close() // half-closed both ways it would stay
 	cancel(s.cause)
 	s.target.Close()

@@ -3,6 +3,8 @@ package verbs
 import (
 	"errors"
 	"fmt"
+	"net"
+	"strconv"
 	"strings"
 
 	"golang.org/x/crypto/ssh"
@@ -41,6 +43,7 @@ func (c *call) setup() error {
 	c.printf("# 3. When your window is open, get the certificate (again after an hour), then work:\n%s\n", c.CertLine())
 	c.printf("# or, the same: %s\n", c.copyLine())
 	c.workLines()
+	c.printf("\n# All ports of a window at once, with the time left: the program penstock-connect, which your contact at the plant can give you:\n%s\n", c.connectLine())
 	c.printf("\n# PuTTY and WinSCP: host name %s, port %d, user name %s+ACCOUNT+ASSET.\n", c.Name, max(c.Port, 22), c.by.Person)
 	c.printf("# For forwards in PuTTY: Connection, SSH, Tunnels; destination ASSET:PORT as in the lines above with -L.\n")
 	c.printf("# Private key file: your key; \"Certificate to use with the private key\": the file of step 3.\n")
@@ -58,6 +61,11 @@ func (c *call) sshConfig() string {
 	}
 	return port + fmt.Sprintf("Host *.%s\n    ProxyJump %s@%s\nHost %s *.%s\n    IdentityFile ~/.ssh/id_ed25519\n    CertificateFile ~/.ssh/id_ed25519-cert.pub\n"+
 		"    IdentitiesOnly yes\n    ForwardAgent no\n    ForwardX11 no\n", site, c.by.Person, c.Name, c.Name, site)
+}
+
+// connectLine opens all ports of a window with the vendor's program.
+func (c *call) connectLine() string {
+	return "penstock-connect --broker " + net.JoinHostPort(c.Name, strconv.Itoa(max(c.Port, 22)))
 }
 
 // workLines are the lines that reach the machines of the person's windows.

@@ -183,7 +183,7 @@ func (c *call) requestLine(r approvals.Request) requestLine {
 		Now: d.Happening, Urgent: d.Priority, Can: d.Can, Worst: d.Worst, Stopper: d.Stopper, Weak: d.Weak,
 		Minutes: d.Minutes, From: d.From.UTC(), To: d.To.UTC(), Window: string(r.Window), Words: evidence.Words(r.Hash), Targets: []targetLine{}}
 	for _, t := range d.Assets {
-		l.Targets = append(l.Targets, targetLine{t.Asset, t.Port, t.Account})
+		l.Targets = append(l.Targets, targetLine{Asset: t.Asset, Port: t.Port, Account: t.Account})
 	}
 	for _, n := range r.Needs {
 		l.Waits = append(l.Waits, string(n.Role))

@@ -75,6 +75,10 @@ type windowLine struct {
 	Window  string       `json:"window"`
 	Request string       `json:"request"`
 	State   string       `json:"state"`
+	Says    string       `json:"says"`            // the state in words, with the next step
+	Opens   string       `json:"opens,omitempty"` // shift, auto or vendor
+	Yours   bool         `json:"yours"`           // the caller works in it
+	Left    int64        `json:"left_seconds,omitempty"`
 	Rights  []string     `json:"rights"`
 	Targets []targetLine `json:"targets"`
 	Until   time.Time    `json:"until,omitzero"`
@@ -88,6 +92,26 @@ type targetLine struct {
 	Asset   string `json:"asset"`
 	Port    string `json:"port"`
 	Account string `json:"account,omitempty"`
+	Number  uint16 `json:"number,omitempty"` // as a forward asks for the port; absent: no longer in the plant file
+	Host    string `json:"host,omitempty"`   // the asset's name with the site's, as its certificate says it
+	Address string `json:"address,omitempty"`
+	TCP     uint16 `json:"tcp,omitempty"` // with address: the port's number on the machine, for tools that insist on both
+}
+
+// targetLine is a target for a program. Where the machine stands is told to
+// those who work in the window, while it runs: their tools may want it.
+func (c *call) targetLine(t policy.Target, address bool) targetLine {
+	l := targetLine{Asset: string(t.Asset), Port: string(t.Port), Account: string(t.Account)}
+	asset, _ := c.Plant().Asset(t.Asset)
+	port, ok := asset.Port(t.Port)
+	if !ok {
+		return l
+	}
+	l.Number, l.Host = asset.ForwardNumber(port), c.Plant().Host(t.Asset)
+	if address {
+		l.Address, l.TCP = asset.Address.String(), port.Number
+	}
+	return l
 }
 
 func (c *call) windows() error {
@@ -120,11 +144,15 @@ func (c *call) windowLine(w approvals.Window) windowLine {
 	l := windowLine{Window: string(w.ID), Request: string(w.Request), State: string(w.State), Rights: w.Claim.Rights,
 		Until: w.Until.UTC(), From: w.Claim.From.UTC(), To: w.Claim.To.UTC(), Targets: []targetLine{}}
 	mine := slices.Contains(w.Claim.People, string(c.by.Person))
+	l.Says, l.Opens, l.Yours = c.stands(w), w.Claim.Open, mine
+	if runs(w) {
+		l.Left = int64(max(w.Until.Sub(c.now()), 0) / time.Second)
+	}
 	if mine && (w.State == approvals.WindowOpen || w.State == approvals.WindowEnding || w.State == approvals.WindowAgreed && w.Claim.Open == "vendor") {
 		l.Type = append(l.Type, c.CertLine())
 	}
 	for _, t := range targets(w) {
-		l.Targets = append(l.Targets, targetLine{string(t.Asset), string(t.Port), string(t.Account)})
+		l.Targets = append(l.Targets, c.targetLine(t, mine && runs(w)))
 		if mine && (w.State == approvals.WindowOpen || w.State == approvals.WindowEnding) {
 			l.Type = append(l.Type, c.reach(c.by.Person, t))
 		}

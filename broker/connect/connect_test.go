@@ -1,0 +1,142 @@
+package connect
+
+import (
+	"bytes"
+	"io"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// The same windows give the same ports, in the same order, and ports of one
+// number do not fight for it.
+func TestWaysAreTheSameEachTime(t *testing.T) {
+	a := window{Window: "W-1", Targets: []target{{Asset: "press", Port: "modbus", Number: 502}, {Asset: "filler", Port: "ssh", Account: "viewer", Number: 22},
+		{Asset: "gone", Port: "modbus"}}}
+	b := window{Window: "W-2", Targets: []target{{Asset: "filler", Port: "ssh", Account: "maint", Number: 22}, {Asset: "filler", Port: "modbus", Number: 502}, {Asset: "hmi", Port: "vnc", Number: 5900}}}
+	var got []string
+	for _, w := range waysOf([]window{a, b}, false) {
+		got = append(got, w.Asset+" "+w.Port+" "+strings.Join(w.accounts, ",")+" "+strings.Join(w.windows, ",")+" "+string(rune('0'+w.local/1000)))
+	}
+	want := []string{"filler modbus  W-2 1", "filler ssh viewer,maint W-1,W-2 1", "hmi vnc  W-2 5", "press modbus  W-1 1"}
+	if !slices.Equal(got, want) {
+		t.Errorf("%q", got)
+	}
+	first, err := local(1502)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer first.Close()
+	second, err := local(1502)
+	if err != nil || first.Addr().String() == second.Addr().String() {
+		t.Fatal(err)
+	}
+	second.Close()
+}
+
+func TestPatternsOfKnownHosts(t *testing.T) {
+	for _, row := range []struct {
+		patterns, host, port string
+		want                 bool
+	}{
+		{"broker.kiel.example", "broker.kiel.example", "2222", true},
+		{"Broker.kiel.example", "broker.KIEL.example", "22", true},
+		{"broker.kiel.example,*.kiel", "filler-plc.kiel", "22", true},
+		{"*.kiel", "kiel", "22", false},
+		{"[broker]:2222", "broker", "2222", true},
+		{"[broker]:2222", "broker", "22", false},
+		{"*,!broker", "broker", "22", false},
+		{"!other,br?ker", "broker", "22", true},
+		{`b\*`, "broker", "22", false},
+		{"[a-z]roker", "broker", "22", false},
+		{"", "broker", "22", false},
+	} {
+		if got := (authority{patterns: strings.Split(row.patterns, ",")}).covers(row.host, row.port); got != row.want {
+			t.Errorf("%s for %s port %s: %t", row.patterns, row.host, row.port, got)
+		}
+	}
+}
+
+func TestWhereTheBrokerIs(t *testing.T) {
+	for in, want := range map[string]string{"broker": "broker:22", "broker:2222": "broker:2222", "[::1]:443": "[::1]:443",
+		"": "", ":22": "", "ann@broker": "", "broker:0": "", "broker:x": "", "broker:70000": ""} {
+		if _, got, err := (Options{Broker: in}).address(); got != want || (err == nil) == (want == "") {
+			t.Errorf("%q: %q, %v", in, got, err)
+		}
+	}
+}
+
+func TestWhatGivesAnAddressToAComputer(t *testing.T) {
+	a := netip.MustParseAddr("10.20.1.11")
+	for system, want := range map[string]string{"linux": "ip addr add 10.20.1.11/32 dev lo", "darwin": "ifconfig lo0 alias 10.20.1.11/32", "windows": "netsh interface ip add address"} {
+		if give, take := aliasLines(system, a); !strings.Contains(give, want) || !strings.Contains(take, "10.20.1.11") || give == take {
+			t.Errorf("%s: %s; %s", system, give, take)
+		}
+	}
+}
+
+func TestTimeLeftAsPeopleReadIt(t *testing.T) {
+	for d, want := range map[time.Duration]string{0: "0:00 min", -time.Second: "0:00 min", 61 * time.Second: "1:01 min", 2*time.Hour + 5*time.Minute: "2 h 05 min"} {
+		if got := spell(d); got != want {
+			t.Errorf("%v: %s", d, got)
+		}
+	}
+}
+
+func TestAKeyIDNamesItsWindows(t *testing.T) {
+	c := certificate{}
+	c.Certificate = newCert("w=W-17,W-18;p=ann;c=krall")
+	if !c.covers([]string{"W-18"}) || !c.covers([]string{"W-17", "W-18"}) || c.covers([]string{"W-1"}) || c.covers([]string{"W-17", "W-19"}) || c.covers(nil) {
+		t.Error("a certificate covers other windows than it names")
+	}
+}
+
+// duplex is a program's end of SOCKS.
+type duplex struct {
+	io.Reader
+	io.Writer
+}
+
+func FuzzSocks(f *testing.F) {
+	f.Add([]byte("\x05\x01\x00\x05\x01\x00\x03\x0afiller-plc\x01\xf6"))
+	f.Add([]byte("\x05\x02\x02\x00\x05\x01\x00\x01\x0a\x14\x01\x0b\x01\xf6"))
+	f.Add([]byte("\x05\x01\x00\x05\x01\x00\x04\xfd\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x01\x01\xf6"))
+	f.Add([]byte("\x05\x00"))
+	f.Add([]byte("\x05\xff" + strings.Repeat("\x01", 255)))
+	f.Add([]byte("\x04\x01\x01\xf6\x0a\x14\x01\x0b\x00"))
+	f.Add([]byte("\x05\x01\x00\x05\x03\x00\x03\x00"))
+	v := &visit{ways: []way{{target: target{Asset: "filler-plc", Host: "filler-plc.kiel", Port: "modbus", Number: 502, Address: "10.20.1.11", TCP: 1502}}}}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var said bytes.Buffer
+		w, code, err := readSocks(duplex{bytes.NewReader(b), &said})
+		if err == nil && (w.Command != 1 || w.Host == "" || code != 0) {
+			t.Fatalf("%+v %d", w, code)
+		}
+		if said.Len() > 2 {
+			t.Fatalf("% x", said.Bytes())
+		}
+		if x, ok := v.wayTo(w); err == nil && ok && (x.Asset != "filler-plc" || w.Port != 502 && w.Port != 1502) {
+			t.Fatalf("%+v leads to %+v", w, x)
+		}
+	})
+}
+
+func FuzzKnownHosts(f *testing.F) {
+	f.Add([]byte("@cert-authority broker,*.kiel ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEB2Usr139kuZ6rYGMdLox0VMMWPU69aeVI3Cg/binFZ\n"))
+	f.Add([]byte("@revoked * ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEB2Usr139kuZ6rYGMdLox0VMMWPU69aeVI3Cg/binFZ"))
+	f.Add([]byte("|1|abc|def ssh-ed25519 AAAA\n@cert-authority\n@cert-authority x\n# note\n"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		for _, a := range parseAuthorities(b) {
+			if a.key == nil {
+				t.Fatal("an authority without a key")
+			}
+			a.covers("broker", "22")
+		}
+	})
+}
+
+func newCert(id string) *ssh.Certificate { return &ssh.Certificate{KeyId: id} }
