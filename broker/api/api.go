@@ -43,6 +43,9 @@ type Ask struct {
 	Backup    string    `json:"backup,omitempty"`
 	Backout   string    `json:"backout,omitempty"`
 	AreaClear string    `json:"area_clear,omitempty"`
+	Kind      string    `json:"kind,omitempty"`      // remote, emergency; empty: remote
+	Starts    []string  `json:"starts,omitempty"`    // of an emergency, computed: the rights until the second tap
+	Waives    []string  `json:"waives,omitempty"`    // of an emergency, computed: calendars that it passes over
 	Happening string    `json:"happening,omitempty"` // safety, stopped, degraded or planned, as the one who asks sees it
 	Minutes   int       `json:"minutes"`
 	From      time.Time `json:"from"`
@@ -158,6 +161,9 @@ type Window struct {
 	HalfDone []string  `json:"half_done,omitempty"` // while ending: the transfers that may finish
 	Gates    []Gate    `json:"gates,omitempty"`     // that its rules ask, as they stand; while it is not over
 	Escort   *Escort   `json:"escort,omitempty"`    // where its rules ask for one
+
+	Emergency bool     `json:"emergency,omitempty"`
+	MayStep   []string `json:"may_step,omitempty"` // of an emergency: what a second tap would add
 	Receipted
 }
 
@@ -214,7 +220,7 @@ type Step struct {
 	Key    string    `json:"key,omitempty"`  // fingerprint that is confirmed
 	Gate   string    `json:"gate,omitempty"`
 	Says   string    `json:"says,omitempty"`   // of a gate: yes, no, stood-in; of an escort: took, here, offered, left; of a priority: P1 to P4
-	Rights []string  `json:"rights,omitempty"` // what a window is narrowed to
+	Rights []string  `json:"rights,omitempty"` // what a window is narrowed to, or an emergency's second tap adds
 	To     string    `json:"to,omitempty"`     // to whom an escort is offered
 	Zone   string    `json:"zone,omitempty"`   // that is an island, or for which one is lifted; empty: all
 	Mail   string    `json:"mail,omitempty"`

@@ -43,6 +43,7 @@ type Log interface {
 // Roster is what is asked of people.Roster.
 type Roster interface {
 	Person(context.Context, policy.PersonID) (people.Person, error)
+	People(context.Context) ([]people.Person, error)
 }
 
 // Notice is one thing to tell. Text is whole sentences without a line's end; it

@@ -12,11 +12,13 @@ import (
 	"io"
 	"iter"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -44,6 +46,7 @@ assets:
   filler-plc: {tag: F-1, name: Filler, zone: line-1, level: 1, address: 10.20.1.11, stops: [filling-1], ports: {ssh: {accounts: {viewer: {rights: [look], enforced: device}}}}}
 rules:
   - {name: look, when: {right: look}, plan: [], open: shift, longest: 8h}
+emergency: {agree: [shift], starts_as: [look], second_tap: [set], longest: 2h, tell: [duty], review: 3d}
 `
 
 var thePlant = sync.OnceValue(func() *policy.Plant {
@@ -64,8 +67,15 @@ func (r roster) Person(_ context.Context, id policy.PersonID) (people.Person, er
 	return p, nil
 }
 
-var cast = roster{"mia": {ID: "mia", Name: "Mia Voss", Mail: "mia@kiel.example", Phone: "+494315550101"}, "max": {ID: "max", Name: "Max", Phone: "+494315550102"},
-	"ann": {ID: "ann", Name: "Ann", Mail: "ann@krall.example"}, "gone": {ID: "gone", Mail: "gone@kiel.example", Disabled: true}}
+func (r roster) People(context.Context) (list []people.Person, err error) {
+	for _, id := range slices.Sorted(maps.Keys(r)) {
+		list = append(list, r[id])
+	}
+	return list, nil
+}
+
+var cast = roster{"mia": {ID: "mia", Name: "Mia Voss", Mail: "mia@kiel.example", Phone: "+494315550101"}, "max": {ID: "max", Name: "Max", Phone: "+494315550102", Roles: []policy.Role{"duty"}},
+	"ann": {ID: "ann", Name: "Ann", Mail: "ann@krall.example"}, "gone": {ID: "gone", Mail: "gone@kiel.example", Disabled: true, Roles: []policy.Role{"duty"}}}
 
 // memory is a log of leaves that grows.
 type memory struct {
@@ -168,14 +178,20 @@ func TestTells(t *testing.T) {
 		log.add(at, "R-1", audit.PersonAsked{Role: "duty", For: "shift"})
 		log.add(at, "R-1", audit.AnswerGiven{Request: "R-1", Says: "yes", Person: "mia"})
 		log.add(at, "W-1", audit.WindowAgreed{Window: "W-1", Request: "R-1"})
+		log.add(at, "W-1", audit.WindowMoved{Window: "W-1", To: "opened", By: "mia", Emergency: true, Until: at})
+		log.add(at, "W-1", audit.WindowMoved{Window: "W-1", To: "stepped", By: "mia"})
 		log.add(at, "W-1", audit.WindowMoved{Window: "W-1", To: "cut", By: "mia"})
 		log.add(at, "R-1", audit.AnswerGiven{Request: "R-1", Says: "no", Person: "mia"})
 		synctest.Wait()
 		next := at.Add(5 * time.Minute).In(thePlant().Location()).Format("15:04")
+		now := at.In(thePlant().Location()).Format("15:04")
 		want := []string{
 			"request.asked: Request R-1 waits for Line 1 shift. Next asked at " + next + ": Duty engineer. → max,mia",
 			"request.asked: Request R-1 waits for Duty engineer, because Line 1 shift did not answer. Nobody of them is on duty now. → ",
 			"request.answered: Somebody of the plant said yes to R-1. What is still missing stands on its page. → ann",
+			"emergency.opened: EMERGENCY: W-1 was opened by one yes, and ends at " + now + ". → max",
+			"window.opened: W-1 is open and ends at " + now + ". → ann",
+			"emergency.stepped: EMERGENCY: W-1 may do more since now, by a second tap. → max",
 			"window.cut: W-1 was cut. Call the control room. → ann",
 			"request.answered: The plant said no to R-1. Why stands on its page. → ann",
 		}

@@ -70,7 +70,8 @@ func (s *story) tell(ctx context.Context, leaf audit.Leaf, wanted bool) []Notice
 		n.Type, to = "request.unanswered", s.asker(leaf.Subject)
 		n.Text = leaf.Subject + " was not answered in time. Call the plant, or ask anew."
 	}
-	if n.Type == "" || !wanted {
+	loud := s.loud(leaf)
+	if n.Type == "" && loud.Type == "" || !wanted {
 		return nil
 	}
 	n.Title = "Penstock " + s.o.Plant().Site.Name
@@ -80,7 +81,14 @@ func (s *story) tell(ctx context.Context, leaf audit.Leaf, wanted bool) []Notice
 			n.People = append(n.People, p)
 		}
 	}
-	return []Notice{n}
+	if loud.Type == "" {
+		return []Notice{n}
+	}
+	loud.Title, loud.Words, loud.People = n.Title, n.Words, s.whomToTell(ctx)
+	if n.Type == "" {
+		return []Notice{loud}
+	}
+	return []Notice{loud, n}
 }
 
 // forget drops what nothing more will be told of, so that a log of years leaves

@@ -86,7 +86,7 @@ func (c *call) fill(ask *approvals.Ask) (err error) {
 		ask.Firm = policy.FirmID(firm)
 	}
 	for flag, to := range map[string]*string{"why": &ask.Reason, "work-order": &ask.WorkOrder, "change": &ask.Change,
-		"backup": &ask.Backup, "backout": &ask.Backout, "area-clear": &ask.AreaClear, "now": &ask.Happening} {
+		"backup": &ask.Backup, "backout": &ask.Backout, "area-clear": &ask.AreaClear, "now": &ask.Happening, "kind": &ask.Kind} {
 		if v := c.args.text(flag); v != "" {
 			*to = v
 		}
@@ -153,6 +153,8 @@ type requestLine struct {
 	People  []string     `json:"people"`
 	Targets []targetLine `json:"targets"`
 	Rights  []string     `json:"rights"`
+	Kind    string       `json:"kind"`
+	Starts  []string     `json:"starts,omitempty"` // of an emergency: the rights until the second tap
 	Reason  string       `json:"reason"`
 	Now     string       `json:"now,omitempty"` // what is happening, as the asker sees it
 	Urgent  string       `json:"priority"`      // P1 to P4, computed
@@ -179,7 +181,7 @@ type answerLine struct {
 
 func (c *call) requestLine(r approvals.Request) requestLine {
 	d := r.Document
-	l := requestLine{Request: string(r.ID), State: string(r.State), Rev: r.Rev, By: d.By, People: d.People, Rights: d.Rights, Reason: d.Reason,
+	l := requestLine{Request: string(r.ID), State: string(r.State), Rev: r.Rev, By: d.By, People: d.People, Rights: d.Rights, Kind: d.Kind, Starts: d.Starts, Reason: d.Reason,
 		Now: d.Happening, Urgent: d.Priority, Can: d.Can, Worst: d.Worst, Stopper: d.Stopper, Weak: d.Weak,
 		Minutes: d.Minutes, From: d.From.UTC(), To: d.To.UTC(), Window: string(r.Window), Words: evidence.Words(r.Hash), Targets: []targetLine{}}
 	for _, t := range d.Assets {
@@ -401,6 +403,13 @@ func (c *call) assets() error {
 
 // sayTold prints the computed lines of the text: whoever answers reads the same.
 func (c *call) sayTold(r approvals.Request) {
+	if d := r.Document; d.Kind == evidence.Emergency {
+		c.printf("  EMERGENCY: it begins with %s; more by the plant's second tap.", strings.Join(d.Starts, ", "))
+		if len(d.Waives) > 0 {
+			c.printf(" Waived: %s.", strings.Join(d.Waives, ", "))
+		}
+		c.printf("\n")
+	}
 	c.printf("  %s %s\n  %s\n", r.Document.Can, r.Document.Stopper, r.Document.Worst)
 	if weak := r.Document.Weak; weak != "" {
 		c.printf("  ! %s\n", weak)

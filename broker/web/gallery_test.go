@@ -81,6 +81,12 @@ func dangerousRequest() requestView {
 	return r
 }
 
+func emergencyRequest() requestView {
+	r := sampleRequest()
+	r.Emergency = &emergencyView{Starts: "look", Adds: "change values", Waived: []string{"line-1-outage", "campaign"}, Often: "5 in 30 days; more than 4 is too often", TooOften: true}
+	return r
+}
+
 // signedRequest wants a key: the reader has a passkey, or has none.
 func signedRequest(passkey bool) requestView {
 	r := sampleRequest()
@@ -145,11 +151,15 @@ func gallery() []galleryPage {
 	heldIn := inView{Session: "S-342", Who: "Ben Ito", Firm: "Krall Fillers", Since: after(-7), Windows: []inWindow{{WindowLine: pausedLine, Held: true,
 		Channels: []string{"a command on FIL-1-PLC-01 as recipes, 10 bytes in, 9004 bytes out"}}}}
 	full := boardView{Waits: []waitingView{
-		{"R-214", "change values on", "Filler controller", "Ann Keller", "Krall Fillers", "", after(-3), true, nil, "Next asked at 03:12: Duty engineer.", "P1"},
-		{"R-209", "look at", "Historian", "Ben Ito", "DataWerk", "", after(-400), false, []string{"OT security"}, "", "P3"},
+		{"R-214", "change values on", "Filler controller", "Ann Keller", "Krall Fillers", "", after(-3), true, nil, "Next asked at 03:12: Duty engineer.", "P1", true},
+		{"R-209", "look at", "Historian", "Ben Ito", "DataWerk", "", after(-400), false, []string{"OT security"}, "", "P3", false},
 	}, In: []inView{in, heldIn}, Ready: []WindowLine{readyLine}, Left: []WindowLine{leftLine}, Open: []WindowLine{},
 		Blocks: []blockView{{ID: "B-3", What: "DataWerk", By: "Lena Lang", Why: "laptop lost", Until: after(600), MayLift: true, Receipts: true}},
 		Duty:   []dutyLine{{"Filling shift supervisor", "Mia Voss to 06:00", ""}, {"Line 1 process owner", "", "Nobody of Line 1 process owner is on duty now. Next: Olaf Holm, 06:00. Call Jan Brandt, Duty engineer, +494315550122."}}}
+	full.Often = "5 in 30 days; more than 4 is too often"
+	quickLine := openLine
+	quickLine.ID, quickLine.Emergency, quickLine.May.Step = "W-216", true, true
+	full.Alarm = []WindowLine{quickLine}
 	needsLine := readyLine
 	needsLine.ID, needsLine.Lacks = "W-212", []string{"Vendor key switch on panel A3", "an escort"}
 	tapDue := after(4)
@@ -184,6 +194,9 @@ func gallery() []galleryPage {
 		{"board-down", "board", boardView{Closed: true, Blocks: []blockView{{ID: "B-4", What: "Everybody: the plant is an island", By: "Mia Voss", Why: "ammonia alarm", All: true, Island: true, MayLift: true}}},
 			func(f *frame) { f.Down = "The recording disk is nearly full. Call whoever runs the broker." }},
 		{"request", "request", sampleRequest(), someone},
+		{"request-emergency", "request", emergencyRequest(), codeGood},
+		{"window-emergency", "window", windowView{WindowLine: quickLine, Minutes: "1 hour", Targets: []targetView{fillerPLC}, From: after(-10), To: after(300), Opened: after(-19), OpenedBy: "Mia Voss",
+			Step: []tick{{"set", "change values", true}, {"operate", "start and stop", true}}}, codeGood},
 		{"request-danger", "request", dangerousRequest(), codeGood},
 		{"request-several", "request", severalRequest(), codeGood},
 		{"request-signed", "request", signedRequest(true), someone},
@@ -202,7 +215,7 @@ func gallery() []galleryPage {
 			Word: "ended", Who: []string{"Ann Keller"}, Until: after(-5), May: stepsAllowed{HandBack: true}}, Minutes: "1 hour", Targets: []targetView{fillerPLC}, Vendor: true, Next: []string{"scp -P 2222 cert@broker.kiel.example:W-208 ~/.ssh/id_ed25519-cert.pub", "ssh -p 2222 ann+recipes+filler-plc@broker.kiel.example"}},
 			func(f *frame) { f.Plant, f.Name = false, "Ann Keller" }},
 		{"requests", "requests", []requestLine{{"R-214", "change values on", "Filler controller", "Krall Fillers", "waiting", after(-3)}}, someone},
-		{"ask", "ask", askView{Say: "The plant asks for more here. Fill in: Work order.", Rule: "fields-missing", Wrong: map[string]string{"work_order": "The plant asks for this here."}, Form: form, Firms: []firmChoice{{"krall", "Krall Fillers", []tick{{"ann", "Ann Keller", true}, {"ben", "Ben Ito", false}}}},
+		{"ask", "ask", askView{Quick: &tick{"emergency", "One yes of Filling shift supervisor. It begins with: look. Only by a second tap: change values, start and stop. Everybody who must know is told at once, and it is reviewed.", false}, Say: "The plant asks for more here. Fill in: Work order.", Rule: "fields-missing", Wrong: map[string]string{"work_order": "The plant asks for this here."}, Form: form, Firms: []firmChoice{{"krall", "Krall Fillers", []tick{{"ann", "Ann Keller", true}, {"ben", "Ben Ito", false}}}},
 			Ways:   []wayChoice{{"a/ssh/viewer", "FIL-1-PLC-01", "Filler controller", "by ssh as viewer: can look", "Worst case: somebody sees what they should not. The machine stops the rest.", true}, {"a/ssh/maint", "FIL-1-PLC-01", "Filler controller", "by ssh as maint: can look, take files out, change values, start and stop, load programs", "Worst case: a wrong program runs, Filling line 1 stops. Nobody stops the rest.", false}},
 			Rights: []tick{{"look", "look", true}, {"copy", "take files out", false}, {"set", "change values", false}},
 			Now:    []tick{{"stopped", nowWords["stopped"], true}, {"degraded", nowWords["degraded"], false}, {"planned", nowWords["planned"], false}}, Before: sampleRequest().Past}, someone},

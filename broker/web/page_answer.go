@@ -60,7 +60,7 @@ func (v *visit) mayAnswer(out *requestView, q approvals.Request, n roll) {
 		rest := v.after(q, need.Role, n)
 		if len(rest) == 0 {
 			out.YouWhy += " Your yes is enough."
-			out.May.Opens = d.Open == "shift" && v.opens(n, q.Asked, d.Assets, d.Rights) && !v.now.Before(d.From)
+			out.May.Opens = d.Open == "shift" && (v.opens(n, q.Asked, d.Assets, d.Rights) || d.Kind == evidence.Emergency && v.quick(n, q.Asked)) && !v.now.Before(d.From)
 			if !out.May.Opens {
 				out.YouWhy += v.opensThen(d, out.Who)
 			}
@@ -76,11 +76,7 @@ func (v *visit) mayAnswer(out *requestView, q approvals.Request, n roll) {
 
 // signing is what the yes rests on.
 func (v *visit) signing(out *requestView, d evidence.Request, n roll) {
-	var assets []policy.AssetName
-	for _, t := range d.Assets {
-		assets = append(assets, policy.AssetName(t.Asset))
-	}
-	q, err := v.plant.Quorum(assets, rightsOf(d.Rights)&63, policy.Within{From: d.From, To: d.To})
+	q, err := evidence.QuorumOf(v.plant, d)
 	out.May.Key = err != nil || q.Proof != policy.ByCode
 	out.May.Passkey = v.passkey(n)
 }

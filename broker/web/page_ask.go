@@ -25,6 +25,7 @@ type askView struct {
 	Rights []tick
 	Form   url.Values
 	Now    []tick // what is happening there
+	Quick  *tick  // what an emergency means here; nil: the plant has none
 	Vendor bool
 	Before []pastView // on the machine that the form began with
 }
@@ -74,7 +75,7 @@ func (a askView) More() (all []moreField) {
 }
 
 // askFields are the form's, in its order: what a draft carries over a sign-in.
-var askFields = []string{"person", "way", "right", "reason", "now", "minutes", "from", "to", "work_order", "change", "backup", "backout", "area_clear"}
+var askFields = []string{"person", "way", "right", "reason", "kind", "now", "minutes", "from", "to", "work_order", "change", "backup", "backout", "area_clear"}
 
 // askLabels are the words of those that a rule may ask for.
 var askLabels = map[string]string{"reason": "Why", "work_order": "Work order", "change": "Change", "backup": "Backup taken", "backout": "Backout", "area_clear": "Area clear: who says so"}
@@ -83,7 +84,7 @@ var askLabels = map[string]string{"reason": "Why", "work_order": "Work order", "
 // stands above it.
 var askRules = map[string]string{"nobody": "person", "no-such-person": "person", "no-such-firm": "person", "own-firm": "person", "not-active": "person",
 	"firm-ended": "person", "unknown-person": "person", "person-disabled": "person", "key-gone": "person", "source-network": "person",
-	"no-such-way": "way", "default-deny": "way", "not-possible": "way", "no-rights": "right",
+	"no-such-way": "way", "default-deny": "way", "not-possible": "way", "no-rights": "right", "emergency-rights": "right", "no-emergency": "kind", "reviews-due": "kind",
 	"bad-minutes": "minutes", "too-long": "minutes", "bad-span": "from", "bad-from": "from", "bad-to": "to", "span-empty": "from", "span-too-short": "to", "bad-text": "reason"}
 
 // wrong says beside which field each thing to do stands.
@@ -139,6 +140,7 @@ func (g *Pages) showAsk(v *visit, status int, r *policy.Refusal, form url.Values
 	for _, value := range policy.Happenings {
 		view.Now = append(view.Now, tick{value, nowWords[value], form.Get("now") == value})
 	}
+	view.Quick = v.quickTick(form.Get("kind") == evidence.Emergency)
 	for _, value := range (^policy.Rights(0)).Words() {
 		view.Rights = append(view.Rights, tick{value, rightWord(value), slices.Contains(form["right"], value) || fresh && value == "look"})
 	}
@@ -228,7 +230,7 @@ func (v *visit) readAsk(g *Pages, f url.Values) (approvals.Ask, error) {
 		return approvals.Ask{}, &policy.Refusal{Rule: "no-rights", Say: "Tick what has to be done.", Why: err.Error()}
 	}
 	a := approvals.Ask{People: names[policy.PersonID](f["person"]), Rights: rights, Reason: f.Get("reason"), WorkOrder: f.Get("work_order"),
-		Change: f.Get("change"), Backup: f.Get("backup"), Backout: f.Get("backout"), AreaClear: f.Get("area_clear"), Happening: f.Get("now")}
+		Change: f.Get("change"), Backup: f.Get("backup"), Backout: f.Get("backout"), AreaClear: f.Get("area_clear"), Kind: f.Get("kind"), Happening: f.Get("now")}
 	if len(a.People) == 0 || len(f["way"]) == 0 {
 		return a, &policy.Refusal{Rule: map[bool]string{true: "nobody", false: "no-such-way"}[len(a.People) == 0], Say: "Tick who will work, and on which machine."}
 	}

@@ -19,8 +19,10 @@ type boardView struct {
 	Open    []WindowLine // open, and nobody of it is in
 	Left    []WindowLine
 	Blocks  []blockView
-	Closed  bool        // island: nobody comes in
-	LastOut *WindowLine // shown where nobody is in and nothing waits
+	Closed  bool         // island: nobody comes in
+	Alarm   []WindowLine // emergencies that run
+	Often   string       // how many emergencies there were, where that is too often
+	LastOut *WindowLine  // shown where nobody is in and nothing waits
 	Vendor  bool
 	Outside outsideView // for the plant's people
 	SIEM    []string    // what is wrong with it, for the plant's people
@@ -49,6 +51,7 @@ type waitingView struct {
 	Asked                            []string
 	Next                             string // who is asked next, and when
 	Priority                         string // P1 … P4
+	Emergency                        bool
 }
 
 type inView struct {
@@ -70,6 +73,7 @@ type WindowLine struct {
 	Who                                          []string
 	Until                                        stamp
 	May                                          stepsAllowed
+	Emergency                                    bool
 	Call                                         *call    // for the plant's people, where a number is known
 	Lacks                                        []string // what it waits for: gates, an escort; for the plant's people
 	Escort                                       string   // who watches, or "you"
@@ -83,7 +87,7 @@ func (b boardView) Busy() bool {
 }
 
 // stepsAllowed are the buttons that would work for the reader.
-type stepsAllowed struct{ Open, Extend, Pause, GoOn, End, Cut, HandBack, Accept, Watch, Narrow bool }
+type stepsAllowed struct{ Open, Extend, Pause, GoOn, End, Cut, HandBack, Accept, Watch, Narrow, Step bool }
 
 func (g *Pages) board(v *visit) error {
 	f, err := g.boardFacts(v)
@@ -106,6 +110,8 @@ func (g *Pages) boardOf(v *visit, f *boardFacts) (boardView, error) {
 	}
 	slices.SortStableFunc(b.Waits, func(x, y waitingView) int { // what asks the reader comes first
 		switch {
+		case x.You == y.You && x.Emergency != y.Emergency:
+			return map[bool]int{true: -1, false: 1}[x.Emergency]
 		case x.You == y.You:
 			return strings.Compare(x.Priority, y.Priority)
 		case x.You:
@@ -127,6 +133,9 @@ func (g *Pages) boardOf(v *visit, f *boardFacts) (boardView, error) {
 			b.Handed = append(b.Handed, handedOver{h.ID, v.role(h.Team), f.roll.person(h.By), h.Left(), v.at(h.Due), h.Rang})
 		}
 		b.Hands = v.takes()
+		if text, above := v.howOften(f.windows); above {
+			b.Often = text
+		}
 		for _, c := range f.gates {
 			one := v.gate(c, f.roll)
 			one.MaySay = one.Outage && !one.OK && v.standsFor(f.roll, nil)(c.Gate.By)
@@ -158,6 +167,9 @@ func (g *Pages) sortWindows(v *visit, b *boardView, f *boardFacts) {
 		case approvals.WindowAgreed:
 			b.Ready = append(b.Ready, line)
 		case approvals.WindowOpen, approvals.WindowPaused, approvals.WindowEnding:
+			if w.Emergency {
+				b.Alarm = append(b.Alarm, line)
+			}
 			if !inside[w.ID] {
 				b.Open = append(b.Open, line)
 			}
@@ -257,7 +269,7 @@ func (v *visit) waiting(q approvals.Request, n roll) waitingView {
 		}
 		w.Asked = append(w.Asked, v.role(need.Role))
 	}
-	w.Next, w.Priority = v.nextAsked(q), q.Priority.String()
+	w.Next, w.Priority, w.Emergency = v.nextAsked(q), q.Priority.String(), d.Kind == evidence.Emergency
 	return w
 }
 
@@ -318,7 +330,7 @@ func titles(targets []targetView) string {
 func (g *Pages) windowLine(v *visit, w approvals.Window, n roll) WindowLine {
 	c := w.Claim
 	return WindowLine{ID: string(w.ID), Request: string(w.Request), Firm: n.firm(w.Firm), What: titles(v.targets(c.Assets)),
-		Rights: rightsOf(c.Rights).InWords(), State: v.windowState(w, n), Word: string(w.State), Who: n.list(c.People), Until: v.at(w.Until), May: v.may(w, n), Call: v.call(n, c.People)}
+		Rights: rightsOf(c.Rights).InWords(), State: v.windowState(w, n), Word: string(w.State), Who: n.list(c.People), Until: v.at(w.Until), May: v.may(w, n), Call: v.call(n, c.People), Emergency: w.Emergency}
 }
 
 // may is which buttons would work; the Desk decides again at the tap.
@@ -327,9 +339,10 @@ func (v *visit) may(w approvals.Window, n roll) (m stepsAllowed) {
 	runs := w.State == approvals.WindowOpen || w.State == approvals.WindowPaused
 	over := w.State == approvals.WindowEnded || w.State == approvals.WindowCut
 	takes := v.takes()
-	opens := v.opens(n, w.Asked, w.Claim.Assets, w.Claim.Rights) && w.Firm != v.actor.Firm && !works
+	opens := v.opensWindow(w, n) && w.Firm != v.actor.Firm && !works
 	m.Open = opens && w.State == approvals.WindowAgreed && (w.Call == nil || w.Call.Here != "") && !v.now.Before(w.Claim.From) && v.now.Before(w.Claim.To)
 	m.Extend = opens && runs && w.Until.Before(w.Claim.To)
+	m.Step = opens && runs && len(w.MayStep) > 0
 	m.GoOn = opens && w.State == approvals.WindowPaused
 	m.Pause = takes && w.State == approvals.WindowOpen
 	m.Narrow = takes && runs && rightsOf(w.Claim.Rights) != policy.Look && v.narrows(w.Claim.Assets)

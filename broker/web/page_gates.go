@@ -26,6 +26,7 @@ type gateView struct {
 	MaySay, MayStandIn, MayBack bool
 	SayWords                    string // of the button: "Area clear: yes"
 	Outage                      bool
+	Later                       bool // asked at an emergency's second tap
 }
 
 type escortView struct {
@@ -58,7 +59,7 @@ func (g *Pages) conditions(v *visit, w approvals.Window, n roll) (*conditionsVie
 		outsider := w.Firm != v.actor.Firm && !slices.Contains(w.Claim.People, string(v.actor.Person))
 		switch {
 		case one.Gate.Kind == policy.GateManual && !one.Holds():
-			view.MaySay = outsider && (one.Gate.By != "" && counts(one.Gate.By) || one.Gate.By == "" && v.opens(n, w.Asked, w.Claim.Assets, w.Claim.Rights))
+			view.MaySay = outsider && (one.Gate.By != "" && counts(one.Gate.By) || one.Gate.By == "" && v.opensWindow(w, n))
 			view.SayWords = view.Title + ": yes"
 		case one.Gate.Kind == policy.GateOutage && !one.Holds():
 			view.MaySay, view.SayWords = counts(one.Gate.By), view.Title+": it runs"
@@ -67,7 +68,7 @@ func (g *Pages) conditions(v *visit, w approvals.Window, n roll) (*conditionsVie
 			view.MayBack = v.takes()
 		}
 		view.MayStandIn = outsider && !one.Holds() && !one.Gate.Safety && one.Gate.StandIn != "" && !one.Stood && counts(one.Gate.StandIn)
-		if !one.Holds() {
+		if !one.Holds() && !one.Later {
 			out.Shut = true
 		}
 		out.Gates = append(out.Gates, view)
@@ -79,7 +80,7 @@ func (g *Pages) conditions(v *visit, w approvals.Window, n roll) (*conditionsVie
 }
 
 func (v *visit) gate(c approvals.Condition, n roll) gateView {
-	out := gateView{Gate: c.Gate.Name, Title: cmp.Or(c.Gate.Title, c.Gate.Name), OK: c.Holds(), Why: c.Why, Since: v.at(c.Since), Ends: c.Ends, Outage: c.Gate.Kind == policy.GateOutage}
+	out := gateView{Gate: c.Gate.Name, Title: cmp.Or(c.Gate.Title, c.Gate.Name), OK: c.Holds(), Why: c.Why, Since: v.at(c.Since), Ends: c.Ends, Outage: c.Gate.Kind == policy.GateOutage, Later: c.Later}
 	if c.By != "" {
 		out.By = n.person(c.By)
 	}

@@ -57,6 +57,7 @@ type requestView struct {
 	Call                     *call  // whom to ring up about it
 	Meanwhile                string // the tap was not taken
 	Outcome                  string // who decided, and what
+	Emergency                *emergencyView
 	Vendor, Yours, Withdrawn bool
 }
 
@@ -140,6 +141,9 @@ func (g *Pages) requestOf(v *visit, q approvals.Request) (requestView, error) {
 		}
 		line := g.windowLine(v, w, n)
 		out.Window = &line
+	}
+	if out.Emergency, err = g.emergencyOf(v, d); err != nil {
+		return out, err
 	}
 	v.mayAnswer(&out, q, n)
 	if out.May.Answer {

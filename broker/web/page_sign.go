@@ -38,7 +38,7 @@ const (
 // signs says whether the form comes from somebody who signs: a code would be
 // asked for in vain. What needs one still refuses without it (Desk, Roster).
 func (v *visit) signs() bool {
-	if p := v.r.URL.Path; !strings.HasSuffix(p, "/yes") && !strings.HasSuffix(p, "/extend") {
+	if p := v.r.URL.Path; !strings.HasSuffix(p, "/yes") && !strings.HasSuffix(p, "/extend") && !strings.HasSuffix(p, "/step-up") {
 		return false
 	}
 	return v.r.PostForm.Get(signedText) != "" || v.r.PostForm.Get(signingField) != ""

@@ -31,6 +31,7 @@ type windowView struct {
 	Vendor           bool
 	Conditions       *conditionsView
 	Receipts         bool     // of what the viewer did with it
+	Step             []tick   // what a second tap would add
 	Next             []string // what somebody who works in it types
 }
 
@@ -75,6 +76,9 @@ func (g *Pages) windowOf(v *visit, w approvals.Window) (windowView, error) {
 		}
 	}
 	runs := w.State == approvals.WindowOpen || w.State == approvals.WindowPaused
+	if out.May.Step {
+		out.Step = stepTicks(w)
+	}
 	if works := slices.Contains(c.People, string(v.actor.Person)); works && (runs || w.State == approvals.WindowAgreed && c.Open == "vendor") {
 		out.Next = g.nextLines(v, w)
 	}
@@ -141,6 +145,9 @@ func (g *Pages) windowStep(v *visit) error {
 	case "extend":
 		w, err = g.extend(v, id)
 		said = "Extended. Ends " + v.at(w.Until).Text() + "."
+	case "step-up":
+		w, err = g.stepUp(v, id)
+		said = "Second tap given. They may: " + rightsOf(w.Claim.Rights).InWords() + "."
 	case "pause":
 		_, err = d.Pause(ctx, a, id, why)
 		said = "Paused. Nothing they type passes. The clock runs on."
@@ -181,7 +188,7 @@ func (g *Pages) windowStep(v *visit) error {
 const sameTap = 10 * time.Second
 
 // stepLeads says which state each step leads to.
-var stepLeads = map[string][]approvals.WindowState{"open": {approvals.WindowOpen}, "extend": {approvals.WindowOpen, approvals.WindowPaused}, "pause": {approvals.WindowPaused}, "narrow": {approvals.WindowOpen, approvals.WindowPaused},
+var stepLeads = map[string][]approvals.WindowState{"open": {approvals.WindowOpen}, "extend": {approvals.WindowOpen, approvals.WindowPaused}, "step-up": {approvals.WindowOpen, approvals.WindowPaused}, "pause": {approvals.WindowPaused}, "narrow": {approvals.WindowOpen, approvals.WindowPaused},
 	"go-on": {approvals.WindowOpen}, "end": {approvals.WindowEnded, approvals.WindowEnding}, "cut": {approvals.WindowCut}, "accept": {approvals.WindowClosed}}
 
 // doneAlready says whether a step was refused only because the same person has

@@ -132,6 +132,8 @@ func (g *Pages) table() []Route {
 		{"POST /windows/{id}/open", PlantOnly, "Open", g.windowStep},
 		{"POST /windows/{id}/extend", PlantOnly, "Extend", g.windowStep},
 		{"POST /windows/{id}/extend/draft", PlantOnly, "", g.draftLater},
+		{"POST /windows/{id}/step-up", PlantOnly, "Give the second tap", g.windowStep},
+		{"POST /windows/{id}/step-up/draft", PlantOnly, "", g.draftStep},
 		{"POST /windows/{id}/go-on", PlantOnly, "Let it go on", g.windowStep},
 		{"POST /windows/{id}/pause", PlantOnly, "", g.windowStep},
 		{"POST /windows/{id}/narrow", PlantOnly, "", g.windowStep},

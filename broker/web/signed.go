@@ -67,6 +67,28 @@ func (s *server) draftExtension(r *http.Request, by people.Actor) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	return s.draftAfterOpening(r, by, id, a)
+}
+
+func (s *server) draftStepUp(r *http.Request, by people.Actor) (any, error) {
+	step, err := read[api.Step](r)
+	if err != nil {
+		return nil, err
+	}
+	rights, err := policy.ParseRights(step.Rights)
+	if err != nil {
+		return nil, badCall{err}
+	}
+	id := policy.WindowID(r.PathValue("id"))
+	a, err := s.Desk.DraftStepUp(r.Context(), by, id, rights)
+	if err != nil {
+		return nil, err
+	}
+	return s.draftAfterOpening(r, by, id, a)
+}
+
+// draftAfterOpening is an opener's answer to a window that runs, to be signed.
+func (s *server) draftAfterOpening(r *http.Request, by people.Actor, id policy.WindowID, a evidence.Answer) (any, error) {
 	w, err := s.Desk.Window(r.Context(), by, id)
 	if err != nil {
 		return nil, err

@@ -48,6 +48,20 @@ func (s *server) windows(mux *http.ServeMux) {
 			}
 			return d.ExtendSigned(ctx, a, id, *signed)
 		},
+		"step-up": func(ctx context.Context, a people.Actor, id policy.WindowID, p api.Step) (approvals.Window, error) {
+			if p.Signed == nil {
+				rights, err := policy.ParseRights(p.Rights)
+				if err != nil {
+					return approvals.Window{}, badCall{err}
+				}
+				return d.StepUp(ctx, a, id, rights)
+			}
+			signed, err := signedAnswer(p.Signed)
+			if err != nil {
+				return approvals.Window{}, err
+			}
+			return d.StepUpSigned(ctx, a, id, *signed)
+		},
 		"pause": func(ctx context.Context, a people.Actor, id policy.WindowID, p api.Step) (approvals.Window, error) {
 			return d.Pause(ctx, a, id, p.Why)
 		},
@@ -89,6 +103,7 @@ func (s *server) windows(mux *http.ServeMux) {
 		}))
 	}
 	mux.HandleFunc("POST /api/v1/windows/{id}/extend/draft", s.plant(s.draftExtension))
+	mux.HandleFunc("POST /api/v1/windows/{id}/step-up/draft", s.plant(s.draftStepUp))
 	mux.HandleFunc("GET /api/v1/sessions", s.plant(func(*http.Request, people.Actor) (any, error) {
 		return each(s.Broker.Sessions(), nil, sessionJSON)
 	}))
@@ -202,7 +217,7 @@ func windowJSON(w approvals.Window) api.Window {
 	c := w.Claim
 	return api.Window{ID: string(w.ID), Request: string(w.Request), State: string(w.State), Firm: string(w.Firm),
 		People: c.People, Targets: apiTargets(c.Assets), Rights: c.Rights, Minutes: c.Minutes, From: c.From, To: c.To,
-		Opened: w.Opened, OpenedBy: string(w.OpenedBy), Until: w.Until, By: string(w.By), Why: w.Why, HandBack: w.HandBack, HalfDone: w.HalfDone, Open: c.Open, Kept: w.Kept}
+		Opened: w.Opened, OpenedBy: string(w.OpenedBy), Until: w.Until, By: string(w.By), Why: w.Why, HandBack: w.HandBack, HalfDone: w.HalfDone, Open: c.Open, Kept: w.Kept, Emergency: w.Emergency, MayStep: w.MayStep}
 }
 
 // windowNow is a window with what it waits for.

@@ -55,6 +55,7 @@ func requestCommand() *cobra.Command {
 type askFlags struct {
 	targets          []string
 	rights, from, to string
+	emergency        bool
 }
 
 func (a *askFlags) bind(cmd *cobra.Command, ask *api.Ask) {
@@ -70,6 +71,7 @@ func (a *askFlags) bind(cmd *cobra.Command, ask *api.Ask) {
 	f.StringVar(&ask.Backup, "backup", "", "which backup there is")
 	f.StringVar(&ask.Backout, "backout", "", "the way back if it fails")
 	f.StringVar(&ask.AreaClear, "area-clear", "", "who says that nobody stands at the machine")
+	f.BoolVar(&a.emergency, "emergency", false, "the quick way: one yes of the shift, look first, a second tap for more; everybody who must know is told, and it is reviewed")
 	f.IntVar(&ask.Minutes, "minutes", 60, "how long, once it is open")
 	f.StringVar(&a.from, "from", "+1s", "earliest start: +90m, 22:00, 2026-11-22 22:00 or RFC 3339")
 	f.StringVar(&a.to, "to", "+12h", "latest end")
@@ -80,6 +82,9 @@ func (a *askFlags) fill(ask *api.Ask, l *time.Location) (err error) {
 		return err
 	}
 	ask.Rights = strings.Split(a.rights, ",")
+	if a.emergency {
+		ask.Kind = "emergency"
+	}
 	now := time.Now()
 	if ask.From, err = parseTime(a.from, now, l); err != nil {
 		return err
@@ -156,6 +161,12 @@ func requestLines(l *time.Location) func(*tabwriter.Writer, api.Request) {
 		fmt.Fprintf(w, "who\t%s of %s\n", strings.Join(q.Ask.People, ", "), q.Ask.Firm)
 		fmt.Fprintf(w, "where\t%s\n", targetWords(q.Ask.Targets))
 		fmt.Fprintf(w, "may\t%s\n", strings.Join(q.Ask.Rights, ", "))
+		if len(q.Ask.Starts) > 0 {
+			fmt.Fprintf(w, "EMERGENCY\tbegins with %s; the rest by a second tap\n", strings.Join(q.Ask.Starts, ", "))
+			if len(q.Ask.Waives) > 0 {
+				fmt.Fprintf(w, "waived\t%s\n", strings.Join(q.Ask.Waives, ", "))
+			}
+		}
 		fmt.Fprintf(w, "why\t%s\n", printable(q.Ask.Reason))
 		for _, x := range []struct{ name, text string }{{"work order", q.Ask.WorkOrder}, {"change", q.Ask.Change},
 			{"backup", q.Ask.Backup}, {"way back", q.Ask.Backout}, {"area clear", q.Ask.AreaClear}} {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -69,7 +70,12 @@ func signedWords(a evidence.Answer, r evidence.Request, zone *time.Location) []s
 		lines = append(lines, "  "+t.String())
 	}
 	lines = append(lines, "  why: "+printable(r.Reason))
-	if len(a.Limits.Rights) > 0 {
+	if r.Kind == evidence.Emergency {
+		lines = append(lines, "  EMERGENCY: begins with "+strings.Join(r.Starts, ", ")+"; waived: "+cmp.Or(strings.Join(r.Waives, ", "), "no calendar"))
+	}
+	if a.Says == evidence.StepUp {
+		lines = append(lines, "  second tap: "+a.Window+" has from then on "+strings.Join(a.Limits.Rights, ", "))
+	} else if len(a.Limits.Rights) > 0 {
 		lines = append(lines, "  only: "+strings.Join(a.Limits.Rights, ", "))
 	}
 	for _, t := range a.Limits.Assets {

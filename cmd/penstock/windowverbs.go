@@ -17,6 +17,7 @@ func windowCommands() []*cobra.Command {
 		windowsCommand(), sessionsCommand(), watchCommand(), gatesCommand(), gateCommand(), escortCommand(), handoverCommand(),
 		windowStep("open", "Open an agreed window: the clock starts", withCode),
 		windowStep("extend", "Move the end of an open window, inside what was asked", withCode),
+		windowStep("step-up", "Give an emergency's second tap: the rights it did not begin with", withCode),
 		windowStep("pause", "Hold the vendor's input; the clock runs on", withoutCode),
 		narrowCommand(),
 		windowStep("go-on", "Let a paused window go on", withCode),
@@ -30,7 +31,7 @@ func windowCommands() []*cobra.Command {
 func windowStep(name, short string, need proof) *cobra.Command {
 	var c caller
 	var step api.Step
-	var until, key string
+	var until, key, rights string
 	cmd := &cobra.Command{Use: name + " W-1", Short: short, Args: exactly(1, "a window, such as W-1"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if key != "" {
@@ -49,6 +50,9 @@ func windowStep(name, short string, need proof) *cobra.Command {
 					return err
 				}
 			}
+			if name == "step-up" {
+				step.Rights = strings.Split(rights, ",")
+			}
 			if key != "" {
 				d, err := draftOf(cmd.Context(), client, path+"/draft", step, c.zone, cmd.ErrOrStderr())
 				if err != nil {
@@ -66,6 +70,10 @@ func windowStep(name, short string, need proof) *cobra.Command {
 		cmd.Flags().StringVar(&key, "sign-with", "", signFlag)
 		cmd.Flags().StringVar(&until, "until", "", "new end: +30m (from now), 05:10, 2026-11-22 05:10 or RFC 3339")
 		_ = cmd.MarkFlagRequired("until") // only fails for a flag that is not there
+	case "step-up":
+		cmd.Flags().StringVar(&key, "sign-with", "", signFlag)
+		cmd.Flags().StringVar(&rights, "rights", "", "what they may do besides, with commas: set,operate")
+		_ = cmd.MarkFlagRequired("rights") // only fails for a flag that is not there
 	case "pause", "end", "cut":
 		cmd.Flags().StringVar(&step.Why, "why", "", "what the vendor will read")
 	}
