@@ -259,7 +259,7 @@ func (d *Desk) usable(ctx context.Context, q policy.Quorum, doc evidence.Request
 		return nil
 	}
 	doc.Rights, doc.Assets, doc.Minutes, doc.From, doc.To = claim.Rights, claim.Assets, claim.Minutes, claim.From, claim.To
-	_, err := d.possible(ctx, d.plant(), q, doc, d.now())
+	_, err := d.possible(ctx, d.plant(), q, doc, &oddities{}, d.now())
 	if no, ok := errors.AsType[*policy.Refusal](err); ok {
 		return &policy.Refusal{Rule: "limit-unusable", Say: "So limited, nobody could work: " + no.Say + ".", Why: no.Rule + ": " + no.Why}
 	}

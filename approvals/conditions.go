@@ -101,7 +101,9 @@ func (d *Desk) conditionsFor(claim evidence.WindowClaim, words []string) policy.
 	if err != nil { // the claim was parsed before: it cannot be
 		rights = ^policy.Rights(0)
 	}
-	return d.plant().Conditions(asPolicy(claim.Assets), rights)
+	c := d.plant().Conditions(asPolicy(claim.Assets), rights)
+	c.Escort = c.Escort || claim.Escort
+	return c
 }
 
 // gateNow is what a gate says. w is the window that asks; nil: none does. What

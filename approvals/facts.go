@@ -3,6 +3,7 @@ package approvals
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"strconv"
 	"strings"
 	"time"
@@ -70,9 +71,14 @@ func (d *Desk) windowFacts(row windowRow, claim evidence.WindowClaim, agreed, he
 		return policy.WindowFacts{}, fmt.Errorf("rights of %s: %w", row.Window, err)
 	}
 	f := policy.WindowFacts{ID: policy.WindowID(row.Window), Rev: row.row, Agreed: agreed, Ending: row.State == WindowEnding, Idle: row.Idle,
-		From: claim.From, Until: claim.To, People: named[policy.PersonID](claim.People), Targets: asPolicy(claim.Assets), Rights: rights, Emergency: claim.Emergency()}
+		From: claim.From, Until: claim.To, People: named[policy.PersonID](claim.People), Targets: asPolicy(claim.Assets), Rights: rights, Emergency: claim.Emergency(), Escort: claim.Escort}
 	if f.Most, err = policy.ParseRights(claim.Rights); err != nil {
 		return f, fmt.Errorf("rights of %s: %w", row.Window, err)
+	}
+	if claim.Network != "" {
+		if f.Network, err = netip.ParsePrefix(claim.Network); err != nil {
+			return f, fmt.Errorf("network of %s: %w", row.Window, err)
+		}
 	}
 	switch row.State {
 	case WindowEnded, WindowCut, WindowClosed, WindowUnused:

@@ -319,26 +319,33 @@ func (d *Desk) write(ctx context.Context, by people.Actor, id policy.RequestID, 
 	if err != nil {
 		return doc, hash, nil, asRefusal("not-possible", err)
 	}
-	if missing := unfilled(doc, quorum.Ask); len(missing) > 0 {
+	if missing := lacks(doc, quorum); len(missing) > 0 && !plant.MayMiss(missing) {
 		return doc, hash, nil, refuse("fields-missing", "The plant asks for more here. Fill in: %s.", strings.Join(missing, ", "))
 	}
 	doc.Open = quorum.Open
 	file := plant.Document()
 	doc.Plant = audit.HashOf(file)
 	evidence.Tell(plant, &doc)
-	b, err := audit.Canonical(doc)
+	b, err := canonicalRequest(doc)
 	if err != nil {
-		return doc, hash, nil, asRefusal("bad-text", err)
-	}
-	if _, err := evidence.ParseRequest(b); err != nil {
-		return doc, hash, nil, asRefusal("bad-text", err)
+		return doc, hash, nil, err
 	}
 	asker, err := d.present(ctx, by)
 	if err != nil {
 		return doc, hash, nil, err
 	}
-	if on, err = d.possible(ctx, plant, quorum, doc, now); err != nil {
+	odd, err := d.oddities(ctx, by, plant, doc, quorum, now)
+	if err != nil {
 		return doc, hash, nil, err
+	}
+	if on, err = d.possible(ctx, plant, quorum, doc, odd, now); err != nil {
+		return doc, hash, nil, err
+	}
+	if odd.redden(&doc, now) {
+		evidence.Tell(plant, &doc)
+		if b, err = canonicalRequest(doc); err != nil {
+			return doc, hash, nil, err
+		}
 	}
 	on = append(on, asker)
 	if _, err := d.docs.Put(ctx, file); err != nil {
@@ -351,8 +358,20 @@ func (d *Desk) write(ctx context.Context, by people.Actor, id policy.RequestID, 
 	return doc, hash, on, nil
 }
 
+// canonicalRequest are the bytes of a request's document, if they read.
+func canonicalRequest(doc evidence.Request) ([]byte, error) {
+	b, err := audit.Canonical(doc)
+	if err == nil {
+		_, err = evidence.ParseRequest(b)
+	}
+	if err != nil {
+		return nil, asRefusal("bad-text", err)
+	}
+	return b, nil
+}
+
 // possible asks the plant's rules about every target and person; those are returned.
-func (d *Desk) possible(ctx context.Context, plant *policy.Plant, q policy.Quorum, doc evidence.Request, now time.Time) (on []people.Person, err error) {
+func (d *Desk) possible(ctx context.Context, plant *policy.Plant, q policy.Quorum, doc evidence.Request, odd *oddities, now time.Time) (on []people.Person, err error) {
 	if q.Longest > 0 && time.Duration(doc.Minutes)*time.Minute > q.Longest {
 		return nil, refuse("too-long", "The plant allows at most %s for this. Ask for fewer minutes.", q.Longest)
 	}
@@ -379,25 +398,15 @@ func (d *Desk) possible(ctx context.Context, plant *policy.Plant, q policy.Quoru
 		}
 		for _, t := range doc.Assets {
 			q := policy.Query{Stage: policy.AtAsk, Asset: policy.AssetName(t.Asset), Port: policy.PortName(t.Port), Account: policy.AccountName(t.Account),
-				Rights: rights, From: doc.From, Until: doc.To, Minutes: doc.Minutes, Emergency: doc.Kind == evidence.Emergency}
-			if err := plant.Decide(policy.Facts{Person: facts, Blocks: blocks}, q, now).Refusal(); err != nil {
+				Rights: rights, From: doc.From, Until: doc.To, Minutes: doc.Minutes, Emergency: doc.Kind == evidence.Emergency, Source: odd.source(p.ID)}
+			decision := plant.Decide(policy.Facts{Person: facts, Blocks: blocks, Ask: odd.facts(p.ID)}, q, now)
+			if err := decision.Refusal(); err != nil {
 				return nil, err
 			}
+			odd.note(p.ID, decision.Red)
 		}
 	}
 	return on, nil
-}
-
-// unfilled lists the fields that the rules ask for and the request lacks.
-func unfilled(r evidence.Request, ask []string) (missing []string) {
-	have := map[string]string{"reason": r.Reason, "work_order": r.WorkOrder, "change": r.Change, "backup": r.Backup,
-		"backout": r.Backout, "area_clear": r.AreaClear}
-	for _, field := range append([]string{"reason"}, ask...) {
-		if have[field] == "" && !slices.Contains(missing, field) {
-			missing = append(missing, field)
-		}
-	}
-	return missing
 }
 
 // asked tells the log who was asked, and returns the request.

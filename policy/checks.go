@@ -2,7 +2,6 @@ package policy
 
 import (
 	"fmt"
-	"net/netip"
 	"slices"
 	"time"
 
@@ -188,8 +187,7 @@ func accountNames(p *Port) string {
 // source holds vendors to their firm's networks.
 func (w *walk) source() no {
 	if !w.f.Person.Plant {
-		from := w.q.Source.Unmap().WithZone("")
-		if !slices.ContainsFunc(w.f.Person.Networks, func(n netip.Prefix) bool { return n.Contains(from) }) {
+		if !inside(w.f.Person.Networks, w.q.Source) && !w.f.Window.byNight(w.q.Source) {
 			return refusal("source-network", "your address is not in your firm's networks; connect from there, or have the plant add this one", "source %s is in none of %v of firm %s", w.q.Source, w.f.Person.Networks, w.f.Person.Firm)
 		}
 	}
@@ -359,6 +357,7 @@ func (w *walk) rule() no {
 		return noRule(w.asset, left)
 	}
 	var strictest *Rule
+	w.d.Duties.Escort = w.f.Window.Escort && w.q.Stage != AtAsk
 	for _, r := range w.asset.rules {
 		if !r.matches(w.asset, PortName(w.protocol), rights) {
 			continue

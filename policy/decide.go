@@ -59,6 +59,7 @@ type Facts struct {
 	Window WindowFacts
 	Blocks []Block
 	Live   LiveFacts
+	Ask    AskFacts // at AtAsk
 }
 
 // PersonFacts are of the person who would work, as the roster has them now.
@@ -94,8 +95,10 @@ type WindowFacts struct {
 	People      []PersonID
 	Targets     []Target
 	Rights      Rights
-	Emergency   bool   // of kind emergency: calendars are waived, where the plant file still has an emergency
-	Most        Rights // of an emergency: with all that a second tap may add
+	Emergency   bool         // of kind emergency: calendars are waived, where the plant file still has an emergency
+	Most        Rights       // of an emergency: with all that a second tap may add
+	Escort      bool         // agreed to under an escort, whatever the rules ask: it has a red item
+	Network     netip.Prefix // agreed to as a red item: whence they may come besides the firm's networks
 }
 
 // LiveFacts are the present as the broker knows it. An absent gate is no.
@@ -138,6 +141,7 @@ type Decision struct {
 	Target netip.AddrPort // the one address that may be dialled
 	Until  time.Time      // allowed at the latest until then
 	Duties Duties
+	Red    []string // at AtAsk: what a person must know who answers (Night.Red)
 	Window WindowID // what it was decided on
 	Rev    uint64
 }

@@ -557,6 +557,11 @@ func drawScene(t *rapid.T, p *policy.Plant) scene {
 	if pick("person") {
 		s.f.Person.Plant, s.f.Person.Disabled = rapid.Bool().Draw(t, "plant"), rapid.Bool().Draw(t, "disabled")
 	}
+	if pick("ask") {
+		s.f.Ask = policy.AskFacts{Known: rapid.Bool().Draw(t, "known"), Missing: rapid.SampledFrom([][]string{nil, {"work_order"}, {"backout"}}).Draw(t, "missing")}
+		s.q.Source = netip.MustParseAddr(rapid.SampledFrom([]string{"198.51.100.7", "203.0.113.9"}).Draw(t, "source"))
+		s.f.Window.Escort = rapid.Bool().Draw(t, "under escort")
+	}
 	if pick("gates") {
 		s.f.Live.Gates, s.f.Live.Escort = nil, rapid.Bool().Draw(t, "escort")
 	}

@@ -103,7 +103,7 @@ func (f *file) mentions() {
 func (f *file) unused() {
 	for _, c := range f.plant.Calendars {
 		if !f.uses["calendar/"+c.Name] {
-			f.where["calendar/"+c.Name].Refuse(fmt.Sprintf("no rule names calendar %s, so it changes nothing", c.Name), "name it in a rule's during or not_during")
+			f.where["calendar/"+c.Name].Refuse(fmt.Sprintf("no rule names calendar %s, so it changes nothing", c.Name), "name it in a rule's during or not_during, or where the night is")
 		}
 	}
 	for _, g := range f.plant.Gates {

@@ -33,10 +33,28 @@ type Difference struct {
 func Diff(from, to *Plant) []Difference {
 	d := &differ{from: from, to: to}
 	d.ways()
+	d.nights()
 	d.parts()
 	order := map[string]int{Gains: 0, Loses: 1, Alters: 2}
 	slices.SortStableFunc(d.all, func(a, b Difference) int { return cmp.Compare(order[a.Means], order[b.Means]) })
 	return d.all
+}
+
+// nights says what becomes a red item by night, and so a wall by day, or is none
+// any more. Without it, other networks and missing numbers are walls at any hour,
+// and a first visit is none.
+func (d *differ) nights() {
+	for _, one := range []struct{ red, can, means string }{
+		{RedFirst, "somebody who was never here needs the plant to ask for them, or an escort by night", Loses},
+		{RedNetwork, "by night, to look under an escort, they may come from outside their firm's networks", Gains},
+		{RedNumber, "by night, to look under an escort, they may come without a work order or change number", Gains},
+	} {
+		if was, is := d.from.Reddens(one.red), d.to.Reddens(one.red); is && !was {
+			d.add(one.means, "vendors", one.can, append(d.to.nightOwners(), security)...)
+		} else if was && !is {
+			d.add(either(one.means == Gains, Loses, Gains), "vendors", "no longer: "+one.can, append(d.from.nightOwners(), security)...)
+		}
+	}
 }
 
 type differ struct {

@@ -87,7 +87,7 @@ func (p *Plant) parts() map[string]part {
 	for i := range p.Zones {
 		z := &p.Zones[i]
 		put("zone "+string(z.Name), []Role{z.Owner, security}, fact{"name", z.Title}, fact{"levels", strings.Join(z.Levels, ", ")}, fact{"sl_t", fmt.Sprint(z.SLT)},
-			fact{"owner", string(z.Owner)}, fact{"shift", string(z.Shift)}, fact{"vendors", flag(z.VendorsNever, "never")}, fact{"broker", flag(z.BrokerHere, "here")})
+			fact{"owner", string(z.Owner)}, fact{"shift", string(z.Shift)}, fact{"vendors", flag(z.VendorsNever, "never")}, fact{"broker", flag(z.BrokerHere, "here")}, fact{"night", z.Night})
 	}
 	for i := range p.Conduits {
 		c := &p.Conduits[i]
@@ -123,12 +123,18 @@ func (p *Plant) wholePlant(put putPart) {
 		put("retention "+r.Name, all, append(whenFacts(r.When), fact{"keep", length(r.Keep)})...)
 	}
 	put("plant_changes", all, fact{"by", either(p.ByFile, "by_file", "agreed")})
+	n := &p.Night
+	put("night", append(p.nightOwners(), security), fact{"during", n.During}, fact{"without", string(n.Without)}, fact{"red", strings.Join(n.Red, ", ")})
 	e := &p.Emergency
 	put("emergency", all, fact{"agree", list(e.Agree)}, fact{"starts_as", e.StartsAs.String()}, fact{"second_tap", e.SecondTap.String()}, fact{"longest", length(e.Longest)},
 		fact{"tell", list(e.Tell)}, fact{"review", length(e.Review)}, fact{"notice_above", fmt.Sprint(e.NoticeAbove)}, fact{"notice_in", length(e.NoticeIn)})
 	for i := range p.Calendars {
 		c := &p.Calendars[i]
-		put("calendar "+c.Name, p.ruleOwners(func(r *Rule) bool { return slices.Contains(r.During, c.Name) || slices.Contains(r.NotDuring, c.Name) }),
+		roles := p.ruleOwners(func(r *Rule) bool { return slices.Contains(r.During, c.Name) || slices.Contains(r.NotDuring, c.Name) })
+		if p.Night.During == c.Name || slices.ContainsFunc(p.Zones, func(z Zone) bool { return z.Night == c.Name }) {
+			roles = append(roles, p.nightOwners()...)
+		}
+		put("calendar "+c.Name, roles,
 			fact{"weekly", weeklyWordsOf(c.Weekly)}, fact{"once", spanWords(c.Once, p.location)}, fact{"freeze", spanWords(c.Freeze, p.location)}, fact{"except", c.Except.String()})
 	}
 	for i := range p.Gates {
@@ -214,6 +220,16 @@ func (p *Plant) ruleOwners(which func(*Rule) bool) []Role {
 			if !p.Zones[z].VendorsNever && (len(r.When.Zones) == 0 || slices.Contains(r.When.Zones, p.Zones[z].Name)) {
 				roles = append(roles, p.Zones[z].Owner)
 			}
+		}
+	}
+	return roles
+}
+
+// nightOwners are the owners of the zones that vendors reach: what is a wall there by day.
+func (p *Plant) nightOwners() (roles []Role) {
+	for i := range p.Zones {
+		if z := &p.Zones[i]; !z.VendorsNever {
+			roles = append(roles, z.Owner)
 		}
 	}
 	return roles

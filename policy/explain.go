@@ -71,6 +71,9 @@ func (e Explanation) String() string {
 		fmt.Fprintf(&b, ", path %s", strings.ReplaceAll(list(d.Path), ", ", " → "))
 	}
 	b.WriteString("\n")
+	if len(d.Red) > 0 {
+		fmt.Fprintf(&b, "red for whoever answers: %s; an escort watches\n", strings.Join(d.Red, ", "))
+	}
 	return b.String()
 }
 

@@ -88,7 +88,7 @@ type mention struct {
 }
 
 func (f *file) read(top source.Value) {
-	s := top.Fields("site", "teams", "lines", "zones", "conduits", "assets", "imported", "calendars", "gates", "rules", "patterns", "emergency", "recordings", "reviews", "retention", "plant_changes")
+	s := top.Fields("site", "teams", "lines", "zones", "conduits", "assets", "imported", "calendars", "gates", "rules", "patterns", "emergency", "recordings", "reviews", "retention", "plant_changes", "night")
 	f.site(s.Need("site"))
 	f.teams(s.Need("teams"))
 	f.lines(s.Get("lines"))
@@ -100,6 +100,7 @@ func (f *file) read(top source.Value) {
 	f.rules(s.Get("rules"))
 	f.patterns(s.Get("patterns"))
 	f.emergency(s.Get("emergency"))
+	f.nights(s.Get("night"))
 	f.recordings(s.Get("recordings").Fields("read", "input"))
 	f.reviews(s.Get("reviews"))
 	f.retention(s.Get("retention"))
@@ -206,12 +207,13 @@ var levels = []string{"0", "1", "2", "3", "3.5", "4", "5"}
 
 func (f *file) zones(v source.Value) {
 	for _, e := range f.named(v, "zone") {
-		s := e.Fields("name", "levels", "sl_t", "owner", "shift", "vendors", "broker")
+		s := e.Fields("name", "levels", "sl_t", "owner", "shift", "vendors", "broker", "night")
 		z := Zone{Name: ZoneName(e.Key), Title: s.Need("name").Text(), SLT: s.Need("sl_t").Int(0, 4)}
 		for _, l := range f.list(s.Need("levels")) {
 			z.Levels = append(z.Levels, l.OneOf(levels...))
 		}
 		z.Owner, z.Shift = f.team(s.Need("owner")), f.team(s.Get("shift"))
+		z.Night, f.where["night of "+e.Key] = f.calendarAt(s.Get("night")), s.Get("night")
 		z.VendorsNever = s.Get("vendors").OneOf("never") == "never"
 		if broker := s.Get("broker"); broker.OneOf("here") == "here" {
 			if z.BrokerHere = true; f.plant.start != "" {

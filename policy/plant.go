@@ -26,6 +26,7 @@ type Plant struct {
 	Rules      []Rule
 	Patterns   []Pattern
 	Emergency  Emergency
+	Night      Night
 	Recordings Recordings
 	Reviews    Reviews
 	Retention  []Retention
@@ -87,6 +88,7 @@ type Zone struct {
 	Shift        Role
 	VendorsNever bool
 	BrokerHere   bool
+	Night        string // a calendar by which it is night here; empty: the plant's
 }
 
 // Opener is the role that opens windows into the zone: its shift, else its owner.

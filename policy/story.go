@@ -35,6 +35,8 @@ type Want struct {
 	Minutes int
 	// Say are the gates that say yes when it is played; nil: all of them.
 	Say []string
+	// First plays it for somebody who never worked in a window here.
+	First bool
 }
 
 // usualMinutes are asked for where nobody says how many.
@@ -45,10 +47,11 @@ func ParseStories(name string, text []byte) ([]Story, source.Problems) {
 	var r source.Report
 	var all []Story
 	for _, item := range source.Load(name, text, &r).Items() {
-		s := item.Fields("at", "who", "wants", "is", "rule", "hint", "asked", "gates", "open_gates", "longest")
+		s := item.Fields("at", "who", "wants", "is", "rule", "hint", "asked", "gates", "open_gates", "longest", "first")
 		one := Story{Place: item.Place(), At: s.Need("at").Text(), Who: s.Need("who").Text(), Want: parseWant(s.Need("wants")),
 			Allowed: s.Need("is").OneOf("allowed", "refused") == "allowed", Rule: s.Get("rule").Text(), Hint: s.Get("hint").Text(),
 			Longest: s.Get("longest").Duration(time.Minute, 31*24*time.Hour)}
+		one.Want.First = s.Get("first").Bool()
 		for _, at := range s.Get("asked").Items() {
 			one.Asked = append(one.Asked, Role(at.Text()))
 		}
@@ -142,6 +145,7 @@ func (p *Plant) DryRun(who string, w Want, now time.Time) (ask, channel Explanat
 	length := time.Duration(w.Minutes) * time.Minute
 	from := netip.MustParseAddr("192.0.2.1") // an example's address, in an example's network
 	f := Facts{Person: PersonFacts{ID: person, Firm: firm, Plant: string(firm) == p.Site.ID, Networks: []netip.Prefix{netip.PrefixFrom(from, 32)}}}
+	f.Ask.Known = !w.First
 	q := Query{Stage: AtAsk, Source: from, Asset: w.Asset, Port: w.Port, Account: w.Account, Rights: w.Rights, From: now, Until: now.Add(length), Minutes: w.Minutes}
 	ask = p.Explain(f, q, now)
 	f.Window = WindowFacts{ID: "W-0", Rev: 1, Agreed: true, Live: true, From: now, Until: now.Add(length), People: []PersonID{person},

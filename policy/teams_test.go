@@ -54,8 +54,8 @@ func TestTeamOfTeamsRefused(t *testing.T) {
 // Who must agree besides at night: where the span touches it, by a minute, and
 // where nothing is said of times; over the end of summer time too.
 func TestAlsoAtNight(t *testing.T) {
-	files := edited(t, "\nrules:", "\nrules:\n  - {name: night, when: {zone: line-1, right: [set]}, also: [duty-engineer], at: nights}")
-	files["plant.yaml"] = []byte(strings.Replace(string(files["plant.yaml"]), "\ncalendars:", "\ncalendars:\n  nights: {weekly: [Mon 22:00-06:00, Tue 22:00-06:00, Wed 22:00-06:00, Thu 22:00-06:00, Fri 22:00-06:00, Sat 22:00-06:00, Sun 22:00-06:00]}", 1))
+	files := edited(t, "\nrules:", "\nrules:\n  - {name: night, when: {zone: line-1, right: [set]}, also: [duty-engineer], at: dark}")
+	files["plant.yaml"] = []byte(strings.Replace(string(files["plant.yaml"]), "\ncalendars:", "\ncalendars:\n  dark: {weekly: [Mon 22:00-06:00, Tue 22:00-06:00, Wed 22:00-06:00, Thu 22:00-06:00, Fri 22:00-06:00, Sat 22:00-06:00, Sun 22:00-06:00]}", 1))
 	p := parse(t, files)
 	at := func(s string) time.Time {
 		when, err := time.ParseInLocation("2006-01-02 15:04", s, p.Location())

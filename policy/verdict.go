@@ -106,6 +106,7 @@ var checks = []check{
 	{"rule", always, true, true, (*walk).rule},
 	{"length", always, true, false, (*walk).length},
 	{"calendar", always, true, false, (*walk).calendar},
+	{"unusual", at(AtAsk), true, false, (*walk).unusual},
 	{"gate", at(AtOpen, AtChannel, AtOperation), true, false, (*walk).gate},
 	{"escort", channel, true, false, (*walk).escort},
 	{"one writer", channel, true, false, (*walk).oneWriter},

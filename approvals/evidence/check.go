@@ -34,7 +34,7 @@ func Check(plant *policy.Plant, request []byte, answers []Given, keys []Key, w W
 	if err != nil {
 		return []string{err.Error()}
 	}
-	j.findings = CheckTold(plant, j.request)
+	j.findings = append(CheckTold(plant, j.request), CheckRed(plant, j.request, j.quorum.Ask)...)
 	yes := j.yeses(answers, keys)
 	j.quorate(yes)
 	j.window(yes, w)
@@ -335,10 +335,8 @@ func (j *judge) quorate(given []yes) {
 		voices[y.Person] = y.roles
 	}
 	j.must(len(j.quorum.Needs) > 0, "the plant file asks nobody, and somebody must always agree")
-	for _, field := range j.quorum.Ask {
-		text, known := map[string]string{"work_order": j.request.WorkOrder, "change": j.request.Change, "backup": j.request.Backup,
-			"backout": j.request.Backout, "area_clear": j.request.AreaClear}[field]
-		j.must(!known || text != "", "the request does not say %s, which the rules ask for", field)
+	for _, field := range Unfilled(j.request, j.quorum.Ask) {
+		j.must(slices.Contains(j.request.Red.Missing, field), "the request does not say %s, which the rules ask for", field)
 	}
 	for _, n := range missing(j.quorum.Needs, voices) {
 		j.must(false, "%d yes of %s missing, which rule %s asks for", n.Count, n.Role, n.Rule)
@@ -409,6 +407,7 @@ func (j *judge) window(given []yes, w WindowClaim) {
 	j.must(time.Duration(w.Minutes)*time.Minute <= j.quorum.Longest, "the window is %d minutes long, and the rules allow %s", w.Minutes, j.quorum.Longest)
 	j.must(r.Open == j.quorum.Open, "the request says that %s opens, and the rules say %s", r.Open, j.quorum.Open)
 	j.must(slices.Equal(w.Starts, widest.Starts), "the window starts with %q, and by request and limits it starts with %q", w.Starts, widest.Starts)
+	j.must(w.Escort == r.Escort && w.Network == r.Red.Network, "the window and the request differ in who watches, or whence they may come")
 	j.must(w.Open == j.quorum.Open, "the window says that %s opens, and the rules say %s", w.Open, j.quorum.Open)
 	for _, y := range given {
 		j.must(y.At.Before(w.To), "the answer of %s is as late as the window's end", y.Person)

@@ -46,6 +46,8 @@ type Request struct {
 	Starts    []string   `json:"starts,omitempty"`    // of an emergency, computed as well: the rights until the second tap
 	Waives    []string   `json:"waives,omitempty"`    // and the calendars that would say no at some time in its span
 	Weak      string     `json:"weak,omitempty"`      // which machines are spoken to in old SSH, and who answers for it
+	Red       Red        `json:"red,omitzero"`        // what is out of order with who asks: walls by day
+	Escort    bool       `json:"escort,omitempty"`    // they work under an escort, whatever the rules ask: with a red item
 	Minutes   int        `json:"minutes"`
 	From      time.Time  `json:"from"`
 	To        time.Time  `json:"to"`
@@ -111,7 +113,9 @@ type WindowClaim struct {
 	From    time.Time  `json:"from"`
 	To      time.Time  `json:"to"`
 	Open    string     `json:"open"`
-	Starts  []string   `json:"starts,omitempty"` // of an emergency: Rights until the second tap
+	Starts  []string   `json:"starts,omitempty"`  // of an emergency: Rights until the second tap
+	Escort  bool       `json:"escort,omitempty"`  // as the request says
+	Network string     `json:"network,omitempty"` // of the request's red item: whence they may come besides
 }
 
 // Emergency says whether the window is an emergency's: it alone starts with less.

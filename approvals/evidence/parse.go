@@ -120,6 +120,7 @@ func (r Request) check() error {
 		starts(r.Kind == Emergency, r.Starts),
 		waives(r.Kind == Emergency, r.Waives),
 		CheckText("weak", r.Weak, MaxReason),
+		r.Red.check(),
 		span(r.From, r.To, r.Minutes),
 		oneOf("open", r.Open, "shift", "auto", "vendor"),
 		set("plant", !r.Plant.IsZero()),
@@ -230,6 +231,7 @@ func (w WindowClaim) check() error {
 		starts(len(w.Starts) > 0, w.Starts),
 		span(w.From, w.To, w.Minutes),
 		oneOf("open", w.Open, "shift", "auto", "vendor"),
+		network("network", w.Network),
 	)
 }
 

@@ -45,6 +45,7 @@ type Walk struct {
 	filed    int  // changes of the plant file by its file, after the first
 	changes  map[string]*change
 	requests map[string]*asked
+	been     map[string]bool // people who worked in a window that was open
 	windows  map[string]*window
 	blocks   map[string]*blocked
 	duty     duties
@@ -82,7 +83,7 @@ type silence struct{ from, to time.Time }
 func NewWalk(docs Documents) *Walk {
 	return &Walk{docs: docs, revs: map[string]uint64{}, firms: map[string]*firm{}, people: map[string]*person{},
 		invited: map[audit.Hash]*invitation{}, owners: map[string]string{}, removed: map[string]bool{}, words: map[string]bool{}, plants: map[audit.Hash]*policy.Plant{}, changes: map[string]*change{},
-		requests: map[string]*asked{}, windows: map[string]*window{}, blocks: map[string]*blocked{}, duty: duties{},
+		requests: map[string]*asked{}, been: map[string]bool{}, windows: map[string]*window{}, blocks: map[string]*blocked{}, duty: duties{},
 		certs: map[string]audit.CertIssued{}, sessions: map[string]*session{}, gates: map[string]gateWord{}, handed: map[string]*handover{}, guarded: map[string]*guard{}, unknown: map[string]int64{}}
 }
 

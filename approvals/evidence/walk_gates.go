@@ -186,7 +186,9 @@ func (v *window) conditions(plant *policy.Plant) policy.Conditions {
 	for _, t := range v.claim.Assets {
 		targets = append(targets, policy.Target{Asset: policy.AssetName(t.Asset), Port: policy.PortName(t.Port), Account: policy.AccountName(t.Account)})
 	}
-	return plant.Conditions(targets, rights)
+	c := plant.Conditions(targets, rights)
+	c.Escort = c.Escort || v.claim.Escort
+	return c
 }
 
 // meets: by a plant file in force, every gate says yes, or did a moment ago,

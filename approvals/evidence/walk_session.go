@@ -253,7 +253,7 @@ func (w *Walk) decided(plant *policy.Plant, s *session, v *window, b audit.Chann
 	}
 	f := policy.Facts{
 		Person: policy.PersonFacts{ID: policy.PersonID(s.person), Firm: policy.FirmID(firm)},
-		Window: policy.WindowFacts{ID: policy.WindowID(v.claim.Window), Agreed: true, Live: true, From: v.opened, Until: at.Add(time.Hour), Rights: claimed, Emergency: v.claim.Emergency()},
+		Window: policy.WindowFacts{ID: policy.WindowID(v.claim.Window), Agreed: true, Live: true, From: v.opened, Until: at.Add(time.Hour), Rights: claimed, Emergency: v.claim.Emergency(), Escort: v.claim.Escort},
 		Live:   policy.LiveFacts{Escort: v.escort.there(at, settleTime) || v.escort.there(at.Add(-settleTime), 0), Gates: map[string]bool{}},
 	}
 	if s.source.IsValid() {

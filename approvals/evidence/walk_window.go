@@ -207,6 +207,7 @@ func (w *Walk) submitted(b audit.RequestSubmitted) {
 		q, err := QuorumOf(plant, text)
 		w.must(err == nil, "who has to agree: %v", err)
 		r.needs = q.Needs
+		w.red(plant, text, b, q.Ask)
 	}
 }
 
@@ -535,6 +536,9 @@ func (w *Walk) open(b audit.WindowMoved, v *window) {
 	w.must(b.Until.Equal(end), "it ends at %s, and by its minutes and span it ends at %s", clock(b.Until), clock(end))
 	v.opened, v.until = b.At, b.Until
 	w.opensEmergency(b, v)
+	for _, id := range v.claim.People {
+		w.been[id] = true
+	}
 	w.meets(b.Window, v, false)
 }
 

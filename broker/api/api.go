@@ -127,7 +127,9 @@ type Request struct {
 	Can      string       `json:"can"`      // this line and the next two are computed, and part of the text that is answered
 	Worst    string       `json:"worst"`
 	Stopper  string       `json:"stopper"`
-	Weak     string       `json:"weak,omitempty"` // machines that are spoken to in old SSH, and who answers for it
+	Weak     string       `json:"weak,omitempty"`   // machines that are spoken to in old SSH, and who answers for it
+	Red      []string     `json:"red,omitempty"`    // what is out of order, worst first: by night, to look
+	Escort   bool         `json:"escort,omitempty"` // they work under an escort, whatever the rules ask
 	Open     string       `json:"open"`
 	Needs    []Need       `json:"needs,omitempty"`
 	Answers  []AnswerLine `json:"answers,omitempty"`

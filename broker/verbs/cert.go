@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -59,13 +60,17 @@ func (c *call) issue(open []approvals.Window) error {
 		return fmt.Errorf("read firm: %w", err)
 	}
 	claim := ca.Claim{Person: c.by.Person, Firm: c.by.Firm}
+	networks := slices.Clone(firm.Networks)
 	for _, w := range open {
 		claim.Windows = append(claim.Windows, w.ID)
+		if at, err := netip.ParsePrefix(w.Claim.Network); err == nil { // agreed to as a red item: the gate lets it through for that window alone
+			networks = append(networks, at)
+		}
 		if w.Until.After(claim.Until) {
 			claim.Until = w.Until
 		}
 	}
-	cert, err := c.CA.IssueVendor(c.ctx, claim, c.key, firm.Networks)
+	cert, err := c.CA.IssueVendor(c.ctx, claim, c.key, networks)
 	if err != nil {
 		return err
 	}

@@ -162,6 +162,8 @@ type requestLine struct {
 	Worst   string       `json:"worst"`
 	Stopper string       `json:"stopper"`
 	Weak    string       `json:"weak,omitempty"`
+	Red     []string     `json:"red,omitempty"`    // what is out of order, for whoever answers
+	Escort  bool         `json:"escort,omitempty"` // they work under an escort, whatever the rules ask
 	Minutes int          `json:"minutes"`
 	From    time.Time    `json:"from"`
 	To      time.Time    `json:"to"`
@@ -182,7 +184,7 @@ type answerLine struct {
 func (c *call) requestLine(r approvals.Request) requestLine {
 	d := r.Document
 	l := requestLine{Request: string(r.ID), State: string(r.State), Rev: r.Rev, By: d.By, People: d.People, Rights: d.Rights, Kind: d.Kind, Starts: d.Starts, Reason: d.Reason,
-		Now: d.Happening, Urgent: d.Priority, Can: d.Can, Worst: d.Worst, Stopper: d.Stopper, Weak: d.Weak,
+		Now: d.Happening, Urgent: d.Priority, Can: d.Can, Worst: d.Worst, Stopper: d.Stopper, Weak: d.Weak, Red: d.Red.Lines(c.name, d.Firm), Escort: d.Escort,
 		Minutes: d.Minutes, From: d.From.UTC(), To: d.To.UTC(), Window: string(r.Window), Words: evidence.Words(r.Hash), Targets: []targetLine{}}
 	for _, t := range d.Assets {
 		l.Targets = append(l.Targets, targetLine{Asset: t.Asset, Port: t.Port, Account: t.Account})
@@ -413,6 +415,12 @@ func (c *call) sayTold(r approvals.Request) {
 	c.printf("  %s %s\n  %s\n", r.Document.Can, r.Document.Stopper, r.Document.Worst)
 	if weak := r.Document.Weak; weak != "" {
 		c.printf("  ! %s\n", weak)
+	}
+	for _, line := range r.Document.Red.Lines(c.name, r.Document.Firm) {
+		c.printf("  ! %s\n", line)
+	}
+	if r.Document.Escort {
+		c.printf("  An escort watches: nothing passes before somebody of the plant is there.\n")
 	}
 }
 

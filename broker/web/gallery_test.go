@@ -106,6 +106,16 @@ func severalRequest() requestView {
 	return r
 }
 
+// redRequest is a stranger at night: look alone, three red items, an escort.
+func redRequest() requestView {
+	r := sampleRequest()
+	r.Does, r.Prep, r.Can, r.Worst = "look", "at", "Can look.", "Worst case: somebody sees what they should not."
+	r.Checked, r.Escort, r.May.AskLook = "First visit.", true, ""
+	r.Unusual = []string{"First visit of Ann Keller.", "From 203.0.113.7, no network of Krall Fillers.", "No work order."}
+	r.WorkOrder = ""
+	return r
+}
+
 func decidedRequest() requestView {
 	r := sampleRequest()
 	r.State, r.May, r.YouWhy, r.Rev = "agreed", answersAllowed{}, "", 2
@@ -198,6 +208,7 @@ func gallery() []galleryPage {
 		{"window-emergency", "window", windowView{WindowLine: quickLine, Minutes: "1 hour", Targets: []targetView{fillerPLC}, From: after(-10), To: after(300), Opened: after(-19), OpenedBy: "Mia Voss",
 			Step: []tick{{"set", "change values", true}, {"operate", "start and stop", true}}}, codeGood},
 		{"request-danger", "request", dangerousRequest(), codeGood},
+		{"request-red", "request", redRequest(), codeGood},
 		{"request-several", "request", severalRequest(), codeGood},
 		{"request-signed", "request", signedRequest(true), someone},
 		{"request-keyless", "request", signedRequest(false), someone},
@@ -439,7 +450,7 @@ func TestWordsAtNight(t *testing.T) {
 		t.Fatal(err)
 	}
 	g := &Pages{server: &server{}, pages: pages}
-	for name, page := range map[string]requestView{"request": sampleRequest(), "danger": dangerousRequest()} {
+	for name, page := range map[string]requestView{"request": sampleRequest(), "danger": dangerousRequest(), "red": redRequest()} {
 		b, err := g.render("request", fullFrame("request", page))
 		if err != nil {
 			t.Fatal(err)

@@ -299,7 +299,7 @@ func (g *Pages) recognise(v *visit) error {
 		g.sessions.end(s)
 		return nil
 	}
-	a.Roles = p.Roles
+	a.Roles, a.Source = p.Roles, source(v.r) // now, and not where they signed in
 	v.s, v.actor, v.name = s, a, p.Name
 	return nil
 }

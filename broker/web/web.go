@@ -190,6 +190,9 @@ func (s *server) actor(r *http.Request) (people.Actor, error) {
 	if !ok {
 		return people.Actor{}, errSignedOut
 	}
+	if from := source(r); from.IsValid() { // now, and not where they signed in
+		a.Source = from
+	}
 	// A person who was disabled meanwhile is nobody at once.
 	p, err := s.Roster.Person(r.Context(), a.Person)
 	if err != nil {
