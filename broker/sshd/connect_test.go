@@ -78,6 +78,7 @@ func (h *house) connects(home string, o connect.Options) *connector {
 			return h.code("ann", 0), nil
 		}})
 		w.Close()
+		<-over // what it said last is heard before its end
 		c.ended <- err
 	}()
 	h.t.Cleanup(func() { cancel(); <-ended; <-over })
@@ -96,6 +97,10 @@ func (c *connector) hears(event, text string) map[string]any {
 				return e
 			}
 		case err := <-c.ended:
+			if len(c.events) > 0 {
+				c.ended <- err
+				continue
+			}
 			c.t.Fatalf("it ended with %v before %s %q; it had said %v", err, event, text, c.seen)
 		case <-limit:
 			c.t.Fatalf("%s %q is not said, but %v", event, text, c.seen)
