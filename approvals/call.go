@@ -92,9 +92,9 @@ func (d *Desk) CallIn(ctx context.Context, by people.Actor, a Ask) (Request, str
 	if err := d.proved(by, p); err != nil {
 		return Request{}, "", err
 	}
-	q, err := evidence.QuorumOf(d.plant(), evidence.Request{Kind: a.Kind, Assets: asTargets(a.Targets), Rights: (a.Rights | policy.Look).Words(), From: a.From, To: a.To})
+	q, err := d.quorumFor(ctx, a)
 	if err != nil {
-		return Request{}, "", asRefusal("not-possible", err)
+		return Request{}, "", err
 	}
 	if !slices.ContainsFunc(q.Needs, func(n policy.Need) bool { return p.Has(n.Role) }) {
 		return Request{}, "", refuse("not-asked", "Your own yes would not count here: this needs %s. Ask for them instead, and the others say yes.", roleList(q.Needs))

@@ -103,7 +103,7 @@ func (d *Desk) conditionsFor(claim evidence.WindowClaim, words []string) policy.
 	}
 	c := d.plant().Conditions(asPolicy(claim.Assets), rights)
 	c.Escort = c.Escort || claim.Escort
-	return c
+	return c.With(claim.Gates)
 }
 
 // gateNow is what a gate says. w is the window that asks; nil: none does. What

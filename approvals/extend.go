@@ -86,12 +86,16 @@ func (d *Desk) openersAnswer(ctx context.Context, p people.Person, w windowRow, 
 	if err != nil {
 		return hash, err
 	}
+	under, err := d.basis(ctx, doc, false)
+	if err != nil {
+		return hash, err
+	}
 	check := evidence.CheckExtension
 	if a.Says == evidence.StepUp {
 		check = evidence.CheckStepUp
 	}
 	keys, g := d.extenders(evidence.Given{Wall: d.now(), Body: body, Firm: a.Firm, Roles: words(p.Roles), Plant: true})
-	if findings := check(plant, text, yes, g, keys, claim, w.Opened); len(findings) > 0 {
+	if findings := check(plant, text, yes, g, keys, claim, w.Opened, under...); len(findings) > 0 {
 		return hash, notAllowed(a, findings)
 	}
 	return hash, nil

@@ -71,7 +71,7 @@ func (d *Desk) windowFacts(row windowRow, claim evidence.WindowClaim, agreed, he
 		return policy.WindowFacts{}, fmt.Errorf("rights of %s: %w", row.Window, err)
 	}
 	f := policy.WindowFacts{ID: policy.WindowID(row.Window), Rev: row.row, Agreed: agreed, Ending: row.State == WindowEnding, Idle: row.Idle,
-		From: claim.From, Until: claim.To, People: named[policy.PersonID](claim.People), Targets: asPolicy(claim.Assets), Rights: rights, Emergency: claim.Emergency(), Escort: claim.Escort}
+		From: claim.From, Until: claim.To, People: named[policy.PersonID](claim.People), Targets: asPolicy(claim.Assets), Rights: rights, Emergency: claim.Emergency(), Escort: claim.Escort, Gates: claim.Gates}
 	if f.Most, err = policy.ParseRights(claim.Rights); err != nil {
 		return f, fmt.Errorf("rights of %s: %w", row.Window, err)
 	}
@@ -159,10 +159,14 @@ func (d *Desk) check(ctx context.Context, w windowRow, claim evidence.WindowClai
 	if err != nil {
 		return false, err
 	}
-	if len(evidence.Check(plant, text, given, keys, claim)) > 0 {
+	under, err := d.basisOf(ctx, w, doc)
+	if err != nil {
+		return false, err
+	}
+	if len(evidence.Check(plant, text, given, keys, claim, under...)) > 0 {
 		return false, nil
 	}
-	if !key.graced.IsZero() && len(evidence.CheckGrace(plant, text, claim, w.Opened, w.Ungraced, w.Until)) > 0 {
+	if !key.graced.IsZero() && len(evidence.CheckGrace(plant, text, claim, w.Opened, w.Ungraced, w.Until, under...)) > 0 {
 		return false, nil
 	}
 	if !key.tapped.IsZero() {
@@ -178,7 +182,7 @@ func (d *Desk) check(ctx context.Context, w windowRow, claim evidence.WindowClai
 		return false, err
 	}
 	keys, extension = d.extenders(extension)
-	return a.Until.Equal(key.until) && len(evidence.CheckExtension(plant, text, given, extension, keys, claim, key.opened)) == 0, nil
+	return a.Until.Equal(key.until) && len(evidence.CheckExtension(plant, text, given, extension, keys, claim, key.opened, under...)) == 0, nil
 }
 
 // afterOpening reads an opener's answer to a window that runs: an extension, or a

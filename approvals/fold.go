@@ -13,7 +13,7 @@ import (
 	"penstock/policy"
 )
 
-// Fold makes rows request/…, answer/…, window/…, block/…, roster/… and change/… of leaves. It uses
+// Fold makes rows request/…, answer/…, window/…, block/…, roster/…, change/… and pattern/… of leaves. It uses
 // the event's body and the documents that it names, and refuses a step that
 // the tables do not list.
 func Fold(docs *audit.Documents) state.Fold { return folder{docs}.fold }
@@ -49,6 +49,8 @@ func (f folder) fold(ctx context.Context, rows state.Reader, leaf audit.Leaf) ([
 		return f.handover(ctx, rows, leaf)
 	case audit.PlantProposed, audit.PlantAnswered, audit.PlantMoved, audit.ConfigChanged:
 		return f.change(ctx, rows, leaf)
+	case audit.PatternProposed, audit.PatternAnswered, audit.PatternMoved, audit.PatternDoubted:
+		return f.pattern(ctx, rows, leaf)
 	case audit.BlockSet, audit.BlockLifted:
 		return f.block(ctx, rows, leaf)
 	case audit.IslandAnswered:
@@ -123,6 +125,11 @@ var instead = map[string]string{
 	"R refused":    "Ask anew.",
 	"R withdrawn":  "Ask anew.",
 	"R unanswered": "Ask anew.",
+	"P refused":    "Propose it anew.",
+	"P withdrawn":  "Propose it anew.",
+	"P unanswered": "Propose it anew.",
+	"P ended":      "Agree it again: propose it anew.",
+	"P review":     "It stands again once it is agreed again.",
 	"W agreed":     "It is not open yet: open it, cut it, or withdraw its request.",
 	"W open":       "It can be paused, extended, ended or cut.",
 	"W paused":     "Let it go on, end it or cut it.",

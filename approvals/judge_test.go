@@ -3,7 +3,9 @@ package approvals
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -77,11 +79,12 @@ type history struct {
 	gone     map[string]bool     // disabled
 	rosters  map[string][]evidence.Turn
 	lent     map[[2]string]audit.DeputyNamed // by team and whom they stand in for
+	patterns map[string]*pastPattern
 }
 
 func newHistory(w *world) *history {
 	return &history{w: w, requests: map[string]*pastRequest{}, windows: map[string]*pastWindow{}, roles: map[string][]string{}, gone: map[string]bool{},
-		rosters: map[string][]evidence.Turn{}, lent: map[[2]string]audit.DeputyNamed{}}
+		rosters: map[string][]evidence.Turn{}, lent: map[[2]string]audit.DeputyNamed{}, patterns: map[string]*pastPattern{}}
 }
 
 type pastRequest struct {
@@ -99,6 +102,7 @@ type pastWindow struct {
 	state   string
 	claim   evidence.WindowClaim
 	request string
+	pattern string
 	until   time.Time
 	graced  bool
 }
@@ -142,6 +146,8 @@ func (h *history) leaf(leaf audit.Leaf) error {
 			r := h.requests[leaf.Subject]
 			r.next = append(r.next, b)
 		}
+	case audit.PatternProposed, audit.PatternAnswered, audit.PatternMoved, audit.PatternDoubted:
+		return h.pattern(leaf)
 	case audit.CallAnswered:
 		h.requests[leaf.Subject].here = true
 	case audit.DeputyNamed:
@@ -169,6 +175,9 @@ func (h *history) leaf(leaf audit.Leaf) error {
 	case audit.WindowAgreed:
 		return h.agreed(b)
 	case audit.WindowMoved:
+		if p := h.patterns[h.windows[b.Window].pattern]; b.To == "opened" && p != nil && !p.stands {
+			return fmt.Errorf("%s opened under a pattern that does not stand", b.Window)
+		}
 		if r := h.requests[h.windows[b.Window].request]; b.To == "opened" && r.doc.Called && !r.here {
 			return fmt.Errorf("%s opened before anybody had answered the call", b.Window)
 		}
@@ -280,6 +289,11 @@ func (h *history) agreed(b audit.WindowAgreed) error {
 			needed = append(needed, string(n.Role))
 		}
 	}
+	if b.Pattern != "" {
+		if needed, err = h.under(b.Pattern, r.doc); err != nil {
+			return err
+		}
+	}
 	var have [][]string
 	for _, p := range b.Answers {
 		a, ok := r.yes[p]
@@ -294,11 +308,74 @@ func (h *history) agreed(b audit.WindowAgreed) error {
 	if !covers(needed, have) {
 		return fmt.Errorf("needed %v, said yes %v", needed, have)
 	}
-	h.windows[b.Window] = &pastWindow{claim: claim, request: b.Request}
+	h.windows[b.Window] = &pastWindow{claim: claim, request: b.Request, pattern: b.Pattern}
 	if err := step("r", &r.state, "agreed"); err != nil {
 		return err
 	}
 	return step("w", &h.windows[b.Window].state, "agreed")
+}
+
+// pastPattern is who said yes to a pattern, and whether it stands.
+type pastPattern struct {
+	text   audit.Hash
+	doc    evidence.Pattern
+	yes    map[string][]string // by person
+	doubts int
+	stands bool
+}
+
+// pattern: stands from two people's yeses until somebody takes it back, its time
+// has come, or it was used outside its purpose twice.
+func (h *history) pattern(leaf audit.Leaf) error {
+	p := h.patterns[leaf.Subject]
+	switch b := leaf.Body.(type) {
+	case audit.PatternProposed:
+		text, err := h.w.docs.Get(h.w.ctx, b.Document)
+		if err != nil {
+			return err
+		}
+		p = &pastPattern{text: b.Document, yes: map[string][]string{}}
+		h.patterns[b.Pattern] = p
+		return json.Unmarshal(text, &p.doc)
+	case audit.PatternAnswered:
+		if b.Says == "yes" {
+			p.yes[b.Person] = b.Roles
+		}
+	case audit.PatternMoved:
+		p.stands = b.To == "agreed"
+		if old := h.patterns[b.Follows]; old != nil {
+			old.stands = false
+		}
+		if p.stands && !covers([]string{"line-1-owner", "ot-security"}, slices.Collect(maps.Values(p.yes))) {
+			return fmt.Errorf("agreed by %v", p.yes)
+		}
+	case audit.PatternDoubted:
+		if p.doubts++; p.doubts == 2 {
+			p.stands = false
+		}
+	}
+	return nil
+}
+
+// under is who must say yes at night; the request must lie inside the pattern.
+func (h *history) under(id string, r evidence.Request) ([]string, error) {
+	p := h.patterns[id]
+	part := func(a, b []string) bool {
+		return !slices.ContainsFunc(a, func(s string) bool { return !slices.Contains(b, s) })
+	}
+	ways := func(list []evidence.Target) (out []string) {
+		for _, t := range list {
+			out = append(out, t.String())
+		}
+		return out
+	}
+	if p == nil || !p.stands || p.text != r.Pattern {
+		return nil, fmt.Errorf("%s does not stand, or is not what the request names", id)
+	}
+	if !part(r.People, p.doc.People) || !part(ways(r.Assets), ways(p.doc.Assets)) || !part(r.Rights, p.doc.Rights) || r.Minutes > p.doc.Minutes || r.To.After(p.doc.Until) {
+		return nil, fmt.Errorf("%+v is wider than %s: %+v", r, id, p.doc)
+	}
+	return []string{"shift"}, nil
 }
 
 func covers(needed []string, have [][]string) bool {

@@ -66,6 +66,10 @@ func (d *Desk) Requests(ctx context.Context, by people.Actor) ([]Request, error)
 		if err := decode(row, &r); err != nil || !by.Plant && r.Firm != string(by.Firm) {
 			return Request{}, false, err
 		}
+		if r.Pattern != "" { // what it needs moves with the pattern's row
+			q, err := d.view(ctx, r)
+			return q, true, err
+		}
 		q, err := known(&d.lists, d.lists.requests, row, func() (Request, error) { return d.view(ctx, r) })
 		return q, true, err
 	})

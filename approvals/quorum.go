@@ -16,7 +16,11 @@ func (d *Desk) quorum(ctx context.Context, doc evidence.Request) (policy.Quorum,
 	if err != nil {
 		return policy.Quorum{}, err
 	}
-	q, err := evidence.QuorumOf(plant, doc)
+	under, err := d.under(ctx, doc)
+	if err != nil {
+		return policy.Quorum{}, err
+	}
+	q, err := evidence.QuorumOf(plant, doc, under...)
 	if err != nil {
 		return q, fmt.Errorf("quorum of %s: %w", doc.Request, err)
 	}

@@ -41,8 +41,12 @@ type Ask struct {
 	Happening                                     string // one of policy.Happenings; "" is not said
 	Minutes                                       int
 	From, To                                      time.Time
-	CallIn                                        bool // by somebody of the plant, whose yes may be the ask (Desk.CallIn)
+	Pattern                                       string // P-1, NoPattern, or empty: the first that it lies inside
+	CallIn                                        bool   // by somebody of the plant, whose yes may be the ask (Desk.CallIn)
 }
+
+// NoPattern asks for access under no pattern: for who would normally agree.
+const NoPattern = "none"
 
 // RequestState is one of the words of DESIGN section 3.
 type RequestState string
@@ -79,6 +83,7 @@ type Request struct {
 	Priority policy.Priority // that counts: the computed one, unless Override
 	Override *Override       // nil: it is the computed one
 	Window   policy.WindowID // once agreed
+	Pattern  *Under          // that it was asked under; nil: none
 	Told     []Told          // to questions
 	Call     *Call           // of a call-in: how it stands
 	Asked    []Asked         // who was asked because others did not answer
@@ -98,6 +103,7 @@ type requestRow struct {
 	Plant    audit.Hash       `json:"plant"`
 	At       time.Time        `json:"at"`
 	Window   string           `json:"window,omitempty"`
+	Pattern  string           `json:"pattern,omitempty"` // that it names
 	Asleep   time.Time        `json:"asleep,omitzero"`
 	Woken    time.Time        `json:"woken,omitzero"`
 	Next     []evidence.Asked `json:"next,omitempty"` // who was asked because others did not answer
@@ -172,7 +178,7 @@ func (d *Desk) Submit(ctx context.Context, by people.Actor, a Ask) (_ Request, e
 		if err != nil {
 			return Request{}, err
 		}
-		body := audit.RequestSubmitted{Request: string(id), Rev: 1, Firm: doc.Firm, By: doc.By, Document: hash, Plant: doc.Plant, At: d.second()}
+		body := audit.RequestSubmitted{Request: string(id), Rev: 1, Firm: doc.Firm, By: doc.By, Document: hash, Plant: doc.Plant, Pattern: d.patternNamed(doc), At: d.second()}
 		if _, err := d.commit(ctx, requestKey(id), 1, string(by.Person), body, on...); err != nil {
 			return Request{}, err
 		}
@@ -206,7 +212,7 @@ func (d *Desk) Revise(ctx context.Context, by people.Actor, id policy.RequestID,
 		if err != nil {
 			return Request{}, err
 		}
-		body := audit.RequestRevised{Request: string(id), Rev: doc.Rev, Firm: doc.Firm, By: doc.By, Document: hash, Plant: doc.Plant, Window: old.Window, At: d.second()}
+		body := audit.RequestRevised{Request: string(id), Rev: doc.Rev, Firm: doc.Firm, By: doc.By, Document: hash, Plant: doc.Plant, Window: old.Window, Pattern: d.patternNamed(doc), At: d.second()}
 		if _, err := d.commit(ctx, requestKey(id), old.row+1, string(by.Person), body, on...); err != nil {
 			return Request{}, err
 		}
@@ -315,7 +321,14 @@ func (d *Desk) write(ctx context.Context, by people.Actor, id policy.RequestID, 
 	if doc.From.Before(now) || doc.To.Before(now) || doc.To.Sub(doc.From) > longestSpan {
 		return doc, hash, nil, refuse("bad-span", "The span must begin now or later, end after that, and be 14 days long at most.")
 	}
-	quorum, err := evidence.QuorumOf(plant, doc)
+	if err := d.choosePattern(ctx, plant, &doc, a.Pattern); err != nil {
+		return doc, hash, nil, err
+	}
+	under, err := d.under(ctx, doc)
+	if err != nil {
+		return doc, hash, nil, err
+	}
+	quorum, err := evidence.QuorumOf(plant, doc, under...)
 	if err != nil {
 		return doc, hash, nil, asRefusal("not-possible", err)
 	}
@@ -482,6 +495,9 @@ func (d *Desk) view(ctx context.Context, row requestRow) (Request, error) {
 		a := g.answer
 		r.Answers = append(r.Answers, AnswerLine{Person: policy.PersonID(a.Person), Role: policy.Role(a.Role), Says: a.Says, Why: a.Why, Limits: a.Limits, At: a.At, Proof: a.Proof.Kind, Leaf: g.given.Leaf})
 	}
+	if r.Pattern, err = d.underView(ctx, row); err != nil {
+		return Request{}, err
+	}
 	if row.waits() {
 		quorum, err := d.quorum(ctx, doc)
 		if err != nil {
@@ -558,6 +574,7 @@ func (f folder) request(ctx context.Context, rows state.Reader, leaf audit.Leaf)
 // asked takes a revision's text in.
 func (r *requestRow) asked(b audit.RequestSubmitted) {
 	r.Request, r.Rev, r.Firm, r.By, r.Document, r.Plant, r.At = b.Request, b.Rev, b.Firm, b.By, b.Document, b.Plant, b.At
+	r.Pattern = b.Pattern
 	r.Window, r.Asleep, r.Answers, r.Woken, r.Next = "", time.Time{}, nil, time.Time{}, nil
 	r.Call, r.Told = nil, nil
 }

@@ -74,6 +74,7 @@ type Window struct {
 	Asked     []Asked  // teams whose people count in place of others, because those did not answer its request
 	Emergency bool
 	MayStep   []string // of an emergency: rights that a second tap would add
+	Pattern   string   // that stood for the plan; empty: none
 	Kept      string   // of a window that opens by itself: why it has not yet, for a person; "": nothing keeps it
 	Rev       uint64
 }
@@ -86,7 +87,8 @@ type windowRow struct {
 	State    WindowState `json:"state"`
 	Firm     string      `json:"firm"`
 	Claim    audit.Hash  `json:"claim"`
-	Answers  []string    `json:"answers"` // places of the answers that it was agreed by
+	Answers  []string    `json:"answers"`           // places of the answers that it was agreed by
+	Pattern  string      `json:"pattern,omitempty"` // that stood for the plan
 	Opened   time.Time   `json:"opened,omitzero"`
 	OpenedBy string      `json:"opened_by,omitempty"`
 	Until    time.Time   `json:"until,omitzero"`
@@ -199,7 +201,16 @@ func (d *Desk) agree(ctx context.Context, r requestRow) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	if findings := evidence.Check(plant, text, given, keys, claim); len(findings) > 0 {
+	under, pattern, err := d.basisNow(ctx, r, doc)
+	if err != nil {
+		return false, err
+	}
+	for _, b := range under {
+		if p, err := evidence.ParsePattern(b.Text); err == nil { // it was parsed before
+			claim.Gates = p.Gates
+		}
+	}
+	if findings := evidence.Check(plant, text, given, keys, claim, under...); len(findings) > 0 {
 		return false, nil
 	}
 	b, err := audit.Canonical(claim)
@@ -210,7 +221,7 @@ func (d *Desk) agree(ctx context.Context, r requestRow) (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("keep the claim of %s: %w", claim.Window, err)
 	}
-	body := audit.WindowAgreed{Window: claim.Window, Request: r.Request, Rev: r.Rev, Firm: r.Firm, Claim: hash, Answers: places}
+	body := audit.WindowAgreed{Window: claim.Window, Request: r.Request, Rev: r.Rev, Firm: r.Firm, Claim: hash, Answers: places, Pattern: pattern}
 	_, err = d.commit(ctx, windowKey(claim.Window), 1, penstock, body)
 	return err == nil, err
 }
@@ -302,7 +313,7 @@ func (d *Desk) windowView(ctx context.Context, id policy.WindowID) (Window, erro
 	emergency, more := claim.Emergency(), w.mayStep(claim)
 	claim.Rights = w.allowed(claim)
 	v := Window{Emergency: emergency, MayStep: more, ID: id, Request: policy.RequestID(w.Request), State: w.State, Claim: claim, Firm: policy.FirmID(w.Firm), Opened: w.Opened,
-		OpenedBy: policy.PersonID(w.OpenedBy), Until: w.Until, Why: w.Why, By: policy.PersonID(w.By), Rev: w.row}
+		OpenedBy: policy.PersonID(w.OpenedBy), Until: w.Until, Why: w.Why, By: policy.PersonID(w.By), Pattern: w.Pattern, Rev: w.row}
 	r, err := d.requestRow(ctx, v.Request)
 	if err != nil {
 		return v, err
@@ -349,7 +360,10 @@ func (f folder) agreed(ctx context.Context, rows state.Reader, leaf audit.Leaf) 
 	if err := errors.Join(r.value.move(RequestAgreed), w.value.move(WindowAgreed)); err != nil {
 		return nil, err
 	}
-	r.value.Window = b.Window
+	if err := stands(ctx, rows, b.Pattern, r.value.Pattern); err != nil {
+		return nil, err
+	}
+	r.value.Window, w.value.Pattern = b.Window, b.Pattern
 	w.value.Request, w.value.Rev, w.value.Firm, w.value.Claim, w.value.Answers, w.value.By = b.Request, b.Rev, b.Firm, b.Claim, b.Answers, penstock
 	return both(w.changed())(r.changed())
 }

@@ -99,7 +99,8 @@ type ClockAccepted struct {
 
 // RequestSubmitted and RequestRevised name the exact request text. Rev is the
 // request document's revision, from 1. A revision voids all answers; Window is
-// the agreed window that becomes unused by it in the same event.
+// the agreed window that becomes unused by it in the same event; Pattern is the one
+// that the text names.
 type RequestSubmitted struct {
 	Request  string    `json:"request"`
 	Rev      int       `json:"rev"`
@@ -108,6 +109,7 @@ type RequestSubmitted struct {
 	Document Hash      `json:"document"`
 	Plant    Hash      `json:"plant"`
 	Window   string    `json:"window,omitempty"`
+	Pattern  string    `json:"pattern,omitempty"`
 	At       time.Time `json:"at,omitzero"`
 }
 type RequestRevised RequestSubmitted
@@ -154,7 +156,8 @@ type AnswerGiven struct {
 }
 
 // WindowAgreed makes a window of a request revision and the answers that
-// suffice. Claim is the canonical evidence.WindowClaim.
+// suffice. Claim is the canonical evidence.WindowClaim. Pattern is set where an
+// agreement made by day stood for the plan.
 type WindowAgreed struct {
 	Window  string   `json:"window"`
 	Request string   `json:"request"`
@@ -162,6 +165,7 @@ type WindowAgreed struct {
 	Firm    string   `json:"firm"`
 	Claim   Hash     `json:"claim"`
 	Answers []string `json:"answers"` // places of answer.given, "node/index"
+	Pattern string   `json:"pattern,omitempty"`
 }
 
 // WindowMoved is every other step of a window. To is one of opened, paused,
@@ -773,6 +777,7 @@ var bodies = func() map[string]reflect.Type {
 	for _, b := range []Body{
 		LogCreated{}, LogRecovered{}, NodeStarted{}, NodeStopped{}, ConfigChanged{}, ClockStepped{}, ClockAccepted{},
 		PlantProposed{}, PlantAnswered{}, PlantMoved{},
+		PatternProposed{}, PatternAnswered{}, PatternMoved{}, PatternDoubted{},
 		RequestSubmitted{}, RequestRevised{}, RequestWithdrawn{}, RequestUnanswered{}, RequestWoken{}, PersonAsked{}, AnswerGiven{},
 		WindowAgreed{}, WindowMoved{}, GateChanged{}, EscortChanged{}, HandoverOffered{}, HandoverAccepted{}, HandoverRang{}, HandbackGiven{}, HandbackAccepted{}, BlockSet{}, BlockLifted{},
 		FirmChanged{}, PersonInvited{}, PersonJoined{}, PersonConfirmed{}, PersonChanged{}, PersonDisabled{},

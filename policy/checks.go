@@ -596,6 +596,15 @@ func (w *walk) gate() no {
 			}
 		}
 	}
+	for _, name := range w.f.Window.Gates {
+		if asked++; !w.f.Live.Gates[name] && !w.held() {
+			title := name
+			if g := w.p.gates[name]; g != nil {
+				title = g.Title
+			}
+			return refusal("gate:"+name, fmt.Sprintf("waits for: %s", title), "what was agreed asks gate %s, and it does not say yes", name)
+		}
+	}
 	if w.trace == nil {
 		return nil
 	}

@@ -99,6 +99,7 @@ type WindowFacts struct {
 	Most        Rights       // of an emergency: with all that a second tap may add
 	Escort      bool         // agreed to under an escort, whatever the rules ask: it has a red item
 	Network     netip.Prefix // agreed to as a red item: whence they may come besides the firm's networks
+	Gates       []string     // that were agreed besides those of the rules
 }
 
 // LiveFacts are the present as the broker knows it. An absent gate is no.

@@ -61,6 +61,17 @@ func (p *Plant) Conditions(targets []Target, rights Rights) Conditions {
 	return c
 }
 
+// With adds gates that an agreement asks besides; losing one pauses.
+func (c Conditions) With(gates []string) Conditions {
+	for _, name := range gates {
+		if !slices.ContainsFunc(c.Gates, func(g GateAsked) bool { return g.Name == name }) {
+			c.Gates = append(c.Gates[:len(c.Gates):len(c.Gates)], GateAsked{Name: name})
+		}
+	}
+	slices.SortFunc(c.Gates, func(a, b GateAsked) int { return strings.Compare(a.Name, b.Name) })
+	return c
+}
+
 // MayEscort says whether one of these roles may watch work on an asset as its
 // escort: the shift or the owner of its zone, or OT security.
 func (p *Plant) MayEscort(roles []Role, asset AssetName) bool {

@@ -317,8 +317,8 @@ type When struct {
 	Ports  []PortName
 }
 
-// Pattern is the frame of an agreement made by day. It is read and shown; it
-// does not change a Quorum.
+// Pattern is the frame of an agreement made by day (pattern.go). Alone it changes
+// no Quorum.
 type Pattern struct {
 	Name    string
 	Assets  []AssetName

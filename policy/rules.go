@@ -111,11 +111,16 @@ func openRank(open string) int { return strictness[open] }
 // (Rule.Also, At) counts where within touches them, and where nothing is said
 // of times. The error is a *Refusal.
 func (p *Plant) Quorum(assets []AssetName, rights Rights, within ...Within) (Quorum, error) {
+	return p.quorum(assets, rights, within, "")
+}
+
+// quorum is Quorum; pattern names the frame that stands for every plan, if one does.
+func (p *Plant) quorum(assets []AssetName, rights Rights, within []Within, pattern string) (Quorum, error) {
 	if len(assets) == 0 || rights == 0 {
 		return Quorum{}, &Refusal{Rule: "no-rights", Say: "say which assets and which rights are wanted", Why: "no asset or no right is named"}
 	}
 	rights |= Look
-	q := &quorum{needs: map[Role]Need{}, weights: map[Role]Rights{}}
+	q := &quorum{needs: map[Role]Need{}, weights: map[Role]Rights{}, pattern: pattern}
 	for _, name := range assets {
 		a, ok := p.assets[name]
 		if !ok {
@@ -166,7 +171,8 @@ type quorum struct {
 	needs   map[Role]Need
 	weights map[Role]Rights // of the right for which a need's rule asks
 	openers map[Role]bool
-	graced  bool // a rule has said what Grace is
+	graced  bool   // a rule has said what Grace is
+	pattern string // stands for every plan; empty: none does
 }
 
 func (q *quorum) asset(p *Plant, a *Asset, rights Rights) {
@@ -178,6 +184,9 @@ func (q *quorum) asset(p *Plant, a *Asset, rights Rights) {
 			continue
 		}
 		for _, n := range r.Plan {
+			if q.pattern != "" {
+				break
+			}
 			if n.Role == ownerWord {
 				n.Role = zone.Owner
 			}
@@ -190,6 +199,9 @@ func (q *quorum) asset(p *Plant, a *Asset, rights Rights) {
 		q.column(r)
 	}
 	if !asked {
+		if q.pattern != "" {
+			opens = q.pattern
+		}
 		q.need(Need{zone.Opener(), 1, opens}, weightiest)
 	}
 	if !slices.Contains(q.Openers, zone.Opener()) {

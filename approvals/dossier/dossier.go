@@ -101,12 +101,13 @@ type Book struct {
 	order    []string
 	Dropped  int // windows that were left out, the oldest
 	sessions map[string]*session
+	patterns map[string][]string // who said yes to each, and when
 }
 
 // New begins before leaf 0. only names the one window to tell; empty: all.
 func New(docs evidence.Documents, only string) *Book {
 	return &Book{docs: docs, only: only, names: map[string]string{}, plants: map[audit.Hash]*policy.Plant{}, requests: map[string]*asked{},
-		windows: map[string]*Window{}, sessions: map[string]*session{}}
+		windows: map[string]*Window{}, sessions: map[string]*session{}, patterns: map[string][]string{}}
 }
 
 // Windows are the stories, the oldest first.
@@ -145,6 +146,12 @@ func (b *Book) Leaf(ctx context.Context, l audit.Leaf) {
 		b.agreed(ctx, l, e)
 	case audit.WindowMoved:
 		b.moved(ctx, l, e)
+	case audit.PatternAnswered:
+		if e.Says == evidence.Yes && len(b.patterns[e.Pattern]) < evidence.MaxList {
+			b.patterns[e.Pattern] = append(b.patterns[e.Pattern], b.who(e.Person)+" on "+When(l.Wall, zoneOf(b.plant)))
+		}
+	case audit.PatternDoubted:
+		b.to(e.Window, handback, l, "%s says that it was used outside the purpose of %s%s", b.who(e.By), e.Pattern, why(e.Why))
 	case audit.GateChanged:
 		b.gate(l, e)
 	case audit.HandoverOffered:
@@ -348,7 +355,10 @@ func (b *Book) agreed(ctx context.Context, l audit.Leaf, e audit.WindowAgreed) {
 		w.Parts[request].Rows, w.Parts[answers] = r.rows.Rows, Part{titles[answers], r.answers.Rows, r.answers.More}
 		if doc, err := evidence.ParseRequest([]byte(b.text(ctx, r.doc))); err == nil {
 			plant = cmp.Or(b.plantOf(ctx, doc.Plant), plant)
-			w.Parts[hadTo].Rows = b.quorum(plant, doc, r.yes)
+			w.Parts[hadTo].Rows = b.quorum(plant, doc, r.yes, b.under(ctx, doc, e.Pattern)...)
+			if e.Pattern != "" {
+				w.Parts[hadTo].Rows = append(w.Parts[hadTo].Rows, b.agreedByDay(ctx, doc, e.Pattern)...)
+			}
 		}
 		delete(b.requests, e.Request)
 	}
@@ -360,12 +370,31 @@ func (b *Book) agreed(ctx context.Context, l audit.Leaf, e audit.WindowAgreed) {
 	b.to(e.Window, opened, l, "%s", text)
 }
 
+// under is the pattern that a request names.
+func (b *Book) under(ctx context.Context, doc evidence.Request, stood string) []evidence.Basis {
+	if doc.Pattern.IsZero() {
+		return nil
+	}
+	return []evidence.Basis{{Text: []byte(b.text(ctx, doc.Pattern)), Stands: stood != ""}}
+}
+
+// agreedByDay is the pattern that stood for the plan: the joint decision record.
+func (b *Book) agreedByDay(ctx context.Context, doc evidence.Request, id string) (rows []Row) {
+	p, err := evidence.ParsePattern([]byte(b.text(ctx, doc.Pattern)))
+	if err != nil {
+		return []Row{fact("pattern "+id, "cannot be read: "+err.Error())}
+	}
+	return []Row{fact("agreed by day", fmt.Sprintf("pattern %s (%s), for: %s; %s, %s, %d minutes at a time, until %s; looked at again by %s", id, p.Frame, p.Purpose, targets(p.Assets),
+		strings.Join(p.Rights, ", "), p.Minutes, p.Until.Format(time.DateOnly), p.Review.Format(time.DateOnly))),
+		fact("who agreed to it", strings.Join(b.patterns[id], ", "))}
+}
+
 // quorum says who had to agree by the plant file, and whose yes there was.
-func (b *Book) quorum(plant *policy.Plant, doc evidence.Request, yes []audit.AnswerGiven) (rows []Row) {
+func (b *Book) quorum(plant *policy.Plant, doc evidence.Request, yes []audit.AnswerGiven, under ...evidence.Basis) (rows []Row) {
 	if plant == nil {
 		return nil
 	}
-	q, err := evidence.QuorumOf(plant, doc)
+	q, err := evidence.QuorumOf(plant, doc, under...)
 	if err != nil {
 		return []Row{fact("who had to", "cannot be said: "+err.Error())}
 	}

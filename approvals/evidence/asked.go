@@ -58,7 +58,7 @@ func (w *Walk) askedNext(b audit.PersonAsked) {
 	w.must(r.state == "waiting", "the request was %s", r.state)
 	w.must(w.leaf.Actor == penstock, "%s asked the next team, which only the rules do", short(w.leaf.Actor))
 	w.must(!b.At.After(w.leaf.Wall.Add(settleTime)) && !b.At.Before(w.leaf.Wall.Add(-clockSlack)), "it says %s, and the log has it at %s", clock(b.At), clock(w.leaf.Wall))
-	w.must(slices.ContainsFunc(r.needs, func(n policy.Need) bool { return string(n.Role) == b.For }), "nobody of %s had to be asked", short(b.For))
+	w.must(slices.ContainsFunc(w.needsOf(r), func(n policy.Need) bool { return string(n.Role) == b.For }), "nobody of %s had to be asked", short(b.For))
 	if plant := w.plant(r.plant); plant != nil {
 		to, after, last, at := AsksNext(plant, b.For, r.next)
 		if at.Before(r.since) {

@@ -1,6 +1,7 @@
 package evidence
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -28,13 +29,19 @@ const (
 // to agree. Answers to another revision are passed over. keys nil means that the
 // caller vouches for code generators itself (its sign-in has just used one); a
 // signed answer, and anything else, must find the person's key among them.
-// The claim's own id is the caller's to compare.
-func Check(plant *policy.Plant, request []byte, answers []Given, keys []Key, w WindowClaim) (findings []string) {
-	j, err := newJudge(plant, request)
+// The claim's own id is the caller's to compare. A request that names a pattern
+// comes with it (under); where that stood, its agreement stands for the rules' plan.
+func Check(plant *policy.Plant, request []byte, answers []Given, keys []Key, w WindowClaim, under ...Basis) (findings []string) {
+	j, err := newJudge(plant, request, under)
 	if err != nil {
 		return []string{err.Error()}
 	}
 	j.findings = append(CheckTold(plant, j.request), CheckRed(plant, j.request, j.quorum.Ask)...)
+	for _, b := range under {
+		if b.Stands {
+			j.stands(plant, b, newest(answers))
+		}
+	}
 	yes := j.yeses(answers, keys)
 	j.quorate(yes)
 	j.window(yes, w)
@@ -46,8 +53,8 @@ func Check(plant *policy.Plant, request []byte, answers []Given, keys []Key, w W
 // opened; by a person of the plant who may open and does not work in the
 // window. yes are the answers that Check agreed the window on. That the answer
 // came before the old end is the caller's to compare.
-func CheckExtension(plant *policy.Plant, request []byte, yes []Given, extension Given, keys []Key, w WindowClaim, opened time.Time) (findings []string) {
-	j, a, err := afterOpening(plant, request, Extend, extension, keys, w, opened)
+func CheckExtension(plant *policy.Plant, request []byte, yes []Given, extension Given, keys []Key, w WindowClaim, opened time.Time, under ...Basis) (findings []string) {
+	j, a, err := afterOpening(plant, request, Extend, extension, keys, w, opened, under...)
 	if err != nil {
 		return []string{err.Error()}
 	}
@@ -66,8 +73,8 @@ func CheckExtension(plant *policy.Plant, request []byte, yes []Given, extension 
 // afterOpening judges an opener's answer to a window that runs: of this kind, to
 // this request and window, by a person of the plant who may open and does not
 // work in it, proved, and not before it was opened.
-func afterOpening(plant *policy.Plant, request []byte, says string, g Given, keys []Key, w WindowClaim, opened time.Time) (*judge, Answer, error) {
-	j, err := newJudge(plant, request)
+func afterOpening(plant *policy.Plant, request []byte, says string, g Given, keys []Key, w WindowClaim, opened time.Time, under ...Basis) (*judge, Answer, error) {
+	j, err := newJudge(plant, request, under)
 	if err != nil {
 		return nil, Answer{}, err
 	}
@@ -123,8 +130,8 @@ func Grace(q policy.Quorum, w WindowClaim, opened, old time.Time) time.Time {
 // CheckGrace is empty if the rules that the request names let the end move from
 // old to until for a half-done transfer. That it came once, and before the old
 // end, is the caller's to compare.
-func CheckGrace(plant *policy.Plant, request []byte, w WindowClaim, opened, old, until time.Time) (findings []string) {
-	j, err := newJudge(plant, request)
+func CheckGrace(plant *policy.Plant, request []byte, w WindowClaim, opened, old, until time.Time, under ...Basis) (findings []string) {
+	j, err := newJudge(plant, request, under)
 	if err != nil {
 		return []string{err.Error()}
 	}
@@ -157,11 +164,12 @@ type judge struct {
 	hash     audit.Hash
 	origin   string // of the plant's pages
 	quorum   policy.Quorum
-	about    string // what must's findings begin with
+	gates    []string // that the pattern asks besides
+	about    string   // what must's findings begin with
 	findings []string
 }
 
-func newJudge(plant *policy.Plant, request []byte) (*judge, error) {
+func newJudge(plant *policy.Plant, request []byte, under []Basis) (*judge, error) {
 	r, err := ParseRequest(request)
 	if err != nil {
 		return nil, err
@@ -169,15 +177,30 @@ func newJudge(plant *policy.Plant, request []byte) (*judge, error) {
 	if plant == nil || audit.HashOf(plant.Document()) != r.Plant {
 		return nil, fmt.Errorf("request %s: the plant file is not the one that the request names, %s", r.Request, r.Plant)
 	}
-	q, err := QuorumOf(plant, r)
+	q, err := QuorumOf(plant, r, under...)
 	if err != nil {
 		return nil, fmt.Errorf("request %s: who has to agree: %w", r.Request, err)
 	}
-	return &judge{request: r, hash: audit.HashOf(request), origin: plant.Site.Origin, quorum: q}, nil
+	j := &judge{request: r, hash: audit.HashOf(request), origin: plant.Site.Origin, quorum: q}
+	for _, b := range under {
+		p, err := ParsePattern(b.Text)
+		if err != nil {
+			return nil, err
+		}
+		j.gates = p.Gates
+	}
+	return j, nil
 }
 
-// QuorumOf is who has to agree to a request, by the plant file.
-func QuorumOf(plant *policy.Plant, r Request) (policy.Quorum, error) {
+// QuorumOf is who has to agree to a request, by the plant file and, where the
+// request names one, by its pattern.
+func QuorumOf(plant *policy.Plant, r Request, under ...Basis) (policy.Quorum, error) {
+	switch {
+	case len(under) == 1 && !r.Pattern.IsZero() && r.Kind == Remote:
+		return quorumUnder(plant, r, under[0])
+	case len(under) > 0 || !r.Pattern.IsZero():
+		return policy.Quorum{}, errors.New("it is judged without the pattern that it names, or by one that it does not name")
+	}
 	set, err := policy.ParseRights(r.Rights)
 	if err != nil {
 		return policy.Quorum{}, err
@@ -408,6 +431,7 @@ func (j *judge) window(given []yes, w WindowClaim) {
 	j.must(r.Open == j.quorum.Open, "the request says that %s opens, and the rules say %s", r.Open, j.quorum.Open)
 	j.must(slices.Equal(w.Starts, widest.Starts), "the window starts with %q, and by request and limits it starts with %q", w.Starts, widest.Starts)
 	j.must(w.Escort == r.Escort && w.Network == r.Red.Network, "the window and the request differ in who watches, or whence they may come")
+	j.must(within(j.gates, w.Gates), "the window does not ask the gates %q, which the pattern asks", j.gates)
 	j.must(w.Open == j.quorum.Open, "the window says that %s opens, and the rules say %s", w.Open, j.quorum.Open)
 	for _, y := range given {
 		j.must(y.At.Before(w.To), "the answer of %s is as late as the window's end", y.Person)

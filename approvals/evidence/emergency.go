@@ -12,8 +12,8 @@ import (
 // the rights that it names: some of those that were agreed, by the plant file
 // that the request names, and by somebody who may open it. That it came while the
 // window ran, and that nothing was narrowed for good, is the caller's to compare.
-func CheckStepUp(plant *policy.Plant, request []byte, yes []Given, tap Given, keys []Key, w WindowClaim, opened time.Time) (findings []string) {
-	j, a, err := afterOpening(plant, request, StepUp, tap, keys, w, opened)
+func CheckStepUp(plant *policy.Plant, request []byte, yes []Given, tap Given, keys []Key, w WindowClaim, opened time.Time, under ...Basis) (findings []string) {
+	j, a, err := afterOpening(plant, request, StepUp, tap, keys, w, opened, under...)
 	if err != nil {
 		return []string{err.Error()}
 	}

@@ -51,9 +51,10 @@ type Request struct {
 	Minutes   int        `json:"minutes"`
 	From      time.Time  `json:"from"`
 	To        time.Time  `json:"to"`
-	Open      string     `json:"open"`  // shift, auto, vendor: the rule's, at the asking
-	Plant     audit.Hash `json:"plant"` // plant file in force
-	Nonce     string     `json:"nonce"` // 32 random bytes, base64url without padding
+	Open      string     `json:"open"`             // shift, auto, vendor: the rule's, at the asking
+	Plant     audit.Hash `json:"plant"`            // plant file in force
+	Pattern   audit.Hash `json:"pattern,omitzero"` // that it was asked under: its Pattern document
+	Nonce     string     `json:"nonce"`            // 32 random bytes, base64url without padding
 }
 
 // Kinds of requests.
@@ -116,6 +117,7 @@ type WindowClaim struct {
 	Starts  []string   `json:"starts,omitempty"`  // of an emergency: Rights until the second tap
 	Escort  bool       `json:"escort,omitempty"`  // as the request says
 	Network string     `json:"network,omitempty"` // of the request's red item: whence they may come besides
+	Gates   []string   `json:"gates,omitempty"`   // that its pattern asks besides those of the rules
 }
 
 // Emergency says whether the window is an emergency's: it alone starts with less.

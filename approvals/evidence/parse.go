@@ -232,6 +232,7 @@ func (w WindowClaim) check() error {
 		span(w.From, w.To, w.Minutes),
 		oneOf("open", w.Open, "shift", "auto", "vendor"),
 		network("network", w.Network),
+		gateNames(w.Gates),
 	)
 }
 

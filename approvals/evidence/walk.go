@@ -47,6 +47,7 @@ type Walk struct {
 	requests map[string]*asked
 	been     map[string]bool // people who worked in a window that was open
 	windows  map[string]*window
+	patterns map[string]*pattern
 	blocks   map[string]*blocked
 	duty     duties
 	certs    map[string]audit.CertIssued // vendors', by serial
@@ -83,7 +84,7 @@ type silence struct{ from, to time.Time }
 func NewWalk(docs Documents) *Walk {
 	return &Walk{docs: docs, revs: map[string]uint64{}, firms: map[string]*firm{}, people: map[string]*person{},
 		invited: map[audit.Hash]*invitation{}, owners: map[string]string{}, removed: map[string]bool{}, words: map[string]bool{}, plants: map[audit.Hash]*policy.Plant{}, changes: map[string]*change{},
-		requests: map[string]*asked{}, been: map[string]bool{}, windows: map[string]*window{}, blocks: map[string]*blocked{}, duty: duties{},
+		requests: map[string]*asked{}, been: map[string]bool{}, windows: map[string]*window{}, patterns: map[string]*pattern{}, blocks: map[string]*blocked{}, duty: duties{},
 		certs: map[string]audit.CertIssued{}, sessions: map[string]*session{}, gates: map[string]gateWord{}, handed: map[string]*handover{}, guarded: map[string]*guard{}, unknown: map[string]int64{}}
 }
 
@@ -184,7 +185,8 @@ func keepsState(body audit.Body) bool {
 		return b.For != ""
 	case audit.LogCreated, audit.RequestSubmitted, audit.RequestRevised, audit.RequestWithdrawn, audit.RequestUnanswered, audit.RequestWoken,
 		audit.AnswerGiven, audit.WindowAgreed, audit.WindowMoved, audit.EscortChanged, audit.HandoverOffered, audit.HandoverAccepted, audit.HandoverRang, audit.HandbackGiven, audit.HandbackAccepted,
-		audit.BlockSet, audit.BlockLifted, audit.PlantProposed, audit.PlantAnswered, audit.PlantMoved, audit.FirmChanged, audit.FirmEnded, audit.AnswerWithdrawn, audit.PersonInvited, audit.PersonJoined,
+		audit.BlockSet, audit.BlockLifted, audit.PlantProposed, audit.PlantAnswered, audit.PlantMoved,
+		audit.PatternProposed, audit.PatternAnswered, audit.PatternMoved, audit.PatternDoubted, audit.FirmChanged, audit.FirmEnded, audit.AnswerWithdrawn, audit.PersonInvited, audit.PersonJoined,
 		audit.PersonConfirmed, audit.PersonChanged, audit.PersonDisabled, audit.KeyEnrolled, audit.KeyVouched, audit.KeyRemoved,
 		audit.IslandAnswered,
 		audit.RosterWritten, audit.DeputyNamed, audit.DeputyEnded, audit.CallMade, audit.CallAnswered, audit.QuestionAnswered, audit.PriorityChanged:
@@ -232,7 +234,7 @@ func (w *Walk) oneAbove() bool {
 }
 
 // judge gives the leaf to whom it concerns. Bodies of people are in
-// walk_people.go, changes of the plant file in walk_plant.go, requests and windows in
+// walk_people.go, changes of the plant file in walk_plant.go, patterns in walk_pattern.go, requests and windows in
 // walk_window.go, the rest in walk_session.go.
 func (w *Walk) judge() {
 	switch b := w.leaf.Body.(type) {
@@ -257,7 +259,7 @@ func (w *Walk) judge() {
 	case audit.Unknown:
 		w.unknown[b.Name]++
 	default:
-		if !w.judgePeople() && !w.judgePlant() && !w.judgeDuty() && !w.judgeWindow() {
+		if !w.judgePeople() && !w.judgePlant() && !w.judgePattern() && !w.judgeDuty() && !w.judgeWindow() {
 			w.judgeSession()
 		}
 	}

@@ -188,7 +188,7 @@ func (v *window) conditions(plant *policy.Plant) policy.Conditions {
 	}
 	c := plant.Conditions(targets, rights)
 	c.Escort = c.Escort || v.claim.Escort
-	return c
+	return c.With(v.claim.Gates)
 }
 
 // meets: by a plant file in force, every gate says yes, or did a moment ago,

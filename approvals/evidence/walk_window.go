@@ -33,8 +33,10 @@ type asked struct {
 	call    call
 	next    []Asked // who was asked because others did not answer
 	needs   []policy.Need
-	answers []heard   // to the newest revision
-	until   time.Time // asleep until then
+	night   []policy.Need // where its pattern stands
+	pattern string        // that it names
+	answers []heard       // to the newest revision
+	until   time.Time     // asleep until then
 	window  string
 }
 
@@ -49,6 +51,7 @@ type heard struct {
 type window struct {
 	state   string
 	request string
+	pattern string // that it was agreed under
 	plant   audit.Hash
 	text    audit.Hash // request document
 	claim   WindowClaim
@@ -204,10 +207,32 @@ func (w *Walk) submitted(b audit.RequestSubmitted) {
 		for _, finding := range CheckTold(plant, text) {
 			w.must(false, "%s", finding)
 		}
-		q, err := QuorumOf(plant, text)
+		w.under(r, text, b.Pattern)
+		q, err := QuorumOf(plant, text, w.basis(r, false)...)
 		w.must(err == nil, "who has to agree: %v", err)
 		r.needs = q.Needs
 		w.red(plant, text, b, q.Ask)
+	}
+}
+
+// under finds the pattern that a request names, which must be of the log, and must
+// have stood when it was asked.
+func (w *Walk) under(r *asked, text Request, id string) {
+	if text.Pattern.IsZero() {
+		w.must(id == "", "the leaf names pattern %s, and the text names none", short(id))
+		return
+	}
+	p := w.patterns[id]
+	if !w.must(p != nil && p.text == text.Pattern, "the text names the pattern %s, which is not %q of the log", text.Pattern, short(id)) {
+		return
+	}
+	w.must(p.stood(w.leaf.Wall), "it is asked under %s, which was %s", id, p.state)
+	r.pattern = id
+	for _, f := range p.doc.Uses(text, w.leaf.Wall.Add(-settleTime)) {
+		w.must(false, "%s", f)
+	}
+	if q, err := QuorumOf(w.plant(r.plant), text, Basis{Text: w.document("pattern", p.text), Stands: true}); err == nil {
+		r.night = q.Needs
 	}
 }
 
@@ -283,7 +308,7 @@ func (w *Walk) answered(b audit.AnswerGiven) {
 	w.must(r.state == "waiting" || a.Says == Question, "the request was asleep")
 	w.must(len(r.answers) < maxAnswers, "it is answer %d to one revision", len(r.answers)+1)
 	r.answers = append(r.answers[:min(len(r.answers), maxAnswers)], h)
-	r.hear(a, h)
+	r.hear(a, h, w.needsOf(r))
 }
 
 // said holds an answer, to whatever it is, to its leaf and to what earlier
@@ -332,8 +357,8 @@ func (w *Walk) heard(b audit.AnswerGiven, had func(Answer) (bool, []string)) (a 
 const maxAnswers = 256
 
 // hear moves the request: one no of somebody who had to be asked refuses it.
-func (r *asked) hear(a Answer, h heard) {
-	had := h.Plant && slices.ContainsFunc(r.needs, func(n policy.Need) bool { return slices.Contains(h.Roles, string(n.Role)) })
+func (r *asked) hear(a Answer, h heard, needs []policy.Need) {
+	had := h.Plant && slices.ContainsFunc(needs, func(n policy.Need) bool { return slices.Contains(h.Roles, string(n.Role)) })
 	r.asks = r.asks || a.Says == Question
 	switch {
 	case a.Says == No && had:
@@ -359,7 +384,11 @@ func (w *Walk) agree(b audit.WindowAgreed) {
 	}
 	w.must(r.state == "waiting", "its request was %s", r.state)
 	w.must(b.Rev == r.rev && b.Firm == r.firm, "it is of revision %d of %s, and the newest is %d of %s", b.Rev, b.Firm, r.rev, r.firm)
-	v := &window{state: "agreed", request: b.Request, plant: r.plant, text: r.hash, nonces: map[string]bool{}}
+	if b.Pattern != "" {
+		p := w.patterns[b.Pattern]
+		w.must(b.Pattern == r.pattern && p != nil && p.stood(w.leaf.Wall), "it is agreed under %s, which its request does not name, or which did not stand", short(b.Pattern))
+	}
+	v := &window{state: "agreed", request: b.Request, pattern: b.Pattern, plant: r.plant, text: r.hash, nonces: map[string]bool{}}
 	w.windows[b.Window] = v
 	r.state, r.window = "agreed", b.Window
 	doc := w.document("claim", b.Claim)
@@ -394,11 +423,15 @@ func (w *Walk) recheck(b audit.WindowAgreed, v *window) {
 		return
 	}
 	given, keys := w.bodies(v.answers)
-	for _, f := range Check(plant, request, given, keys, v.claim) {
+	under := w.basis(w.requests[v.request], v.pattern != "")
+	for _, f := range Check(plant, request, given, keys, v.claim, under...) {
 		w.must(false, "%s", f)
 	}
 	if text, err := ParseRequest(request); err == nil {
-		v.quorum, _ = QuorumOf(plant, text) // an error is a finding of Check
+		v.quorum, _ = QuorumOf(plant, text, under...) // an error is a finding of Check
+	}
+	if v.pattern != "" {
+		w.noteHere("%s is agreed under pattern %s, which stands for the plan of the rules", b.Window, v.pattern)
 	}
 	for _, g := range given {
 		if a, err := ParseAnswer(g.Body); err == nil {
@@ -519,6 +552,9 @@ func (w *Walk) opens(id string, v *window, at time.Time) bool {
 
 func (w *Walk) open(b audit.WindowMoved, v *window) {
 	w.mayOpenCall(v)
+	if p := w.patterns[v.pattern]; v.pattern != "" {
+		w.must(p != nil && p.stood(w.leaf.Wall), "opened under %s, which did not stand any more", short(v.pattern))
+	}
 	switch v.claim.Open {
 	case "auto":
 		w.must(b.By == penstock || w.opens(b.By, v, b.At), "opened by %s, and it opens by itself", b.By)
@@ -551,7 +587,7 @@ func (w *Walk) extend(b audit.WindowMoved, v *window) {
 	}
 	ext := w.openersWord(b.By, b.At, v, doc, p)
 	given, keys := w.bodies(v.answers)
-	for _, f := range CheckExtension(plant, request, given, ext, append(keys, w.keysOf(b.By)...), v.claim, v.opened) {
+	for _, f := range CheckExtension(plant, request, given, ext, append(keys, w.keysOf(b.By)...), v.claim, v.opened, w.basis(w.requests[v.request], false)...) {
 		w.must(false, "%s", f)
 	}
 	if a, err := ParseAnswer(doc); err == nil {
@@ -572,7 +608,7 @@ func (w *Walk) grace(b audit.WindowMoved, v *window) {
 	w.must(w.inUse(b.Window), "it was given a grace while no channel was open in it")
 	plant, request := w.plant(v.plant), w.document("request", v.text)
 	if plant != nil && request != nil {
-		for _, f := range CheckGrace(plant, request, v.claim, v.opened, v.until, b.Until) {
+		for _, f := range CheckGrace(plant, request, v.claim, v.opened, v.until, b.Until, w.basis(w.requests[v.request], false)...) {
 			w.must(false, "%s", f)
 		}
 	}

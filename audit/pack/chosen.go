@@ -193,13 +193,32 @@ func (c *chooser) refer(l audit.Leaf) error {
 		}
 	}
 	switch l.Body.(type) {
-	case audit.RequestSubmitted, audit.RequestRevised, audit.AnswerGiven, audit.WindowAgreed, audit.PlantProposed, audit.PlantAnswered, audit.RosterWritten, audit.IslandAnswered:
+	case audit.RequestSubmitted, audit.RequestRevised, audit.AnswerGiven, audit.WindowAgreed, audit.PlantProposed, audit.PlantAnswered, audit.PatternProposed, audit.PatternAnswered, audit.RosterWritten, audit.IslandAnswered:
 		r.docs = verify.Named(l.Body)
 	}
 	slices.Sort(r.rows)
-	c.refs = append(c.refs, r)
 	for _, row := range r.rows {
-		c.under(row, len(c.refs)-1)
+		c.under(row, len(c.refs))
+	}
+	r.rows = append(r.rows, c.named(l.Body)...) // one way only: not all that was ever done under a pattern belongs to one window
+	c.refs = append(c.refs, r)
+	return nil
+}
+
+// named are rows that an event only names: the pattern under which a request was
+// asked, and the window by which a pattern was doubted.
+func (c *chooser) named(body audit.Body) []string {
+	switch b := body.(type) {
+	case audit.RequestSubmitted:
+		if b.Pattern != "" {
+			return c.intern([]string{"pattern/" + b.Pattern})
+		}
+	case audit.RequestRevised:
+		if b.Pattern != "" {
+			return c.intern([]string{"pattern/" + b.Pattern})
+		}
+	case audit.PatternDoubted:
+		return c.intern([]string{"window/" + b.Window})
 	}
 	return nil
 }
@@ -208,7 +227,7 @@ func (c *chooser) refer(l audit.Leaf) error {
 func follows(row string) bool {
 	kind, _, _ := strings.Cut(row, "/")
 	switch kind {
-	case "window", "request", "person", "key", "invitation", "firm", "block", "roster", "gate", "handover", "change", "bootstrap":
+	case "window", "request", "person", "key", "invitation", "firm", "block", "roster", "gate", "handover", "change", "pattern", "bootstrap":
 		return true
 	}
 	return false

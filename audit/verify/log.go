@@ -342,6 +342,10 @@ func Named(body audit.Body) []audit.Hash {
 		return []audit.Hash{b.Text, b.Document}
 	case audit.PlantAnswered:
 		return []audit.Hash{b.Document}
+	case audit.PatternProposed:
+		return []audit.Hash{b.Document, b.Plant}
+	case audit.PatternAnswered:
+		return []audit.Hash{b.Document}
 	case audit.RequestSubmitted:
 		return []audit.Hash{b.Document, b.Plant}
 	case audit.RequestRevised:

@@ -197,6 +197,14 @@ func (v *visit) otherSentence(body audit.Body, n roll) (says, weight string) {
 		return "called them in; the code is good to " + v.at(b.Until).Text(), "moved"
 	case audit.CallAnswered:
 		return "answered the call", "moved"
+	case audit.PatternProposed:
+		return "proposed " + b.Pattern + ", a pattern for " + n.firm(firmID(b.Firm)), "moved"
+	case audit.PatternAnswered:
+		return "said " + b.Says + " to " + b.Pattern, map[string]string{evidence.Yes: "moved", evidence.No: "refused"}[b.Says]
+	case audit.PatternMoved:
+		return b.Pattern + " is " + b.To + because(b.Why), map[bool]string{true: "moved", false: "refused"}[b.To == "agreed"]
+	case audit.PatternDoubted:
+		return b.Window + " was used outside the purpose of " + b.Pattern + because(b.Why), "refused"
 	case audit.RosterWritten:
 		if b.Document.IsZero() {
 			return "keeps no roster there any more", "moved"
