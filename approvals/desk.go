@@ -73,6 +73,7 @@ type Desk struct {
 
 	heads   heads
 	keys    keyring
+	owing   owing
 	tallies tallies
 	lists   lists
 	tries   tries
@@ -121,6 +122,7 @@ func NewDesk(p Parts) *Desk {
 		pauses: map[policy.WindowID]uint64{}, plants: map[audit.Hash]*policy.Plant{}, agreeing: map[[2]audit.Hash][]policy.Need{}, rosters: map[audit.Hash][]evidence.Turn{}, checks: map[checked]bool{}, lapsed: map[string]int{},
 		stopped: map[policy.WindowID]int{}, held: map[policy.WindowID]int{}, winding: map[policy.WindowID]int{}, kept: map[policy.WindowID]string{}, blocking: map[int]policy.Block{}, phases: map[policy.WindowID]phase{},
 		ways: map[policy.WindowID]way{}, inputs: map[string]*input{}, unsaid: map[string]int{}, narrowed: map[policy.WindowID][]policy.Rights{}}
+	d.owing.fold = evidence.NewOwing()
 	if d.now == nil {
 		d.now = time.Now
 	}

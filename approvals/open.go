@@ -86,6 +86,11 @@ func (d *Desk) opened(ctx context.Context, w windowRow, claim evidence.WindowCla
 	if err := cmp.Or(d.answeredCall(ctx, w, claim), d.standsStill(ctx, w)); err != nil {
 		return audit.WindowMoved{}, err
 	}
+	if !claim.Emergency() {
+		if err := d.paidFor(ctx, w.Firm, ""); err != nil {
+			return audit.WindowMoved{}, err
+		}
+	}
 	if err := d.mayOpen(ctx, w, claim, now); err != nil {
 		return audit.WindowMoved{}, err
 	}

@@ -343,6 +343,9 @@ func (d *Desk) write(ctx context.Context, by people.Actor, id policy.RequestID, 
 	if err != nil {
 		return doc, hash, nil, err
 	}
+	if err := d.paidFor(ctx, doc.Firm, doc.Kind); err != nil {
+		return doc, hash, nil, err
+	}
 	asker, err := d.present(ctx, by)
 	if err != nil {
 		return doc, hash, nil, err

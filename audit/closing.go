@@ -18,7 +18,7 @@ func closing(b Body) bool {
 		BlockSet, PersonDisabled, FirmEnded, AnswerWithdrawn, DeputyEnded, KeyRemoved, RequestWithdrawn:
 		return true
 	case WindowMoved: // the others pause, narrow and end
-		return b.To != "opened" && b.To != "wenton" && b.To != "extended"
+		return b.To != "opened" && b.To != "wenton" && b.To != "extended" && b.To != "stepped"
 	case GateChanged:
 		return b.Says == "no"
 	}

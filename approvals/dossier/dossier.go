@@ -267,6 +267,7 @@ func (b *Book) submitted(ctx context.Context, l audit.Leaf, e audit.RequestSubmi
 	zone := zoneOf(b.plantOf(ctx, e.Plant))
 	for _, f := range []struct{ name, text string }{
 		{"who works", b.people(doc.People)}, {"where", targets(doc.Assets)}, {"rights", strings.Join(doc.Rights, ", ")}, {"why", doc.Reason},
+		{"EMERGENCY, begins with", strings.Join(doc.Starts, ", ")}, {"calendars waived", strings.Join(doc.Waives, ", ")},
 		{"work order", doc.WorkOrder}, {"change", doc.Change}, {"backup", doc.Backup}, {"backout", doc.Backout}, {"area clear", doc.AreaClear},
 		{"time", fmt.Sprintf("%d minutes between %s and %s", doc.Minutes, When(doc.From, zone), When(doc.To, zone))},
 		{"text by hash", e.Document.String()}, {"plant file in force", e.Plant.String()},
@@ -411,7 +412,7 @@ func (b *Book) quorum(plant *policy.Plant, doc evidence.Request, yes []audit.Ans
 	return rows
 }
 
-var movedWords = map[string]string{"opened": "opened by", "paused": "paused by", "wenton": "goes on, by", "extended": "extended by", "narrowed": "narrowed by", "ending": "ending, by",
+var movedWords = map[string]string{"opened": "opened by", "paused": "paused by", "wenton": "goes on, by", "extended": "extended by", "narrowed": "narrowed by", "stepped": "stepped up by a second tap of", "ending": "ending, by",
 	"grace": "moved for a half-done transfer by", "ended": "ended by", "cut": "cut by", "closed": "closed by", "unused": "never opened, by"}
 
 func (b *Book) moved(ctx context.Context, l audit.Leaf, e audit.WindowMoved) {
@@ -419,12 +420,15 @@ func (b *Book) moved(ctx context.Context, l audit.Leaf, e audit.WindowMoved) {
 	if w == nil {
 		return
 	}
-	if s, ok := map[string]string{"wenton": "open", "opened": "open", "extended": w.State, "narrowed": w.State, "grace": "ending"}[e.To]; ok {
+	if s, ok := map[string]string{"wenton": "open", "opened": "open", "extended": w.State, "narrowed": w.State, "stepped": w.State, "grace": "ending"}[e.To]; ok {
 		w.State = s
 	} else {
 		w.State = e.To
 	}
 	text := cmp.Or(movedWords[e.To], e.To) + " " + b.who(e.By)
+	if e.Emergency {
+		text = "EMERGENCY, " + text + ", calendars waived: " + cmp.Or(strings.Join(e.Waived, ", "), "none")
+	}
 	if len(e.Rights) > 0 {
 		text += " to " + strings.Join(e.Rights, ", ")
 	}

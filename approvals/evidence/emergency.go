@@ -28,6 +28,9 @@ func CheckStepUp(plant *policy.Plant, request []byte, yes []Given, tap Given, ke
 func (w *Walk) opensEmergency(b audit.WindowMoved, v *window) {
 	w.must(b.Emergency == v.claim.Emergency(), "the leaf says emergency %t, and what was agreed says %t", b.Emergency, v.claim.Emergency())
 	if !v.claim.Emergency() {
+		if r := w.requests[v.request]; r != nil {
+			w.noneOverdue(r.firm)
+		}
 		return
 	}
 	text, err := ParseRequest(w.document("request", v.text))

@@ -50,6 +50,7 @@ type Walk struct {
 	patterns map[string]*pattern
 	blocks   map[string]*blocked
 	duty     duties
+	owing    *Owing
 	certs    map[string]audit.CertIssued // vendors', by serial
 	sessions map[string]*session
 	gates    map[string]gateWord // what was said about the whole plant
@@ -85,6 +86,7 @@ func NewWalk(docs Documents) *Walk {
 	return &Walk{docs: docs, revs: map[string]uint64{}, firms: map[string]*firm{}, people: map[string]*person{},
 		invited: map[audit.Hash]*invitation{}, owners: map[string]string{}, removed: map[string]bool{}, words: map[string]bool{}, plants: map[audit.Hash]*policy.Plant{}, changes: map[string]*change{},
 		requests: map[string]*asked{}, been: map[string]bool{}, windows: map[string]*window{}, patterns: map[string]*pattern{}, blocks: map[string]*blocked{}, duty: duties{},
+		owing: NewOwing(),
 		certs: map[string]audit.CertIssued{}, sessions: map[string]*session{}, gates: map[string]gateWord{}, handed: map[string]*handover{}, guarded: map[string]*guard{}, unknown: map[string]int64{}}
 }
 
@@ -97,6 +99,7 @@ func (w *Walk) Leaf(ctx context.Context, leaf audit.Leaf) (findings []string) {
 	w.overdue()
 	if w.follows() {
 		w.judge()
+		w.owing.Leaf(leaf)
 	}
 	w.next = leaf.Index + 1
 	w.last = leaf.Wall

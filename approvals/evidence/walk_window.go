@@ -202,6 +202,9 @@ func (w *Walk) submitted(b audit.RequestSubmitted) {
 	w.must(b.Plant == w.inForce || crossed, "it names the plant file %s, and %s was in force", b.Plant, w.inForce)
 	r.to, r.workers, r.called = text.To, text.People, text.Called
 	w.must(!text.Called || w.plantPerson(text.By), "%s, who is nobody of the plant, called them in", text.By)
+	if text.Kind != Emergency {
+		w.noneOverdue(text.Firm)
+	}
 	w.workers(text)
 	if plant := w.plant(b.Plant); plant != nil {
 		for _, finding := range CheckTold(plant, text) {

@@ -37,6 +37,7 @@ type Session struct {
 	header   audit.Hash
 	loads    bool
 	stood    bool // in a window in which somebody stood in for a gate
+	quick    bool // in an emergency
 	watched  []string
 	channels map[int]bool
 }
@@ -95,6 +96,7 @@ type window struct {
 	request string
 	by      map[string]string // person → what they did
 	stood   bool              // somebody stood in for a gate of it
+	quick   bool              // an emergency
 }
 
 type request struct {
@@ -234,9 +236,12 @@ func (h *History) work(leaf audit.Leaf) {
 	case audit.WindowAgreed:
 		h.windows[b.Window] = &window{request: b.Request, by: map[string]string{}}
 	case audit.WindowMoved:
-		word := map[string]string{"opened": "opened", "extended": "extended", "wenton": "let go on"}[b.To]
-		if w := h.windows[b.Window]; w != nil && word != "" && w.by[b.By] == "" {
-			w.by[b.By] = word
+		word := map[string]string{"opened": "opened", "extended": "extended", "stepped": "stepped up", "wenton": "let go on"}[b.To]
+		if w := h.windows[b.Window]; w != nil {
+			w.quick = w.quick || b.Emergency
+			if word != "" && w.by[b.By] == "" {
+				w.by[b.By] = word
+			}
 		}
 	case audit.GateChanged:
 		h.gate(b)
@@ -248,6 +253,7 @@ func (h *History) work(leaf audit.Leaf) {
 		if h.sessions[b.Session] == nil {
 			s := &Session{ID: b.Session, Person: b.Person, Firm: b.Firm, Windows: b.Windows, Started: leaf.Wall, Undrawn: true, header: b.Header, channels: map[int]bool{}}
 			s.stood = slices.ContainsFunc(b.Windows, func(id string) bool { w := h.windows[id]; return w != nil && w.stood })
+			s.quick = slices.ContainsFunc(b.Windows, func(id string) bool { w := h.windows[id]; return w != nil && w.quick })
 			h.sessions[b.Session], h.order = s, append(h.order, s)
 		}
 	case audit.ReviewOpened:

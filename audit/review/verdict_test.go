@@ -276,3 +276,26 @@ func TestAStandInIsReviewed(t *testing.T) {
 		}
 	}
 }
+
+// An emergency is always looked at by a second person, whatever the plant file
+// names, and is late by its own time where that is sooner.
+func TestAnEmergencyIsAlwaysReviewed(t *testing.T) {
+	r := newRig(t)
+	r.rules.Always, r.rules.OneIn, r.rules.Quick = nil, 0, 3*day
+	r.tell("R-1", "sue", audit.RequestSubmitted{Request: "R-1", Rev: 1, By: "sue"})
+	r.tell("W-1", "penstock", audit.WindowAgreed{Window: "W-1", Request: "R-1"})
+	r.tell("W-1", "mia", audit.WindowMoved{Window: "W-1", To: "opened", By: "mia", Emergency: true})
+	r.tell("W-1", "kurt", audit.WindowMoved{Window: "W-1", To: "stepped", By: "kurt"})
+	r.session("S-1", look)
+	for days, late := range map[int]bool{2: false, 4: true} {
+		r.pass(time.Duration(days) * day)
+		waits, err := r.book.Waits(t.Context(), sec("lena"))
+		if err != nil || len(waits) != 1 || !slices.Equal(waits[0].Reasons, []string{"emergency"}) || waits[0].Late != late {
+			t.Errorf("after %d days: %+v, %v", days, waits, err)
+		}
+		r.pass(-time.Duration(days) * day)
+	}
+	if part := r.book.Part(t.Context(), sec("kurt"), "S-1"); part != "You stepped up W-1" {
+		t.Errorf("who gave the second tap is no second person: %q", part)
+	}
+}

@@ -15,6 +15,7 @@ type Rules struct {
 	Always []string      // load, device, refusal, first-visit, stand-in; words that nothing matches are let be
 	OneIn  int           // of the rest
 	Within time.Duration // after which a review is late; 0: never
+	Quick  time.Duration // the same of an emergency's, where that is sooner; 0: as Within
 	// Keeps says how long a recording is kept for one way of working; not ok: for ever.
 	Keeps    func(Target) (rule string, keep time.Duration, ok bool)
 	Security func(roles []string) bool // who sets holds and begins what is taken away
@@ -26,6 +27,9 @@ func (s *Session) Reasons(r Rules) (why []string) {
 		return slices.ContainsFunc(s.Targets, func(t Target) bool { return slices.Contains(t.Rights, right) })
 	}
 	is := map[string]bool{"load": s.loads || can("load"), "device": can("device"), "refusal": s.Refused > 0, "first-visit": len(s.First) > 0, "stand-in": s.stood}
+	if s.quick { // whatever the plant file says of always: it says by when, where it has emergencies
+		why = append(why, "emergency")
+	}
 	for _, word := range r.Always {
 		if is[word] {
 			why = append(why, word)
@@ -94,7 +98,11 @@ func (b *Book) waits(r Rules, now time.Time) (list []Waiting) {
 			continue
 		}
 		if why := s.Reasons(r); len(why) > 0 {
-			list = append(list, Waiting{s.copy(), why, r.Within > 0 && now.Sub(s.Ended) > r.Within})
+			within := r.Within
+			if s.quick && r.Quick > 0 && (within == 0 || r.Quick < within) {
+				within = r.Quick
+			}
+			list = append(list, Waiting{s.copy(), why, within > 0 && now.Sub(s.Ended) > within})
 		}
 	}
 	return list

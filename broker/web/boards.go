@@ -50,6 +50,7 @@ type boardFacts struct {
 	sessions []broker.Live
 	needs    map[policy.WindowID]approvals.Conditions // of windows that are not over; for the plant's people
 	handed   []approvals.Handover                     // not taken yet; likewise
+	owed     []approvals.DueReview                    // emergencies that wait for their review; likewise
 	gates    []approvals.Condition                    // of the whole plant; likewise
 	asked    map[string]int                           // open questions of reviewers, by person
 	involved map[policy.PersonID]bool                 // whose name on the board changes what they see of it
@@ -146,6 +147,9 @@ func (g *Pages) look(v *visit, f *boardFacts) (err error) {
 // lookAtGates is the part of look that is about gates and escorts.
 func (g *Pages) lookAtGates(v *visit, f *boardFacts) error {
 	var err error
+	if f.owed, err = g.Desk.ReviewsDue(v.ctx(), v.actor); err != nil {
+		return err
+	}
 	if f.handed, err = g.Desk.Handovers(v.ctx(), v.actor); err != nil {
 		return err
 	}

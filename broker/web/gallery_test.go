@@ -170,6 +170,7 @@ func gallery() []galleryPage {
 	quickLine := openLine
 	quickLine.ID, quickLine.Emergency, quickLine.May.Step = "W-216", true, true
 	full.Alarm = []WindowLine{quickLine}
+	full.Owed = []owedView{{"W-190", "Krall Fillers", true, after(-600)}, {"W-199", "Thermo Nord", false, after(1600)}}
 	needsLine := readyLine
 	needsLine.ID, needsLine.Lacks = "W-212", []string{"Vendor key switch on panel A3", "an escort"}
 	tapDue := after(4)

@@ -21,6 +21,7 @@ type boardView struct {
 	Blocks  []blockView
 	Closed  bool         // island: nobody comes in
 	Alarm   []WindowLine // emergencies that run
+	Owed    []owedView   // emergencies whose review is due
 	Often   string       // how many emergencies there were, where that is too often
 	LastOut *WindowLine  // shown where nobody is in and nothing waits
 	Vendor  bool
@@ -131,6 +132,9 @@ func (g *Pages) boardOf(v *visit, f *boardFacts) (boardView, error) {
 		}
 		for _, h := range f.handed {
 			b.Handed = append(b.Handed, handedOver{h.ID, v.role(h.Team), f.roll.person(h.By), h.Left(), v.at(h.Due), h.Rang})
+		}
+		for _, r := range f.owed {
+			b.Owed = append(b.Owed, owedView{string(r.Window), f.roll.firm(r.Firm), r.Late, v.at(r.At)})
 		}
 		b.Hands = v.takes()
 		if text, above := v.howOften(f.windows); above {

@@ -20,6 +20,13 @@ type emergencyView struct {
 	TooOften     bool
 }
 
+// owedView is an emergency that waits for its review.
+type owedView struct {
+	Window, Firm string
+	Late         bool
+	At           stamp
+}
+
 func (g *Pages) emergencyOf(v *visit, d evidence.Request) (*emergencyView, error) {
 	if d.Kind != evidence.Emergency {
 		return nil, nil

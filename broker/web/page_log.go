@@ -151,8 +151,14 @@ func (v *visit) movedWords(b audit.WindowMoved) string {
 	if b.To == "narrowed" {
 		return "narrowed to: " + rightsOf(b.Rights).InWords() + because(b.Why)
 	}
+	if b.To == "stepped" {
+		return "second tap of an emergency, now allowed: " + rightsOf(b.Rights).InWords()
+	}
 	words := map[string]string{"wenton": "let it go on", "unused": "not used", "ending": "ended, and a transfer may finish", "grace": "moved the end once, for a half-done transfer"}
 	s := cmp.Or(words[b.To], b.To)
+	if b.Emergency {
+		s += " as an EMERGENCY"
+	}
 	if !b.Until.IsZero() && slices.Contains([]string{"opened", "extended", "ending", "grace"}, b.To) {
 		s += ", ends " + v.at(b.Until).Text()
 	}

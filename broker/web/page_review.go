@@ -60,7 +60,7 @@ type deletionView struct {
 }
 
 var reasonWords = map[string]string{"load": "programs or files could be loaded (always)", "device": "the device itself could be changed (always)",
-	"emergency": "it was an emergency (always)", "refusal": "something was refused (always)", "stand-in": "somebody stood in for a gate (always)",
+	"emergency": "it was an emergency (always, and planned work of its firm waits for it when it is late)", "refusal": "something was refused (always)", "stand-in": "somebody stood in for a gate (always)",
 	"first-visit": "a first visit (always)", "drawn": "drawn by lot"}
 
 func reasonsText(why []string) string {

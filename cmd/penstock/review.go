@@ -19,7 +19,7 @@ func (h *plantHouse) openReviews(clock audit.Clock) {
 
 func (h *plantHouse) reviewRules() review.Rules {
 	p := h.plant()
-	return review.Rules{Plant: audit.HashOf(p.Document()), Always: p.Reviews.Always, OneIn: p.Reviews.OneIn, Within: p.Reviews.Within,
+	return review.Rules{Plant: audit.HashOf(p.Document()), Always: p.Reviews.Always, OneIn: p.Reviews.OneIn, Within: p.Reviews.Within, Quick: p.Emergency.Review,
 		Security: func(roles []string) bool { return p.IsSecurity(rolesOf(roles)) },
 		Keeps: func(t review.Target) (string, time.Duration, bool) {
 			rights, err := policy.ParseRights(t.Rights)
