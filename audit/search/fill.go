@@ -43,6 +43,7 @@ const (
 	mostChannels = 4096    // of one session whose asset is shown with a hit; it is read at each search
 	seenLines    = 4096    // lines after which the same one counts again
 	pause        = time.Second
+	givesWay     = 4 // times as long as it has worked, the reading of screens rests: sessions go first
 )
 
 // Filler keeps the index up with log and recordings. For one goroutine.
@@ -360,6 +361,7 @@ func (f *Filler) readOn(ctx context.Context, name string, r *reading) (left stri
 		return "", err
 	}
 	defer rec.Close()
+	worked := time.Now()
 	for _, ch := range rec.Channels() {
 		if recording.CarriesFiles(ch.Kind) || ch.Kind == "direct-tcpip" {
 			continue // a protocol, no screen: the log says what passed
@@ -376,6 +378,8 @@ func (f *Filler) readOn(ctx context.Context, name string, r *reading) (left stri
 				if err := f.keep(name, r); err != nil {
 					return "", err
 				}
+				rest(ctx, givesWay*time.Since(worked))
+				worked = time.Now()
 			}
 			if ctx.Err() != nil {
 				return "", ctx.Err()
@@ -386,6 +390,13 @@ func (f *Filler) readOn(ctx context.Context, name string, r *reading) (left stri
 		}
 	}
 	return "", f.keep(name, r)
+}
+
+func rest(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(min(d, pause)):
+	}
 }
 
 // bound leaves the screens of the oldest sessions out while the file is too large.

@@ -12,13 +12,16 @@ const (
 	calmBelow  = 64 << 10 // bytes allocated in a second in which nothing much happens
 	worthwhile = 1 << 20  // bytes allocated since the last time; garbage, most of it
 	growth     = 40       // percent of what lives that may be garbage; Go's own 100 costs an idle session 20 KiB more
+	busyFrom   = 32 << 20 // bytes allocated in a second from which much passes …
+	busyGrowth = 400      // … and the processor counts for more than memory
 )
 
 // giveBack collects garbage and gives its memory back to the kernel when a
 // burst is over. A handshake leaves several times what an idle session needs;
 // left to itself Go collects that when the heap has doubled, or after two minutes.
 func giveBack(ctx context.Context) error {
-	if os.Getenv("GOGC") == "" { // whoever runs it may choose otherwise
+	ours := os.Getenv("GOGC") == "" // whoever runs it may choose otherwise
+	if ours {
 		debug.SetGCPercent(growth)
 	}
 	now := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}, {Name: "/gc/heap/live:bytes"}}
@@ -29,6 +32,10 @@ func giveBack(ctx context.Context) error {
 		select {
 		case <-tick.C:
 			metrics.Read(now)
+			if to := b.allowed(now[0].Value.Uint64()); ours && to != b.growth {
+				b.growth = to
+				debug.SetGCPercent(to)
+			}
 			if b.over(now[0].Value.Uint64(), now[1].Value.Uint64()) {
 				debug.FreeOSMemory()
 			}
@@ -46,6 +53,16 @@ const collections = 3
 type burst struct {
 	last, collected uint64
 	more            int // collections to come
+	growth          int // percent that was set last; 0: none since the start
+}
+
+// allowed is how much garbage there may be in the second to come, percent of
+// what lives. It is asked before over, with the same allocated.
+func (b *burst) allowed(allocated uint64) int {
+	if allocated-b.last >= busyFrom {
+		return busyGrowth
+	}
+	return growth
 }
 
 // over says, once a second, whether it is time to collect: much was allocated

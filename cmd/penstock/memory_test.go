@@ -34,3 +34,16 @@ func TestBurst(t *testing.T) {
 		}
 	}
 }
+
+func TestBurstAllowsMoreGarbageWhileMuchPasses(t *testing.T) {
+	var b burst
+	for i, second := range []struct {
+		allocated uint64
+		want      int
+	}{{busyFrom - 1, growth}, {2 * busyFrom, busyGrowth}, {3 * busyFrom, busyGrowth}, {3*busyFrom + 1, growth}} {
+		if got := b.allowed(second.allocated); got != second.want {
+			t.Errorf("second %d: %d percent, want %d", i, got, second.want)
+		}
+		b.over(second.allocated, 1<<20)
+	}
+}

@@ -26,11 +26,16 @@ type held struct {
 // (with the whole crew in - with the first alone) / sessions of the others. Each
 // round has a fresh broker.
 func idle(ctx context.Context, p *plant, rounds int) ([]line, error) {
-	all, anonymous, live := map[string][]float64{}, map[string][]float64{}, map[string][]float64{}
+	base, all, anonymous, live := map[string][]float64{}, map[string][]float64{}, map[string][]float64{}, map[string][]float64{}
 	for range min(rounds, idleRounds) {
 		if err := p.afresh(ctx); err != nil {
 			return nil, err
 		}
+		fresh, err := memoryOf(p.broker.pids())
+		if err != nil {
+			return nil, err
+		}
+		base[penstock] = append(base[penstock], fresh.all/1024)
 		each, err := p.idleOfARound(ctx)
 		if err != nil {
 			return nil, err
@@ -41,9 +46,10 @@ func idle(ctx context.Context, p *plant, rounds int) ([]line, error) {
 		live[penstock] = append(live[penstock], each[penstock].live)
 	}
 	return []line{
-		line{What: "idle session, PSS", Unit: "KiB", Value: medians(all), Goal: &goal{Of: plain, Limit: 150}}.judged(),
+		line{What: "idle session, PSS", Unit: "KiB", Value: medians(all), Goal: &goal{Of: plain, Limit: 100}}.judged(),
 		{What: "  anonymous alone", Unit: "KiB", Value: medians(anonymous)},
 		{What: "  allocated after GC", Unit: "KiB", Value: medians(live)},
+		line{What: "broker alone, PSS", Unit: "MiB", Value: medians(base), Goal: &goal{Of: plain, Limit: 25}}.judged(),
 	}, nil
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestQuantile(t *testing.T) {
@@ -80,5 +81,17 @@ sync    ms   –       –       0.20      –
 	}
 	if got.String() != want {
 		t.Errorf("got\n%s\nwant\n%s", got.String(), want)
+	}
+}
+
+func TestUsedTime(t *testing.T) {
+	got, err := usedTime("4711 (a) b) S 1 4711 4711 0 -1 4194560 100 0 0 0 150 25 3 4 20 0 9 0 100")
+	if err != nil || got != 1750*time.Millisecond {
+		t.Fatalf("got %v, %v", got, err)
+	}
+	for _, bad := range []string{"", "1 (x) S 1", "1 (x) S 1 1 1 0 -1 1 1 0 0 0 many 2 0"} {
+		if got, err := usedTime(bad); err == nil {
+			t.Errorf("usedTime(%q) = %v", bad, got)
+		}
 	}
 }
