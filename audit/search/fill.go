@@ -43,7 +43,7 @@ const (
 	mostChannels = 4096    // of one session whose asset is shown with a hit; it is read at each search
 	seenLines    = 4096    // lines after which the same one counts again
 	pause        = time.Second
-	givesWay     = 4 // times as long as it has worked, the reading of screens rests: sessions go first
+	givesWay     = 9 // times as long as it has worked, the reading of screens rests: sessions go first
 )
 
 // Filler keeps the index up with log and recordings. For one goroutine.

@@ -157,7 +157,7 @@ func (d *Dialer) handshake(ctx context.Context, conn net.Conn, l leg, pins []ssh
 		return nil, nil, nil, fmt.Errorf("handshake with the target: %w", err)
 	}
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
-	c, chans, reqs, err := ssh.NewClientConn(QuickAck(conn), conn.RemoteAddr().String(), config)
+	c, chans, reqs, err := ssh.NewClientConn(Swift(conn), conn.RemoteAddr().String(), config)
 	if !stop() && err == nil {
 		c.Close()
 		err = context.Cause(ctx)

@@ -172,7 +172,7 @@ func (d *Door) admitted(nc net.Conn) (*conn, string) {
 		d.sources.leave(source, false)
 		return nil, "too many handshakes under way"
 	}
-	c := newConn(d, dial.QuickAck(nc), source)
+	c := newConn(d, dial.Swift(nc), source)
 	d.mu.Lock()
 	d.conns[c] = struct{}{}
 	d.active++
