@@ -225,6 +225,9 @@ func (d *Desk) fitYes(ctx context.Context, p people.Person, row requestRow, doc 
 	if places(left(q.Needs, append(row.yes(), p.Roles))) == places(before) {
 		return r, refuse("not-needed", "Your yes would add nothing: still needed is %s.", roleList(before))
 	}
+	if err := d.fitPeople(ctx, doc); err != nil {
+		return r, err
+	}
 	picked, err := pickRole(p, before, r)
 	if err != nil { // another's yes moves to make room for this one
 		picked, _ = pickRole(p, q.Needs, r)

@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"slices"
-	"time"
 
 	"penstock/approvals/evidence"
 	"penstock/approvals/people"
@@ -426,27 +424,6 @@ func (d *Desk) leftRoster(ctx context.Context, g gone, team string) error {
 	}
 	_, err = d.commit(ctx, rosterKey(team), row.row+1, penstock, audit.RosterWritten{Team: team, Document: hash, By: penstock, At: now})
 	return err
-}
-
-// settlePeople is settleLeft in the course of time; next is when the next
-// contract ends. What cannot be read now is looked at again.
-func (d *Desk) settlePeople(ctx context.Context) (next time.Time, err error) {
-	err = d.settleLeft(ctx)
-	next = never
-	firms, ferr := d.roster.Firms(ctx)
-	for _, f := range firms {
-		if !f.Plant && f.Until.After(d.now()) {
-			next = earlier(next, f.Until)
-		}
-	}
-	if err = errors.Join(err, ferr); err == nil {
-		return next, nil
-	}
-	if ctx.Err() != nil || d.trouble() != nil {
-		return next, fmt.Errorf("what people who have left leave behind: %w", err)
-	}
-	slog.ErrorContext(ctx, "cannot settle what people who have left leave behind; looking again later", "error", err)
-	return earlier(next, d.now().Add(relook)), nil
 }
 
 // withdrawAnswer takes the yes of somebody who has left out of a request's row.

@@ -66,6 +66,7 @@ type roster interface {
 	People(ctx context.Context) ([]people.Person, error)
 	Firms(ctx context.Context) ([]people.Firm, error)
 	Facts(ctx context.Context, id policy.PersonID) (policy.PersonFacts, error)
+	TellEndings(ctx context.Context) (next time.Time, err error)
 	MayDisable(ctx context.Context, by people.Actor, who policy.PersonID) error
 	Disable(ctx context.Context, by people.Actor, who policy.PersonID, why string) error
 	MayEndFirm(ctx context.Context, by people.Actor, id policy.FirmID) error

@@ -263,7 +263,8 @@ type BlockLifted struct {
 	Why   string `json:"why,omitempty"`
 }
 
-// FirmChanged makes or changes a firm; the fields are all of it.
+// FirmChanged makes or changes a firm; the fields are all of it. Terms names the
+// text that each of its people accepts, for TermsDays days; zero: none.
 type FirmChanged struct {
 	Firm     string    `json:"firm"`
 	Name     string    `json:"name"`
@@ -272,6 +273,9 @@ type FirmChanged struct {
 	Networks []string  `json:"networks,omitempty"`
 	Until    time.Time `json:"until,omitzero"`
 	By       string    `json:"by"`
+
+	Terms     Hash `json:"terms,omitzero"`
+	TermsDays int  `json:"terms_days,omitempty"`
 }
 
 // PersonInvited: an invitation whose code is Code by hash; ends at Until. Phone
@@ -789,7 +793,7 @@ var bodies = func() map[string]reflect.Type {
 		EvidenceAsked{}, EvidenceDelivered{},
 		IslandAnswered{},
 		RosterWritten{}, DeputyNamed{}, DeputyEnded{}, CallMade{}, CallAnswered{}, QuestionAnswered{}, PriorityChanged{},
-		AnswerWithdrawn{}, FirmEnded{},
+		AnswerWithdrawn{}, FirmEnded{}, TermsAccepted{}, TrainingNoted{}, EndingTold{},
 	} {
 		m[b.Type()] = reflect.TypeOf(b)
 	}

@@ -18,5 +18,40 @@ type FirmEnded struct {
 	At   time.Time `json:"at"`
 }
 
+// TermsAccepted: a person has accepted the text that their firm's record named
+// then; it is good until Until.
+type TermsAccepted struct {
+	Person string    `json:"person"`
+	Firm   string    `json:"firm"`
+	Terms  Hash      `json:"terms"`
+	At     time.Time `json:"at"`
+	Until  time.Time `json:"until"`
+}
+
+// TrainingNoted: By says that a person has a training, good until Until; without
+// Until that they have it no longer.
+type TrainingNoted struct {
+	Person   string    `json:"person"`
+	Training string    `json:"training"`
+	Until    time.Time `json:"until,omitzero"`
+	By       string    `json:"by"`
+}
+
+// EndingTold: somebody is told that a firm's contract, or a person's terms or
+// training, ends at Until: Days days before at the most, or 0 when it has ended.
+// What is contract, terms, or training and its name.
+type EndingTold struct {
+	Firm   string    `json:"firm"`
+	Person string    `json:"person,omitempty"`
+	What   string    `json:"what"`
+	Until  time.Time `json:"until"`
+	Days   int       `json:"days"`
+
+	Sponsor string `json:"sponsor,omitempty"` // of the firm
+}
+
+func (TermsAccepted) Type() string   { return "terms.accepted" }
+func (TrainingNoted) Type() string   { return "training.noted" }
+func (EndingTold) Type() string      { return "ending.told" }
 func (AnswerWithdrawn) Type() string { return "answer.withdrawn" }
 func (FirmEnded) Type() string       { return "firm.ended" }

@@ -20,6 +20,9 @@ func (w *walk) person() no {
 	case w.q.Stage == AtAsk && !p.Until.IsZero() && !w.q.From.IsZero() && !w.q.From.Before(p.Until):
 		return refusal("firm-ended", "your firm's contract ends before that; ask for an earlier time", "firm %s ends %s, asked from %s", p.Firm, w.local(p.Until), w.local(w.q.From))
 	}
+	if r := w.standing(p); r != nil {
+		return r
+	}
 	if w.q.Key != "" && !slices.Contains(p.Keys, w.q.Key) {
 		return refusal("key-gone", "your key was replaced or taken away; bring the new one, or call your contact at the plant", "key %s of %s does not count any more", w.q.Key, p.ID)
 	}

@@ -304,6 +304,7 @@ type Rule struct {
 	NotDuring []string
 	Gates     []string
 	Also      []Need   // who must agree besides; of a rule without a plan
+	Training  []string // that everybody who works has; names of the plant's own
 	At        []string // calendars: Also counts where the span asked for touches one of them; empty: always
 	OnLoss    string   // pause or end: what becomes of a window that loses a gate or the escort of this rule; empty: pause
 }

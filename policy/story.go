@@ -144,7 +144,7 @@ func (p *Plant) DryRun(who string, w Want, now time.Time) (ask, channel Explanat
 	p.complete(&w)
 	length := time.Duration(w.Minutes) * time.Minute
 	from := netip.MustParseAddr("192.0.2.1") // an example's address, in an example's network
-	f := Facts{Person: PersonFacts{ID: person, Firm: firm, Plant: string(firm) == p.Site.ID, Networks: []netip.Prefix{netip.PrefixFrom(from, 32)}}}
+	f := Facts{Person: PersonFacts{ID: person, Firm: firm, Plant: string(firm) == p.Site.ID, Networks: []netip.Prefix{netip.PrefixFrom(from, 32)}, Training: p.allTraining(now)}}
 	f.Ask.Known = !w.First
 	q := Query{Stage: AtAsk, Source: from, Asset: w.Asset, Port: w.Port, Account: w.Account, Rights: w.Rights, From: now, Until: now.Add(length), Minutes: w.Minutes}
 	ask = p.Explain(f, q, now)

@@ -104,6 +104,7 @@ var checks = []check{
 	{"conduit", always, true, false, (*walk).conduit},
 	{"account", always, true, false, (*walk).account},
 	{"rule", always, true, true, (*walk).rule},
+	{"training", always, false, false, (*walk).training},
 	{"length", always, true, false, (*walk).length},
 	{"calendar", always, true, false, (*walk).calendar},
 	{"unusual", at(AtAsk), true, false, (*walk).unusual},
@@ -155,6 +156,9 @@ func (w *walk) decide() Decision {
 // untilKnown begins Decision.Until with what ends anyway.
 func (w *walk) untilKnown() {
 	w.d.Until = w.f.Person.Until
+	if w.f.Person.Terms && !w.f.Person.Plant {
+		w.until(w.f.Person.Accepted)
+	}
 	if w.q.Stage == AtAsk {
 		w.until(w.q.Until)
 		return

@@ -194,6 +194,8 @@ func keepsState(body audit.Body) bool {
 		audit.IslandAnswered,
 		audit.RosterWritten, audit.DeputyNamed, audit.DeputyEnded, audit.CallMade, audit.CallAnswered, audit.QuestionAnswered, audit.PriorityChanged:
 		return true
+	case audit.TermsAccepted, audit.TrainingNoted, audit.EndingTold:
+		return true
 	case audit.GateChanged: // an input keeps no state
 		return b.By != "" || b.Window != ""
 	}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"penstock/audit"
+	"penstock/policy"
 )
 
 // gone says whether somebody was disabled by an earlier leaf.
@@ -73,4 +74,49 @@ func (w *Walk) dropped(b audit.RosterWritten) {
 		past := !t.To.After(w.leaf.Wall.Add(-23 * time.Hour)) // whoever writes a roster leaves these out
 		w.must(slices.Contains(r.Turns, t) || past || w.gone(t.Person), "Penstock took a turn from %s, who has not left", short(t.Person))
 	}
+}
+
+// termsAccepted: by the person alone, of the text that the firm's record names,
+// for as long as it says.
+func (w *Walk) termsAccepted(b audit.TermsAccepted) {
+	p, f := w.known(b.Person), w.firms[b.Firm]
+	if !w.must(p != nil && f != nil && p.firm == b.Firm, "the log does not know %s of %s", short(b.Person), short(b.Firm)) {
+		return
+	}
+	w.must(w.leaf.Actor == b.Person, "%s accepted terms in the name of %s", short(w.leaf.Actor), b.Person)
+	w.must(!b.Terms.IsZero() && b.Terms == f.terms, "%s accepted %s, and the terms of %s are %s", b.Person, b.Terms, b.Firm, f.terms)
+	w.must(!b.At.After(w.leaf.Wall.Add(settleTime)) && b.Until.Equal(b.At.Add(time.Duration(f.days)*24*time.Hour)), "good until %s, and it was given at %s for %d days", clock(b.Until), clock(b.At), f.days)
+	w.document("terms", b.Terms)
+	p.accepted.terms, p.accepted.until = b.Terms, b.Until
+}
+
+// trainingNoted: by somebody else, of the plant.
+func (w *Walk) trainingNoted(b audit.TrainingNoted) {
+	w.must(w.plantPerson(b.By), "noted by %s, who is nobody of the plant", short(b.By))
+	w.must(b.By != b.Person, "%s noted their own training", short(b.Person))
+	p := w.known(b.Person)
+	if !w.must(p != nil, "the log does not know %s", short(b.Person)) {
+		return
+	}
+	p.training = slices.DeleteFunc(slices.Clone(p.training), func(t policy.Training) bool { return t.Name == b.Training })
+	if !b.Until.IsZero() {
+		p.training = append(p.training, policy.Training{Name: b.Training, Until: b.Until})
+	}
+}
+
+// facts are a person as the rules are asked about them.
+func (w *Walk) facts(id string) policy.PersonFacts {
+	f := policy.PersonFacts{ID: policy.PersonID(id)}
+	p := w.people[id]
+	if p == nil {
+		return f
+	}
+	f.Firm, f.Training = policy.FirmID(p.firm), p.training
+	if firm := w.firms[p.firm]; firm != nil {
+		f.Until, f.Terms = firm.until, !firm.terms.IsZero()
+		if f.Terms && p.accepted.terms == firm.terms {
+			f.Accepted = p.accepted.until
+		}
+	}
+	return f
 }

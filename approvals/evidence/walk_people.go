@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"penstock/audit"
+	"penstock/policy"
 )
 
 // What the leaves say of firms, persons, keys and invitations.
@@ -13,6 +14,8 @@ type firm struct {
 	plant   bool
 	sponsor string
 	until   time.Time
+	terms   audit.Hash // that each of its people accepts; zero: none
+	days    int        // an acceptance is good
 }
 
 type person struct {
@@ -24,6 +27,11 @@ type person struct {
 	end      audit.Place // the leaf that disabled them
 	keys     []heldKey
 	past     []heldKey // that were taken away, for answers given before
+	accepted struct {
+		terms audit.Hash
+		until time.Time
+	}
+	training []policy.Training
 }
 
 // heldKey counts from since on, and until it was taken away; pending keys count
@@ -165,7 +173,7 @@ func (w *Walk) judgePeople() bool {
 		old := w.firms[b.Firm]
 		w.must(old == nil || old.plant == b.Plant, "a firm does not become the plant, nor cease to be it")
 		w.must(old != nil || !b.Plant, "a second plant firm")
-		w.firms[b.Firm] = &firm{plant: b.Plant, sponsor: b.Sponsor, until: b.Until}
+		w.firms[b.Firm] = &firm{plant: b.Plant, sponsor: b.Sponsor, until: b.Until, terms: b.Terms, days: b.TermsDays}
 	case audit.FirmEnded:
 		w.must(w.plantPerson(b.By), "ended by %s, who is nobody of the plant", b.By)
 		f := w.firms[b.Firm]
@@ -188,6 +196,12 @@ func (w *Walk) judgePeople() bool {
 			p.disabled, p.gone = true, w.leaf.Wall
 			p.end = w.leaf.Place()
 		}
+	case audit.TermsAccepted:
+		w.termsAccepted(b)
+	case audit.TrainingNoted:
+		w.trainingNoted(b)
+	case audit.EndingTold: // a word to people; it gives and takes nothing
+		w.must(w.leaf.Actor == penstock, "told by %s", short(w.leaf.Actor))
 	case audit.KeyEnrolled:
 		w.enrolled(b)
 	case audit.KeyRemoved:

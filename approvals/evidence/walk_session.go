@@ -233,7 +233,7 @@ func (w *Walk) recompute(s *session, v *window, b audit.ChannelOpened) {
 		}
 		// the decision came up to a moment before its leaf: a calendar may have begun or ended between
 		for _, at := range []time.Time{w.leaf.Wall, w.leaf.Wall.Add(-settleTime)} {
-			if why = w.decided(plant, s, v, b, p.firm, at); why == "" {
+			if why = w.decided(plant, s, v, b, at); why == "" {
 				return
 			}
 		}
@@ -242,7 +242,7 @@ func (w *Walk) recompute(s *session, v *window, b audit.ChannelOpened) {
 }
 
 // decided says how a decision by the plant differs from the leaf's; empty: it does not.
-func (w *Walk) decided(plant *policy.Plant, s *session, v *window, b audit.ChannelOpened, firm string, at time.Time) string {
+func (w *Walk) decided(plant *policy.Plant, s *session, v *window, b audit.ChannelOpened, at time.Time) string {
 	rights, err := policy.ParseRights(b.Rights)
 	if err != nil {
 		return err.Error()
@@ -252,7 +252,7 @@ func (w *Walk) decided(plant *policy.Plant, s *session, v *window, b audit.Chann
 		return err.Error()
 	}
 	f := policy.Facts{
-		Person: policy.PersonFacts{ID: policy.PersonID(s.person), Firm: policy.FirmID(firm)},
+		Person: w.facts(s.person),
 		Window: policy.WindowFacts{ID: policy.WindowID(v.claim.Window), Agreed: true, Live: true, From: v.opened, Until: at.Add(time.Hour), Rights: claimed, Emergency: v.claim.Emergency(), Escort: v.claim.Escort},
 		Live:   policy.LiveFacts{Escort: v.escort.there(at, settleTime) || v.escort.there(at.Add(-settleTime), 0), Gates: map[string]bool{}},
 	}

@@ -242,6 +242,34 @@ func TestWalk(t *testing.T) {
 			s.Insert(s.Step("person.confirmed", 0))
 		}, []string{"does not become the plant", "*"}},
 
+		// what runs out
+		{"a channel after the contract's end", func(s *evidencetest.Story) {
+			s.Add(50, "olaf", audit.FirmChanged{Firm: "krall", Name: "Krall", Sponsor: "olaf", Until: at(120), By: "olaf"}, "krall", "firm/krall")
+			s.Insert(s.Step("person.confirmed", 0))
+		}, []string{"refused by firm-ended"}},
+		{"a channel without the terms", func(s *evidencetest.Story) {
+			s.Add(50, "olaf", audit.FirmChanged{Firm: "krall", Name: "Krall", Sponsor: "olaf", Terms: s.Put([]byte("terms")), TermsDays: 30, By: "olaf"}, "krall", "firm/krall")
+			s.Insert(s.Step("person.confirmed", 0))
+		}, []string{"refused by terms"}},
+		{"terms accepted by somebody else", func(s *evidencetest.Story) {
+			h := s.Put([]byte("terms"))
+			s.Add(50, "olaf", audit.FirmChanged{Firm: "krall", Name: "Krall", Sponsor: "olaf", Terms: h, TermsDays: 30, By: "olaf"}, "krall", "firm/krall")
+			after := s.Insert(s.Step("person.confirmed", 0))
+			s.Add(51, "olaf", audit.TermsAccepted{Person: "ann", Firm: "krall", Terms: h, At: at(51), Until: at(51).AddDate(0, 0, 30)}, "ann", "person/ann")
+			s.Insert(after)
+		}, []string{"olaf accepted terms in the name of ann"}},
+		{"terms for longer than they say", func(s *evidencetest.Story) {
+			h := s.Put([]byte("terms"))
+			s.Add(50, "olaf", audit.FirmChanged{Firm: "krall", Name: "Krall", Sponsor: "olaf", Terms: h, TermsDays: 30, By: "olaf"}, "krall", "firm/krall")
+			after := s.Insert(s.Step("person.confirmed", 0))
+			s.Add(51, "ann", audit.TermsAccepted{Person: "ann", Firm: "krall", Terms: h, At: at(51), Until: at(51).AddDate(1, 0, 0)}, "ann", "person/ann")
+			s.Insert(after)
+		}, []string{"for 30 days"}},
+		{"her own training", func(s *evidencetest.Story) {
+			s.Add(51, "ann", audit.TrainingNoted{Person: "ann", Training: "site-safety", Until: at(86400), By: "ann"}, "ann", "person/ann")
+			s.Insert(s.Step("person.confirmed", 0))
+		}, []string{"noted by ann, who is nobody of the plant", "ann noted their own training"}},
+
 		// requests and answers
 		{"a request that names another plant file", func(s *evidencetest.Story) {
 			change(s.Step("config.changed", 0), func(b *audit.ConfigChanged) { b.Document = s.Put([]byte("{}")) })

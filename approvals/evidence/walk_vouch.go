@@ -121,7 +121,7 @@ func (r *Keyring) Leaf(ctx context.Context, leaf audit.Leaf) {
 		}
 	case audit.ConfigChanged:
 		w.config(b)
-	case audit.FirmChanged, audit.FirmEnded, audit.PersonInvited, audit.PersonJoined, audit.PersonConfirmed, audit.PersonChanged, audit.PersonDisabled,
+	case audit.FirmChanged, audit.FirmEnded, audit.PersonInvited, audit.PersonJoined, audit.PersonConfirmed, audit.PersonChanged, audit.PersonDisabled, audit.TermsAccepted, audit.TrainingNoted,
 		audit.KeyEnrolled, audit.KeyVouched, audit.KeyRemoved:
 		if w.follows() {
 			w.judgePeople()

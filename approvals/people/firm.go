@@ -13,7 +13,8 @@ import (
 	"penstock/policy"
 )
 
-// SetFirm makes or changes a firm; the fields are all of it. By a holder of a
+// SetFirm makes or changes a firm; the fields are all of it but the terms, which
+// SetTerms writes and this keeps. By a holder of a
 // security role, with a code. A vendor has a sponsor among the plant's people;
 // there is one plant, and no firm becomes or ceases to be it.
 func (r *Roster) SetFirm(ctx context.Context, by Actor, f Firm) error {
@@ -35,7 +36,7 @@ func (r *Roster) SetFirm(ctx context.Context, by Actor, f Firm) error {
 	if err != nil {
 		return err
 	}
-	body.By = string(by.Person)
+	body.By, body.Terms, body.TermsDays = string(by.Person), have.Terms, have.TermsDays
 	return r.commit(ctx, firmRow+string(f.ID), rev+1, by.Person, body, p)
 }
 

@@ -61,6 +61,12 @@ func (f folding) changes(ctx context.Context) ([]state.Change, error) {
 		return f.person(ctx, b.Person, func(p *Person) error { return p.change(b) })
 	case audit.PersonDisabled:
 		return f.person(ctx, b.Person, func(p *Person) error { p.Disabled = true; return nil })
+	case audit.TermsAccepted:
+		return f.accepted(ctx, b)
+	case audit.TrainingNoted:
+		return f.person(ctx, b.Person, func(p *Person) error { return p.train(b) })
+	case audit.EndingTold:
+		return f.told(b)
 	case audit.KeyEnrolled:
 		if KeyKind(b.Kind) == Passkey {
 			return f.passkey(ctx, b)
@@ -107,7 +113,7 @@ func (f folding) created(ctx context.Context, b audit.LogCreated) ([]state.Chang
 }
 
 func (f folding) firm(b audit.FirmChanged) ([]state.Change, error) {
-	firm := Firm{ID: policy.FirmID(b.Firm), Name: b.Name, Plant: b.Plant, Sponsor: policy.PersonID(b.Sponsor), Until: b.Until}
+	firm := Firm{ID: policy.FirmID(b.Firm), Name: b.Name, Plant: b.Plant, Sponsor: policy.PersonID(b.Sponsor), Until: b.Until, Terms: b.Terms, TermsDays: b.TermsDays}
 	for _, n := range b.Networks {
 		prefix, err := netip.ParsePrefix(n)
 		if err != nil {

@@ -44,6 +44,9 @@ type Firm struct {
 	Sponsor  policy.PersonID `json:"sponsor,omitempty"`
 	Networks []netip.Prefix  `json:"networks,omitempty"`
 	Until    time.Time       `json:"until,omitzero"`
+
+	Terms     audit.Hash `json:"terms,omitzero"`       // document: what each of its people accepts; zero: nothing
+	TermsDays int        `json:"terms_days,omitempty"` // how long an acceptance is good
 }
 
 // KeyKind is how a person proves who they are.
@@ -87,8 +90,18 @@ type Person struct {
 	Roles    []policy.Role   `json:"roles,omitempty"`
 	Keys     []Key           `json:"keys,omitempty"`
 	Disabled bool            `json:"disabled,omitempty"`
-	Rev      uint64          `json:"-"`
-	On       []state.Seen    `json:"-"` // what else Roles rest on: rosters, where approvals has asked who is on duty
+
+	Accepted Acceptance        `json:"accepted,omitzero"`
+	Training []policy.Training `json:"training,omitempty"` // by name
+
+	Rev uint64       `json:"-"`
+	On  []state.Seen `json:"-"` // what else Roles rest on: rosters, where approvals has asked who is on duty
+}
+
+// Acceptance is of one text of terms, until when it is good.
+type Acceptance struct {
+	Terms audit.Hash `json:"terms"`
+	Until time.Time  `json:"until"`
 }
 
 // Key of a kind that counts now (not pending); ok is false if there is none.

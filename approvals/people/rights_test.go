@@ -59,11 +59,45 @@ func TestRights(t *testing.T) {
 	phone := func(by, who policy.PersonID, number string) func(*house) error {
 		return func(h *house) error { return h.r.SetPhone(ctx, h.actor(by), who, number) }
 	}
+	terms := func(by policy.PersonID, firm policy.FirmID, text string, days int) func(*house) error {
+		return func(h *house) error { return h.r.SetTerms(ctx, h.actor(by), firm, text, days) }
+	}
+	train := func(by, who policy.PersonID, name string, until time.Duration) func(*house) error {
+		return func(h *house) error { return h.r.NoteTraining(ctx, h.actor(by), who, name, h.now.Add(until)) }
+	}
+	accept := func(who policy.PersonID, text string) func(*house) error {
+		return func(h *house) error {
+			h.ok(terms("sven", "krall", "no phones", 30)(h))
+			_, err := h.r.AcceptTerms(ctx, h.actor(who), audit.HashOf([]byte(text)))
+			return err
+		}
+	}
+	endFirm := func(by policy.PersonID, firm policy.FirmID) func(*house) error {
+		return func(h *house) error { return h.r.EndFirm(ctx, h.actor(by), firm, "over") }
+	}
 	zett := Firm{ID: "zett", Name: "Zett", Sponsor: "olaf"}
 	for name, c := range map[string]struct {
 		do   func(*house) error
 		rule string
 	}{
+		"security writes terms":                         {terms("sven", "krall", "no phones", 30), ""},
+		"the sponsor writes terms":                      {terms("olaf", "krall", "no phones", 30), "not-yours"},
+		"terms of the plant":                            {terms("sven", "fjord", "no phones", 30), "no-such-firm"},
+		"terms for no day":                              {terms("sven", "krall", "no phones", 0), "bad-terms"},
+		"terms that move a terminal":                    {terms("sven", "krall", "no\x1b[2J", 30), "bad-terms"},
+		"terms that turn the writing":                   {terms("sven", "krall", "no \u202e phones", 30), "bad-terms"},
+		"the person accepts":                            {accept("ann", "no phones\n"), ""},
+		"another text is accepted":                      {accept("ann", "no bags\n"), "other-terms"},
+		"the plant accepts":                             {accept("mia", "no phones\n"), "no-terms"},
+		"the sponsor writes a training":                 {train("olaf", "ann", "site-safety", time.Hour), ""},
+		"the shift writes a training":                   {train("mia", "ann", "site-safety", time.Hour), "not-yours"},
+		"a vendor writes their own training":            {train("ann", "ann", "site-safety", time.Hour), "plant-people-only"},
+		"a training that is over":                       {train("olaf", "ann", "site-safety", -time.Hour), "bad-training"},
+		"a training for ever":                           {train("olaf", "ann", "site-safety", 20*365*24*time.Hour), "bad-training"},
+		"a training with a title for a name":            {train("olaf", "ann", "Site safety", time.Hour), "bad-training"},
+		"the sponsor ends a contract":                   {endFirm("olaf", "krall"), ""},
+		"the shift ends a contract":                     {endFirm("mia", "krall"), "not-yours"},
+		"the plant's own contract":                      {endFirm("sven", "fjord"), "no-such-firm"},
 		"the sponsor invites a vendor's person":         {invite("olaf", "kim", "krall"), ""},
 		"security invites a vendor's person":            {invite("sven", "kim", "krall"), ""},
 		"the shift invites a vendor's person":           {invite("mia", "kim", "krall"), "not-yours"},

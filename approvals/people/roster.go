@@ -146,6 +146,10 @@ func (r *Roster) Facts(ctx context.Context, id policy.PersonID) (policy.PersonFa
 	}
 	facts := policy.PersonFacts{
 		ID: p.ID, Firm: p.Firm, Plant: f.Plant, Disabled: p.Disabled, Networks: f.Networks, Until: f.Until,
+		Terms: !f.Terms.IsZero(), Training: p.Training,
+	}
+	if facts.Terms && p.Accepted.Terms == f.Terms {
+		facts.Accepted = p.Accepted.Until
 	}
 	for _, k := range p.Keys {
 		if k.Kind == SSH && !k.Pending {

@@ -330,6 +330,31 @@ type Firm struct {
 	Sponsor  string    `json:"sponsor,omitempty"`
 	Networks []string  `json:"networks,omitempty"`
 	Until    time.Time `json:"until,omitzero"`
+	Terms    string    `json:"terms,omitempty"` // hash of the text that its people accept; written by /firms/ID/terms
+	Days     int       `json:"days,omitempty"`  // an acceptance is good
+}
+
+// Terms are the text that a firm's people accept before they work.
+type Terms struct {
+	Text     string    `json:"text"`
+	Hash     string    `json:"hash,omitempty"`
+	Days     int       `json:"days,omitempty"`    // an acceptance is good
+	Accepted time.Time `json:"accepted,omitzero"` // by the reader, until when
+}
+
+// Training is what somebody has learned, and until when that is good.
+type Training struct {
+	Name  string    `json:"name"`
+	Until time.Time `json:"until,omitzero"` // in a call: zero takes it away
+}
+
+// Ending is a contract, an acceptance of terms or a training that ends soon, or has ended.
+type Ending struct {
+	Firm    string    `json:"firm"`
+	Person  string    `json:"person,omitempty"`
+	What    string    `json:"what"`
+	Until   time.Time `json:"until"`
+	Sponsor string    `json:"sponsor"`
 }
 
 // Person is a human and their keys, secrets left out.
@@ -342,6 +367,9 @@ type Person struct {
 	Roles    []string `json:"roles,omitempty"`
 	Keys     []Key    `json:"keys,omitempty"`
 	Disabled bool     `json:"disabled,omitempty"`
+
+	Accepted time.Time  `json:"accepted,omitzero"` // the firm's terms as they are now, until when
+	Training []Training `json:"training,omitempty"`
 }
 
 // PersonShown is one person with what they may do.

@@ -3,6 +3,7 @@ package notify
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -66,6 +67,9 @@ func (s *story) tell(ctx context.Context, leaf audit.Leaf, wanted bool) []Notice
 		n.Path = "/windows/" + b.Window
 		n.Type, n.Text = s.movedText(b)
 		to = s.asker(s.windows[b.Window])
+	case audit.EndingTold:
+		n.Type, n.Path, n.Text = "ending.told", "/firms/"+b.Firm, s.endingText(b)
+		to = s.answersFor(ctx, b)
 	case audit.RequestUnanswered:
 		n.Type, to = "request.unanswered", s.asker(leaf.Subject)
 		n.Text = leaf.Subject + " was not answered in time. Call the plant, or ask anew."
@@ -184,6 +188,35 @@ func (s *story) movedText(b audit.WindowMoved) (kind, text string) {
 		return "window.unused", b.Window + " was not opened in time and is over."
 	}
 	return "", ""
+}
+
+// endingText says what of whom ends, and what to do.
+func (s *story) endingText(b audit.EndingTold) string {
+	who := b.Firm
+	if b.Person != "" {
+		who = b.Person + " of " + b.Firm
+	}
+	if b.Days == 0 {
+		return fmt.Sprintf("%s: %s has ended. Nobody works by it until it is written anew.", who, b.What)
+	}
+	return fmt.Sprintf("%s: %s ends %s, in %d days at most.", who, b.What, b.Until.In(s.o.Plant().Location()).Format("2 Jan 2006"), b.Days)
+}
+
+// answersFor are the firm's sponsor, OT security, and the person whom it is about.
+func (s *story) answersFor(ctx context.Context, b audit.EndingTold) (to []string) {
+	if b.Sponsor != "" {
+		to = append(to, b.Sponsor)
+	}
+	all, err := s.o.Roster.People(ctx)
+	if err != nil {
+		return to // nobody to be told can be found now; the pages say it as well
+	}
+	for _, p := range all {
+		if (string(p.ID) == b.Person || p.Has("ot-security")) && !p.Disabled && !slices.Contains(to, string(p.ID)) {
+			to = append(to, string(p.ID))
+		}
+	}
+	return to
 }
 
 // ids are people as a program reads them.

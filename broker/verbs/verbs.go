@@ -94,6 +94,8 @@ func (c *Clerk) verbs() []verb {
 		{"more", "more W-1 --minutes 30 --rights look,copy --why TEXT", "ask for more of the same", asking, (*call).more},
 		{"extend", "extend W-1 --minutes 30 --why TEXT", "ask for more time", []string{"minutes", "why", "work-order", "from", "to"}, (*call).extend},
 		{"receipt", "receipt INDEX", "the broker's signed receipt of what you did, to be kept: > FILE", nil, (*call).showReceipt},
+		{"terms", "terms", "the plant's terms for your firm, and how to accept them", nil, (*call).terms},
+		{"accept-terms", "accept-terms MARK", "accept the terms that you have read", nil, (*call).acceptTerms},
 		{"key", "key", "the fingerprint of the key you came with", nil, (*call).showKey},
 		{"totp", "totp", "set up, or replace, your code generator", nil, (*call).totp},
 		{"password", "password", "set your password (for the web pages)", nil, (*call).password},

@@ -33,6 +33,9 @@ type boardView struct {
 	Handed  []handedOver
 	Hands   bool // the reader may hand a shift over
 
+	Ends  int  // contracts, terms and trainings that end soon, for who answers for them
+	Terms bool // the reader's firm has terms that they have not accepted
+
 	Duty     []dutyLine // who is on duty where a roster is kept, and where nobody is whom something waits for
 	AskedYou int        // questions of reviewers to the reader
 }
@@ -137,6 +140,11 @@ func (g *Pages) boardOf(v *visit, f *boardFacts) (boardView, error) {
 			b.Owed = append(b.Owed, owedView{string(r.Window), f.roll.firm(r.Firm), r.Late, v.at(r.At)})
 		}
 		b.Hands = v.takes()
+		ends, err := g.endings(v, f.roll)
+		if err != nil {
+			return b, err
+		}
+		b.Ends = len(ends)
 		if text, above := v.howOften(f.windows); above {
 			b.Often = text
 		}
@@ -146,6 +154,9 @@ func (g *Pages) boardOf(v *visit, f *boardFacts) (boardView, error) {
 			one.MayBack = one.Outage && one.OK && v.takes()
 			b.Gates = append(b.Gates, one)
 		}
+	}
+	if firm, p := f.roll.firms[v.actor.Firm], f.roll.people[v.actor.Person]; b.Vendor && !firm.Terms.IsZero() {
+		b.Terms = p.Accepted.Terms != firm.Terms || !p.Accepted.Until.After(v.now)
 	}
 	b.Duty = v.onDuty(f)
 	b.Closed = slices.ContainsFunc(b.Blocks, func(b blockView) bool { return b.All })

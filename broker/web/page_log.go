@@ -317,6 +317,19 @@ func (v *visit) rareSentence(body audit.Body, n roll) (says, weight string) {
 		return "wrote " + b.Name + " anew" + because(strings.Join(b.Roles, ", ")), ""
 	case audit.AnswerWithdrawn:
 		return "took back the yes of " + n.person(personID(b.Person)) + ", who has left", "refused"
+	case audit.TermsAccepted:
+		return "accepted the terms of " + n.firm(firmID(b.Firm)) + ", to " + v.at(b.Until).Text(), ""
+	case audit.TrainingNoted:
+		if b.Until.IsZero() {
+			return "wrote that " + n.person(personID(b.Person)) + " has no training " + b.Training + " any more", "refused"
+		}
+		return "wrote that " + n.person(personID(b.Person)) + " has the training " + b.Training + ", to " + v.at(b.Until).Text(), ""
+	case audit.EndingTold:
+		who := n.firm(firmID(b.Firm))
+		if b.Person != "" {
+			who = n.person(personID(b.Person)) + ", " + who
+		}
+		return b.What + " of " + who + " ends " + v.at(b.Until).Text(), ""
 	case audit.FirmEnded:
 		return "ended the contract of " + n.firm(firmID(b.Firm)) + because(b.Why), "refused"
 	case audit.KeyVouched:

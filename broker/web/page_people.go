@@ -21,6 +21,29 @@ type peopleView struct {
 	Security bool // may write firms
 	Invites  []tick
 	Invited  *invitedView
+	Endings  []endingView // of firms that the reader answers for
+}
+
+// endingView is something that ends soon, or has ended.
+type endingView struct {
+	Who, Link, What, Until string
+	Over                   bool
+}
+
+// endings are those of firms that the reader sponsors; of all, for OT security.
+func (g *Pages) endings(v *visit, n roll) (all []endingView, err error) {
+	list, err := g.Roster.Endings(v.ctx())
+	for _, e := range list {
+		if e.Sponsor != v.actor.Person && !v.actor.Has("ot-security") {
+			continue
+		}
+		one := endingView{Who: n.firm(e.Firm), Link: "/firms/" + string(e.Firm), What: e.What, Until: v.day(e.Until), Over: !e.Until.After(v.now)}
+		if e.Person != "" {
+			one.Who, one.Link = n.person(e.Person)+", "+one.Who, "/people/"+string(e.Person)
+		}
+		all = append(all, one)
+	}
+	return all, err
 }
 
 type pendingView struct {
@@ -36,7 +59,7 @@ type vouchView struct {
 
 type firmView struct {
 	ID, Name, Sponsor, SponsorID, Until string
-	Plant, MayEnd                       bool
+	Plant                               bool
 	Networks                            []string
 	People                              []personView
 }
@@ -66,9 +89,12 @@ func (g *Pages) showPeople(v *visit, invited *invitedView) error {
 		return err
 	}
 	view := peopleView{Invited: invited, Security: v.actor.Has("ot-security")}
+	if view.Endings, err = g.endings(v, n); err != nil {
+		return err
+	}
 	for _, f := range n.firms {
 		may := view.Security || !f.Plant && f.Sponsor == v.actor.Person
-		one := firmView{ID: string(f.ID), Name: f.Name, Plant: f.Plant, SponsorID: string(f.Sponsor), MayEnd: may && !f.Plant && (f.Until.IsZero() || f.Until.After(v.now))}
+		one := firmView{ID: string(f.ID), Name: f.Name, Plant: f.Plant, SponsorID: string(f.Sponsor)}
 		if f.Sponsor != "" {
 			one.Sponsor = n.person(f.Sponsor)
 		}

@@ -15,6 +15,11 @@ type personPageView struct {
 	Disabled                    bool
 	Roles                       []string
 	May                         []api.Power
+	Vendor                      bool
+	FirmID, Accepted            string // of a vendor's; terms accepted to
+	Training                    []string
+	Asked                       []string // trainings that the plant file asks for
+	MayTrain                    bool
 	Keys                        []keyView
 	Leaving                     []string // what would end; nil: the reader may not end it
 	WhyNot                      string   // why the reader may not
@@ -32,6 +37,11 @@ func (g *Pages) personPage(v *visit) error {
 	}
 	p := n.people[id]
 	view := personPageView{ID: string(id), Name: p.Name, Firm: n.firm(p.Firm), Phone: p.Phone, Mail: p.Mail, Disabled: p.Disabled, May: shown.May}
+	view.Vendor, view.FirmID, view.Training, view.Asked = !n.firms[p.Firm].Plant, string(p.Firm), v.trainings(p), v.plant.Trainings()
+	view.MayTrain = view.Vendor && !p.Disabled && (v.actor.Has("ot-security") || n.firms[p.Firm].Sponsor == v.actor.Person)
+	if !shown.Accepted.IsZero() {
+		view.Accepted = v.day(shown.Accepted)
+	}
 	for _, r := range p.Roles {
 		view.Roles = append(view.Roles, v.role(r))
 	}

@@ -164,6 +164,11 @@ func (g *Pages) table() []Route {
 		{"POST /island", PlantOnly, "", doneOnce(g.island)},
 		{"GET /people", PlantOnly, "", g.peoplePage},
 		{"GET /people/{id}", PlantOnly, "", g.personPage},
+		{"POST /people/{id}/training", PlantOnly, "Write the training", doneOnce(g.train)},
+		{"GET /firms/{id}", PlantOnly, "", g.firmPage},
+		{"POST /firms/{id}/terms", PlantOnly, "Write the terms", doneOnce(g.setTerms)},
+		{"GET /terms", SignedIn, "", g.termsPage},
+		{"POST /terms", SignedIn, "", g.acceptTerms},
 		{"GET /firms/{id}/end", PlantOnly, "", g.firmEndPage},
 		{"POST /firms/{id}/end", PlantOnly, "", doneOnce(g.firmEnd)},
 		{"POST /people/invite", PlantOnly, "Invite", doneOnce(g.invite)},
@@ -392,8 +397,10 @@ func backTo(p string) string {
 	switch {
 	case len(parts) >= 2 && (parts[0] == "requests" || parts[0] == "windows" || parts[0] == "recordings" || parts[0] == "plant"):
 		return "/" + parts[0] + "/" + parts[1]
-	case len(parts) == 3 && parts[0] == "people" && parts[2] == "disable":
-		return "/people/" + parts[1]
+	case len(parts) == 3 && (parts[0] == "people" && (parts[2] == "disable" || parts[2] == "training") || parts[0] == "firms"):
+		return "/" + parts[0] + "/" + parts[1]
+	case parts[0] == "terms":
+		return "/terms"
 	case parts[0] == "people" || parts[0] == "firms":
 		return "/people"
 	case parts[0] == "keys":

@@ -62,6 +62,7 @@ func (s *server) people(mux *http.ServeMux) {
 		return one(personJSON)(s.Roster.Person(r.Context(), id))
 	}))
 	s.personCalls(mux)
+	s.firmCalls(mux)
 }
 
 func (s *server) setFirm(r *http.Request, a people.Actor) (any, error) {
@@ -85,6 +86,9 @@ func (s *server) setFirm(r *http.Request, a people.Actor) (any, error) {
 
 func personJSON(p people.Person) api.Person {
 	out := api.Person{ID: string(p.ID), Firm: string(p.Firm), Name: p.Name, Phone: p.Phone, Mail: p.Mail, Roles: words(p.Roles), Disabled: p.Disabled}
+	for _, t := range p.Training {
+		out.Training = append(out.Training, api.Training{Name: t.Name, Until: t.Until})
+	}
 	for _, k := range p.Keys {
 		out.Keys = append(out.Keys, api.Key{Kind: string(k.Kind), ID: k.ID, Pending: k.Pending, Signs: k.Signs(), Name: k.Name})
 	}
@@ -92,7 +96,10 @@ func personJSON(p people.Person) api.Person {
 }
 
 func firmJSON(f people.Firm) api.Firm {
-	out := api.Firm{ID: string(f.ID), Name: f.Name, Plant: f.Plant, Sponsor: string(f.Sponsor), Until: f.Until}
+	out := api.Firm{ID: string(f.ID), Name: f.Name, Plant: f.Plant, Sponsor: string(f.Sponsor), Until: f.Until, Days: f.TermsDays}
+	if !f.Terms.IsZero() {
+		out.Terms = f.Terms.String()
+	}
 	for _, n := range f.Networks {
 		out.Networks = append(out.Networks, n.String())
 	}

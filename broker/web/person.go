@@ -108,6 +108,9 @@ func (s *server) personShown(ctx context.Context, id policy.PersonID) (api.Perso
 		return api.PersonShown{}, fmt.Errorf("look up the firm of %s: %w", id, err)
 	}
 	out := api.PersonShown{Person: personJSON(p)}
+	if !f.Terms.IsZero() && p.Accepted.Terms == f.Terms {
+		out.Accepted = p.Accepted.Until
+	}
 	if !p.Disabled {
 		out.May, err = s.powers(ctx, p, f)
 	}
@@ -118,6 +121,10 @@ func (s *server) personShown(ctx context.Context, id policy.PersonID) (api.Perso
 // Plant.Powers and the firms' records: verbs judge by the same two.
 func (s *server) powers(ctx context.Context, p people.Person, f people.Firm) (all []api.Power, err error) {
 	if !f.Plant {
+		facts, err := s.Roster.Facts(ctx, p.ID)
+		if err != nil {
+			return nil, fmt.Errorf("facts of %s: %w", p.ID, err)
+		}
 		says := "ask for access"
 		if len(f.Networks) == 0 {
 			says += ", and come from nowhere: the firm has no networks"
@@ -131,7 +138,11 @@ func (s *server) powers(ctx context.Context, p people.Person, f people.Firm) (al
 		if !f.Until.IsZero() {
 			says += ", to " + f.Until.In(s.Plant().Location()).Format("2 Jan 2006 15:04")
 		}
-		return []api.Power{{Does: says, From: "firm " + string(f.ID)}}, nil
+		one := api.Power{Does: says, From: "firm " + string(f.ID)}
+		if no := s.Plant().Standing(facts, s.Now()); no != nil {
+			one.Not = no.Say
+		}
+		return []api.Power{one}, nil
 	}
 	duty, err := s.Desk.Duty(ctx)
 	if err != nil {

@@ -13,8 +13,8 @@ import (
 )
 
 func peopleCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "people", Short: "Invite, confirm, list and disable people"}
-	cmd.AddCommand(inviteCommand(), confirmCommand(), vouchCommand(), removeKeyCommand(), peopleListCommand(), showPersonCommand(), phoneCommand(), mailCommand(), disableCommand(), firmCommand(), firmEndCommand())
+	cmd := &cobra.Command{Use: "people", Short: "Invite, confirm, list and disable people; their firms, terms and trainings"}
+	cmd.AddCommand(inviteCommand(), confirmCommand(), vouchCommand(), removeKeyCommand(), peopleListCommand(), showPersonCommand(), phoneCommand(), mailCommand(), disableCommand(), firmCommand(), firmEndCommand(), termsCommand(), trainingCommand(), endingsCommand())
 	return cmd
 }
 
@@ -126,33 +126,5 @@ func mailCommand() *cobra.Command {
 			return does(&c, cmd, withCode, "/people/"+url.PathEscape(args[0])+"/mail", itself(&api.Step{Mail: args[1]}), personLine)
 		}}
 	c.flags(cmd)
-	return cmd
-}
-
-func firmCommand() *cobra.Command {
-	var c caller
-	var f api.Firm
-	var until string
-	cmd := &cobra.Command{Use: "firm FIRM", Short: "Make or change a firm: name, sponsor, networks, end of contract",
-		Example: `  penstock people firm krall --name "Krall Fillers" --sponsor olaf --network 198.51.100.0/24 --until 2027-03-31T00:00:00Z --as sec`,
-		Args:    exactly(1, "a firm"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			f.ID = args[0]
-			return does(&c, cmd, withCode, "/firms", func() (any, error) {
-				var err error
-				if until != "" {
-					f.Until, err = parseTime(until, time.Now(), c.zone)
-				}
-				return f, err
-			}, func(w *tabwriter.Writer, made api.Firm) {
-				fmt.Fprintf(w, "%s\t%s\tsponsor %s\tfrom %s\tuntil %s\n", made.ID, printable(made.Name), made.Sponsor,
-					strings.Join(made.Networks, ", "), local(made.Until, c.zone))
-			})
-		}}
-	c.flags(cmd)
-	cmd.Flags().StringVar(&f.Name, "name", "", "its name")
-	cmd.Flags().StringVar(&f.Sponsor, "sponsor", "", "person of the plant who vouches for it")
-	cmd.Flags().StringSliceVar(&f.Networks, "network", nil, "network it comes from; may be repeated")
-	cmd.Flags().StringVar(&until, "until", "", "end of its contract")
 	return cmd
 }
