@@ -409,9 +409,15 @@ func (d *Desk) givenBy(ctx context.Context, leaf audit.Leaf, person, says, firm 
 	if err != nil {
 		return given{}, fmt.Errorf("look up firm %s of the answer at leaf %s: %w", firm, at, err)
 	}
+	var list []byte
+	if len(a.Rows) > 0 {
+		if list, err = d.docs.Get(ctx, a.Request); err != nil {
+			return given{}, fmt.Errorf("read the list that the answer at leaf %s is to: %w", at, err)
+		}
+	}
 	// Firm and roles are the leaf's word; the verifier holds them against the
 	// log's earlier leaves.
-	return given{evidence.Given{Leaf: at, Wall: leaf.Wall, Body: b, Firm: firm, Roles: roles, Plant: f.Plant}, a}, nil
+	return given{evidence.Given{Leaf: at, Wall: leaf.Wall, Body: b, Firm: firm, Roles: roles, Plant: f.Plant, Outage: list}, a}, nil
 }
 
 // answer makes the rows of answer.given.

@@ -65,6 +65,9 @@ func waitsFor(q policy.Quorum, row requestRow) (teams []policy.Role) {
 // askNext asks whom the plant file names next for a team that has not answered
 // in time, or of which nobody is on duty; next is when it will be time again.
 func (d *Desk) askNext(ctx context.Context, row requestRow, doc evidence.Request) (next time.Time, moved bool, err error) {
+	if doc.Outage != "" { // planned by day: its list waits as it stands
+		return never, false, nil
+	}
 	q, err := d.quorum(ctx, doc)
 	if err != nil {
 		return never, false, err

@@ -53,6 +53,8 @@ func (f folder) fold(ctx context.Context, rows state.Reader, leaf audit.Leaf) ([
 		return f.pattern(ctx, rows, leaf)
 	case audit.BlockSet, audit.BlockLifted:
 		return f.block(ctx, rows, leaf)
+	case audit.OutageWritten, audit.OutageWithdrawn:
+		return f.outage(ctx, rows, leaf)
 	case audit.IslandAnswered:
 		return f.island(ctx, rows, leaf)
 	case audit.RosterWritten, audit.DeputyNamed, audit.DeputyEnded:

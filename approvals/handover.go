@@ -298,7 +298,11 @@ func (d *Desk) settleHandovers(ctx context.Context) (next time.Time, err error) 
 			next = earlier(next, rings)
 			continue
 		case !h.Rang:
-			body := audit.HandoverRang{Handover: h.Handover, At: d.second(), Windows: h.left()}
+			who, err := d.rungFor(ctx, h)
+			if err != nil {
+				return next, err
+			}
+			body := audit.HandoverRang{Handover: h.Handover, At: d.second(), Windows: h.left(), People: who}
 			if _, err := d.commit(ctx, handoverKey(h.Handover), h.row+1, penstock, body); err != nil && !errors.Is(err, state.ErrConflict) {
 				return next, err
 			}
@@ -316,6 +320,22 @@ func (d *Desk) settleHandovers(ctx context.Context) (next time.Time, err error) 
 		}
 	}
 	return next, nil
+}
+
+// rungFor are both shifts and whom the plant file asks next: who offered, and who
+// of the team and of the one after it is on duty.
+func (d *Desk) rungFor(ctx context.Context, h handoverRow) ([]string, error) {
+	duty, err := d.Duty(ctx)
+	if err != nil {
+		return nil, err
+	}
+	who, now := []string{h.By}, d.now()
+	who = append(who, words(duty.On(policy.Role(h.Team), now))...)
+	if t, ok := d.plant().Team(policy.Role(h.Team)); ok && t.AsksNext != "" {
+		who = append(who, words(duty.On(t.AsksNext, now))...)
+	}
+	who = sorted(who)
+	return who[:min(len(who), evidence.MaxList)], nil
 }
 
 // transferLook is how soon a half-done transfer is looked at again.

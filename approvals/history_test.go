@@ -64,6 +64,13 @@ func reached(seen map[string]int, w *world) {
 			seen[b.To]++
 		case audit.AnswerGiven:
 			seen[map[string]string{"no": "refused", "not-before": "asleep", "yes": "yes", "question": "question"}[b.Says]]++
+			if w.taken(b) {
+				seen["row taken"]++
+			}
+		case audit.IslandAnswered:
+			if b.Lifts {
+				seen["lifted by two"]++
+			}
 		case audit.HandbackAccepted:
 			seen["closed"]++
 		case audit.PersonAsked:

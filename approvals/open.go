@@ -83,7 +83,7 @@ func (d *Desk) opened(ctx context.Context, w windowRow, claim evidence.WindowCla
 	if !now.Before(claim.To) {
 		return audit.WindowMoved{}, refuse("too-late", "The span of %s is over. Ask anew.", w.Window)
 	}
-	if err := cmp.Or(d.answeredCall(ctx, w, claim), d.standsStill(ctx, w)); err != nil {
+	if err := cmp.Or(d.inOrder(ctx, w), d.answeredCall(ctx, w, claim), d.standsStill(ctx, w)); err != nil {
 		return audit.WindowMoved{}, err
 	}
 	if !claim.Emergency() {

@@ -43,6 +43,7 @@ type Ask struct {
 	From, To                                      time.Time
 	Pattern                                       string // P-1, NoPattern, or empty: the first that it lies inside
 	CallIn                                        bool   // by somebody of the plant, whose yes may be the ask (Desk.CallIn)
+	Outage                                        string // O-1: it is to be a row of that list; empty: of none
 }
 
 // NoPattern asks for access under no pattern: for who would normally agree.
@@ -166,10 +167,18 @@ func (d *Desk) Submit(ctx context.Context, by people.Actor, a Ask) (_ Request, e
 	defer func() { d.tallies.noAsk(err) }()
 	d.asking.Lock() // two at once would both be a firm's fifth
 	defer d.asking.Unlock()
+	return d.submit(ctx, by, a)
+}
+
+// submit is Submit, for whoever holds the lock.
+func (d *Desk) submit(ctx context.Context, by people.Actor, a Ask) (Request, error) {
 	if err := d.mayAsk(ctx, by, a.Firm); err != nil {
 		return Request{}, err
 	}
 	if err := d.flooded(ctx, by, a.Firm, true); err != nil {
+		return Request{}, err
+	}
+	if err := d.intoOutage(ctx, a); err != nil {
 		return Request{}, err
 	}
 	return again(func() (Request, error) {
@@ -197,9 +206,12 @@ func (d *Desk) Revise(ctx context.Context, by people.Actor, id policy.RequestID,
 	if err := d.flooded(ctx, by, a.Firm, false); err != nil {
 		return Request{}, err
 	}
-	return again(func() (Request, error) {
+	r, err := again(func() (Request, error) {
 		old, err := d.requestRow(ctx, id)
 		if err != nil {
+			return Request{}, err
+		}
+		if a.Outage, err = d.staysIn(ctx, old, a); err != nil {
 			return Request{}, err
 		}
 		if old.Firm != string(a.Firm) {
@@ -218,6 +230,10 @@ func (d *Desk) Revise(ctx context.Context, by people.Actor, id policy.RequestID,
 		}
 		return d.asked(ctx, by, id)
 	})
+	if err == nil && r.Document.Outage != "" {
+		err = d.renewOutage(ctx, r.Document.Outage)
+	}
+	return r, err
 }
 
 // Withdraw takes a request back, by whoever asked, the firm, or the plant; a
@@ -303,68 +319,12 @@ func (d *Desk) flooded(ctx context.Context, by people.Actor, firm policy.FirmID,
 // write makes the request document, decides whether it is possible at all, and
 // puts it. on are the people whom that rests on.
 func (d *Desk) write(ctx context.Context, by people.Actor, id policy.RequestID, rev int, a Ask) (doc evidence.Request, hash audit.Hash, on []people.Person, err error) {
-	plant, now := d.plant(), d.second()
-	if a.From.Before(now) && now.Sub(a.From) <= latestStart {
-		a.From = now
-	}
-	doc = evidence.Request{V: 1, Request: string(id), Rev: rev, Firm: string(a.Firm), By: string(by.Person), Kind: a.Kind, Called: a.CallIn,
-		People: sorted(words(a.People)), Assets: asTargets(a.Targets), Rights: (a.Rights | policy.Look).Words(),
-		Reason: strings.TrimSpace(a.Reason), WorkOrder: strings.TrimSpace(a.WorkOrder), Change: strings.TrimSpace(a.Change),
-		Backup: strings.TrimSpace(a.Backup), Backout: strings.TrimSpace(a.Backout), AreaClear: strings.TrimSpace(a.AreaClear), Happening: a.Happening,
-		Minutes: a.Minutes, From: whole(a.From), To: whole(a.To), Nonce: nonce()}
-	if a.CallIn && !by.Plant {
-		return doc, hash, nil, refuse("not-plant", "Only the plant calls somebody in. Ask for access.")
-	}
-	if doc.Kind == "" {
-		doc.Kind = evidence.Remote
-	}
-	if doc.From.Before(now) || doc.To.Before(now) || doc.To.Sub(doc.From) > longestSpan {
-		return doc, hash, nil, refuse("bad-span", "The span must begin now or later, end after that, and be 14 days long at most.")
-	}
-	if err := d.choosePattern(ctx, plant, &doc, a.Pattern); err != nil {
-		return doc, hash, nil, err
-	}
-	under, err := d.under(ctx, doc)
+	plant := d.plant()
+	doc, b, on, err := d.draw(ctx, by, plant, id, rev, a)
 	if err != nil {
 		return doc, hash, nil, err
 	}
-	quorum, err := evidence.QuorumOf(plant, doc, under...)
-	if err != nil {
-		return doc, hash, nil, asRefusal("not-possible", err)
-	}
-	if missing := lacks(doc, quorum); len(missing) > 0 && !plant.MayMiss(missing) {
-		return doc, hash, nil, refuse("fields-missing", "The plant asks for more here. Fill in: %s.", strings.Join(missing, ", "))
-	}
-	doc.Open = quorum.Open
-	file := plant.Document()
-	doc.Plant = audit.HashOf(file)
-	evidence.Tell(plant, &doc)
-	b, err := canonicalRequest(doc)
-	if err != nil {
-		return doc, hash, nil, err
-	}
-	if err := d.paidFor(ctx, doc.Firm, doc.Kind); err != nil {
-		return doc, hash, nil, err
-	}
-	asker, err := d.present(ctx, by)
-	if err != nil {
-		return doc, hash, nil, err
-	}
-	odd, err := d.oddities(ctx, by, plant, doc, quorum, now)
-	if err != nil {
-		return doc, hash, nil, err
-	}
-	if on, err = d.possible(ctx, plant, quorum, doc, odd, now); err != nil {
-		return doc, hash, nil, err
-	}
-	if odd.redden(&doc, now) {
-		evidence.Tell(plant, &doc)
-		if b, err = canonicalRequest(doc); err != nil {
-			return doc, hash, nil, err
-		}
-	}
-	on = append(on, asker)
-	if _, err := d.docs.Put(ctx, file); err != nil {
+	if _, err := d.docs.Put(ctx, plant.Document()); err != nil {
 		return doc, hash, nil, fmt.Errorf("keep the plant file: %w", err)
 	}
 	hash, err = d.docs.Put(ctx, b)
@@ -372,6 +332,73 @@ func (d *Desk) write(ctx context.Context, by people.Actor, id policy.RequestID, 
 		return doc, hash, nil, fmt.Errorf("keep the request: %w", err)
 	}
 	return doc, hash, on, nil
+}
+
+// draw is write without keeping anything: the document, and its canonical form.
+func (d *Desk) draw(ctx context.Context, by people.Actor, plant *policy.Plant, id policy.RequestID, rev int, a Ask) (doc evidence.Request, b []byte, on []people.Person, err error) {
+	now := d.second()
+	if a.From.Before(now) && now.Sub(a.From) <= latestStart {
+		a.From = now
+	}
+	doc = evidence.Request{V: 1, Request: string(id), Rev: rev, Firm: string(a.Firm), By: string(by.Person), Kind: a.Kind, Called: a.CallIn,
+		People: sorted(words(a.People)), Assets: asTargets(a.Targets), Rights: (a.Rights | policy.Look).Words(),
+		Reason: strings.TrimSpace(a.Reason), WorkOrder: strings.TrimSpace(a.WorkOrder), Change: strings.TrimSpace(a.Change),
+		Backup: strings.TrimSpace(a.Backup), Backout: strings.TrimSpace(a.Backout), AreaClear: strings.TrimSpace(a.AreaClear), Happening: a.Happening,
+		Outage: a.Outage, Minutes: a.Minutes, From: whole(a.From), To: whole(a.To), Nonce: nonce()}
+	if a.CallIn && !by.Plant {
+		return doc, nil, nil, refuse("not-plant", "Only the plant calls somebody in. Ask for access.")
+	}
+	if doc.Kind == "" {
+		doc.Kind = evidence.Remote
+	}
+	if doc.From.Before(now) || doc.To.Before(now) || doc.To.Sub(doc.From) > longestSpan {
+		return doc, nil, nil, refuse("bad-span", "The span must begin now or later, end after that, and be 14 days long at most.")
+	}
+	if a.Outage != "" { // a list is signed by those who would normally agree
+		a.Pattern = NoPattern
+	}
+	if err := d.choosePattern(ctx, plant, &doc, a.Pattern); err != nil {
+		return doc, nil, nil, err
+	}
+	under, err := d.under(ctx, doc)
+	if err != nil {
+		return doc, nil, nil, err
+	}
+	quorum, err := evidence.QuorumOf(plant, doc, under...)
+	if err != nil {
+		return doc, nil, nil, asRefusal("not-possible", err)
+	}
+	if missing := lacks(doc, quorum); len(missing) > 0 && !plant.MayMiss(missing) {
+		return doc, nil, nil, refuse("fields-missing", "The plant asks for more here. Fill in: %s.", strings.Join(missing, ", "))
+	}
+	doc.Open = quorum.Open
+	doc.Plant = audit.HashOf(plant.Document())
+	evidence.Tell(plant, &doc)
+	b, err = canonicalRequest(doc)
+	if err != nil {
+		return doc, nil, nil, err
+	}
+	if err := d.paidFor(ctx, doc.Firm, doc.Kind); err != nil {
+		return doc, nil, nil, err
+	}
+	asker, err := d.present(ctx, by)
+	if err != nil {
+		return doc, nil, nil, err
+	}
+	odd, err := d.oddities(ctx, by, plant, doc, quorum, now)
+	if err != nil {
+		return doc, nil, nil, err
+	}
+	if on, err = d.possible(ctx, plant, quorum, doc, odd, now); err != nil {
+		return doc, nil, nil, err
+	}
+	if odd.redden(&doc, now) {
+		evidence.Tell(plant, &doc)
+		if b, err = canonicalRequest(doc); err != nil {
+			return doc, nil, nil, err
+		}
+	}
+	return doc, b, append(on, asker), nil
 }
 
 // canonicalRequest are the bytes of a request's document, if they read.
@@ -428,7 +455,7 @@ func (d *Desk) possible(ctx context.Context, plant *policy.Plant, q policy.Quoru
 // asked tells the log who was asked, and returns the request.
 func (d *Desk) asked(ctx context.Context, by people.Actor, id policy.RequestID) (Request, error) {
 	r, err := d.Request(ctx, by, id)
-	if err != nil {
+	if err != nil || r.Document.Outage != "" { // people are asked about the list
 		return r, err
 	}
 	return r, d.tell(ctx, r)

@@ -230,6 +230,7 @@ type HandoverAccepted struct {
 type HandoverRang struct {
 	Handover string    `json:"handover"`
 	Windows  []string  `json:"windows"`
+	People   []string  `json:"people,omitempty"` // who are rung: who offered, who is on duty, and whom the plant file asks next
 	At       time.Time `json:"at"`
 }
 
@@ -791,7 +792,7 @@ var bodies = func() map[string]reflect.Type {
 		ReviewNoted{}, ReviewSigned{}, ReviewReplied{}, ReviewDrawn{}, HoldSet{}, HoldLifted{}, RecordingExpired{}, DeletionAsked{}, RecordingDeleted{},
 		CheckpointTaken{}, OutsideChanged{}, BackupTaken{}, BackupRestored{},
 		EvidenceAsked{}, EvidenceDelivered{},
-		IslandAnswered{},
+		IslandAnswered{}, OutageWritten{}, OutageWithdrawn{},
 		RosterWritten{}, DeputyNamed{}, DeputyEnded{}, CallMade{}, CallAnswered{}, QuestionAnswered{}, PriorityChanged{},
 		AnswerWithdrawn{}, FirmEnded{}, TermsAccepted{}, TrainingNoted{}, EndingTold{},
 	} {

@@ -241,11 +241,16 @@ func (j *judge) yeses(answers []Given, keys []Key) []yes {
 			j.findings = append(j.findings, at(g)+err.Error())
 			continue
 		}
-		if a.Request != j.hash {
+		listed := j.listed(a, g)
+		if a.Request != j.hash && !listed {
 			continue
 		}
 		j.about = at(g)
 		before := len(j.findings)
+		j.must(listed || len(a.Rows) == 0, "it takes rows of a list, and answers this request alone")
+		if listed {
+			j.looked(a, g)
+		}
 		first, seen := nonces[a.Nonce]
 		j.must(!seen, "its nonce was used at leaf %s already", first)
 		j.must(a.Nonce != j.request.Nonce, "its nonce is the request's")

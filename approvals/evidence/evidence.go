@@ -38,6 +38,7 @@ type Request struct {
 	Backup    string     `json:"backup,omitempty"`
 	Backout   string     `json:"backout,omitempty"`
 	AreaClear string     `json:"area_clear,omitempty"`
+	Outage    string     `json:"outage,omitempty"`    // O-1: it is a row of that list, or is to be
 	Happening string     `json:"happening,omitempty"` // safety, stopped, degraded, planned: as whoever asks sees it
 	Priority  string     `json:"priority"`            // P1 to P4; it and the next four are computed (Tell) from the plant file
 	Can       string     `json:"can"`                 // what they can do
@@ -95,6 +96,8 @@ type Answer struct {
 	NotBefore time.Time  `json:"not_before,omitzero"`
 	Window    string     `json:"window,omitempty"` // of an extension or a second tap
 	Until     time.Time  `json:"until,omitzero"`   // of an extension: the new end
+	Rows      []string   `json:"rows,omitempty"`   // of a yes to an outage's list: the requests that it answers, sorted
+	Looked    []string   `json:"looked,omitempty"` // of these, those that were looked at one by one, sorted
 	Nonce     string     `json:"nonce"`            // 32 random bytes, base64url without padding
 	At        time.Time  `json:"at"`
 	DecideBy  time.Time  `json:"decide_by"`
@@ -132,6 +135,8 @@ type Given struct {
 	Firm  string
 	Roles []string
 	Plant bool // the firm is the plant
+
+	Outage []byte // of an answer to an outage's list: that list
 }
 
 // What is not handed over in time after the change of shift rings, and then has

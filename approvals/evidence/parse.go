@@ -112,6 +112,7 @@ func (r Request) check() error {
 		CheckText("backup", r.Backup, MaxText),
 		CheckText("backout", r.Backout, MaxReason),
 		CheckText("area_clear", r.AreaClear, MaxText),
+		outageOf(r.Outage),
 		happening(r.Happening),
 		oneOf("priority", r.Priority, "P1", "P2", "P3", "P4"),
 		filled("can", r.Can, MaxReason),
@@ -165,6 +166,7 @@ func (a Answer) fits() error {
 	} else if of {
 		errs = append(errs, counter("window", "W-", a.Window))
 	}
+	errs = append(errs, a.rows())
 	switch l := a.Limits; {
 	case a.Says == StepUp && (len(l.Rights) == 0 || len(l.Assets) > 0 || l.Minutes != 0 || !l.Until.IsZero()):
 		errs = append(errs, errors.New("a step-up names the window's rights from then on, and nothing else"))
@@ -234,6 +236,36 @@ func (w WindowClaim) check() error {
 		network("network", w.Network),
 		gateNames(w.Gates),
 	)
+}
+
+// rows: of a yes without limits, sorted, and what was looked at is among them.
+func (a Answer) rows() error {
+	if len(a.Rows) == 0 && len(a.Looked) == 0 {
+		return nil
+	}
+	errs := []error{between("number of rows", len(a.Rows), 1, MaxRows)}
+	if a.Says != Yes || !a.Limits.none() {
+		errs = append(errs, errors.New("rows belong to a yes without limits, and only to it"))
+	}
+	for _, list := range [][]string{a.Rows, a.Looked} {
+		for i, r := range list {
+			errs = append(errs, counter("rows", "R-", r))
+			if i > 0 && list[i-1] >= r {
+				errs = append(errs, fmt.Errorf("rows: %q is not after the one before: sorted, each once", short(r)))
+			}
+		}
+	}
+	if !within(a.Looked, a.Rows) {
+		errs = append(errs, errors.New("looked: names a row that is not taken"))
+	}
+	return errors.Join(errs...)
+}
+
+func outageOf(s string) error {
+	if s == "" {
+		return nil
+	}
+	return counter("outage", "O-", s)
 }
 
 func happening(s string) error {

@@ -49,6 +49,7 @@ type Walk struct {
 	windows  map[string]*window
 	patterns map[string]*pattern
 	blocks   map[string]*blocked
+	outages  map[string]*outage
 	duty     duties
 	owing    *Owing
 	certs    map[string]audit.CertIssued // vendors', by serial
@@ -85,7 +86,7 @@ type silence struct{ from, to time.Time }
 func NewWalk(docs Documents) *Walk {
 	return &Walk{docs: docs, revs: map[string]uint64{}, firms: map[string]*firm{}, people: map[string]*person{},
 		invited: map[audit.Hash]*invitation{}, owners: map[string]string{}, removed: map[string]bool{}, words: map[string]bool{}, plants: map[audit.Hash]*policy.Plant{}, changes: map[string]*change{},
-		requests: map[string]*asked{}, been: map[string]bool{}, windows: map[string]*window{}, patterns: map[string]*pattern{}, blocks: map[string]*blocked{}, duty: duties{},
+		requests: map[string]*asked{}, been: map[string]bool{}, windows: map[string]*window{}, patterns: map[string]*pattern{}, blocks: map[string]*blocked{}, outages: map[string]*outage{}, duty: duties{},
 		owing: NewOwing(),
 		certs: map[string]audit.CertIssued{}, sessions: map[string]*session{}, gates: map[string]gateWord{}, handed: map[string]*handover{}, guarded: map[string]*guard{}, unknown: map[string]int64{}}
 }
@@ -191,7 +192,7 @@ func keepsState(body audit.Body) bool {
 		audit.BlockSet, audit.BlockLifted, audit.PlantProposed, audit.PlantAnswered, audit.PlantMoved,
 		audit.PatternProposed, audit.PatternAnswered, audit.PatternMoved, audit.PatternDoubted, audit.FirmChanged, audit.FirmEnded, audit.AnswerWithdrawn, audit.PersonInvited, audit.PersonJoined,
 		audit.PersonConfirmed, audit.PersonChanged, audit.PersonDisabled, audit.KeyEnrolled, audit.KeyVouched, audit.KeyRemoved,
-		audit.IslandAnswered,
+		audit.IslandAnswered, audit.OutageWritten, audit.OutageWithdrawn,
 		audit.RosterWritten, audit.DeputyNamed, audit.DeputyEnded, audit.CallMade, audit.CallAnswered, audit.QuestionAnswered, audit.PriorityChanged:
 		return true
 	case audit.TermsAccepted, audit.TrainingNoted, audit.EndingTold:
@@ -256,6 +257,10 @@ func (w *Walk) judge() {
 		w.blockLifted(b)
 	case audit.IslandAnswered:
 		w.islandAnswered(b)
+	case audit.OutageWritten:
+		w.outageWritten(b)
+	case audit.OutageWithdrawn:
+		w.outageWithdrawn(b)
 	case audit.ReviewOpened:
 		w.readings++
 	case audit.ReviewClosed: // changes nothing, and proves nothing

@@ -38,6 +38,7 @@ type asked struct {
 	answers []heard       // to the newest revision
 	until   time.Time     // asleep until then
 	window  string
+	outage  string // on whose list it is, or is to be
 }
 
 // heard is one answer.given: the answer, and the keys that its person had then.
@@ -200,7 +201,10 @@ func (w *Walk) submitted(b audit.RequestSubmitted) {
 	w.must(w.leaf.Actor == b.By, "%s submitted what %s wrote", short(w.leaf.Actor), b.By)
 	crossed := b.Plant == w.former && !w.leaf.Wall.After(w.newPlant.Add(crossTime))
 	w.must(b.Plant == w.inForce || crossed, "it names the plant file %s, and %s was in force", b.Plant, w.inForce)
-	r.to, r.workers, r.called = text.To, text.People, text.Called
+	r.to, r.workers, r.called, r.outage = text.To, text.People, text.Called, text.Outage
+	if text.Outage != "" {
+		w.inOutage(text)
+	}
 	w.must(!text.Called || w.plantPerson(text.By), "%s, who is nobody of the plant, called them in", text.By)
 	if text.Kind != Emergency {
 		w.noneOverdue(text.Firm)
@@ -304,7 +308,7 @@ func (w *Walk) answered(b audit.AnswerGiven) {
 	if !ok {
 		return
 	}
-	w.must(a.Request == r.hash && b.Rev == r.rev, "it answers another revision than the newest, %d", r.rev)
+	w.must((a.Request == r.hash || w.listed(a, b.Request, r)) && b.Rev == r.rev, "it answers another revision than the newest, %d", r.rev)
 	if !w.must(r.awaits(), "the request was %s", r.state) {
 		return
 	}
@@ -452,6 +456,9 @@ func (w *Walk) bodies(list []heard) (given []Given, keys []Key) {
 	for _, h := range list {
 		h.Body = w.document("answer", h.document)
 		if h.Body != nil {
+			if a, err := ParseAnswer(h.Body); err == nil && len(a.Rows) > 0 {
+				h.Outage = w.document("outage", a.Request)
+			}
 			given = append(given, h.Given)
 			keys = append(keys, h.keys...)
 		}
@@ -555,6 +562,7 @@ func (w *Walk) opens(id string, v *window, at time.Time) bool {
 
 func (w *Walk) open(b audit.WindowMoved, v *window) {
 	w.mayOpenCall(v)
+	w.inOrder(v)
 	if p := w.patterns[v.pattern]; v.pattern != "" {
 		w.must(p != nil && p.stood(w.leaf.Wall), "opened under %s, which did not stand any more", short(v.pattern))
 	}

@@ -126,7 +126,11 @@ func (c *chooser) leaf(l audit.Leaf) error {
 		c.agreed = c.agreed || b.Window == c.window
 	case audit.PersonAsked: // changes no row; judged with its request
 		c.refs = append(c.refs, ref{at: l.Index, names: c.intern(b.People)})
-		c.under("request/"+l.Subject, len(c.refs)-1)
+		kind := "request/"
+		if strings.HasPrefix(l.Subject, "O-") {
+			kind = "outage/"
+		}
+		c.under(kind+l.Subject, len(c.refs)-1)
 	case audit.CertIssued:
 		if b.CA == "in" && slices.Contains(b.Windows, c.window) || b.CA != "in" && c.sessions[b.Session] != nil {
 			c.take(l)
@@ -193,7 +197,7 @@ func (c *chooser) refer(l audit.Leaf) error {
 		}
 	}
 	switch l.Body.(type) {
-	case audit.RequestSubmitted, audit.RequestRevised, audit.AnswerGiven, audit.WindowAgreed, audit.PlantProposed, audit.PlantAnswered, audit.PatternProposed, audit.PatternAnswered, audit.RosterWritten, audit.IslandAnswered:
+	case audit.RequestSubmitted, audit.RequestRevised, audit.AnswerGiven, audit.WindowAgreed, audit.PlantProposed, audit.PlantAnswered, audit.PatternProposed, audit.PatternAnswered, audit.RosterWritten, audit.IslandAnswered, audit.OutageWritten:
 		r.docs = verify.Named(l.Body)
 	}
 	slices.Sort(r.rows)
@@ -227,7 +231,7 @@ func (c *chooser) named(body audit.Body) []string {
 func follows(row string) bool {
 	kind, _, _ := strings.Cut(row, "/")
 	switch kind {
-	case "window", "request", "person", "key", "invitation", "firm", "block", "roster", "gate", "handover", "change", "pattern", "bootstrap":
+	case "window", "request", "person", "key", "invitation", "firm", "block", "roster", "gate", "handover", "change", "pattern", "outage", "bootstrap":
 		return true
 	}
 	return false

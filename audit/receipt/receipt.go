@@ -59,6 +59,8 @@ func Of(body audit.Body) (document audit.Hash, ok bool) {
 		return b.Document, true
 	case audit.WindowMoved:
 		return b.Answer, true
+	case audit.OutageWritten:
+		return b.Document, true
 	case audit.IslandAnswered:
 		return b.Document, true
 	case audit.HandbackGiven:

@@ -82,6 +82,8 @@ var rules = map[string]rule{
 	"handback.accepted":   {manageEntity, update, informational},
 	"block.set":           {manageEntity, create, medium},
 	"block.lifted":        {manageEntity, remove, low},
+	"outage.written":      {manageEntity, create, low},
+	"outage.withdrawn":    {manageEntity, remove, low},
 	"island.answered":     {manageEntity, remove, medium}, // a word for lifting it, or the lifting itself
 	"roster.written":      {manageEntity, update, low},
 	"deputy.named":        {manageEntity, update, low},

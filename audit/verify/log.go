@@ -338,6 +338,8 @@ func Named(body audit.Body) []audit.Hash {
 		return []audit.Hash{b.Document}
 	case audit.PlantProposed:
 		return []audit.Hash{b.Document, b.From, b.To}
+	case audit.OutageWritten:
+		return []audit.Hash{b.Document}
 	case audit.IslandAnswered:
 		return []audit.Hash{b.Text, b.Document}
 	case audit.PlantAnswered:

@@ -44,6 +44,13 @@ func (s *story) tell(ctx context.Context, leaf audit.Leaf, wanted bool) []Notice
 	case audit.PersonAsked:
 		n.Type, to = "request.asked", b.People
 		n.Text = s.askedText(leaf, b)
+		if strings.HasPrefix(leaf.Subject, "O-") {
+			n.Type, n.Path = "outage.asked", "/outages/"+leaf.Subject
+			n.Text = fmt.Sprintf("The list of outage %s waits for %s.", leaf.Subject, s.team(b.Role))
+		}
+	case audit.HandoverRang:
+		n.Type, n.Path, to = "handover.rang", "/handover", b.People
+		n.Text = fmt.Sprintf("%s is not taken over: %d wait. In ten minutes the vendors' input is paused.", b.Handover, len(b.Windows))
 	case audit.AnswerGiven:
 		n.Type = "request.answered"
 		if r := s.requests[b.Request]; r != nil && b.Says == "question" && len(r.asks) < 16 {

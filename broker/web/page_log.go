@@ -132,6 +132,10 @@ func (v *visit) sentence(body audit.Body, n roll) (says, weight string) {
 		return "took the hand-back; closed", "moved"
 	case audit.BlockSet:
 		return "blocked " + v.blocked(policy.Block{Person: personID(b.Person), Firm: firmID(b.Firm), Asset: assetName(b.Asset), Zone: policy.ZoneName(b.Zone), All: b.All, Island: b.Island}, n) + because(b.Why), "refused"
+	case audit.OutageWritten:
+		return fmt.Sprintf("wrote the list of outage %s, revision %d", b.Outage, b.Rev), "moved"
+	case audit.OutageWithdrawn:
+		return "took outage " + b.Outage + " back" + because(b.Why), "moved"
 	case audit.IslandAnswered:
 		what := "the island " + b.Block
 		if z, _ := v.plant.Zone(policy.ZoneName(b.Zone)); b.Zone != "" {
