@@ -134,6 +134,19 @@ func (w *windowRow) runs() bool {
 func windowKey[T ~string](id T) string { return "window/" + string(id) }
 
 // windowRow reads a window's row as its newest leaf vouches for it.
+// Over says whether a window will never be live again.
+func (d *Desk) Over(ctx context.Context, id policy.WindowID) (bool, error) {
+	w, err := d.windowRow(ctx, id)
+	if err != nil {
+		return false, err
+	}
+	switch w.State {
+	case WindowEnded, WindowCut, WindowClosed, WindowUnused:
+		return true, nil
+	}
+	return false, nil
+}
+
 func (d *Desk) windowRow(ctx context.Context, id policy.WindowID) (windowRow, error) {
 	row, err := d.row(ctx, windowKey(id))
 	if errors.Is(err, fs.ErrNotExist) {

@@ -378,7 +378,8 @@ type AccessRefused struct {
 }
 
 // CertIssued and CertRefused. Serial is decimal. Key is the fingerprint of the
-// certified key.
+// certified key. Errand is what the broker itself does at a target with an out
+// certificate of no session: rotate or check.
 type CertIssued struct {
 	Serial  string    `json:"serial"`
 	CA      string    `json:"ca"` // in, out, host
@@ -391,6 +392,7 @@ type CertIssued struct {
 	Before  time.Time `json:"before"`
 	Session string    `json:"session,omitempty"`
 	Channel int       `json:"channel,omitempty"`
+	Errand  string    `json:"errand,omitempty"`
 }
 type CertRefused struct {
 	Person string `json:"person"`
@@ -795,6 +797,7 @@ var bodies = func() map[string]reflect.Type {
 		IslandAnswered{}, OutageWritten{}, OutageWithdrawn{},
 		RosterWritten{}, DeputyNamed{}, DeputyEnded{}, CallMade{}, CallAnswered{}, QuestionAnswered{}, PriorityChanged{},
 		AnswerWithdrawn{}, FirmEnded{}, TermsAccepted{}, TrainingNoted{}, EndingTold{},
+		SecretSealed{}, SecretUsed{}, SecretShown{}, SecretRotating{}, SecretRotated{}, SecretKept{},
 	} {
 		m[b.Type()] = reflect.TypeOf(b)
 	}

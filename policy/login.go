@@ -317,11 +317,22 @@ func (p *Plant) logins() {
 		if !ok {
 			continue // a problem of the file
 		}
-		a.hop = &Hop{Via: a.Via, Target: netip.AddrPortFrom(host.Address, port.Number), HostKeys: port.HostKeys, Old: port.Old.Algorithms, Login: account.login()}
+		a.hop = &Hop{Via: a.Via, Target: netip.AddrPortFrom(host.Address, port.Number), HostKeys: port.HostKeys, Old: port.Old.Algorithms, Login: account.LoginWay()}
 	}
 }
 
-func (a Account) login() Login { return Login{Principal: a.principal, By: a.Login, Prompts: a.Prompts} }
+// Hop is the host that an asset is reached through; nil: none.
+func (p *Plant) Hop(asset AssetName) *Hop {
+	if a, ok := p.assets[asset]; ok {
+		return a.hop
+	}
+	return nil
+}
+
+// LoginWay is how the broker logs in as the account.
+func (a Account) LoginWay() Login {
+	return Login{Principal: a.principal, By: a.Login, Prompts: a.Prompts}
+}
 
 // LoginOf is how the broker logs in at one account of an asset, of those that
 // windows name or of those for jumps.

@@ -210,7 +210,7 @@ func (w *walk) allow() {
 	duties.Hashes = w.way.Hashes
 	duties.HostKeys = w.port.HostKeys
 	duties.Old, duties.Via = w.port.Old.Algorithms, w.asset.hop
-	duties.Login = w.way.login()
+	duties.Login = w.way.LoginWay()
 }
 
 // Principal is the one name an out certificate carries: account@asset.site.

@@ -53,6 +53,7 @@ type Walk struct {
 	duty     duties
 	owing    *Owing
 	certs    map[string]audit.CertIssued // vendors', by serial
+	secrets  map[string]*secret          // of targets, by asset/account
 	sessions map[string]*session
 	gates    map[string]gateWord // what was said about the whole plant
 	handed   map[string]*handover
@@ -197,6 +198,8 @@ func keepsState(body audit.Body) bool {
 		return true
 	case audit.TermsAccepted, audit.TrainingNoted, audit.EndingTold:
 		return true
+	case audit.SecretSealed, audit.SecretShown, audit.SecretRotating, audit.SecretRotated, audit.SecretKept:
+		return true
 	case audit.GateChanged: // an input keeps no state
 		return b.By != "" || b.Window != ""
 	}
@@ -266,6 +269,8 @@ func (w *Walk) judge() {
 	case audit.ReviewClosed: // changes nothing, and proves nothing
 	case audit.RecordingMode:
 		w.sealing = b.Mode
+	case audit.SecretSealed, audit.SecretUsed, audit.SecretShown, audit.SecretRotating, audit.SecretRotated, audit.SecretKept:
+		w.judgeSecret()
 	case audit.Unknown:
 		w.unknown[b.Name]++
 	default:

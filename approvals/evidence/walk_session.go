@@ -155,6 +155,10 @@ func (w *Walk) issuedOut(b audit.CertIssued) {
 	if !w.must(len(b.Names) == 1, "it names %d principals", len(b.Names)) {
 		return
 	}
+	if b.Errand != "" {
+		w.errand(b)
+		return
+	}
 	s := w.session(b.Session)
 	if s == nil {
 		return
@@ -163,26 +167,23 @@ func (w *Walk) issuedOut(b audit.CertIssued) {
 	if !w.must(c != nil && !c.closed, "channel %d of %s is not open", b.Channel, b.Session) {
 		return
 	}
-	if c.opened.Via != "" && w.forHost(c.opened, b.Names[0]) {
+	if account, host, _ := strings.Cut(b.Names[0], "@"); c.opened.Via != "" && strings.HasPrefix(host, c.opened.Via+".") && w.forHost(c.opened, account) {
 		return
 	}
 	want := c.opened.Account + "@" + c.opened.Asset + "."
 	w.must(strings.HasPrefix(b.Names[0], want), "it names %q, and the channel is to %s", short(b.Names[0]), want)
 }
 
-// forHost says whether a principal is that of the account for jumps on the host
-// that a channel goes through.
-func (w *Walk) forHost(b audit.ChannelOpened, principal string) bool {
-	for _, plant := range w.now() {
+// forHost says whether an account is the one for jumps on the host that a channel
+// goes through.
+func (w *Walk) forHost(b audit.ChannelOpened, account string) bool {
+	return slices.ContainsFunc(w.now(), func(plant *policy.Plant) bool {
 		if plant == nil {
-			continue
+			return true // a finding already
 		}
 		a, _ := plant.Asset(policy.AssetName(b.Asset))
-		if string(a.Via.Asset) == b.Via && plant.Principal(a.Via.Asset, a.Via.Account) == principal {
-			return true
-		}
-	}
-	return false
+		return string(a.Via.Asset) == b.Via && string(a.Via.Account) == account
+	})
 }
 
 func (w *Walk) sessionStarted(b audit.SessionStarted) {

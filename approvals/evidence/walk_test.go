@@ -757,6 +757,42 @@ func TestWalk(t *testing.T) {
 		{"a certificate for another account of the host", func(s *evidencetest.Story) { behindHost(s, "capper-plc", "maint@capper-plc.kiel") },
 			[]string{"it names \"maint@capper-plc.kiel\", and the channel is to maint@filler-plc."}},
 
+		// the secrets of machines
+		{"a secret sealed, used and rotated", func(s *evidencetest.Story) { bySecret(s) }, nil},
+		{"sealed by the shift", func(s *evidencetest.Story) {
+			bySecret(s)
+			s.Step("secret.sealed", 0).Event.Actor = "mia"
+			change(s.Step("secret.sealed", 0), func(b *audit.SecretSealed) { b.By = "mia" })
+		}, []string{"by mia, who is not of OT security"}},
+		{"sealed as a key, and the plant file says password", func(s *evidencetest.Story) {
+			bySecret(s)
+			change(s.Step("secret.sealed", 0), func(b *audit.SecretSealed) { b.Kind = "key" })
+		}, []string{"does not say login: key"}},
+		{"used and never sealed", func(s *evidencetest.Story) { bySecret(s); s.Drop(s.Step("secret.sealed", 0)) }, []string{"no secret was sealed", "*"}},
+		{"used for another account than the channel's", func(s *evidencetest.Story) {
+			bySecret(s)
+			change(s.Step("channel.opened", 0), func(b *audit.ChannelOpened) { b.Account, b.Rights = "viewer", []string{"look"} })
+		}, []string{"and the secret is maint's", "*"}},
+		{"read by the vendor", func(s *evidencetest.Story) {
+			bySecret(s)
+			s.Add(4024, "ann", audit.SecretShown{Asset: "filler-plc", Account: "maint", By: "ann", Why: "x"}, "filler-plc/maint", "secret/filler-plc/maint")
+			s.Insert(s.Step("firstbyte", 0))
+		}, []string{"by ann, who is nobody of the plant", "by ann, who is not of OT security"}},
+		{"a rotation that began from another secret", func(s *evidencetest.Story) {
+			bySecret(s)
+			change(s.Step("secret.rotating", 0), func(b *audit.SecretRotating) { b.From = audit.HashOf([]byte("other")) })
+		}, []string{"it begins from"}},
+		{"another secret put in place than was made", func(s *evidencetest.Story) {
+			bySecret(s)
+			change(s.Step("secret.rotated", 0), func(b *audit.SecretRotated) { b.Document = audit.HashOf([]byte("other")) })
+		}, []string{"was not being put in its place"}},
+		{"an errand to an account that no plant file has", func(s *evidencetest.Story) {
+			cert := s.Step("cert.issued", 1).Event.Body.(audit.CertIssued)
+			cert.Serial, cert.Session, cert.Errand, cert.Names = "80", "", "check", []string{"root@filler-plc.kiel"}
+			s.Add(4022, "penstock", cert, "80")
+			s.Insert(s.Step("cert.issued", 1))
+		}, []string{"which the plant file does not have"}},
+
 		// rows
 		{"an event without a revision", func(s *evidencetest.Story) { moved(s, "opened").Rows = nil },
 			[]string{"names no row and revision", "*"}},
@@ -795,6 +831,30 @@ func behindHost(s *evidencetest.Story, via, principal string) {
 	host.Serial, host.Names = "79", []string{principal}
 	s.Add(4022, "penstock", host, "S-1")
 	s.Insert(s.Step("cert.issued", 1))
+}
+
+// bySecret has maint log in by a password that ines sealed, and that is rotated
+// when the window is over.
+func bySecret(s *evidencetest.Story) {
+	text := strings.Replace(evidencetest.PlantText(), "maint: {rights: [look, load], enforced: nobody}",
+		"maint: {rights: [look, load], enforced: nobody, login: password, rotate: {run: chpasswd, lines: [\"{account}:{new}\"]}}", 1)
+	p, problems := policy.Parse("plant.yaml", map[string][]byte{"plant.yaml": []byte(text)})
+	if err := problems.Err(); err != nil {
+		panic(err)
+	}
+	s.Add(3990, "penstock", audit.ConfigChanged{Kind: "plant", Document: s.Put(p.Document())}, "plant")
+	s.Insert(s.Step("window.agreed", 0))
+	const row, id = "secret/filler-plc/maint", "filler-plc/maint"
+	first, second := s.Put([]byte("sealed once")), s.Put([]byte("sealed twice"))
+	s.Add(3991, "ines", audit.SecretSealed{Asset: "filler-plc", Account: "maint", Kind: "password", Document: first, By: "ines", At: at(3991)}, id, row)
+	s.Insert(s.Step("config.changed", 1))
+	s.Drop(s.Step("cert.issued", 1))
+	s.Add(4022, "penstock", audit.SecretUsed{Asset: "filler-plc", Account: "maint", Window: "W-1", Session: "S-1"}, id, row)
+	s.Insert(s.Step("channel.opened", 0))
+	s.Add(4*3600+2, "penstock", audit.SecretRotating{Asset: "filler-plc", Account: "maint", From: first, To: second, Why: "W-1 is over", At: at(4*3600 + 2)}, id, row)
+	s.Insert(s.Step("window.moved", 2))
+	s.Add(4*3600+3, "penstock", audit.SecretRotated{Asset: "filler-plc", Account: "maint", Document: second, At: at(4*3600 + 3)}, id, row)
+	s.Insert(s.Step("secret.rotating", 0))
 }
 
 // byModbus has the channel go through an inspector.

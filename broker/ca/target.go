@@ -16,21 +16,31 @@ import (
 // one principal; cert.issued first. keyID is printable ASCII, at most 128 bytes.
 // The key is in memory only and is forgotten with the Signer.
 func (a *Authorities) SignTarget(ctx context.Context, principal, keyID string, session policy.SessionID, channel int) (ssh.Signer, error) {
-	return a.signTarget(ctx, "permit-pty", principal, keyID, session, channel)
+	return a.signTarget(ctx, "permit-pty", principal, keyID, audit.CertIssued{Session: string(session), Channel: channel})
 }
 
 // SignHop is SignTarget for a host on the way to a target: its certificate lets
 // a stream through and no shell with a terminal.
 func (a *Authorities) SignHop(ctx context.Context, principal, keyID string, session policy.SessionID, channel int) (ssh.Signer, error) {
-	return a.signTarget(ctx, "permit-port-forwarding", principal, keyID, session, channel)
+	return a.signTarget(ctx, "permit-port-forwarding", principal, keyID, audit.CertIssued{Session: string(session), Channel: channel})
 }
 
-func (a *Authorities) signTarget(ctx context.Context, extension, principal, keyID string, session policy.SessionID, channel int) (ssh.Signer, error) {
+// SignErrand is SignTarget, or for a host on the way SignHop, for what the broker
+// does at a target for itself, in no session: "rotate" or "check".
+func (a *Authorities) SignErrand(ctx context.Context, principal, keyID, errand string, hop bool) (ssh.Signer, error) {
+	extension := "permit-pty"
+	if hop {
+		extension = "permit-port-forwarding"
+	}
+	return a.signTarget(ctx, extension, principal, keyID, audit.CertIssued{Errand: errand})
+}
+
+func (a *Authorities) signTarget(ctx context.Context, extension, principal, keyID string, ev audit.CertIssued) (ssh.Signer, error) {
 	if !oneWord(principal) || !oneWord(keyID) {
 		return nil, fmt.Errorf("sign for target: principal %q or key id %q is not one printable word of at most %d bytes", principal, keyID, maxKeyID)
 	}
-	if session == "" {
-		return nil, errors.New("sign for target: no session")
+	if (ev.Session == "") == (ev.Errand == "") {
+		return nil, errors.New("sign for target: it is for a session or for an errand")
 	}
 	private, err := generate(a.out.PublicKey().Type())
 	if err != nil {
@@ -46,7 +56,7 @@ func (a *Authorities) signTarget(ctx context.Context, extension, principal, keyI
 		ValidAfter: uint64(now.Add(-backdate).Unix()), ValidBefore: uint64(now.Add(targetLife).Unix()),
 		Permissions: ssh.Permissions{Extensions: map[string]string{extension: ""}},
 	}
-	ev := audit.CertIssued{CA: "out", Session: string(session), Channel: channel}
+	ev.CA = "out"
 	if err := a.issue(ctx, a.out, cert, ev, "penstock"); err != nil {
 		return nil, fmt.Errorf("sign for target %s: %w", principal, err)
 	}

@@ -55,11 +55,7 @@ func (d *Dialer) credential(ctx context.Context, l leg) (*credential, error) {
 		if l.login.Principal == "" {
 			return nil, &policy.Refusal{Rule: "no-principal", Say: "the plant file does not say how to log in there; call OT security", Why: "the decision has no principal"}
 		}
-		sign := d.CA.SignTarget
-		if l.host {
-			sign = d.CA.SignHop
-		}
-		signer, err := sign(ctx, l.login.Principal, l.whose.keyID, l.whose.session, l.whose.channel)
+		signer, err := d.sign(ctx, l)
 		if err != nil {
 			return nil, fmt.Errorf("certificate for the target: %w", err)
 		}
@@ -73,6 +69,16 @@ func (d *Dialer) credential(ctx context.Context, l leg) (*credential, error) {
 		return nil, fmt.Errorf("no way to log in by %q", l.login.By)
 	}
 	return c, nil
+}
+
+func (d *Dialer) sign(ctx context.Context, l leg) (ssh.Signer, error) {
+	switch {
+	case l.whose.errand != "":
+		return d.CA.SignErrand(ctx, l.login.Principal, l.whose.keyID, l.whose.errand, l.host)
+	case l.host:
+		return d.CA.SignHop(ctx, l.login.Principal, l.whose.keyID, l.whose.session, l.whose.channel)
+	}
+	return d.CA.SignTarget(ctx, l.login.Principal, l.whose.keyID, l.whose.session, l.whose.channel)
 }
 
 // sealed answers by the vault's secrets. While one is being rotated there are

@@ -45,6 +45,7 @@ type whose struct {
 	window  policy.WindowID
 	session policy.SessionID
 	channel int
+	errand  string // the broker's own; then there is no session
 }
 
 // leg is one SSH login: at the target, or at the host on the way to it.
@@ -69,7 +70,7 @@ func (l leg) named() string {
 }
 
 func (l leg) use() vault.Use {
-	return vault.Use{Asset: l.asset, Account: l.account, Window: l.whose.window, Session: l.whose.session, Channel: l.whose.channel}
+	return vault.Use{Asset: l.asset, Account: l.account, Window: l.whose.window, Session: l.whose.session, Channel: l.whose.channel, Errand: l.whose.errand}
 }
 
 // SSH dials, checks the pinned host key, and only then logs in: with a fresh

@@ -73,6 +73,13 @@ func (a *authority) SignHop(ctx context.Context, principal, keyID string, sessio
 	return a.sign("permit-port-forwarding", principal, keyID)
 }
 
+func (a *authority) SignErrand(_ context.Context, principal, keyID, errand string, hop bool) (ssh.Signer, error) {
+	if hop {
+		return a.sign("permit-port-forwarding", principal, keyID)
+	}
+	return a.sign("permit-pty", principal, keyID)
+}
+
 func (a *authority) sign(extension, principal, keyID string) (ssh.Signer, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

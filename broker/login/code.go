@@ -46,7 +46,7 @@ func (p *Proofs) fits(ctx context.Context, who people.Person, code string) (step
 		p.pretend(code)
 		return 0, "no code generator", nil
 	}
-	b, err := p.open(ctx, key.Sealed)
+	b, err := p.box.Get(ctx, key.Sealed)
 	if err != nil {
 		return 0, "", fmt.Errorf("code secret of %s: %w", who.ID, err)
 	}
@@ -160,7 +160,7 @@ func (p *Proofs) EnrolSecret(ctx context.Context, a people.Actor, secret, code s
 	if err != nil {
 		return err
 	}
-	sealed, err := p.put(ctx, document)
+	sealed, err := p.box.Put(ctx, document)
 	if err != nil {
 		return fmt.Errorf("seal code secret: %w", err)
 	}

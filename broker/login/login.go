@@ -19,11 +19,10 @@ import (
 	"sync/atomic"
 	"time"
 
-	"filippo.io/age"
-
 	"penstock/approvals/people"
 	"penstock/approvals/state"
 	"penstock/audit"
+	"penstock/broker/seal"
 	"penstock/policy"
 )
 
@@ -71,7 +70,7 @@ type Proofs struct {
 	making  ceremonies // new passkeys, by who is signed in: a flood of sign-ins pushes none out
 
 	cost    Cost
-	seal    *age.X25519Identity
+	box     *seal.Box
 	hashing *hashing
 	nobody  []byte // a password document that no password fits, for names that do not exist
 	slow    *throttle
@@ -94,12 +93,12 @@ func New(p Parts) (*Proofs, error) {
 	if p.Cost == (Cost{}) {
 		p.Cost = fullCost
 	}
-	seal, err := loadSeal(p.Seal)
+	box, err := seal.Open(p.Seal, p.Docs)
 	if err != nil {
 		return nil, fmt.Errorf("login: %w", err)
 	}
 	s := &Proofs{roster: p.Roster, journal: p.Journal, rows: p.Rows, docs: p.Docs, log: p.Log, plant: p.Plant, origin: p.Origin, now: p.Now,
-		cost: p.Cost, seal: seal, hashing: newHashing(), slow: newThrottle(p.Now), told: newThrottleLog(p.Now)}
+		cost: p.Cost, box: box, hashing: newHashing(), slow: newThrottle(p.Now), told: newThrottleLog(p.Now)}
 	if s.nobody, err = s.cost.nobodysPassword(); err != nil {
 		return nil, fmt.Errorf("login: %w", err)
 	}

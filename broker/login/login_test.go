@@ -24,6 +24,7 @@ import (
 	"penstock/approvals/state"
 	"penstock/audit"
 	"penstock/audit/durable"
+	"penstock/broker/seal"
 	"penstock/policy"
 )
 
@@ -437,7 +438,7 @@ func TestSecretsAreSealed(t *testing.T) {
 	if err := os.Chmod(path, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := loadSeal(path); err == nil || !strings.Contains(err.Error(), "chmod 600") {
+	if _, err := seal.Open(path, nil); err == nil || !strings.Contains(err.Error(), "chmod 600") {
 		t.Errorf("readable by others: %v", err)
 	}
 }

@@ -108,7 +108,7 @@ func (p *Proofs) password(ctx context.Context, from netip.Addr, name, password s
 	case !ok:
 		why = "no password set"
 	default:
-		if document, err = p.open(ctx, key.Sealed); err != nil {
+		if document, err = p.box.Get(ctx, key.Sealed); err != nil {
 			return people.Person{}, "", fmt.Errorf("password of %s: %w", who.ID, err)
 		}
 	}
@@ -148,7 +148,7 @@ func (p *Proofs) SetPassword(ctx context.Context, a people.Actor, password strin
 	if err != nil {
 		return fmt.Errorf("hash password: %w", err)
 	}
-	sealed, err := p.put(ctx, document)
+	sealed, err := p.box.Put(ctx, document)
 	if err != nil {
 		return fmt.Errorf("seal password: %w", err)
 	}

@@ -39,6 +39,7 @@ import (
 	"penstock/broker"
 	"penstock/broker/api"
 	"penstock/broker/login"
+	"penstock/broker/vault"
 	"penstock/policy"
 )
 
@@ -54,6 +55,7 @@ type Parts struct {
 	Broker      *broker.Broker
 	Book        *review.Book
 	Receipts    *receipt.Desk
+	Vault       *vault.Vault
 	Authorities func() api.Authorities
 	// AcceptClock takes one person's word that the clock is right again; the
 	// answer says whether one more person is needed.
@@ -110,6 +112,7 @@ func New(p Parts) (http.Handler, error) {
 	s.recordings(mux)
 	s.reviews(mux)
 	s.receipts(mux)
+	s.targetCalls(mux)
 	mux.HandleFunc("POST /api/v1/clock/accept", s.signedIn(s.acceptClock))
 	mux.HandleFunc("POST /api/v1/backup", s.backup)
 	mux.HandleFunc("POST /api/v1/windows/{id}/evidence", s.evidence)

@@ -52,8 +52,9 @@ var mayImport = map[string][]string{
 	"broker":            {"policy", "audit", "audit/recording", "approvals"},
 	"broker/brokertest": {"policy", "audit", "audit/durable", "audit/recording", "approvals", "broker"}, // for tests
 	"broker/ca":         {"policy", "audit", "approvals/state"},
-	"broker/login":      {"policy", "audit", "approvals/evidence", "approvals/state", "approvals/people"},
-	"broker/vault":      {"policy"},
+	"broker/login":      {"policy", "audit", "approvals/evidence", "approvals/state", "approvals/people", "broker/seal"},
+	"broker/seal":       {"audit"},
+	"broker/vault":      {"policy", "audit", "approvals/state", "approvals/people", "broker/seal"},
 	"broker/dial":       {"policy", "audit/recording", "broker", "broker/ca", "broker/vault"},
 	"broker/relay":      {"policy", "policy/inspect", "audit", "audit/recording", "broker"},
 	"broker/sftp":       {"policy", "audit", "audit/recording", "broker", "broker/relay"},
@@ -65,7 +66,7 @@ var mayImport = map[string][]string{
 	"broker/connect": {},
 	"broker/inputs":  {"policy"},
 	"broker/web": {"policy", "audit", "audit/publish", "audit/recording", "audit/receipt", "audit/review", "audit/search", "audit/siem", "audit/verify", "approvals", "approvals/evidence",
-		"approvals/people", "broker", "broker/api", "broker/ca", "broker/login"},
+		"approvals/people", "broker", "broker/api", "broker/ca", "broker/login", "broker/vault"},
 
 	"configs":              {},
 	"cmd/penstock":         {"policy/...", "approvals/...", "broker/...", "audit/...", "configs", "cmd/penstock/demo"},

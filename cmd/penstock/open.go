@@ -34,7 +34,9 @@ import (
 	"penstock/broker/dial"
 	"penstock/broker/login"
 	"penstock/broker/notify"
+	"penstock/broker/seal"
 	"penstock/broker/sshd"
+	"penstock/broker/vault"
 	"penstock/broker/verbs"
 	"penstock/broker/web"
 	"penstock/policy"
@@ -66,7 +68,9 @@ type plantHouse struct {
 	ca        *ca.Authorities
 	proofs    *login.Proofs
 	broker    *broker.Broker
+	vault     *vault.Vault
 	dialer    *dial.Dialer
+	errands   *dial.Errands
 	door      *sshd.Door
 	receipts  *receipt.Desk
 	web       http.Handler // the private socket's: /api/v1 alone
@@ -229,7 +233,7 @@ func (h *plantHouse) openRows(ctx context.Context) error {
 	}
 	h.store.OnFull(h.reserve.Give)
 	h.journal = state.NewJournal(h.file.Node, h.log, h.store,
-		people.Fold(h.docs), approvals.Fold(h.docs), ca.Fold(), login.Fold())
+		people.Fold(h.docs), approvals.Fold(h.docs), ca.Fold(), login.Fold(), vault.Fold())
 	if _, err := h.journal.CatchUp(ctx); err != nil {
 		return fmt.Errorf("bring the rows to where the log is: %w", err)
 	}
@@ -348,6 +352,11 @@ func (h *plantHouse) openRooms(past *history, clock audit.Clock) error {
 	if err != nil {
 		return err
 	}
+	box, err := seal.Open(filepath.Join(h.folder.keys(), "seal.key"), h.docs)
+	if err != nil {
+		return err
+	}
+	h.vault = vault.New(vault.Parts{Plant: h.plant, Roster: h.roster, Journal: h.journal, Rows: h.store, Log: h.log, Box: box, Over: h.desk.Over, Now: clock.Wall})
 	h.sessions.Store(past.sessions)
 	h.broker = broker.New(h.plant, h.desk, h.log, h.archive, broker.Limits{Node: h.file.Node}, broker.Clock{Wall: clock.Wall, Boot: clock.Mono},
 		func() policy.SessionID { return policy.SessionID(fmt.Sprintf("S-%d", h.sessions.Add(1))) })
@@ -371,7 +380,9 @@ func (h *plantHouse) openRooms(past *history, clock audit.Clock) error {
 		return err
 	}
 	h.openSearch()
-	h.dialer = &dial.Dialer{CA: h.ca, Broker: h.file.Node, Loopback: h.file.Loopback}
+	h.dialer = &dial.Dialer{CA: h.ca, Secrets: h.vault, Broker: h.file.Node, Loopback: h.file.Loopback}
+	h.errands = &dial.Errands{Dialer: h.dialer, Plant: h.plant}
+	h.vault.SetMachine(h.errands)
 	signer, err := receipt.Open(h.folder.keys())
 	if err != nil {
 		return err
@@ -386,7 +397,7 @@ func (h *plantHouse) openRooms(past *history, clock audit.Clock) error {
 		return err
 	}
 	parts := web.Parts{Plant: h.plant, Roster: h.roster, Desk: h.desk, Proofs: h.proofs, Broker: h.broker,
-		Book: h.book, Receipts: h.receipts, Authorities: h.authorities, AcceptClock: h.clock.accept, BackUp: h.backup, Evidence: h.evidence, VerifyRecording: h.verifyRecording, Outside: h.outside.State, SIEM: h.siem.States, Notices: h.noticeLines, TakeCheckpoint: h.takeCheckpoint, Loopback: h.file.Loopback, Slog: h.slog, Now: clock.Wall}
+		Book: h.book, Receipts: h.receipts, Vault: h.vault, Authorities: h.authorities, AcceptClock: h.clock.accept, BackUp: h.backup, Evidence: h.evidence, VerifyRecording: h.verifyRecording, Outside: h.outside.State, SIEM: h.siem.States, Notices: h.noticeLines, TakeCheckpoint: h.takeCheckpoint, Loopback: h.file.Loopback, Slog: h.slog, Now: clock.Wall}
 	if h.search != nil {
 		parts.Search = h.search.Find
 	}

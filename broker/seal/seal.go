@@ -1,4 +1,7 @@
-package login
+// Package seal keeps small secrets as documents that only a key of keys/ opens:
+// what is on the disk is ciphertext (age, X25519). A copy of the key and of the
+// documents opens all of them, which broker/README.md says.
+package seal
 
 import (
 	"bytes"
@@ -16,13 +19,29 @@ import (
 	"penstock/audit"
 )
 
-// maxSealed bounds an opened document, in bytes.
-const maxSealed = 64 << 10
+// maxPlain bounds an opened document, in bytes.
+const maxPlain = 64 << 10
 
-// put seals a document to our key; what is on the disk is ciphertext only.
-func (p *Proofs) put(ctx context.Context, plain []byte) (audit.Hash, error) {
-	var b bytes.Buffer
-	w, err := age.Encrypt(&b, p.seal.Recipient())
+// Box seals to one key and opens what was sealed to it. Safe for concurrent use.
+type Box struct {
+	key  *age.X25519Identity
+	docs *audit.Documents
+}
+
+// Open loads the key, or makes it where there is none: path is keys/seal.key,
+// an age identity, 0600; wider is refused.
+func Open(path string, docs *audit.Documents) (*Box, error) {
+	key, err := load(path)
+	if err != nil {
+		return nil, err
+	}
+	return &Box{key, docs}, nil
+}
+
+// Put seals plain and keeps it; the document is durable on return.
+func (b *Box) Put(ctx context.Context, plain []byte) (audit.Hash, error) {
+	var sealed bytes.Buffer
+	w, err := age.Encrypt(&sealed, b.key.Recipient())
 	if err != nil {
 		return audit.Hash{}, err
 	}
@@ -32,20 +51,21 @@ func (p *Proofs) put(ctx context.Context, plain []byte) (audit.Hash, error) {
 	if err := w.Close(); err != nil {
 		return audit.Hash{}, err
 	}
-	return p.docs.Put(ctx, b.Bytes())
+	return b.docs.Put(ctx, sealed.Bytes())
 }
 
-func (p *Proofs) open(ctx context.Context, h audit.Hash) ([]byte, error) {
-	b, err := p.docs.Get(ctx, h)
+// Get opens a document. What it gives is the caller's to wipe.
+func (b *Box) Get(ctx context.Context, h audit.Hash) ([]byte, error) {
+	sealed, err := b.docs.Get(ctx, h)
 	if err != nil {
 		return nil, err
 	}
-	r, err := age.Decrypt(bytes.NewReader(b), p.seal)
+	r, err := age.Decrypt(bytes.NewReader(sealed), b.key)
 	if err != nil {
 		return nil, fmt.Errorf("open sealed document %s with keys/seal.key: %w", h, err)
 	}
-	plain, err := io.ReadAll(io.LimitReader(r, maxSealed+1))
-	if err == nil && len(plain) > maxSealed {
+	plain, err := io.ReadAll(io.LimitReader(r, maxPlain+1))
+	if err == nil && len(plain) > maxPlain {
 		err = errors.New("too large")
 	}
 	if err != nil {
@@ -54,11 +74,11 @@ func (p *Proofs) open(ctx context.Context, h audit.Hash) ([]byte, error) {
 	return plain, nil
 }
 
-// loadSeal reads the age identity, or makes it.
-func loadSeal(path string) (*age.X25519Identity, error) {
+// load reads the age identity, or makes it.
+func load(path string) (*age.X25519Identity, error) {
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return makeSeal(path)
+		return makeKey(path)
 	}
 	if err != nil {
 		return nil, err
@@ -82,7 +102,7 @@ func loadSeal(path string) (*age.X25519Identity, error) {
 	return id, nil
 }
 
-func makeSeal(path string) (*age.X25519Identity, error) {
+func makeKey(path string) (*age.X25519Identity, error) {
 	id, err := age.GenerateX25519Identity()
 	if err != nil {
 		return nil, err
