@@ -50,6 +50,7 @@ type Ask struct {
 	Minutes   int       `json:"minutes"`
 	From      time.Time `json:"from"`
 	To        time.Time `json:"to"`
+	Pattern   string    `json:"pattern,omitempty"` // to ask under; empty: the first that it lies inside; none: under none
 }
 
 // Limits narrow a yes; what is left out does not limit.
@@ -135,6 +136,7 @@ type Request struct {
 	Answers  []AnswerLine `json:"answers,omitempty"`
 	Told     []Told       `json:"told,omitempty"` // to questions
 	Window   string       `json:"window,omitempty"`
+	Under    *Under       `json:"under,omitempty"` // the pattern that it names
 	Receipted
 	Asleep time.Time `json:"asleep_until,omitzero"`
 	At     time.Time `json:"at"`
@@ -165,6 +167,7 @@ type Window struct {
 	Escort   *Escort   `json:"escort,omitempty"`    // where its rules ask for one
 
 	Emergency bool     `json:"emergency,omitempty"`
+	Pattern   string   `json:"pattern,omitempty"`  // that stood for the plan
 	MayStep   []string `json:"may_step,omitempty"` // of an emergency: what a second tap would add
 	Receipted
 }

@@ -38,6 +38,7 @@ func (c *call) submit(ask approvals.Ask) error {
 	}
 	c.printf("%s is asked (%s). It waits for: %s\n", r.ID, r.Document.Priority, c.asks(r.Needs))
 	c.sayTold(r)
+	c.sayUnder(r)
 	c.sayWords(r)
 	c.printf("See how it stands: %s\n", c.command("desk", "request "+string(r.ID)))
 	c.receiptLine()
@@ -86,7 +87,7 @@ func (c *call) fill(ask *approvals.Ask) (err error) {
 		ask.Firm = policy.FirmID(firm)
 	}
 	for flag, to := range map[string]*string{"why": &ask.Reason, "work-order": &ask.WorkOrder, "change": &ask.Change,
-		"backup": &ask.Backup, "backout": &ask.Backout, "area-clear": &ask.AreaClear, "now": &ask.Happening, "kind": &ask.Kind} {
+		"backup": &ask.Backup, "backout": &ask.Backout, "area-clear": &ask.AreaClear, "now": &ask.Happening, "kind": &ask.Kind, "pattern": &ask.Pattern} {
 		if v := c.args.text(flag); v != "" {
 			*to = v
 		}
@@ -265,6 +266,7 @@ func (c *call) showRequest() error {
 		}
 	}
 	c.sayTold(r)
+	c.sayUnder(r)
 	words := evidence.Words(r.Hash)
 	c.printf("  say     %s (the first two of its eight words: %s)\n", strings.ToUpper(strings.Join(words[:2], " ")), strings.Join(words, " "))
 	for _, a := range r.Answers {

@@ -51,6 +51,7 @@ type boardFacts struct {
 	needs    map[policy.WindowID]approvals.Conditions // of windows that are not over; for the plant's people
 	handed   []approvals.Handover                     // not taken yet; likewise
 	owed     []approvals.DueReview                    // emergencies that wait for their review; likewise
+	patterns []approvals.Pattern                      // that wait or stand; likewise
 	gates    []approvals.Condition                    // of the whole plant; likewise
 	asked    map[string]int                           // open questions of reviewers, by person
 	involved map[policy.PersonID]bool                 // whose name on the board changes what they see of it
@@ -117,6 +118,14 @@ func (g *Pages) look(v *visit, f *boardFacts) (err error) {
 		}
 		if err = g.lookAtGates(v, f); err != nil {
 			return err
+		}
+		if f.patterns, err = g.Desk.Patterns(v.ctx(), v.actor); err != nil {
+			return err
+		}
+		for _, p := range f.patterns {
+			for _, a := range p.Answers {
+				f.involved[a.Person] = f.involved[a.Person] || p.State == approvals.PatternWaiting
+			}
 		}
 		for who := range f.asked {
 			f.involved[policy.PersonID(who)] = true

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"penstock/approvals"
 	"penstock/audit/review"
 	"penstock/audit/search"
 	"penstock/broker/api"
@@ -79,6 +80,30 @@ func dangerousRequest() requestView {
 	r.YouWhy = "You are Line 1 process owner, whom rule load asks. Your yes is 1 of 2. Asked at once: OT security Lena Lang."
 	r.May.Opens, r.May.Next = false, "OT security Lena Lang"
 	return r
+}
+
+// patternRequest is the night of pages.md S2: one yes is enough.
+func patternRequest() requestView {
+	r := sampleRequest()
+	r.YouWhy = "You are Line 1 shift. Your yes is enough: Line 1 process owner and OT security agreed this pattern on 3 Mar (filler-callout)."
+	r.Under = &approvals.Under{ID: "P-12", Frame: "filler-callout", Purpose: "Fill volume drifts", Stands: true}
+	return r
+}
+
+// samplePattern stands, and was used outside its purpose once.
+func samplePattern() patternView {
+	return patternView{patternLine: patternLine{"P-12", "filler-callout", "Krall Fillers", "look, take files out, change values, Filler controller", "stands, to 31 Mar 2027", false, false}, Document: "sha256:" + strings.Repeat("9f3c", 16),
+		Phone: "ORANGE TULIP", Words: []string{"orange", "tulip", "meadow", "axle", "lemon", "river", "cello", "north"}, Purpose: "Alarm F-417: fill volume drifts", By: "Lena Lang", At: after(-9000), DecideBy: after(9000), Ends: "31 Mar 2027", Until: "31 Mar 2027", Review: "31 Mar 2027",
+		Agreed: after(-8000), Targets: []targetView{fillerPLC}, Can: "Can take files out, change values.", Worst: "Worst case: wrong values, Filling line 1 may stop.", Stopper: "The machine stops everything else.", Length: "2 hours", People: []string{"Ann Keller", "Ben Ito"},
+		Gates: []string{"Vendor key switch on panel A3"}, Needs: []needView{{Role: "Line 1 process owner", Count: 1, Rule: "set"}, {Role: "OT security", Count: 1, Rule: "filler-callout"}},
+		Answers: []answerView{{"Olaf Holm", "Line 1 process owner", "said yes", "", "", "signed with their passkey", after(-8100)}, {"Lena Lang", "OT security", "said yes", "", "", "signed with their SSH key", after(-8000)}},
+		Doubts:  []doubtView{{"W-198", "Mia Voss", "Labels were changed", after(-700)}}, Windows: []string{"W-214", "W-198"}, Follows: "P-3", MayCall: true, MayWithdraw: true, MayAgain: true, Stands: true}
+}
+
+func askedPattern() patternView {
+	p := samplePattern()
+	p.State, p.You, p.MayAnswer, p.MayCall, p.Passkey, p.Agreed, p.Answers, p.Doubts, p.Windows = "waits for OT security", true, true, false, true, stamp{}, p.Answers[:1], nil, nil
+	return p
 }
 
 func emergencyRequest() requestView {
@@ -166,6 +191,7 @@ func gallery() []galleryPage {
 	}, In: []inView{in, heldIn}, Ready: []WindowLine{readyLine}, Left: []WindowLine{leftLine}, Open: []WindowLine{},
 		Blocks: []blockView{{ID: "B-3", What: "DataWerk", By: "Lena Lang", Why: "laptop lost", Until: after(600), MayLift: true, Receipts: true}},
 		Duty:   []dutyLine{{"Filling shift supervisor", "Mia Voss to 06:00", ""}, {"Line 1 process owner", "", "Nobody of Line 1 process owner is on duty now. Next: Olaf Holm, 06:00. Call Jan Brandt, Duty engineer, +494315550122."}}}
+	full.Patterns = []patternLine{{"P-14", "filler-callout", "Krall Fillers", "", "waits for OT security", true, false}, {"P-9", "pasteur", "Thermo Nord", "", "up for review: used outside its purpose 2 times; it stands again once it is agreed again", false, true}}
 	full.Often = "5 in 30 days; more than 4 is too often"
 	quickLine := openLine
 	quickLine.ID, quickLine.Emergency, quickLine.May.Step = "W-216", true, true
@@ -208,6 +234,22 @@ func gallery() []galleryPage {
 		{"request-emergency", "request", emergencyRequest(), codeGood},
 		{"window-emergency", "window", windowView{WindowLine: quickLine, Minutes: "1 hour", Targets: []targetView{fillerPLC}, From: after(-10), To: after(300), Opened: after(-19), OpenedBy: "Mia Voss",
 			Step: []tick{{"set", "change values", true}, {"operate", "start and stop", true}}}, codeGood},
+		{"request-pattern", "request", patternRequest(), codeGood},
+		{"patterns", "patterns", patternsView{Standing: []patternLine{samplePattern().patternLine}, Waiting: []patternLine{{"P-14", "filler-callout", "Krall Fillers", "look, change values, Filler controller", "waits for OT security", true, false},
+			{"P-9", "pasteur", "Thermo Nord", "look, Pasteuriser controller", "up for review: used outside its purpose 2 times; it stands again once it is agreed again", false, true}},
+			Over:   []patternLine{{"P-3", "filler-callout", "Krall Fillers", "look, Filler controller", "withdrawn", false, false}},
+			Frames: []frameLine{{"filler-callout", "Night call-out of the filler maker", "look, take files out, change values, Filler controller, 4 hours at most", "Line 1 process owner, OT security", "31 Mar 2027", false}, {"filler-monitor", "Condition monitoring", "look, Krall condition monitor", "OT security, IT network", "31 Mar 2027", true}}}, someone},
+		{"patterns-vendor", "patterns", patternsView{Vendor: true, Standing: []patternLine{samplePattern().patternLine}}, func(f *frame) { f.Plant = false }},
+		{"pattern", "pattern", samplePattern(), codeGood},
+		{"pattern-asks", "pattern", askedPattern(), codeGood},
+		{"propose", "propose", patternAskView{Say: "filler-callout is for 240 minutes at most.", Rule: "pattern-frame", Form: url.Values{"follows": {"P-9"}, "purpose": {"Fill volume drifts"}, "minutes": {"300"}},
+			Frame: frameLine{"filler-callout", "Night call-out of the filler maker", "look, take files out, change values, Filler controller, 4 hours at most", "Line 1 process owner, OT security", "31 Mar 2027", false}, Must: "Line 1 process owner, OT security",
+			Firms: []firmChoice{{"krall", "Krall Fillers", []tick{{"ann", "Ann Keller", true}, {"ben", "Ben Ito", false}}}}, Most: 240, Latest: "2027-03-31",
+			Ways:   []wayChoice{{"filler-plc/ssh/recipes", "FIL-1-PLC-01", "Filler controller", "by ssh as recipes: can look, take files out, change values", "Worst case: wrong values. The machine stops everything else.", true}},
+			Rights: []tick{{"look", "look", true}, {"set", "change values", true}}, Gates: []tick{{"line-1-key", "Vendor key switch on panel A3", true}}}, someone},
+		{"propose-frame", "propose", patternAskView{Form: url.Values{}, Frames: []frameLine{{"filler-callout", "Night call-out of the filler maker", "look, Filler controller, 4 hours at most", "Line 1 process owner", "31 Mar 2027", false}}}, someone},
+		{"window-pattern", "window", windowView{WindowLine: leftLine, Minutes: "1 hour", Targets: []targetView{fillerPLC}, From: after(-600), To: after(300), Opened: after(-619), OpenedBy: "Mia Voss", HandBackText: "Labels changed.",
+			Under: &underView{"P-12", "filler-callout", "Fill volume drifts", true}}, codeGood},
 		{"request-danger", "request", dangerousRequest(), codeGood},
 		{"request-red", "request", redRequest(), codeGood},
 		{"request-several", "request", severalRequest(), codeGood},

@@ -107,7 +107,7 @@ func (l *live) run(ctx context.Context, from audit.Index) {
 func moves(leaf audit.Leaf) bool {
 	kind, _, _ := strings.Cut(leaf.Body.Type(), ".")
 	switch kind {
-	case "request", "answer", "window", "handback", "call", "question", "gate", "escort", "handover", "block", "session", "channel", "clock", "node", "config", "person", "firm", "roster", "deputy", "outside", "checkpoint", "hold":
+	case "request", "answer", "window", "handback", "call", "question", "gate", "escort", "handover", "block", "session", "channel", "clock", "node", "config", "person", "firm", "roster", "deputy", "outside", "checkpoint", "hold", "pattern":
 		return true
 	case "review": // who watches stands on the board
 		o, opened := leaf.Body.(audit.ReviewOpened)

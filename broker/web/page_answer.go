@@ -58,8 +58,12 @@ func (v *visit) mayAnswer(out *requestView, q approvals.Request, n roll) {
 		out.May.Answer = true
 		out.YouWhy = v.whyAsked(need, q, n)
 		rest := v.after(q, need.Role, n)
-		if len(rest) == 0 {
+		if under := v.underWords(q.Pattern, n); len(rest) == 0 && under != "" {
+			out.YouWhy = strings.Replace(out.YouWhy, ", whom rule "+need.Rule+" asks", "", 1) + " Your yes is enough: " + under
+		} else if len(rest) == 0 {
 			out.YouWhy += " Your yes is enough."
+		}
+		if len(rest) == 0 {
 			out.May.Opens = d.Open == "shift" && (v.opens(n, q.Asked, d.Assets, d.Rights) || d.Kind == evidence.Emergency && v.quick(n, q.Asked)) && !v.now.Before(d.From)
 			if !out.May.Opens {
 				out.YouWhy += v.opensThen(d, out.Who)

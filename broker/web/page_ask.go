@@ -25,6 +25,7 @@ type askView struct {
 	Rights []tick
 	Form   url.Values
 	Now    []tick // what is happening there
+	Under  string // the pattern that the form began with, in words
 	Quick  *tick  // what an emergency means here; nil: the plant has none
 	Vendor bool
 	Before []pastView // on the machine that the form began with
@@ -55,6 +56,20 @@ func (g *Pages) askPage(v *visit) error {
 	if asset := v.r.URL.Query().Get("asset"); asset != "" {
 		form.Set("asset", asset)
 	}
+	if id := v.r.URL.Query().Get("pattern"); id != "" {
+		p, err := g.Desk.Pattern(v.ctx(), v.actor, id)
+		if err != nil {
+			return err
+		}
+		d := p.Document
+		form = url.Values{"pattern": {id}, "right": d.Rights, "minutes": {strconv.Itoa(min(d.Minutes, 60))}}
+		if len(d.People) == 1 {
+			form["person"] = d.People
+		}
+		if len(d.Assets) == 1 {
+			form.Set("way", d.Assets[0].Asset+"/"+d.Assets[0].Port+"/"+d.Assets[0].Account)
+		}
+	}
 	return g.showAsk(v, http.StatusOK, &policy.Refusal{}, form)
 }
 
@@ -75,7 +90,7 @@ func (a askView) More() (all []moreField) {
 }
 
 // askFields are the form's, in its order: what a draft carries over a sign-in.
-var askFields = []string{"person", "way", "right", "reason", "kind", "now", "minutes", "from", "to", "work_order", "change", "backup", "backout", "area_clear"}
+var askFields = []string{"pattern", "person", "way", "right", "reason", "kind", "now", "minutes", "from", "to", "work_order", "change", "backup", "backout", "area_clear"}
 
 // askLabels are the words of those that a rule may ask for.
 var askLabels = map[string]string{"reason": "Why", "work_order": "Work order", "change": "Change", "backup": "Backup taken", "backout": "Backout", "area_clear": "Area clear: who says so"}
@@ -116,27 +131,20 @@ func (g *Pages) showAsk(v *visit, status int, r *policy.Refusal, form url.Values
 	}
 	view := askView{Once: reference(), Rule: r.Rule, Form: form, Vendor: !v.actor.Plant, Ways: v.ways(form["way"])}
 	view.Say, view.Wrong = v.wrong(r, form)
+	if id := form.Get("pattern"); id != "" && id != approvals.NoPattern {
+		if p, err := g.Desk.Pattern(v.ctx(), v.actor, id); err == nil { // else the Desk says so at the tap
+			view.Under = p.ID + " (" + p.Document.Frame + "): " + p.Document.Purpose
+		}
+	}
 	fresh := len(form) == 0 || len(form) == 1 && form.Has("asset")
 	if err := g.askOn(v, &view, n); err != nil {
 		return err
 	}
-	for _, f := range n.firms {
-		if f.Plant || !v.actor.Plant && f.ID != v.actor.Firm {
-			continue
-		}
-		c := firmChoice{string(f.ID), f.Name, nil}
-		for _, p := range n.people {
-			if _, keyed := p.Key(people.SSH); p.Firm == f.ID && !p.Disabled && keyed {
-				on := slices.Contains(form["person"], string(p.ID)) || fresh && p.ID == v.actor.Person
-				c.People = append(c.People, tick{string(p.ID), p.Name, on})
-			}
-		}
-		slices.SortFunc(c.People, func(a, b tick) int { return strings.Compare(a.Text, b.Text) })
-		if len(c.People) > 0 {
-			view.Firms = append(view.Firms, c)
-		}
+	on := form["person"]
+	if fresh {
+		on = []string{string(v.actor.Person)}
 	}
-	slices.SortFunc(view.Firms, func(a, b firmChoice) int { return strings.Compare(a.Name, b.Name) })
+	view.Firms = v.firmChoices(n, on)
 	for _, value := range policy.Happenings {
 		view.Now = append(view.Now, tick{value, nowWords[value], form.Get("now") == value})
 	}
@@ -145,6 +153,27 @@ func (g *Pages) showAsk(v *visit, status int, r *policy.Refusal, form url.Values
 		view.Rights = append(view.Rights, tick{value, rightWord(value), slices.Contains(form["right"], value) || fresh && value == "look"})
 	}
 	return g.show(v, status, "ask", "Ask for access", view)
+}
+
+// firmChoices are the people who may work, by firm: those whose key was confirmed.
+func (v *visit) firmChoices(n roll, on []string) (all []firmChoice) {
+	for _, f := range n.firms {
+		if f.Plant || !v.actor.Plant && f.ID != v.actor.Firm {
+			continue
+		}
+		c := firmChoice{string(f.ID), f.Name, nil}
+		for _, p := range n.people {
+			if _, keyed := p.Key(people.SSH); p.Firm == f.ID && !p.Disabled && keyed {
+				c.People = append(c.People, tick{string(p.ID), p.Name, slices.Contains(on, string(p.ID))})
+			}
+		}
+		slices.SortFunc(c.People, func(a, b tick) int { return strings.Compare(a.Text, b.Text) })
+		if len(c.People) > 0 {
+			all = append(all, c)
+		}
+	}
+	slices.SortFunc(all, func(a, b firmChoice) int { return strings.Compare(a.Name, b.Name) })
+	return all
 }
 
 // askOn puts the machine that the form began with first, ticks its only way in,
@@ -230,7 +259,7 @@ func (v *visit) readAsk(g *Pages, f url.Values) (approvals.Ask, error) {
 		return approvals.Ask{}, &policy.Refusal{Rule: "no-rights", Say: "Tick what has to be done.", Why: err.Error()}
 	}
 	a := approvals.Ask{People: names[policy.PersonID](f["person"]), Rights: rights, Reason: f.Get("reason"), WorkOrder: f.Get("work_order"),
-		Change: f.Get("change"), Backup: f.Get("backup"), Backout: f.Get("backout"), AreaClear: f.Get("area_clear"), Kind: f.Get("kind"), Happening: f.Get("now")}
+		Change: f.Get("change"), Backup: f.Get("backup"), Backout: f.Get("backout"), AreaClear: f.Get("area_clear"), Kind: f.Get("kind"), Happening: f.Get("now"), Pattern: f.Get("pattern")}
 	if len(a.People) == 0 || len(f["way"]) == 0 {
 		return a, &policy.Refusal{Rule: map[bool]string{true: "nobody", false: "no-such-way"}[len(a.People) == 0], Say: "Tick who will work, and on which machine."}
 	}
@@ -239,12 +268,8 @@ func (v *visit) readAsk(g *Pages, f url.Values) (approvals.Ask, error) {
 		return a, &policy.Refusal{Rule: "no-such-person", Say: "One of these people is not known here.", Why: err.Error()}
 	}
 	a.Firm = p.Firm
-	for _, w := range f["way"] {
-		parts := strings.Split(w, "/")
-		if len(parts) != 3 {
-			return a, &policy.Refusal{Rule: "no-such-way", Say: "Tick a machine of the list.", Why: w}
-		}
-		a.Targets = append(a.Targets, policy.Target{Asset: policy.AssetName(parts[0]), Port: policy.PortName(parts[1]), Account: policy.AccountName(parts[2])})
+	if a.Targets, err = readWays(f["way"]); err != nil {
+		return a, err
 	}
 	if a.Minutes, err = strconv.Atoi(f.Get("minutes")); err != nil || a.Minutes < 1 {
 		return a, &policy.Refusal{Rule: "bad-minutes", Say: "Say for how many minutes."}

@@ -33,8 +33,9 @@ type boardView struct {
 	Handed  []handedOver
 	Hands   bool // the reader may hand a shift over
 
-	Ends  int  // contracts, terms and trainings that end soon, for who answers for them
-	Terms bool // the reader's firm has terms that they have not accepted
+	Ends     int           // contracts, terms and trainings that end soon, for who answers for them
+	Terms    bool          // the reader's firm has terms that they have not accepted
+	Patterns []patternLine // that wait for the reader, or are up for review
 
 	Duty     []dutyLine // who is on duty where a roster is kept, and where nobody is whom something waits for
 	AskedYou int        // questions of reviewers to the reader
@@ -138,6 +139,11 @@ func (g *Pages) boardOf(v *visit, f *boardFacts) (boardView, error) {
 		}
 		for _, r := range f.owed {
 			b.Owed = append(b.Owed, owedView{string(r.Window), f.roll.firm(r.Firm), r.Late, v.at(r.At)})
+		}
+		for _, p := range f.patterns {
+			if line := v.patternLine(p, f.roll); line.You || line.Warn {
+				b.Patterns = append(b.Patterns, line)
+			}
 		}
 		b.Hands = v.takes()
 		ends, err := g.endings(v, f.roll)

@@ -48,10 +48,11 @@ type requestView struct {
 	Past                     []pastView   // what anybody handed back of them
 	Answers                  []answerView
 	YouWhy                   string
-	Called                   string // how a call-in stands
-	Tell                     bool   // the reader may answer a question
-	MayCall                  bool   // make a new code
-	Next                     string // who is asked next, and when
+	Under                    *approvals.Under // the pattern that it names; nil: none
+	Called                   string           // how a call-in stands
+	Tell                     bool             // the reader may answer a question
+	MayCall                  bool             // make a new code
+	Next                     string           // who is asked next, and when
 	Needs                    []needView
 	May                      answersAllowed
 	Window                   *WindowLine
@@ -126,7 +127,7 @@ func (g *Pages) requestOf(v *visit, q approvals.Request) (requestView, error) {
 	for _, need := range q.Needs {
 		out.Needs = append(out.Needs, needView{v.role(need.Role), need.Count, n.holders(need.Role, v.now, not...), need.Rule, v.nobody(need.Role, n, not...)})
 	}
-	out.Next = v.nextAsked(q)
+	out.Next, out.Under = v.nextAsked(q), q.Pattern
 	out.Called = v.calledWords(d.Called, q.Call, n)
 	live := q.State == approvals.RequestWaiting || q.State == approvals.RequestAsleep || q.State == approvals.RequestAgreed
 	out.MayCall = d.Called && live && v.actor.Plant && (q.Call == nil || q.Call.Here == "") &&

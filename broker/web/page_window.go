@@ -30,9 +30,16 @@ type windowView struct {
 	Later            []choice
 	Vendor           bool
 	Conditions       *conditionsView
-	Receipts         bool     // of what the viewer did with it
-	Step             []tick   // what a second tap would add
-	Next             []string // what somebody who works in it types
+	Receipts         bool       // of what the viewer did with it
+	Under            *underView // the pattern that stood for the plan; nil: none
+	Step             []tick     // what a second tap would add
+	Next             []string   // what somebody who works in it types
+}
+
+// underView is the pattern that a window counted on.
+type underView struct {
+	ID, Frame, Purpose string
+	MayDoubt           bool
 }
 
 func (g *Pages) windowPage(v *visit) error {
@@ -78,6 +85,14 @@ func (g *Pages) windowOf(v *visit, w approvals.Window) (windowView, error) {
 	runs := w.State == approvals.WindowOpen || w.State == approvals.WindowPaused
 	if out.May.Step {
 		out.Step = stepTicks(w)
+	}
+	if w.Pattern != "" {
+		p, err := g.Desk.Pattern(v.ctx(), v.actor, w.Pattern)
+		if err != nil {
+			return out, err
+		}
+		doubted := slices.ContainsFunc(p.Doubts, func(d approvals.Doubt) bool { return d.Window == w.ID })
+		out.Under = &underView{p.ID, p.Document.Frame, p.Document.Purpose, v.actor.Plant && len(v.actor.Roles) > 0 && !w.Opened.IsZero() && !doubted}
 	}
 	if works := slices.Contains(c.People, string(v.actor.Person)); works && (runs || w.State == approvals.WindowAgreed && c.Open == "vendor") {
 		out.Next = g.nextLines(v, w)

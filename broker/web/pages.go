@@ -191,6 +191,15 @@ func (g *Pages) table() []Route {
 		{"GET /assets", PlantOnly, "", g.assetsPage},
 		{"GET /assets/{id}", PlantOnly, "", g.assetPage},
 		{"GET /debt", PlantOnly, "", g.debtPage},
+		{"GET /patterns", SignedIn, "", g.patternsPage},
+		{"GET /patterns/new", PlantOnly, "", g.proposePage},
+		{"POST /patterns/new", PlantOnly, "", doneOnce(g.propose)},
+		{"GET /patterns/{id}", SignedIn, "", g.patternPage},
+		{"POST /patterns/{id}/yes/draft", PlantOnly, "", g.draftPatternYes},
+		{"POST /patterns/{id}/yes", PlantOnly, "Say yes", g.sayPattern},
+		{"POST /patterns/{id}/no", PlantOnly, "", g.sayPattern},
+		{"POST /patterns/{id}/withdraw", PlantOnly, "", g.withdrawPattern},
+		{"POST /windows/{id}/doubt", PlantOnly, "", g.doubt},
 		{"GET /plant", PlantOnly, "", g.plantPage},
 		{"GET /plant/{id}", PlantOnly, "", g.changePage},
 		{"POST /plant/{id}/yes/draft", PlantOnly, "", g.draftPlantYes},
@@ -395,7 +404,7 @@ type problemView struct{ Say, Back string }
 func backTo(p string) string {
 	parts := strings.Split(strings.Trim(p, "/"), "/")
 	switch {
-	case len(parts) >= 2 && (parts[0] == "requests" || parts[0] == "windows" || parts[0] == "recordings" || parts[0] == "plant"):
+	case len(parts) >= 2 && (parts[0] == "requests" || parts[0] == "windows" || parts[0] == "recordings" || parts[0] == "plant" || parts[0] == "patterns"):
 		return "/" + parts[0] + "/" + parts[1]
 	case len(parts) == 3 && (parts[0] == "people" && (parts[2] == "disable" || parts[2] == "training") || parts[0] == "firms"):
 		return "/" + parts[0] + "/" + parts[1]

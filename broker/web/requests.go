@@ -130,7 +130,7 @@ func readAsk(r *http.Request) (approvals.Ask, error) {
 	}
 	ask := approvals.Ask{Firm: policy.FirmID(in.Firm), People: names[policy.PersonID](in.People), Rights: rights,
 		Reason: in.Reason, WorkOrder: in.WorkOrder, Change: in.Change, Backup: in.Backup, Backout: in.Backout,
-		AreaClear: in.AreaClear, Kind: in.Kind, Happening: in.Happening, Minutes: in.Minutes, From: in.From, To: in.To}
+		AreaClear: in.AreaClear, Kind: in.Kind, Happening: in.Happening, Minutes: in.Minutes, From: in.From, To: in.To, Pattern: in.Pattern}
 	for _, t := range in.Targets {
 		if t.Port == "" && t.Account != "" {
 			t.Port = "ssh"
@@ -148,6 +148,7 @@ func requestJSON(q approvals.Request) api.Request {
 		Ask: api.Ask{Firm: d.Firm, People: d.People, Targets: apiTargets(d.Assets), Rights: d.Rights, Reason: d.Reason,
 			WorkOrder: d.WorkOrder, Change: d.Change, Backup: d.Backup, Backout: d.Backout, AreaClear: d.AreaClear, Kind: d.Kind, Starts: d.Starts, Waives: d.Waives, Happening: d.Happening,
 			Minutes: d.Minutes, From: d.From, To: d.To}}
+	out.Under = underJSON(q.Pattern)
 	out.Red = d.Red.Lines(func(id policy.PersonID) string { return string(id) }, d.Firm)
 	for _, n := range q.Needs {
 		out.Needs = append(out.Needs, api.Need{Role: string(n.Role), Count: n.Count, Rule: n.Rule})

@@ -108,6 +108,7 @@ func New(p Parts) (http.Handler, error) {
 	s.people(mux)
 	s.rosterCalls(mux)
 	s.plantCalls(mux)
+	s.patternCalls(mux)
 	s.assetCalls(mux)
 	s.recordings(mux)
 	s.reviews(mux)

@@ -63,6 +63,7 @@ func (a *askFlags) bind(cmd *cobra.Command, ask *api.Ask) {
 	f.StringVar(&ask.Firm, "firm", "", "firm of the people who will work")
 	f.StringSliceVar(&ask.People, "person", nil, "who will work; may be repeated")
 	f.StringSliceVar(&a.targets, "target", nil, "account@asset, or asset:port; may be repeated")
+	f.StringVar(&ask.Pattern, "pattern", "", "the pattern to ask under, such as P-1; none: under none; without it the first that it lies inside")
 	f.StringVar(&a.rights, "rights", "look", "rights, with commas: look,copy,set,operate,load,device")
 	f.StringVar(&ask.Reason, "why", "", "why")
 	f.StringVar(&ask.WorkOrder, "work-order", "", "work order")
@@ -184,6 +185,11 @@ func requestLines(l *time.Location) func(*tabwriter.Writer, api.Request) {
 		for _, t := range q.Told {
 			fmt.Fprintf(w, "says\t%s: %s %s\n", t.Person, printable(t.Text), local(t.At, l))
 		}
+		if u := q.Under; u != nil && u.Stands {
+			fmt.Fprintf(w, "under\t%s (%s): %s\n", u.ID, u.Frame, printable(u.Purpose))
+		} else if u != nil {
+			fmt.Fprintf(w, "under\t%s, which does not count: %s\n", u.ID, printable(u.Why))
+		}
 		for _, n := range q.Needs {
 			fmt.Fprintf(w, "waits for\t%d × %s (rule %s)\n", n.Count, n.Role, n.Rule)
 		}
@@ -215,12 +221,13 @@ func answerCommand() *cobra.Command {
 	var rights, until, notBefore, key string
 	cmd := &cobra.Command{
 		Use:   "answer R-1 yes|no|not-before|question",
-		Short: "Answer a request or a change of the plant file; a yes to a request may be limited",
+		Short: "Answer a request, a pattern or a change of the plant file; a yes to a request may be limited",
 		Example: `  penstock answer R-1 yes --as olaf
   penstock answer R-1 yes --as mia --rights look --minutes 30
   penstock answer R-1 yes --as mia --sign-with ~/.ssh/id_ed25519
   penstock answer R-1 no --as mia --why "CIP is running"
-  penstock answer C-1 yes --as olaf        # a change of the plant file`,
+  penstock answer C-1 yes --as olaf        # a change of the plant file
+  penstock answer P-1 yes --as olaf        # a pattern: what is agreed by day for the night`,
 		Args: exactly(2, "a request and what you say: yes, no, not-before or question"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			a.Says = args[1]
@@ -235,8 +242,11 @@ func answerCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if strings.HasPrefix(args[0], "C-") {
+			switch {
+			case strings.HasPrefix(args[0], "C-"):
 				return answerChange(&c, cmd, client, args[0], key, a)
+			case strings.HasPrefix(args[0], "P-"):
+				return answerPattern(&c, cmd, client, args[0], key, a)
 			}
 			path := "/requests/" + url.PathEscape(args[0])
 			l, now := c.zone, time.Now()

@@ -1,0 +1,81 @@
+package web
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"penstock/approvals"
+	"penstock/policy"
+)
+
+// By day two agree on the pages; at night the page says that one yes is enough,
+// and why, and it is. The operator says that it was outside the purpose.
+func TestPatternPages(t *testing.T) {
+	h := newHouse(t, 1)
+	lena, olaf, mia := h.cookie("lena"), h.cookie("olaf"), h.cookie("mia0")
+	h.signed("ann")
+	if page := h.get(lena, "/patterns").text; !strings.Contains(page, `/patterns/new?frame=filler-callout`) || strings.Contains(page, `/patterns/new?frame=filler-monitor`) {
+		t.Fatalf("the frames to propose in:\n%s", page)
+	}
+	form := url.Values{"frame": {"filler-callout"}, "purpose": {"Fill volume <drifts>"}, "person": {"ann"}, "way": {"filler-plc/ssh/recipes"}, "right": {"look", "copy", "set"}, "minutes": {"300"}, "until": {"2027-02-28"}}
+	if status, page := h.post(lena, "/patterns/new", form); status != http.StatusForbidden || !strings.Contains(page, "240 minutes at most") || !strings.Contains(page, "Fill volume &lt;drifts&gt;") {
+		t.Fatalf("too long: %d %s", status, page)
+	}
+	form.Set("minutes", "120")
+	if status, _ := h.post(h.cookie("ann"), "/patterns/new", form); status != http.StatusForbidden {
+		t.Errorf("a vendor proposed: %d", status)
+	}
+	h.posts(t, lena, "/patterns/new", form, http.StatusSeeOther)
+	page := h.get(olaf, "/patterns/P-1").text
+	document := between(page, `name="document" value="`, `"`)
+	if !strings.Contains(page, "Yes, as it is here") || document == "" || !strings.Contains(page, "28 Feb 2027") && !strings.Contains(page, "1 Mar 2027") {
+		t.Fatalf("olaf's page:\n%s", page)
+	}
+	if page := h.get(mia, "/patterns/P-1").text; strings.Contains(page, "Yes, as it is here") {
+		t.Error("the shift may agree by day")
+	}
+	if page := h.get(olaf, "/").text; !strings.Contains(page, "/patterns/P-1") {
+		t.Error("the board of whom it waits for says nothing")
+	}
+	h.posts(t, olaf, "/patterns/P-1/yes", url.Values{"document": {document}}, http.StatusSeeOther)
+	h.posts(t, lena, "/patterns/P-1/yes", url.Values{"document": {document}}, http.StatusSeeOther)
+	if page := h.page("ann", "/patterns/P-1"); !strings.Contains(page, "stands, to") || strings.Contains(page, "/withdraw") || strings.Contains(page, "Call somebody in") {
+		t.Errorf("ann's page:\n%s", page)
+	}
+	if page := h.get(mia, "/requests/new?pattern=P-1").text; !strings.Contains(page, `name="pattern" value="P-1"`) || !strings.Contains(page, `value="filler-plc/ssh/recipes" checked`) || !strings.Contains(page, `value="ann" checked`) {
+		t.Errorf("calling in under it:\n%s", page)
+	}
+	now := time.Now()
+	q, err := h.desk.Submit(h.ctx, h.signed("ann"), approvals.Ask{Firm: "krall", People: []policy.PersonID{"ann"}, Targets: []policy.Target{{Asset: "filler-plc", Port: "ssh", Account: "recipes"}},
+		Rights: policy.Look | policy.Copy | policy.Set, Reason: "Alarm F-417", WorkOrder: "WO 1", Minutes: 60, From: now, To: now.Add(4 * time.Hour)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	page = h.get(mia, "/requests/R-1").text
+	if !strings.Contains(page, "Your yes is enough: ") || !strings.Contains(page, "agreed this pattern on "+now.In(h.plant.Load().Location()).Format("2 Jan")+" (filler-callout).") {
+		t.Fatalf("why she is asked:\n%s", page)
+	}
+	h.posts(t, mia, "/requests/R-1/yes", url.Values{"document": {q.Hash.String()}}, http.StatusSeeOther)
+	if page := h.get(mia, "/windows/W-1").text; !strings.Contains(page, "Agreed under") {
+		t.Errorf("the window's page:\n%s", page)
+	}
+	if status, page := h.post(mia, "/windows/W-1/doubt", url.Values{"why": {"labels"}}); status != http.StatusForbidden || !strings.Contains(page, "was not used under a pattern") {
+		t.Errorf("doubted before it was open: %d %s", status, page)
+	}
+	h.posts(t, olaf, "/patterns/P-1/withdraw", url.Values{"why": {"new people"}}, http.StatusSeeOther)
+	if status, page := h.post(mia, "/windows/W-1/open", url.Values{}); status != http.StatusForbidden || !strings.Contains(page, "it was withdrawn") {
+		t.Errorf("opened under a withdrawn pattern: %d %s", status, page)
+	}
+	if page := h.get(lena, "/patterns/new?again=P-1").text; !strings.Contains(page, `name="follows" value="P-1"`) || !strings.Contains(page, "Fill volume &lt;drifts&gt;") {
+		t.Errorf("to agree it again:\n%s", page)
+	}
+}
+
+func between(s, a, b string) string {
+	_, s, _ = strings.Cut(s, a)
+	s, _, _ = strings.Cut(s, b)
+	return s
+}
