@@ -76,6 +76,7 @@ type Desk struct {
 	owing   owing
 	tallies tallies
 	lists   lists
+	debt    debtLook
 	tries   tries
 	began   time.Time     // of this Desk
 	poke    chan struct{} // the next moment may have changed

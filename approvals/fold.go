@@ -57,6 +57,10 @@ func (f folder) fold(ctx context.Context, rows state.Reader, leaf audit.Leaf) ([
 		return f.outage(ctx, rows, leaf)
 	case audit.IslandAnswered:
 		return f.island(ctx, rows, leaf)
+	case audit.DebtOpened, audit.DebtClosed:
+		return f.debt(ctx, rows, leaf)
+	case audit.AssetBackup:
+		return f.asset(ctx, rows, leaf)
 	case audit.RosterWritten, audit.DeputyNamed, audit.DeputyEnded:
 		return f.duty(ctx, rows, leaf)
 	}

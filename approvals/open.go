@@ -128,6 +128,9 @@ func (d *Desk) mayHave(ctx context.Context, w windowRow, claim evidence.WindowCl
 			return err
 		}
 		facts.Window.Rights = rights
+		if facts.Backups, err = d.backupsOf(ctx, facts.Window.Targets); err != nil {
+			return err
+		}
 		var no error
 		for _, t := range asPolicy(claim.Assets) {
 			q := policy.Query{Stage: policy.AtOpen, Asset: t.Asset, Port: t.Port, Account: t.Account, Rights: rights,

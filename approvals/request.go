@@ -426,6 +426,10 @@ func (d *Desk) possible(ctx context.Context, plant *policy.Plant, q policy.Quoru
 	if err != nil {
 		return nil, asRefusal("bad-text", err)
 	}
+	backups, err := d.backupsOf(ctx, asPolicy(doc.Assets))
+	if err != nil {
+		return nil, err
+	}
 	for _, id := range doc.People {
 		p, err := d.roster.Person(ctx, policy.PersonID(id))
 		if errors.Is(err, fs.ErrNotExist) || err == nil && (p.Disabled || string(p.Firm) != doc.Firm) {
@@ -442,7 +446,7 @@ func (d *Desk) possible(ctx context.Context, plant *policy.Plant, q policy.Quoru
 		for _, t := range doc.Assets {
 			q := policy.Query{Stage: policy.AtAsk, Asset: policy.AssetName(t.Asset), Port: policy.PortName(t.Port), Account: policy.AccountName(t.Account),
 				Rights: rights, From: doc.From, Until: doc.To, Minutes: doc.Minutes, Emergency: doc.Kind == evidence.Emergency, Source: odd.source(p.ID)}
-			decision := plant.Decide(policy.Facts{Person: facts, Blocks: blocks, Ask: odd.facts(p.ID)}, q, now)
+			decision := plant.Decide(policy.Facts{Person: facts, Blocks: blocks, Ask: odd.facts(p.ID), Backups: backups}, q, now)
 			if err := decision.Refusal(); err != nil {
 				return nil, err
 			}

@@ -38,6 +38,18 @@ func (d *Desk) Run(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("settle: %w", err)
 		}
+		when, err := d.settleDebts(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err != nil && d.trouble() == nil { // told again later: nobody waits for it
+			slog.ErrorContext(ctx, "cannot write what is owed; looking again later", "error", err)
+			err = nil
+		}
+		if err != nil {
+			return fmt.Errorf("write what is owed: %w", err)
+		}
+		next = earlier(next, when)
 		timer.Reset(min(max(next.Sub(d.now()), time.Millisecond), relook))
 		select {
 		case <-ctx.Done():

@@ -798,6 +798,7 @@ var bodies = func() map[string]reflect.Type {
 		RosterWritten{}, DeputyNamed{}, DeputyEnded{}, CallMade{}, CallAnswered{}, QuestionAnswered{}, PriorityChanged{},
 		AnswerWithdrawn{}, FirmEnded{}, TermsAccepted{}, TrainingNoted{}, EndingTold{},
 		SecretSealed{}, SecretUsed{}, SecretShown{}, SecretRotating{}, SecretRotated{}, SecretKept{},
+		AssetBackup{}, DebtOpened{}, DebtClosed{},
 	} {
 		m[b.Type()] = reflect.TypeOf(b)
 	}

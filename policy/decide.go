@@ -60,6 +60,8 @@ type Facts struct {
 	Blocks []Block
 	Live   LiveFacts
 	Ask    AskFacts // at AtAsk
+	// Backups are when machines were last backed up, as the log says; the plant file's own word counts where it is later.
+	Backups map[AssetName]time.Time
 }
 
 // PersonFacts are of the person who would work, as the roster has them now.
@@ -201,5 +203,6 @@ type Quorum struct {
 	Proof   string        // ByKey, unless every rule that lets work be done says proof: code
 	Grace   time.Duration // the shortest of all rules that let work be done; one without a grace gives none
 	Escort  bool
-	Ask     []string // fields a request must fill: work_order, change, backout, …
+	Backup  time.Duration // the youngest backup that a rule asks for; 0: none is asked
+	Ask     []string      // fields a request must fill: work_order, change, backout, …
 }

@@ -251,6 +251,10 @@ func conditions(a, b Way) []shift {
 	if x.Grace != y.Grace {
 		say(either(y.Grace < x.Grace, Loses, Gains), "the grace", source.Words(x.Grace), source.Words(y.Grace))
 	}
+	if x.Backup != y.Backup {
+		less := y.Backup == 0 || x.Backup != 0 && y.Backup > x.Backup
+		say(either(less, Gains, Loses), "how old a backup may be", length(x.Backup), length(y.Backup))
+	}
 	if x.Escort != y.Escort {
 		say(either(y.Escort, Loses, Gains), "an escort", yesNo(x.Escort), yesNo(y.Escort))
 	}

@@ -106,6 +106,9 @@ func (q Quorum) String() string {
 	if q.Escort {
 		s += "; with an escort"
 	}
+	if q.Backup > 0 {
+		s += "; a backup no older than " + source.Words(q.Backup)
+	}
 	if len(q.Ask) > 0 {
 		s += "; the request says: " + strings.Join(q.Ask, ", ")
 	}

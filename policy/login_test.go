@@ -122,7 +122,7 @@ func TestOldAlgorithmsAreTold(t *testing.T) {
 		t.Errorf("through an old host: %q", got)
 	}
 	kinds := map[string]int{}
-	for _, d := range p.Debts(day("2027-05-01 00:00"), nil) {
+	for _, d := range p.Debts(day("2027-05-01 00:00"), policy.Known{}) {
 		kinds[d.Kind+" "+d.What]++
 	}
 	if kinds["old-ssh asset plc"] != 1 || kinds["old-ssh asset host"] != 1 || kinds["review old SSH of plc"] != 1 {

@@ -25,7 +25,7 @@ const MostGrace = 10 * time.Minute
 func (f *file) rules(v source.Value) {
 	names := map[string]bool{}
 	for _, item := range f.list(v) {
-		s := item.Fields("name", "when", "plan", "open", "longest", "proof", "grace", "ask", "escort", "during", "not_during", "gates", "on_loss", "also", "at", "training")
+		s := item.Fields("name", "when", "plan", "open", "longest", "proof", "grace", "ask", "backup", "escort", "during", "not_during", "gates", "on_loss", "also", "at", "training")
 		r := Rule{Name: f.once(s.Need("name"), names), When: f.when(s.Get("when")), Plan: f.plan(s.Get("plan")),
 			Open: s.Get("open").OneOf("shift", "auto", "vendor"), Longest: s.Get("longest").Duration(time.Minute, 31*24*time.Hour), Grace: s.Get("grace").Duration(time.Second, MostGrace), Escort: s.Get("escort").Bool(),
 			Proof: s.Get("proof").OneOf(ByKey, ByCode)}
@@ -33,6 +33,7 @@ func (f *file) rules(v source.Value) {
 			r.Ask = append(r.Ask, at.OneOf(askable...))
 		}
 		r.Training = f.trainings(s.Get("training"))
+		r.Backup = s.Get("backup").Duration(time.Hour, 366*24*time.Hour)
 		r.During = f.mentionList(s.Get("during"), "calendar")
 		r.NotDuring = f.mentionList(s.Get("not_during"), "calendar")
 		r.Gates = f.mentionList(s.Get("gates"), "gate")
@@ -48,8 +49,8 @@ func (f *file) soundRule(item source.Value, s source.Fields, r Rule) {
 	switch {
 	case plan.Here() != open.Here() || open.Here() != longest.Here():
 		item.Refuse("plan, open and longest go together", "a rule with all three can allow; without any it only narrows")
-	case !plan.Here() && !r.Escort && r.Proof == "" && len(r.Also)+len(r.During)+len(r.NotDuring)+len(r.Gates)+len(r.Ask)+len(r.Training) == 0:
-		item.Refuse("this rule says nothing", "give it plan, open and longest, or also, during, not_during, gates, ask, training, proof or escort")
+	case !plan.Here() && !r.Escort && r.Backup == 0 && r.Proof == "" && len(r.Also)+len(r.During)+len(r.NotDuring)+len(r.Gates)+len(r.Ask)+len(r.Training) == 0:
+		item.Refuse("this rule says nothing", "give it plan, open and longest, or also, during, not_during, gates, ask, backup, training, proof or escort")
 	case plan.Here() && s.Get("also").Here():
 		s.Get("also").Refuse("this rule has a plan already", "put them into the plan, or write a rule of their own for when they are asked besides")
 	case s.Get("at").Here() && len(r.Also) == 0:

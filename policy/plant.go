@@ -299,6 +299,7 @@ type Rule struct {
 	Proof     string        // "key" or "code": what a yes rests on at the least; empty: see Quorum.Proof
 	Grace     time.Duration // by how much the end may move, once, for a half-done transfer; 0: not at all
 	Ask       []string
+	Backup    time.Duration // the machine's last backup is no older; 0: not asked
 	Escort    bool
 	During    []string
 	NotDuring []string

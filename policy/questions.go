@@ -92,10 +92,16 @@ const (
 	idleAsset = 365 * 24 * time.Hour
 )
 
-// Debts are what the file owes at a moment, the longest owed first, then what
-// has no date. used says when somebody last had a window on an asset; nil: not
+// Known is what the log says of machines, beside the plant file. Nil: it is not
 // known, and not asked.
-func (p *Plant) Debts(now time.Time, used map[AssetName]time.Time) []Debt {
+type Known struct {
+	Used    map[AssetName]time.Time // when somebody last had a window on it
+	Backups map[AssetName]time.Time
+}
+
+// Debts are what the plant owes at a moment, the longest owed first, then what
+// has no date.
+func (p *Plant) Debts(now time.Time, k Known) []Debt {
 	var all []Debt
 	add := func(kind, what string, since time.Time, format string, args ...any) {
 		all = append(all, Debt{kind, what, fmt.Sprintf(format, args...), since})
@@ -113,7 +119,7 @@ func (p *Plant) Debts(now time.Time, used map[AssetName]time.Time) []Debt {
 		owedReview(add, "pattern "+p.Patterns[i].Name, p.Patterns[i].Review, now)
 	}
 	for i := range p.Assets {
-		p.owed(add, &p.Assets[i], now, used)
+		p.owed(add, &p.Assets[i], now, k)
 	}
 	slices.SortStableFunc(all, func(a, b Debt) int {
 		if a.Since.IsZero() != b.Since.IsZero() {
@@ -132,7 +138,7 @@ func owedReview(add owes, what string, review, now time.Time) {
 	}
 }
 
-func (p *Plant) owed(add owes, a *Asset, now time.Time, used map[AssetName]time.Time) {
+func (p *Plant) owed(add owes, a *Asset, now time.Time, k Known) {
 	what := "asset " + string(a.Name)
 	if !a.Stale.IsZero() {
 		add("stale", what, a.Stale, "%s does not have it any more", a.Source.System)
@@ -140,12 +146,13 @@ func (p *Plant) owed(add owes, a *Asset, now time.Time, used map[AssetName]time.
 	if p.zones[a.Zone].VendorsNever || len(a.Ports) == 0 {
 		return // no vendor changes it
 	}
-	switch age := now.Sub(a.Backup.Last); {
+	last := p.LastBackup(a.Name, k.Backups)
+	switch age := now.Sub(last); {
 	case !p.changeable(a):
-	case a.Backup.Last.IsZero():
+	case last.IsZero():
 		add("backup", what, time.Time{}, "vendors can change it, and no backup is known")
 	case age > oldBackup:
-		add("backup", what, a.Backup.Last, "its last backup is %d days old", int(age/(24*time.Hour)))
+		add("backup", what, last, "its last backup is %d days old", int(age/(24*time.Hour)))
 	}
 	for _, port := range a.Ports {
 		if port.Name == "ssh" && len(port.HostKeys) == 0 {
@@ -164,10 +171,10 @@ func (p *Plant) owed(add owes, a *Asset, now time.Time, used map[AssetName]time.
 			add("rights", what, time.Time{}, "%s can do everything, or nobody has said what it can do", port.Name)
 		}
 	}
-	if used == nil {
+	if k.Used == nil {
 		return
 	}
-	if last, ever := used[a.Name]; !ever {
+	if last, ever := k.Used[a.Name]; !ever {
 		add("unused", what, time.Time{}, "no window was ever opened on it")
 	} else if age := now.Sub(last); age > idleAsset {
 		add("unused", what, last, "no window was opened on it for %s", source.Words(age.Truncate(24*time.Hour)))

@@ -38,7 +38,7 @@ func TestDebts(t *testing.T) {
 	now := time.Date(2027, 3, 1, 0, 0, 0, 0, time.UTC)
 	used := map[policy.AssetName]time.Time{"filler-plc": now.AddDate(0, -1, 0), "chiller-plc": now.AddDate(-2, 0, 0)}
 	var lines []string
-	for _, d := range p.Debts(now, used) {
+	for _, d := range p.Debts(now, policy.Known{Used: used}) {
 		lines = append(lines, fmt.Sprintf("%s %s: %s", d.Kind, d.What, d.Text))
 	}
 	for _, want := range []string{"review conduit ops-utilities: its review was due 2026-12-31", "backup asset pasteur-plc: its last backup is 210 days old", "backup asset filler-hmi: vendors can change it, and no backup is known",
@@ -52,10 +52,10 @@ func TestDebts(t *testing.T) {
 			t.Errorf("not owed: %s", l)
 		}
 	}
-	if first := p.Debts(now, used)[0]; first.Kind != "unused" || first.Since.IsZero() {
+	if first := p.Debts(now, policy.Known{Used: used})[0]; first.Kind != "unused" || first.Since.IsZero() {
 		t.Errorf("the longest owed is not first: %+v", first)
 	}
-	for _, d := range p.Debts(now, nil) {
+	for _, d := range p.Debts(now, policy.Known{}) {
 		if d.Kind == "unused" {
 			t.Error("unused, and nobody knows what was used")
 		}

@@ -224,6 +224,9 @@ func (q *quorum) column(r *Rule) {
 		q.Proof = proof
 	}
 	q.Escort = q.Escort || r.Escort
+	if r.Backup > 0 && (q.Backup == 0 || r.Backup < q.Backup) {
+		q.Backup = r.Backup
+	}
 	for _, field := range r.Ask {
 		if !slices.Contains(q.Ask, field) {
 			q.Ask = append(q.Ask, field)

@@ -107,6 +107,7 @@ var checks = []check{
 	{"training", always, false, false, (*walk).training},
 	{"length", always, true, false, (*walk).length},
 	{"calendar", always, true, false, (*walk).calendar},
+	{"backup", at(AtAsk, AtOpen), true, false, (*walk).backup},
 	{"unusual", at(AtAsk), true, false, (*walk).unusual},
 	{"gate", at(AtOpen, AtChannel, AtOperation), true, false, (*walk).gate},
 	{"escort", channel, true, false, (*walk).escort},

@@ -58,6 +58,7 @@ func (w *Walk) steppedUp(b audit.WindowMoved, v *window) {
 		w.must(slices.Equal(a.Limits.Rights, b.Rights), "the leaf gives it %q, and the answer %q", b.Rights, a.Limits.Rights)
 		w.onceMore(v, a.Nonce)
 	}
+	w.youngEnough(v.claim.Assets, b.Rights, w.now()...)
 	w.must(within(v.allowed(), b.Rights), "it allowed %q, and the second tap gives %q", v.allowed(), b.Rights)
 	w.must(v.most == nil || within(b.Rights, v.most), "it was narrowed for good to %q, and the second tap gives %q", v.most, b.Rights)
 	w.must(w.leaf.Wall.Before(v.until.Add(settleTime)), "stepped up at %s, after its end %s", clock(w.leaf.Wall), clock(v.until))

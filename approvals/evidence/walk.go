@@ -45,7 +45,9 @@ type Walk struct {
 	filed    int  // changes of the plant file by its file, after the first
 	changes  map[string]*change
 	requests map[string]*asked
-	been     map[string]bool // people who worked in a window that was open
+	backups  map[policy.AssetName]time.Time // the newest that was said
+	owed     map[string]bool                // what is owed now, by kind and thing
+	been     map[string]bool                // people who worked in a window that was open
 	windows  map[string]*window
 	patterns map[string]*pattern
 	blocks   map[string]*blocked
@@ -66,6 +68,7 @@ type Walk struct {
 	quiet    silence
 	back     backwards
 	next     audit.Index
+	partial  bool // leaves are left out: a pack has those of one window alone
 	agreed   int64
 	readings int64
 	sealing  string // mode of recordings, by the newest recording.mode; empty: readable
@@ -87,7 +90,7 @@ type silence struct{ from, to time.Time }
 func NewWalk(docs Documents) *Walk {
 	return &Walk{docs: docs, revs: map[string]uint64{}, firms: map[string]*firm{}, people: map[string]*person{},
 		invited: map[audit.Hash]*invitation{}, owners: map[string]string{}, removed: map[string]bool{}, words: map[string]bool{}, plants: map[audit.Hash]*policy.Plant{}, changes: map[string]*change{},
-		requests: map[string]*asked{}, been: map[string]bool{}, windows: map[string]*window{}, patterns: map[string]*pattern{}, blocks: map[string]*blocked{}, outages: map[string]*outage{}, duty: duties{},
+		requests: map[string]*asked{}, backups: map[policy.AssetName]time.Time{}, owed: map[string]bool{}, been: map[string]bool{}, windows: map[string]*window{}, patterns: map[string]*pattern{}, blocks: map[string]*blocked{}, outages: map[string]*outage{}, duty: duties{},
 		owing: NewOwing(),
 		certs: map[string]audit.CertIssued{}, sessions: map[string]*session{}, gates: map[string]gateWord{}, handed: map[string]*handover{}, guarded: map[string]*guard{}, unknown: map[string]int64{}}
 }
@@ -96,6 +99,7 @@ func NewWalk(docs Documents) *Walk {
 func (w *Walk) Leaf(ctx context.Context, leaf audit.Leaf) (findings []string) {
 	w.ctx, w.leaf, w.wrong = ctx, leaf, nil
 	w.clock()
+	w.partial = w.partial || leaf.Index > w.next
 	_, created := leaf.Body.(audit.LogCreated)
 	w.must(created == (leaf.Index == 0), "log.created is the first leaf of a log and no other")
 	w.overdue()
@@ -194,7 +198,7 @@ func keepsState(body audit.Body) bool {
 		audit.PatternProposed, audit.PatternAnswered, audit.PatternMoved, audit.PatternDoubted, audit.FirmChanged, audit.FirmEnded, audit.AnswerWithdrawn, audit.PersonInvited, audit.PersonJoined,
 		audit.PersonConfirmed, audit.PersonChanged, audit.PersonDisabled, audit.KeyEnrolled, audit.KeyVouched, audit.KeyRemoved,
 		audit.IslandAnswered, audit.OutageWritten, audit.OutageWithdrawn,
-		audit.RosterWritten, audit.DeputyNamed, audit.DeputyEnded, audit.CallMade, audit.CallAnswered, audit.QuestionAnswered, audit.PriorityChanged:
+		audit.RosterWritten, audit.DeputyNamed, audit.DeputyEnded, audit.CallMade, audit.CallAnswered, audit.QuestionAnswered, audit.PriorityChanged, audit.AssetBackup, audit.DebtOpened, audit.DebtClosed:
 		return true
 	case audit.TermsAccepted, audit.TrainingNoted, audit.EndingTold:
 		return true
@@ -264,6 +268,12 @@ func (w *Walk) judge() {
 		w.outageWritten(b)
 	case audit.OutageWithdrawn:
 		w.outageWithdrawn(b)
+	case audit.AssetBackup:
+		w.backedUp(b)
+	case audit.DebtOpened:
+		w.owes(b.Items, true)
+	case audit.DebtClosed:
+		w.owes(b.Items, false)
 	case audit.ReviewOpened:
 		w.readings++
 	case audit.ReviewClosed: // changes nothing, and proves nothing

@@ -219,6 +219,7 @@ func (w *Walk) submitted(b audit.RequestSubmitted) {
 		w.must(err == nil, "who has to agree: %v", err)
 		r.needs = q.Needs
 		w.red(plant, text, b, q.Ask)
+		w.youngEnough(text.Assets, text.Rights, plant)
 	}
 }
 
@@ -583,6 +584,7 @@ func (w *Walk) open(b audit.WindowMoved, v *window) {
 	w.must(b.Until.Equal(end), "it ends at %s, and by its minutes and span it ends at %s", clock(b.Until), clock(end))
 	v.opened, v.until = b.At, b.Until
 	w.opensEmergency(b, v)
+	w.youngEnough(v.claim.Assets, v.allowed(), w.now()...)
 	for _, id := range v.claim.People {
 		w.been[id] = true
 	}

@@ -103,7 +103,8 @@ func (c *chooser) leaf(l audit.Leaf) error {
 	switch b := l.Body.(type) {
 	case audit.LogCreated, audit.LogRecovered, audit.NodeStarted, audit.NodeStopped, audit.ClockStepped, audit.ClockAccepted,
 		audit.BlockSet, audit.BlockLifted, audit.IslandAnswered, audit.BackupRestored,
-		audit.RosterWritten, audit.DeputyNamed, audit.DeputyEnded: // who was on duty decides whose word counted
+		audit.RosterWritten, audit.DeputyNamed, audit.DeputyEnded, // who was on duty decides whose word counted
+		audit.AssetBackup: // how old one was decides what could be asked
 		c.take(l)
 		for row := range l.Rows {
 			c.start = append(c.start, row)

@@ -20,7 +20,8 @@ type AssetQuestions struct {
 	Asset
 	At         time.Time     `json:"at"` // of the reach
 	Owner      string        `json:"owner"`
-	Opener     string        `json:"opener"` // whose word lets work begin
+	Opener     string        `json:"opener"`           // whose word lets work begin
+	Backup     *AssetBackup  `json:"backup,omitempty"` // the last that is known
 	StopsAll   []Stop        `json:"stops_all"`
 	Interlocks []Interlock   `json:"interlocks"`
 	Neighbours []string      `json:"neighbours"` // the others in its zone
@@ -75,4 +76,14 @@ type Debt struct {
 	Text  string    `json:"text"`
 	Since time.Time `json:"since,omitzero"`
 	Days  int       `json:"days,omitempty"`
+}
+
+// AssetBackup is a machine's last backup. By is who said so; empty: the plant file.
+type AssetBackup struct {
+	Last  time.Time `json:"last"`
+	Where string    `json:"where,omitempty"`
+	Tool  string    `json:"tool,omitempty"`
+	By    string    `json:"by,omitempty"`
+	Days  int       `json:"days,omitempty"` // its age
+	Receipted
 }

@@ -34,8 +34,20 @@ func (s *server) assetCalls(mux *http.ServeMux) {
 		}
 		return s.askAsset(r.Context(), a, policy.AssetName(r.PathValue("id")), at)
 	}))
+	mux.HandleFunc("POST /api/v1/assets/{id}/backup", s.plantDoes(func(r *http.Request, a people.Actor) (any, error) {
+		in, err := read[api.AssetBackup](r)
+		if err != nil {
+			return nil, err
+		}
+		name := policy.AssetName(r.PathValue("id"))
+		if err := s.Desk.BackedUp(r.Context(), a, name, in.Last, in.Where, in.Tool); err != nil {
+			return nil, err
+		}
+		in.By = string(a.Person)
+		return in, nil
+	}))
 	mux.HandleFunc("GET /api/v1/debt", s.plant(func(r *http.Request, a people.Actor) (any, error) {
-		all, err := s.debts(r.Context(), a)
+		all, err := s.Desk.Debts(r.Context(), a)
 		return each(all, err, func(d policy.Debt) api.Debt {
 			out := api.Debt{Kind: d.Kind, What: d.What, Text: d.Text, Since: d.Since}
 			if !d.Since.IsZero() {
@@ -80,6 +92,13 @@ func (s *server) askAsset(ctx context.Context, by people.Actor, name policy.Asse
 	for _, r := range p.ReachAt(name, at, nil) {
 		out.Reach = append(out.Reach, api.Reach{Target: api.Target{Asset: string(r.Asset), Port: string(r.Port), Account: string(r.Account)}, Rights: r.Rights.Words(), Needs: needsJSON(r.Quorum.Needs), Refused: r.Refused, Say: r.Say})
 	}
+	all, err := s.Desk.Backups(ctx)
+	if err != nil {
+		return out, err
+	}
+	if b, known := all[name]; known {
+		out.Backup = &api.AssetBackup{Last: b.Last, Where: b.Where, Tool: b.Tool, By: string(b.By), Days: int(s.Now().Sub(b.Last) / (24 * time.Hour))}
+	}
 	return out, s.assetWindows(ctx, by, name, &out)
 }
 
@@ -122,28 +141,6 @@ func (s *server) assetWindow(ctx context.Context, by people.Actor, w approvals.W
 		Opened: w.Opened, Until: w.Until, Reason: q.Document.Reason, HandBack: w.HandBack}, nil
 }
 
-// debts are what the plant owes now. What was used is known for the windows
-// that the Desk lists, the newest 500; where it lists as many, nobody is told
-// that a machine was never used.
-func (s *server) debts(ctx context.Context, by people.Actor) ([]policy.Debt, error) {
-	all, err := s.Desk.Windows(ctx, by)
-	if err != nil {
-		return nil, err
-	}
-	used := map[policy.AssetName]time.Time{}
-	for _, w := range all {
-		for _, t := range w.Claim.Assets {
-			if n := policy.AssetName(t.Asset); w.Opened.After(used[n]) {
-				used[n] = w.Opened
-			}
-		}
-	}
-	if len(all) >= 500 {
-		used = nil
-	}
-	return s.Plant().Debts(s.Now(), used), nil
-}
-
 // assetsView is the list of machines.
 type assetsView struct {
 	Zones    []zoneAssets
@@ -184,6 +181,9 @@ type assetView struct {
 	Is                            string
 	Owner, Opener                 string
 	Stops, Locks                  []string
+	Backup                        *backupView // nil: none is known
+	MayBackup                     bool        // the reader may say when it was backed up
+	Today                         string      // by the plant's clock, 2026-11-22
 	Neighbours, Same              []assetLine
 	At                            stamp
 	Asked                         string // the moment, as it was typed
@@ -218,6 +218,14 @@ func (g *Pages) assetPage(v *visit) error {
 	}
 	view := v.asset(q, n)
 	view.Asked, view.Wrong = asked, wrong
+	view.Today = v.now.In(v.plant.Location()).Format(time.DateOnly)
+	view.MayBackup = v.plant.MayEscort(v.actor.Roles, policy.AssetName(q.Name))
+	if b := q.Backup; b != nil {
+		view.Backup = &backupView{v.at(b.Last), span(v.now.Sub(b.Last)), v.now.Sub(b.Last) > oldBackup, b.Where, b.Tool, ""}
+		if b.By != "" {
+			view.Backup.By = n.person(policy.PersonID(b.By))
+		}
+	}
 	return g.show(v, http.StatusOK, "asset", q.Title, view)
 }
 
@@ -278,7 +286,7 @@ type debtView struct {
 type debtLine struct{ Kind, What, Link, Text, Age string }
 
 func (g *Pages) debtPage(v *visit) error {
-	all, err := g.debts(v.ctx(), v.actor)
+	all, err := g.Desk.Debts(v.ctx(), v.actor)
 	if err != nil {
 		return err
 	}

@@ -361,6 +361,12 @@ func (v *visit) rareSentence(body audit.Body, n roll) (says, weight string) {
 		return "took the evidence of " + b.Window, ""
 	case audit.EvidenceDelivered:
 		return "has all of the evidence of " + b.Window + ": " + bytesText(b.Bytes), ""
+	case audit.AssetBackup:
+		return b.Asset + " was backed up " + v.at(b.Last).Text(), "moved"
+	case audit.DebtOpened:
+		return "is owed now: " + debtWords(b.Items), ""
+	case audit.DebtClosed:
+		return "is owed no more: " + debtWords(b.Items), ""
 	case audit.BackupTaken:
 		return "took a backup", ""
 	case audit.BackupRestored:
@@ -392,4 +398,16 @@ func plantSentence(b audit.ConfigChanged) string {
 		return "put the plant file of " + b.Change + " in force"
 	}
 	return "a new " + b.Kind + " file is in force, taken from the disk"
+}
+
+// debtWords names the first of what is owed and counts the rest.
+func debtWords(items []audit.DebtItem) string {
+	if len(items) == 0 {
+		return "nothing"
+	}
+	text := items[0].Kind + " of " + items[0].What
+	if n := len(items) - 1; n > 0 {
+		text += fmt.Sprintf(" and %d more", n)
+	}
+	return text
 }

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"penstock/approvals"
 	"penstock/policy"
@@ -106,6 +107,7 @@ func TestPlantChangeOnPages(t *testing.T) {
 
 func sampleAsset() assetView {
 	return assetView{Name: "filler-plc", Tag: "FIL-1-PLC-01", Title: "Filler controller", Zone: "Filling line 1", Level: "1", Is: "Krall FX5 4.2.1", Owner: "Line 1 process owner", Opener: "Filling shift supervisor",
+		Backup: &backupView{after(-61 * 24 * 60), "61 days", true, "vault://plc/fil-1", "KrallStudio 9", ""}, MayBackup: true, Today: "2026-11-22",
 		Stops: []string{"Filling line 1"}, Locks: []string{"Guard door 3 of Filler controller, FIL-1-PLC-01 trips Line 1 safety controller, SIS-1-PLC-01"}, At: after(0), Asked: "Sun 02:00",
 		Reach:   []reachLine{{"by SSH as viewer", "look", "Filling shift supervisor", ""}, {"by SSH as maint", "look, copy, set, operate, load", "", "this work waits for line-1-outage: Sun 00:00-06:00; next Sun 2026-11-29 00:00 CET"}},
 		InThen:  []assetJob{{"W-208", "Krall Fillers", "Ann Keller", "open", "look", "Alarm F-417", "", after(-20)}},
@@ -139,6 +141,34 @@ func TestAssetPages(t *testing.T) {
 		if page := h.send(t, ann, path, nil); strings.Contains(page, "FIL-1-PLC-01") {
 			t.Errorf("a vendor reads %s", path)
 		}
+	}
+}
+
+// Somebody who answers for a machine says that it is backed up, by one tap; the
+// page, a request's red line and the list of what is owed follow.
+func TestBackupOnPages(t *testing.T) {
+	h := newHouse(t, 1)
+	mia, ann := h.cookie("mia0"), h.cookie("ann")
+	before := h.send(t, mia, "/assets/filler-plc", nil)
+	if !strings.Contains(before, "By the plant file.") || !strings.Contains(before, "It is backed up") {
+		t.Errorf("the machine's page: %s", before)
+	}
+	day := time.Now().In(h.plant.Load().Location()).Format(time.DateOnly)
+	page := h.send(t, mia, "/assets/filler-plc/backup", url.Values{"day": {day}, "where": {"vault://plc/fil-2"}, "tool": {"KrallStudio 9"}})
+	for _, want := range []string{"under a minute old", "vault://plc/fil-2", "Said by"} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the page does not say %q: %s", want, page)
+		}
+	}
+	if status, _ := h.post(ann, "/assets/filler-plc/backup", url.Values{"day": {day}}); status != 403 {
+		t.Errorf("a vendor says it: %d", status)
+	}
+	if page := h.send(t, mia, "/assets/filler-plc/backup", url.Values{"day": {"22.11."}}); !strings.Contains(page, "Write the day as") {
+		t.Errorf("a day that is none: %s", page)
+	}
+	a, _ := h.actor("lena")
+	if lines := must(h.desk.Backups(h.ctx)); lines["filler-plc"].By != "mia0" || a.Person != "lena" {
+		t.Errorf("%+v", lines["filler-plc"])
 	}
 }
 

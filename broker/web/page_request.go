@@ -107,6 +107,9 @@ func (g *Pages) requestOf(v *visit, q approvals.Request) (requestView, error) {
 	out.Urgency = v.urgency(q, n)
 	out.MayUrgent = v.actor.Plant && (q.State == approvals.RequestWaiting || q.State == approvals.RequestAsleep)
 	out.Phone = strings.ToUpper(strings.Join(out.Words[:2], " "))
+	if err := g.backups(v); err != nil {
+		return out, err
+	}
 	v.describe(&out, d)
 	if out.Receipts, err = g.receipted(v, string(q.ID)); err != nil {
 		return out, err
@@ -274,8 +277,9 @@ func (v *visit) unusual(out *requestView, d evidence.Request, rights policy.Righ
 		if rights&^(policy.Look|policy.Copy) == 0 {
 			continue
 		}
-		switch age := v.now.Sub(a.Backup.Last); {
-		case a.Backup.Last.IsZero():
+		last := v.plant.LastBackup(a.Name, v.saved)
+		switch age := v.now.Sub(last); {
+		case last.IsZero():
 			backups = append(backups, old{"No backup of " + a.Title + " is known.", time.Duration(1<<63 - 1)})
 		case age > oldBackup:
 			backups = append(backups, old{"Backup of " + a.Title + " is " + span(age) + " old.", age})

@@ -190,6 +190,7 @@ func (g *Pages) table() []Route {
 		{"POST /keys", PlantOnly, "Add a passkey", g.enrolPasskey},
 		{"GET /assets", PlantOnly, "", g.assetsPage},
 		{"GET /assets/{id}", PlantOnly, "", g.assetPage},
+		{"POST /assets/{id}/backup", PlantOnly, "Say that it is backed up", doneOnce(g.backedUp)},
 		{"GET /debt", PlantOnly, "", g.debtPage},
 		{"GET /patterns", SignedIn, "", g.patternsPage},
 		{"GET /patterns/new", PlantOnly, "", g.proposePage},
@@ -245,9 +246,10 @@ type visit struct {
 	actor people.Actor
 	plant *policy.Plant
 	now   time.Time
-	zone  *time.Location // the browser's; nil: not said
-	since audit.Index    // the log's size before anything was read for the page
-	name  string         // of the person
+	zone  *time.Location                 // the browser's; nil: not said
+	since audit.Index                    // the log's size before anything was read for the page
+	name  string                         // of the person
+	saved map[policy.AssetName]time.Time // machines' last backups, where a page needs them
 }
 
 func (v *visit) ctx() context.Context { return v.r.Context() }

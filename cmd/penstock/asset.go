@@ -19,7 +19,7 @@ import (
 // assetCommand is `penstock asset`: what the plant has, and where that comes from.
 func assetCommand() *cobra.Command {
 	c := &cobra.Command{Use: "asset", Short: "Import assets from other systems, and ask about them"}
-	c.AddCommand(assetImportCommand(), assetHistoryCommand())
+	c.AddCommand(assetImportCommand(), assetHistoryCommand(), assetBackupCommand())
 	c.AddCommand(assetQuestions()...)
 	return c
 }

@@ -164,7 +164,7 @@ func policyDebtCommand() *cobra.Command {
 				return refusePlant(c.ErrOrStderr(), args[0], problems, false)
 			}
 			now := time.Now()
-			all := plant.Debts(now, nil)
+			all := plant.Debts(now, policy.Known{})
 			if asJSON {
 				return printPolicyJSON(c.OutOrStdout(), emptyNotNull(all))
 			}
