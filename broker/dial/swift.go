@@ -65,7 +65,7 @@ func (s *swift) fill() error {
 		b := ahead.Get().(*[readAhead]byte)
 		if n, failed = readOnce(int(fd), b[:]); n <= 0 || failed != nil {
 			ahead.Put(b)
-			return failed != unix.EAGAIN
+			return failed != syscall.EAGAIN
 		}
 		s.came, s.from, s.to = b, 0, n
 		return true
@@ -87,8 +87,8 @@ func (s *swift) fill() error {
 
 func readOnce(fd int, b []byte) (int, error) {
 	for {
-		n, err := unix.Read(fd, b)
-		if err != unix.EINTR {
+		n, err := syscall.Read(fd, b) // as net does: the race detector knows that a read follows its write
+		if err != syscall.EINTR {
 			return n, err
 		}
 	}
