@@ -2,11 +2,13 @@ package broker
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"log/slog"
 
 	"penstock/audit"
 	"penstock/audit/recording"
+	"penstock/policy"
 )
 
 // Finally has f called once, when the channel has ended, nothing passes any
@@ -44,6 +46,23 @@ func (c *Channel) Transferred(f audit.FileTransferred) error {
 		slog.Error("a transfer could not be noted in its recording", "session", c.s.id, "channel", c.number, "err", err)
 	}
 	return c.s.append(f)
+}
+
+// Refuse records and tells a no of the rules for files, to a request that was
+// otherwise allowed. An error ends the session.
+func (c *Channel) Refuse(ctx context.Context, kind string, detail any, no *policy.Refusal) error {
+	d := denied(no)
+	c.s.metrics.refusal("operation", no)
+	frame, err := requestFrame(kind, detail, d)
+	if err != nil {
+		return err
+	}
+	defer c.leave()
+	c.enter()
+	if err := c.commit(ctx, recording.Request, frame); err != nil {
+		return err
+	}
+	return c.tellRefused(kind, detail, c.Query(), d)
 }
 
 // Piece is what is recorded in the place of some bytes.

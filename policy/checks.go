@@ -161,7 +161,11 @@ func (w *walk) findWay() no {
 	if w.trace == nil {
 		return nil
 	}
-	return w.yes("way in", "by %s as %s; at its worst it can %s; the rest is stopped by %s", w.protocol, orNone(string(w.way.Name)), w.way.Worst, w.way.Enforced)
+	files := ""
+	if w.way.Files.Is() {
+		files = "; files " + w.way.Files.words()
+	}
+	return w.yes("way in", "by %s as %s; at its worst it can %s; the rest is stopped by %s%s", w.protocol, orNone(string(w.way.Name)), w.way.Worst, w.way.Enforced, files)
 }
 
 func orNone(s string) string {

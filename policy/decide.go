@@ -125,15 +125,16 @@ type LiveFacts struct {
 
 // Duties are what an allowed channel must also do.
 type Duties struct {
-	StrictBoth bool     // bytes to the vendor durable before they are shown
-	Escort     bool     // a named plant person watches
-	Inspect    string   // the inspector's name; empty: none
-	Hashes     bool     // a file's content is not recorded: offsets, lengths and hashes are
-	HostKeys   []string // pinned target keys, authorized_keys form without options; empty refuses an SSH dial. The plant's own: read only
-	Old        []string // algorithms beyond DESIGN 5.1's that this target is spoken to with. The plant's own: read only
-	Via        *Hop     // the host that is gone through; nil: the target is dialled itself. The plant's own: read only
-	Login      Login    // how the broker proves itself to the target
-	InputOff   bool     // output goes on, the vendor's input is dropped (DESIGN 6: narrowed to look)
+	StrictBoth bool       // bytes to the vendor durable before they are shown
+	Escort     bool       // a named plant person watches
+	Inspect    string     // the inspector's name; empty: none
+	Hashes     bool       // a file's content is not recorded: offsets, lengths and hashes are
+	Files      *FileRules // what may pass by sftp, scp, rsync and git beyond the rights; nil: nothing is asked for. The plant's own: read only
+	HostKeys   []string   // pinned target keys, authorized_keys form without options; empty refuses an SSH dial. The plant's own: read only
+	Old        []string   // algorithms beyond DESIGN 5.1's that this target is spoken to with. The plant's own: read only
+	Via        *Hop       // the host that is gone through; nil: the target is dialled itself. The plant's own: read only
+	Login      Login      // how the broker proves itself to the target
+	InputOff   bool       // output goes on, the vendor's input is dropped (DESIGN 6: narrowed to look)
 }
 
 // Login says how the broker logs in at a target.

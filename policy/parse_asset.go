@@ -282,11 +282,11 @@ func (f *file) accounts(e source.Entry, s source.Fields, p *Port) {
 			continue
 		}
 		a := at.Fields("rights", "enforced", "files", "login", "prompts", "rotate")
-		one := Account{Name: AccountName(at.Key), Worst: everything, Enforced: f.enforced(a.Get("enforced"), e.Key),
-			Hashes: a.Get("files").OneOf("content", "hashes") == "hashes"}
+		one := Account{Name: AccountName(at.Key), Worst: everything, Enforced: f.enforced(a.Get("enforced"), e.Key)}
 		if a.Get("rights").Here() {
 			one.Worst = f.rights(a.Get("rights"))
 		}
+		f.fileRules(a.Get("files"), &one)
 		if e.Key == "ssh" {
 			f.login(a, &one)
 		}

@@ -203,6 +203,7 @@ type Account struct {
 	Worst    Rights
 	Enforced Enforced
 	Hashes   bool // files: hashes; a file's content is not kept, its offsets, lengths and hash are
+	Files    FileRules
 	Login    LoginBy
 	Prompts  []Prompt // that are answered; others end the login
 	Rotate   Rotation // of its secret

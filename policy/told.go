@@ -15,6 +15,7 @@ type Told struct {
 	Worst   string   // what it can come to: "Worst case: …"
 	Stopper string   // who stops what goes beyond
 	Weak    string   // which machines are spoken to with old algorithms, and who answers for it; empty: none
+	Files   string   // which files may pass, and what waits for a look; empty: the plant file says nothing of them
 	Reach   Rights   // what was asked, and what nobody stops beyond it
 	By      Enforced // the weakest stopper of all ways in
 	Stops   []string // titles of the lines that stop with one of the machines, in the file's order of assets
@@ -36,7 +37,7 @@ func (p *Plant) Told(targets []Target, rights Rights) Told {
 			}
 		}
 	}
-	t.Weak = p.weakly(targets)
+	t.Weak, t.Files = p.weakly(targets), p.filesSay(targets, rights)
 	t.Can, t.Worst = p.canSay(targets, rights, t), "Worst case: "+WorstCase(t.Reach, t.Stops)
 	switch t.By {
 	case ByPenstock:

@@ -209,6 +209,7 @@ func (w *walk) allow() {
 		duties.Inspect = string(w.port.Name)
 	}
 	duties.Hashes = w.way.Hashes
+	duties.Files = w.port.fileRules(w.way.Name)
 	duties.HostKeys = w.port.HostKeys
 	duties.Old, duties.Via = w.port.Old.Algorithms, w.asset.hop
 	duties.Login = w.way.LoginWay()

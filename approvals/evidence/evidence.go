@@ -47,6 +47,7 @@ type Request struct {
 	Starts    []string   `json:"starts,omitempty"`    // of an emergency, computed as well: the rights until the second tap
 	Waives    []string   `json:"waives,omitempty"`    // and the calendars that would say no at some time in its span
 	Weak      string     `json:"weak,omitempty"`      // which machines are spoken to in old SSH, and who answers for it
+	Files     string     `json:"files,omitempty"`     // which files pass through these accounts, and what waits for a look
 	Red       Red        `json:"red,omitzero"`        // what is out of order with who asks: walls by day
 	Escort    bool       `json:"escort,omitempty"`    // they work under an escort, whatever the rules ask: with a red item
 	Minutes   int        `json:"minutes"`

@@ -120,7 +120,7 @@ func (r Request) check() error {
 		filled("stopper", r.Stopper, MaxText),
 		starts(r.Kind == Emergency, r.Starts),
 		waives(r.Kind == Emergency, r.Waives),
-		CheckText("weak", r.Weak, MaxReason),
+		CheckText("weak", r.Weak, MaxReason), CheckText("files", r.Files, MaxReason),
 		r.Red.check(),
 		span(r.From, r.To, r.Minutes),
 		oneOf("open", r.Open, "shift", "auto", "vendor"),

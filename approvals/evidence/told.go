@@ -19,7 +19,7 @@ func Tell(plant *policy.Plant, r *Request) {
 		rights = ^policy.Rights(0) // what cannot be read is told as everything; parsing refuses it anyway
 	}
 	told := plant.Told(targets, rights)
-	r.Can, r.Worst, r.Stopper, r.Weak = told.Can, told.Worst, told.Stopper, told.Weak
+	r.Can, r.Worst, r.Stopper, r.Weak, r.Files = told.Can, told.Worst, told.Stopper, told.Weak, told.Files
 	r.Priority = plant.Priority(assets, r.Happening).String()
 	r.Starts, r.Waives = nil, nil
 	if r.Kind == Emergency {
@@ -37,7 +37,7 @@ func CheckTold(plant *policy.Plant, r Request) (findings []string) {
 		{"priority", r.Priority, is.Priority}, {"what they can do", r.Can, is.Can},
 		{"the worst case", r.Worst, is.Worst}, {"who stops it", r.Stopper, is.Stopper},
 		{"what it begins with", strings.Join(r.Starts, ", "), strings.Join(is.Starts, ", ")}, {"which calendars are waived", strings.Join(r.Waives, ", "), strings.Join(is.Waives, ", ")},
-		{"old SSH", r.Weak, is.Weak},
+		{"old SSH", r.Weak, is.Weak}, {"which files pass", r.Files, is.Files},
 	} {
 		if line.has != line.is {
 			findings = append(findings, "the request tells "+line.what+" as "+quoted(line.has)+", and the plant file says "+quoted(line.is))

@@ -129,6 +129,7 @@ type Request struct {
 	Worst    string       `json:"worst"`
 	Stopper  string       `json:"stopper"`
 	Weak     string       `json:"weak,omitempty"`   // machines that are spoken to in old SSH, and who answers for it
+	Files    string       `json:"files,omitempty"`  // which files pass, and what waits for a look
 	Red      []string     `json:"red,omitempty"`    // what is out of order, worst first: by night, to look
 	Escort   bool         `json:"escort,omitempty"` // they work under an escort, whatever the rules ask
 	Open     string       `json:"open"`

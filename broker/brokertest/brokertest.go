@@ -53,6 +53,9 @@ var ManyWriters bool
 // KeepHashes makes plants whose account maint says files: hashes.
 var KeepHashes bool
 
+// Files are rules for files of account maint, in the plant file's words.
+var Files string
+
 // Inspected makes plants whose port modbus is enforced by Penstock: 40012 and
 // coil 18 may be set, coil 17 takes operate, 40090 is never written.
 var Inspected bool
@@ -73,6 +76,9 @@ func Plant(t Failer, at netip.AddrPort, tcp uint16, pins ...string) *policy.Plan
 	files := ""
 	if KeepHashes {
 		files = ", files: hashes"
+	}
+	if Files != "" {
+		files = ", files: " + Files
 	}
 	modbus := ""
 	if tcp != 0 {

@@ -24,6 +24,10 @@ type file struct {
 	closing bool   // close is on its way: nothing new begins
 	closed  bool   // the machine has closed it
 	done    func() // of Channel.Busy
+
+	most, mostOut int64  // bytes that may pass in one file; 0: no limit
+	before        uint64 // bytes of an appended file, with what was written
+	over          bool   // more was tried
 }
 
 // told is what file.transferred says of it: nothing, one direction or both.

@@ -39,6 +39,7 @@ const (
 	// Status codes (section 7).
 	statusOK          = 0
 	statusEOF         = 1
+	statusNoFile      = 2
 	statusDenied      = 3
 	statusFailure     = 4
 	statusBad         = 5

@@ -26,6 +26,12 @@ type request struct {
 	at    uint64
 	n     uint32
 	size  *uint64 // a truncation to this size
+	to    string  // of what has two paths
+
+	most, mostOut int64  // of a file that is opened: see FileRule.Most
+	before        uint64 // bytes that were there before, of one that is appended to
+
+	answer chan told // of a question of ours: the vendor does not see it
 }
 
 // files reads SFTP along. Its lock is held for no I/O but hashing.
@@ -78,7 +84,7 @@ func (s *files) fromVendor(ctx context.Context, p []byte, send func([]byte) erro
 			return flush()
 		}
 		p = left
-		v, err := s.request(ctx, raw, flush)
+		v, err := s.request(sending{ctx, flush, send}, raw)
 		if err != nil {
 			return err
 		}
@@ -99,7 +105,8 @@ func (s *files) fromVendor(ctx context.Context, p []byte, send func([]byte) erro
 // verdict is what becomes of a request: it goes on, or is answered here.
 type verdict struct{ forward, answer []byte }
 
-func (s *files) request(ctx context.Context, raw []byte, flush func() error) (verdict, error) {
+func (s *files) request(at sending, raw []byte) (verdict, error) {
+	ctx, flush := at.ctx, at.flush
 	kind, f := raw[4], &fields{b: raw[5:]}
 	if kind == fxInit {
 		return s.init(f)
@@ -129,7 +136,27 @@ func (s *files) request(ctx context.Context, raw []byte, flush func() error) (ve
 			}
 			s.c.refused(d)
 			return verdict{answer: statusPacket(id, statusDenied, d.Say)}, nil
+		} else if d.Duties.Files != nil {
+			return s.ruled(at, id, w, raw, d.Duties.Files)
 		}
+	}
+	if w.f != nil && s.past(&w) {
+		return s.tooMuch(ctx, id, w)
+	}
+	return s.pass(id, w, raw)
+}
+
+// ruled passes what the rules for files let through.
+func (s *files) ruled(at sending, id uint32, w wish, raw []byte, rules *policy.FileRules) (verdict, error) {
+	raw, err := s.rule(at, id, &w, raw, rules)
+	if no, ok := errors.AsType[*policy.Refusal](err); ok && no.Rule != "file-protocol" && s.c.gate.Look() == nil {
+		return s.refuse(at.ctx, id, w.record, no)
+	}
+	if no, ok := errors.AsType[*inBand](err); ok {
+		return verdict{answer: statusPacket(id, no.code, no.say)}, nil
+	}
+	if err != nil {
+		return verdict{}, err
 	}
 	return s.pass(id, w, raw)
 }

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"penstock/audit"
+	"penstock/policy"
 )
 
 // fromTarget takes the answers of p one by one.
@@ -40,7 +41,7 @@ func (c *Carrier) tell(all []audit.FileTransferred) (err error) {
 }
 
 // answer checks one answer against its request. What it says instead stands in reply.
-func (s *files) answer(raw []byte) (reply []byte, told []audit.FileTransferred, err error) {
+func (s *files) answer(raw []byte) (reply []byte, events []audit.FileTransferred, err error) {
 	kind, f := raw[4], &fields{b: raw[5:]}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -55,6 +56,10 @@ func (s *files) answer(raw []byte) (reply []byte, told []audit.FileTransferred, 
 	}
 	delete(s.asked, id)
 	s.less.Broadcast()
+	if r.answer != nil {
+		r.answer <- told{kind, append([]byte(nil), f.b...)}
+		return nil, nil, nil
+	}
 	reply = raw
 	switch kind {
 	case fxStatus:
@@ -62,7 +67,9 @@ func (s *files) answer(raw []byte) (reply []byte, told []audit.FileTransferred, 
 	case fxHandle:
 		err = s.opened(r, f)
 	case fxData:
-		err = s.data(r, f)
+		if err = s.data(r, f); err == nil && r.f.over {
+			reply = statusPacket(id, statusDenied, tooLarge(r.f.path, "out", policy.FileRule{Most: r.f.mostOut}).Say)
+		}
 	case fxName:
 		reply, err = s.names(r, id, raw, f)
 	case fxAttrs:
@@ -77,9 +84,9 @@ func (s *files) answer(raw []byte) (reply []byte, told []audit.FileTransferred, 
 	}
 	if r.f != nil && r.f.closed && r.f.pending == 0 && s.open[r.f.handle] == r.f {
 		delete(s.open, r.f.handle)
-		told = r.f.told("sftp")
+		events = r.f.told("sftp")
 	}
-	return reply, told, nil
+	return reply, events, nil
 }
 
 // version leaves out the extensions that would not pass.
@@ -166,7 +173,7 @@ func (s *files) opened(r *request, f *fields) error {
 		return broken("machine", "the handle of an open file once more")
 	}
 	s.opening--
-	o := &file{path: r.path, handle: h, folder: r.kind == fxOpendir, flags: r.flags}
+	o := &file{path: r.path, handle: h, folder: r.kind == fxOpendir, flags: r.flags, most: r.most, mostOut: r.mostOut, before: r.before}
 	o.in.waiting, o.out.waiting = &s.held, &s.held
 	if o.size, o.sized = s.sizes[r.path]; o.folder {
 		o.sized = false
@@ -184,6 +191,10 @@ func (s *files) data(r *request, f *fields) error {
 	}
 	if uint32(len(p)) > r.n {
 		return broken("machine", "%d bytes where %d were asked for", len(p), r.n)
+	}
+	if most := r.f.mostOut; most > 0 && r.at+uint64(len(p)) > uint64(most) {
+		r.f.over, r.f.failed = true, "larger than may pass"
+		return nil
 	}
 	r.f.out.add(r.at, p)
 	return nil

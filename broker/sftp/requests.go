@@ -52,8 +52,8 @@ func (s *files) parse(kind byte, f *fields) (w wish, err error) {
 		err = w.changes(f, changes[kind], "")
 	case fxRename, fxSymlink: // stock clients and servers give a link's target first; both are recorded
 		w.path = f.text(maxPath)
-		to := f.text(maxPath)
-		err = w.changes(f, changes[kind], to)
+		w.to = f.text(maxPath)
+		err = w.changes(f, changes[kind], w.to)
 	case fxExtended:
 		err = s.extended(&w, f)
 	default:
@@ -197,10 +197,9 @@ var extensions = map[string]struct {
 func onePath(_ *files, w *wish, f *fields) error { w.path = f.text(maxPath); return nil }
 
 func twoPaths(_ *files, w *wish, f *fields) error {
-	w.path = f.text(maxPath)
-	to := f.text(maxPath)
-	w.record = map[string]any{"to": safe(to)}
-	if !pathFits(to) {
+	w.path, w.to = f.text(maxPath), f.text(maxPath)
+	w.record = map[string]any{"to": safe(w.to)}
+	if !pathFits(w.to) {
 		return errPath
 	}
 	return nil

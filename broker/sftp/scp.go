@@ -3,6 +3,7 @@ package sftp
 import (
 	"bytes"
 	"context"
+	"errors"
 	"log/slog"
 	"path"
 	"slices"
@@ -11,6 +12,7 @@ import (
 	"sync"
 
 	"penstock/audit"
+	"penstock/policy"
 )
 
 const (
@@ -89,12 +91,24 @@ func (s *copies) take(p []byte, source bool) (pass []byte, told []audit.FileTran
 		} else {
 			n, goes, f, err = s.fromSink(p)
 		}
+		if no, ok := errors.AsType[*policy.Refusal](err); ok && no.Rule == "file-size" && s.j.in {
+			goes, err = nil, s.tooLarge(no)
+		}
 		p, pass, told = p[n:], append(pass, goes...), append(told, f...)
 	}
 	if err != nil {
 		return nil, nil, err
 	}
 	return pass, told, nil
+}
+
+// tooLarge answers the vendor in the machine's stead, which never hears of the file.
+func (s *copies) tooLarge(no *policy.Refusal) error {
+	s.at, s.record, s.left = atRecord, 0, 0
+	if err := s.c.gate.Refuse(s.c.gate.Context(), "scp", map[string]any{"operation": "write", "path": safe(s.where())}, no); err != nil {
+		return err
+	}
+	return s.c.out.put([]byte("\x01scp: " + no.Say + "\n"))
 }
 
 // fromSource takes one step; n bytes are used, and pass goes on.
@@ -208,6 +222,11 @@ func (s *copies) readFile(kind byte, text string) error {
 		return broken(s.who(true), "scp: it sends %s, which nobody asked for", safe(name))
 	}
 	s.at, s.record, s.name, s.left = atAnswer, kind, name, size
+	if kind == 'C' {
+		if no := s.scpSize(size); no != nil {
+			return no
+		}
+	}
 	return nil
 }
 

@@ -37,7 +37,14 @@ func (t *transfer) kindOr(kind string) string {
 
 // ask decides by the direction, before anything is dialled.
 func (t *transfer) ask(ctx context.Context, gate *broker.Channel) error {
-	return gate.AskFor(ctx, t.Kind, t.Need, t.Record()).Refusal()
+	d := gate.AskFor(ctx, t.Kind, t.Need, t.Record())
+	if no := t.Held(d.Duties.Files); d.Allow && no != nil {
+		if err := gate.Refuse(ctx, t.Kind, t.Record(), no); err != nil {
+			return err
+		}
+		return no
+	}
+	return d.Refusal()
 }
 
 // payload is what the machine is asked to run: the words that were decided on.

@@ -163,6 +163,7 @@ type requestLine struct {
 	Worst   string       `json:"worst"`
 	Stopper string       `json:"stopper"`
 	Weak    string       `json:"weak,omitempty"`
+	Files   string       `json:"files,omitempty"`  // which files pass, and what waits for a look
 	Red     []string     `json:"red,omitempty"`    // what is out of order, for whoever answers
 	Escort  bool         `json:"escort,omitempty"` // they work under an escort, whatever the rules ask
 	Minutes int          `json:"minutes"`
@@ -185,7 +186,7 @@ type answerLine struct {
 func (c *call) requestLine(r approvals.Request) requestLine {
 	d := r.Document
 	l := requestLine{Request: string(r.ID), State: string(r.State), Rev: r.Rev, By: d.By, People: d.People, Rights: d.Rights, Kind: d.Kind, Starts: d.Starts, Reason: d.Reason,
-		Now: d.Happening, Urgent: d.Priority, Can: d.Can, Worst: d.Worst, Stopper: d.Stopper, Weak: d.Weak, Red: d.Red.Lines(c.name, d.Firm), Escort: d.Escort,
+		Now: d.Happening, Urgent: d.Priority, Can: d.Can, Worst: d.Worst, Stopper: d.Stopper, Weak: d.Weak, Files: d.Files, Red: d.Red.Lines(c.name, d.Firm), Escort: d.Escort,
 		Minutes: d.Minutes, From: d.From.UTC(), To: d.To.UTC(), Window: string(r.Window), Words: evidence.Words(r.Hash), Targets: []targetLine{}}
 	for _, t := range d.Assets {
 		l.Targets = append(l.Targets, targetLine{Asset: t.Asset, Port: t.Port, Account: t.Account})
@@ -417,6 +418,9 @@ func (c *call) sayTold(r approvals.Request) {
 	c.printf("  %s %s\n  %s\n", r.Document.Can, r.Document.Stopper, r.Document.Worst)
 	if weak := r.Document.Weak; weak != "" {
 		c.printf("  ! %s\n", weak)
+	}
+	if files := r.Document.Files; files != "" {
+		c.printf("  %s\n", files)
 	}
 	for _, line := range r.Document.Red.Lines(c.name, r.Document.Firm) {
 		c.printf("  ! %s\n", line)

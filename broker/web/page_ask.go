@@ -227,6 +227,9 @@ func (v *visit) wayWorst(a policy.Asset, port policy.PortName, account policy.Ac
 	if weak := v.plant.Told([]policy.Target{{Asset: a.Name, Port: port, Account: account}}, policy.Look).Weak; weak != "" {
 		say += " " + weak
 	}
+	if files := v.plant.Told([]policy.Target{{Asset: a.Name, Port: port, Account: account}}, policy.Look|policy.Copy|policy.Load).Files; files != "" {
+		say += " " + files
+	}
 	return say
 }
 

@@ -30,6 +30,7 @@ type requestView struct {
 	Targets                  []targetView
 	Can, Worst, Enforced     string
 	Weak                     string // machines that are spoken to in old SSH
+	Files                    string // which files pass, and what waits for a look
 	Danger                   bool   // nobody but a person stops what goes beyond
 	Stops, Why, Length       string
 	Until                    stamp
@@ -193,6 +194,7 @@ func (v *visit) describe(out *requestView, d evidence.Request) {
 	if out.Weak = cmp.Or(d.Weak, told.Weak); out.Weak != "" {
 		out.Unusual = append(out.Unusual, out.Weak)
 	}
+	out.Files = cmp.Or(d.Files, told.Files)
 	out.Danger = told.By == policy.ByNobody && told.Reach != policy.Look
 	switch stopsAnyway := told.Reach&(policy.Operate|policy.Load|policy.Device) != 0; {
 	case len(told.Stops) > 0 && stopsAnyway: // the worst case says it

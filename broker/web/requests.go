@@ -144,7 +144,7 @@ func readAsk(r *http.Request) (approvals.Ask, error) {
 func requestJSON(q approvals.Request) api.Request {
 	d := q.Document
 	out := api.Request{ID: string(q.ID), State: string(q.State), Rev: q.Rev, Document: q.Hash.String(),
-		Words: evidence.Words(q.Hash), By: d.By, Priority: q.Priority.String(), Computed: d.Priority, Can: d.Can, Worst: d.Worst, Stopper: d.Stopper, Weak: d.Weak, Escort: d.Escort, Open: d.Open, Window: string(q.Window), Asleep: q.Asleep, At: q.At,
+		Words: evidence.Words(q.Hash), By: d.By, Priority: q.Priority.String(), Computed: d.Priority, Can: d.Can, Worst: d.Worst, Stopper: d.Stopper, Weak: d.Weak, Files: d.Files, Escort: d.Escort, Open: d.Open, Window: string(q.Window), Asleep: q.Asleep, At: q.At,
 		Ask: api.Ask{Firm: d.Firm, People: d.People, Targets: apiTargets(d.Assets), Rights: d.Rights, Reason: d.Reason,
 			WorkOrder: d.WorkOrder, Change: d.Change, Backup: d.Backup, Backout: d.Backout, AreaClear: d.AreaClear, Kind: d.Kind, Starts: d.Starts, Waives: d.Waives, Happening: d.Happening,
 			Minutes: d.Minutes, From: d.From, To: d.To}}

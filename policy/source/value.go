@@ -277,6 +277,50 @@ func (v Value) Duration(low, high time.Duration) time.Duration {
 	return 0
 }
 
+// Size is a number of bytes with its unit, such as 800KiB, 50MiB or 2GiB, from
+// low to high.
+func (v Value) Size(low, high int64) int64 {
+	s := v.Text()
+	if s == "" {
+		return 0
+	}
+	for _, u := range units {
+		digits, has := strings.CutSuffix(s, u.name)
+		if !has {
+			continue
+		}
+		n, err := strconv.ParseUint(digits, 10, 32)
+		if err != nil {
+			break
+		}
+		if size := int64(n) * u.bytes; size >= low && size <= high {
+			return size
+		}
+		v.Refuse(fmt.Sprintf("%s is not from %s to %s", s, Size(low), Size(high)), "")
+		return 0
+	}
+	v.Refuse(fmt.Sprintf("%q is no size", s), "write a number with its unit: 800KiB, 50MiB, 2GiB")
+	return 0
+}
+
+var units = []struct {
+	name  string
+	bytes int64
+}{{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {"B", 1}}
+
+// Size says a number of bytes as a plant file does, exactly.
+func Size(n int64) string {
+	switch {
+	case n >= 1<<30 && n%(1<<30) == 0:
+		return fmt.Sprintf("%dGiB", n>>30)
+	case n >= 1<<20 && n%(1<<20) == 0:
+		return fmt.Sprintf("%dMiB", n>>20)
+	case n >= 1<<10 && n%(1<<10) == 0:
+		return fmt.Sprintf("%dKiB", n>>10)
+	}
+	return fmt.Sprintf("%dB", n)
+}
+
 // ParseDuration reads 90s, 30m, 4h, 1h30m, 3d, 7y: whole numbers with the units
 // y (365 days), d, h, m, s, the larger first, each once.
 func ParseDuration(s string) (time.Duration, error) {
