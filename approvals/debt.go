@@ -92,7 +92,11 @@ func (d *Desk) debtsNow(ctx context.Context) ([]policy.Debt, error) {
 	}
 	var all []policy.Debt
 	at := map[string]int{}
-	for _, one := range d.plant().Debts(d.now(), k) {
+	owed, err := d.accessDebts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, one := range append(d.plant().Debts(d.now(), k), owed...) {
 		id := debtID(one.Kind, one.What)
 		if i, twice := at[id]; twice {
 			all[i].Text += "; " + one.Text

@@ -72,6 +72,7 @@ type Desk struct {
 	now     func() time.Time
 
 	heads   heads
+	uses    uses
 	keys    keyring
 	owing   owing
 	tallies tallies

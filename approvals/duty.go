@@ -71,7 +71,9 @@ type Duty struct {
 	teams map[string]evidence.Duty
 	roles map[string][]string // of the plant's active people
 	rows  []state.Seen        // what it rests on
-	plant *policy.Plant       // its teams of teams
+
+	lapsed map[string][]policy.Role // of them, those that nobody confirmed in time: they count for nothing
+	plant  *policy.Plant            // its teams of teams
 }
 
 // Duty looks.
@@ -83,7 +85,7 @@ func (d *Desk) Duty(ctx context.Context) (Duty, error) {
 	if err != nil {
 		return Duty{}, fmt.Errorf("list people for who is on duty: %w", err)
 	}
-	out := Duty{plant: d.plant(), teams: map[string]evidence.Duty{}, roles: map[string][]string{}}
+	out := Duty{plant: d.plant(), teams: map[string]evidence.Duty{}, roles: map[string][]string{}, lapsed: map[string][]policy.Role{}}
 	ofPlant := map[policy.FirmID]bool{}
 	for _, p := range all {
 		if _, known := ofPlant[p.Firm]; !known {
@@ -95,6 +97,9 @@ func (d *Desk) Duty(ctx context.Context) (Duty, error) {
 		}
 		if !p.Disabled && ofPlant[p.Firm] {
 			out.roles[string(p.ID)] = append([]string{}, words(p.Roles)...)
+			if out.lapsed[string(p.ID)], err = d.roster.Lapsed(ctx, p); err != nil {
+				return Duty{}, fmt.Errorf("access reviews of %s: %w", p.ID, err)
+			}
 		}
 	}
 	for _, key := range d.heads.keys("roster/") {
@@ -118,7 +123,20 @@ func (d Duty) Counts(who policy.PersonID, at time.Time) []policy.Role {
 	if d.plant == nil {
 		return nil
 	}
-	return named[policy.Role](d.plant.Counting(evidence.Counting(string(who), at, func(id string) []string { return d.roles[id] }, d.teams)))
+	return named[policy.Role](d.plant.Counting(evidence.Counting(string(who), at, d.confirmed, d.teams)))
+}
+
+// confirmed are somebody's roles without those that no access review confirmed in time.
+func (d Duty) confirmed(id string) []string {
+	if len(d.lapsed[id]) == 0 {
+		return d.roles[id]
+	}
+	return slices.DeleteFunc(slices.Clone(d.roles[id]), func(r string) bool { return slices.Contains(d.lapsed[id], policy.Role(r)) })
+}
+
+// Lapsed says whether nobody confirmed somebody's role in time.
+func (d Duty) Lapsed(team policy.Role, who policy.PersonID) bool {
+	return slices.Contains(d.lapsed[string(who)], team)
 }
 
 // On are the people whose word counts in a team at a moment, sorted.
@@ -191,6 +209,9 @@ func (d *Desk) offDuty(ctx context.Context, by people.Actor, teams []policy.Role
 		return nil
 	}
 	team := teams[i]
+	if duty.Lapsed(team, by.Person) {
+		return refuse("access-review", "Nobody has confirmed in time that you still hold %s, so your word does not count there. OT security signs it on the page Access reviews. Pausing, ending, cutting and blocking go on.", team)
+	}
 	if s := (evidence.Duty{Deputies: duty.Deputies(team)}).Deputy(string(by.Person), now); s != "" {
 		return refuse("deputy-stands-in", "%s stands in for you in %s. End that first, on the page of the roster, if you want to decide yourself.", s, team)
 	}

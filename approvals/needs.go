@@ -5,6 +5,7 @@ import (
 	"iter"
 	"time"
 
+	"penstock/approvals/evidence"
 	"penstock/approvals/people"
 	"penstock/approvals/state"
 	"penstock/audit"
@@ -66,6 +67,17 @@ type roster interface {
 	People(ctx context.Context) ([]people.Person, error)
 	Firms(ctx context.Context) ([]people.Firm, error)
 	Facts(ctx context.Context, id policy.PersonID) (policy.PersonFacts, error)
+	Change(ctx context.Context, by people.Actor, who policy.PersonID, name string, roles []policy.Role) error
+	Members(ctx context.Context, scope string) ([]people.Person, error)
+	Scopes(ctx context.Context) ([]string, error)
+	Access(ctx context.Context, scope string) (a people.Access, ok bool, err error)
+	AccessReviews(ctx context.Context) ([]people.Access, error)
+	Waits(ctx context.Context, a people.Access) ([]policy.PersonID, error)
+	Lapsed(ctx context.Context, p people.Person) ([]policy.Role, error)
+	ListAccess(ctx context.Context, by people.Actor, list evidence.AccessList, document audit.Hash) error
+	MaySignAccess(ctx context.Context, by people.Actor, scope string) error
+	CheckSign(ctx context.Context, by people.Actor, scope string, document audit.Hash, kept, ended []policy.PersonID) (people.Access, people.Person, error)
+	SignAccess(ctx context.Context, by people.Actor, scope string, document audit.Hash, kept, ended []policy.PersonID) error
 	TellEndings(ctx context.Context) (next time.Time, err error)
 	MayDisable(ctx context.Context, by people.Actor, who policy.PersonID) error
 	Disable(ctx context.Context, by people.Actor, who policy.PersonID, why string) error

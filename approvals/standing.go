@@ -30,7 +30,9 @@ func (d *Desk) settlePeople(ctx context.Context) (next time.Time, err error) {
 	if !told.IsZero() {
 		next = earlier(next, told)
 	}
-	if err = errors.Join(err, ferr, terr); err == nil {
+	listed, aerr := d.settleAccess(ctx)
+	next = earlier(next, listed)
+	if err = errors.Join(err, ferr, terr, aerr); err == nil {
 		return next, nil
 	}
 	if ctx.Err() != nil || d.trouble() != nil {

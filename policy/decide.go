@@ -74,10 +74,10 @@ type PersonFacts struct {
 	Networks []netip.Prefix // of the firm; empty: the firm declared none and no source fits
 	Until    time.Time      // end of the firm's contract; zero: none declared, which is no end
 
-	Terms       bool       // the firm's contract has terms that each of its people accepts
-	Accepted    time.Time  // until when the person's acceptance of them is good; zero: they have accepted none
-	Training    []Training // that the person has
-	Unconfirmed time.Time  // an access review should have confirmed the person by then; zero: none is overdue
+	Terms    bool       // the firm's contract has terms that each of its people accepts
+	Accepted time.Time  // until when the person's acceptance of them is good; zero: they have accepted none
+	Training []Training // that the person has
+	Confirm  time.Time  // an access review has to confirm the person by then; zero: none waits for a word on them
 }
 
 // Training is something that a person has learned, and until when it is good.

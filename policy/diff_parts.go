@@ -117,6 +117,7 @@ func (p *Plant) wholePlant(put putPart) {
 	all := []Role{security}
 	put("site", all, fact{"id", p.Site.ID}, fact{"name", p.Site.Name}, fact{"colour", p.Site.Colour}, fact{"timezone", p.Site.Timezone}, fact{"control_room", p.Site.ControlRoom}, fact{"origin", p.Site.Origin})
 	put("recordings", all, fact{"read", list(p.Recordings.Read)}, fact{"input", list(p.Recordings.Input)})
+	put("access_reviews", all, fact{"every", length(p.Access.Every)}, fact{"within", length(p.Access.Within)})
 	put("reviews", all, fact{"always", strings.Join(p.Reviews.Always, ", ")}, fact{"one_in", fmt.Sprint(p.Reviews.OneIn)}, fact{"within", length(p.Reviews.Within)})
 	for i := range p.Retention {
 		r := &p.Retention[i]

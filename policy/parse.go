@@ -88,7 +88,7 @@ type mention struct {
 }
 
 func (f *file) read(top source.Value) {
-	s := top.Fields("site", "teams", "lines", "zones", "conduits", "assets", "imported", "calendars", "gates", "rules", "patterns", "emergency", "recordings", "reviews", "retention", "plant_changes", "night")
+	s := top.Fields("site", "teams", "lines", "zones", "conduits", "assets", "imported", "calendars", "gates", "rules", "patterns", "emergency", "recordings", "reviews", "retention", "plant_changes", "night", "access_reviews")
 	f.site(s.Need("site"))
 	f.teams(s.Need("teams"))
 	f.lines(s.Get("lines"))
@@ -103,6 +103,7 @@ func (f *file) read(top source.Value) {
 	f.nights(s.Get("night"))
 	f.recordings(s.Get("recordings").Fields("read", "input"))
 	f.reviews(s.Get("reviews"))
+	f.access(s.Get("access_reviews"))
 	f.retention(s.Get("retention"))
 	f.plant.ByFile = s.Get("plant_changes").OneOf("agreed", "by_file") == "by_file"
 	f.index()

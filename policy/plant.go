@@ -30,6 +30,7 @@ type Plant struct {
 	Recordings Recordings
 	Reviews    Reviews
 	Retention  []Retention
+	Access     Access
 	ByFile     bool // plant_changes: by_file: whoever writes the file changes the plant; else the people whom it touches must agree
 
 	document []byte

@@ -61,8 +61,8 @@ func (w *walk) standing(p *PersonFacts) no {
 		return refusal("terms", "your acceptance of the plant's terms has run out; read and accept them again: ssh desk@… terms", "%s accepted the terms of firm %s until %s", p.ID, p.Firm, w.local(p.Accepted))
 	case p.Terms && w.q.Stage == AtAsk && !w.q.From.IsZero() && !w.q.From.Before(p.Accepted):
 		return refusal("terms", "your acceptance of the plant's terms runs out before that; accept them again: ssh desk@… terms", "%s accepted the terms until %s, asked from %s", p.ID, w.local(p.Accepted), w.local(w.q.From))
-	case !p.Unconfirmed.IsZero():
-		return refusal("access-review", "nobody at the plant has confirmed in time that you still work here; your firm's sponsor or OT security can", "the access review of %s was due %s", p.ID, w.local(p.Unconfirmed))
+	case !p.Confirm.IsZero() && !w.now.Before(p.Confirm):
+		return refusal("access-review", "nobody at the plant has confirmed in time that you still work here; your firm's sponsor or OT security can", "the access review of %s was due %s", p.ID, w.local(p.Confirm))
 	}
 	return nil
 }

@@ -157,8 +157,11 @@ func (w *walk) decide() Decision {
 // untilKnown begins Decision.Until with what ends anyway.
 func (w *walk) untilKnown() {
 	w.d.Until = w.f.Person.Until
-	if w.f.Person.Terms && !w.f.Person.Plant {
-		w.until(w.f.Person.Accepted)
+	if !w.f.Person.Plant {
+		if w.f.Person.Terms {
+			w.until(w.f.Person.Accepted)
+		}
+		w.until(w.f.Person.Confirm)
 	}
 	if w.q.Stage == AtAsk {
 		w.until(w.q.Until)

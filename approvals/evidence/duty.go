@@ -271,7 +271,7 @@ func (w *Walk) counting(person string, at time.Time) []string {
 		if p == nil || !w.ofPlant(p) {
 			return nil
 		}
-		return append([]string{}, p.roles...)
+		return slices.DeleteFunc(append([]string{}, p.roles...), func(r string) bool { return w.lapsed("role/"+r, id, at) })
 	}, w.duty)
 }
 

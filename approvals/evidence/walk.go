@@ -34,12 +34,13 @@ type Walk struct {
 	firms    map[string]*firm
 	people   map[string]*person
 	invited  map[audit.Hash]*invitation
-	owners   map[string]string // fingerprint of an ssh key or passkey → person
-	removed  map[string]bool   // fingerprints that were taken away
-	words    map[string]bool   // nonces of vouches
-	inForce  audit.Hash        // plant file
-	former   audit.Hash        // the one before
-	newPlant time.Time         // wall of the change
+	owners   map[string]string  // fingerprint of an ssh key or passkey → person
+	removed  map[string]bool    // fingerprints that were taken away
+	access   map[string]*access // by scope
+	words    map[string]bool    // nonces of vouches
+	inForce  audit.Hash         // plant file
+	former   audit.Hash         // the one before
+	newPlant time.Time          // wall of the change
 	plants   map[audit.Hash]*policy.Plant
 	byFile   bool // the plant file in force says plant_changes: by_file
 	filed    int  // changes of the plant file by its file, after the first
@@ -89,7 +90,7 @@ type silence struct{ from, to time.Time }
 // NewWalk begins before leaf 0.
 func NewWalk(docs Documents) *Walk {
 	return &Walk{docs: docs, revs: map[string]uint64{}, firms: map[string]*firm{}, people: map[string]*person{},
-		invited: map[audit.Hash]*invitation{}, owners: map[string]string{}, removed: map[string]bool{}, words: map[string]bool{}, plants: map[audit.Hash]*policy.Plant{}, changes: map[string]*change{},
+		invited: map[audit.Hash]*invitation{}, owners: map[string]string{}, removed: map[string]bool{}, words: map[string]bool{}, access: map[string]*access{}, plants: map[audit.Hash]*policy.Plant{}, changes: map[string]*change{},
 		requests: map[string]*asked{}, backups: map[policy.AssetName]time.Time{}, owed: map[string]bool{}, been: map[string]bool{}, windows: map[string]*window{}, patterns: map[string]*pattern{}, blocks: map[string]*blocked{}, outages: map[string]*outage{}, duty: duties{},
 		owing: NewOwing(),
 		certs: map[string]audit.CertIssued{}, sessions: map[string]*session{}, gates: map[string]gateWord{}, handed: map[string]*handover{}, guarded: map[string]*guard{}, unknown: map[string]int64{}}
@@ -200,7 +201,7 @@ func keepsState(body audit.Body) bool {
 		audit.IslandAnswered, audit.OutageWritten, audit.OutageWithdrawn,
 		audit.RosterWritten, audit.DeputyNamed, audit.DeputyEnded, audit.CallMade, audit.CallAnswered, audit.QuestionAnswered, audit.PriorityChanged, audit.AssetBackup, audit.DebtOpened, audit.DebtClosed:
 		return true
-	case audit.TermsAccepted, audit.TrainingNoted, audit.EndingTold:
+	case audit.TermsAccepted, audit.TrainingNoted, audit.EndingTold, audit.AccessListed, audit.AccessSigned:
 		return true
 	case audit.SecretSealed, audit.SecretShown, audit.SecretRotating, audit.SecretRotated, audit.SecretKept:
 		return true
@@ -284,7 +285,7 @@ func (w *Walk) judge() {
 	case audit.Unknown:
 		w.unknown[b.Name]++
 	default:
-		if !w.judgePeople() && !w.judgePlant() && !w.judgePattern() && !w.judgeDuty() && !w.judgeWindow() {
+		if !w.judgePeople() && !w.judgeAccess() && !w.judgePlant() && !w.judgePattern() && !w.judgeDuty() && !w.judgeWindow() {
 			w.judgeSession()
 		}
 	}

@@ -118,5 +118,8 @@ func (w *Walk) facts(id string) policy.PersonFacts {
 			f.Accepted = p.accepted.until
 		}
 	}
+	if one := w.access["firm/"+p.firm]; one != nil && one.open[id] {
+		f.Confirm = one.due
+	}
 	return f
 }

@@ -67,6 +67,8 @@ func (f folding) changes(ctx context.Context) ([]state.Change, error) {
 		return f.person(ctx, b.Person, func(p *Person) error { return p.train(b) })
 	case audit.EndingTold:
 		return f.told(b)
+	case audit.AccessListed, audit.AccessSigned:
+		return f.access(ctx)
 	case audit.KeyEnrolled:
 		if KeyKind(b.Kind) == Passkey {
 			return f.passkey(ctx, b)

@@ -151,6 +151,11 @@ func (r *Roster) Facts(ctx context.Context, id policy.PersonID) (policy.PersonFa
 	if facts.Terms && p.Accepted.Terms == f.Terms {
 		facts.Accepted = p.Accepted.Until
 	}
+	if !f.Plant {
+		if facts.Confirm, err = r.confirmBy(ctx, "firm/"+string(f.ID), p.ID); err != nil {
+			return facts, err
+		}
+	}
 	for _, k := range p.Keys {
 		if k.Kind == SSH && !k.Pending {
 			facts.Keys = append(facts.Keys, k.ID)

@@ -105,6 +105,8 @@ var rules = map[string]rule{
 	"firm.ended":          {manageEntity, update, low},
 	"terms.accepted":      {manageEntity, update, informational},
 	"training.noted":      {manageEntity, update, low},
+	"access.listed":       {manageEntity, update, informational},
+	"access.signed":       {manageEntity, update, low},
 	"ending.told":         {manageEntity, update, informational},
 	"person.invited":      {accountChange, create, low},
 	"person.joined":       {accountChange, other, informational},

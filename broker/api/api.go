@@ -361,6 +361,43 @@ type Ending struct {
 	Sponsor string    `json:"sponsor"`
 }
 
+// AccessReview is the newest list of who may come in for a firm, or holds a role.
+type AccessReview struct {
+	Scope    string         `json:"scope"`              // "firm/krall", "role/shift"
+	Document string         `json:"document,omitempty"` // hash of the list
+	At       time.Time      `json:"at,omitzero"`        // zero: there was none yet
+	Due      time.Time      `json:"due,omitzero"`
+	Overdue  bool           `json:"overdue,omitempty"`
+	Open     []string       `json:"open,omitempty"` // who waits for a word
+	May      bool           `json:"may,omitempty"`  // the reader may sign
+	Lines    []AccessLine   `json:"lines,omitempty"`
+	Signed   []AccessSigned `json:"signed,omitempty"`
+}
+
+// AccessLine is one person of a list.
+type AccessLine struct {
+	Person string    `json:"person"`
+	Since  time.Time `json:"since"`
+	By     string    `json:"by,omitempty"` // empty: the plant's first file
+	Used   time.Time `json:"used,omitzero"`
+	Open   bool      `json:"open,omitempty"`
+}
+
+// AccessSigned is one person's word on some of a list.
+type AccessSigned struct {
+	By    string    `json:"by"`
+	At    time.Time `json:"at"`
+	Kept  []string  `json:"kept,omitempty"`
+	Ended []string  `json:"ended,omitempty"`
+}
+
+// AccessWord signs some of a list.
+type AccessWord struct {
+	Document string   `json:"document"`
+	Keep     []string `json:"keep,omitempty"`
+	End      []string `json:"end,omitempty"`
+}
+
 // Person is a human and their keys, secrets left out.
 type Person struct {
 	ID       string   `json:"id"`

@@ -74,9 +74,13 @@ func (s *story) tell(ctx context.Context, leaf audit.Leaf, wanted bool) []Notice
 		n.Path = "/windows/" + b.Window
 		n.Type, n.Text = s.movedText(b)
 		to = s.asker(s.windows[b.Window])
+	case audit.AccessListed:
+		n.Type, n.Path = "access.listed", "/access/"+b.Scope
+		n.Text = fmt.Sprintf("Who is in %s is to be confirmed by %s. Whom nobody confirms is kept out then.", strings.Replace(b.Scope, "/", " ", 1), b.Due.In(s.o.Plant().Location()).Format("2 Jan 2006"))
+		to = s.answersFor(ctx, b.Sponsor, "")
 	case audit.EndingTold:
 		n.Type, n.Path, n.Text = "ending.told", "/firms/"+b.Firm, s.endingText(b)
-		to = s.answersFor(ctx, b)
+		to = s.answersFor(ctx, b.Sponsor, b.Person)
 	case audit.RequestUnanswered:
 		n.Type, to = "request.unanswered", s.asker(leaf.Subject)
 		n.Text = leaf.Subject + " was not answered in time. Call the plant, or ask anew."
@@ -210,16 +214,16 @@ func (s *story) endingText(b audit.EndingTold) string {
 }
 
 // answersFor are the firm's sponsor, OT security, and the person whom it is about.
-func (s *story) answersFor(ctx context.Context, b audit.EndingTold) (to []string) {
-	if b.Sponsor != "" {
-		to = append(to, b.Sponsor)
+func (s *story) answersFor(ctx context.Context, sponsor, person string) (to []string) {
+	if sponsor != "" {
+		to = append(to, sponsor)
 	}
 	all, err := s.o.Roster.People(ctx)
 	if err != nil {
 		return to // nobody to be told can be found now; the pages say it as well
 	}
 	for _, p := range all {
-		if (string(p.ID) == b.Person || p.Has("ot-security")) && !p.Disabled && !slices.Contains(to, string(p.ID)) {
+		if (string(p.ID) == person || p.Has("ot-security")) && !p.Disabled && !slices.Contains(to, string(p.ID)) {
 			to = append(to, string(p.ID))
 		}
 	}

@@ -1,9 +1,13 @@
 package notify
 
 import (
+	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	"penstock/audit"
+	"penstock/policy"
 )
 
 // TestWhatIsOverIsForgotten: years of finished jobs leave nothing in memory.
@@ -33,5 +37,32 @@ func TestWhatIsOverIsForgotten(t *testing.T) {
 	tell("R-5", audit.RequestUnanswered{})
 	if len(s.requests) != 0 || len(s.windows) != 0 {
 		t.Errorf("kept are %v, %v", s.requests, s.windows)
+	}
+}
+
+// TestWhoHearsWhatEnds: the sponsor, OT security and whom it is about, once each;
+// nobody who has left.
+func TestWhoHearsWhatEnds(t *testing.T) {
+	folk := roster{"olaf": {ID: "olaf"}, "lena": {ID: "lena", Roles: []policy.Role{"ot-security"}}, "sven": {ID: "sven", Roles: []policy.Role{"ot-security"}, Disabled: true}, "ann": {ID: "ann"}, "mia": {ID: "mia"}}
+	plant, problems := policy.Parse("plant.yaml", map[string][]byte{"plant.yaml": []byte(plantText)})
+	if err := problems.Err(); err != nil {
+		t.Fatal(err)
+	}
+	s := newStory(Options{Roster: folk, Plant: func() *policy.Plant { return plant }})
+	ends := time.Date(2027, 3, 31, 0, 0, 0, 0, time.UTC)
+	for _, tc := range []struct {
+		body audit.Body
+		to   []string
+		says string
+	}{
+		{audit.EndingTold{Firm: "krall", What: "contract", Until: ends, Days: 30, Sponsor: "olaf"}, []string{"olaf", "lena"}, "krall: contract ends 31 Mar 2027, in 30 days at most."},
+		{audit.EndingTold{Firm: "krall", Person: "ann", What: "terms", Until: ends, Sponsor: "lena"}, []string{"lena", "ann"}, "ann of krall: terms has ended."},
+		{audit.AccessListed{Scope: "firm/krall", Due: ends, Sponsor: "olaf"}, []string{"olaf", "lena"}, "Who is in firm krall is to be confirmed by 31 Mar 2027."},
+		{audit.AccessListed{Scope: "role/shift", Due: ends}, []string{"lena"}, "role shift"},
+	} {
+		list := s.tell(t.Context(), audit.Leaf{Event: audit.Event{Body: tc.body}}, true)
+		if len(list) != 1 || !slices.Equal(ids(list[0].People), tc.to) || !strings.Contains(list[0].Text, tc.says) {
+			t.Errorf("%+v: %+v", tc.body, list)
+		}
 	}
 }

@@ -107,8 +107,11 @@ func (l *live) run(ctx context.Context, from audit.Index) {
 func moves(leaf audit.Leaf) bool {
 	kind, _, _ := strings.Cut(leaf.Body.Type(), ".")
 	switch kind {
-	case "request", "answer", "window", "handback", "call", "question", "gate", "escort", "handover", "block", "session", "channel", "clock", "node", "config", "person", "firm", "roster", "deputy", "outside", "checkpoint", "hold", "pattern":
+	case "request", "answer", "window", "handback", "call", "question", "gate", "escort", "handover", "block", "session", "channel", "clock", "node", "config", "person", "firm", "roster", "deputy", "outside", "checkpoint", "hold", "pattern", "terms", "training", "ending":
 		return true
+	case "access": // who is kept out at the door changes no page
+		_, refused := leaf.Body.(audit.AccessRefused)
+		return !refused
 	case "review": // who watches stands on the board
 		o, opened := leaf.Body.(audit.ReviewOpened)
 		_, noted := leaf.Body.(audit.ReviewNoted)

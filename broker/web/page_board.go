@@ -33,6 +33,7 @@ type boardView struct {
 	Handed  []handedOver
 	Hands   bool // the reader may hand a shift over
 
+	Access   int           // access reviews that wait for the reader's word
 	Ends     int           // contracts, terms and trainings that end soon, for who answers for them
 	Terms    bool          // the reader's firm has terms that they have not accepted
 	Patterns []patternLine // that wait for the reader, or are up for review
@@ -151,6 +152,9 @@ func (g *Pages) boardOf(v *visit, f *boardFacts) (boardView, error) {
 			return b, err
 		}
 		b.Ends = len(ends)
+		if b.Access, err = g.accessWaits(v); err != nil {
+			return b, err
+		}
 		if text, above := v.howOften(f.windows); above {
 			b.Often = text
 		}

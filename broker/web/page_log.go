@@ -336,6 +336,17 @@ func (v *visit) rareSentence(body audit.Body, n roll) (says, weight string) {
 			who = n.person(personID(b.Person)) + ", " + who
 		}
 		return b.What + " of " + who + " ends " + v.at(b.Until).Text(), ""
+	case audit.AccessListed:
+		return "lists who is in " + scopeWords(b.Scope) + ", to be confirmed by " + v.at(b.Due).Text(), ""
+	case audit.AccessSigned:
+		says := "signed the access review of " + scopeWords(b.Scope)
+		if len(b.Kept) > 0 {
+			says += "; go on: " + strings.Join(n.list(b.Kept), ", ")
+		}
+		if len(b.Ended) > 0 {
+			says += "; ended: " + strings.Join(n.list(b.Ended), ", ")
+		}
+		return says, "moved"
 	case audit.FirmEnded:
 		return "ended the contract of " + n.firm(firmID(b.Firm)) + because(b.Why), "refused"
 	case audit.KeyVouched:

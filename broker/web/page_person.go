@@ -15,6 +15,7 @@ type personPageView struct {
 	Disabled                    bool
 	Roles                       []string
 	May                         []api.Power
+	Since, Last, By             string
 	Vendor                      bool
 	FirmID, Accepted            string // of a vendor's; terms accepted to
 	Training                    []string
@@ -39,6 +40,17 @@ func (g *Pages) personPage(v *visit) error {
 	view := personPageView{ID: string(id), Name: p.Name, Firm: n.firm(p.Firm), Phone: p.Phone, Mail: p.Mail, Disabled: p.Disabled, May: shown.May}
 	view.Vendor, view.FirmID, view.Training, view.Asked = !n.firms[p.Firm].Plant, string(p.Firm), v.trainings(p), v.plant.Trainings()
 	view.MayTrain = view.Vendor && !p.Disabled && (v.actor.Has("ot-security") || n.firms[p.Firm].Sponsor == v.actor.Person)
+	used, err := g.Desk.Used(v.ctx(), id)
+	if err != nil {
+		return err
+	}
+	view.Since, view.Last, view.By = v.at(used.Since).Format("2006-01-02"), "never", "the plant's first file"
+	if !used.Last.IsZero() {
+		view.Last = v.at(used.Last).Text()
+	}
+	if used.By != "" {
+		view.By = n.person(used.By)
+	}
 	if !shown.Accepted.IsZero() {
 		view.Accepted = v.day(shown.Accepted)
 	}

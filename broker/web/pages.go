@@ -167,6 +167,10 @@ func (g *Pages) table() []Route {
 		{"POST /people/{id}/training", PlantOnly, "Write the training", doneOnce(g.train)},
 		{"GET /firms/{id}", PlantOnly, "", g.firmPage},
 		{"POST /firms/{id}/terms", PlantOnly, "Write the terms", doneOnce(g.setTerms)},
+		{"GET /access", PlantOnly, "", g.accessPage},
+		{"GET /access/{kind}/{id}", PlantOnly, "", g.accessListPage},
+		{"POST /access/{kind}/{id}/begin", PlantOnly, "", doneOnce(g.beginAccess)},
+		{"POST /access/{kind}/{id}/sign", PlantOnly, "Sign the review", doneOnce(g.signAccess)},
 		{"GET /terms", SignedIn, "", g.termsPage},
 		{"POST /terms", SignedIn, "", g.acceptTerms},
 		{"GET /firms/{id}/end", PlantOnly, "", g.firmEndPage},
@@ -410,6 +414,8 @@ func backTo(p string) string {
 		return "/" + parts[0] + "/" + parts[1]
 	case len(parts) == 3 && (parts[0] == "people" && (parts[2] == "disable" || parts[2] == "training") || parts[0] == "firms"):
 		return "/" + parts[0] + "/" + parts[1]
+	case len(parts) == 4 && parts[0] == "access":
+		return "/access/" + parts[1] + "/" + parts[2]
 	case parts[0] == "terms":
 		return "/terms"
 	case parts[0] == "people" || parts[0] == "firms":

@@ -157,7 +157,7 @@ var apiPaths = []string{
 	"POST /windows/W-1/pause", "POST /windows/W-1/go-on", "POST /windows/W-1/end", "POST /windows/W-1/cut",
 	"POST /windows/W-1/hand-back", "POST /windows/W-1/accept", "GET /sessions", "GET /blocks", "POST /blocks",
 	"POST /blocks/B-1/lift", "POST /blocks/B-1/lift/draft", "POST /island", "GET /people", "GET /firms", "POST /firms", "POST /people/invite",
-	"POST /people/ann/confirm", "POST /people/ann/phone", "POST /people/ann/disable", "GET /people/ann", "GET /people/ann/leaving", "GET /firms/krall/leaving", "POST /firms/krall/end", "GET /endings", "GET /firms/krall/terms", "POST /firms/krall/terms", "POST /people/ann/training", "GET /terms", "POST /terms", "GET /recordings",
+	"POST /people/ann/confirm", "POST /people/ann/phone", "POST /people/ann/disable", "GET /people/ann", "GET /people/ann/leaving", "GET /firms/krall/leaving", "POST /firms/krall/end", "GET /endings", "GET /access", "GET /access/firm/krall", "POST /access/firm/krall/begin", "POST /access/firm/krall/sign", "GET /firms/krall/terms", "POST /firms/krall/terms", "POST /people/ann/training", "GET /terms", "POST /terms", "GET /recordings",
 	"GET /recordings/S-1/export?form=text&channel=0", "POST /clock/accept",
 	"GET /reviews", "GET /recordings/S-1/review", "POST /recordings/S-1/verdict", "POST /recordings/S-1/threads/1", "POST /recordings/S-1/notes",
 	"GET /holds", "POST /holds", "POST /holds/H-1/lift", "GET /expiry", "POST /expiry", "POST /recordings/S-1/delete",

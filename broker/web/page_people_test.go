@@ -1,0 +1,83 @@
+package web
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"penstock/approvals"
+	"penstock/policy"
+)
+
+// TestPeoplePages walks terms, a training, an access review and a leaver through
+// their pages, each by whom it is for.
+func TestPeoplePages(t *testing.T) {
+	h := newHouse(t, 1)
+	lena, olaf, mia, ann := h.cookie("lena"), h.cookie("olaf"), h.cookie(shiftName(0)), h.cookie("ann")
+	shows := func(c *http.Cookie, path string, want ...string) string {
+		t.Helper()
+		g := h.get(c, path)
+		for _, w := range want {
+			if g.status != http.StatusOK || !strings.Contains(g.text, w) {
+				t.Fatalf("GET %s: %d, without %q: %s", path, g.status, w, g.text)
+			}
+		}
+		return g.text
+	}
+	shows(mia, "/people/"+shiftName(0), "watch and escort work", "it is the shift or owner of a zone", "pause, end, cut and block")
+	shows(mia, "/people/ann", "ask for access", "This is for the firm")
+
+	h.posts(t, olaf, "/firms/krall/terms", url.Values{"terms": {"No bags."}, "days": {"30"}}, http.StatusForbidden)
+	h.posts(t, lena, "/firms/krall/terms", url.Values{"terms": {"No bags."}, "days": {"30"}}, http.StatusSeeOther)
+	shows(olaf, "/firms/krall", "No bags.", "may not work now:")
+	shows(ann, "/", "You cannot work yet.")
+	_, hash, err := h.roster.Terms(h.ctx, "krall")
+	if err != nil {
+		t.Fatal(err)
+	}
+	shows(ann, "/terms", "No bags.", hash.String())
+	h.posts(t, ann, "/terms", url.Values{"terms": {hash.String()}}, http.StatusSeeOther)
+	if text := shows(ann, "/"); strings.Contains(text, "You cannot work yet.") {
+		t.Error("accepted, and the board asks still")
+	}
+	h.posts(t, olaf, "/people/ann/training", url.Values{"training": {"site-safety"}, "until": {time.Now().AddDate(0, 0, 10).Format(time.DateOnly)}}, http.StatusSeeOther)
+	shows(olaf, "/people", "Ends soon", "training site-safety")
+	shows(olaf, "/", "2 contracts, acceptances or trainings end soon")
+
+	h.posts(t, mia, "/access/firm/krall/begin", nil, http.StatusForbidden)
+	h.posts(t, olaf, "/access/firm/krall/begin", nil, http.StatusSeeOther)
+	shows(olaf, "/", "1 access review waits")
+	shows(olaf, "/access", "Krall Fillers", "waits for you")
+	shows(olaf, "/access/firm/krall", "the plant&#39;s first file", `name="person-ben" value="end"`)
+	a, _, err := h.roster.Access(h.ctx, "firm/krall")
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.posts(t, olaf, "/access/firm/krall/sign", url.Values{"document": {a.Document.String()}, "person-ann": {"keep"}, "person-ben": {"end"}}, http.StatusSeeOther)
+	if p, err := h.roster.Person(h.ctx, "ben"); err != nil || !p.Disabled {
+		t.Errorf("ben: %+v %v", p, err)
+	}
+	shows(olaf, "/access/firm/krall", "All of it is signed", "go on: ann. ended: ben.")
+
+	// Ann leaves: what would end is said before, and her page is shut at once.
+	q := h.askToLook()
+	shows(olaf, "/people/ann", string(q.ID)+" is withdrawn", "for good")
+	h.posts(t, mia, "/people/ann/disable", nil, http.StatusForbidden)
+	h.posts(t, olaf, "/people/ann/disable", url.Values{"why": {"left Krall"}}, http.StatusSeeOther)
+	if g := h.get(ann, "/"); g.status != http.StatusSeeOther {
+		t.Errorf("ann has left, and sees %d", g.status)
+	}
+	lenas, _ := h.actor("lena")
+	if r, err := h.desk.Request(h.ctx, lenas, q.ID); err != nil || r.State != approvals.RequestWithdrawn {
+		t.Errorf("her request is %s: %v", r.State, err)
+	}
+	shows(lena, "/log", "left Krall", "signed the access review of firm krall", "accepted the terms")
+
+	h.posts(t, lena, "/people/olaf/disable", nil, http.StatusSeeOther)
+	shows(lena, "/debt", "its sponsor olaf has left")
+	if _, err := h.desk.LeavingOf(h.ctx, lenas, policy.PersonID("lena")); err == nil {
+		t.Error("the last of OT security may leave")
+	}
+}
