@@ -109,6 +109,7 @@ type Desk struct {
 	kept     map[policy.WindowID]string // agreed, and why it does not open by itself
 	blocking map[int]policy.Block       // in force, and not written yet
 	blocks   int
+	shown    map[int]policy.HostKey // keys that machines showed, and not written yet
 	phases   map[policy.WindowID]phase
 	ways     map[policy.WindowID]way             // windows that run, as Facts saw them last
 	inputs   map[string]*input                   // by gate

@@ -61,8 +61,12 @@ func (d *Desk) Facts(ctx context.Context, w policy.WindowID, p policy.PersonID) 
 	if err != nil {
 		return policy.Facts{}, err
 	}
+	keys, err := d.hostKeys(ctx)
+	if err != nil {
+		return policy.Facts{}, err
+	}
 	window, err := d.windowFacts(row, claim, agreed, held)
-	return policy.Facts{Person: person, Window: window, Blocks: blocks, Live: gates}, err
+	return policy.Facts{Person: person, Window: window, Blocks: blocks, Live: gates, HostKeys: keys}, err
 }
 
 func (d *Desk) windowFacts(row windowRow, claim evidence.WindowClaim, agreed, held bool) (policy.WindowFacts, error) {

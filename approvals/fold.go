@@ -29,6 +29,8 @@ func (f folder) fold(ctx context.Context, rows state.Reader, leaf audit.Leaf) ([
 		return f.request(ctx, rows, leaf)
 	case audit.PersonAsked:
 		return f.askedNext(ctx, rows, leaf)
+	case audit.HostKeyChanged, audit.HostKeyAccepted, audit.HostKeyConfirmed, audit.HostKeyCleared:
+		return f.hostKey(ctx, rows, leaf)
 	case audit.PriorityChanged:
 		return f.priority(ctx, rows, leaf)
 	case audit.QuestionAnswered:

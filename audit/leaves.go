@@ -799,6 +799,7 @@ var bodies = func() map[string]reflect.Type {
 		AnswerWithdrawn{}, FirmEnded{}, TermsAccepted{}, TrainingNoted{}, EndingTold{}, AccessListed{}, AccessSigned{},
 		SecretSealed{}, SecretUsed{}, SecretShown{}, SecretRotating{}, SecretRotated{}, SecretKept{},
 		AssetBackup{}, DebtOpened{}, DebtClosed{},
+		HostKeyChanged{}, HostKeyAccepted{}, HostKeyConfirmed{}, HostKeyCleared{},
 	} {
 		m[b.Type()] = reflect.TypeOf(b)
 	}

@@ -62,6 +62,8 @@ type Facts struct {
 	Ask    AskFacts // at AtAsk
 	// Backups are when machines were last backed up, as the log says; the plant file's own word counts where it is later.
 	Backups map[AssetName]time.Time
+
+	HostKeys []HostKey // that machines showed in place of pinned ones
 }
 
 // PersonFacts are of the person who would work, as the roster has them now.

@@ -113,6 +113,7 @@ var checks = []check{
 	{"escort", channel, true, false, (*walk).escort},
 	{"one writer", channel, true, false, (*walk).oneWriter},
 	{"host key", channel, true, false, (*walk).hostKey},
+	{"changed key", at(AtChannel), true, false, (*walk).changedKey},
 }
 
 func (w *walk) decide() Decision {
@@ -213,8 +214,8 @@ func (w *walk) allow() {
 	}
 	duties.Hashes = w.way.Hashes
 	duties.Files = w.port.fileRules(w.way.Name)
-	duties.HostKeys = w.port.HostKeys
-	duties.Old, duties.Via = w.port.Old.Algorithms, w.asset.hop
+	duties.HostKeys = w.goodKeys(w.asset, w.port.HostKeys)
+	duties.Old, duties.Via = w.port.Old.Algorithms, w.goodHop()
 	duties.Login = w.way.LoginWay()
 }
 

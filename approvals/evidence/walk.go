@@ -57,6 +57,7 @@ type Walk struct {
 	owing    *Owing
 	certs    map[string]audit.CertIssued // vendors', by serial
 	secrets  map[string]*secret          // of targets, by asset/account
+	keys     map[string]*shownKey        // that machines showed in place of pinned ones, by asset
 	sessions map[string]*session
 	gates    map[string]gateWord // what was said about the whole plant
 	handed   map[string]*handover
@@ -203,7 +204,8 @@ func keepsState(body audit.Body) bool {
 		return true
 	case audit.TermsAccepted, audit.TrainingNoted, audit.EndingTold, audit.AccessListed, audit.AccessSigned:
 		return true
-	case audit.SecretSealed, audit.SecretShown, audit.SecretRotating, audit.SecretRotated, audit.SecretKept:
+	case audit.SecretSealed, audit.SecretShown, audit.SecretRotating, audit.SecretRotated, audit.SecretKept,
+		audit.HostKeyChanged, audit.HostKeyAccepted, audit.HostKeyConfirmed, audit.HostKeyCleared:
 		return true
 	case audit.GateChanged: // an input keeps no state
 		return b.By != "" || b.Window != ""
@@ -282,6 +284,8 @@ func (w *Walk) judge() {
 		w.sealing = b.Mode
 	case audit.SecretSealed, audit.SecretUsed, audit.SecretShown, audit.SecretRotating, audit.SecretRotated, audit.SecretKept:
 		w.judgeSecret()
+	case audit.HostKeyChanged, audit.HostKeyAccepted, audit.HostKeyConfirmed, audit.HostKeyCleared:
+		w.judgeHostKey()
 	case audit.Unknown:
 		w.unknown[b.Name]++
 	default:

@@ -257,6 +257,7 @@ func (w *Walk) decided(plant *policy.Plant, s *session, v *window, b audit.Chann
 		Window: policy.WindowFacts{ID: policy.WindowID(v.claim.Window), Agreed: true, Live: true, From: v.opened, Until: at.Add(time.Hour), Rights: claimed, Emergency: v.claim.Emergency(), Escort: v.claim.Escort},
 		Live:   policy.LiveFacts{Escort: v.escort.there(at, settleTime) || v.escort.there(at.Add(-settleTime), 0), Gates: map[string]bool{}},
 	}
+	f.HostKeys = w.hostKeys(plant, at)
 	if s.source.IsValid() {
 		f.Person.Networks = []netip.Prefix{netip.PrefixFrom(s.source, s.source.BitLen())}
 	}

@@ -793,6 +793,39 @@ func TestWalk(t *testing.T) {
 			s.Insert(s.Step("cert.issued", 1))
 		}, []string{"which the plant file does not have"}},
 
+		// keys that machines show
+		{"a key that the job changed, accepted by the shift, confirmed by security", func(s *evidencetest.Story) { byNewKey(s) }, nil},
+		{"a channel on a machine that showed another key", func(s *evidencetest.Story) {
+			byNewKey(s)
+			s.Drop(s.Step("hostkey.accepted", 0))
+		}, []string{"it is refused by host-key-changed"}},
+		{"accepted by somebody who opens nothing", func(s *evidencetest.Story) {
+			byNewKey(s)
+			s.Step("hostkey.accepted", 0).Event.Actor = "ines"
+			change(s.Step("hostkey.accepted", 0), func(b *audit.HostKeyAccepted) { b.By = "ines" })
+		}, []string{"who held no role that opens W-1", "ines accepted this key and confirmed it as well"}},
+		{"another key accepted than was shown", func(s *evidencetest.Story) {
+			byNewKey(s)
+			change(s.Step("hostkey.accepted", 0), func(b *audit.HostKeyAccepted) { b.Key = evidencetest.Key("x") })
+		}, []string{"showed no such key", "it is refused by host-key-changed"}},
+		{"seen before the window was opened", func(s *evidencetest.Story) {
+			byNewKey(s)
+			change(s.Step("hostkey.changed", 0), func(b *audit.HostKeyChanged) { b.At = at(3000) })
+		}, []string{"before W-1 was opened"}},
+		{"shown against other pins than the plant file's", func(s *evidencetest.Story) {
+			byNewKey(s)
+			change(s.Step("hostkey.changed", 0), func(b *audit.HostKeyChanged) { b.Pins = audit.HashOf([]byte("x")) })
+		}, []string{"which are not filler-plc's in the plant file"}},
+		{"confirmed by the shift", func(s *evidencetest.Story) {
+			byNewKey(s)
+			s.Step("hostkey.confirmed", 0).Event.Actor = "mia"
+			change(s.Step("hostkey.confirmed", 0), func(b *audit.HostKeyConfirmed) { b.By = "mia" })
+		}, []string{"by mia, who is not of OT security", "mia accepted this key and confirmed it as well"}},
+		{"a machine's key that a person saw", func(s *evidencetest.Story) {
+			byNewKey(s)
+			s.Step("hostkey.changed", 0).Event.Actor = "mia"
+		}, []string{"only the broker sees a machine's key"}},
+
 		// rows
 		{"an event without a revision", func(s *evidencetest.Story) { moved(s, "opened").Rows = nil },
 			[]string{"names no row and revision", "*"}},
@@ -855,6 +888,29 @@ func bySecret(s *evidencetest.Story) {
 	s.Insert(s.Step("window.moved", 2))
 	s.Add(4*3600+3, "penstock", audit.SecretRotated{Asset: "filler-plc", Account: "maint", Document: second, At: at(4*3600 + 3)}, id, row)
 	s.Insert(s.Step("secret.rotating", 0))
+}
+
+// byNewKey has the filler show another key in the window, mia accept it, a second
+// channel opened on that, and ines confirm it by day.
+func byNewKey(s *evidencetest.Story) {
+	const row, id = "hostkey/filler-plc", "filler-plc"
+	key := evidencetest.Key("new filler")
+	pins := audit.HashOf([]byte(evidencetest.Plant().PinsText("filler-plc")))
+	opened := s.Step("channel.opened", 0).Event.Body.(audit.ChannelOpened)
+	opened.Channel = 1
+	after := s.Step("firstbyte", 0)
+	for _, step := range []*evidencetest.Step{
+		s.Add(4030, "penstock", audit.HostKeyChanged{Asset: "filler-plc", Key: key, Pins: pins, Window: "W-1", Session: "S-1", At: at(4030)}, id, row),
+		s.Add(4060, "mia", audit.HostKeyAccepted{Asset: "filler-plc", Key: key, Window: "W-1", By: "mia", Why: "new firmware", At: at(4060)}, id, row),
+		s.Add(4070, "penstock", opened, "S-1"),
+		s.Add(4080, "penstock", audit.ChannelClosed{Session: "S-1", Channel: 1, In: 12, Out: 40, Exit: "0"}, "S-1"),
+		s.Add(4090, "ines", audit.HostKeyConfirmed{Asset: "filler-plc", Key: key, By: "ines", At: at(4090)}, id, row),
+	} {
+		s.Drop(step)
+		s.Steps = append(s.Steps, step)
+		s.Insert(after)
+		after = step
+	}
 }
 
 // byModbus has the channel go through an inspector.

@@ -25,3 +25,29 @@ type SecretState struct {
 	FailedAt time.Time `json:"failed_at,omitzero"`
 	Lost     bool      `json:"lost,omitempty"` // neither of two logs in, or nobody knows
 }
+
+// ChangedKey is a key that a machine showed in place of the pinned ones. Closed:
+// nothing new is opened on the machine, but in the window it is accepted for.
+type ChangedKey struct {
+	Asset       string    `json:"asset"`
+	Key         string    `json:"key"`
+	Fingerprint string    `json:"fingerprint"`
+	Pinned      []string  `json:"pinned"`
+	At          time.Time `json:"at"`
+	Window      string    `json:"window,omitempty"` // in which it was seen
+	Session     string    `json:"session,omitempty"`
+	Accepted    string    `json:"accepted,omitempty"`
+	By          string    `json:"by,omitempty"`
+	Confirmed   string    `json:"confirmed,omitempty"`
+	Why         string    `json:"why,omitempty"`
+	Closed      bool      `json:"closed"`
+}
+
+// KeyWord is a person's word about a key: accept (for Window), confirm or clear.
+// Key is its fingerprint, SHA256:…, or the key itself.
+type KeyWord struct {
+	Says   string `json:"says"`
+	Key    string `json:"key"`
+	Window string `json:"window,omitempty"`
+	Why    string `json:"why,omitempty"`
+}

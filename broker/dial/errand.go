@@ -28,6 +28,8 @@ const errandTime = 45 * time.Second
 type Errands struct {
 	Dialer *Dialer
 	Plant  func() *policy.Plant
+	// Keys are the good host keys of a machine now; nil: those of the plant file.
+	Keys func(context.Context, policy.AssetName) ([]string, error)
 }
 
 // errand is the way of one of them.
@@ -75,7 +77,7 @@ func (e *errand) close() {
 }
 
 // place is where the plant file has an account: all that a leg needs.
-func (e *Errands) place(asset policy.AssetName, account policy.AccountName) (leg, *policy.Hop, error) {
+func (e *Errands) place(ctx context.Context, asset policy.AssetName, account policy.AccountName) (leg, *policy.Hop, error) {
 	plant := e.Plant()
 	a, ok := plant.Asset(asset)
 	port, ssh := a.Port("ssh")
@@ -84,7 +86,17 @@ func (e *Errands) place(asset policy.AssetName, account policy.AccountName) (leg
 		return leg{}, nil, &policy.Refusal{Rule: "unknown-account", Say: fmt.Sprintf("The plant file has no account %s by ssh on %s.", account, asset), Why: fmt.Sprintf("no account %s on %s", account, asset)}
 	}
 	l := leg{asset: asset, account: account, target: netip.AddrPortFrom(a.Address, port.Number), keys: port.HostKeys, old: port.Old.Algorithms, login: login.LoginWay()}
-	return l, plant.Hop(asset), nil
+	hop := plant.Hop(asset)
+	if e.Keys == nil {
+		return l, hop, nil
+	}
+	var err error
+	if l.keys, err = e.Keys(ctx, asset); err != nil || hop == nil {
+		return l, hop, err
+	}
+	now := *hop
+	now.HostKeys, err = e.Keys(ctx, hop.Asset)
+	return l, &now, err
 }
 
 // enter logs in for an errand: with the given secret, or with what the account
@@ -130,7 +142,7 @@ func (e *Errands) Tell(ctx context.Context, asset policy.AssetName, account poli
 }
 
 func (e *Errands) with(ctx context.Context, asset policy.AssetName, account policy.AccountName, s vault.Secret, do func(context.Context, ssh.Conn) error) error {
-	l, hop, err := e.place(asset, account)
+	l, hop, err := e.place(ctx, asset, account)
 	if err != nil {
 		return err
 	}

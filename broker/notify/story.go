@@ -48,6 +48,17 @@ func (s *story) tell(ctx context.Context, leaf audit.Leaf, wanted bool) []Notice
 			n.Type, n.Path = "outage.asked", "/outages/"+leaf.Subject
 			n.Text = fmt.Sprintf("The list of outage %s waits for %s.", leaf.Subject, s.team(b.Role))
 		}
+	case audit.HostKeyChanged:
+		n.Type, n.Path, to = "hostkey.changed", "/targets", s.security(ctx)
+		n.Text = "A machine shows another key than the plant pinned. Nothing was sent to it, and nothing new is opened on it until somebody decides."
+	case audit.HostKeyAccepted:
+		n.Type, n.Path, to = "hostkey.accepted", "/targets", s.security(ctx)
+		n.Text = "A machine's new key was accepted for " + b.Window + " alone. OT security confirms it, or it is not good after that."
+	case audit.SecretKept:
+		if b.Lost {
+			n.Type, n.Path, to = "secret.kept", "/targets", s.security(ctx)
+			n.Text = "It is not known which of two secrets of a machine logs in. Both are kept and tried."
+		}
 	case audit.HandoverRang:
 		n.Type, n.Path, to = "handover.rang", "/handover", b.People
 		n.Text = fmt.Sprintf("%s is not taken over: %d wait. In ten minutes the vendors' input is paused.", b.Handover, len(b.Windows))
@@ -224,6 +235,20 @@ func (s *story) answersFor(ctx context.Context, sponsor, person string) (to []st
 	}
 	for _, p := range all {
 		if (string(p.ID) == person || p.Has("ot-security")) && !p.Disabled && !slices.Contains(to, string(p.ID)) {
+			to = append(to, string(p.ID))
+		}
+	}
+	return to
+}
+
+// security are all of OT security.
+func (s *story) security(ctx context.Context) (to []string) {
+	all, err := s.o.Roster.People(ctx)
+	if err != nil {
+		return nil // nobody to be told can be found now; the board says it as well
+	}
+	for _, p := range all {
+		if p.Has("ot-security") && !p.Disabled {
 			to = append(to, string(p.ID))
 		}
 	}

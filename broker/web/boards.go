@@ -50,6 +50,7 @@ type boardFacts struct {
 	sessions []broker.Live
 	needs    map[policy.WindowID]approvals.Conditions // of windows that are not over; for the plant's people
 	handed   []approvals.Handover                     // not taken yet; likewise
+	keys     []approvals.ChangedKey                   // of machines that show another than was pinned; likewise
 	owed     []approvals.DueReview                    // emergencies that wait for their review; likewise
 	patterns []approvals.Pattern                      // that wait or stand; likewise
 	gates    []approvals.Condition                    // of the whole plant; likewise
@@ -156,6 +157,9 @@ func (g *Pages) look(v *visit, f *boardFacts) (err error) {
 // lookAtGates is the part of look that is about gates and escorts.
 func (g *Pages) lookAtGates(v *visit, f *boardFacts) error {
 	var err error
+	if f.keys, err = g.Desk.ChangedKeys(v.ctx()); err != nil {
+		return err
+	}
 	if f.owed, err = g.Desk.ReviewsDue(v.ctx(), v.actor); err != nil {
 		return err
 	}

@@ -160,6 +160,29 @@ func askedRequest() requestView {
 	return r
 }
 
+// sampleTargets is the shift's at 03:00: a machine shows another key in a window.
+func sampleTargets() targetsPage {
+	return targetsPage{Keys: []shownKeyView{{Asset: "filler-plc", Title: "Filler controller", Tag: "FIL-1-PLC-01", Key: "ssh-ed25519 AAAA", Print: "ssh-ed25519 SHA256:3q2+7wAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+		Pinned: []string{"ssh-ed25519 SHA256:q80kAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}, At: after(-4), Seen: "in W-208, session S-341", Accept: []choiceID{{"W-208", "W-208, Ann Keller of Krall Fillers"}}}},
+		Secrets: []secretView{{"filler-plc", "Filler controller", "maint", "password", "replaced by Penstock", "Replaced after each window that used it.", false, after(-700)},
+			{"capper-drive", "Capper drive", "panel", "password", "not sealed, so nobody gets in by it", "", true, stamp{}},
+			{"pasteur-plc", "Pasteuriser controller", "robot", "key", "sealed by Lena Lang", "Not known which of two secrets logs in; both are kept and tried: the machine takes neither secret", true, after(-4000)}},
+		Old: []oldView{{"capper-drive", "Capper drive", "ssh-rsa, diffie-hellman-group14-sha1, aes128-cbc, hmac-sha1", "the maker has no newer firmware", "OT security", "2026-09-30", true}}}
+}
+
+// securityTargets is OT security's by day: accepted by the shift, and one confirmed.
+func securityTargets() targetsPage {
+	p := sampleTargets()
+	k := p.Keys[0]
+	k.Accept, k.Accepted, k.By, k.Why, k.Security = nil, "W-208", "Mia Voss", "firmware 4.3 is in", true
+	done := k
+	done.Title, done.Tag, done.Confirmed = "Pasteuriser controller", "PAS-1-PLC-01", "Lena Lang"
+	mine := k
+	mine.Title, mine.Tag, mine.Mine = "Filler panel", "FIL-1-HMI-01", true
+	p.Keys = []shownKeyView{k, mine, done}
+	return p
+}
+
 func sampleLabels() (all []labelView) {
 	for _, tag := range []string{"FIL-1-PLC-01", "FIL-1-HMI-01", "PAS-1-PLC-01", "OPS-HIS-01"} {
 		l, err := label(tag, "Filler controller", "https://penstock.kiel.example:8443")
@@ -196,6 +219,7 @@ func gallery() []galleryPage {
 	quickLine := openLine
 	quickLine.ID, quickLine.Emergency, quickLine.May.Step = "W-216", true, true
 	full.Alarm = []WindowLine{quickLine}
+	full.Shown = []shownKeyView{{Title: "Filler controller"}}
 	full.Owed = []owedView{{"W-190", "Krall Fillers", true, after(-600)}, {"W-199", "Thermo Nord", false, after(1600)}}
 	needsLine := readyLine
 	needsLine.ID, needsLine.Lacks = "W-212", []string{"Vendor key switch on panel A3", "an escort"}
@@ -344,6 +368,8 @@ func gallery() []galleryPage {
 		{"log", "log", logView{Size: 2190, Root: "mTeMRcN3Wz2EtXhCqZHe7vG0jnq1wYJtjPy6Gx5mUqk=", Origin: "kiel/penstock/audit/a", Checkpoint: "kiel/penstock/audit/a\n2190\nmTeMRcN3Wz2EtXhCqZHe7vG0jnq1wYJtjPy6Gx5mUqk=\n\n— kiel/penstock/audit/a Zm9vYmFyYmF6\n",
 			Leaves: events, Older: 2090, Newer: -1, Key: "kiel/penstock/audit/a+1a2b3c4d+AbCd", Outside: outsideView{"No copy outside for 14 min: siem: connection refused.", true,
 				[]outsidePlace{{"witness", "https://witness.kiel.example:7443", "Last 02:53, 2180 leaves: cosigned", "It has seen another tree."}, {"siem", "siem.kiel.example:6514", "", "Not reached for 14 min: connection refused. 84 checkpoints wait."}}}}, someone},
+		{"targets", "targets", sampleTargets(), someone},
+		{"targets-security", "targets", securityTargets(), codeGood},
 		{"problem", "problem", problemView{"Only the Filling shift supervisor may do this.", "/"}, someone},
 		{"once-more", "once-more", nil, nobody},
 	}

@@ -19,11 +19,12 @@ type boardView struct {
 	Open    []WindowLine // open, and nobody of it is in
 	Left    []WindowLine
 	Blocks  []blockView
-	Closed  bool         // island: nobody comes in
-	Alarm   []WindowLine // emergencies that run
-	Owed    []owedView   // emergencies whose review is due
-	Often   string       // how many emergencies there were, where that is too often
-	LastOut *WindowLine  // shown where nobody is in and nothing waits
+	Closed  bool           // island: nobody comes in
+	Alarm   []WindowLine   // emergencies that run
+	Shown   []shownKeyView // machines that show another key than the plant pinned; for the plant's people
+	Owed    []owedView     // emergencies whose review is due
+	Often   string         // how many emergencies there were, where that is too often
+	LastOut *WindowLine    // shown where nobody is in and nothing waits
 	Vendor  bool
 	Outside outsideView // for the plant's people
 	SIEM    []string    // what is wrong with it, for the plant's people
@@ -137,6 +138,11 @@ func (g *Pages) boardOf(v *visit, f *boardFacts) (boardView, error) {
 		}
 		for _, h := range f.handed {
 			b.Handed = append(b.Handed, handedOver{h.ID, v.role(h.Team), f.roll.person(h.By), h.Left(), v.at(h.Due), h.Rang})
+		}
+		for _, k := range f.keys {
+			if a, _ := v.plant.Asset(k.Asset); k.Closed {
+				b.Shown = append(b.Shown, shownKeyView{Title: a.Title, Accepted: string(k.Accepted)})
+			}
 		}
 		for _, r := range f.owed {
 			b.Owed = append(b.Owed, owedView{string(r.Window), f.roll.firm(r.Firm), r.Late, v.at(r.At)})

@@ -132,6 +132,8 @@ func (v *visit) sentence(body audit.Body, n roll) (says, weight string) {
 		return "took the hand-back; closed", "moved"
 	case audit.SecretSealed, audit.SecretUsed, audit.SecretShown, audit.SecretRotating, audit.SecretRotated, audit.SecretKept:
 		return secretWords(b)
+	case audit.HostKeyChanged, audit.HostKeyAccepted, audit.HostKeyConfirmed, audit.HostKeyCleared:
+		return hostKeyWords(b)
 	case audit.BlockSet:
 		return "blocked " + v.blocked(policy.Block{Person: personID(b.Person), Firm: firmID(b.Firm), Asset: assetName(b.Asset), Zone: policy.ZoneName(b.Zone), All: b.All, Island: b.Island}, n) + because(b.Why), "refused"
 	case audit.OutageWritten:

@@ -3,7 +3,9 @@ package web
 import (
 	"fmt"
 	"net/http"
+	"strings"
 
+	"penstock/approvals"
 	"penstock/approvals/people"
 	"penstock/audit"
 	"penstock/broker/api"
@@ -13,6 +15,11 @@ import (
 
 // targetCalls are /api/v1/targets: the ways by which the broker itself gets into machines.
 func (s *server) targetCalls(mux *http.ServeMux) {
+	mux.HandleFunc("GET /api/v1/targets/keys", s.plant(func(r *http.Request, _ people.Actor) (any, error) {
+		list, err := s.Desk.ChangedKeys(r.Context())
+		return each(list, err, s.changedKeyJSON)
+	}))
+	mux.HandleFunc("POST /api/v1/targets/{asset}/key", s.plantDoes(s.keyWordCall))
 	mux.HandleFunc("GET /api/v1/targets/secrets", s.plant(func(r *http.Request, a people.Actor) (any, error) {
 		list, err := s.Vault.List(r.Context(), a)
 		return each(list, err, secretJSON)
@@ -37,9 +44,65 @@ func (s *server) targetCalls(mux *http.ServeMux) {
 	}))
 }
 
+// keyWordCall is a person's word about a key that a machine showed, by its fingerprint.
+func (s *server) keyWordCall(r *http.Request, a people.Actor) (any, error) {
+	in, err := read[api.KeyWord](r)
+	if err != nil {
+		return nil, err
+	}
+	asset := policy.AssetName(r.PathValue("asset"))
+	list, err := s.Desk.ChangedKeys(r.Context())
+	if err != nil {
+		return nil, err
+	}
+	key := in.Key // where no key is known by the fingerprint, the Desk says so
+	for _, k := range list {
+		if k.Asset == asset && (k.Key == in.Key || strings.HasSuffix(printOf(k.Key), " "+in.Key)) {
+			key = k.Key
+		}
+	}
+	switch in.Says {
+	case "accept":
+		err = s.Desk.AcceptKey(r.Context(), a, asset, policy.WindowID(in.Window), key, in.Why)
+	case "confirm":
+		err = s.Desk.ConfirmKey(r.Context(), a, asset, key, in.Why)
+	case "clear":
+		err = s.Desk.ClearKey(r.Context(), a, asset, key, in.Why)
+	default:
+		err = badCall{fmt.Errorf("says is accept, confirm or clear, not %.20q", in.Says)}
+	}
+	return api.Receipted{}, err
+}
+
+func (s *server) changedKeyJSON(k approvals.ChangedKey) api.ChangedKey {
+	a, _ := s.Plant().Asset(k.Asset)
+	out := api.ChangedKey{Asset: string(k.Asset), Key: k.Key, Fingerprint: printOf(k.Key), At: k.At, Window: string(k.Window), Session: string(k.Session),
+		Accepted: string(k.Accepted), By: string(k.By), Confirmed: string(k.Confirmed), Why: k.Why, Closed: k.Closed}
+	port, _ := a.Port("ssh")
+	for _, pin := range port.HostKeys {
+		out.Pinned = append(out.Pinned, printOf(pin))
+	}
+	return out
+}
+
 func secretJSON(k vault.Known) api.SecretState {
 	return api.SecretState{Asset: k.Asset, Account: k.Account, Login: k.Wanted.String(), Sealed: k.Is(), Public: k.Public, By: k.By, At: k.At, Used: k.Used,
 		Rotates: k.Rotate, Rotating: !k.Next.IsZero(), Failed: k.Failed, FailedAt: k.FailedAt, Lost: k.Lost, Jump: k.Jump}
+}
+
+// hostKeyWords is a sentence about a machine's key for the log's page.
+func hostKeyWords(body audit.Body) (text, kind string) {
+	switch b := body.(type) {
+	case audit.HostKeyChanged:
+		return b.Asset + " showed another key than the plant pinned: " + printOf(b.Key) + ". Nothing was sent to it", "refused"
+	case audit.HostKeyAccepted:
+		return "accepted the new key of " + b.Asset + " for " + b.Window + " alone" + because(b.Why), "moved"
+	case audit.HostKeyConfirmed:
+		return "confirmed the new key of " + b.Asset + because(b.Why), "moved"
+	case audit.HostKeyCleared:
+		return "said that the key which " + b.Asset + " showed is not its own; the pinned one stays" + because(b.Why), "moved"
+	}
+	return "", ""
 }
 
 // secretWords is a sentence about a secret of a machine for the log's page.

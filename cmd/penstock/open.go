@@ -381,7 +381,8 @@ func (h *plantHouse) openRooms(past *history, clock audit.Clock) error {
 	}
 	h.openSearch()
 	h.dialer = &dial.Dialer{CA: h.ca, Secrets: h.vault, Broker: h.file.Node, Loopback: h.file.Loopback}
-	h.errands = &dial.Errands{Dialer: h.dialer, Plant: h.plant}
+	h.dialer.Changed = h.keyChanged
+	h.errands = &dial.Errands{Dialer: h.dialer, Plant: h.plant, Keys: h.desk.GoodKeys}
 	h.vault.SetMachine(h.errands)
 	signer, err := receipt.Open(h.folder.keys())
 	if err != nil {

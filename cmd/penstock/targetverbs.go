@@ -21,7 +21,7 @@ func targetCommand() *cobra.Command {
 	secret := &cobra.Command{Use: "secret", Short: "The sealed passwords and keys of machines that know no certificates"}
 	secret.AddCommand(secretSet(), secretShow(),
 		listCommand("list", "List which accounts log in with a secret, and how each stands", "/targets/secrets", "No account of the plant file says login: password or login: key.", secretLine))
-	cmd.AddCommand(secret)
+	cmd.AddCommand(secret, targetKey())
 	return cmd
 }
 
@@ -121,4 +121,46 @@ func secretLine(t *tabwriter.Writer, s api.SecretState, l *time.Location) {
 		rotates = "rotated after each window"
 	}
 	fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s%s\n", s.Asset, s.Account, s.Login, state, rotates, suffix(s.Failed))
+}
+
+// targetKey is about keys that machines showed in place of the pinned ones.
+func targetKey() *cobra.Command {
+	cmd := &cobra.Command{Use: "key", Short: "Keys that machines show in place of the pinned ones"}
+	cmd.AddCommand(listCommand("list", "List the machines that show another key than the plant pinned", "/targets/keys", "Every machine that was dialled showed the key that the plant pinned.", changedKeyLine),
+		keyWordVerb("accept ASSET SHA256:… W-1", "accept", "Say that the job in a window changed the key (the shift): it is good in that window alone", 3),
+		keyWordVerb("confirm ASSET SHA256:…", "confirm", "Confirm a machine's new key (OT security): it counts in place of the pinned one", 2),
+		keyWordVerb("clear ASSET SHA256:…", "clear", "Say that the key was not the machine's (OT security): the pinned one stays, and the machine may be opened again", 2))
+	return cmd
+}
+
+func keyWordVerb(use, says, short string, n int) *cobra.Command {
+	var c caller
+	word := api.KeyWord{Says: says}
+	names := "an asset and the key's fingerprint"
+	if n == 3 {
+		names += ", and a window"
+	}
+	cmd := &cobra.Command{Use: use, Short: short, Args: exactly(n, names),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			word.Key = args[1]
+			if n == 3 {
+				word.Window = args[2]
+			}
+			return does(&c, cmd, withCode, "/targets/"+url.PathEscape(args[0])+"/key", itself(&word),
+				func(t *tabwriter.Writer, _ api.Receipted) { fmt.Fprintf(t, "%s: %s %s\n", args[0], says, args[1]) })
+		}}
+	c.doing(cmd)
+	cmd.Flags().StringVar(&word.Why, "why", "", "why; the log keeps it")
+	return cmd
+}
+
+func changedKeyLine(t *tabwriter.Writer, k api.ChangedKey, l *time.Location) {
+	state := "nothing new is opened on it"
+	switch {
+	case k.Confirmed != "":
+		state = "confirmed by " + k.Confirmed + "; write it into the plant file"
+	case k.Accepted != "":
+		state = "accepted by " + k.By + " for " + k.Accepted + " alone; OT security has not confirmed it"
+	}
+	fmt.Fprintf(t, "%s\tshows %s\tsince %s\t%s\n\tpinned %s\n", k.Asset, k.Fingerprint, local(k.At, l), state, strings.Join(k.Pinned, ", "))
 }
