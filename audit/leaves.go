@@ -429,7 +429,7 @@ type SessionEnded struct {
 
 // ChannelOpened binds a channel to exactly one window. Decided names the rule
 // that allowed, Target the address that will be dialled, Via the asset that is
-// gone through to reach it.
+// gone through to reach it, Agent the zone whose agent dials.
 type ChannelOpened struct {
 	Session string   `json:"session"`
 	Channel int      `json:"channel"`
@@ -440,6 +440,7 @@ type ChannelOpened struct {
 	Account string   `json:"account,omitempty"`
 	Target  string   `json:"target"`
 	Via     string   `json:"via,omitempty"`
+	Agent   string   `json:"agent,omitempty"`
 	Path    []string `json:"path"`
 	Rule    string   `json:"rule"`
 	Rights  []string `json:"rights"`
@@ -800,6 +801,7 @@ var bodies = func() map[string]reflect.Type {
 		SecretSealed{}, SecretUsed{}, SecretShown{}, SecretRotating{}, SecretRotated{}, SecretKept{},
 		AssetBackup{}, DebtOpened{}, DebtClosed{},
 		HostKeyChanged{}, HostKeyAccepted{}, HostKeyConfirmed{}, HostKeyCleared{},
+		AgentInvited{}, AgentJoined{}, AgentConfirmed{}, AgentRemoved{}, AgentUp{}, AgentDown{},
 	} {
 		m[b.Type()] = reflect.TypeOf(b)
 	}

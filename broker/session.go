@@ -125,7 +125,7 @@ func (c *Channel) begin() error {
 	err = s.append(audit.ChannelOpened{
 		Session: string(s.id), Channel: c.number, Window: string(c.window), Kind: c.kind,
 		Asset: string(q.Asset), Port: string(q.Port), Account: string(q.Account),
-		Target: d.Target.String(), Via: string(d.Duties.Via.Name()), Path: words(d.Path), Rule: d.Rule, Rights: c.rights.Words(),
+		Target: d.Target.String(), Via: string(d.Duties.Via.Name()), Agent: string(d.Duties.Agent), Path: words(d.Path), Rule: d.Rule, Rights: c.rights.Words(),
 	})
 	if err != nil {
 		c.end(err)

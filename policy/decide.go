@@ -135,6 +135,7 @@ type Duties struct {
 	HostKeys   []string   // pinned target keys, authorized_keys form without options; empty refuses an SSH dial. The plant's own: read only
 	Old        []string   // algorithms beyond DESIGN 5.1's that this target is spoken to with. The plant's own: read only
 	Via        *Hop       // the host that is gone through; nil: the target is dialled itself. The plant's own: read only
+	Agent      ZoneName   // the zone through whose agent the target, or the host that is gone through, is dialled; empty: by the broker itself
 	Login      Login      // how the broker proves itself to the target
 	InputOff   bool       // output goes on, the vendor's input is dropped (DESIGN 6: narrowed to look)
 }

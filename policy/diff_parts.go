@@ -87,7 +87,8 @@ func (p *Plant) parts() map[string]part {
 	for i := range p.Zones {
 		z := &p.Zones[i]
 		put("zone "+string(z.Name), []Role{z.Owner, security}, fact{"name", z.Title}, fact{"levels", strings.Join(z.Levels, ", ")}, fact{"sl_t", fmt.Sprint(z.SLT)},
-			fact{"owner", string(z.Owner)}, fact{"shift", string(z.Shift)}, fact{"vendors", flag(z.VendorsNever, "never")}, fact{"broker", flag(z.BrokerHere, "here")}, fact{"night", z.Night})
+			fact{"owner", string(z.Owner)}, fact{"shift", string(z.Shift)}, fact{"vendors", flag(z.VendorsNever, "never")}, fact{"broker", flag(z.BrokerHere, "here")}, fact{"night", z.Night},
+			fact{"reached_by", flag(z.ByAgent, "agent")})
 	}
 	for i := range p.Conduits {
 		c := &p.Conduits[i]

@@ -208,7 +208,7 @@ var levels = []string{"0", "1", "2", "3", "3.5", "4", "5"}
 
 func (f *file) zones(v source.Value) {
 	for _, e := range f.named(v, "zone") {
-		s := e.Fields("name", "levels", "sl_t", "owner", "shift", "vendors", "broker", "night")
+		s := e.Fields("name", "levels", "sl_t", "owner", "shift", "vendors", "broker", "night", "reached_by")
 		z := Zone{Name: ZoneName(e.Key), Title: s.Need("name").Text(), SLT: s.Need("sl_t").Int(0, 4)}
 		for _, l := range f.list(s.Need("levels")) {
 			z.Levels = append(z.Levels, l.OneOf(levels...))
@@ -216,6 +216,11 @@ func (f *file) zones(v source.Value) {
 		z.Owner, z.Shift = f.team(s.Need("owner")), f.team(s.Get("shift"))
 		z.Night, f.where["night of "+e.Key] = f.calendarAt(s.Get("night")), s.Get("night")
 		z.VendorsNever = s.Get("vendors").OneOf("never") == "never"
+		if by := s.Get("reached_by"); by.OneOf("agent") == "agent" {
+			if z.ByAgent = true; s.Get("broker").Here() {
+				by.Refuse("the broker stands in this zone and dials there itself", "leave reached_by out, or name the zone where the broker stands")
+			}
+		}
 		if broker := s.Get("broker"); broker.OneOf("here") == "here" {
 			if z.BrokerHere = true; f.plant.start != "" {
 				broker.Refuse(fmt.Sprintf("the broker stands in zone %s already", f.plant.start), "say broker: here in one zone")

@@ -89,6 +89,7 @@ type Zone struct {
 	Shift        Role
 	VendorsNever bool
 	BrokerHere   bool
+	ByAgent      bool   // reached_by: agent: only through its own agent, which dials out; no rule lets anybody in
 	Night        string // a calendar by which it is night here; empty: the plant's
 }
 

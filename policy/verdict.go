@@ -217,6 +217,27 @@ func (w *walk) allow() {
 	duties.HostKeys = w.goodKeys(w.asset, w.port.HostKeys)
 	duties.Old, duties.Via = w.port.Old.Algorithms, w.goodHop()
 	duties.Login = w.way.LoginWay()
+	duties.Agent = w.p.agentOf(w.asset)
+}
+
+// agentOf is the zone whose agent dials an asset, or the host on the way to it;
+// empty where the broker does.
+func (p *Plant) agentOf(a *Asset) ZoneName {
+	if host := p.assets[a.Via.Asset]; host != nil {
+		a = host
+	}
+	if z := p.zones[a.Zone]; z != nil && z.ByAgent {
+		return z.Name
+	}
+	return ""
+}
+
+// AgentOf is agentOf by name, for errands of the broker's own.
+func (p *Plant) AgentOf(name AssetName) ZoneName {
+	if a := p.assets[name]; a != nil {
+		return p.agentOf(a)
+	}
+	return ""
 }
 
 // Principal is the one name an out certificate carries: account@asset.site.

@@ -34,7 +34,8 @@ type Walk struct {
 	firms    map[string]*firm
 	people   map[string]*person
 	invited  map[audit.Hash]*invitation
-	owners   map[string]string  // fingerprint of an ssh key or passkey → person
+	owners   map[string]string // fingerprint of an ssh key or passkey → person
+	agents   map[string]*agentSeen
 	removed  map[string]bool    // fingerprints that were taken away
 	access   map[string]*access // by scope
 	words    map[string]bool    // nonces of vouches
@@ -91,7 +92,7 @@ type silence struct{ from, to time.Time }
 // NewWalk begins before leaf 0.
 func NewWalk(docs Documents) *Walk {
 	return &Walk{docs: docs, revs: map[string]uint64{}, firms: map[string]*firm{}, people: map[string]*person{},
-		invited: map[audit.Hash]*invitation{}, owners: map[string]string{}, removed: map[string]bool{}, words: map[string]bool{}, access: map[string]*access{}, plants: map[audit.Hash]*policy.Plant{}, changes: map[string]*change{},
+		invited: map[audit.Hash]*invitation{}, owners: map[string]string{}, agents: map[string]*agentSeen{}, removed: map[string]bool{}, words: map[string]bool{}, access: map[string]*access{}, plants: map[audit.Hash]*policy.Plant{}, changes: map[string]*change{},
 		requests: map[string]*asked{}, backups: map[policy.AssetName]time.Time{}, owed: map[string]bool{}, been: map[string]bool{}, windows: map[string]*window{}, patterns: map[string]*pattern{}, blocks: map[string]*blocked{}, outages: map[string]*outage{}, duty: duties{},
 		owing: NewOwing(),
 		certs: map[string]audit.CertIssued{}, sessions: map[string]*session{}, gates: map[string]gateWord{}, handed: map[string]*handover{}, guarded: map[string]*guard{}, unknown: map[string]int64{}}
@@ -199,7 +200,7 @@ func keepsState(body audit.Body) bool {
 		audit.BlockSet, audit.BlockLifted, audit.PlantProposed, audit.PlantAnswered, audit.PlantMoved,
 		audit.PatternProposed, audit.PatternAnswered, audit.PatternMoved, audit.PatternDoubted, audit.FirmChanged, audit.FirmEnded, audit.AnswerWithdrawn, audit.PersonInvited, audit.PersonJoined,
 		audit.PersonConfirmed, audit.PersonChanged, audit.PersonDisabled, audit.KeyEnrolled, audit.KeyVouched, audit.KeyRemoved,
-		audit.IslandAnswered, audit.OutageWritten, audit.OutageWithdrawn,
+		audit.IslandAnswered, audit.OutageWritten, audit.OutageWithdrawn, audit.AgentInvited, audit.AgentJoined, audit.AgentConfirmed, audit.AgentRemoved,
 		audit.RosterWritten, audit.DeputyNamed, audit.DeputyEnded, audit.CallMade, audit.CallAnswered, audit.QuestionAnswered, audit.PriorityChanged, audit.AssetBackup, audit.DebtOpened, audit.DebtClosed:
 		return true
 	case audit.TermsAccepted, audit.TrainingNoted, audit.EndingTold, audit.AccessListed, audit.AccessSigned:
@@ -289,7 +290,7 @@ func (w *Walk) judge() {
 	case audit.Unknown:
 		w.unknown[b.Name]++
 	default:
-		if !w.judgePeople() && !w.judgeAccess() && !w.judgePlant() && !w.judgePattern() && !w.judgeDuty() && !w.judgeWindow() {
+		if !w.judgePeople() && !w.judgeAgents() && !w.judgeAccess() && !w.judgePlant() && !w.judgePattern() && !w.judgeDuty() && !w.judgeWindow() {
 			w.judgeSession()
 		}
 	}

@@ -285,6 +285,8 @@ func (w *Walk) decided(plant *policy.Plant, s *session, v *window, b audit.Chann
 		return "it goes to " + d.Target.String() + ", and the leaf says " + short(b.Target)
 	case string(d.Duties.Via.Name()) != b.Via:
 		return fmt.Sprintf("it goes through %q, and the leaf says %q", d.Duties.Via.Name(), short(b.Via))
+	case string(d.Duties.Agent) != b.Agent:
+		return fmt.Sprintf("it goes through the agent of %q, and the leaf says %q", d.Duties.Agent, short(b.Agent))
 	case !slices.Equal(path, b.Path):
 		return fmt.Sprintf("its path is %q, and the leaf says %q", path, b.Path)
 	}

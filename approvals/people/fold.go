@@ -76,6 +76,14 @@ func (f folding) changes(ctx context.Context) ([]state.Change, error) {
 		return f.person(ctx, b.Person, func(p *Person) error { return p.enroll(b) })
 	case audit.KeyVouched:
 		return f.person(ctx, b.Person, func(p *Person) error { return p.vouch(b) })
+	case audit.AgentInvited:
+		return f.agentInvited(ctx, b)
+	case audit.AgentJoined:
+		return f.agentJoined(ctx, b)
+	case audit.AgentConfirmed:
+		return f.agentConfirmed(ctx, b)
+	case audit.AgentRemoved:
+		return f.agentRemoved(ctx, b)
 	case audit.KeyRemoved:
 		return f.person(ctx, b.Person, func(p *Person) error { return p.remove(b) })
 	}

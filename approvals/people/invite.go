@@ -125,7 +125,7 @@ func (r *Roster) checkInvited(who Invitation, firm Firm) error {
 
 // reserved ids would be taken for the SSH front door's own names (DESIGN 5.1),
 // or for the server as an actor.
-var reserved = map[policy.PersonID]bool{"join": true, "desk": true, "cert": true, "penstock": true}
+var reserved = map[policy.PersonID]bool{"join": true, "desk": true, "cert": true, "agent": true, "penstock": true}
 
 // Join brings a proven key under a code; the key is pending until Confirm. One
 // answer for wrong, spent and late codes, and for those of an inviter who is

@@ -24,6 +24,8 @@ type Roster struct {
 	Security func() []policy.Role
 	// Roles says whether the plant file has a team. Default: any.
 	Roles func(policy.Role) bool
+	// Zones says whether the plant file has a zone that is reached by an agent. Default: any.
+	Zones func(policy.ZoneName) bool
 	// Now is the wall clock. Default: time.Now.
 	Now func() time.Time
 	// Origin is where people see the pages; empty: no passkeys. Default: empty.
@@ -41,6 +43,7 @@ func NewRoster(j *state.Journal, rows state.Reader, docs *audit.Documents) *Rost
 	return &Roster{
 		Security: func() []policy.Role { return []policy.Role{"ot-security"} },
 		Roles:    func(policy.Role) bool { return true },
+		Zones:    func(policy.ZoneName) bool { return true },
 		Now:      time.Now,
 		Origin:   func() string { return "" },
 		docs:     docs,

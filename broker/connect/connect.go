@@ -103,7 +103,7 @@ func Run(ctx context.Context, o Options, t Terminal) error {
 	if len(o.KnownHosts) == 0 {
 		o.KnownHosts = []string{filepath.Join(o.sshDir(), "known_hosts"), "/etc/ssh/ssh_known_hosts"}
 	}
-	trust, err := readTrust(o.KnownHosts, host)
+	trust, err := ReadTrust(o.KnownHosts, host)
 	if err != nil {
 		return err
 	}
@@ -144,7 +144,7 @@ type visit struct {
 	o      Options
 	host   string
 	addr   string
-	trust  *trust
+	trust  *Trust
 	ids    []identity
 	say    *teller
 	ask    func(context.Context, string, bool) (string, error)

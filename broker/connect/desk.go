@@ -72,9 +72,9 @@ func (v *visit) login(ctx context.Context, user string, auth ...ssh.AuthMethod) 
 	}
 	var banner strings.Builder
 	var proven error
-	config := &ssh.ClientConfig{Config: algorithms(), User: user, Auth: auth, HostKeyAlgorithms: hostAlgorithms,
+	config := &ssh.ClientConfig{Config: Algorithms(), User: user, Auth: auth, HostKeyAlgorithms: HostAlgorithms,
 		HostKeyCallback: func(addr string, remote net.Addr, k ssh.PublicKey) error {
-			proven = v.trust.hostKey(addr, remote, k)
+			proven = v.trust.HostKey(addr, remote, k)
 			return proven
 		},
 		BannerCallback: func(m string) error {
@@ -108,10 +108,11 @@ func (v *visit) login(ctx context.Context, user string, auth ...ssh.AuthMethod) 
 	return nil, stop(ExitNoReach, "the line to %s broke while connecting: %s", v.addr, clean(err.Error()))
 }
 
-var hostAlgorithms = []string{ssh.CertAlgoED25519v01, ssh.CertAlgoECDSA256v01, ssh.CertAlgoECDSA384v01, ssh.CertAlgoRSASHA512v01, ssh.CertAlgoRSASHA256v01}
+// HostAlgorithms are those of certificates: a bare host key is never enough.
+var HostAlgorithms = []string{ssh.CertAlgoED25519v01, ssh.CertAlgoECDSA256v01, ssh.CertAlgoECDSA384v01, ssh.CertAlgoRSASHA512v01, ssh.CertAlgoRSASHA256v01}
 
-// algorithms are those that x/crypto calls safe, without SHA-1.
-func algorithms() ssh.Config {
+// Algorithms are those that x/crypto calls safe, without SHA-1.
+func Algorithms() ssh.Config {
 	a := ssh.SupportedAlgorithms()
 	var macs []string
 	for _, m := range a.MACs {

@@ -29,19 +29,19 @@ type authority struct {
 	revoked  bool
 }
 
-// trust is whom we believe to be the broker: certificates of the authorities
+// Trust is whom we believe to be the broker: certificates of the authorities
 // that the person put into known_hosts, and nobody else. A key that was only
 // seen before, or that is shown now, is never enough.
-type trust struct {
+type Trust struct {
 	files []string
 	lines []authority
 	now   func() time.Time
 }
 
-// readTrust reads the files that are there. Without a line for host it is an
+// ReadTrust reads the files that are there. Without a line for host it is an
 // error that says which line is needed.
-func readTrust(files []string, host string) (*trust, error) {
-	t := &trust{files: files, now: time.Now}
+func ReadTrust(files []string, host string) (*Trust, error) {
+	t := &Trust{files: files, now: time.Now}
 	for _, f := range files {
 		b, err := readBounded(f, maxKnownHosts)
 		if errors.Is(err, fs.ErrNotExist) {
@@ -122,9 +122,9 @@ func globOf(p string) string {
 	return strings.NewReplacer(`\`, `\\`, `[`, `\[`, `]`, `\]`).Replace(p)
 }
 
-// hostKey is what ssh.ClientConfig asks: a host certificate of a trusted
+// HostKey is what ssh.ClientConfig asks: a host certificate of a trusted
 // authority, for this very name, in its time.
-func (t *trust) hostKey(addr string, remote net.Addr, key ssh.PublicKey) error {
+func (t *Trust) HostKey(addr string, remote net.Addr, key ssh.PublicKey) error {
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
 		return fmt.Errorf("whose host key: %w", err)
@@ -145,7 +145,7 @@ func (t *trust) hostKey(addr string, remote net.Addr, key ssh.PublicKey) error {
 	return nil
 }
 
-func (t *trust) believes(k ssh.PublicKey, host, port string) bool {
+func (t *Trust) believes(k ssh.PublicKey, host, port string) bool {
 	for _, l := range t.lines {
 		if !l.revoked && bytes.Equal(l.key.Marshal(), k.Marshal()) && l.covers(host, port) {
 			return true
@@ -154,7 +154,7 @@ func (t *trust) believes(k ssh.PublicKey, host, port string) bool {
 	return false
 }
 
-func (t *trust) revoked(k ssh.PublicKey) bool {
+func (t *Trust) revoked(k ssh.PublicKey) bool {
 	for _, l := range t.lines {
 		if l.revoked && bytes.Equal(l.key.Marshal(), k.Marshal()) {
 			return true
@@ -163,7 +163,7 @@ func (t *trust) revoked(k ssh.PublicKey) bool {
 	return false
 }
 
-func (t *trust) nobody(host, why string) error {
+func (t *Trust) nobody(host, why string) error {
 	return stop(ExitNo, "what answers as %s is not proved to be the broker (%s), so nothing was sent. "+
 		"Do not go around this: call your contact at the plant. The lines that count are in %s", host, clean(why), strings.Join(t.files, ", "))
 }

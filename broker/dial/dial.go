@@ -62,6 +62,7 @@ type Dialer struct {
 	Broker   string           // short name of this broker, for key ids
 	Loopback bool             // loopback_targets of penstock.yaml: demo and tests
 	Own      []netip.AddrPort // the broker's own listeners: never a target
+	Agents   *Agents          // of zones that dial out; nil: none is there
 	// Changed is told of a key that nobody has pinned, before the dial is refused; nil: nobody is.
 	Changed func(context.Context, Other)
 }
@@ -79,12 +80,13 @@ func (d *Dialer) TCP(ctx context.Context, ch *broker.Channel) (net.Conn, error) 
 		ctx, cancel := context.WithTimeout(ctx, 2*connectTime+handshakeTime)
 		defer cancel()
 		defer context.AfterFunc(ch.Context(), cancel)()
-		return d.through(ctx, d.whose(ch), ch, hop, decision.Target)
+		return d.through(ctx, d.whose(ch), ch, hop, decision.Duties.Agent, decision.Target)
 	}
-	return d.tcp(ctx, ch, decision.Target)
+	return d.tcp(ctx, ch, decision.Duties.Agent, decision.Target)
 }
 
-func (d *Dialer) tcp(ctx context.Context, w way, target netip.AddrPort) (net.Conn, error) {
+// tcp reaches an address: itself, or through the agent of a zone.
+func (d *Dialer) tcp(ctx context.Context, w way, zone policy.ZoneName, target netip.AddrPort) (net.Conn, error) {
 	if err := d.allowed(target); err != nil {
 		return nil, err
 	}
@@ -94,6 +96,9 @@ func (d *Dialer) tcp(ctx context.Context, w way, target netip.AddrPort) (net.Con
 	ctx, cancel := context.WithTimeout(ctx, connectTime)
 	defer cancel()
 	defer context.AfterFunc(w.Context(), cancel)()
+	if zone != "" {
+		return d.byAgent(ctx, w, zone, target)
+	}
 	dialer := net.Dialer{ControlContext: d.control(target)}
 	raw, err := dialer.DialContext(ctx, "tcp", target.String())
 	if err != nil {

@@ -85,7 +85,7 @@ func (e *Errands) place(ctx context.Context, asset policy.AssetName, account pol
 	if !ok || !ssh || !known {
 		return leg{}, nil, &policy.Refusal{Rule: "unknown-account", Say: fmt.Sprintf("The plant file has no account %s by ssh on %s.", account, asset), Why: fmt.Sprintf("no account %s on %s", account, asset)}
 	}
-	l := leg{asset: asset, account: account, target: netip.AddrPortFrom(a.Address, port.Number), keys: port.HostKeys, old: port.Old.Algorithms, login: login.LoginWay()}
+	l := leg{asset: asset, account: account, target: netip.AddrPortFrom(a.Address, port.Number), keys: port.HostKeys, old: port.Old.Algorithms, login: login.LoginWay(), agent: plant.AgentOf(asset)}
 	hop := plant.Hop(asset)
 	if e.Keys == nil {
 		return l, hop, nil
@@ -109,9 +109,9 @@ func (e *Errands) enter(ctx context.Context, way *errand, name string, l leg, ho
 	}
 	return d.login(ctx, l, func(ctx context.Context) (net.Conn, error) {
 		if hop == nil {
-			return d.tcp(ctx, way, l.target)
+			return d.tcp(ctx, way, l.agent, l.target)
 		}
-		return d.through(ctx, l.whose, way, hop, l.target)
+		return d.through(ctx, l.whose, way, hop, l.agent, l.target)
 	})
 }
 

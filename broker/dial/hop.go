@@ -16,11 +16,11 @@ import (
 // through reaches a target over the host that the plant file names: the host's
 // own pinned key and credential first, then a direct-tcpip to the address of the
 // decision. Both ends of it are the way's: neither outlives it.
-func (d *Dialer) through(ctx context.Context, w whose, way way, hop *policy.Hop, target netip.AddrPort) (net.Conn, error) {
+func (d *Dialer) through(ctx context.Context, w whose, way way, hop *policy.Hop, zone policy.ZoneName, target netip.AddrPort) (net.Conn, error) {
 	if err := d.allowed(target); err != nil {
 		return nil, err
 	}
-	l := leg{way: way, whose: w, asset: hop.Asset, account: hop.Account, target: hop.Target, keys: hop.HostKeys, old: hop.Old, login: hop.Login, host: true}
+	l := leg{way: way, whose: w, asset: hop.Asset, account: hop.Account, target: hop.Target, keys: hop.HostKeys, old: hop.Old, login: hop.Login, host: true, agent: zone}
 	c, err := d.login(ctx, l, nil)
 	if err != nil {
 		return nil, err

@@ -58,7 +58,8 @@ type leg struct {
 	keys    []string // pinned
 	old     []string // algorithms of its exception
 	login   policy.Login
-	host    bool // on the way
+	host    bool            // on the way
+	agent   policy.ZoneName // through which the leg is dialled; empty: by the broker itself
 }
 
 // named stands before what went wrong at the host on the way.
@@ -116,7 +117,7 @@ func (d *Dialer) login(ctx context.Context, l leg, dial func(context.Context) (n
 	if dial != nil {
 		conn, err = dial(ctx)
 	} else {
-		conn, err = d.tcp(ctx, l.way, l.target)
+		conn, err = d.tcp(ctx, l.way, l.agent, l.target)
 	}
 	if err != nil {
 		return nil, err

@@ -43,6 +43,7 @@ type (
 )
 
 func (joiner) caller()    {}
+func (zoneAgent) caller() {}
 func (clerk) caller()     {}
 func (certifier) caller() {}
 func (*vendor) caller()   {}
@@ -136,7 +137,7 @@ func (d *Door) offered(c *conn, m ssh.ConnMetadata, k ssh.PublicKey) (*ssh.Permi
 	}
 	cert, isCert := k.(*ssh.Certificate)
 	switch u.way {
-	case wayJoin:
+	case wayJoin, wayAgent:
 		if isCert {
 			return nil, errors.New("a certificate where an invitation asks for a key")
 		}
@@ -225,6 +226,11 @@ func (d *Door) proven(c *conn, m ssh.ConnMetadata, k ssh.PublicKey, offered *ssh
 			return nil, errDenied
 		}
 		return nil, d.thenInvitation(c, k)
+	case wayAgent:
+		if isCert {
+			return nil, errDenied
+		}
+		return d.agentProven(c, k)
 	case wayDesk, wayCert:
 		a, err := d.actor(c, k)
 		if err != nil {
@@ -287,8 +293,19 @@ func (d *Door) thenCode(c *conn, a people.Actor, key ssh.PublicKey) error {
 // thenInvitation shows the key that was proven and asks for the code.
 func (d *Door) thenInvitation(c *conn, k ssh.PublicKey) error {
 	print := ssh.FingerprintSHA256(k)
+	return d.thenCodeOf(c, "Your key is "+print+"\nIt will be yours here once your sponsor has confirmed it.", func(code string) (*ssh.Permissions, error) {
+		who, err := d.Roster.Join(c.ctx, code, authorized(k))
+		if err != nil {
+			return nil, err
+		}
+		return as(joiner{who, print}), nil
+	})
+}
+
+// thenCodeOf asks for an invitation's code, which take judges; each code is a guess.
+func (d *Door) thenCodeOf(c *conn, text string, take func(code string) (*ssh.Permissions, error)) error {
 	ask := func(_ ssh.ConnMetadata, challenge ssh.KeyboardInteractiveChallenge) (*ssh.Permissions, error) {
-		text := "Your key is " + print + "\nIt will be yours here once your sponsor has confirmed it."
+		text := text
 		for c.codes.Load() < maxCodes {
 			code, err := answer(challenge, text, "Code of your invitation: ")
 			if err != nil {
@@ -297,9 +314,9 @@ func (d *Door) thenInvitation(c *conn, k ssh.PublicKey) error {
 			if !c.quiet && !d.sources.guess(c.source) {
 				return nil, c.lastWord(errDenied, "Too many codes from here. Wait a minute and try again.")
 			}
-			who, err := d.Roster.Join(c.ctx, code, authorized(k))
+			perms, err := take(code)
 			if err == nil {
-				return as(joiner{who, print}), nil
+				return perms, nil
 			}
 			c.codes.Add(1)
 			text = d.words(err)

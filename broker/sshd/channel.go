@@ -36,6 +36,8 @@ func (d *Door) channel(_ *glider.Server, sc *ssh.ServerConn, nc ssh.NewChannel, 
 		switch who := callerOf(sc).(type) {
 		case joiner, clerk, certifier:
 			d.textual(c, nc, who)
+		case zoneAgent:
+			d.serveAgent(c, sc, nc, who)
 		case *vendor:
 			if who.jump {
 				d.noShell(nc, who)

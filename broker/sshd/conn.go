@@ -15,6 +15,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"penstock/broker"
+	"penstock/policy"
 )
 
 var errClientGone = errors.New("client")
@@ -49,10 +50,11 @@ type conn struct {
 	bannered atomic.Bool  // one banner for a refused key is help, seven are noise
 	authed   atomic.Bool
 	panicked atomic.Bool
-	asking   atomic.Bool            // a keepalive has no answer yet
-	missed   atomic.Int32           // and so many more were due since
-	quiet    bool                   // the self-test's: its refusals are no events
-	lastWhy  atomic.Pointer[string] // of the last refused key, for the log
+	asking   atomic.Bool                     // a keepalive has no answer yet
+	missed   atomic.Int32                    // and so many more were due since
+	quiet    bool                            // the self-test's: its refusals are no events
+	lastWhy  atomic.Pointer[string]          // of the last refused key, for the log
+	agent    atomic.Pointer[policy.ZoneName] // the zone that it is the way into; nil: it is none
 
 	admission sync.Mutex // one Admit at a time; nothing that takes access away needs it
 	came      bool       // under admission: login.ok is written for the desk
@@ -94,6 +96,10 @@ func (c *conn) Close() error {
 // retire closes the connection when its session has ended, at the latest after
 // limit; at once if it has none.
 func (c *conn) retire(limit time.Duration) {
+	if c.agent.Load() != nil {
+		c.outlasts(c.door.Dialer.Agents, limit)
+		return
+	}
 	c.mu.Lock()
 	s := c.session
 	c.mu.Unlock()

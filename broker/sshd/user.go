@@ -16,6 +16,7 @@ const (
 	wayCert                      // cert: the certificate
 	wayDirect                    // person+account+asset
 	wayJump                      // person: the outer side of a jump
+	wayAgent                     // agent: a zone's own, which dials out
 )
 
 // userName is a parsed SSH user name (DESIGN 5.1).
@@ -37,6 +38,8 @@ func parseUser(s string) (userName, error) {
 		return userName{way: wayDesk}, nil
 	case "cert":
 		return userName{way: wayCert}, nil
+	case "agent":
+		return userName{way: wayAgent}, nil
 	}
 	first, last := strings.IndexByte(s, '+'), strings.LastIndexByte(s, '+')
 	if first < 0 {
@@ -55,7 +58,7 @@ func parseUser(s string) (userName, error) {
 	return userName{way: wayDirect, person: policy.PersonID(person), account: policy.AccountName(account), asset: policy.AssetName(asset)}, nil
 }
 
-func reserved(s string) bool { return s == "join" || s == "desk" || s == "cert" }
+func reserved(s string) bool { return s == "join" || s == "desk" || s == "cert" || s == "agent" }
 
 // validAccount: printable ASCII without blanks; which ones there are, the plant file says.
 func validAccount(s string) bool {

@@ -27,6 +27,7 @@ type boardView struct {
 	LastOut *WindowLine    // shown where nobody is in and nothing waits
 	Vendor  bool
 	Outside outsideView // for the plant's people
+	Agents  []string    // ways into zones that are not there; likewise
 	SIEM    []string    // what is wrong with it, for the plant's people
 	Trial   bool        // loopback_targets is set; for the plant's people
 	Review  string      // what waits of the past, for who reads recordings
@@ -131,6 +132,7 @@ func (g *Pages) boardOf(v *visit, f *boardFacts) (boardView, error) {
 	if v.actor.Plant {
 		b.Outside = g.outside(v)
 		b.Trial = g.Loopback
+		b.Agents = g.agentsDown(v)
 		b.Review, b.AskedYou = g.backlog(v), f.asked[string(v.actor.Person)]
 		b.SIEM = g.siemLines()
 		if g.Notices != nil {

@@ -228,6 +228,18 @@ func (v *visit) otherSentence(body audit.Body, n roll) (says, weight string) {
 		return n.person(personID(b.Person)) + " stands in until " + v.at(b.Until).Text(), "moved"
 	case audit.DeputyEnded:
 		return n.person(personID(b.Person)) + " stands in for " + n.person(personID(b.For)) + " no longer", "moved"
+	case audit.AgentInvited:
+		return "invited an agent for " + v.zoneTitle(policy.ZoneName(b.Zone)), ""
+	case audit.AgentJoined:
+		return "an agent for " + v.zoneTitle(policy.ZoneName(b.Zone)) + " brought the key " + b.Key, ""
+	case audit.AgentConfirmed:
+		return "confirmed the agent of " + v.zoneTitle(policy.ZoneName(b.Zone)) + ", key " + b.Key, "moved"
+	case audit.AgentRemoved:
+		return "removed the agent of " + v.zoneTitle(policy.ZoneName(b.Zone)) + because(b.Why), "refused"
+	case audit.AgentUp:
+		return "the agent of " + v.zoneTitle(policy.ZoneName(b.Zone)) + " is there, from " + b.Source, ""
+	case audit.AgentDown:
+		return "the agent of " + v.zoneTitle(policy.ZoneName(b.Zone)) + " is gone: " + b.Why, "refused"
 	case audit.PersonInvited:
 		return "invited " + b.Name + ", " + n.firm(firmID(b.Firm)), ""
 	case audit.PersonJoined:

@@ -163,6 +163,10 @@ func (g *Pages) table() []Route {
 		{"GET /island", PlantOnly, "", g.islandPage},
 		{"POST /island", PlantOnly, "", doneOnce(g.island)},
 		{"GET /people", PlantOnly, "", g.peoplePage},
+		{"GET /agents", PlantOnly, "", g.agentsPage},
+		{"POST /agents/{zone}/invite", PlantOnly, "Invite an agent", doneOnce(g.agentInvite)},
+		{"POST /agents/{zone}/confirm", PlantOnly, "Confirm the agent", doneOnce(g.agentConfirm)},
+		{"POST /agents/{zone}/remove", PlantOnly, "", doneOnce(g.agentRemove)},
 		{"GET /people/{id}", PlantOnly, "", g.personPage},
 		{"POST /people/{id}/training", PlantOnly, "Write the training", doneOnce(g.train)},
 		{"GET /firms/{id}", PlantOnly, "", g.firmPage},
@@ -424,8 +428,8 @@ func backTo(p string) string {
 		return "/terms"
 	case parts[0] == "people" || parts[0] == "firms":
 		return "/people"
-	case parts[0] == "keys":
-		return "/keys"
+	case parts[0] == "keys" || parts[0] == "agents":
+		return "/" + parts[0]
 	case parts[0] == "blocks" || parts[0] == "roster":
 		return "/" + parts[0]
 	case parts[0] == "handover":

@@ -72,6 +72,8 @@ type Parts struct {
 	SIEM func() []siem.State
 	// Notices are what is wrong with telling people; nil: nobody is told of anything.
 	Notices func() []string
+	// Agents are the lines of zones that dial out; its functions may be nil: there are none.
+	Agents AgentLines
 	// TakeCheckpoint writes that this person takes the newest checkpoint, by way
 	// of "page" or "command", and gives it.
 	TakeCheckpoint func(ctx context.Context, by people.Actor, way string) ([]byte, error)
@@ -106,6 +108,7 @@ func New(p Parts) (http.Handler, error) {
 	s.requests(mux)
 	s.windows(mux)
 	s.people(mux)
+	s.agents(mux)
 	s.rosterCalls(mux)
 	s.plantCalls(mux)
 	s.patternCalls(mux)

@@ -339,6 +339,7 @@ func (h *plantHouse) openRooms(past *history, clock audit.Clock) error {
 	h.roster = people.NewRoster(h.journal, h.store, h.docs)
 	h.roster.Now = clock.Wall
 	h.roster.Roles = func(r policy.Role) bool { return h.plant().HasRole(r) }
+	h.roster.Zones = func(name policy.ZoneName) bool { z, ok := h.plant().Zone(name); return ok && z.ByAgent }
 	h.roster.Origin = func() string { return h.plant().Site.Origin }
 	h.desk = approvals.NewDesk(approvals.Parts{Plant: h.plant, Roster: h.roster, Journal: h.journal, Rows: h.store,
 		Leaves: h.log, Log: h.log, Docs: h.docs, Now: clock.Wall, Take: h.takePlant})
@@ -380,7 +381,7 @@ func (h *plantHouse) openRooms(past *history, clock audit.Clock) error {
 		return err
 	}
 	h.openSearch()
-	h.dialer = &dial.Dialer{CA: h.ca, Secrets: h.vault, Broker: h.file.Node, Loopback: h.file.Loopback}
+	h.dialer = &dial.Dialer{CA: h.ca, Secrets: h.vault, Broker: h.file.Node, Loopback: h.file.Loopback, Agents: dial.NewAgents()}
 	h.dialer.Changed = h.keyChanged
 	h.errands = &dial.Errands{Dialer: h.dialer, Plant: h.plant, Keys: h.desk.GoodKeys}
 	h.vault.SetMachine(h.errands)
@@ -398,7 +399,7 @@ func (h *plantHouse) openRooms(past *history, clock audit.Clock) error {
 		return err
 	}
 	parts := web.Parts{Plant: h.plant, Roster: h.roster, Desk: h.desk, Proofs: h.proofs, Broker: h.broker,
-		Book: h.book, Receipts: h.receipts, Vault: h.vault, Authorities: h.authorities, AcceptClock: h.clock.accept, BackUp: h.backup, Evidence: h.evidence, VerifyRecording: h.verifyRecording, Outside: h.outside.State, SIEM: h.siem.States, Notices: h.noticeLines, TakeCheckpoint: h.takeCheckpoint, Loopback: h.file.Loopback, Slog: h.slog, Now: clock.Wall}
+		Book: h.book, Receipts: h.receipts, Vault: h.vault, Authorities: h.authorities, AcceptClock: h.clock.accept, BackUp: h.backup, Evidence: h.evidence, VerifyRecording: h.verifyRecording, Outside: h.outside.State, SIEM: h.siem.States, Notices: h.noticeLines, Agents: h.agentLines(), TakeCheckpoint: h.takeCheckpoint, Loopback: h.file.Loopback, Slog: h.slog, Now: clock.Wall}
 	if h.search != nil {
 		parts.Search = h.search.Find
 	}
