@@ -116,11 +116,11 @@ func (d *Desk) fitted(ctx context.Context, by people.Actor, id policy.RequestID,
 	if row, err = d.requestRow(ctx, id); err != nil {
 		return a, p, row, err
 	}
-	if p, err = d.presentPlant(ctx, by); err != nil {
-		return a, p, row, err
-	}
 	doc, _, err := d.request(ctx, row.Document)
 	if err != nil {
+		return a, p, row, err
+	}
+	if p, err = d.voice(ctx, by, doc.Kind == evidence.Emergency); err != nil {
 		return a, p, row, err
 	}
 	p = row.standing(p)

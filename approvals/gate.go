@@ -319,7 +319,7 @@ func (d *Desk) saysGate(ctx context.Context, by people.Actor, g policy.Gate, cla
 	if who == "" {
 		return d.opener(ctx, by, claim)
 	}
-	p, err := d.presentPlant(ctx, by)
+	p, err := d.voice(ctx, by, claim.Emergency())
 	if err != nil || p.Has(who) {
 		return p, err
 	}

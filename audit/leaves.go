@@ -801,6 +801,7 @@ var bodies = func() map[string]reflect.Type {
 		SecretSealed{}, SecretUsed{}, SecretShown{}, SecretRotating{}, SecretRotated{}, SecretKept{},
 		AssetBackup{}, DebtOpened{}, DebtClosed{},
 		HostKeyChanged{}, HostKeyAccepted{}, HostKeyConfirmed{}, HostKeyCleared{},
+		EnvelopeSealed{}, EnvelopeOpened{},
 		AgentInvited{}, AgentJoined{}, AgentConfirmed{}, AgentRemoved{}, AgentUp{}, AgentDown{},
 	} {
 		m[b.Type()] = reflect.TypeOf(b)

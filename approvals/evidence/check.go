@@ -287,6 +287,7 @@ func (j *judge) outsider(a Answer, g Given) {
 	j.must(g.Plant, "%s is of %s, which is not the plant", a.Person, g.Firm)
 	j.must(g.Firm != r.Firm, "%s is of %s, whose people work in the window", a.Person, g.Firm)
 	j.must(!slices.Contains(r.People, a.Person), "%s works in the window", a.Person)
+	j.must(!IsEnvelope(a.Person) || r.Kind == Emergency, "%s counts in an emergency alone", a.Person)
 	j.must(a.Person != r.By || a.Says == Extend || a.Says == StepUp || r.Called, "%s wrote the request", a.Person)
 }
 

@@ -268,7 +268,7 @@ func (w *Walk) teamed(roles []string) (ways [][]string) {
 func (w *Walk) counting(person string, at time.Time) []string {
 	return Counting(person, at, func(id string) []string {
 		p := w.known(id)
-		if p == nil || !w.ofPlant(p) {
+		if p == nil || !w.ofPlant(p) || IsEnvelope(id) { // whose word counts in emergencies alone: voice
 			return nil
 		}
 		return slices.DeleteFunc(append([]string{}, p.roles...), func(r string) bool { return w.lapsed("role/"+r, id, at) })

@@ -69,7 +69,7 @@ func (w *Walk) steppedUp(b audit.WindowMoved, v *window) {
 
 // openersWord is an opener's answer as the log has it at this leaf.
 func (w *Walk) openersWord(who string, when time.Time, v *window, doc []byte, p *person) Given {
-	roles := w.counted(who, w.leaf.Wall, when)
+	roles := w.voice(who, v.claim.Emergency(), w.leaf.Wall, when)
 	if r := w.requests[v.request]; r != nil {
 		roles = Standing(roles, r.next)
 	}

@@ -46,6 +46,7 @@ type Walk struct {
 	byFile   bool // the plant file in force says plant_changes: by_file
 	filed    int  // changes of the plant file by its file, after the first
 	changes  map[string]*change
+	sealed   map[string]*sealedIn // envelopes
 	requests map[string]*asked
 	backups  map[policy.AssetName]time.Time // the newest that was said
 	owed     map[string]bool                // what is owed now, by kind and thing
@@ -94,7 +95,7 @@ func NewWalk(docs Documents) *Walk {
 	return &Walk{docs: docs, revs: map[string]uint64{}, firms: map[string]*firm{}, people: map[string]*person{},
 		invited: map[audit.Hash]*invitation{}, owners: map[string]string{}, agents: map[string]*agentSeen{}, removed: map[string]bool{}, words: map[string]bool{}, access: map[string]*access{}, plants: map[audit.Hash]*policy.Plant{}, changes: map[string]*change{},
 		requests: map[string]*asked{}, backups: map[policy.AssetName]time.Time{}, owed: map[string]bool{}, been: map[string]bool{}, windows: map[string]*window{}, patterns: map[string]*pattern{}, blocks: map[string]*blocked{}, outages: map[string]*outage{}, duty: duties{},
-		owing: NewOwing(),
+		owing: NewOwing(), sealed: map[string]*sealedIn{},
 		certs: map[string]audit.CertIssued{}, sessions: map[string]*session{}, gates: map[string]gateWord{}, handed: map[string]*handover{}, guarded: map[string]*guard{}, unknown: map[string]int64{}}
 }
 
@@ -208,6 +209,8 @@ func keepsState(body audit.Body) bool {
 	case audit.SecretSealed, audit.SecretShown, audit.SecretRotating, audit.SecretRotated, audit.SecretKept,
 		audit.HostKeyChanged, audit.HostKeyAccepted, audit.HostKeyConfirmed, audit.HostKeyCleared:
 		return true
+	case audit.EnvelopeSealed, audit.EnvelopeOpened:
+		return true
 	case audit.GateChanged: // an input keeps no state
 		return b.By != "" || b.Window != ""
 	}
@@ -290,7 +293,7 @@ func (w *Walk) judge() {
 	case audit.Unknown:
 		w.unknown[b.Name]++
 	default:
-		if !w.judgePeople() && !w.judgeAgents() && !w.judgeAccess() && !w.judgePlant() && !w.judgePattern() && !w.judgeDuty() && !w.judgeWindow() {
+		if !w.judgeEnvelope() && !w.judgePeople() && !w.judgeAgents() && !w.judgeAccess() && !w.judgePlant() && !w.judgePattern() && !w.judgeDuty() && !w.judgeWindow() {
 			w.judgeSession()
 		}
 	}

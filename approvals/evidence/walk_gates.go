@@ -132,7 +132,7 @@ func (w *Walk) saidFor(b audit.GateChanged, gate policy.Gate, known bool, word g
 	w.must(v.state == "agreed" || v.state == "open" || v.state == "paused" || v.state == "ending", "it was %s", v.state)
 	old := v.said[b.Gate]
 	word.stood, word.was = old.stood || b.Says == "stood-in", old.holds()
-	roles := w.counted(b.By, w.leaf.Wall, b.At)
+	roles := w.voice(b.By, v.claim.Emergency(), w.leaf.Wall, b.At)
 	switch b.Says {
 	case "no":
 		w.mayTake(b.By, false)

@@ -23,6 +23,7 @@ type person struct {
 	roles    []string
 	held     []string // roles that were theirs once
 	disabled bool
+	until    time.Time   // of an envelope that was opened: it counts so long; zero: of a person
 	gone     time.Time   // when disabled
 	end      audit.Place // the leaf that disabled them
 	keys     []heldKey
@@ -71,7 +72,7 @@ func (p *person) key(id string) *heldKey {
 // known is a person who may act now: known to the log and not disabled.
 func (w *Walk) known(id string) *person {
 	p := w.people[id]
-	if p == nil || p.disabled {
+	if p == nil || p.disabled || !p.until.IsZero() && w.leaf.Wall.After(p.until.Add(settleTime)) {
 		return nil
 	}
 	return p
@@ -220,6 +221,7 @@ func (w *Walk) judgePeople() bool {
 
 // joined: over an invitation to this person, once, in time. The key is pending.
 func (w *Walk) joined(b audit.PersonJoined) {
+	w.must(!IsEnvelope(b.Person), "%s is an envelope's name, and no person's", short(b.Person))
 	i := w.invited[b.Code]
 	if !w.must(i != nil && i.person == b.Person, "%s joined without an invitation", b.Person) {
 		return

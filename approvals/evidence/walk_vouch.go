@@ -121,6 +121,10 @@ func (r *Keyring) Leaf(ctx context.Context, leaf audit.Leaf) {
 		}
 	case audit.ConfigChanged:
 		w.config(b)
+	case audit.EnvelopeSealed, audit.EnvelopeOpened:
+		if w.follows() {
+			w.judgeEnvelope()
+		}
 	case audit.FirmChanged, audit.FirmEnded, audit.PersonInvited, audit.PersonJoined, audit.PersonConfirmed, audit.PersonChanged, audit.PersonDisabled, audit.TermsAccepted, audit.TrainingNoted,
 		audit.KeyEnrolled, audit.KeyVouched, audit.KeyRemoved:
 		if w.follows() {

@@ -29,6 +29,7 @@ type asked struct {
 	to      time.Time
 	since   time.Time // asked, or woken
 	called  bool
+	quick   bool // an emergency
 	asks    bool // somebody of the plant asked something
 	call    call
 	next    []Asked // who was asked because others did not answer
@@ -206,7 +207,7 @@ func (w *Walk) submitted(b audit.RequestSubmitted) {
 		w.inOutage(text)
 	}
 	w.must(!text.Called || w.plantPerson(text.By), "%s, who is nobody of the plant, called them in", text.By)
-	if text.Kind != Emergency {
+	if r.quick = text.Kind == Emergency; !r.quick {
 		w.noneOverdue(text.Firm)
 	}
 	w.workers(text)
@@ -323,6 +324,11 @@ func (w *Walk) answered(b audit.AnswerGiven) {
 // leaves say of the person. next: the teams that were asked after others.
 func (w *Walk) said(b audit.AnswerGiven, next []Asked) (a Answer, h heard, ok bool) {
 	return w.heard(b, func(a Answer) (bool, []string) {
+		if IsEnvelope(b.Person) {
+			r := w.requests[b.Request]
+			roles := w.voice(b.Person, r != nil && r.quick)
+			return len(roles) > 0 && sameSet(b.Roles, roles), roles
+		}
 		return w.counts(b.Person, b.Roles, next, w.leaf.Wall, a.At), Standing(w.teamed(w.counting(b.Person, w.leaf.Wall))[0], next)
 	})
 }
@@ -332,7 +338,7 @@ func (w *Walk) said(b audit.AnswerGiven, next []Asked) (a Answer, h heard, ok bo
 func (w *Walk) saidHolding(b audit.AnswerGiven) (a Answer, h heard, ok bool) {
 	return w.heard(b, func(Answer) (bool, []string) {
 		p := w.known(b.Person)
-		return sameSet(b.Roles, p.roles), p.roles
+		return sameSet(b.Roles, p.roles) && !IsEnvelope(b.Person), p.roles
 	})
 }
 
@@ -554,7 +560,7 @@ func (w *Walk) justAllowed(v *window) []string {
 // opens: a person of the plant whose word counted in a role that opens, then or
 // just before, who does not work in it.
 func (w *Walk) opens(id string, v *window, at time.Time) bool {
-	roles := w.counted(id, w.leaf.Wall, at)
+	roles := w.voice(id, v.claim.Emergency(), w.leaf.Wall, at)
 	if r := w.requests[v.request]; r != nil {
 		roles = Standing(roles, r.next)
 	}

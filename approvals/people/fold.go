@@ -30,7 +30,7 @@ type keyOwner struct {
 	Person policy.PersonID `json:"person"`
 }
 
-// Fold makes rows bootstrap/1, firm/…, person/…, invitation/… and key/… of leaves.
+// Fold makes rows bootstrap/1, firm/…, person/…, envelope/…, invitation/… and key/… of leaves.
 func Fold(docs *audit.Documents) state.Fold {
 	return func(ctx context.Context, rows state.Reader, leaf audit.Leaf) ([]state.Change, error) {
 		return folding{docs.Get, rows, leaf}.changes(ctx)
@@ -51,6 +51,10 @@ func (f folding) changes(ctx context.Context) ([]state.Change, error) {
 		return f.firm(b)
 	case audit.FirmEnded:
 		return f.ended(ctx, b)
+	case audit.EnvelopeSealed:
+		return f.sealed(ctx, b)
+	case audit.EnvelopeOpened:
+		return f.unsealed(ctx, b)
 	case audit.PersonInvited:
 		return f.invited(b)
 	case audit.PersonJoined:

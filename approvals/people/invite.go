@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"penstock/approvals/evidence"
 	"penstock/audit"
 	"penstock/policy"
 )
@@ -124,8 +125,8 @@ func (r *Roster) checkInvited(who Invitation, firm Firm) error {
 }
 
 // reserved ids would be taken for the SSH front door's own names (DESIGN 5.1),
-// or for the server as an actor.
-var reserved = map[policy.PersonID]bool{"join": true, "desk": true, "cert": true, "agent": true, "penstock": true}
+// for the server as an actor, or for an envelope.
+var reserved = map[policy.PersonID]bool{"join": true, "desk": true, "cert": true, "agent": true, "penstock": true, evidence.EnvelopeRoom: true, evidence.EnvelopeSecurity: true}
 
 // Join brings a proven key under a code; the key is pending until Confirm. One
 // answer for wrong, spent and late codes, and for those of an inviter who is

@@ -232,7 +232,7 @@ func (c *chooser) named(body audit.Body) []string {
 func follows(row string) bool {
 	kind, _, _ := strings.Cut(row, "/")
 	switch kind {
-	case "window", "request", "person", "key", "invitation", "firm", "block", "roster", "gate", "handover", "change", "pattern", "outage", "bootstrap":
+	case "window", "request", "person", "key", "invitation", "firm", "block", "roster", "gate", "handover", "change", "pattern", "outage", "bootstrap", "envelope":
 		return true
 	}
 	return false
@@ -262,7 +262,7 @@ func (c *chooser) close(ctx context.Context) error {
 				}
 			}
 			for _, n := range names {
-				for _, kind := range []string{"person/", "firm/"} {
+				for _, kind := range []string{"person/", "firm/", "envelope/"} {
 					if !seen[kind+n] && len(c.byRow[kind+n]) > 0 {
 						queue = append(queue, kind+n)
 					}

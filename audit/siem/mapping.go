@@ -95,6 +95,8 @@ var rules = map[string]rule{
 	"outage.written":      {manageEntity, create, low},
 	"outage.withdrawn":    {manageEntity, remove, low},
 	"island.answered":     {manageEntity, remove, medium}, // a word for lifting it, or the lifting itself
+	"envelope.sealed":     {manageEntity, create, medium},
+	"envelope.opened":     {manageEntity, update, high},
 	"roster.written":      {manageEntity, update, low},
 	"deputy.named":        {manageEntity, update, low},
 	"deputy.ended":        {manageEntity, update, low},
@@ -169,8 +171,11 @@ func judge(name string, b body) rule {
 	}
 	switch name {
 	case "window.moved":
-		if b.text("to") == "cut" {
+		switch to := b.text("to"); {
+		case to == "cut":
 			r.severity = medium
+		case to == "stepped", to == "opened" && b["emergency"] == true:
+			r.severity = high
 		}
 	case "gate.changed":
 		if b.text("says") == "stood-in" {

@@ -360,6 +360,8 @@ func Named(body audit.Body) []audit.Hash {
 		return []audit.Hash{b.Answer}
 	case audit.HandbackGiven:
 		return []audit.Hash{b.Text}
+	case audit.EnvelopeSealed:
+		return []audit.Hash{b.Document}
 	case audit.RosterWritten:
 		return []audit.Hash{b.Document}
 	case audit.QuestionAnswered:

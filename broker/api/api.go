@@ -223,7 +223,7 @@ type Step struct {
 	Why    string    `json:"why,omitempty"`
 	Text   string    `json:"text,omitempty"` // of a hand-back
 	Until  time.Time `json:"until,omitzero"` // of an extension
-	Key    string    `json:"key,omitempty"`  // fingerprint that is confirmed
+	Key    string    `json:"key,omitempty"`  // fingerprint that is confirmed; of an envelope its public key
 	Gate   string    `json:"gate,omitempty"`
 	Says   string    `json:"says,omitempty"`   // of a gate: yes, no, stood-in; of an escort: took, here, offered, left; of a priority: P1 to P4
 	Rights []string  `json:"rights,omitempty"` // what a window is narrowed to, or an emergency's second tap adds
@@ -325,6 +325,19 @@ type Receipted struct {
 
 // Given is the receipt.
 func (r Receipted) Given() string { return r.Receipt }
+
+// Envelope is one of the two sealed ones, as it stands.
+type Envelope struct {
+	ID     string    `json:"id"`
+	Role   string    `json:"role"`
+	Key    string    `json:"key"`
+	By     string    `json:"by"`
+	Sealed time.Time `json:"sealed"`
+	Opened time.Time `json:"opened,omitzero"`
+	Says   string    `json:"says,omitempty"` // who opened it, by their own word
+	Source string    `json:"source,omitempty"`
+	Receipted
+}
 
 // Firm is any organisation, the plant's own too.
 type Firm struct {

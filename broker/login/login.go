@@ -58,16 +58,17 @@ type Parts struct {
 
 // Proofs checks who somebody is. Safe for concurrent use.
 type Proofs struct {
-	roster  roster
-	journal *state.Journal
-	rows    state.Reader
-	docs    *audit.Documents
-	log     Log
-	plant   func() string
-	origin  func() string
-	now     func() time.Time
-	begun   ceremonies // sign-ins, by anybody
-	making  ceremonies // new passkeys, by who is signed in: a flood of sign-ins pushes none out
+	roster    roster
+	journal   *state.Journal
+	rows      state.Reader
+	docs      *audit.Documents
+	log       Log
+	plant     func() string
+	origin    func() string
+	now       func() time.Time
+	begun     ceremonies // sign-ins, by anybody
+	envelopes envelopes
+	making    ceremonies // new passkeys, by who is signed in: a flood of sign-ins pushes none out
 
 	cost    Cost
 	box     *seal.Box
@@ -97,7 +98,7 @@ func New(p Parts) (*Proofs, error) {
 	if err != nil {
 		return nil, fmt.Errorf("login: %w", err)
 	}
-	s := &Proofs{roster: p.Roster, journal: p.Journal, rows: p.Rows, docs: p.Docs, log: p.Log, plant: p.Plant, origin: p.Origin, now: p.Now,
+	s := &Proofs{roster: p.Roster, envelopes: p.Roster, journal: p.Journal, rows: p.Rows, docs: p.Docs, log: p.Log, plant: p.Plant, origin: p.Origin, now: p.Now,
 		cost: p.Cost, box: box, hashing: newHashing(), slow: newThrottle(p.Now), told: newThrottleLog(p.Now)}
 	if s.nobody, err = s.cost.nobodysPassword(); err != nil {
 		return nil, fmt.Errorf("login: %w", err)

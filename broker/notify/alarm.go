@@ -6,6 +6,7 @@ import (
 
 	"penstock/approvals/people"
 	"penstock/audit"
+	"penstock/policy"
 )
 
 // loud is what those whom the plant file names under emergency: tell hear of a
@@ -20,6 +21,9 @@ func (s *story) loud(leaf audit.Leaf) Notice {
 			n.Type, n.Text = "emergency.stepped", "EMERGENCY: "+b.Window+" may do more since now, by a second tap."
 		}
 	}
+	if b, opened := leaf.Body.(audit.EnvelopeOpened); opened {
+		n.Path, n.Type, n.Text = "/envelopes", "envelope.opened", "ALARM: "+people.Envelope{ID: policy.PersonID(b.Envelope)}.Title()+" was opened at "+s.clock(b.At)+", by somebody who says to be "+b.Says+"."
+	}
 	return n
 }
 
@@ -31,7 +35,7 @@ func (s *story) whomToTell(ctx context.Context) (list []people.Person) {
 		return nil // the board and the log say it all the same
 	}
 	for _, p := range all {
-		if !p.Disabled && slices.ContainsFunc(s.o.Plant().Emergency.Tell, p.Has) {
+		if !p.Disabled && (slices.ContainsFunc(s.o.Plant().Emergency.Tell, p.Has) || p.Has("ot-security")) {
 			list = append(list, p)
 		}
 	}

@@ -51,6 +51,8 @@ type boardFacts struct {
 	needs    map[policy.WindowID]approvals.Conditions // of windows that are not over; for the plant's people
 	handed   []approvals.Handover                     // not taken yet; likewise
 	keys     []approvals.ChangedKey                   // of machines that show another than was pinned; likewise
+	paper    []string                                 // alarms of sealed envelopes; likewise
+	noPaper  []string                                 // what is to be said of them quietly; likewise
 	owed     []approvals.DueReview                    // emergencies that wait for their review; likewise
 	patterns []approvals.Pattern                      // that wait or stand; likewise
 	gates    []approvals.Condition                    // of the whole plant; likewise
@@ -157,6 +159,9 @@ func (g *Pages) look(v *visit, f *boardFacts) (err error) {
 // lookAtGates is the part of look that is about gates and escorts.
 func (g *Pages) lookAtGates(v *visit, f *boardFacts) error {
 	var err error
+	if f.paper, f.noPaper, err = g.envelopeAlarms(v); err != nil {
+		return err
+	}
 	if f.keys, err = g.Desk.ChangedKeys(v.ctx()); err != nil {
 		return err
 	}

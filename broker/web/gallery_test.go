@@ -220,6 +220,7 @@ func gallery() []galleryPage {
 	quickLine.ID, quickLine.Emergency, quickLine.May.Step = "W-216", true, true
 	full.Alarm = []WindowLine{quickLine}
 	full.Shown = []shownKeyView{{Title: "Filler controller"}}
+	full.Paper, full.NoPaper = []string{"Envelope 1 (control room) was opened 03:01 by “Mia Voss” from 10.0.0.9, and counts for four hours."}, []string{"Envelope 2 (OT security) was never made."}
 	full.Owed = []owedView{{"W-190", "Krall Fillers", true, after(-600)}, {"W-199", "Thermo Nord", false, after(1600)}}
 	needsLine := readyLine
 	needsLine.ID, needsLine.Lacks = "W-212", []string{"Vendor key switch on panel A3", "an escort"}
@@ -250,6 +251,10 @@ func gallery() []galleryPage {
 	form := url.Values{"reason": {"Alarm F-417"}, "minutes": {"60"}, "asset": {"filler-plc"}}
 	return []galleryPage{
 		{"sign-in", "sign-in", signInView{Next: "/", Line: "ssh -p 2222 desk@broker.kiel.example password", Say: "That is not right. Check name, password and code, wait for the next code, and try again.", Person: "mia", Passkeys: true, Draft: []field{{"draft_reason", "Alarm"}}}, nobody},
+		{"envelope", "envelope", envelopeForm{"Look again at the code of envelope 1 (control room): a sign is mistyped.", "Mia Voss"}, nobody},
+		{"envelopes", "envelopes", []envelopeView{{ID: "envelope-1", Title: "Envelope 1 (control room)", For: "the control room: stands for the one yes of an emergency, when nobody on shift can sign in", Made: true, Age: "40 days ago", By: "Lena Lang", Key: "SHA256:3q2+7wAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", Sealed: after(-57600),
+			Wrong: "It was sealed for Line 1 shift, whose yes is not what an emergency asks for now.", Line: "penstock envelope make envelope-1 --as lena --sign-with ~/.ssh/id_ed25519"},
+			{ID: "envelope-2", Title: "Envelope 2 (OT security)", For: "OT security: the way back in, when none of them can sign in; opens only together with envelope 1", Made: true, Sealed: after(-57600), Opened: after(-14), Says: "Mia Voss", Source: "10.0.0.9", Spent: true, Line: "penstock envelope make envelope-2 --as lena --sign-with ~/.ssh/id_ed25519"}}, someone},
 		{"board", "board", full, someone},
 		{"board-empty", "board", boardView{LastOut: &leftLine}, codeGood},
 		{"board-down", "board", boardView{Closed: true, Blocks: []blockView{{ID: "B-4", What: "Everybody: the plant is an island", By: "Mia Voss", Why: "ammonia alarm", All: true, Island: true, MayLift: true}}},

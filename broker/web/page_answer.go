@@ -48,7 +48,7 @@ func (v *visit) mayAnswer(out *requestView, q approvals.Request, n roll) {
 	own := string(v.actor.Person) == d.By && !d.Called || string(v.actor.Firm) == d.Firm
 	out.Yours = own
 	out.May.Withdraw = (waits || out.Window != nil && out.Window.Word == string(approvals.WindowAgreed)) && (own || v.takes())
-	if !waits {
+	if !waits || v.envelope() && d.Kind != evidence.Emergency {
 		return
 	}
 	for _, need := range q.Needs {
@@ -81,7 +81,7 @@ func (v *visit) mayAnswer(out *requestView, q approvals.Request, n roll) {
 // signing is what the yes rests on.
 func (v *visit) signing(out *requestView, d evidence.Request, n roll) {
 	q, err := evidence.QuorumOf(v.plant, d)
-	out.May.Key = err != nil || q.Proof != policy.ByCode
+	out.May.Key = (err != nil || q.Proof != policy.ByCode) && !v.envelope()
 	out.May.Passkey = v.passkey(n)
 }
 
@@ -216,6 +216,12 @@ func (g *Pages) sayYes(v *visit) error {
 	}
 	if err != nil {
 		return err
+	}
+	if reply.Signed == nil && v.envelope() {
+		a, err := g.Desk.Draft(v.ctx(), v.actor, q.ID, document, reply)
+		if reply.Signed, err = v.onPaper(a, err); err != nil {
+			return g.notTaken(v, err)
+		}
 	}
 	after, err := g.Desk.Answer(v.ctx(), v.actor, q.ID, document, reply)
 	if err != nil {

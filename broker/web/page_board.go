@@ -23,6 +23,8 @@ type boardView struct {
 	Alarm   []WindowLine   // emergencies that run
 	Shown   []shownKeyView // machines that show another key than the plant pinned; for the plant's people
 	Owed    []owedView     // emergencies whose review is due
+	Paper   []string       // sealed envelopes that were opened
+	NoPaper []string       // that are missing, or old
 	Often   string         // how many emergencies there were, where that is too often
 	LastOut *WindowLine    // shown where nobody is in and nothing waits
 	Vendor  bool
@@ -149,6 +151,7 @@ func (g *Pages) boardOf(v *visit, f *boardFacts) (boardView, error) {
 		for _, r := range f.owed {
 			b.Owed = append(b.Owed, owedView{string(r.Window), f.roll.firm(r.Firm), r.Late, v.at(r.At)})
 		}
+		b.Paper, b.NoPaper = f.paper, f.noPaper
 		for _, p := range f.patterns {
 			if line := v.patternLine(p, f.roll); line.You || line.Warn {
 				b.Patterns = append(b.Patterns, line)

@@ -102,6 +102,13 @@ func (g *Pages) stepUp(v *visit, id policy.WindowID) (approvals.Window, error) {
 		if err != nil {
 			return approvals.Window{}, err
 		}
+		if v.envelope() {
+			a, err := g.Desk.DraftStepUp(v.ctx(), v.actor, id, rights)
+			if signed, err = v.onPaper(a, err); err != nil {
+				return approvals.Window{}, err
+			}
+			return g.Desk.StepUpSigned(v.ctx(), v.actor, id, *signed)
+		}
 		return g.Desk.StepUp(v.ctx(), v.actor, id, rights)
 	}
 	keep, err := g.stepUpSigned(v, signed)

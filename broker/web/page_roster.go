@@ -16,6 +16,9 @@ import (
 // counts says in which roles the reader's word counts now.
 func (v *visit) counts(n roll) func(policy.Role) bool {
 	roles := n.duty.Counts(v.actor.Person, v.now)
+	if v.envelope() {
+		roles = v.actor.Roles
+	}
 	return func(r policy.Role) bool { return slices.Contains(roles, r) }
 }
 

@@ -263,6 +263,13 @@ func (g *Pages) extend(v *visit, id policy.WindowID) (approvals.Window, error) {
 	if err != nil {
 		return approvals.Window{}, err
 	}
+	if v.envelope() {
+		a, err := g.Desk.DraftExtension(v.ctx(), v.actor, id, until)
+		if signed, err = v.onPaper(a, err); err != nil {
+			return approvals.Window{}, err
+		}
+		return g.Desk.ExtendSigned(v.ctx(), v.actor, id, *signed)
+	}
 	return g.Desk.Extend(v.ctx(), v.actor, id, until)
 }
 

@@ -39,6 +39,7 @@ func (s *server) people(mux *http.ServeMux) {
 		return one(personJSON)(s.Roster.Person(r.Context(), id))
 	}))
 	s.keys(mux)
+	s.sealing(mux)
 	mux.HandleFunc("POST /api/v1/people/{id}/phone", s.plant(func(r *http.Request, a people.Actor) (any, error) {
 		step, err := read[api.Step](r)
 		if err != nil {

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
@@ -62,12 +63,15 @@ type webSession struct {
 // entry is what somebody came in by: with another password in its place, or
 // without the passkey, the session is over.
 type entry struct {
-	password audit.Hash // sealed
-	passkey  string     // fingerprint
+	password audit.Hash         // sealed
+	passkey  string             // fingerprint
+	paper    ed25519.PrivateKey // what an envelope's code makes: it is in memory alone, while the session is
 }
 
 func byPassword(sealed audit.Hash) entry { return entry{password: sealed} }
 func byPasskey(id string) entry          { return entry{passkey: id} }
+
+func byPaper(key ed25519.PrivateKey, id string) entry { return entry{passkey: id, paper: key} }
 
 func (e entry) stands(p people.Person) bool {
 	if e.passkey != "" {
@@ -265,6 +269,9 @@ func setCookie(w http.ResponseWriter, token string, maxAge int) {
 
 // hasCode says whether a code that was given, or a passkey, still counts.
 func (v *visit) hasCode() bool {
+	if v.actor.Proved(people.PaperCode) { // as long as the envelope counts
+		return true
+	}
 	age := v.now.Sub(v.actor.At)
 	given := v.actor.Step != 0 && v.actor.Proved(people.TOTP) || v.actor.Proved(people.Passkey)
 	return given && age < codeGood && age > -30*time.Second

@@ -1,0 +1,197 @@
+package approvals
+
+import (
+	"context"
+	"crypto/ed25519"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"penstock/approvals/evidence"
+	"penstock/approvals/people"
+	"penstock/audit"
+	"penstock/policy"
+)
+
+// paper is an envelope that sara has sealed, with the key that follows from it.
+func (w *world) paper(t *testing.T, id policy.PersonID) ed25519.PrivateKey {
+	t.Helper()
+	key := ed25519.NewKeyFromSeed([]byte(strings.Repeat("p", 30) + string(id[len(id)-1]) + string(rune('a'+len(w.log.leaves())%26))))
+	public, err := evidence.EnvelopePublic(key)
+	wants(t, err, "")
+	v, err := w.folk.DraftSeal(w.ctx, w.as("sara"), id, public)
+	wants(t, err, "")
+	text, err := v.Unsigned()
+	wants(t, err, "")
+	v.Proof, err = evidence.SignSSH(keyNumber(slices.Index(names(), "sara")), evidence.VouchNamespace, text)
+	wants(t, err, "")
+	wants(t, w.folk.Seal(w.ctx, w.as("sara"), v, "shift"), "")
+	return key
+}
+
+func printOf(t *testing.T, key ed25519.PrivateKey) string {
+	t.Helper()
+	pub, err := ssh.NewPublicKey(key.Public())
+	wants(t, err, "")
+	return ssh.FingerprintSHA256(pub)
+}
+
+// torn is whoever opens it, as broker/login makes them.
+func (w *world) torn(t *testing.T, id policy.PersonID, key ed25519.PrivateKey) people.Actor {
+	t.Helper()
+	e, err := w.folk.OpenEnvelope(w.ctx, id, printOf(t, key), "Mia Voss", "192.0.2.7")
+	wants(t, err, "")
+	return people.Actor{Person: id, Firm: e.Firm, Plant: true, Roles: []policy.Role{e.Role}, Proofs: []people.KeyKind{people.PaperCode}, At: w.now(), Key: e.Key}
+}
+
+func (w *world) onPaper(t *testing.T, key ed25519.PrivateKey, a evidence.Answer, err error) *evidence.Answer {
+	t.Helper()
+	wants(t, err, "")
+	text, err := a.Unsigned()
+	wants(t, err, "")
+	a.Proof, err = evidence.SignSSH(key, evidence.AnswerNamespace, text)
+	wants(t, err, "")
+	return &a
+}
+
+// The control room's envelope, when nobody on shift can sign in: one emergency, from
+// the yes to the second tap, and nothing else.
+func TestTheControlRoomsEnvelope(t *testing.T) {
+	w := newWorldOf(t, nil, anxious)
+	w.roster(t, "shift", evidence.Turn{Person: "max", From: start.Add(-time.Hour), To: start.Add(8 * time.Hour)}) // of whom no phone answers
+	key := w.paper(t, evidence.EnvelopeRoom)
+	r := w.submit(down)
+	a, err := w.folk.Person(w.ctx, evidence.EnvelopeRoom)
+	if err == nil {
+		t.Fatalf("it counts while it is sealed: %+v", a)
+	}
+	mia := w.torn(t, evidence.EnvelopeRoom, key)
+
+	planned := w.submit(trends)
+	_, err = w.desk.Draft(w.ctx, mia, planned.ID, planned.Hash, Reply{Says: evidence.Yes})
+	wants(t, err, "envelope")
+	_, err = w.desk.Answer(w.ctx, mia, r.ID, r.Hash, Reply{Says: evidence.Yes})
+	if rule(err) == "" {
+		t.Fatal("a yes without the paper's signature counts")
+	}
+	draft, err := w.desk.Draft(w.ctx, mia, r.ID, r.Hash, Reply{Says: evidence.Yes})
+	signed := w.onPaper(t, key, draft, err)
+	forged := *signed
+	forged.Nonce = strings.Repeat("A", 43)
+	_, err = w.desk.Answer(w.ctx, mia, r.ID, r.Hash, Reply{Signed: &forged})
+	wants(t, err, "bad-signature")
+	r, err = w.desk.Answer(w.ctx, mia, r.ID, r.Hash, Reply{Signed: signed})
+	wants(t, err, "")
+	win, err := w.desk.Open(w.ctx, mia, r.Window)
+	wants(t, err, "")
+	_, err = w.desk.SayGate(w.ctx, mia, win.ID, "clear", GateYes, "")
+	wants(t, err, "")
+	tap, err := w.desk.DraftStepUp(w.ctx, mia, win.ID, policy.Set)
+	_, err = w.desk.StepUpSigned(w.ctx, mia, win.ID, *w.onPaper(t, key, tap, err))
+	wants(t, err, "")
+	if !w.live(win.ID) || w.rights(win.ID) != policy.Look|policy.Set {
+		t.Fatalf("not live with %s", w.rights(win.ID))
+	}
+	w.restart()
+	if _, err := w.desk.Pause(w.ctx, mia, win.ID, ""); err != nil {
+		t.Fatal(err)
+	}
+	_, err = w.desk.GoOn(w.ctx, mia, win.ID)
+	wants(t, err, "")
+	w.pass(evidence.EnvelopeGood)
+	w.settle()
+	if _, err := w.folk.Person(w.ctx, evidence.EnvelopeRoom); err == nil {
+		t.Error("it counts after its hours")
+	}
+	_, err = w.folk.OpenEnvelope(w.ctx, evidence.EnvelopeRoom, printOf(t, key), "Mia Voss", "")
+	wants(t, err, "envelope-spent")
+	w.paper(t, evidence.EnvelopeRoom) // sealed anew
+	w.verified()
+	if err := w.rebuilt(); err != nil {
+		t.Error(err)
+	}
+}
+
+// OT security's way back in: what it vouches for counts, and its own word in an
+// agreement does not.
+func TestOTSecuritysEnvelope(t *testing.T) {
+	w := newWorldOf(t, nil, anxious)
+	one, two := w.paper(t, evidence.EnvelopeRoom), w.paper(t, evidence.EnvelopeSecurity)
+	w.torn(t, evidence.EnvelopeRoom, one)
+	lena := w.torn(t, evidence.EnvelopeSecurity, two)
+	if err := w.folk.Proved(w.ctx, lena); err != nil {
+		t.Errorf("it gives nothing: %v", err)
+	}
+	inv, err := w.folk.Invite(w.ctx, lena, people.Invitation{Person: "noor", Firm: "fjord", Name: "Noor", Roles: []policy.Role{"ot-security"}})
+	wants(t, err, "")
+	if inv.Code == "" {
+		t.Error("nobody is invited")
+	}
+	_, err = w.folk.Invite(w.ctx, w.as("sara"), people.Invitation{Person: evidence.EnvelopeRoom, Firm: "fjord", Name: "Paper"})
+	if rule(err) == "" {
+		t.Error("a person has the name of an envelope")
+	}
+	r := w.submit(down)
+	_, err = w.desk.Draft(w.ctx, lena, r.ID, r.Hash, Reply{Says: evidence.Yes})
+	wants(t, err, "not-asked") // an emergency asks the shift
+	w.verified()
+}
+
+// What somebody with the log and the server's keys could write about envelopes.
+func TestEnvelopesAreRecomputed(t *testing.T) {
+	other := ed25519.NewKeyFromSeed([]byte(strings.Repeat("x", 32)))
+	for _, row := range []struct {
+		story, finding string
+		change         func(*world, *audit.Leaf) (drop bool)
+	}{
+		{"nothing", "", func(*world, *audit.Leaf) bool { return false }},
+		{"a key that nobody sealed", "the signed word differ", func(w *world, l *audit.Leaf) bool {
+			if b, is := l.Body.(audit.EnvelopeSealed); is {
+				public, _ := evidence.EnvelopePublic(other)
+				b.Public, b.Key = public, printOf(t, other)
+				l.Body = b
+			}
+			return false
+		}},
+		{"sealed by somebody whose key did not sign it", "differ", func(_ *world, l *audit.Leaf) bool {
+			if b, is := l.Body.(audit.EnvelopeSealed); is {
+				b.By, l.Actor = "ida", "ida"
+				l.Body = b
+			}
+			return false
+		}},
+		{"answered, and never opened", "the log does not know envelope-1", func(_ *world, l *audit.Leaf) bool {
+			_, is := l.Body.(audit.EnvelopeOpened)
+			return is
+		}},
+		{"answered after its hours", "the log does not know envelope-1", func(_ *world, l *audit.Leaf) bool {
+			if _, is := l.Body.(audit.EnvelopeOpened); is {
+				l.Wall = l.Wall.Add(-evidence.EnvelopeGood - time.Minute)
+			}
+			return false
+		}},
+	} {
+		t.Run(row.story, func(t *testing.T) {
+			w := newWorldOf(t, nil, anxious)
+			key := w.paper(t, evidence.EnvelopeRoom)
+			r := w.submit(down)
+			mia := w.torn(t, evidence.EnvelopeRoom, key)
+			a, err := w.desk.Draft(w.ctx, mia, r.ID, r.Hash, Reply{Says: evidence.Yes})
+			_, err = w.desk.Answer(w.ctx, mia, r.ID, r.Hash, Reply{Signed: w.onPaper(t, key, a, err)})
+			wants(t, err, "")
+			walk := evidence.NewWalk(w.docs)
+			var found []string
+			for _, leaf := range w.log.leaves() {
+				if !row.change(w, &leaf) {
+					found = append(found, walk.Leaf(context.Background(), leaf)...)
+				}
+			}
+			if got := strings.Join(found, "\n"); row.finding == "" && got != "" || !strings.Contains(got, row.finding) {
+				t.Errorf("found: %s", got)
+			}
+		})
+	}
+}
