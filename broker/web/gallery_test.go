@@ -325,6 +325,10 @@ func gallery() []galleryPage {
 		{"agents-invited", "agents", agentsView{Security: true, Agents: []agentView{{Agent: api.Agent{Zone: "line-1", Title: "Filling line 1"}, By: "Lena Lang", Until: after(1440)}},
 			File: "broker: broker.kiel.example:2222\nzone: line-1\nallow:\n  - 10.20.1.11:22   # filler-plc ssh\n  - 10.20.1.11:502   # filler-plc modbus\n", Known: "@cert-authority broker.kiel.example ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEB2Usr139kuZ6rYGMdLox0VMMWPU69aeVI3Cg/binFZ",
 			Made: &invitedView{"Filling line 1", "ABCD-EFGH-IJKL-MNOP", "penstock agent join --config agent.yaml", after(1440)}}, someone},
+		{"ports", "ports", []portsView{{"The plant's firewalls", []api.Port{
+			{Side: "plant", Source: "vendors' networks (page People)", Destination: "broker.kiel.example", Port: 443, Direction: "in to dmz", What: "SSH and HTTPS on one port", Why: "vendors' sessions, files and forwards", Owners: []string{"it-network"}},
+			{Side: "plant", Source: "broker.kiel.example", Destination: "FIL-1-PLC-01", Address: "10.20.1.11", Port: 502, Direction: "dmz to line-1", What: "modbus", Why: "dmz-line-1: Filler maker's remote service, contract 4711", Owners: []string{"line-1-owner", "ot-security"}}}},
+			{"The vendors' firewalls", []api.Port{{Side: "vendor", Source: "the vendor's computers", Destination: "broker.kiel.example", Port: 443, Direction: "out to the plant", What: "SSH and HTTPS on one port", Why: "vendors' sessions, files and forwards", Owners: []string{"the vendor"}}}}}, someone},
 		{"agents-none", "agents", agentsView{}, someone},
 		{"person", "person", personPageView{ID: "mia", Name: "Mia Voss", Firm: "Fjord Dairy Kiel", FirmID: "fjord", Since: "2026-03-01", Last: "Sun 22 Nov 02:48", By: "the plant's first file", Phone: "+494315550101", Mail: "mia@kiel.example", Roles: []string{"Filling shift supervisor"}, Keys: sampleKeys[:1],
 			May:     []api.Power{{Does: "agree to look on Filling line 1", Role: "shift", From: "rule look"}, {Does: "open windows on Filling line 1 (look, copy, set), extend them and let them go on", Role: "shift", From: "zone line-1", Not: "not on duty for shift now, so giving waits; taking does not"}},

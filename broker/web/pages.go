@@ -166,6 +166,7 @@ func (g *Pages) table() []Route {
 		{"GET /island", PlantOnly, "", g.islandPage},
 		{"POST /island", PlantOnly, "", doneOnce(g.island)},
 		{"GET /people", PlantOnly, "", g.peoplePage},
+		{"GET /ports", PlantOnly, "", g.portsPage},
 		{"GET /agents", PlantOnly, "", g.agentsPage},
 		{"POST /agents/{zone}/invite", PlantOnly, "Invite an agent", doneOnce(g.agentInvite)},
 		{"POST /agents/{zone}/confirm", PlantOnly, "Confirm the agent", doneOnce(g.agentConfirm)},

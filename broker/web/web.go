@@ -74,6 +74,8 @@ type Parts struct {
 	Notices func() []string
 	// Agents are the lines of zones that dial out; its functions may be nil: there are none.
 	Agents AgentLines
+	// Ports is what firewalls must let through, by the files in force; nil: not known here.
+	Ports func() []api.Port
 	// TakeCheckpoint writes that this person takes the newest checkpoint, by way
 	// of "page" or "command", and gives it.
 	TakeCheckpoint func(ctx context.Context, by people.Actor, way string) ([]byte, error)
@@ -109,6 +111,7 @@ func New(p Parts) (http.Handler, error) {
 	s.windows(mux)
 	s.people(mux)
 	s.agents(mux)
+	s.ports(mux)
 	s.rosterCalls(mux)
 	s.plantCalls(mux)
 	s.patternCalls(mux)
