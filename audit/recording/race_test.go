@@ -6,5 +6,5 @@ package recording_test
 // a recording, where other packages are tested beside it.
 const (
 	soakStreams = 500
-	soakPlayed  = 32 // MiB
+	soakPlayed  = 8 // MiB
 )
