@@ -192,7 +192,7 @@ func (r *rig) launch(under ...string) *brokerProcess {
 	args := append(under, filepath.Join(r.bin, "penstock"), "serve", "--config", r.path("penstock.yaml"))
 	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Dir = r.dir
-	cmd.Env = append(os.Environ(), "GORACE=halt_on_error=1 exitcode=66")
+	cmd.Env = append(os.Environ(), brokerRace)
 	read, write, err := os.Pipe() // a tracer may outlive the broker and hold the pipe: Wait must not wait for its end
 	r.must(err)
 	cmd.Stderr = write

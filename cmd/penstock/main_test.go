@@ -21,12 +21,23 @@ func TestMain(m *testing.M) {
 			os.Exit(2)
 		}
 	}
+	if os.Getenv("GORACE") == "" {
+		os.Setenv("GORACE", quickRace) // of the commands that the tests run
+	}
 	code := m.Run()
 	for _, dir := range built {
 		os.RemoveAll(dir)
 	}
 	os.Exit(code)
 }
+
+// quickRace spares each command that was built with the race detector a second of
+// sleep at its end: the stories run hundreds. brokerRace is for the broker, whose
+// first race ends it.
+const (
+	quickRace  = "atexit_sleep_ms=0"
+	brokerRace = "GORACE=halt_on_error=1 exitcode=66 atexit_sleep_ms=0"
+)
 
 // built are the folders of the commands that the tests run, each built once.
 var built []string

@@ -58,6 +58,7 @@ func TestStories(t *testing.T) {
 				return err
 			}
 			e.Setenv("ACCOUNT", me.Username)
+			e.Setenv("GORACE", quickRace)
 			return s.wrapSSH()
 		},
 		Cmds: withScene(map[string]func(*testscript.TestScript, bool, []string){
@@ -311,7 +312,7 @@ func (s *story) serve(ts *testscript.TestScript, args []string) error {
 	wantFail := len(args) == 1 && args[0] == "fails"
 	cmd := exec.Command(lookIn(ts.Getenv("PATH"), "penstock"), "serve", "--config", s.path("penstock.yaml"))
 	cmd.Dir = s.dir
-	cmd.Env = append(os.Environ(), "GORACE=halt_on_error=1 exitcode=66")
+	cmd.Env = append(os.Environ(), brokerRace)
 	pipe, err := cmd.StderrPipe()
 	if err != nil {
 		return err
