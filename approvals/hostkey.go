@@ -327,3 +327,29 @@ func (f folder) hostKey(ctx context.Context, rows state.Reader, leaf audit.Leaf)
 	}
 	return r.changed()
 }
+
+// CheckTarget lets somebody of OT security, or the owner of a machine's zone,
+// with a code, have the broker look whether it gets in there: the event is
+// durable on return, and the caller dials after it.
+func (d *Desk) CheckTarget(ctx context.Context, by people.Actor, asset policy.AssetName, account policy.AccountName) error {
+	p, err := d.activePlant(ctx, by)
+	if err != nil {
+		return err
+	}
+	a, ok := d.plant().Asset(asset)
+	z, _ := d.plant().Zone(a.Zone)
+	switch {
+	case !ok:
+		return refuse("unknown-asset", "The plant has no asset %.40q. See `assets` for its names.", asset)
+	case !d.plant().IsSecurity(p.Roles) && !p.Has(z.Owner):
+		return refuse("not-security", "Only OT security and whoever answers for the machine's zone may have the broker log in to it. Ask one of them.")
+	}
+	if err := d.proved(by, p); err != nil {
+		return err
+	}
+	body := audit.TargetChecked{Asset: string(asset), Account: string(account), By: string(by.Person), At: d.second()}
+	if _, err := d.log.Append(ctx, audit.Event{Subject: string(asset), Actor: string(by.Person), Body: body}); err != nil {
+		return fmt.Errorf("write that a machine is looked at: %w", err)
+	}
+	return nil
+}

@@ -228,3 +228,28 @@ func TestAKeyThatWasConfirmedByHand(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+func TestWhoHasTheBrokerLookAtAMachine(t *testing.T) {
+	w := newWorldOf(t, nil, withPins)
+	for _, row := range []struct {
+		who   policy.PersonID
+		asset policy.AssetName
+		rule  string
+	}{
+		{"ann", "filler-plc", "not-plant"}, {"mia", "filler-plc", "not-security"}, {"sven", "filler-plc", ""}, {"olaf", "filler-plc", ""},
+		{"olaf", "historian", "not-security"}, {"sara", "nobody", "unknown-asset"},
+	} {
+		wants(t, w.desk.CheckTarget(w.ctx, w.as(row.who), row.asset, "maint"), row.rule)
+	}
+	wants(t, w.desk.CheckTarget(w.ctx, w.stale("sara"), "filler-plc", ""), "code-needed")
+	looked := 0
+	for _, leaf := range w.log.leaves() {
+		if leaf.Body.Type() == "target.checked" {
+			looked++
+		}
+	}
+	if looked != 2 {
+		t.Errorf("%d leaves", looked)
+	}
+	w.judge(t)
+}

@@ -800,7 +800,7 @@ var bodies = func() map[string]reflect.Type {
 		AnswerWithdrawn{}, FirmEnded{}, TermsAccepted{}, TrainingNoted{}, EndingTold{}, AccessListed{}, AccessSigned{},
 		SecretSealed{}, SecretUsed{}, SecretShown{}, SecretRotating{}, SecretRotated{}, SecretKept{},
 		AssetBackup{}, DebtOpened{}, DebtClosed{},
-		HostKeyChanged{}, HostKeyAccepted{}, HostKeyConfirmed{}, HostKeyCleared{},
+		HostKeyChanged{}, HostKeyAccepted{}, HostKeyConfirmed{}, HostKeyCleared{}, TargetChecked{},
 		EnvelopeSealed{}, EnvelopeOpened{},
 		AgentInvited{}, AgentJoined{}, AgentConfirmed{}, AgentRemoved{}, AgentUp{}, AgentDown{},
 	} {

@@ -47,3 +47,14 @@ func (HostKeyChanged) Type() string   { return "hostkey.changed" }
 func (HostKeyAccepted) Type() string  { return "hostkey.accepted" }
 func (HostKeyConfirmed) Type() string { return "hostkey.confirmed" }
 func (HostKeyCleared) Type() string   { return "hostkey.cleared" }
+
+// TargetChecked: By has the broker look whether it gets into a machine: at the
+// keys that it shows and, as Account, in and out again. Before it is dialled.
+type TargetChecked struct {
+	Asset   string    `json:"asset"`
+	Account string    `json:"account,omitempty"` // empty: its keys alone
+	By      string    `json:"by"`
+	At      time.Time `json:"at"`
+}
+
+func (TargetChecked) Type() string { return "target.checked" }

@@ -290,6 +290,8 @@ func (w *Walk) judge() {
 		w.judgeSecret()
 	case audit.HostKeyChanged, audit.HostKeyAccepted, audit.HostKeyConfirmed, audit.HostKeyCleared:
 		w.judgeHostKey()
+	case audit.TargetChecked:
+		w.must(w.leaf.Actor == b.By && w.plantPerson(b.By), "looked at by %s, who is nobody of the plant", short(b.By))
 	case audit.Unknown:
 		w.unknown[b.Name]++
 	default:

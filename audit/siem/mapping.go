@@ -84,6 +84,7 @@ var rules = map[string]rule{
 	"hostkey.accepted":    {manageEntity, update, medium},
 	"hostkey.confirmed":   {manageEntity, update, medium},
 	"hostkey.cleared":     {manageEntity, update, medium},
+	"target.checked":      {manageEntity, read, low},
 	"secret.sealed":       {manageEntity, update, low},
 	"secret.used":         {manageEntity, read, informational},
 	"secret.shown":        {manageEntity, read, medium},

@@ -51,3 +51,34 @@ type KeyWord struct {
 	Window string `json:"window,omitempty"`
 	Why    string `json:"why,omitempty"`
 }
+
+// TargetCheck asks whether the broker gets into a machine as an account.
+type TargetCheck struct {
+	Account string `json:"account"`
+}
+
+// TargetChecked is what was found, in the order it was looked at.
+type TargetChecked struct {
+	Asset    string          `json:"asset"`
+	Account  string          `json:"account"`
+	Findings []TargetFinding `json:"findings"`
+}
+
+// TargetFinding is one of them; Do is what to do, a line each.
+type TargetFinding struct {
+	What string   `json:"what"`
+	OK   bool     `json:"ok"`
+	Text string   `json:"text"`
+	Do   []string `json:"do,omitempty"`
+}
+
+// TargetKeys are the host keys that a machine shows, in authorized_keys form with
+// their fingerprints, the plant file's line for them, and the algorithms that it
+// cannot be spoken to without.
+type TargetKeys struct {
+	Asset        string   `json:"asset"`
+	Keys         []string `json:"keys"`
+	Fingerprints []string `json:"fingerprints"`
+	Pinned       []string `json:"pinned"` // fingerprints
+	Old          []string `json:"old,omitempty"`
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"golang.org/x/crypto/ssh"
 
@@ -16,26 +17,31 @@ import (
 // one principal; cert.issued first. keyID is printable ASCII, at most 128 bytes.
 // The key is in memory only and is forgotten with the Signer.
 func (a *Authorities) SignTarget(ctx context.Context, principal, keyID string, session policy.SessionID, channel int) (ssh.Signer, error) {
-	return a.signTarget(ctx, "permit-pty", principal, keyID, audit.CertIssued{Session: string(session), Channel: channel})
+	return a.signTarget(ctx, "permit-pty", backdate, principal, keyID, audit.CertIssued{Session: string(session), Channel: channel})
 }
 
 // SignHop is SignTarget for a host on the way to a target: its certificate lets
 // a stream through and no shell with a terminal.
 func (a *Authorities) SignHop(ctx context.Context, principal, keyID string, session policy.SessionID, channel int) (ssh.Signer, error) {
-	return a.signTarget(ctx, "permit-port-forwarding", principal, keyID, audit.CertIssued{Session: string(session), Channel: channel})
+	return a.signTarget(ctx, "permit-port-forwarding", backdate, principal, keyID, audit.CertIssued{Session: string(session), Channel: channel})
 }
 
 // SignErrand is SignTarget, or for a host on the way SignHop, for what the broker
-// does at a target for itself, in no session: "rotate" or "check".
-func (a *Authorities) SignErrand(ctx context.Context, principal, keyID, errand string, hop bool) (ssh.Signer, error) {
+// does at a target for itself, in no session: "rotate" or "check". early: good
+// since a day, and no longer than any other, for a machine whose clock is behind.
+func (a *Authorities) SignErrand(ctx context.Context, principal, keyID, errand string, hop, early bool) (ssh.Signer, error) {
 	extension := "permit-pty"
 	if hop {
 		extension = "permit-port-forwarding"
 	}
-	return a.signTarget(ctx, extension, principal, keyID, audit.CertIssued{Errand: errand})
+	since := backdate
+	if early {
+		since = 24 * time.Hour
+	}
+	return a.signTarget(ctx, extension, since, principal, keyID, audit.CertIssued{Errand: errand})
 }
 
-func (a *Authorities) signTarget(ctx context.Context, extension, principal, keyID string, ev audit.CertIssued) (ssh.Signer, error) {
+func (a *Authorities) signTarget(ctx context.Context, extension string, since time.Duration, principal, keyID string, ev audit.CertIssued) (ssh.Signer, error) {
 	if !oneWord(principal) || !oneWord(keyID) {
 		return nil, fmt.Errorf("sign for target: principal %q or key id %q is not one printable word of at most %d bytes", principal, keyID, maxKeyID)
 	}
@@ -53,7 +59,7 @@ func (a *Authorities) signTarget(ctx context.Context, extension, principal, keyI
 	now := a.now()
 	cert := &ssh.Certificate{
 		Key: key.PublicKey(), CertType: ssh.UserCert, KeyId: keyID, ValidPrincipals: []string{principal},
-		ValidAfter: uint64(now.Add(-backdate).Unix()), ValidBefore: uint64(now.Add(targetLife).Unix()),
+		ValidAfter: uint64(now.Add(-since).Unix()), ValidBefore: uint64(now.Add(targetLife).Unix()),
 		Permissions: ssh.Permissions{Extensions: map[string]string{extension: ""}},
 	}
 	ev.CA = "out"

@@ -35,8 +35,9 @@ type Signer interface {
 	SignTarget(ctx context.Context, principal, keyID string, session policy.SessionID, channel int) (ssh.Signer, error)
 	// SignHop is for a host on the way: it lets a stream through.
 	SignHop(ctx context.Context, principal, keyID string, session policy.SessionID, channel int) (ssh.Signer, error)
-	// SignErrand is either of them for what the broker does for itself.
-	SignErrand(ctx context.Context, principal, keyID, errand string, hop bool) (ssh.Signer, error)
+	// SignErrand is either of them for what the broker does for itself; early: good
+	// since yesterday, to find out whether a machine's clock is behind.
+	SignErrand(ctx context.Context, principal, keyID, errand string, hop, early bool) (ssh.Signer, error)
 }
 
 // Secrets opens what the vault keeps sealed; *vault.Vault is it.

@@ -86,24 +86,34 @@ func (e *Errands) place(ctx context.Context, asset policy.AssetName, account pol
 		return leg{}, nil, &policy.Refusal{Rule: "unknown-account", Say: fmt.Sprintf("The plant file has no account %s by ssh on %s.", account, asset), Why: fmt.Sprintf("no account %s on %s", account, asset)}
 	}
 	l := leg{asset: asset, account: account, target: netip.AddrPortFrom(a.Address, port.Number), keys: port.HostKeys, old: port.Old.Algorithms, login: login.LoginWay(), agent: plant.AgentOf(asset)}
-	hop := plant.Hop(asset)
-	if e.Keys == nil {
-		return l, hop, nil
+	if e.Keys != nil {
+		var err error
+		if l.keys, err = e.Keys(ctx, asset); err != nil {
+			return l, nil, err
+		}
 	}
-	var err error
-	if l.keys, err = e.Keys(ctx, asset); err != nil || hop == nil {
-		return l, hop, err
+	hop, err := e.hop(ctx, asset)
+	return l, hop, err
+}
+
+// hop is the host on the way, with its good keys; nil: there is none.
+func (e *Errands) hop(ctx context.Context, asset policy.AssetName) (*policy.Hop, error) {
+	hop := e.Plant().Hop(asset)
+	if hop == nil || e.Keys == nil {
+		return hop, nil
 	}
 	now := *hop
+	var err error
 	now.HostKeys, err = e.Keys(ctx, hop.Asset)
-	return l, &now, err
+	return &now, err
 }
 
 // enter logs in for an errand: with the given secret, or with what the account
 // has. What it gives is closed with the errand.
-func (e *Errands) enter(ctx context.Context, way *errand, name string, l leg, hop *policy.Hop, secret *vault.Secret) (ssh.Conn, error) {
+func (e *Errands) enter(ctx context.Context, way *errand, name string, l leg, hop *policy.Hop, secret *vault.Secret, early bool) (ssh.Conn, error) {
 	d := *e.Dialer
-	l.way, l.whose = way, whose{keyID: fmt.Sprintf("broker=%s;errand=%s", d.Broker, name), errand: name}
+	l.way, l.whose = way, e.whose(name)
+	l.whose.early = early
 	if secret != nil {
 		d.Secrets = given{d.Secrets, l, *secret}
 	}
@@ -150,7 +160,7 @@ func (e *Errands) with(ctx context.Context, asset policy.AssetName, account poli
 	defer cancel()
 	way := &errand{ctx: ctx}
 	defer way.close()
-	c, err := e.enter(ctx, way, "rotate", l, hop, &s)
+	c, err := e.enter(ctx, way, "rotate", l, hop, &s, false)
 	if err != nil {
 		return err
 	}

@@ -74,7 +74,7 @@ func (d *Dialer) credential(ctx context.Context, l leg) (*credential, error) {
 func (d *Dialer) sign(ctx context.Context, l leg) (ssh.Signer, error) {
 	switch {
 	case l.whose.errand != "":
-		return d.CA.SignErrand(ctx, l.login.Principal, l.whose.keyID, l.whose.errand, l.host)
+		return d.CA.SignErrand(ctx, l.login.Principal, l.whose.keyID, l.whose.errand, l.host, l.whose.early)
 	case l.host:
 		return d.CA.SignHop(ctx, l.login.Principal, l.whose.keyID, l.whose.session, l.whose.channel)
 	}

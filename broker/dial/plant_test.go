@@ -34,7 +34,10 @@ func (m machine) yaml(name string, accounts string) string {
 	if m.tcp != 0 {
 		modbus = fmt.Sprintf(", modbus: {tcp: %d, rights: [look], enforced: nobody}", m.tcp)
 	}
-	return fmt.Sprintf("  %s: {tag: %s, name: A machine, zone: line-1, level: 1, address: %q, stops: []%s, ports: {ssh: {tcp: %d, host_keys: [%s], accounts: {%s}%s}%s}}\n",
+	if m.pins != "" {
+		m.pins = "host_keys: [" + m.pins + "], "
+	}
+	return fmt.Sprintf("  %s: {tag: %s, name: A machine, zone: line-1, level: 1, address: %q, stops: []%s, ports: {ssh: {tcp: %d, %saccounts: {%s}%s}%s}}\n",
 		name, name, m.at.Addr(), line(m.asset), m.at.Port(), m.pins, accounts, line(m.port), modbus)
 }
 

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -46,6 +47,7 @@ type whose struct {
 	session policy.SessionID
 	channel int
 	errand  string // the broker's own; then there is no session
+	early   bool   // of an errand: its certificate is good since yesterday
 }
 
 // leg is one SSH login: at the target, or at the host on the way to it.
@@ -59,6 +61,7 @@ type leg struct {
 	old     []string // algorithms of its exception
 	login   policy.Login
 	host    bool            // on the way
+	behind  bool            // a host
 	agent   policy.ZoneName // through which the leg is dialled; empty: by the broker itself
 }
 
@@ -85,7 +88,7 @@ func (d *Dialer) SSH(ctx context.Context, ch *broker.Channel, a policy.AccountNa
 	}
 	decision := ch.Decision()
 	duties := decision.Duties
-	l := leg{way: ch, whose: d.whose(ch), asset: q.Asset, account: a, target: decision.Target, keys: duties.HostKeys, old: duties.Old, login: duties.Login}
+	l := leg{way: ch, whose: d.whose(ch), asset: q.Asset, account: a, target: decision.Target, keys: duties.HostKeys, old: duties.Old, login: duties.Login, behind: duties.Via != nil}
 	// The guard ends the work with the channel: the wait for the certificate,
 	// the dial and the handshake.
 	patience := connectTime + handshakeTime
@@ -164,7 +167,10 @@ func (d *Dialer) handshake(ctx context.Context, conn net.Conn, l leg, pins []ssh
 		c.Close()
 		err = context.Cause(ctx)
 	}
-	if changed != nil && d.Changed != nil {
+	if err != nil && changed == nil && l.whose.errand == "" && strings.Contains(err.Error(), "no common algorithm for host key") {
+		other = d.otherKind(ctx, l)
+	}
+	if other != nil && d.Changed != nil {
 		d.Changed(context.WithoutCancel(ctx), Other{Asset: l.asset, Key: other, Window: l.whose.window, Session: l.whose.session, Channel: l.whose.channel})
 	}
 	if why := l.way.Look(); why != nil {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -52,7 +53,7 @@ func startSSHD(t testing.TB, kind string, ca ssh.PublicKey, principal string, li
 		"TrustedUserCAKeys " + s.file("ca.pub"), "AuthorizedPrincipalsFile " + s.file("principals"), "AuthorizedKeysFile " + s.file("keys")}
 	s.write(t, "ca.pub", string(ssh.MarshalAuthorizedKey(ca)))
 	s.write(t, "principals", principal+"\n")
-	s.write(t, "conf", strings.Join(append(conf, lines...), "\n")+"\n")
+	s.write(t, "conf", strings.Join(append(slices.Clone(lines), conf...), "\n")+"\n") // of two lines sshd takes the first
 	s.run(t)
 	return s
 }

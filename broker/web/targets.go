@@ -19,6 +19,27 @@ func (s *server) targetCalls(mux *http.ServeMux) {
 		list, err := s.Desk.ChangedKeys(r.Context())
 		return each(list, err, s.changedKeyJSON)
 	}))
+	mux.HandleFunc("POST /api/v1/targets/{asset}/check", s.plantDoes(func(r *http.Request, a people.Actor) (any, error) {
+		in, err := read[api.TargetCheck](r)
+		if err != nil {
+			return nil, err
+		}
+		asset, account := policy.AssetName(r.PathValue("asset")), policy.AccountName(in.Account)
+		if account == "" {
+			return nil, badCall{fmt.Errorf("say as which account")}
+		}
+		if err := s.Desk.CheckTarget(r.Context(), a, asset, account); err != nil {
+			return nil, err
+		}
+		return api.TargetChecked{Asset: string(asset), Account: in.Account, Findings: s.CheckTarget(r.Context(), asset, account)}, nil
+	}))
+	mux.HandleFunc("POST /api/v1/targets/{asset}/scan", s.plantDoes(func(r *http.Request, a people.Actor) (any, error) {
+		asset := policy.AssetName(r.PathValue("asset"))
+		if err := s.Desk.CheckTarget(r.Context(), a, asset, ""); err != nil {
+			return nil, err
+		}
+		return s.ScanTarget(r.Context(), asset)
+	}))
 	mux.HandleFunc("POST /api/v1/targets/{asset}/key", s.plantDoes(s.keyWordCall))
 	mux.HandleFunc("GET /api/v1/targets/secrets", s.plant(func(r *http.Request, a people.Actor) (any, error) {
 		list, err := s.Vault.List(r.Context(), a)

@@ -48,14 +48,18 @@ const maxBody = 64 << 10
 
 // Parts of the handler, in the order they are built.
 type Parts struct {
-	Plant       func() *policy.Plant
-	Roster      *people.Roster
-	Desk        *approvals.Desk
-	Proofs      *login.Proofs
-	Broker      *broker.Broker
-	Book        *review.Book
-	Receipts    *receipt.Desk
-	Vault       *vault.Vault
+	Plant    func() *policy.Plant
+	Roster   *people.Roster
+	Desk     *approvals.Desk
+	Proofs   *login.Proofs
+	Broker   *broker.Broker
+	Book     *review.Book
+	Receipts *receipt.Desk
+	Vault    *vault.Vault
+	// CheckTarget and ScanTarget dial a machine for whoever may have that done, once
+	// the Desk has said so: nil, there is no dialer here.
+	CheckTarget func(context.Context, policy.AssetName, policy.AccountName) []api.TargetFinding
+	ScanTarget  func(context.Context, policy.AssetName) (api.TargetKeys, error)
 	Authorities func() api.Authorities
 	// AcceptClock takes one person's word that the clock is right again; the
 	// answer says whether one more person is needed.

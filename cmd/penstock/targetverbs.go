@@ -21,7 +21,7 @@ func targetCommand() *cobra.Command {
 	secret := &cobra.Command{Use: "secret", Short: "The sealed passwords and keys of machines that know no certificates"}
 	secret.AddCommand(secretSet(), secretShow(),
 		listCommand("list", "List which accounts log in with a secret, and how each stands", "/targets/secrets", "No account of the plant file says login: password or login: key.", secretLine))
-	cmd.AddCommand(secret, targetKey())
+	cmd.AddCommand(secret, targetKey(), targetCheck(), targetPin())
 	return cmd
 }
 
@@ -163,4 +163,80 @@ func changedKeyLine(t *tabwriter.Writer, k api.ChangedKey, l *time.Location) {
 		state = "accepted by " + k.By + " for " + k.Accepted + " alone; OT security has not confirmed it"
 	}
 	fmt.Fprintf(t, "%s\tshows %s\tsince %s\t%s\n\tpinned %s\n", k.Asset, k.Fingerprint, local(k.At, l), state, strings.Join(k.Pinned, ", "))
+}
+
+// targetCheck says in words what keeps the broker out of a machine; exit code 3
+// where something does.
+func targetCheck() *cobra.Command {
+	var c caller
+	var in api.TargetCheck
+	cmd := &cobra.Command{Use: "check ASSET", Short: "Have the broker log in to a machine and out again, and say what is missing there", Args: exactly(1, "an asset"),
+		Example: "  penstock target check filler-plc --account maint --as olaf",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			client, err := c.signIn(cmd.Context(), withCode)
+			if err != nil {
+				return err
+			}
+			var got api.TargetChecked
+			if err := client.Post(cmd.Context(), "/targets/"+url.PathEscape(args[0])+"/check", in, &got); err != nil {
+				return apiError(err)
+			}
+			if err := c.show(cmd, got, func(t *tabwriter.Writer) { findingLines(t, got.Findings) }); err != nil {
+				return err
+			}
+			for _, f := range got.Findings {
+				if !f.OK {
+					return exit{exitNo, fmt.Errorf("nobody gets into %s as %s: %s", args[0], in.Account, f.Text)}
+				}
+			}
+			return nil
+		}}
+	c.flags(cmd)
+	cmd.Flags().StringVar(&in.Account, "account", "", "the account to log in as")
+	_ = cmd.MarkFlagRequired("account") // only fails for a flag that is not there
+	return cmd
+}
+
+func findingLines(t *tabwriter.Writer, all []api.TargetFinding) {
+	for _, f := range all {
+		mark := "ok"
+		if !f.OK {
+			mark = "NO"
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\n", mark, f.What, printable(f.Text))
+		for _, do := range f.Do {
+			fmt.Fprintf(t, "\t\t  %s\n", printable(do))
+		}
+	}
+}
+
+// targetPin shows what to write into the plant file: a change of it is what pins a
+// key, and is agreed by two people like any other.
+func targetPin() *cobra.Command {
+	var c caller
+	cmd := &cobra.Command{Use: "pin ASSET", Short: "Look at a machine's host keys, and say what pins them", Args: exactly(1, "an asset"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return does(&c, cmd, withCode, "/targets/"+url.PathEscape(args[0])+"/scan", func() (any, error) { return struct{}{}, nil }, pinLines)
+		}}
+	c.flags(cmd)
+	return cmd
+}
+
+func pinLines(t *tabwriter.Writer, k api.TargetKeys) {
+	fmt.Fprintf(t, "%s shows:\n", k.Asset)
+	for _, f := range k.Fingerprints {
+		fmt.Fprintf(t, "    %s\n", f)
+	}
+	switch {
+	case len(k.Keys) == 0:
+		fmt.Fprintln(t, "no key that can be pinned.")
+		return
+	case len(k.Pinned) > 0:
+		fmt.Fprintf(t, "pinned:\n    %s\n", strings.Join(k.Pinned, "\n    "))
+	}
+	fmt.Fprintf(t, "\nWhoever stands between here and the machine could show a key of their own. Compare with its own screen:\n    ssh-keygen -lf /etc/ssh/ssh_host_*_key.pub\n")
+	fmt.Fprintf(t, "\nIf it is the same, its ssh port in the plant file gets this, and penstock policy propose lets two people agree:\n    host_keys: [%s]\n", k.Keys[0])
+	if len(k.Old) > 0 {
+		fmt.Fprintf(t, "    old_algorithms: {allow: [%s], why: …, owner: ot-security, review: YYYY-MM-DD}\n", strings.Join(k.Old, ", "))
+	}
 }
