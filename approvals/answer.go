@@ -28,7 +28,8 @@ type AnswerLine struct {
 	Why    string
 	Limits evidence.Limits
 	At     time.Time
-	Proof  string // kind: evidence.ProofTOTP, ProofWebAuthn, ProofSSHSIG; empty: none
+	Heard  policy.PersonID // by whom, where it was spoken on the telephone; the proof is theirs
+	Proof  string          // kind: evidence.ProofTOTP, ProofWebAuthn, ProofSSHSIG; empty: none
 	Leaf   audit.Place
 }
 
@@ -39,6 +40,7 @@ type Reply struct {
 	Why       string
 	Limits    evidence.Limits
 	NotBefore time.Time
+	Spoken    policy.PersonID // whose yes the actor heard on the telephone; empty: it is the actor's own answer
 	// Signed is the whole answer as the person signed it: what Draft gave, with its
 	// proof. The other fields are taken from it then.
 	Signed *evidence.Answer
@@ -66,12 +68,21 @@ func (d *Desk) answer(ctx context.Context, by people.Actor, id policy.RequestID,
 			return refuse("signed-other", "What you signed answers another text than this one. Nothing was done; look again, then sign.")
 		}
 		r = Reply{Says: s.Says, Role: policy.Role(s.Role), Why: s.Why, Limits: s.Limits, NotBefore: s.NotBefore, Signed: s}
+		if s.Heard != "" {
+			r.Spoken = policy.PersonID(s.Person)
+		}
 	}
 	a, person, row, err := d.fitted(ctx, by, id, document, r)
 	if err != nil {
 		return err
 	}
-	if a, err = d.prove(ctx, by, person, row, a, r.Signed); err != nil {
+	signer := person
+	if r.Spoken != "" {
+		if signer, err = d.presentPlant(ctx, by); err != nil {
+			return err
+		}
+	}
+	if a, err = d.prove(ctx, by, signer, row, a, r.Signed); err != nil {
 		return err
 	}
 	if row.State == RequestAsleep && r.Says != evidence.Question {
@@ -81,7 +92,7 @@ func (d *Desk) answer(ctx context.Context, by people.Actor, id policy.RequestID,
 		}
 		row.row++
 	}
-	return d.give(ctx, person, row, a)
+	return d.give(ctx, person, signer, row, a)
 }
 
 // prove adds the proof: the person's signature, or a yes' code.
@@ -123,6 +134,14 @@ func (d *Desk) fitted(ctx context.Context, by people.Actor, id policy.RequestID,
 	if p, err = d.voice(ctx, by, doc.Kind == evidence.Emergency); err != nil {
 		return a, p, row, err
 	}
+	if r.Spoken != "" {
+		if r.Says != evidence.Yes || len(r.Limits.Rights)+len(r.Limits.Assets)+r.Limits.Minutes > 0 || !r.Limits.Until.IsZero() {
+			return a, p, row, refuse("bad-answer", "What is spoken is a plain yes. A no, or limits, somebody gives themselves.")
+		}
+		if p, err = d.spokenBy(ctx, p, row, doc, r.Spoken); err != nil {
+			return a, p, row, err
+		}
+	}
 	p = row.standing(p)
 	if err = d.mayAnswer(p, row, doc, document); err != nil {
 		return a, p, row, err
@@ -134,6 +153,9 @@ func (d *Desk) fitted(ctx context.Context, by people.Actor, id policy.RequestID,
 		return a, p, row, err
 	}
 	a, err = d.compose(p, row, doc, r)
+	if r.Spoken != "" {
+		a.Heard = string(by.Person)
+	}
 	return a, p, row, err
 }
 
@@ -313,14 +335,18 @@ func (d *Desk) compose(p people.Person, row requestRow, doc evidence.Request, r 
 }
 
 // give writes the answer with its proof, and its event.
-func (d *Desk) give(ctx context.Context, p people.Person, row requestRow, a evidence.Answer) error {
+func (d *Desk) give(ctx context.Context, p, signer people.Person, row requestRow, a evidence.Answer) error {
 	hash, err := d.sign(ctx, a)
 	if err != nil {
 		return err
 	}
 	body := audit.AnswerGiven{Request: row.Request, Rev: row.Rev, Person: a.Person, Firm: a.Firm, Roles: sorted(words(p.Roles)),
-		Says: a.Says, Document: hash, NotBefore: a.NotBefore}
-	_, err = d.commit(ctx, requestKey(row.Request), row.row+1, a.Person, body, p)
+		Says: a.Says, Document: hash, NotBefore: a.NotBefore, Heard: a.Heard}
+	on := []people.Person{p}
+	if signer.ID != p.ID {
+		on = append(on, signer)
+	}
+	_, err = d.commit(ctx, requestKey(row.Request), row.row+1, a.Signer(), body, on...)
 	return err
 }
 
@@ -448,7 +474,7 @@ func (f folder) answer(ctx context.Context, rows state.Reader, leaf audit.Leaf) 
 		return nil, err
 	}
 	v.Count++
-	v.Answers = append(v.Answers, said{v.Count, b.Person, b.Roles, b.Says, b.Document})
+	v.Answers = append(v.Answers, said{v.Count, b.Person, b.Roles, b.Says, b.Document, b.Heard})
 	line := stored[answerRow]{key: answerKey(v.Request, v.Count), value: answerRow{v.Request, v.Count, b.Document}}
 	return both(r.changed())(line.changed())
 }

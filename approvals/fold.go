@@ -13,7 +13,7 @@ import (
 	"penstock/policy"
 )
 
-// Fold makes rows request/…, answer/…, window/…, block/…, roster/…, change/… and pattern/… of leaves. It uses
+// Fold makes rows request/…, answer/…, window/…, block/…, roster/…, change/… pattern/… and spoken/… of leaves. It uses
 // the event's body and the documents that it names, and refuses a step that
 // the tables do not list.
 func Fold(docs *audit.Documents) state.Fold { return folder{docs}.fold }
@@ -53,6 +53,8 @@ func (f folder) fold(ctx context.Context, rows state.Reader, leaf audit.Leaf) ([
 		return f.change(ctx, rows, leaf)
 	case audit.PatternProposed, audit.PatternAnswered, audit.PatternMoved, audit.PatternDoubted:
 		return f.pattern(ctx, rows, leaf)
+	case audit.SpokenSigned, audit.SpokenMissed, audit.SpokenCleared:
+		return f.spoken(ctx, rows, leaf)
 	case audit.BlockSet, audit.BlockLifted:
 		return f.block(ctx, rows, leaf)
 	case audit.OutageWritten, audit.OutageWithdrawn:

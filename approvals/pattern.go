@@ -573,7 +573,7 @@ func (f folder) pattern(ctx context.Context, rows state.Reader, leaf audit.Leaf)
 			return nil, illegal(leaf.Subject, string(v.State), "answered")
 		}
 		n := len(v.Answers) + 1
-		v.Answers = append(v.Answers, said{n, b.Person, b.Roles, b.Says, b.Document})
+		v.Answers = append(v.Answers, said{N: n, Person: b.Person, Roles: b.Roles, Says: b.Says, Document: b.Document})
 		if b.Says == evidence.No {
 			v.State = PatternRefused
 		}

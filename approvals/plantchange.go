@@ -365,7 +365,7 @@ func (f folder) change(ctx context.Context, rows state.Reader, leaf audit.Leaf) 
 			err = v.move(ChangeRefused)
 		}
 		n := len(v.Answers) + 1
-		v.Answers = append(v.Answers, said{n, b.Person, b.Roles, b.Says, b.Document})
+		v.Answers = append(v.Answers, said{N: n, Person: b.Person, Roles: b.Roles, Says: b.Says, Document: b.Document})
 		line := stored[answerRow]{key: answerKey(v.Change, n), value: answerRow{v.Change, n, b.Document}}
 		if err != nil {
 			return nil, err

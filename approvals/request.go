@@ -125,6 +125,7 @@ type said struct {
 	Roles    []string   `json:"roles"`
 	Says     string     `json:"says"`
 	Document audit.Hash `json:"document"`
+	Heard    string     `json:"heard,omitempty"` // by whom, where it was spoken
 }
 
 // former is a revision that another replaced.
@@ -527,7 +528,7 @@ func (d *Desk) view(ctx context.Context, row requestRow) (Request, error) {
 	}
 	for _, g := range given {
 		a := g.answer
-		r.Answers = append(r.Answers, AnswerLine{Person: policy.PersonID(a.Person), Role: policy.Role(a.Role), Says: a.Says, Why: a.Why, Limits: a.Limits, At: a.At, Proof: a.Proof.Kind, Leaf: g.given.Leaf})
+		r.Answers = append(r.Answers, AnswerLine{Person: policy.PersonID(a.Person), Role: policy.Role(a.Role), Says: a.Says, Why: a.Why, Limits: a.Limits, At: a.At, Proof: a.Proof.Kind, Heard: policy.PersonID(a.Heard), Leaf: g.given.Leaf})
 	}
 	if r.Pattern, err = d.underView(ctx, row); err != nil {
 		return Request{}, err

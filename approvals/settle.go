@@ -121,6 +121,9 @@ func (d *Desk) settle(ctx context.Context, settled map[string]head) (next time.T
 	if err := look("pattern/", d.settlePattern); err != nil {
 		return next, err
 	}
+	if err := look("spoken/", d.settleSpoken); err != nil {
+		return next, err
+	}
 	err = look("window/", func(ctx context.Context, id string) (time.Time, error) {
 		return d.settleWindow(ctx, policy.WindowID(id))
 	})

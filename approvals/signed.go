@@ -129,7 +129,7 @@ func (d *Desk) keysOf(ctx context.Context, given ...evidence.Given) ([]evidence.
 		if err != nil {
 			continue // a finding of Check
 		}
-		list = append(list, d.keys.at(a.Person, g.Leaf)...)
+		list = append(list, d.keys.at(a.Signer(), g.Leaf)...)
 	}
 	return list, nil
 }

@@ -378,7 +378,14 @@ func (f folder) agreed(ctx context.Context, rows state.Reader, leaf audit.Leaf) 
 	}
 	r.value.Window, w.value.Pattern = b.Window, b.Pattern
 	w.value.Request, w.value.Rev, w.value.Firm, w.value.Claim, w.value.Answers, w.value.By = b.Request, b.Rev, b.Firm, b.Claim, b.Answers, penstock
-	return both(w.changed())(r.changed())
+	s, err := f.spokenOf(ctx, b.Window, r.value)
+	if err != nil {
+		return nil, err
+	}
+	if s == nil {
+		return both(w.changed())(r.changed())
+	}
+	return both(both(w.changed())(r.changed()))(s.changed())
 }
 
 // window makes the row of every later step.

@@ -151,6 +151,7 @@ type AnswerGiven struct {
 	Roles    []string `json:"roles"`
 	Says     string   `json:"says"` // yes, no, not-before, question
 	Document Hash     `json:"document"`
+	Heard    string   `json:"heard,omitempty"` // by whom, where the yes was spoken; it is the leaf's actor
 	// NotBefore is set where Says is not-before.
 	NotBefore time.Time `json:"not_before,omitzero"`
 }
@@ -785,7 +786,7 @@ var bodies = func() map[string]reflect.Type {
 	for _, b := range []Body{
 		LogCreated{}, LogRecovered{}, NodeStarted{}, NodeStopped{}, ConfigChanged{}, ClockStepped{}, ClockAccepted{},
 		PlantProposed{}, PlantAnswered{}, PlantMoved{},
-		PatternProposed{}, PatternAnswered{}, PatternMoved{}, PatternDoubted{},
+		PatternProposed{}, PatternAnswered{}, PatternMoved{}, PatternDoubted{}, SpokenSigned{}, SpokenMissed{}, SpokenCleared{},
 		RequestSubmitted{}, RequestRevised{}, RequestWithdrawn{}, RequestUnanswered{}, RequestWoken{}, PersonAsked{}, AnswerGiven{},
 		WindowAgreed{}, WindowMoved{}, GateChanged{}, EscortChanged{}, HandoverOffered{}, HandoverAccepted{}, HandoverRang{}, HandbackGiven{}, HandbackAccepted{}, BlockSet{}, BlockLifted{},
 		FirmChanged{}, PersonInvited{}, PersonJoined{}, PersonConfirmed{}, PersonChanged{}, PersonDisabled{},

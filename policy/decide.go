@@ -205,6 +205,7 @@ type Quorum struct {
 	Openers []Role        // who may open, pause, extend: the shift roles of the assets' zones, at least one
 	Longest time.Duration // the strictest rule's
 	Proof   string        // ByKey, unless every rule that lets work be done says proof: code
+	Spoken  bool          // one yes may be spoken: every rule that lets work be done says so, and neither load, device nor a safety function is in it
 	Grace   time.Duration // the shortest of all rules that let work be done; one without a grace gives none
 	Escort  bool
 	Backup  time.Duration // the youngest backup that a rule asks for; 0: none is asked

@@ -248,6 +248,9 @@ func conditions(a, b Way) []shift {
 	if x.Proof != y.Proof {
 		say(either(y.Proof == ByKey, Loses, Gains), "what a yes rests on", x.Proof, y.Proof)
 	}
+	if x.Spoken != y.Spoken {
+		say(either(y.Spoken, Gains, Loses), "a yes on the telephone", allowedOrNot(x.Spoken), allowedOrNot(y.Spoken))
+	}
 	if x.Grace != y.Grace {
 		say(either(y.Grace < x.Grace, Loses, Gains), "the grace", source.Words(x.Grace), source.Words(y.Grace))
 	}
@@ -278,6 +281,8 @@ func either(is bool, yes, no string) string {
 }
 
 func yesNo(b bool) string { return either(b, "asked", "not asked") }
+
+func allowedOrNot(b bool) string { return either(b, "enough", "not enough") }
 
 func opensBy(q Quorum) string {
 	if q.Open == "shift" {

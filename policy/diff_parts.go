@@ -200,7 +200,7 @@ func (p *Plant) ruleParts(put putPart) {
 	for i := range p.Rules {
 		r := &p.Rules[i]
 		put("rule "+r.Name, p.ruleOwners(func(o *Rule) bool { return o == r }), append(whenFacts(r.When), fact{"plan", needWords(r.Plan)}, fact{"open", r.Open},
-			fact{"longest", length(r.Longest)}, fact{"proof", r.Proof}, fact{"grace", length(r.Grace)}, fact{"ask", strings.Join(r.Ask, ", ")}, fact{"backup", length(r.Backup)}, fact{"escort", fmt.Sprint(r.Escort)},
+			fact{"longest", length(r.Longest)}, fact{"proof", r.Proof}, fact{"spoken", fmt.Sprint(r.Spoken)}, fact{"grace", length(r.Grace)}, fact{"ask", strings.Join(r.Ask, ", ")}, fact{"backup", length(r.Backup)}, fact{"escort", fmt.Sprint(r.Escort)},
 			fact{"during", strings.Join(r.During, ", ")}, fact{"not_during", strings.Join(r.NotDuring, ", ")}, fact{"gates", strings.Join(r.Gates, ", ")}, fact{"on_loss", r.OnLoss}, fact{"training", strings.Join(r.Training, ", ")}, fact{"also", needWords(r.Also)}, fact{"at", strings.Join(r.At, ", ")})...)
 	}
 	for i := range p.Patterns {

@@ -100,6 +100,9 @@ func (q Quorum) String() string {
 	} else {
 		s += "; by a key of their own"
 	}
+	if q.Spoken {
+		s += "; a second yes may be spoken"
+	}
 	if q.Grace > 0 {
 		s += "; " + source.Words(q.Grace) + " grace for a half-done transfer"
 	}

@@ -25,10 +25,10 @@ const MostGrace = 10 * time.Minute
 func (f *file) rules(v source.Value) {
 	names := map[string]bool{}
 	for _, item := range f.list(v) {
-		s := item.Fields("name", "when", "plan", "open", "longest", "proof", "grace", "ask", "backup", "escort", "during", "not_during", "gates", "on_loss", "also", "at", "training")
+		s := item.Fields("name", "when", "plan", "open", "longest", "proof", "grace", "ask", "backup", "escort", "during", "not_during", "gates", "on_loss", "also", "at", "training", "spoken")
 		r := Rule{Name: f.once(s.Need("name"), names), When: f.when(s.Get("when")), Plan: f.plan(s.Get("plan")),
 			Open: s.Get("open").OneOf("shift", "auto", "vendor"), Longest: s.Get("longest").Duration(time.Minute, 31*24*time.Hour), Grace: s.Get("grace").Duration(time.Second, MostGrace), Escort: s.Get("escort").Bool(),
-			Proof: s.Get("proof").OneOf(ByKey, ByCode)}
+			Proof: s.Get("proof").OneOf(ByKey, ByCode), Spoken: s.Get("spoken").Bool()}
 		for _, at := range f.list(s.Get("ask")) {
 			r.Ask = append(r.Ask, at.OneOf(askable...))
 		}
@@ -57,6 +57,10 @@ func (f *file) soundRule(item source.Value, s source.Fields, r Rule) {
 		s.Get("at").Refuse("at says when those in also must agree, and nobody is there", "also: [ot-security]; for when work may be done write during")
 	case s.Get("on_loss").Here() && len(r.Gates) == 0 && !r.Escort:
 		s.Get("on_loss").Refuse("this rule has no gate and no escort that could be lost", "write it where the gates or the escort are")
+	case r.Spoken && !open.Here():
+		s.Get("spoken").Refuse("only a rule with plan, open and longest can let a yes be spoken", "write it there; every rule that lets the work be done must say so")
+	case r.Spoken && r.When.Rights&NeverSpoken != 0:
+		s.Get("spoken").Refuse("nobody agrees by telephone to load programs or to change the device", "leave spoken: out here")
 	case s.Get("grace").Here() && !open.Here():
 		s.Get("grace").Refuse("only a rule with plan, open and longest can give a grace", "write it there; where several rules fit, the shortest counts")
 	case plan.Here() && len(r.Plan) == 0 && (r.Open == "auto" || r.Open == "vendor"):

@@ -81,7 +81,7 @@ func (p *Plant) PatternQuorum(f Pattern, assets []AssetName, rights Rights) (Quo
 	for _, r := range append(slices.Clone(f.Owners), security) {
 		add(Need{r, 1, f.Name})
 	}
-	q.Needs = nil
+	q.Needs, q.Spoken = nil, false // by day there is time to sign
 	for _, n := range needs {
 		if len(needs) == 1 {
 			n.Count = max(n.Count, 2)

@@ -300,6 +300,7 @@ type Rule struct {
 	Open      string // shift, auto or vendor
 	Longest   time.Duration
 	Proof     string        // "key" or "code": what a yes rests on at the least; empty: see Quorum.Proof
+	Spoken    bool          // a second yes may be spoken on the telephone, and is countersigned afterwards
 	Grace     time.Duration // by how much the end may move, once, for a half-done transfer; 0: not at all
 	Ask       []string
 	Backup    time.Duration // the machine's last backup is no older; 0: not asked
@@ -405,6 +406,10 @@ func (p *Plant) Roles() []Role {
 
 // security is the role that may take access away in every zone.
 const security Role = "ot-security"
+
+// Clears says whether one of these roles may let a spoken yes stand that nobody
+// countersigned: OT security.
+func (p *Plant) Clears(roles []string) bool { return slices.Contains(roles, string(security)) }
 
 // Takes says whether a role may pause, end, cut and block: a zone's owner or
 // shift, in every zone, and OT security.

@@ -131,9 +131,14 @@ func (p *Plant) quorum(assets []AssetName, rights Rights, within []Within, patte
 		}
 		q.asset(p, a, rights)
 		q.also(p, a, rights, within)
+		q.silent = q.silent || a.Safety != ""
 	}
+	q.Spoken = q.spoken && !q.silent && rights&NeverSpoken == 0
 	return q.done(), nil
 }
+
+// NeverSpoken are the rights to which nobody agrees on the telephone.
+const NeverSpoken = Load | Device
 
 // Within is a span that a request names.
 type Within struct{ From, To time.Time }
@@ -172,6 +177,8 @@ type quorum struct {
 	weights map[Role]Rights // of the right for which a need's rule asks
 	openers map[Role]bool
 	graced  bool   // a rule has said what Grace is
+	spoken  bool   // a rule lets a yes be spoken
+	silent  bool   // one that lets work be done does not
 	pattern string // stands for every plan; empty: none does
 }
 
@@ -219,6 +226,9 @@ func (q *quorum) column(r *Rule) {
 	}
 	if r.Open != "" && (!q.graced || r.Grace < q.Grace) {
 		q.Grace, q.graced = r.Grace, true
+	}
+	if r.Open != "" {
+		q.spoken, q.silent = q.spoken || r.Spoken, q.silent || !r.Spoken
 	}
 	if proof := r.proof(); proof == ByKey || q.Proof == "" {
 		q.Proof = proof

@@ -263,6 +263,7 @@ func (j *judge) yeses(answers []Given, keys []Key) []yes {
 		j.outsider(a, g)
 		j.timely(a, g)
 		j.proved(a, g, keys)
+		j.heardYes(a, answers)
 		step := a.Person + " " + a.Proof.Kind + " " + a.Proof.Data
 		first, seen = steps[step]
 		j.must(!seen, "its proof was used for the answer at leaf %s already", first)
@@ -311,16 +312,16 @@ func (j *judge) proved(a Answer, g Given, keys []Key) {
 		return
 	}
 	for _, k := range keys {
-		if k.Person == a.Person && len(k.Public) > 0 {
-			shared := slices.IndexFunc(keys, func(o Key) bool { return o.Person != a.Person && slices.Equal(o.Public, k.Public) })
-			j.must(shared < 0, "%s and another person have the same key", a.Person)
+		if k.Person == a.Signer() && len(k.Public) > 0 {
+			shared := slices.IndexFunc(keys, func(o Key) bool { return o.Person != a.Signer() && slices.Equal(o.Public, k.Public) })
+			j.must(shared < 0, "%s and another person have the same key", a.Signer())
 		}
 	}
 }
 
 // byCode: the server's word, where the rules let that be enough.
 func (j *judge) byCode(a Answer, g Given, keys []Key) {
-	j.must(j.quorum.Proof == policy.ByCode, "it rests on a code, the server's word, and the rules ask for a key of %s's own", a.Person)
+	j.must(j.quorum.Proof == policy.ByCode, "it rests on a code, the server's word, and the rules ask for a key of %s's own", a.Signer())
 	step, err := strconv.ParseInt(a.Proof.Data, 10, 64)
 	if err != nil || step <= 0 || step > 1<<40 || strconv.FormatInt(step, 10) != a.Proof.Data {
 		j.must(false, "its code's step %q is not a number from 1", short(a.Proof.Data))
@@ -329,15 +330,15 @@ func (j *judge) byCode(a Answer, g Given, keys []Key) {
 	after := a.At.Sub(time.Unix(step*30, 0))
 	j.must(after >= -codeBefore && after <= codeAfter, "its code is of %s and it was given at %s", clock(time.Unix(step*30, 0).UTC()), clock(a.At))
 	if keys != nil {
-		j.must(hadBefore(keys, a, g.Leaf), "%s had no code generator before the answer", a.Person)
+		j.must(hadBefore(keys, a, g.Leaf), "%s had no code generator before the answer", a.Signer())
 	}
 }
 
 // byKey: the person's own signature over this answer and no other.
 func (j *judge) byKey(a Answer, g Given, keys []Key) {
-	k, ok := keyFor(keys, a.Person, a.Proof)
+	k, ok := keyFor(keys, a.Signer(), a.Proof)
 	if !ok || k.Since.Node != g.Leaf.Node || k.Since.Index >= g.Leaf.Index {
-		j.must(false, "%s had no such key when it was given: %s", a.Person, short(a.Proof.Key))
+		j.must(false, "%s had no such key when it was given: %s", a.Signer(), short(a.Proof.Key))
 		return
 	}
 	j.must(k.Broken == "", "its key %s does not count: %s", short(k.ID), k.Broken)
@@ -353,7 +354,7 @@ func (j *judge) byKey(a Answer, g Given, keys []Key) {
 // a key must be of the log that holds the answer.
 func hadBefore(keys []Key, a Answer, leaf audit.Place) bool {
 	return slices.ContainsFunc(keys, func(k Key) bool {
-		return k.Person == a.Person && k.Kind == a.Proof.Kind && k.Since.Node == leaf.Node && k.Since.Index < leaf.Index
+		return k.Person == a.Signer() && k.Kind == a.Proof.Kind && k.Since.Node == leaf.Node && k.Since.Index < leaf.Index
 	})
 }
 

@@ -99,6 +99,8 @@ type Answer struct {
 	Until     time.Time  `json:"until,omitzero"`   // of an extension: the new end
 	Rows      []string   `json:"rows,omitempty"`   // of a yes to an outage's list: the requests that it answers, sorted
 	Looked    []string   `json:"looked,omitempty"` // of these, those that were looked at one by one, sorted
+	Heard     string     `json:"heard,omitempty"`  // of a yes that was spoken: who heard it, and proves it
+	Spoken    audit.Hash `json:"spoken,omitzero"`  // of countersign and deny: the Answer that was heard
 	Nonce     string     `json:"nonce"`            // 32 random bytes, base64url without padding
 	At        time.Time  `json:"at"`
 	DecideBy  time.Time  `json:"decide_by"`

@@ -136,7 +136,7 @@ func (a Answer) check() error {
 		id("person", a.Person),
 		id("firm", a.Firm),
 		name("role", a.Role),
-		oneOf("says", a.Says, Yes, No, NotBefore, Question, Extend, StepUp),
+		oneOf("says", a.Says, Yes, No, NotBefore, Question, Extend, StepUp, Countersign, Deny),
 		CheckText("why", a.Why, MaxReason),
 		a.Limits.check(),
 		a.fits(),
@@ -166,7 +166,7 @@ func (a Answer) fits() error {
 	} else if of {
 		errs = append(errs, counter("window", "W-", a.Window))
 	}
-	errs = append(errs, a.rows())
+	errs = append(errs, a.rows(), a.spoken())
 	switch l := a.Limits; {
 	case a.Says == StepUp && (len(l.Rights) == 0 || len(l.Assets) > 0 || l.Minutes != 0 || !l.Until.IsZero()):
 		errs = append(errs, errors.New("a step-up names the window's rights from then on, and nothing else"))

@@ -53,6 +53,7 @@ type Walk struct {
 	been     map[string]bool                // people who worked in a window that was open
 	windows  map[string]*window
 	patterns map[string]*pattern
+	spoken   map[string]*spokenYes // by window
 	blocks   map[string]*blocked
 	outages  map[string]*outage
 	duty     duties
@@ -96,6 +97,7 @@ func NewWalk(docs Documents) *Walk {
 		invited: map[audit.Hash]*invitation{}, owners: map[string]string{}, agents: map[string]*agentSeen{}, removed: map[string]bool{}, words: map[string]bool{}, access: map[string]*access{}, plants: map[audit.Hash]*policy.Plant{}, changes: map[string]*change{},
 		requests: map[string]*asked{}, backups: map[policy.AssetName]time.Time{}, owed: map[string]bool{}, been: map[string]bool{}, windows: map[string]*window{}, patterns: map[string]*pattern{}, blocks: map[string]*blocked{}, outages: map[string]*outage{}, duty: duties{},
 		owing: NewOwing(), sealed: map[string]*sealedIn{},
+		spoken: map[string]*spokenYes{},
 		certs: map[string]audit.CertIssued{}, sessions: map[string]*session{}, gates: map[string]gateWord{}, handed: map[string]*handover{}, guarded: map[string]*guard{}, unknown: map[string]int64{}}
 }
 
@@ -135,6 +137,7 @@ func (w *Walk) Done(ctx context.Context) (windows int64, findings []string) {
 		w.note("the plant file was changed %d times by who could write it on the broker (plant_changes: by_file), and not by an agreed change", w.filed)
 	}
 	w.unconfirmed()
+	w.unsigned()
 	if w.void > 0 {
 		w.note("%d leaves are void: another change of the same row came before them", w.void)
 	}
@@ -199,7 +202,7 @@ func keepsState(body audit.Body) bool {
 	case audit.LogCreated, audit.RequestSubmitted, audit.RequestRevised, audit.RequestWithdrawn, audit.RequestUnanswered, audit.RequestWoken,
 		audit.AnswerGiven, audit.WindowAgreed, audit.WindowMoved, audit.EscortChanged, audit.HandoverOffered, audit.HandoverAccepted, audit.HandoverRang, audit.HandbackGiven, audit.HandbackAccepted,
 		audit.BlockSet, audit.BlockLifted, audit.PlantProposed, audit.PlantAnswered, audit.PlantMoved,
-		audit.PatternProposed, audit.PatternAnswered, audit.PatternMoved, audit.PatternDoubted, audit.FirmChanged, audit.FirmEnded, audit.AnswerWithdrawn, audit.PersonInvited, audit.PersonJoined,
+		audit.PatternProposed, audit.PatternAnswered, audit.PatternMoved, audit.PatternDoubted, audit.SpokenSigned, audit.SpokenMissed, audit.SpokenCleared, audit.FirmChanged, audit.FirmEnded, audit.AnswerWithdrawn, audit.PersonInvited, audit.PersonJoined,
 		audit.PersonConfirmed, audit.PersonChanged, audit.PersonDisabled, audit.KeyEnrolled, audit.KeyVouched, audit.KeyRemoved,
 		audit.IslandAnswered, audit.OutageWritten, audit.OutageWithdrawn, audit.AgentInvited, audit.AgentJoined, audit.AgentConfirmed, audit.AgentRemoved,
 		audit.RosterWritten, audit.DeputyNamed, audit.DeputyEnded, audit.CallMade, audit.CallAnswered, audit.QuestionAnswered, audit.PriorityChanged, audit.AssetBackup, audit.DebtOpened, audit.DebtClosed:
@@ -295,7 +298,7 @@ func (w *Walk) judge() {
 	case audit.Unknown:
 		w.unknown[b.Name]++
 	default:
-		if !w.judgeEnvelope() && !w.judgePeople() && !w.judgeAgents() && !w.judgeAccess() && !w.judgePlant() && !w.judgePattern() && !w.judgeDuty() && !w.judgeWindow() {
+		if !w.judgeEnvelope() && !w.judgePeople() && !w.judgeAgents() && !w.judgeAccess() && !w.judgePlant() && !w.judgePattern() && !w.judgeSpoken() && !w.judgeDuty() && !w.judgeWindow() {
 			w.judgeSession()
 		}
 	}

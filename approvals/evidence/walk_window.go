@@ -316,6 +316,9 @@ func (w *Walk) answered(b audit.AnswerGiven) {
 	}
 	w.must(r.state == "waiting" || a.Says == Question, "the request was asleep")
 	w.must(len(r.answers) < maxAnswers, "it is answer %d to one revision", len(r.answers)+1)
+	if a.Heard != "" {
+		w.maySpeak(a.Person, r.firm)
+	}
 	r.answers = append(r.answers[:min(len(r.answers), maxAnswers)], h)
 	r.hear(a, h, w.needsOf(r))
 }
@@ -357,14 +360,14 @@ func (w *Walk) heard(b audit.AnswerGiven, had func(Answer) (bool, []string)) (a 
 	if !w.must(err == nil, "%v", err) {
 		return a, h, false
 	}
-	w.must(a.Person == b.Person && a.Says == b.Says && a.Firm == b.Firm && a.NotBefore.Equal(b.NotBefore), "the leaf and the answer's text differ")
-	w.must(w.leaf.Actor == b.Person, "%s gave the answer of %s", short(w.leaf.Actor), b.Person)
+	w.must(a.Person == b.Person && a.Says == b.Says && a.Firm == b.Firm && a.NotBefore.Equal(b.NotBefore) && a.Heard == b.Heard, "the leaf and the answer's text differ")
+	w.must(w.leaf.Actor == a.Signer() && w.known(a.Signer()) != nil, "%s gave the answer of %s", short(w.leaf.Actor), b.Person)
 	w.must(b.Firm == p.firm, "it says that %s is of %s, and earlier leaves say %s", b.Person, b.Firm, p.firm)
 	is, roles := had(a)
 	if w.must(is, "it says that %s holds %q, and earlier leaves say %q", b.Person, b.Roles, roles) {
 		roles = b.Roles
 	}
-	return a, heard{document: b.Document, keys: w.keysOf(b.Person),
+	return a, heard{document: b.Document, keys: w.keysOf(a.Signer()),
 		Given: Given{Leaf: w.leaf.Place(), Wall: w.leaf.Wall, Firm: p.firm, Roles: slices.Clone(roles), Plant: w.ofPlant(p)}}, true
 }
 
@@ -417,6 +420,7 @@ func (w *Walk) agree(b audit.WindowAgreed) {
 	v.claim = claim
 	v.answers = w.named(r, b.Answers)
 	w.recheck(b, v)
+	w.wasSpoken(b.Window, v)
 }
 
 // named are the answers that the leaf counts on, by place.

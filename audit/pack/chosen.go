@@ -232,7 +232,7 @@ func (c *chooser) named(body audit.Body) []string {
 func follows(row string) bool {
 	kind, _, _ := strings.Cut(row, "/")
 	switch kind {
-	case "window", "request", "person", "key", "invitation", "firm", "block", "roster", "gate", "handover", "change", "pattern", "outage", "bootstrap", "envelope":
+	case "window", "request", "person", "key", "invitation", "firm", "block", "roster", "gate", "handover", "change", "pattern", "spoken", "outage", "bootstrap", "envelope":
 		return true
 	}
 	return false

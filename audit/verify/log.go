@@ -348,6 +348,8 @@ func Named(body audit.Body) []audit.Hash {
 		return []audit.Hash{b.Document, b.Plant}
 	case audit.PatternAnswered:
 		return []audit.Hash{b.Document}
+	case audit.SpokenSigned:
+		return []audit.Hash{b.Document}
 	case audit.RequestSubmitted:
 		return []audit.Hash{b.Document, b.Plant}
 	case audit.RequestRevised:

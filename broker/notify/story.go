@@ -68,6 +68,13 @@ func (s *story) tell(ctx context.Context, leaf audit.Leaf, wanted bool) []Notice
 			r.asks = append(r.asks, b.Person)
 		}
 		to, n.Text = s.asker(b.Request), s.answeredText(b)
+		if b.Heard != "" { // whoever asked hears that it is open
+			n.Type, n.Path, to = "spoken.heard", "/spoken", []string{b.Person}
+			n.Text = fmt.Sprintf("Your yes to %s was heard on the telephone and written down. Sign it within twelve hours, or say that it was not you.", b.Request)
+		}
+	case audit.SpokenMissed:
+		n.Type, n.Path, to = "spoken.missed", "/spoken", b.People
+		n.Text = "A yes to " + b.Window + " that was heard on the telephone is not signed, or is denied. No other can be spoken until it is settled."
 	case audit.WindowAgreed:
 		if r := s.requests[b.Request]; r != nil {
 			r.window = b.Window

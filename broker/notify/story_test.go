@@ -59,6 +59,8 @@ func TestWhoHearsWhatEnds(t *testing.T) {
 		{audit.EndingTold{Firm: "krall", Person: "ann", What: "terms", Until: ends, Sponsor: "lena"}, []string{"lena", "ann"}, "ann of krall: terms has ended."},
 		{audit.AccessListed{Scope: "firm/krall", Due: ends, Sponsor: "olaf"}, []string{"olaf", "lena"}, "Who is in firm krall is to be confirmed by 31 Mar 2027."},
 		{audit.AccessListed{Scope: "role/shift", Due: ends}, []string{"lena"}, "role shift"},
+		{audit.AnswerGiven{Request: "R-1", Person: "olaf", Says: "yes", Heard: "mia"}, []string{"olaf"}, "Your yes to R-1 was heard on the telephone"},
+		{audit.SpokenMissed{Window: "W-1", Person: "olaf", People: []string{"lena", "sven"}}, []string{"lena"}, "A yes to W-1 that was heard on the telephone is not signed"},
 	} {
 		list := s.tell(t.Context(), audit.Leaf{Event: audit.Event{Body: tc.body}}, true)
 		if len(list) != 1 || !slices.Equal(ids(list[0].People), tc.to) || !strings.Contains(list[0].Text, tc.says) {

@@ -213,6 +213,12 @@ func (v *visit) otherSentence(body audit.Body, n roll) (says, weight string) {
 		return "called them in; the code is good to " + v.at(b.Until).Text(), "moved"
 	case audit.CallAnswered:
 		return "answered the call", "moved"
+	case audit.SpokenSigned:
+		return map[string]string{evidence.Countersign: "signed the yes to ", evidence.Deny: "denies the yes to "}[b.Says] + b.Window + " that was heard on the telephone", map[string]string{evidence.Countersign: "moved"}[b.Says] + map[string]string{evidence.Deny: "refused"}[b.Says]
+	case audit.SpokenMissed:
+		return "the yes of " + n.person(personID(b.Person)) + " to " + b.Window + ", heard on the telephone, was not signed in time", "refused"
+	case audit.SpokenCleared:
+		return "let the yes to " + b.Window + " stand that nobody signed" + because(b.Why), "refused"
 	case audit.PatternProposed:
 		return "proposed " + b.Pattern + ", a pattern for " + n.firm(firmID(b.Firm)), "moved"
 	case audit.PatternAnswered:
