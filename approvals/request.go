@@ -39,6 +39,7 @@ type Ask struct {
 	Reason                                        string
 	WorkOrder, Change, Backup, Backout, AreaClear string
 	Happening                                     string // one of policy.Happenings; "" is not said
+	Drill                                         bool   // an exercise: as real as any, and counted in no measure
 	Minutes                                       int
 	From, To                                      time.Time
 	Pattern                                       string // P-1, NoPattern, or empty: the first that it lies inside
@@ -344,8 +345,11 @@ func (d *Desk) draw(ctx context.Context, by people.Actor, plant *policy.Plant, i
 	doc = evidence.Request{V: 1, Request: string(id), Rev: rev, Firm: string(a.Firm), By: string(by.Person), Kind: a.Kind, Called: a.CallIn,
 		People: sorted(words(a.People)), Assets: asTargets(a.Targets), Rights: (a.Rights | policy.Look).Words(),
 		Reason: strings.TrimSpace(a.Reason), WorkOrder: strings.TrimSpace(a.WorkOrder), Change: strings.TrimSpace(a.Change),
-		Backup: strings.TrimSpace(a.Backup), Backout: strings.TrimSpace(a.Backout), AreaClear: strings.TrimSpace(a.AreaClear), Happening: a.Happening,
+		Backup: strings.TrimSpace(a.Backup), Backout: strings.TrimSpace(a.Backout), AreaClear: strings.TrimSpace(a.AreaClear), Happening: a.Happening, Drill: a.Drill,
 		Outage: a.Outage, Minutes: a.Minutes, From: whole(a.From), To: whole(a.To), Nonce: nonce()}
+	if a.Drill && !by.Plant {
+		return doc, nil, nil, refuse("not-plant", "Only the plant says that something is a drill. Ask for access.")
+	}
 	if a.CallIn && !by.Plant {
 		return doc, nil, nil, refuse("not-plant", "Only the plant calls somebody in. Ask for access.")
 	}

@@ -800,7 +800,7 @@ var bodies = func() map[string]reflect.Type {
 		RosterWritten{}, DeputyNamed{}, DeputyEnded{}, CallMade{}, CallAnswered{}, QuestionAnswered{}, PriorityChanged{},
 		AnswerWithdrawn{}, FirmEnded{}, TermsAccepted{}, TrainingNoted{}, EndingTold{}, AccessListed{}, AccessSigned{},
 		SecretSealed{}, SecretUsed{}, SecretShown{}, SecretRotating{}, SecretRotated{}, SecretKept{},
-		AssetBackup{}, DebtOpened{}, DebtClosed{},
+		AssetBackup{}, DebtOpened{}, DebtClosed{}, MeasureBaseline{}, MeasureMinutes{},
 		HostKeyChanged{}, HostKeyAccepted{}, HostKeyConfirmed{}, HostKeyCleared{}, TargetChecked{},
 		EnvelopeSealed{}, EnvelopeOpened{},
 		AgentInvited{}, AgentJoined{}, AgentConfirmed{}, AgentRemoved{}, AgentUp{}, AgentDown{},

@@ -107,7 +107,7 @@ func (f *file) unused() {
 		}
 	}
 	for _, g := range f.plant.Gates {
-		if !f.uses["gate/"+g.Name] {
+		if !f.uses["gate/"+g.Name] && g.Stands == "" { // one that says that a line stands is for the measures
 			f.where["gate/"+g.Name].Refuse(fmt.Sprintf("no rule names gate %s, so it holds nothing", g.Name), "name it in a rule's gates")
 		}
 	}

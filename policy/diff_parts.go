@@ -143,7 +143,7 @@ func (p *Plant) wholePlant(put putPart) {
 		g := &p.Gates[i]
 		put("gate "+g.Name, p.ruleOwners(func(r *Rule) bool { return slices.Contains(r.Gates, g.Name) }),
 			fact{"name", g.Title}, fact{"kind", g.Kind}, fact{"at", g.At}, fact{"pointer", g.Pointer}, fact{"is", g.Is}, fact{"cert", g.Cert},
-			fact{"stale", length(g.Stale)}, fact{"by", string(g.By)}, fact{"safety", fmt.Sprint(g.Safety)}, fact{"stand_in", string(g.StandIn)})
+			fact{"stale", length(g.Stale)}, fact{"by", string(g.By)}, fact{"safety", fmt.Sprint(g.Safety)}, fact{"stand_in", string(g.StandIn)}, fact{"stands", string(g.Stands)})
 	}
 }
 

@@ -89,11 +89,15 @@ func (p *Plant) MayEscort(roles []Role, asset AssetName) bool {
 // gates reads the inputs and words that rules can ask for.
 func (f *file) gates(v source.Value) {
 	for _, e := range f.named(v, "gate") {
-		s := e.Fields("name", "kind", "at", "pointer", "is", "cert", "stale", "by", "safety", "stand_in")
+		s := e.Fields("name", "kind", "at", "pointer", "is", "cert", "stale", "by", "safety", "stand_in", "stands")
 		f.where["gate/"+e.Key] = e.Name
 		g := Gate{Name: e.Key, Title: s.Need("name").Text(), Kind: s.Need("kind").OneOf(GateCoil, GateInput, GateHTTP, GateManual, GateOutage),
 			At: s.Get("at").Text(), Pointer: s.Get("pointer").Text(), Is: s.Get("is").Text(), Cert: strings.ToLower(s.Get("cert").Text()),
 			Stale: s.Get("stale").Duration(time.Second, 24*time.Hour), By: f.team(s.Get("by")), Safety: s.Get("safety").Bool(), StandIn: f.team(s.Get("stand_in"))}
+		g.Stands = LineName(f.mention(s.Get("stands"), "line"))
+		if g.Kind == GateManual && g.Stands != "" {
+			s.Get("stands").Refuse("what is said for one window says nothing about a line", "write it at a gate that an input says, or an outage")
+		}
 		if g.Safety && s.Get("stand_in").Here() {
 			s.Get("stand_in").Refuse("nobody stands in for a safety gate", "leave stand_in: out")
 		}

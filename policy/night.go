@@ -197,3 +197,43 @@ func (f *file) calendarAt(v source.Value) string {
 	})
 	return name
 }
+
+// ByDay is how much of a time is not night in a zone; all of it where the plant
+// has no night by a calendar.
+func (p *Plant) ByDay(zone ZoneName, from, to time.Time) time.Duration {
+	z := p.zones[zone]
+	if z == nil || !from.Before(to) {
+		return max(0, to.Sub(from))
+	}
+	name := p.Night.During
+	if z.Night != "" {
+		name = z.Night
+	}
+	day := to.Sub(from)
+	if c := p.calendars[name]; c != nil {
+		for _, s := range both([]span{{from, to}}, c.times(nil, p.location, 0, from, to)) {
+			day -= s.to.Sub(s.from)
+		}
+	}
+	return day
+}
+
+// Outage says whether the rules for these rights on an asset want work to be done
+// during calendars, and whether all of those are open at a moment.
+func (p *Plant) Outage(name AssetName, rights Rights, at time.Time) (asked, open bool) {
+	a := p.assets[name]
+	if a == nil {
+		return false, false
+	}
+	open = true
+	for _, r := range a.rules {
+		for _, c := range r.During {
+			if !r.matches(a, "", rights) {
+				continue
+			}
+			times := p.calendars[c].times(nil, p.location, rights, at, at.Add(time.Second))
+			asked, open = true, open && len(times) > 0 && !times[0].from.After(at)
+		}
+	}
+	return asked, open
+}

@@ -275,6 +275,7 @@ type Gate struct {
 	By          Role // who may say it, where a person does; empty: who opens the window
 	Safety      bool
 	StandIn     Role
+	Stands      LineName // its yes says that this line stands; empty: none
 }
 
 // Kinds of gates. The first three are read from an input again and again. A

@@ -49,6 +49,7 @@ type Request struct {
 	Weak      string     `json:"weak,omitempty"`      // which machines are spoken to in old SSH, and who answers for it
 	Files     string     `json:"files,omitempty"`     // which files pass through these accounts, and what waits for a look
 	Red       Red        `json:"red,omitzero"`        // what is out of order with who asks: walls by day
+	Drill     bool       `json:"drill,omitempty"`     // an exercise: as real as any, and counted in no measure
 	Escort    bool       `json:"escort,omitempty"`    // they work under an escort, whatever the rules ask: with a red item
 	Minutes   int        `json:"minutes"`
 	From      time.Time  `json:"from"`

@@ -284,6 +284,10 @@ func (w *Walk) judge() {
 		w.owes(b.Items, true)
 	case audit.DebtClosed:
 		w.owes(b.Items, false)
+	case audit.MeasureBaseline:
+		w.must(w.leaf.Actor == b.By && w.plantPerson(b.By), "entered by %s, who is nobody of the plant", short(b.By))
+	case audit.MeasureMinutes:
+		w.must(w.leaf.Actor == b.By && w.plantPerson(b.By), "entered by %s, who is nobody of the plant", short(b.By))
 	case audit.ReviewOpened:
 		w.readings++
 	case audit.ReviewClosed: // changes nothing, and proves nothing

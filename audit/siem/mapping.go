@@ -104,6 +104,8 @@ var rules = map[string]rule{
 	"roster.written":      {manageEntity, update, low},
 	"deputy.named":        {manageEntity, update, low},
 	"deputy.ended":        {manageEntity, update, low},
+	"measure.baseline":    {manageEntity, create, informational},
+	"measure.minutes":     {manageEntity, create, informational},
 	"asset.backup":        {manageEntity, update, informational},
 	"debt.opened":         {manageEntity, create, informational},
 	"debt.closed":         {manageEntity, remove, informational},

@@ -354,6 +354,7 @@ func gallery() []galleryPage {
 			Call: &call{"Ann", "Krall Fillers", "+494315550121"}}, someone},
 		{"assets", "assets", assetsView{[]zoneAssets{{"Filling line 1", "Line 1 process owner", false, []assetLine{{"filler-plc", "FIL-1-PLC-01", "Filler controller", "Filling line 1"}}}, {"Safety systems", "Functional safety", true, []assetLine{{"safety-plc", "SIS-1-PLC-01", "Line 1 safety controller", "Filling line 1, Pasteuriser"}}}}, 3}, someone},
 		{"asset", "asset", sampleAsset(), someone},
+		{"measures", "measures", sampleMeasures(), someone},
 		{"debt", "debt", debtView{[]debtLine{{"review", "conduit ops-utilities", "", "its review was due 2026-12-31", "61 days"}, {"backup", "Filler panel, FIL-1-HMI-01", "/assets/filler-hmi", "vendors can change it, and no backup is known", "no date"}}, 61}, someone},
 		{"plant", "plant", samplePlant(), someone},
 		{"change", "change", sampleChange(), someone},

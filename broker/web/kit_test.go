@@ -22,6 +22,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"penstock/approvals"
+	"penstock/approvals/measures"
 	"penstock/approvals/people"
 	"penstock/approvals/state"
 	"penstock/audit"
@@ -107,7 +108,7 @@ func newHouseOf(t *testing.T, shifts int, codes bool) *house {
 		return review.Rules{Always: thePlant.Reviews.Always, OneIn: thePlant.Reviews.OneIn, Security: func(roles []string) bool { return slices.Contains(roles, "ot-security") },
 			Keeps: func(review.Target) (string, time.Duration, bool) { return "", 0, false }}
 	}})
-	parts := Parts{Plant: plant, Roster: h.roster, Desk: h.desk, Proofs: proofs, Broker: b, Book: book, Slog: slog.New(slog.NewTextHandler(t.Output(), nil)),
+	parts := Parts{Plant: plant, Roster: h.roster, Desk: h.desk, Proofs: proofs, Broker: b, Book: book, Measures: measures.NewBook(log, h.docs, plant), Slog: slog.New(slog.NewTextHandler(t.Output(), nil)),
 		Authorities: func() api.Authorities { return api.Authorities{Name: "broker.example", Port: 2222} }}
 	h.pages = must(NewPages(parts, log, must(New(parts))))
 	for _, run := range []func(context.Context) error{archive.Run, h.desk.Run, b.Run} {

@@ -262,7 +262,7 @@ func (v *visit) readAsk(g *Pages, f url.Values) (approvals.Ask, error) {
 		return approvals.Ask{}, &policy.Refusal{Rule: "no-rights", Say: "Tick what has to be done.", Why: err.Error()}
 	}
 	a := approvals.Ask{People: names[policy.PersonID](f["person"]), Rights: rights, Reason: f.Get("reason"), WorkOrder: f.Get("work_order"),
-		Change: f.Get("change"), Backup: f.Get("backup"), Backout: f.Get("backout"), AreaClear: f.Get("area_clear"), Kind: f.Get("kind"), Happening: f.Get("now"), Pattern: f.Get("pattern")}
+		Change: f.Get("change"), Backup: f.Get("backup"), Backout: f.Get("backout"), AreaClear: f.Get("area_clear"), Kind: f.Get("kind"), Happening: f.Get("now"), Drill: f.Get("drill") == "yes", Pattern: f.Get("pattern")}
 	if len(a.People) == 0 || len(f["way"]) == 0 {
 		return a, &policy.Refusal{Rule: map[bool]string{true: "nobody", false: "no-such-way"}[len(a.People) == 0], Say: "Tick who will work, and on which machine."}
 	}

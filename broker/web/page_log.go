@@ -394,6 +394,10 @@ func (v *visit) rareSentence(body audit.Body, n roll) (says, weight string) {
 		return "took the evidence of " + b.Window, ""
 	case audit.EvidenceDelivered:
 		return "has all of the evidence of " + b.Window + ": " + bytesText(b.Bytes), ""
+	case audit.MeasureBaseline:
+		return fmt.Sprintf("says what measure %d was before: %.1f, from %s", b.Measure, float64(b.Tenths)/10, b.From), ""
+	case audit.MeasureMinutes:
+		return fmt.Sprintf("spent %d minutes of %s by hand%s", b.Minutes, b.Month, because(b.Why)), ""
 	case audit.AssetBackup:
 		return b.Asset + " was backed up " + v.at(b.Last).Text(), "moved"
 	case audit.DebtOpened:

@@ -130,7 +130,7 @@ func readAsk(r *http.Request) (approvals.Ask, error) {
 	}
 	ask := approvals.Ask{Firm: policy.FirmID(in.Firm), People: names[policy.PersonID](in.People), Rights: rights,
 		Reason: in.Reason, WorkOrder: in.WorkOrder, Change: in.Change, Backup: in.Backup, Backout: in.Backout,
-		AreaClear: in.AreaClear, Kind: in.Kind, Happening: in.Happening, Minutes: in.Minutes, From: in.From, To: in.To, Pattern: in.Pattern}
+		AreaClear: in.AreaClear, Kind: in.Kind, Happening: in.Happening, Drill: in.Drill, Minutes: in.Minutes, From: in.From, To: in.To, Pattern: in.Pattern}
 	for _, t := range in.Targets {
 		if t.Port == "" && t.Account != "" {
 			t.Port = "ssh"
@@ -146,7 +146,7 @@ func requestJSON(q approvals.Request) api.Request {
 	out := api.Request{ID: string(q.ID), State: string(q.State), Rev: q.Rev, Document: q.Hash.String(),
 		Words: evidence.Words(q.Hash), By: d.By, Priority: q.Priority.String(), Computed: d.Priority, Can: d.Can, Worst: d.Worst, Stopper: d.Stopper, Weak: d.Weak, Files: d.Files, Escort: d.Escort, Open: d.Open, Window: string(q.Window), Asleep: q.Asleep, At: q.At,
 		Ask: api.Ask{Firm: d.Firm, People: d.People, Targets: apiTargets(d.Assets), Rights: d.Rights, Reason: d.Reason,
-			WorkOrder: d.WorkOrder, Change: d.Change, Backup: d.Backup, Backout: d.Backout, AreaClear: d.AreaClear, Kind: d.Kind, Starts: d.Starts, Waives: d.Waives, Happening: d.Happening,
+			WorkOrder: d.WorkOrder, Change: d.Change, Backup: d.Backup, Backout: d.Backout, AreaClear: d.AreaClear, Kind: d.Kind, Starts: d.Starts, Waives: d.Waives, Happening: d.Happening, Drill: d.Drill,
 			Minutes: d.Minutes, From: d.From, To: d.To}}
 	out.Under = underJSON(q.Pattern)
 	out.Red = d.Red.Lines(func(id policy.PersonID) string { return string(id) }, d.Firm)

@@ -29,6 +29,7 @@ import (
 	"time"
 
 	"penstock/approvals"
+	"penstock/approvals/measures"
 	"penstock/approvals/people"
 	"penstock/audit/publish"
 	"penstock/audit/receipt"
@@ -65,6 +66,7 @@ type Parts struct {
 	// answer says whether one more person is needed.
 	AcceptClock func(context.Context, people.Actor) (string, error)
 	BackUp      BackUp
+	Measures    *measures.Book
 	Evidence    Evidence
 	// VerifyRecording holds one recording to the log.
 	VerifyRecording func(ctx context.Context, session string) (verify.Report, error)
@@ -120,6 +122,7 @@ func New(p Parts) (http.Handler, error) {
 	s.plantCalls(mux)
 	s.patternCalls(mux)
 	s.assetCalls(mux)
+	s.measureCalls(mux)
 	s.recordings(mux)
 	s.reviews(mux)
 	s.receipts(mux)

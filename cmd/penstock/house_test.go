@@ -43,6 +43,7 @@ var mayImport = map[string][]string{
 	"approvals/evidence":              {"policy", "audit"},
 	"approvals/dossier":               {"policy", "audit", "approvals/evidence"},
 	"approvals/evidence/evidencetest": {"policy", "audit", "audit/durable", "audit/recording", "approvals/evidence"}, // for tests
+	"approvals/measures":              {"policy", "audit", "approvals/evidence"},
 	"approvals/state":                 {"audit"},
 	"approvals/state/bolt":            {"approvals/state", "audit"},
 	"approvals/state/statetest":       {"approvals/state", "audit"},
@@ -66,7 +67,7 @@ var mayImport = map[string][]string{
 	"broker/agent":   {"policy", "policy/source", "broker/connect"}, // inside a zone; no room of ours is there
 	"broker/connect": {},
 	"broker/inputs":  {"policy"},
-	"broker/web": {"policy", "audit", "audit/publish", "audit/recording", "audit/receipt", "audit/review", "audit/search", "audit/siem", "audit/verify", "approvals", "approvals/evidence",
+	"broker/web": {"policy", "audit", "audit/publish", "audit/recording", "audit/receipt", "audit/review", "audit/search", "audit/siem", "audit/verify", "approvals", "approvals/evidence", "approvals/measures",
 		"approvals/people", "broker", "broker/api", "broker/ca", "broker/login", "broker/vault"},
 
 	"configs":              {},

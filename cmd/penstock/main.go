@@ -54,7 +54,7 @@ Exit codes: 0 done, 1 error, 2 usage, 3 the answer is no, 4 the broker cannot be
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usage("%w; see %s --help", err, cmd.CommandPath())
 	})
-	root.AddCommand(serveCommand(), demoCommand(), policyCommand(), assetCommand(), debtCommand(), logCommand(), witnessCommand(), versionCommand())
+	root.AddCommand(serveCommand(), demoCommand(), policyCommand(), assetCommand(), debtCommand(), measuresCommand(), logCommand(), witnessCommand(), versionCommand())
 	root.AddCommand(requestCommands()...)
 	root.AddCommand(patternCommands()...)
 	root.AddCommand(windowCommands()...)

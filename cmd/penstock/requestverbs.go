@@ -67,6 +67,7 @@ func (a *askFlags) bind(cmd *cobra.Command, ask *api.Ask) {
 	f.StringVar(&a.rights, "rights", "look", "rights, with commas: look,copy,set,operate,load,device")
 	f.StringVar(&ask.Reason, "why", "", "why")
 	f.StringVar(&ask.WorkOrder, "work-order", "", "work order")
+	f.BoolVar(&ask.Drill, "drill", false, "an exercise of the plant's: as real as any, and counted in no measure")
 	f.StringVar(&ask.Happening, "now", "", "what is happening there: safety (a safety function is degraded), stopped, degraded or planned; the priority follows from it")
 	f.StringVar(&ask.Change, "change", "", "change number")
 	f.StringVar(&ask.Backup, "backup", "", "which backup there is")
