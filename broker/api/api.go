@@ -47,6 +47,7 @@ type Ask struct {
 	Starts    []string  `json:"starts,omitempty"`    // of an emergency, computed: the rights until the second tap
 	Waives    []string  `json:"waives,omitempty"`    // of an emergency, computed: calendars that it passes over
 	Happening string    `json:"happening,omitempty"` // safety, stopped, degraded or planned, as the one who asks sees it
+	Outage    string    `json:"outage,omitempty"`    // O-1: it is to be a row of that list
 	Drill     bool      `json:"drill,omitempty"`     // the plant's exercise: as real as any, and counted in no measure
 	Minutes   int       `json:"minutes"`
 	From      time.Time `json:"from"`

@@ -87,7 +87,7 @@ func (c *call) fill(ask *approvals.Ask) (err error) {
 		ask.Firm = policy.FirmID(firm)
 	}
 	for flag, to := range map[string]*string{"why": &ask.Reason, "work-order": &ask.WorkOrder, "change": &ask.Change,
-		"backup": &ask.Backup, "backout": &ask.Backout, "area-clear": &ask.AreaClear, "now": &ask.Happening, "kind": &ask.Kind, "pattern": &ask.Pattern} {
+		"backup": &ask.Backup, "backout": &ask.Backout, "area-clear": &ask.AreaClear, "now": &ask.Happening, "outage": &ask.Outage, "kind": &ask.Kind, "pattern": &ask.Pattern} {
 		if v := c.args.text(flag); v != "" {
 			*to = v
 		}

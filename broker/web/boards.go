@@ -53,6 +53,7 @@ type boardFacts struct {
 	keys     []approvals.ChangedKey                   // of machines that show another than was pinned; likewise
 	paper    []string                                 // alarms of sealed envelopes; likewise
 	noPaper  []string                                 // what is to be said of them quietly; likewise
+	outages  []approvals.Outage                       // likewise
 	owed     []approvals.DueReview                    // emergencies that wait for their review; likewise
 	patterns []approvals.Pattern                      // that wait or stand; likewise
 	gates    []approvals.Condition                    // of the whole plant; likewise
@@ -169,6 +170,9 @@ func (g *Pages) lookAtGates(v *visit, f *boardFacts) error {
 		return err
 	}
 	if f.handed, err = g.Desk.Handovers(v.ctx(), v.actor); err != nil {
+		return err
+	}
+	if f.outages, err = g.Desk.Outages(v.ctx(), v.actor); err != nil {
 		return err
 	}
 	f.gates, f.needs = g.Desk.Gates(v.ctx()), map[policy.WindowID]approvals.Conditions{}

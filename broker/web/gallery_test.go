@@ -230,6 +230,7 @@ func gallery() []galleryPage {
 	in.Windows[0].WindowLine = openEscorted
 	full.Ready = append(full.Ready, needsLine)
 	full.Gates = []gateView{{Gate: "line-1-key", Title: "Vendor key switch on panel A3", Says: "no", Why: "off"}, {Gate: "winter", Title: "Winter overhaul", Says: "no", Outage: true, MaySay: true}}
+	full.Coming = []comingView{{ID: "O-2", Name: "Winter overhaul", From: after(4000), To: after(6000), Windows: 12, Waiting: 3}, {ID: "O-1", Name: "Gasket, filler", From: after(-60), To: after(60), Runs: true, Windows: 2}}
 	full.Handed, full.Hands = []handedOver{{"H-4", "Filling shift supervisor", "Mia Voss", 3, after(-12), true}, {"H-5", "Utilities shift supervisor", "Ida Holm", 1, after(20), false}}, true
 	waitsFor := &conditionsView{Window: "W-212", Shut: true, Gates: []gateView{
 		{Gate: "line-1-key", Title: "Vendor key switch on panel A3", Says: "no", Why: "off", Since: after(-31), MayStandIn: true},
@@ -303,6 +304,11 @@ func gallery() []galleryPage {
 			Rights: []tick{{"look", "look", true}, {"copy", "take files out", false}, {"set", "change values", false}},
 			Now:    []tick{{"stopped", nowWords["stopped"], true}, {"degraded", nowWords["degraded"], false}, {"planned", nowWords["planned"], false}}, Before: sampleRequest().Past}, someone},
 		{"labels", "labels", sampleLabels(), someone},
+		{"outages", "outages", outagesView{Columns: api.RowColumns(), Now: []outageLine{{"O-2", "Winter overhaul", "to come", after(20000), after(22000), 40}}, Past: []outageLine{{"O-1", "Gasket, filler", "over", after(-20000), after(-19000), 3}},
+			Form: planForm{"Spring clean", "2027-03-05T22:00", "2027-03-07T06:00", "crew;firm;people\nA;krall;ann"}, Plan: &planView{Rows: 3, Bad: []plannedRow{{2, "No window of line-1-outage is open then."}}, Look: []plannedRow{{3, "loads programs"}},
+				Conflicts: []string{"R-1 and R-3 change filler-plc at the same time, and it has one writer."}, Escorts: "At Sun 02:00 9 of them want an escort, and the 2 people who may watch watch at most 6."}}, someone},
+		{"outages-ready", "outages", outagesView{Columns: api.RowColumns(), Form: planForm{"Spring clean", "2027-03-05T22:00", "2027-03-07T06:00", "crew;firm"}, Plan: &planView{Rows: 3, Ready: true}}, someone},
+		{"outage", "outage", sampleOutage(), someone},
 		{"blocks-island", "blocks", blocksView{MayBlock: true, Blocks: []blockView{
 			{ID: "B-4", What: "Everybody: the plant is an island", By: "Mia Voss", Why: "ammonia alarm", All: true, Island: true, MayLift: true, Free: []string{"Plant DMZ"},
 				Zones: []tick{{"ops", "Plant operations", false}, {"line-1", "Filling line 1", false}}, Waits: []wordView{{"Jan Brandt", "Filling line 1", after(21), false}, {"Mia Voss", "Plant operations", after(25), true}}},
@@ -569,4 +575,16 @@ func TestWordsAtNight(t *testing.T) {
 			t.Errorf("%s: %d words above the buttons", name, n)
 		}
 	}
+}
+
+func sampleOutage() outageView {
+	usual := outageRow{Request: "R-301", What: "Historian", Rights: "look", Firm: "DataWerk", Crew: "A", Area: "Hall 1", State: "waits for OT security", Who: []string{"Ben Ito"}, Why: "Upgrade check", WorkOrder: "WO-8801",
+		Worst: "Worst case: somebody sees what they should not.", From: after(20000), To: after(20480)}
+	odd := outageRow{Request: "R-303", What: "Filler controller", Rights: "look, change values, load programs", Firm: "Krall Fillers", Crew: "B", Area: "Hall 2", State: "waits for Line 1 process owner, OT security", Who: []string{"Ann Keller"},
+		Why: "New fill head", WorkOrder: "WO-8810", Worst: "Worst case: a wrong program runs, Filling line 1 stops.", From: after(20000), To: after(20480), Look: []string{"loads programs"}, After: []string{"R-301"}}
+	agreed := usual
+	agreed.Request, agreed.Window, agreed.State = "R-302", "W-219", "agreed, not open"
+	return outageView{ID: "O-2", Name: "Winter overhaul", By: "Paul Winter", Document: "sha256:" + strings.Repeat("9f3c", 16), From: after(20000), To: after(22000), Rev: 3, Agreed: 1, Waits: 2, Phone: "ORANGE TIGER",
+		Conflicts: []string{"capper-drive is on two work orders at the same time: WO-1 (R-304) and WO-2 (R-305)."}, Look: []outageRow{odd}, Rest: []outageRow{usual}, MayTake: true, Open: true,
+		Crews: []crewView{{"A", []outageRow{usual, agreed}, 1}, {"B", []outageRow{odd}, 0}}, Unlisted: []string{"R-309"}}
 }

@@ -35,7 +35,8 @@ type boardView struct {
 	Review  string      // what waits of the past, for who reads recordings
 	Gates   []gateView  // of the whole plant, for its people
 	Handed  []handedOver
-	Hands   bool // the reader may hand a shift over
+	Coming  []comingView // outages that run or begin
+	Hands   bool         // the reader may hand a shift over
 
 	Access   int           // access reviews that wait for the reader's word
 	Ends     int           // contracts, terms and trainings that end soon, for who answers for them
@@ -44,6 +45,14 @@ type boardView struct {
 
 	Duty     []dutyLine // who is on duty where a roster is kept, and where nobody is whom something waits for
 	AskedYou int        // questions of reviewers to the reader
+}
+
+// comingView is an outage that runs or is to come.
+type comingView struct {
+	ID, Name         string
+	From, To         stamp
+	Runs             bool
+	Windows, Waiting int // agreed; not answered yet
 }
 
 // handedOver is a handover that is not taken yet.
@@ -114,6 +123,9 @@ func (g *Pages) board(v *visit) error {
 func (g *Pages) boardOf(v *visit, f *boardFacts) (boardView, error) {
 	b := boardView{Vendor: !v.actor.Plant}
 	for _, q := range slices.Backward(f.requests) {
+		if v.actor.Plant && q.Document.Outage != "" { // its list says so, under Coming
+			continue
+		}
 		if q.State == approvals.RequestWaiting || q.State == approvals.RequestAsleep {
 			b.Waits = append(b.Waits, v.waiting(q, f.roll))
 		}
@@ -158,6 +170,7 @@ func (g *Pages) boardOf(v *visit, f *boardFacts) (boardView, error) {
 			}
 		}
 		b.Hands = v.takes()
+		b.Coming = v.coming(f)
 		ends, err := g.endings(v, f.roll)
 		if err != nil {
 			return b, err
@@ -190,6 +203,12 @@ func (g *Pages) sortWindows(v *visit, b *boardView, f *boardFacts) {
 	for _, w := range f.windows {
 		byID[w.ID] = w
 	}
+	later := map[policy.RequestID]bool{}
+	for _, o := range f.outages {
+		for _, r := range o.Document.Rows {
+			later[policy.RequestID(r.Request)] = true
+		}
+	}
 	for _, l := range f.sessions {
 		in := g.inside(v, n, l, byID, inside)
 		for i, w := range in.Windows {
@@ -201,6 +220,9 @@ func (g *Pages) sortWindows(v *visit, b *boardView, f *boardFacts) {
 		line := v.needing(g.windowLine(v, w, n), f.needs[w.ID], n)
 		switch w.State {
 		case approvals.WindowAgreed:
+			if later[w.Request] && v.now.Before(w.Claim.From) { // it comes with its outage
+				continue
+			}
 			b.Ready = append(b.Ready, line)
 		case approvals.WindowOpen, approvals.WindowPaused, approvals.WindowEnding:
 			if w.Emergency {

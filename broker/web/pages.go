@@ -163,6 +163,15 @@ func (g *Pages) table() []Route {
 		{"POST /blocks/{id}/lift", PlantOnly, "Lift the block", doneOnce(g.lift)},
 		{"POST /blocks/{id}/yes/draft", PlantOnly, "", g.draftLift},
 		{"POST /blocks/{id}/yes", PlantOnly, "Lift the island", doneOnce(g.liftIsland)},
+		{"GET /outages", PlantOnly, "", g.outagesPage},
+		{"POST /outages/plan", PlantOnly, "", g.planOutage},
+		{"POST /outages", PlantOnly, "", doneOnce(g.proposeOutage)},
+		{"GET /outages/{id}", PlantOnly, "", g.outagePage},
+		{"POST /outages/{id}/yes/draft", PlantOnly, "", g.draftList},
+		{"POST /outages/{id}/yes", PlantOnly, "Sign the list", g.signList},
+		{"POST /outages/{id}/rows", PlantOnly, "", g.putOnList},
+		{"POST /outages/{id}/open", PlantOnly, "Open the crew's windows", g.openCrew},
+		{"POST /outages/{id}/withdraw", PlantOnly, "", g.withdrawOutage},
 		{"GET /island", PlantOnly, "", g.islandPage},
 		{"POST /island", PlantOnly, "", doneOnce(g.island)},
 		{"GET /people", PlantOnly, "", g.peoplePage},
@@ -389,7 +398,7 @@ func (g *Pages) guard(next http.Handler) http.Handler {
 		h.Set("Cross-Origin-Resource-Policy", "same-origin")
 		h.Set("Referrer-Policy", "same-origin")
 		h.Set("X-Content-Type-Options", "nosniff")
-		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		r.Body = http.MaxBytesReader(w, r.Body, bodyLimit(r))
 		next.ServeHTTP(w, r)
 	})
 }
@@ -425,7 +434,7 @@ type problemView struct{ Say, Back string }
 func backTo(p string) string {
 	parts := strings.Split(strings.Trim(p, "/"), "/")
 	switch {
-	case len(parts) >= 2 && (parts[0] == "requests" || parts[0] == "windows" || parts[0] == "recordings" || parts[0] == "plant" || parts[0] == "patterns"):
+	case len(parts) >= 2 && (parts[0] == "requests" || parts[0] == "windows" || parts[0] == "recordings" || parts[0] == "plant" || parts[0] == "patterns" || parts[0] == "outages" && parts[1] != "plan"):
 		return "/" + parts[0] + "/" + parts[1]
 	case len(parts) == 3 && (parts[0] == "people" && (parts[2] == "disable" || parts[2] == "training") || parts[0] == "firms"):
 		return "/" + parts[0] + "/" + parts[1]
@@ -439,6 +448,8 @@ func backTo(p string) string {
 		return "/" + parts[0]
 	case parts[0] == "blocks" || parts[0] == "roster":
 		return "/" + parts[0]
+	case parts[0] == "outages":
+		return "/outages"
 	case parts[0] == "handover":
 		return "/handover"
 	case parts[0] == "holds" || parts[0] == "reviews":
@@ -464,7 +475,7 @@ type frame struct {
 }
 
 // livePages ask for news when something happens.
-var livePages = map[string]bool{"board": true, "request": true, "window": true, "handover": true, "watch": true}
+var livePages = map[string]bool{"board": true, "request": true, "window": true, "handover": true, "watch": true, "outage": true}
 
 // show renders to a buffer first: a page is whole or it is an error.
 func (g *Pages) show(v *visit, status int, name, title string, page any) error {

@@ -22,10 +22,15 @@ const mostDifferences = 1000
 
 // bodyLimit is the most that a call's body may have. The large ones are read
 // only after the caller is known as somebody of the plant.
+// maxOutage bounds a plan: two hundred rows, as JSON or in a form.
+const maxOutage = 1 << 20
+
 func bodyLimit(r *http.Request) int64 {
 	switch r.URL.Path {
 	case "/api/v1/plant/changes", "/api/v1/plant/compare":
 		return maxPlant
+	case "/api/v1/outages", "/api/v1/outages/plan", "/outages", "/outages/plan":
+		return maxOutage
 	}
 	return maxBody
 }

@@ -74,6 +74,15 @@ func withReceipt(v any, text string) any {
 	case api.Block:
 		v.Receipt = text
 		return v
+	case api.Lifting:
+		v.Receipt = text
+		return v
+	case api.Outage:
+		v.Receipt = text
+		return v
+	case api.ListTaken:
+		v.Receipt = text
+		return v
 	case api.Receipted:
 		v.Receipt = text
 		return v

@@ -124,13 +124,17 @@ func readAsk(r *http.Request) (approvals.Ask, error) {
 	if err != nil {
 		return approvals.Ask{}, err
 	}
+	return askOf(in)
+}
+
+func askOf(in api.Ask) (approvals.Ask, error) {
 	rights, err := policy.ParseRights(in.Rights)
 	if err != nil {
 		return approvals.Ask{}, badCall{err}
 	}
 	ask := approvals.Ask{Firm: policy.FirmID(in.Firm), People: names[policy.PersonID](in.People), Rights: rights,
 		Reason: in.Reason, WorkOrder: in.WorkOrder, Change: in.Change, Backup: in.Backup, Backout: in.Backout,
-		AreaClear: in.AreaClear, Kind: in.Kind, Happening: in.Happening, Drill: in.Drill, Minutes: in.Minutes, From: in.From, To: in.To, Pattern: in.Pattern}
+		AreaClear: in.AreaClear, Kind: in.Kind, Happening: in.Happening, Drill: in.Drill, Minutes: in.Minutes, From: in.From, To: in.To, Pattern: in.Pattern, Outage: in.Outage}
 	for _, t := range in.Targets {
 		if t.Port == "" && t.Account != "" {
 			t.Port = "ssh"
@@ -141,13 +145,17 @@ func readAsk(r *http.Request) (approvals.Ask, error) {
 	return ask, nil
 }
 
+func askJSON(d evidence.Request) api.Ask {
+	return api.Ask{Firm: d.Firm, People: d.People, Targets: apiTargets(d.Assets), Rights: d.Rights, Reason: d.Reason,
+		WorkOrder: d.WorkOrder, Change: d.Change, Backup: d.Backup, Backout: d.Backout, AreaClear: d.AreaClear, Kind: d.Kind, Starts: d.Starts, Waives: d.Waives, Happening: d.Happening, Drill: d.Drill,
+		Minutes: d.Minutes, From: d.From, To: d.To, Outage: d.Outage}
+}
+
 func requestJSON(q approvals.Request) api.Request {
 	d := q.Document
 	out := api.Request{ID: string(q.ID), State: string(q.State), Rev: q.Rev, Document: q.Hash.String(),
 		Words: evidence.Words(q.Hash), By: d.By, Priority: q.Priority.String(), Computed: d.Priority, Can: d.Can, Worst: d.Worst, Stopper: d.Stopper, Weak: d.Weak, Files: d.Files, Escort: d.Escort, Open: d.Open, Window: string(q.Window), Asleep: q.Asleep, At: q.At,
-		Ask: api.Ask{Firm: d.Firm, People: d.People, Targets: apiTargets(d.Assets), Rights: d.Rights, Reason: d.Reason,
-			WorkOrder: d.WorkOrder, Change: d.Change, Backup: d.Backup, Backout: d.Backout, AreaClear: d.AreaClear, Kind: d.Kind, Starts: d.Starts, Waives: d.Waives, Happening: d.Happening, Drill: d.Drill,
-			Minutes: d.Minutes, From: d.From, To: d.To}}
+		Ask: askJSON(d)}
 	out.Under = underJSON(q.Pattern)
 	out.Red = d.Red.Lines(func(id policy.PersonID) string { return string(id) }, d.Firm)
 	for _, n := range q.Needs {

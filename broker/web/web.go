@@ -119,6 +119,7 @@ func New(p Parts) (http.Handler, error) {
 	s.agents(mux)
 	s.ports(mux)
 	s.rosterCalls(mux)
+	s.outageCalls(mux)
 	s.plantCalls(mux)
 	s.patternCalls(mux)
 	s.assetCalls(mux)

@@ -156,7 +156,7 @@ var apiPaths = []string{
 	"POST /requests/R-1/answer", "GET /windows", "GET /windows/W-1", "POST /windows/W-1/open", "POST /windows/W-1/extend",
 	"POST /windows/W-1/pause", "POST /windows/W-1/go-on", "POST /windows/W-1/end", "POST /windows/W-1/cut",
 	"POST /windows/W-1/hand-back", "POST /windows/W-1/accept", "GET /sessions", "GET /blocks", "POST /blocks",
-	"POST /blocks/B-1/lift", "POST /blocks/B-1/lift/draft", "POST /island", "GET /people", "GET /firms", "POST /firms", "POST /people/invite",
+	"POST /blocks/B-1/lift", "POST /blocks/B-1/lift/draft", "GET /outages", "GET /outages/O-1", "POST /outages", "POST /outages/plan", "POST /outages/O-1/rows", "POST /outages/O-1/answer", "POST /outages/O-1/answer/draft", "POST /outages/O-1/open", "POST /outages/O-1/withdraw", "POST /island", "GET /people", "GET /firms", "POST /firms", "POST /people/invite",
 	"POST /people/ann/confirm", "POST /people/ann/phone", "POST /people/ann/disable", "GET /people/ann", "GET /people/ann/leaving", "GET /firms/krall/leaving", "POST /firms/krall/end", "GET /endings", "GET /access", "GET /access/firm/krall", "POST /access/firm/krall/begin", "POST /access/firm/krall/sign", "GET /firms/krall/terms", "POST /firms/krall/terms", "POST /people/ann/training", "GET /terms", "POST /terms", "GET /recordings",
 	"GET /recordings/S-1/export?form=text&channel=0", "POST /clock/accept",
 	"GET /reviews", "GET /recordings/S-1/review", "POST /recordings/S-1/verdict", "POST /recordings/S-1/threads/1", "POST /recordings/S-1/notes",

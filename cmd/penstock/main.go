@@ -59,6 +59,7 @@ Exit codes: 0 done, 1 error, 2 usage, 3 the answer is no, 4 the broker cannot be
 	root.AddCommand(patternCommands()...)
 	root.AddCommand(windowCommands()...)
 	root.AddCommand(blockCommands()...)
+	root.AddCommand(outageCommand())
 	root.AddCommand(peopleCommand(), rosterCommand(), receiptCommand(), recordingCommand(), authoritiesCommand(), clockCommand(), backupCommand(), restoreCommand(), evidenceCommand(), connectCommand(), agentCommand(), portsCommand())
 	root.AddCommand(targetCommand())
 	root.AddCommand(envelopeCommand())
