@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -22,12 +23,16 @@ import (
 //	configured PERSON      what "desk setup" prints goes to ~/.ssh/config and known_hosts, as the person would copy it
 //	listening ADDR         wait until somebody listens there
 //	transactions ADDR N    N Modbus requests to that address, each with its right answer
+//	[!] behind-socks ADDR HOST PORT N  the same through the SOCKS at ADDR
+//	agentprint FILE        sets $FINGERPRINT to that of a private key
 //	mute ADDR              nothing comes back from that address any more
 func init() {
 	sceneCommands["meter"] = noNeg((*story).meter)
 	sceneCommands["configured"] = noNeg((*story).configured)
 	sceneCommands["listening"] = noNeg((*story).listening)
 	sceneCommands["transactions"] = noNeg((*story).transactions)
+	sceneCommands["behind-socks"] = behindSocks
+	sceneCommands["agentprint"] = noNeg((*story).agentPrint)
 	sceneCommands["mute"] = noNeg((*story).mute)
 }
 
@@ -111,6 +116,10 @@ func (s *story) transactions(_ *testscript.TestScript, args []string) error {
 		return err
 	}
 	defer c.Close()
+	return transact(c, n)
+}
+
+func transact(c net.Conn, n int) error {
 	if err := c.SetDeadline(time.Now().Add(patience)); err != nil {
 		return err
 	}
@@ -127,6 +136,52 @@ func (s *story) transactions(_ *testscript.TestScript, args []string) error {
 			return fmt.Errorf("answer %d is % x", i, a)
 		}
 	}
+	return nil
+}
+
+// behindSocks asks a SOCKS5 server for HOST and PORT (RFC 1928), then does N transactions.
+func behindSocks(ts *testscript.TestScript, neg bool, args []string) {
+	err := func() error {
+		port, err := strconv.Atoi(args[2])
+		if err != nil {
+			return err
+		}
+		n, err := strconv.Atoi(args[3])
+		if err != nil {
+			return err
+		}
+		c, err := net.Dial("tcp", args[0])
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		if err := c.SetDeadline(time.Now().Add(patience)); err != nil {
+			return err
+		}
+		ask := append([]byte{5, 1, 0, 5, 1, 0, 3, byte(len(args[1]))}, args[1]...)
+		if ip := net.ParseIP(args[1]).To4(); ip != nil {
+			ask = append([]byte{5, 1, 0, 5, 1, 0, 1}, ip...)
+		}
+		if _, err := c.Write(append(ask, byte(port>>8), byte(port))); err != nil {
+			return err
+		}
+		var a [12]byte
+		if _, err := io.ReadFull(c, a[:]); err != nil || a[3] != 0 {
+			return fmt.Errorf("SOCKS answers % x: %w", a, errors.Join(err, errors.New("no")))
+		}
+		return transact(c, n)
+	}()
+	if (err != nil) != neg {
+		ts.Fatalf("through SOCKS to %s port %s: %v", args[1], args[2], err)
+	}
+}
+
+func (s *story) agentPrint(ts *testscript.TestScript, args []string) error {
+	out, err := exec.Command("ssh-keygen", "-lf", s.path(args[0])).Output()
+	if err != nil {
+		return fmt.Errorf("ssh-keygen -l: %w", err)
+	}
+	ts.Setenv("FINGERPRINT", strings.Fields(string(out))[1])
 	return nil
 }
 
