@@ -65,6 +65,8 @@ func (f folder) fold(ctx context.Context, rows state.Reader, leaf audit.Leaf) ([
 		return f.debt(ctx, rows, leaf)
 	case audit.AssetBackup:
 		return f.asset(ctx, rows, leaf)
+	case audit.FileHeld, audit.FileMoved:
+		return f.file(ctx, rows, leaf)
 	case audit.RosterWritten, audit.DeputyNamed, audit.DeputyEnded:
 		return f.duty(ctx, rows, leaf)
 	}

@@ -42,9 +42,10 @@ type Ask struct {
 	Drill                                         bool   // an exercise: as real as any, and counted in no measure
 	Minutes                                       int
 	From, To                                      time.Time
-	Pattern                                       string // P-1, NoPattern, or empty: the first that it lies inside
-	CallIn                                        bool   // by somebody of the plant, whose yes may be the ask (Desk.CallIn)
-	Outage                                        string // O-1: it is to be a row of that list; empty: of none
+	Pattern                                       string       // P-1, NoPattern, or empty: the first that it lies inside
+	CallIn                                        bool         // by somebody of the plant, whose yes may be the ask (Desk.CallIn)
+	FileHashes                                    []audit.Hash // of files that may go in once they were looked at, without anybody's further yes
+	Outage                                        string       // O-1: it is to be a row of that list; empty: of none
 }
 
 // NoPattern asks for access under no pattern: for who would normally agree.
@@ -350,6 +351,7 @@ func (d *Desk) draw(ctx context.Context, by people.Actor, plant *policy.Plant, i
 	if a.Drill && !by.Plant {
 		return doc, nil, nil, refuse("not-plant", "Only the plant says that something is a drill. Ask for access.")
 	}
+	doc.FileHashes = sortedHashes(a.FileHashes)
 	if a.CallIn && !by.Plant {
 		return doc, nil, nil, refuse("not-plant", "Only the plant calls somebody in. Ask for access.")
 	}
@@ -698,4 +700,10 @@ func assetsOf(list []policy.Target) []policy.AssetName {
 	}
 	slices.Sort(names)
 	return names
+}
+
+func sortedHashes(all []audit.Hash) []audit.Hash {
+	all = slices.Clone(all)
+	slices.SortFunc(all, func(a, b audit.Hash) int { return strings.Compare(a.String(), b.String()) })
+	return slices.Compact(all)
 }

@@ -804,6 +804,7 @@ var bodies = func() map[string]reflect.Type {
 		HostKeyChanged{}, HostKeyAccepted{}, HostKeyConfirmed{}, HostKeyCleared{}, TargetChecked{},
 		EnvelopeSealed{}, EnvelopeOpened{},
 		AgentInvited{}, AgentJoined{}, AgentConfirmed{}, AgentRemoved{}, AgentUp{}, AgentDown{},
+		FileHeld{}, FileMoved{},
 	} {
 		m[b.Type()] = reflect.TypeOf(b)
 	}

@@ -67,3 +67,17 @@ func (b *Broker) Sessions() []Live {
 	})
 	return all
 }
+
+// With is a session of somebody's that is in and has a window, the oldest; nil: none.
+func (b *Broker) With(p policy.PersonID, w policy.WindowID) *Session {
+	var found *Session
+	for _, s := range b.all() {
+		if s.person == p && !s.over.Load() && slices.Contains(s.arrival.Windows, w) && (found == nil || s.started.Before(found.started)) {
+			found = s
+		}
+	}
+	return found
+}
+
+// Say tells the person something, where they read it; it waits for nobody.
+func (s *Session) Say(text string) { s.guest.say(text, nil) }

@@ -79,6 +79,14 @@ func (p *Port) fileRules(name AccountName) *FileRules {
 	return nil
 }
 
+// FilesOf are the rules for files of an account; the zero value where there are none.
+func (p *Plant) FilesOf(a AssetName, n AccountName) FileRules {
+	asset, _ := p.Asset(a)
+	port, _ := asset.Port("ssh")
+	account, _ := port.Account(n)
+	return account.Files
+}
+
 // words is the rule in the file's own words.
 func (r FileRule) words() string {
 	var all []string

@@ -58,6 +58,8 @@ type Request struct {
 	Plant     audit.Hash `json:"plant"`            // plant file in force
 	Pattern   audit.Hash `json:"pattern,omitzero"` // that it was asked under: its Pattern document
 	Nonce     string     `json:"nonce"`            // 32 random bytes, base64url without padding
+
+	FileHashes []audit.Hash `json:"file_hashes,omitempty"` // files that may go in once they were looked at, sorted: these were agreed by their hash
 }
 
 // Kinds of requests.

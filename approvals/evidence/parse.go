@@ -121,6 +121,7 @@ func (r Request) check() error {
 		starts(r.Kind == Emergency, r.Starts),
 		waives(r.Kind == Emergency, r.Waives),
 		CheckText("weak", r.Weak, MaxReason), CheckText("files", r.Files, MaxReason),
+		hashes("file_hashes", r.FileHashes),
 		r.Red.check(),
 		span(r.From, r.To, r.Minutes),
 		oneOf("open", r.Open, "shift", "auto", "vendor"),
@@ -479,4 +480,15 @@ func short(s string) string {
 		return s[:maxName] + "…"
 	}
 	return s
+}
+
+const maxFileHashes = 32 // of one request
+
+// hashes are sorted, each once.
+func hashes(field string, all []audit.Hash) error {
+	sorted := slices.IsSortedFunc(all, func(a, b audit.Hash) int { return strings.Compare(a.String(), b.String()) })
+	if len(all) > maxFileHashes || !sorted || len(slices.Compact(slices.Clone(all))) != len(all) || slices.ContainsFunc(all, audit.Hash.IsZero) {
+		return fmt.Errorf("%s: at most %d hashes, sorted, each once", field, maxFileHashes)
+	}
+	return nil
 }

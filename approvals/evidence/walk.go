@@ -59,6 +59,7 @@ type Walk struct {
 	duty     duties
 	owing    *Owing
 	certs    map[string]audit.CertIssued // vendors', by serial
+	files    map[string]*heldFile        // that wait at the broker
 	secrets  map[string]*secret          // of targets, by asset/account
 	keys     map[string]*shownKey        // that machines showed in place of pinned ones, by asset
 	sessions map[string]*session
@@ -207,6 +208,8 @@ func keepsState(body audit.Body) bool {
 		audit.IslandAnswered, audit.OutageWritten, audit.OutageWithdrawn, audit.AgentInvited, audit.AgentJoined, audit.AgentConfirmed, audit.AgentRemoved,
 		audit.RosterWritten, audit.DeputyNamed, audit.DeputyEnded, audit.CallMade, audit.CallAnswered, audit.QuestionAnswered, audit.PriorityChanged, audit.AssetBackup, audit.DebtOpened, audit.DebtClosed:
 		return true
+	case audit.FileHeld, audit.FileMoved:
+		return true
 	case audit.TermsAccepted, audit.TrainingNoted, audit.EndingTold, audit.AccessListed, audit.AccessSigned:
 		return true
 	case audit.SecretSealed, audit.SecretShown, audit.SecretRotating, audit.SecretRotated, audit.SecretKept,
@@ -302,7 +305,7 @@ func (w *Walk) judge() {
 	case audit.Unknown:
 		w.unknown[b.Name]++
 	default:
-		if !w.judgeEnvelope() && !w.judgePeople() && !w.judgeAgents() && !w.judgeAccess() && !w.judgePlant() && !w.judgePattern() && !w.judgeSpoken() && !w.judgeDuty() && !w.judgeWindow() {
+		if !w.judgeEnvelope() && !w.judgePeople() && !w.judgeAgents() && !w.judgeAccess() && !w.judgePlant() && !w.judgePattern() && !w.judgeSpoken() && !w.judgeDuty() && !w.judgeFile() && !w.judgeWindow() {
 			w.judgeSession()
 		}
 	}

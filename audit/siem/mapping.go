@@ -109,6 +109,8 @@ var rules = map[string]rule{
 	"asset.backup":        {manageEntity, update, informational},
 	"debt.opened":         {manageEntity, create, informational},
 	"debt.closed":         {manageEntity, remove, informational},
+	"file.held":           {manageEntity, create, low},
+	"file.moved":          {manageEntity, update, low},
 	"priority.changed":    {manageEntity, update, informational},
 	"question.answered":   {manageEntity, update, informational},
 	"call.made":           {manageEntity, update, low},

@@ -36,10 +36,11 @@ type reader interface {
 
 // Carrier takes one transfer between a vendor and a machine.
 type Carrier struct {
-	gate *broker.Channel
-	say  func(string) // a sentence for the person
-	r    reader
-	pace *rate.Limiter
+	gate    *broker.Channel
+	holding Holding      // nil: no file can wait
+	say     func(string) // a sentence for the person
+	r       reader
+	pace    *rate.Limiter
 
 	mu   sync.Mutex
 	said map[string]bool
@@ -47,10 +48,10 @@ type Carrier struct {
 	out queue
 }
 
-// Carry begins to read along. say shows the person a sentence beside the
+// Carry begins to read along. holding keeps files where they must wait. say shows the person a sentence beside the
 // transfer. The channel's end tells of what broke off.
-func (j *Job) Carry(gate *broker.Channel, say func(string)) *Carrier {
-	c := &Carrier{gate: gate, say: say, pace: rate.NewLimiter(eventsAfter, eventsBurst), said: map[string]bool{}}
+func (j *Job) Carry(gate *broker.Channel, holding Holding, say func(string)) *Carrier {
+	c := &Carrier{gate: gate, holding: holding, say: say, pace: rate.NewLimiter(eventsAfter, eventsBurst), said: map[string]bool{}}
 	c.out.moved = sync.NewCond(&c.out.mu)
 	c.r = j.reader(c)
 	gate.Finally(c.r.ended)

@@ -28,6 +28,7 @@ type file struct {
 	most, mostOut int64  // bytes that may pass in one file; 0: no limit
 	before        uint64 // bytes of an appended file, with what was written
 	over          bool   // more was tried
+	held          Held   // it is kept here; nil: it is on the machine
 }
 
 // told is what file.transferred says of it: nothing, one direction or both.

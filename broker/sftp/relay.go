@@ -31,6 +31,8 @@ type request struct {
 	most, mostOut int64  // of a file that is opened: see FileRule.Most
 	before        uint64 // bytes that were there before, of one that is appended to
 
+	held Held // what is opened is kept here
+
 	answer chan told // of a question of ours: the vendor does not see it
 }
 
@@ -49,6 +51,7 @@ type files struct {
 	opening int
 	sizes   map[string]uint64
 	held    int // of all files: see maxHeld
+	holds   int // files that were kept here, for their handles
 	gone    bool
 }
 
@@ -143,6 +146,9 @@ func (s *files) request(at sending, raw []byte) (verdict, error) {
 	if w.f != nil && s.past(&w) {
 		return s.tooMuch(ctx, id, w)
 	}
+	if w.f != nil && w.f.held != nil {
+		return s.onHeld(ctx, id, w)
+	}
 	return s.pass(id, w, raw)
 }
 
@@ -157,6 +163,9 @@ func (s *files) ruled(at sending, id uint32, w wish, raw []byte, rules *policy.F
 	}
 	if err != nil {
 		return verdict{}, err
+	}
+	if w.held != nil {
+		return s.opensHeld(id, w)
 	}
 	return s.pass(id, w, raw)
 }
@@ -231,6 +240,11 @@ func (s *files) ended(string) {
 	s.less.Broadcast()
 	var all []audit.FileTransferred
 	for _, f := range s.open {
+		if f.held != nil { // it broke off, and nobody was told of it
+			f.held.Drop()
+			f.done()
+			continue
+		}
 		all = append(all, f.told("sftp")...)
 	}
 	clear(s.open)

@@ -1,6 +1,7 @@
 package sftp
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -85,7 +86,8 @@ func outside(p, canonical, direction string, r policy.FileRule) *policy.Refusal 
 }
 
 func tooLarge(p, direction string, r policy.FileRule) *policy.Refusal {
-	return fileRefusal("file-size", fmt.Sprintf("%s is larger than the %s that may pass %s in one file. Make it smaller or split it, or ask the plant for more.", safe(p), r.Size(), direction),
+	how := map[string]string{"in": "go in", "out": "be taken out"}[direction]
+	return fileRefusal("file-size", fmt.Sprintf("%s is larger than the %s that may %s as one file. Make it smaller or split it, or ask the plant for more.", safe(p), r.Size(), how),
 		"%s, at most %d bytes %s", safe(p), r.Most, direction)
 }
 
@@ -120,6 +122,13 @@ func (s *files) ruleOpen(at sending, id uint32, w *wish, raw []byte, rules *poli
 		w.before = is.size // offsets of writes say nothing then
 	}
 	w.path = canonical
+	if writes && rules.In.Quarantine {
+		dir, _ := splitPath(canonical)
+		if t, err := s.question(at, fxLstat, dir); err != nil || t.kind != fxAttrs { // some machines resolve what is not there
+			return nil, cmp.Or(err, error(errNowhere))
+		}
+		return nil, s.hold(w, canonical, is)
+	}
 	_, rest := cutText(raw[9:])
 	return append(newPacket(fxOpen).u32(id).text(canonical), rest...).done(), nil
 }

@@ -31,6 +31,8 @@ type real struct {
 	rig  *brokertest.Rig
 	gate *broker.Channel
 	sock string
+
+	holding Holding
 }
 
 func realSFTP(t *testing.T, rules string) *real {
@@ -75,7 +77,7 @@ func (r *real) serve(s *broker.Session, vendor net.Conn) {
 	}
 	defer server.Wait()
 	defer in.Close()
-	c := j.Carry(gate, func(string) {})
+	c := j.Carry(gate, r.holding, func(string) {})
 	over := make(chan struct{})
 	go func() { defer close(over); _ = c.ToVendor(ctx, vendor, out) }()
 	_ = c.ToTarget(ctx, in, vendor)

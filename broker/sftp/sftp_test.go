@@ -66,7 +66,7 @@ func start(t testing.TB, account policy.AccountName, kind, command string, chang
 	}
 	s := &scene{t: t, rig: r, s: r.Session(t, &brokertest.Guest{})}
 	s.c = r.Channel(t, s.s, policy.Query{Asset: brokertest.PLC, Port: "sftp", Account: account, Kind: j.Kind})
-	c := j.Carry(s.c, func(text string) { s.mu.Lock(); s.said = append(s.said, text); s.mu.Unlock() })
+	c := j.Carry(s.c, nil, func(text string) { s.mu.Lock(); s.said = append(s.said, text); s.mu.Unlock() })
 	s.r, s.answer = c.r, &c.out
 	return s
 }

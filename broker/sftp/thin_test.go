@@ -128,7 +128,7 @@ func TestTheRecordingHoldsHashesWhereThePlantSaysSo(t *testing.T) {
 		}
 		s := r.Session(t, &brokertest.Guest{})
 		ch := r.Channel(t, s, policy.Query{Asset: brokertest.PLC, Port: "sftp", Account: brokertest.Maint, Kind: "scp"})
-		c := j.Carry(ch, func(string) {})
+		c := j.Carry(ch, nil, func(string) {})
 		var vendor, target bytes.Buffer
 		if err := c.ToVendor(ch.Context(), &vendor, strings.NewReader("\x00")); err != nil {
 			t.Fatal(err)

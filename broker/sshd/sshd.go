@@ -26,6 +26,7 @@ import (
 	"penstock/broker/ca"
 	"penstock/broker/dial"
 	"penstock/broker/login"
+	"penstock/broker/sftp"
 	"penstock/broker/verbs"
 	"penstock/policy"
 	"penstock/policy/inspect"
@@ -38,18 +39,19 @@ type Log interface {
 
 // Parts of a Door.
 type Parts struct {
-	Plant  func() *policy.Plant
-	Broker *broker.Broker
-	CA     *ca.Authorities
-	Dialer *dial.Dialer
-	Proofs *login.Proofs
-	Roster *people.Roster
-	Clerk  *verbs.Clerk
-	Log    Log
-	Names  []string // host certificate names
-	Limits Limits
-	Slog   *slog.Logger
-	Now    func() time.Time
+	Plant   func() *policy.Plant
+	Broker  *broker.Broker
+	CA      *ca.Authorities
+	Dialer  *dial.Dialer
+	Holding sftp.Holding // where files wait; nil: they cannot, and are refused
+	Proofs  *login.Proofs
+	Roster  *people.Roster
+	Clerk   *verbs.Clerk
+	Log     Log
+	Names   []string // host certificate names
+	Limits  Limits
+	Slog    *slog.Logger
+	Now     func() time.Time
 
 	Inspectors inspect.All // of this build
 }

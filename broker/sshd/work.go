@@ -393,7 +393,7 @@ func (w *wire) pump() {
 		})
 	}
 	if w.files != nil {
-		w.files.carrier = w.files.Carry(w.gate, w.say)
+		w.files.carrier = w.files.Carry(w.gate, w.d.Holding, w.say)
 	}
 	goes(&shown, func() error { return w.output(ctx) })
 	goes(&shown, func() error { return relay.ToVendor(ctx, w.gate, recording.Err, w.screen.stderr(), w.target.Stderr()) })

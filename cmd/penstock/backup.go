@@ -130,7 +130,7 @@ func (h *plantHouse) stream(ctx context.Context, w io.Writer, m manifest, to age
 		return fmt.Errorf("back up: %w", err)
 	}
 	m.Origin, m.Size = c.Origin, c.Size
-	held, err := readHolding(ctx, h.log, c.Size)
+	held, err := readVouched(ctx, h.log, c.Size)
 	if err != nil {
 		return err
 	}
@@ -145,17 +145,17 @@ func (h *plantHouse) stream(ctx context.Context, w io.Writer, m manifest, to age
 	return errors.Join(b.tar.Close(), z.Close())
 }
 
-// holding is what the first leaves of a log vouch for.
-type holding struct {
+// vouched is what the first leaves of a log vouch for.
+type vouched struct {
 	size     audit.Index
 	named    map[audit.Hash]bool
 	sessions map[string]bool  // started; true: ended
 	heads    map[string]int64 // file in log/heads → bytes that leaves commit to
 }
 
-func readHolding(ctx context.Context, l *audit.Log, size audit.Index) (*holding, error) {
+func readVouched(ctx context.Context, l *audit.Log, size audit.Index) (*vouched, error) {
 	past := newHistory()
-	held := &holding{size: size, sessions: map[string]bool{}, heads: map[string]int64{}}
+	held := &vouched{size: size, sessions: map[string]bool{}, heads: map[string]int64{}}
 	for leaf, err := range l.Upto(ctx, 0) {
 		if err != nil {
 			return nil, fmt.Errorf("read the log: %w", err)
@@ -179,7 +179,7 @@ func readHolding(ctx context.Context, l *audit.Log, size audit.Index) (*holding,
 	return held, nil
 }
 
-func (h *plantHouse) fill(b *backupWriter, m manifest, note []byte, held *holding, to age.Recipient) error {
+func (h *plantHouse) fill(b *backupWriter, m manifest, note []byte, held *vouched, to age.Recipient) error {
 	text, err := json.Marshal(m)
 	if err != nil {
 		return err
@@ -202,7 +202,7 @@ func (h *plantHouse) fill(b *backupWriter, m manifest, note []byte, held *holdin
 	return nil
 }
 
-func (h *plantHouse) fillLog(b *backupWriter, held *holding) error {
+func (h *plantHouse) fillLog(b *backupWriter, held *vouched) error {
 	extents, err := h.log.Extents(held.size)
 	if err != nil {
 		return err
@@ -222,7 +222,7 @@ func (h *plantHouse) fillLog(b *backupWriter, held *holding) error {
 
 // fillDocuments copies what leaves name. Not every hash in a leaf is a
 // document's, and that of one is checked by restore and by penstock-verify.
-func (h *plantHouse) fillDocuments(b *backupWriter, held *holding) error {
+func (h *plantHouse) fillDocuments(b *backupWriter, held *vouched) error {
 	for hash := range held.named {
 		digits := strings.TrimPrefix(hash.String(), "sha256:")
 		err := b.whole(path.Join("documents", digits[:2], digits), filepath.Join(h.folder.documents(), digits[:2], digits))
@@ -235,7 +235,7 @@ func (h *plantHouse) fillDocuments(b *backupWriter, held *holding) error {
 
 // fillRecordings copies each recording as far as the log vouches for it. One
 // that is damaged or gone is noted: the others must be saved all the same.
-func (h *plantHouse) fillRecordings(b *backupWriter, held *holding) error {
+func (h *plantHouse) fillRecordings(b *backupWriter, held *vouched) error {
 	heads, err := recording.HeadsOf(h.folder.heads(), held.heads, func(s string) bool { ended, known := held.sessions[s]; return known && !ended })
 	if err != nil {
 		return err

@@ -59,6 +59,7 @@ var mayImport = map[string][]string{
 	"broker/dial":       {"policy", "audit/recording", "broker", "broker/ca", "broker/vault"},
 	"broker/relay":      {"policy", "policy/inspect", "audit", "audit/recording", "broker"},
 	"broker/sftp":       {"policy", "audit", "audit/recording", "broker", "broker/relay"},
+	"broker/holding":    {"policy", "audit", "audit/durable", "approvals", "broker", "broker/sftp"},
 	"broker/notify":     {"policy", "audit", "audit/durable", "approvals/people"},
 	"broker/verbs":      {"policy", "audit", "audit/receipt", "approvals", "approvals/evidence", "approvals/people", "broker/ca", "broker/login"},
 	"broker/sshd": {"policy", "policy/inspect", "audit", "audit/recording", "approvals/people", "broker", "broker/ca", "broker/dial",

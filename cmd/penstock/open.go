@@ -33,6 +33,7 @@ import (
 	"penstock/broker/api"
 	"penstock/broker/ca"
 	"penstock/broker/dial"
+	"penstock/broker/holding"
 	"penstock/broker/login"
 	"penstock/broker/notify"
 	"penstock/broker/seal"
@@ -72,6 +73,7 @@ type plantHouse struct {
 	vault     *vault.Vault
 	dialer    *dial.Dialer
 	errands   *dial.Errands
+	holding   *holding.Holding
 	door      *sshd.Door
 	receipts  *receipt.Desk
 	web       http.Handler // the private socket's: /api/v1 alone
@@ -386,6 +388,9 @@ func (h *plantHouse) openRooms(past *history, clock audit.Clock) error {
 	h.dialer.Changed = h.keyChanged
 	h.errands = &dial.Errands{Dialer: h.dialer, Plant: h.plant, Keys: h.desk.GoodKeys}
 	h.vault.SetMachine(h.errands)
+	if err := h.openHolding(clock); err != nil {
+		return err
+	}
 	signer, err := receipt.Open(h.folder.keys())
 	if err != nil {
 		return err
@@ -393,7 +398,7 @@ func (h *plantHouse) openRooms(past *history, clock audit.Clock) error {
 	h.receipts = &receipt.Desk{Signer: signer, Log: h.log, Plant: func() string { return h.plant().Site.ID }}
 	clerk := &verbs.Clerk{Desk: h.desk, Roster: h.roster, Proofs: h.proofs, CA: h.ca, Plant: h.plant, Receipts: h.receipts,
 		Name: h.file.Name, Port: h.file.SSHPort}
-	h.door, err = sshd.New(sshd.Parts{Plant: h.plant, Broker: h.broker, CA: h.ca, Dialer: h.dialer, Proofs: h.proofs,
+	h.door, err = sshd.New(sshd.Parts{Plant: h.plant, Broker: h.broker, CA: h.ca, Dialer: h.dialer, Holding: h.holding, Proofs: h.proofs,
 		Roster: h.roster, Clerk: clerk, Log: h.log, Names: []string{h.file.Name}, Slog: h.slog, Inspectors: inspectors,
 		Limits: sshd.Limits{Drain: h.file.Drain + drainTime}})
 	if err != nil {

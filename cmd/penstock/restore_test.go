@@ -269,7 +269,7 @@ func TestEveryPrefixOfALogComesBack(t *testing.T) {
 // backupAt is stream for an older checkpoint and without recordings.
 func (h *plantHouse) backupAt(t *testing.T, size audit.Index, note []byte, to age.Recipient) []byte {
 	t.Helper()
-	held, err := readHolding(t.Context(), h.log, size)
+	held, err := readVouched(t.Context(), h.log, size)
 	if err != nil {
 		t.Fatal(err)
 	}

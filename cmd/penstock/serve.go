@@ -171,6 +171,7 @@ func (h *plantHouse) run(ctx context.Context, ssh, socket, watched net.Listener,
 	parts.Go(h.loop(loops, "siem", h.siem.Run))
 	parts.Go(h.loop(loops, "gates", h.gates().Run))
 	parts.Go(h.loop(loops, "secrets", h.vault.Run))
+	parts.Go(h.loop(loops, "holding", h.holding.Run))
 	parts.Go(h.loop(loops, "notices", h.notices.Run))
 	if h.search != nil {
 		parts.Go(h.loop(loops, "search", h.search.Run))

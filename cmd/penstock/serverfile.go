@@ -39,6 +39,7 @@ type serverFile struct {
 	Outside    outsideFile    // where checkpoints go
 	SIEM       []siemPlace    // where events go
 	Notices    []noticePlace  // how people hear that something waits for them
+	Holding    holdingFile    // where files wait, and who looks into them
 	Recordings recordingsFile // who can open what is recorded
 	Loopback   bool           // loopback_targets: targets on this very machine (demo, tests)
 	Clock      audit.Clock    // what log, desk and codes go by; zero: the machine's. No key of the file sets it: a test does, that lives through years
@@ -54,7 +55,7 @@ func readServerFile(path string) (serverFile, error) {
 	f := serverFile{Path: path, Text: text}
 	fields := source.Load(path, text, &report).Fields(
 		"node", "name", "data", "plant", "bootstrap", "ssh", "https", "socket", "min_free", "end_free", "loopback_targets",
-		"outside", "siem", "notices", "private", "log", "drain", "recordings")
+		"outside", "siem", "notices", "private", "log", "drain", "recordings", "holding", "scanner")
 	f.Node = word(fields.Get("node"), "a")
 	f.Name = hostName(fields.Need("name"))
 	dir := filepath.Dir(path)
@@ -79,6 +80,7 @@ func readServerFile(path string) (serverFile, error) {
 	f.Outside = readOutside(dir, fields.Get("outside"))
 	f.Recordings = readRecordings(fields.Get("recordings"))
 	f.SIEM = readSIEM(dir, fields.Get("siem"))
+	f.Holding = readHolding(fields.Get("holding"), fields.Get("scanner"), dir)
 	f.Notices = readNotices(dir, fields.Get("notices"))
 	if err := report.Problems().Err(); err != nil {
 		return serverFile{}, err

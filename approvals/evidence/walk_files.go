@@ -1,0 +1,149 @@
+package evidence
+
+import (
+	"slices"
+
+	"penstock/audit"
+	"penstock/policy"
+)
+
+// heldFile is one that waits at the broker.
+type heldFile struct {
+	held  audit.FileHeld
+	state string
+	on    [2]any // session and channel of its delivery
+}
+
+// fileSteps are from where a step may come.
+var fileSteps = map[string][]string{
+	"looked": {"held"}, "released": {"looked"}, "refused": {"held", "looked", "released"},
+	"delivering": {"released", "delivering"}, "delivered": {"delivering"}, "expired": {"held", "looked", "released", "delivering"},
+}
+
+// judgeFile says whether the leaf was about a file that waits.
+func (w *Walk) judgeFile() bool {
+	switch b := w.leaf.Body.(type) {
+	case audit.FileHeld:
+		w.fileHeld(b)
+	case audit.FileMoved:
+		w.fileMoved(b)
+	default:
+		return false
+	}
+	return true
+}
+
+// fileHeld: sent in a channel of its window, with the right to.
+func (w *Walk) fileHeld(b audit.FileHeld) {
+	if !w.must(w.files[b.File] == nil, "%s came before", short(b.File)) {
+		return
+	}
+	if w.files == nil {
+		w.files = map[string]*heldFile{}
+	}
+	w.files[b.File] = &heldFile{held: b, state: "held"}
+	if s := w.session(b.Session); s != nil {
+		w.must(s.person == b.Person && w.leaf.Actor == b.Person, "sent by %s in a session of %s", short(b.Person), s.person)
+		w.inChannel(s, b.Channel, b.Window, b.Asset, b.Account)
+	}
+}
+
+// inChannel: in one that is open, bound to this window and way, with load.
+func (w *Walk) inChannel(s *session, n int, window, asset, account string) {
+	c := s.channels[n]
+	if w.must(c != nil && !c.closed, "channel %d is not open", n) {
+		o := c.opened
+		w.must(o.Window == window && o.Asset == asset && o.Account == account && slices.Contains(o.Rights, "load"),
+			"channel %d is %s on %s in %s (%v)", n, o.Account, o.Asset, o.Window, o.Rights)
+	}
+}
+
+// fileMoved: nothing goes on that nobody let through, after it was looked at,
+// and only as it was then.
+func (w *Walk) fileMoved(b audit.FileMoved) {
+	f := w.files[b.File]
+	if !w.must(f != nil, "the log does not know %s", short(b.File)) {
+		return
+	}
+	from, known := fileSteps[b.To]
+	if !w.must(known && slices.Contains(from, f.state), "it was %s, and becomes %s", f.state, short(b.To)) {
+		return
+	}
+	w.must(b.SHA256 == f.held.SHA256 && b.Window == f.held.Window, "it is about other bytes, or another window, than were held")
+	w.must(w.leaf.Actor == b.By, "%s did it, and the leaf says %s", short(w.leaf.Actor), short(b.By))
+	f.state = b.To
+	v := w.window(b.Window)
+	if v == nil {
+		return
+	}
+	switch b.To {
+	case "looked":
+		w.must(b.By == penstock && (b.Scan == "clean" || b.Scan == "none") && b.Kind != "", "type and scanner say %q and %q", short(b.Kind), short(b.Scan))
+	case "released":
+		w.released(b, v)
+	case "refused":
+		if b.By != penstock {
+			w.mayTake(b.By, false)
+		}
+	case "delivering":
+		f.on = [2]any{b.Session, b.Channel}
+		is, why := w.isOpen(v)
+		w.must(is || v.state == "paused" || v.state == "ending" || w.justTaken(v), "%s %s", b.Window, why)
+		if s := w.session(b.Session); s != nil {
+			w.must(slices.Contains(v.claim.People, s.person), "%s does not work in %s", s.person, b.Window)
+			w.inChannel(s, b.Channel, b.Window, f.held.Asset, f.held.Account)
+		}
+	}
+	if b.To == "refused" || b.To == "expired" || b.To == "delivered" {
+		delete(w.files, b.File)
+	}
+}
+
+func (w *Walk) released(b audit.FileMoved, v *window) {
+	if b.By != penstock {
+		w.must(w.opens(b.By, v, b.At), "let through by %s, who may not open %s", short(b.By), b.Window)
+		return
+	}
+	doc := w.document("request", v.text)
+	if doc == nil {
+		return
+	}
+	r, err := ParseRequest(doc)
+	w.must(err == nil && slices.Contains(r.FileHashes, b.SHA256), "nobody let it through, and the request does not name its hash")
+}
+
+// waitsFirst: where the plant file has files wait, no other bytes go in than
+// those that were let through, and are on their way.
+func (w *Walk) waitsFirst(b audit.FileTransferred) {
+	if b.Direction != "in" || b.Bytes == 0 {
+		return
+	}
+	if b.By == penstock {
+		for _, f := range w.files {
+			if f.on == [2]any{b.Session, b.Channel} && f.state == "delivering" {
+				w.must(!b.Whole || b.SHA256 == f.held.SHA256 && b.Bytes == f.held.Bytes, "Penstock delivered other bytes than were let through")
+				return
+			}
+		}
+		w.must(false, "Penstock delivered a file that nobody let through")
+		return
+	}
+	for _, plant := range w.now() {
+		if plant == nil || !plant.FilesOf(policy.AssetName(b.Asset), policy.AccountName(b.Account)).In.Quarantine {
+			return
+		}
+	}
+	w.must(false, "it went in past the quarantine that the plant file asks for")
+}
+
+// delivers says whether a session is Penstock's own, which brings a file to its
+// machine in the name of who sent it: it has no certificate, and needs the file.
+func (w *Walk) delivers(b audit.SessionStarted) bool {
+	f := w.files[b.Serial]
+	if f == nil {
+		return false
+	}
+	w.must(f.state == "released" || f.state == "delivering", "%s was %s, and nobody let it through", b.Serial, f.state)
+	w.must(b.Person == f.held.Person && slices.Equal(b.Windows, []string{f.held.Window}), "%s is of %s in %s", b.Serial, f.held.Person, f.held.Window)
+	return true
+}

@@ -1,0 +1,124 @@
+package evidence_test
+
+import (
+	"strings"
+	"testing"
+
+	"penstock/approvals/evidence"
+	"penstock/approvals/evidence/evidencetest"
+	"penstock/audit"
+	"penstock/policy"
+)
+
+// sent adds a file that ann sent, was looked at, let through and delivered in her own channel.
+func sent(s *evidencetest.Story) {
+	last := s.Step("firstbyte", 0)
+	sum := audit.HashOf([]byte("recipe"))
+	move := func(second int, by string, m audit.FileMoved) {
+		m.File, m.Window, m.By, m.SHA256, m.At = "F-1", "W-1", by, sum, evidencetest.At(second)
+		step := s.Add(second, by, m, "F-1", "file/F-1")
+		s.Insert(last)
+		last = step
+	}
+	step := s.Add(4100, "ann", audit.FileHeld{File: "F-1", Window: "W-1", Session: "S-1", Person: "ann", Asset: "filler-plc", Account: "maint", Path: "/in/r", Bytes: 6, SHA256: sum, At: evidencetest.At(4100)}, "F-1", "file/F-1")
+	s.Insert(last)
+	last = step
+	move(4101, "penstock", audit.FileMoved{To: "looked", Kind: "text", Scan: "clean"})
+	move(4110, "mia", audit.FileMoved{To: "released"})
+	move(4112, "penstock", audit.FileMoved{To: "delivering", Session: "S-1"})
+	step = s.Add(4113, "ann", audit.FileTransferred{Session: "S-1", Window: "W-1", Asset: "filler-plc", Account: "maint", By: "penstock", Direction: "in", Path: "/in/r", Bytes: 6, SHA256: sum, Hashed: "content", Whole: true}, "S-1")
+	s.Insert(last)
+	last = step
+	move(4114, "penstock", audit.FileMoved{To: "delivered", Session: "S-1"})
+}
+
+// Whatever is altered about a file that waited is found.
+func TestWalkFiles(t *testing.T) {
+	const maint = "maint: {rights: [look, load], enforced: nobody}"
+	text := strings.Replace(evidencetest.PlantText(), maint, "maint: {rights: [look, load], enforced: nobody, files: {in: {quarantine: true}}}", 1)
+	plant, problems := policy.Parse("plant.yaml", map[string][]byte{"plant.yaml": []byte(text)})
+	if problems != nil || text == evidencetest.PlantText() {
+		t.Fatal(problems)
+	}
+	moved := func(s *evidencetest.Story, n int, do func(*audit.FileMoved)) { change(s.Step("file.moved", n), do) }
+	for _, row := range []struct {
+		story string
+		do    func(*evidencetest.Story)
+		want  []string
+	}{
+		{"as it was", func(*evidencetest.Story) {}, nil},
+		{"past the quarantine", func(s *evidencetest.Story) {
+			change(s.Step("file.transferred", 0), func(b *audit.FileTransferred) { b.By = "sftp" })
+		}, []string{"past the quarantine"}},
+		{"other bytes than were let through", func(s *evidencetest.Story) {
+			change(s.Step("file.transferred", 0), func(b *audit.FileTransferred) { b.SHA256 = audit.HashOf(nil) })
+		}, []string{"delivered other bytes"}},
+		{"in another channel", func(s *evidencetest.Story) {
+			moved(s, 2, func(b *audit.FileMoved) { b.Channel = 7 })
+		}, []string{"channel 7 is not open", "that nobody let through"}},
+		{"let through by the vendor", func(s *evidencetest.Story) {
+			moved(s, 1, func(b *audit.FileMoved) { b.By = "ann" })
+		}, []string{"mia did it, and the leaf says ann", "who may not open W-1"}},
+		{"let through by an owner", func(s *evidencetest.Story) {
+			s.Step("file.moved", 1).Event.Actor = "olaf"
+			moved(s, 1, func(b *audit.FileMoved) { b.By = "olaf" })
+		}, []string{"let through by olaf, who may not open W-1"}},
+		{"let through as if it was named", func(s *evidencetest.Story) {
+			s.Step("file.moved", 1).Event.Actor = "penstock"
+			moved(s, 1, func(b *audit.FileMoved) { b.By = "penstock" })
+		}, []string{"the request does not name its hash"}},
+		{"let through as another file", func(s *evidencetest.Story) {
+			moved(s, 1, func(b *audit.FileMoved) { b.SHA256 = audit.HashOf(nil) })
+		}, []string{"about other bytes"}},
+		{"nobody looked", func(s *evidencetest.Story) { s.Drop(s.Step("file.moved", 0)) },
+			[]string{"it was held, and becomes released", "*"}},
+		{"a scanner that found something", func(s *evidencetest.Story) {
+			moved(s, 0, func(b *audit.FileMoved) { b.Scan = "found" })
+		}, []string{"type and scanner say"}},
+		{"looked at by somebody else", func(s *evidencetest.Story) {
+			s.Step("file.moved", 0).Event.Actor = "ann"
+		}, []string{"ann did it"}},
+		{"sent in another's name", func(s *evidencetest.Story) {
+			change(s.Step("file.held", 0), func(b *audit.FileHeld) { b.Person = "otto" })
+		}, []string{"in a session of ann"}},
+		{"refused by the vendor", func(s *evidencetest.Story) {
+			for n := 3; n >= 2; n-- {
+				s.Drop(s.Step("file.moved", n))
+			}
+			s.Drop(s.Step("file.transferred", 0))
+			s.Step("file.moved", 1).Event.Actor = "ann"
+			moved(s, 1, func(b *audit.FileMoved) { b.By, b.To = "ann", "refused" })
+		}, []string{"who is nobody of the plant"}},
+	} {
+		t.Run(row.story, func(t *testing.T) {
+			s := evidencetest.New(plant)
+			sent(s)
+			row.do(s)
+			_, wrong, _ := walk(s)
+			match(t, wrong, row.want)
+		})
+	}
+}
+
+// A request's hashes stand sorted in its text, each once, and not too many.
+func TestFileHashesOfARequest(t *testing.T) {
+	s := evidencetest.New(evidencetest.Plant())
+	a, b := audit.HashOf([]byte("a")), audit.HashOf([]byte("b"))
+	if a.String() > b.String() {
+		a, b = b, a
+	}
+	for _, c := range []struct {
+		all []audit.Hash
+		ok  bool
+	}{{nil, true}, {[]audit.Hash{a, b}, true}, {[]audit.Hash{b, a}, false}, {[]audit.Hash{a, a}, false}, {[]audit.Hash{{}}, false}, {make([]audit.Hash, 40), false}} {
+		r := s.Request
+		r.FileHashes = c.all
+		text, err := audit.Canonical(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := evidence.ParseRequest(text); (err == nil) != c.ok {
+			t.Errorf("%v: %v", c.all, err)
+		}
+	}
+}

@@ -1,0 +1,324 @@
+package approvals
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"penstock/approvals/people"
+	"penstock/approvals/state"
+	"penstock/audit"
+	"penstock/policy"
+)
+
+// FileState is where a file stands that waits at the broker.
+type FileState string
+
+const (
+	FileHeld       FileState = "held"       // its bytes are durable here; nobody has looked yet
+	FileLooked     FileState = "looked"     // type and scanner have spoken, and found nothing; it waits for an opener
+	FileReleased   FileState = "released"   // let through; not on its way yet
+	FileDelivering FileState = "delivering" // on its way; only what stands on the machine says how far
+	FileDelivered  FileState = "delivered"
+	FileRefused    FileState = "refused"
+	FileExpired    FileState = "expired"
+)
+
+// fileSteps is every step of a file; what is not here is an error. A delivery
+// that broke off is told again as delivering.
+var fileSteps = map[FileState][]FileState{
+	"":             {FileHeld},
+	FileHeld:       {FileLooked, FileRefused, FileExpired},
+	FileLooked:     {FileReleased, FileRefused, FileExpired},
+	FileReleased:   {FileDelivering, FileRefused, FileExpired},
+	FileDelivering: {FileDelivering, FileDelivered, FileExpired},
+}
+
+// What a scanner says of a file.
+const (
+	ScanClean = "clean"
+	ScanFound = "found"
+	ScanNone  = "none" // the plant has no scanner: people look
+)
+
+const (
+	mostFiles    = 256 // that wait, of all windows; each is bytes that a vendor can cause without anybody's yes
+	mostFilePath = 512 // bytes
+)
+
+// File is one file that waits, or has.
+type File struct {
+	ID      string             `json:"file"` // F-1
+	Window  policy.WindowID    `json:"window"`
+	Session policy.SessionID   `json:"session"`
+	Person  policy.PersonID    `json:"person"`
+	Asset   policy.AssetName   `json:"asset"`
+	Account policy.AccountName `json:"account"`
+	Path    string             `json:"path"`
+	Bytes   int64              `json:"bytes"`
+	SHA256  audit.Hash         `json:"sha256"`
+	Source  string             `json:"source"` // whence they came who sent it
+	Key     string             `json:"key"`    // fingerprint of their key
+	Kept    string             `json:"kept"`
+	State   FileState          `json:"state"`
+	By      string             `json:"by,omitempty"` // of the newest step
+	Why     string             `json:"why,omitempty"`
+	Kind    string             `json:"kind,omitempty"` // text, zip, exe, …
+	Scan    string             `json:"scan,omitempty"`
+	At      time.Time          `json:"at"`    // it came
+	Moved   time.Time          `json:"moved"` // the newest step
+
+	row uint64
+}
+
+// Waits says whether its bytes are still needed.
+func (f File) Waits() bool { return len(fileSteps[f.State]) > 0 }
+
+func fileKey(id string) string { return "file/" + id }
+
+// HoldFile tells of a file whose bytes are durable in the holding folder. It
+// gives nothing to anybody: what was sent does not go on.
+func (d *Desk) HoldFile(ctx context.Context, h audit.FileHeld) (File, error) {
+	if len(h.Path) > mostFilePath || !utf8.ValidString(h.Path) || strings.ContainsFunc(h.Path, func(r rune) bool { return r < 0x20 || r == 0x7f }) {
+		return File{}, refuse("file-name", "A file that waits has a name of plain text, with its path at most %d bytes. Rename it.", mostFilePath)
+	}
+	return again(func() (File, error) {
+		waiting := 0
+		err := d.each(ctx, "file/", func(id string) error {
+			f, err := d.fileRow(ctx, id)
+			if err == nil && f.Waits() {
+				waiting++
+			}
+			return err
+		})
+		if err != nil {
+			return File{}, err
+		}
+		if waiting >= mostFiles {
+			return File{}, refuse("files-waiting", "%d files wait at the plant already. Ask the control room to look at them.", waiting)
+		}
+		h.File, h.At = d.heads.next("file/F-"), d.second()
+		if _, err := d.commit(ctx, fileKey(h.File), 1, h.Person, h); err != nil {
+			return File{}, err
+		}
+		return d.fileRow(ctx, h.File)
+	})
+}
+
+// LookedAt tells what type and scanner say of a file. What was found, or is of no
+// type that may pass, is refused by it; what the signed request names by its
+// hash is let through by it.
+func (d *Desk) LookedAt(ctx context.Context, id, kind, scan, why, database string) (File, error) {
+	return d.moveFile(ctx, id, func(f File, w windowRow) (audit.FileMoved, string, []people.Person, error) {
+		m := audit.FileMoved{To: string(FileLooked), By: penstock, Kind: kind, Scan: scan, Why: why, Database: database}
+		rules := d.plant().FilesOf(f.Asset, f.Account)
+		switch {
+		case scan == ScanFound:
+			m.To = string(FileRefused)
+		case len(rules.In.Types) > 0 && !slices.Contains(rules.In.Types, kind):
+			m.To, m.Why = string(FileRefused), fmt.Sprintf("it is %s by its first bytes, and may be: %s", kind, strings.Join(rules.In.Types, ", "))
+		}
+		return m, penstock, nil, nil
+	})
+}
+
+// ReleaseNamed lets a file through that the signed request names by its hash;
+// false if it does not.
+func (d *Desk) ReleaseNamed(ctx context.Context, id string) (File, bool, error) {
+	f, err := d.fileRow(ctx, id)
+	if err != nil {
+		return f, false, err
+	}
+	named, err := d.isNamed(ctx, f)
+	if err != nil || !named {
+		return f, false, err
+	}
+	f, err = d.moveFile(ctx, id, func(f File, w windowRow) (audit.FileMoved, string, []people.Person, error) {
+		return audit.FileMoved{To: string(FileReleased), By: penstock, Why: "the signed request names its hash"}, penstock, nil, d.runs(w)
+	})
+	return f, err == nil, err
+}
+
+func (d *Desk) isNamed(ctx context.Context, f File) (bool, error) {
+	w, err := d.windowRow(ctx, f.Window)
+	if err != nil {
+		return false, err
+	}
+	claim, err := d.claim(ctx, w)
+	if err != nil {
+		return false, err
+	}
+	doc, _, err := d.request(ctx, claim.Request)
+	return err == nil && slices.Contains(doc.FileHashes, f.SHA256), err
+}
+
+func (d *Desk) runs(w windowRow) error {
+	if !w.runs() {
+		return refuse("illegal-step", "%s is %s, so nothing goes to a machine by it any more.", w.Window, w.State)
+	}
+	return nil
+}
+
+// ReleaseFile lets a file through that was looked at: by somebody who may open its
+// window, does not work in it, and gives a code. sum is the hash that they saw.
+func (d *Desk) ReleaseFile(ctx context.Context, by people.Actor, id string, sum audit.Hash) (File, error) {
+	return d.moveFile(ctx, id, func(f File, w windowRow) (audit.FileMoved, string, []people.Person, error) {
+		m := audit.FileMoved{To: string(FileReleased), By: string(by.Person)}
+		claim, err := d.claim(ctx, w)
+		if err != nil {
+			return m, "", nil, err
+		}
+		p, err := d.opener(ctx, by, claim)
+		switch {
+		case err != nil:
+		case sum != f.SHA256:
+			err = refuse("other-file", "%s is another file than the one that you saw. Look at it again.", id)
+		case f.State == FileHeld:
+			err = refuse("not-looked-at", "Type and scanner have not spoken about %s yet. It can be refused now, or let through once they have.", id)
+		default:
+			err = d.runs(w)
+		}
+		return m, string(by.Person), []people.Person{p}, err
+	})
+}
+
+// RefuseFile keeps a file from its machine, for good: by whoever may take. No code.
+func (d *Desk) RefuseFile(ctx context.Context, by people.Actor, id, why string) (File, error) {
+	if err := d.mayTake(by); err != nil {
+		return File{}, err
+	}
+	return d.moveFile(ctx, id, func(f File, _ windowRow) (audit.FileMoved, string, []people.Person, error) {
+		return audit.FileMoved{To: string(FileRefused), By: string(by.Person), Why: cleaned(why)}, string(by.Person), nil, nil
+	})
+}
+
+// DeliverFile tells that a file goes to its machine now; it is written before the first byte.
+func (d *Desk) DeliverFile(ctx context.Context, id string, s policy.SessionID, channel int) (File, error) {
+	return d.moveFile(ctx, id, func(f File, w windowRow) (audit.FileMoved, string, []people.Person, error) {
+		return audit.FileMoved{To: string(FileDelivering), By: penstock, Session: string(s), Channel: channel}, penstock, nil, d.runs(w)
+	})
+}
+
+// DeliveredFile tells that it is there, whole.
+func (d *Desk) DeliveredFile(ctx context.Context, id string, s policy.SessionID, channel int, why string) (File, error) {
+	return d.moveFile(ctx, id, func(File, windowRow) (audit.FileMoved, string, []people.Person, error) {
+		return audit.FileMoved{To: string(FileDelivered), By: penstock, Session: string(s), Channel: channel, Why: why}, penstock, nil, nil
+	})
+}
+
+// ExpireFile tells that nobody waits for a file any more; its bytes are deleted after it.
+func (d *Desk) ExpireFile(ctx context.Context, id, why string) (File, error) {
+	return d.moveFile(ctx, id, func(File, windowRow) (audit.FileMoved, string, []people.Person, error) {
+		return audit.FileMoved{To: string(FileExpired), By: penstock, Why: why}, penstock, nil, nil
+	})
+}
+
+// moveFile makes one step of a file.
+func (d *Desk) moveFile(ctx context.Context, id string, step func(File, windowRow) (audit.FileMoved, string, []people.Person, error)) (File, error) {
+	return again(func() (File, error) {
+		f, err := d.fileRow(ctx, id)
+		if err != nil {
+			return f, err
+		}
+		w, err := d.windowRow(ctx, f.Window)
+		if err != nil {
+			return f, err
+		}
+		m, actor, on, err := step(f, w)
+		if err != nil {
+			return f, err
+		}
+		if !slices.Contains(fileSteps[f.State], FileState(m.To)) {
+			return f, illegal(id, string(f.State), m.To)
+		}
+		m.File, m.Window, m.SHA256, m.At = id, string(f.Window), f.SHA256, d.second()
+		if _, err := d.commit(ctx, fileKey(id), f.row+1, actor, m, on...); err != nil {
+			return f, err
+		}
+		return d.fileRow(ctx, id)
+	})
+}
+
+func (d *Desk) fileRow(ctx context.Context, id string) (File, error) {
+	row, err := d.row(ctx, fileKey(id))
+	if errors.Is(err, fs.ErrNotExist) {
+		return File{}, refuse("no-such-file", "There is no file %.40q. See `files` for those that wait.", id)
+	}
+	if err != nil {
+		return File{}, err
+	}
+	f := File{row: row.Rev}
+	return f, decode(row, &f)
+}
+
+// File is one file; vendors' people see the files of their firm's windows.
+func (d *Desk) File(ctx context.Context, by people.Actor, id string) (File, error) {
+	f, err := d.fileRow(ctx, id)
+	if err != nil {
+		return f, err
+	}
+	w, err := d.windowRow(ctx, f.Window)
+	if err != nil {
+		return f, err
+	}
+	return f, seen(by, w.Firm, "file", id)
+}
+
+// Files are those of a window that wait or have waited, oldest first.
+func (d *Desk) Files(ctx context.Context, by people.Actor, id policy.WindowID) (list []File, err error) {
+	w, err := d.windowRow(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if err := seen(by, w.Firm, "window", string(id)); err != nil {
+		return nil, err
+	}
+	all, err := d.EveryFile(ctx)
+	return slices.DeleteFunc(all, func(f File) bool { return f.Window != id }), err
+}
+
+// EveryFile is Files of all windows, for the broker itself.
+func (d *Desk) EveryFile(ctx context.Context) (list []File, err error) {
+	err = d.each(ctx, "file/", func(id string) error {
+		f, err := d.fileRow(ctx, id)
+		list = append(list, f)
+		return err
+	})
+	return list, err
+}
+
+// file makes the row of file.held and file.moved.
+func (f folder) file(ctx context.Context, rows state.Reader, leaf audit.Leaf) ([]state.Change, error) {
+	r, err := load[File](ctx, rows, fileKey(leaf.Subject))
+	if err != nil || leaf.Rev != r.rev+1 {
+		return nil, err
+	}
+	to := FileHeld
+	m, moved := leaf.Body.(audit.FileMoved)
+	if moved {
+		to = FileState(m.To)
+	}
+	if !slices.Contains(fileSteps[r.value.State], to) {
+		return nil, illegal(leaf.Subject, string(r.value.State), string(to))
+	}
+	if b, ok := leaf.Body.(audit.FileHeld); ok {
+		r.value = File{ID: b.File, Window: policy.WindowID(b.Window), Session: policy.SessionID(b.Session), Person: policy.PersonID(b.Person), Asset: policy.AssetName(b.Asset),
+			Account: policy.AccountName(b.Account), Path: b.Path, Bytes: b.Bytes, SHA256: b.SHA256, Source: b.Source, Key: b.Key, Kept: b.Kept, At: b.At, Moved: b.At}
+	}
+	r.value.State = to
+	if moved {
+		if m.SHA256 != r.value.SHA256 || m.Window != string(r.value.Window) {
+			return nil, fmt.Errorf("%s is of another file than it says", leaf.Subject)
+		}
+		r.value.By, r.value.Why, r.value.Moved = m.By, m.Why, m.At
+		if m.Scan != "" {
+			r.value.Kind, r.value.Scan = m.Kind, m.Scan
+		}
+	}
+	return r.changed()
+}

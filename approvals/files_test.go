@@ -1,0 +1,190 @@
+package approvals
+
+import (
+	"strings"
+	"sync"
+	"testing"
+
+	"penstock/audit"
+	"penstock/policy"
+)
+
+// quarantined is the plant whose filler's account maint has files wait.
+var quarantined = sync.OnceValue(func() *policy.Plant {
+	const was = "maint: {rights: [look, copy, set, load], enforced: nobody}"
+	text := strings.Replace(plantText, was, "maint: {rights: [look, copy, set, load], enforced: nobody, files: {in: {quarantine: true, types: [text]}}}", 1)
+	if text == plantText {
+		panic("the plant has no " + was)
+	}
+	p, problems := policy.Parse("plant.yaml", map[string][]byte{"plant.yaml": []byte(text)})
+	if err := problems.Err(); err != nil {
+		panic(err)
+	}
+	return p
+})
+
+var recipe = audit.HashOf([]byte("recipe"))
+
+// sending is a window in which ann's session S-1 sends files by channel 0.
+func sending(t *testing.T, change ...func(*Ask)) (*world, Window) {
+	t.Helper()
+	w := newWorldOf(t, nil, quarantined)
+	r := w.submit(append([]func(*Ask){two}, change...)...)
+	w.yes("olaf", r)
+	r = w.yes("sara", r)
+	win, err := w.desk.Open(w.ctx, w.as("mia"), r.Window)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w, win
+}
+
+func (w *world) held(win Window, h audit.Hash) (File, error) {
+	return w.desk.HoldFile(w.ctx, audit.FileHeld{Window: string(win.ID), Session: "S-1", Person: "ann", Source: "198.51.100.7", Key: "SHA256:x", Asset: "filler-plc", Account: "maint",
+		Path: "/in/recipe", Bytes: 6, SHA256: h, Kept: "ABC"})
+}
+
+// fileWalk is what the verifier says of files; sessions are not in these logs.
+func (w *world) fileWalk(t *testing.T) (wrong []string) {
+	t.Helper()
+	for _, f := range w.verify(t) {
+		if !strings.Contains(f, "S-1") {
+			wrong = append(wrong, f)
+		}
+	}
+	return wrong
+}
+
+// A file goes from held to delivered only by each step, each by who may.
+func TestAFileThatWaits(t *testing.T) {
+	w, win := sending(t)
+	f, err := w.held(win, recipe)
+	wants(t, err, "")
+	if f.ID != "F-1" || f.State != FileHeld || !f.Waits() {
+		t.Fatalf("%+v", f)
+	}
+	_, err = w.desk.ReleaseFile(w.ctx, w.as("mia"), f.ID, recipe)
+	wants(t, err, "not-looked-at")
+	_, err = w.desk.DeliverFile(w.ctx, f.ID, "S-1", 0)
+	wants(t, err, "illegal-step")
+	_, err = w.desk.LookedAt(w.ctx, f.ID, "text", ScanClean, "", "db")
+	wants(t, err, "")
+	if _, named, err := w.desk.ReleaseNamed(w.ctx, f.ID); err != nil || named {
+		t.Errorf("nobody named it: %v %v", named, err)
+	}
+	for who, want := range map[policy.PersonID]string{"ann": "not-plant", "bob": "not-plant", "olaf": "not-on-shift"} {
+		_, err = w.desk.ReleaseFile(w.ctx, w.as(who), f.ID, recipe)
+		wants(t, err, want)
+	}
+	_, err = w.desk.ReleaseFile(w.ctx, w.stale("mia"), f.ID, recipe)
+	wants(t, err, "code-needed")
+	_, err = w.desk.ReleaseFile(w.ctx, w.as("mia"), f.ID, audit.HashOf([]byte("other")))
+	wants(t, err, "other-file")
+	f, err = w.desk.ReleaseFile(w.ctx, w.as("mia"), f.ID, recipe)
+	wants(t, err, "")
+	if f.By != "mia" || f.State != FileReleased {
+		t.Errorf("%+v", f)
+	}
+	w.restart()
+	_, err = w.desk.DeliverFile(w.ctx, f.ID, "S-1", 0)
+	wants(t, err, "")
+	_, err = w.desk.DeliverFile(w.ctx, f.ID, "S-1", 1) // once more, after it broke off
+	wants(t, err, "")
+	_, err = w.desk.DeliveredFile(w.ctx, f.ID, "S-1", 1, "")
+	wants(t, err, "")
+	_, err = w.desk.RefuseFile(w.ctx, w.as("mia"), f.ID, "")
+	wants(t, err, "illegal-step")
+	if list, err := w.desk.Files(w.ctx, w.as("ann"), win.ID); err != nil || len(list) != 1 || list[0].State != FileDelivered || list[0].Waits() {
+		t.Errorf("%+v %v", list, err)
+	}
+	_, err = w.desk.Files(w.ctx, w.as("eve"), win.ID)
+	wants(t, err, "no-such-window")
+	if wrong := w.fileWalk(t); len(wrong) > 0 {
+		t.Errorf("the verifier: %q", wrong)
+	}
+	if err := w.rebuilt(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAFileThatIsRefused(t *testing.T) {
+	w, win := sending(t)
+	for name, c := range map[string]struct {
+		kind, scan string
+		by         policy.PersonID
+		why        string
+	}{
+		"by the scanner":               {"text", ScanFound, "", "found: Eicar"},
+		"for its type":                 {"exe", ScanClean, "", "it is exe by its first bytes, and may be: text"},
+		"by the shift, with no code":   {"text", ScanClean, "mia", "not now"},
+		"by the owner before any look": {"", "", "olaf", "not now"},
+	} {
+		f, err := w.held(win, recipe)
+		wants(t, err, "")
+		if c.scan != "" {
+			f, err = w.desk.LookedAt(w.ctx, f.ID, c.kind, c.scan, "found: Eicar", "db")
+			wants(t, err, "")
+		}
+		if c.by != "" {
+			f, err = w.desk.RefuseFile(w.ctx, w.stale(c.by), f.ID, c.why)
+			wants(t, err, "")
+		}
+		if f.State != FileRefused || f.Why != c.why || f.Waits() {
+			t.Errorf("%s: %+v", name, f)
+		}
+		_, err = w.desk.ReleaseFile(w.ctx, w.as("mia"), f.ID, recipe)
+		wants(t, err, "illegal-step")
+	}
+	_, err := w.desk.RefuseFile(w.ctx, w.as("ann"), "F-1", "")
+	wants(t, err, "not-plant")
+	_, err = w.desk.HoldFile(w.ctx, audit.FileHeld{Window: string(win.ID), Path: "/in/\x1b[2J"})
+	wants(t, err, "file-name")
+	if wrong := w.fileWalk(t); len(wrong) > 0 {
+		t.Errorf("the verifier: %q", wrong)
+	}
+}
+
+// What the signed request names by its hash needs nobody's further yes, once it was looked at.
+func TestAFileThatWasNamed(t *testing.T) {
+	w, win := sending(t, func(a *Ask) { a.FileHashes = []audit.Hash{recipe} })
+	for _, c := range []struct {
+		h     audit.Hash
+		named bool
+	}{{recipe, true}, {audit.HashOf([]byte("other")), false}} {
+		f, err := w.held(win, c.h)
+		wants(t, err, "")
+		_, err = w.desk.LookedAt(w.ctx, f.ID, "text", ScanNone, "", "")
+		wants(t, err, "")
+		f, named, err := w.desk.ReleaseNamed(w.ctx, f.ID)
+		if err != nil || named != c.named || (f.State == FileReleased) != c.named {
+			t.Errorf("%s: %+v %v %v", c.h, f, named, err)
+		}
+	}
+	_, err := w.desk.Cut(w.ctx, w.as("mia"), win.ID, "")
+	wants(t, err, "")
+	_, err = w.desk.DeliverFile(w.ctx, "F-1", "S-1", 0)
+	wants(t, err, "illegal-step")
+	_, err = w.desk.ReleaseFile(w.ctx, w.as("mia"), "F-2", audit.HashOf([]byte("other")))
+	wants(t, err, "illegal-step")
+	_, err = w.desk.ExpireFile(w.ctx, "F-1", "its window is over")
+	wants(t, err, "")
+	if wrong := w.fileWalk(t); len(wrong) > 0 {
+		t.Errorf("the verifier: %q", wrong)
+	}
+}
+
+// What waits is bounded, and what was altered is found.
+func TestFilesThatWaitAreBounded(t *testing.T) {
+	w, win := sending(t)
+	for range mostFiles {
+		if _, err := w.held(win, recipe); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, err := w.held(win, recipe)
+	wants(t, err, "files-waiting")
+	_, err = w.desk.RefuseFile(w.ctx, w.as("mia"), "F-7", "")
+	wants(t, err, "")
+	_, err = w.held(win, recipe)
+	wants(t, err, "")
+}

@@ -1,0 +1,297 @@
+// Package holding keeps files that vendors send where the plant file has them
+// wait: durable here and not on the machine, until type and scanner have spoken
+// and somebody of the plant, or the signed request, has let them through. Then it
+// delivers them, over the same window, at the same gate.
+//
+// It decides nothing: the Desk does, and says so in the log. It trusts what it
+// reads back only as far as the hash that was told when the file came: altered
+// bytes are not delivered. Its folder has no word on anything else; whoever
+// deletes from it makes a file that waits expire.
+package holding
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"penstock/approvals"
+	"penstock/audit"
+	"penstock/audit/durable"
+	"penstock/broker"
+	"penstock/broker/sftp"
+	"penstock/policy"
+)
+
+// Desk is what was agreed about files; *approvals.Desk is it.
+type Desk interface {
+	HoldFile(context.Context, audit.FileHeld) (approvals.File, error)
+	LookedAt(ctx context.Context, id, kind, scan, why, database string) (approvals.File, error)
+	ReleaseNamed(ctx context.Context, id string) (approvals.File, bool, error)
+	DeliverFile(ctx context.Context, id string, s policy.SessionID, channel int) (approvals.File, error)
+	DeliveredFile(ctx context.Context, id string, s policy.SessionID, channel int, why string) (approvals.File, error)
+	ExpireFile(ctx context.Context, id, why string) (approvals.File, error)
+	EveryFile(context.Context) ([]approvals.File, error)
+	Over(context.Context, policy.WindowID) (bool, error)
+}
+
+// Dial logs in at a channel's machine; dial.Dialer.SSH is it.
+type Dial func(context.Context, *broker.Channel, policy.AccountName) (ssh.Conn, error)
+
+// Limits of what waits; zero fields take the defaults.
+type Limits struct {
+	Bytes int64         // in all; 4 GiB
+	One   int64         // of one file; 1 GiB
+	Age   time.Duration // of one file; 24 h. It ends with its window in any case
+}
+
+func (l Limits) defaults() Limits {
+	return Limits{cmp.Or(l.Bytes, 4<<30), cmp.Or(l.One, 1<<30), cmp.Or(l.Age, 24*time.Hour)}
+}
+
+// Parts of a Holding.
+type Parts struct {
+	Dir     string // DATA/holding
+	Desk    Desk
+	Broker  *broker.Broker
+	Dial    Dial
+	Scanner Scanner // nil: there is none, and people look
+	Limits  Limits
+	Now     func() time.Time // nil: time.Now
+}
+
+// Holding keeps files, and brings them on. Safe for concurrent use.
+type Holding struct {
+	Parts
+	root *os.Root
+	poke chan struct{}
+
+	mu    sync.Mutex      // memory only
+	used  int64           // bytes in the folder, those on their way in too
+	mine  map[string]bool // names that are on their way in, and in no row yet
+	under map[string]bool // files that somebody works on
+	tried map[string]time.Time
+}
+
+// Open makes the folder, and says what is in it.
+func Open(p Parts) (*Holding, error) {
+	h := &Holding{Parts: p, poke: make(chan struct{}, 1), mine: map[string]bool{}, under: map[string]bool{}, tried: map[string]time.Time{}}
+	h.Limits = p.Limits.defaults()
+	if h.Now == nil {
+		h.Now = time.Now
+	}
+	if err := durable.MkdirAll(p.Dir, 0o700); err != nil {
+		return nil, fmt.Errorf("make the holding folder: %w", err)
+	}
+	var err error
+	if h.root, err = os.OpenRoot(p.Dir); err != nil {
+		return nil, fmt.Errorf("open the holding folder: %w", err)
+	}
+	names, err := os.ReadDir(p.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("read the holding folder: %w", err)
+	}
+	for _, n := range names {
+		if i, err := n.Info(); err == nil {
+			h.used += i.Size()
+		}
+	}
+	return h, nil
+}
+
+var errFull = &policy.Refusal{Rule: "holding-full", Say: "The plant's place for files that wait is full. Ask the control room to look at those that wait, or try again later.", Why: "bytes above the limit"}
+
+// Begin is sftp.Holding.
+func (h *Holding) Begin(gate *broker.Channel, path string, most int64) (sftp.Held, error) {
+	if most <= 0 || most > h.Limits.One {
+		most = h.Limits.One
+	}
+	name := rand.Text()
+	f, err := h.root.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("keep a file: %w", err)
+	}
+	h.mu.Lock()
+	h.mine[name] = true
+	h.mu.Unlock()
+	return &coming{h: h, gate: gate, path: path, most: most, name: name, f: f}, nil
+}
+
+// coming is a file on its way in.
+type coming struct {
+	h    *Holding
+	gate *broker.Channel
+	path string
+	most int64
+	name string
+	f    *os.File
+	size int64
+	over bool
+}
+
+// take makes room up to size.
+func (c *coming) take(size int64) error {
+	if size > c.most {
+		return &policy.Refusal{Rule: "file-size", Say: "This file is larger than what may wait at the plant. Ask the plant for more room, or split it.", Why: fmt.Sprintf("more than %d bytes", c.most)}
+	}
+	if size <= c.size {
+		return nil
+	}
+	h := c.h
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.used+size-c.size > h.Limits.Bytes {
+		return errFull
+	}
+	h.used += size - c.size
+	c.size = size
+	return nil
+}
+
+func (c *coming) WriteAt(p []byte, at int64) (int, error) {
+	if at < 0 || at > c.most {
+		at = c.most + 1
+	}
+	if err := c.take(at + int64(len(p))); err != nil {
+		return 0, err
+	}
+	return c.f.WriteAt(p, at)
+}
+
+func (c *coming) Truncate(size int64) error {
+	if err := c.take(size); err != nil {
+		return err
+	}
+	if err := c.f.Truncate(size); err != nil {
+		return err
+	}
+	c.h.give(c.size - size)
+	c.size = size
+	return nil
+}
+
+func (c *coming) Size() int64 { return c.size }
+
+// Done: the bytes, their folder, then the event; what the event does not name is swept.
+func (c *coming) Done(ctx context.Context) (string, error) {
+	sum := sha256.New()
+	if n, err := io.Copy(sum, io.NewSectionReader(c.f, 0, c.size)); err != nil || n != c.size {
+		return "", fmt.Errorf("read back what was kept: %d of %d bytes: %w", n, c.size, err)
+	}
+	if err := errors.Join(c.f.Sync(), durable.SyncDir(c.h.Dir)); err != nil {
+		return "", fmt.Errorf("make the file durable: %w", err)
+	}
+	q := c.gate.Query()
+	file, err := c.h.Desk.HoldFile(ctx, audit.FileHeld{Window: string(c.gate.Window()), Session: string(c.gate.Session()), Channel: c.gate.Number(), Person: string(c.gate.Person()),
+		Source: q.Source.String(), Key: q.Key, Asset: string(q.Asset), Account: string(q.Account), Path: c.path, Bytes: c.size, SHA256: audit.Hash(sum.Sum(nil)), Kept: c.name})
+	if err != nil {
+		return "", err
+	}
+	c.over = true
+	c.f.Close()
+	c.h.mu.Lock()
+	delete(c.h.mine, c.name)
+	c.h.mu.Unlock()
+	c.h.Poke()
+	return fmt.Sprintf("%s is held at the plant as %s. It is not on the machine yet: it is delivered when it was looked at and somebody there lets it through. See: ssh desk@… files %s",
+		filepath.Base(c.path), file.ID, file.Window), nil
+}
+
+func (c *coming) Drop() {
+	if c.over {
+		return
+	}
+	c.over = true
+	c.f.Close()
+	c.h.remove(c.name, c.size)
+	c.h.mu.Lock()
+	delete(c.h.mine, c.name)
+	c.h.mu.Unlock()
+}
+
+func (h *Holding) give(n int64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.used -= n
+}
+
+func (h *Holding) remove(name string, size int64) {
+	if err := h.root.Remove(name); err == nil {
+		h.give(size)
+	} else if !errors.Is(err, os.ErrNotExist) {
+		slog.Error("what is held cannot be deleted", "err", err)
+	}
+}
+
+// Poke has Run look again.
+func (h *Holding) Poke() {
+	select {
+	case h.poke <- struct{}{}:
+	default:
+	}
+}
+
+// sweep deletes what no file names that waits.
+func (h *Holding) sweep(files []approvals.File) error {
+	keep := map[string]bool{}
+	for _, f := range files {
+		if f.Waits() {
+			keep[f.Kept] = true
+		}
+	}
+	entries, err := os.ReadDir(h.Dir) // before mine is looked at: what comes later is not in it
+	if err != nil {
+		return fmt.Errorf("read the holding folder: %w", err)
+	}
+	for _, e := range entries {
+		h.mu.Lock()
+		mine := h.mine[e.Name()]
+		h.mu.Unlock()
+		if i, err := e.Info(); err == nil && !keep[e.Name()] && !mine {
+			h.remove(e.Name(), i.Size())
+		}
+	}
+	return nil
+}
+
+// arrival is the vendor's, as they were when they sent the file, for a delivery after they left.
+func arrival(f approvals.File) (broker.Arrival, error) {
+	source, err := netip.ParseAddr(f.Source)
+	return broker.Arrival{Person: f.Person, Windows: []policy.WindowID{f.Window}, Serial: f.ID, Key: f.Key, Source: source, Client: "Penstock, delivering " + f.ID}, err
+}
+
+// silent is the person's end of a delivery: nobody is there.
+type silent struct{}
+
+func (silent) Tell(string) {}
+func (silent) Close(error) {}
+
+// same says whether the bytes are still those that came.
+func (h *Holding) same(f approvals.File) (*os.File, error) {
+	if strings.ContainsAny(f.Kept, "/\\.") || f.Kept == "" {
+		return nil, fmt.Errorf("%s is kept under no name of ours", f.ID)
+	}
+	file, err := h.root.Open(f.Kept)
+	if err != nil {
+		return nil, err
+	}
+	sum := sha256.New()
+	if n, err := io.Copy(sum, file); err != nil || n != f.Bytes || audit.Hash(sum.Sum(nil)) != f.SHA256 {
+		file.Close()
+		return nil, errors.Join(fmt.Errorf("%s is %s by now, and was %s", f.ID, hex.EncodeToString(sum.Sum(nil))[:12], f.SHA256), err)
+	}
+	return file, nil
+}

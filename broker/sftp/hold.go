@@ -1,0 +1,127 @@
+package sftp
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+
+	"penstock/broker"
+	"penstock/policy"
+)
+
+// Holding keeps what is sent where the plant file has files wait.
+type Holding interface {
+	// Begin makes room for one file that is to go to path, canonical; most: its
+	// most bytes, 0: the holding's own. A *policy.Refusal says why not.
+	Begin(gate *broker.Channel, path string, most int64) (Held, error)
+}
+
+// Held is one file on its way in. One goroutine uses it.
+type Held interface {
+	WriteAt(p []byte, at int64) (int, error) // a *policy.Refusal where there is no room
+	Truncate(size int64) error
+	Size() int64
+	// Done makes it durable, tells of it, and says what happens now.
+	Done(ctx context.Context) (say string, err error)
+	Drop() // nobody wants it; after Done it does nothing
+}
+
+// hold begins to keep a file that is opened for writing.
+func (s *files) hold(w *wish, canonical string, is standing) error {
+	fresh := w.flags&(flagTrunc|flagExcl) != 0
+	switch {
+	case w.flags&flagRead != 0:
+		return fileRefusal("file-held", "Files wait here before they go to the machine, so one is written or read, not both. Open it for writing alone.", "read and write")
+	case w.flags&flagExcl != 0 && is.there:
+		return &inBand{statusFailure, safe(canonical) + " is there already"}
+	case w.flags&flagAppend != 0 || is.there && !fresh:
+		return fileRefusal("file-held", "Files wait here before they go to the machine, so one is sent whole: nothing is appended, and no upload resumed. Send it anew from its beginning.", "flags %#x", w.flags)
+	case s.c.holding == nil:
+		return fileRefusal("no-holding", "The plant has files wait here, and this broker has no place for them. Tell the plant's OT security.", "no holding")
+	}
+	held, err := s.c.holding.Begin(s.c.gate, canonical, w.most)
+	if err != nil {
+		return err
+	}
+	w.held = held
+	return nil
+}
+
+// opensHeld answers an open in the machine's stead.
+func (s *files) opensHeld(id uint32, w wish) (verdict, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.open)+s.opening >= maxOpen {
+		w.held.Drop()
+		return verdict{answer: statusPacket(id, statusFailure, "too many files are open at once; close some")}, nil
+	}
+	s.holds++
+	f := &file{path: w.path, handle: fmt.Sprintf("penstock-%d", s.holds), flags: w.flags, most: w.most, held: w.held}
+	f.in.waiting, f.out.waiting = &s.held, &s.held
+	f.done = s.c.gate.Busy(f.half())
+	s.open[f.handle] = f
+	return verdict{answer: newPacket(fxHandle).u32(id).text(f.handle).done()}, nil
+}
+
+// onHeld is a request about a file that is kept here.
+func (s *files) onHeld(ctx context.Context, id uint32, w wish) (verdict, error) {
+	f := w.f
+	switch {
+	case w.kind == fxWrite:
+		_, err := f.held.WriteAt(w.data, int64(w.at))
+		return s.heldStatus(ctx, id, f, err)
+	case w.kind == fxFsetstat && w.size != nil:
+		if *w.size > 1<<62 {
+			return verdict{answer: statusPacket(id, statusBad, "that size is no size")}, nil
+		}
+		return s.heldStatus(ctx, id, f, f.held.Truncate(int64(*w.size)))
+	case w.kind == fxFsetstat, w.ext == "fsync@openssh.com": // mode and times are the machine's to choose
+		return verdict{answer: statusPacket(id, statusOK, "")}, nil
+	case w.kind == fxFstat:
+		return verdict{answer: newPacket(fxAttrs).u32(id).u32(attrSize | attrMode).u64(uint64(f.held.Size())).u32(0o100600).done()}, nil
+	case w.kind == fxClose:
+		return s.closeHeld(ctx, id, f)
+	}
+	return verdict{answer: statusPacket(id, statusUnsupported, "this file waits at the plant and is not on the machine yet")}, nil
+}
+
+// heldStatus answers what the holding said; a file that it could not keep is not told as one.
+func (s *files) heldStatus(ctx context.Context, id uint32, f *file, err error) (verdict, error) {
+	if err == nil {
+		return verdict{answer: statusPacket(id, statusOK, "")}, nil
+	}
+	no := holdingFailed(err)
+	if f.failed != "" {
+		return verdict{answer: statusPacket(id, statusFailure, no.Say)}, nil
+	}
+	f.failed = no.Say
+	return s.refuse(ctx, id, map[string]any{"operation": "hold", "path": safe(f.path)}, no)
+}
+
+func holdingFailed(err error) *policy.Refusal {
+	no, ok := errors.AsType[*policy.Refusal](err)
+	if !ok {
+		no = fileRefusal("holding-failed", "The plant could not keep this file. Try again; if it happens again, tell the control room.", "%v", err)
+	}
+	return no
+}
+
+// closeHeld: the client hears that its file is closed once the bytes and the event are durable here.
+func (s *files) closeHeld(ctx context.Context, id uint32, f *file) (verdict, error) {
+	s.mu.Lock()
+	delete(s.open, f.handle)
+	s.mu.Unlock()
+	defer f.done()
+	if f.failed != "" {
+		f.held.Drop()
+		return verdict{answer: statusPacket(id, statusFailure, cmp.Or(f.failed, "it was not kept"))}, nil
+	}
+	say, err := f.held.Done(ctx)
+	if err != nil {
+		f.held.Drop()
+		return s.refuse(ctx, id, map[string]any{"operation": "hold", "path": safe(f.path)}, holdingFailed(err))
+	}
+	s.c.say(say)
+	return verdict{answer: statusPacket(id, statusOK, say)}, nil
+}
