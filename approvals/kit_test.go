@@ -1,6 +1,7 @@
 package approvals
 
 import (
+	"cmp"
 	"context"
 	"crypto/ed25519"
 	"errors"
@@ -287,6 +288,7 @@ type world struct {
 	past  *history // what truth has read of the log
 	read  int
 	code  string // the newest that was read out
+	raced int    // how often two did something at once
 }
 
 // start is a Monday morning.
@@ -322,7 +324,8 @@ func TestMain(m *testing.M) {
 		panic(err)
 	}
 	sharedDocs = documentsAt(dir)
-	for name, value := range map[string]string{"rapid.steps": "40", "rapid.checks": "30"} { // the command line's own come after
+	checks := cmp.Or(os.Getenv("PENSTOCK_HISTORIES"), "30")                                   // thousands take minutes: some 30 ms each, and five times that with the race detector
+	for name, value := range map[string]string{"rapid.steps": "40", "rapid.checks": checks} { // the command line's own come after
 		if err := flag.Set(name, value); err != nil {
 			panic(err)
 		}
