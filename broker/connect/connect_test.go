@@ -3,6 +3,7 @@ package connect
 import (
 	"bytes"
 	"io"
+	"net"
 	"net/netip"
 	"slices"
 	"strings"
@@ -78,6 +79,57 @@ func TestWhatGivesAnAddressToAComputer(t *testing.T) {
 		}
 	}
 }
+
+// On the machine's own address where this computer has it, else the lines that
+// give it to the computer; either way the port on 127.0.0.1 is there.
+func TestTheMachinesOwnAddress(t *testing.T) {
+	free, err := net.Listen("tcp", "127.77.1.2:0") // every 127.… address is this computer's own
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := uint16(free.Addr().(*net.TCPAddr).Port)
+	free.Close()
+	var out bytes.Buffer
+	v := &visit{say: newTeller(Options{JSON: true}, Terminal{Out: &out}), ways: []way{
+		{target: target{Asset: "here", Port: "modbus", Number: 502, Address: "127.77.1.2", TCP: n}, local: n, device: true},
+		{target: target{Asset: "elsewhere", Port: "modbus", Number: 502, Address: "192.0.2.7", TCP: 502}, local: n, device: true},
+		{target: target{Asset: "untold", Port: "modbus", Number: 502}, local: n, device: true},
+	}}
+	open, err := v.listen(t.Context(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var at []string
+	for _, l := range open {
+		at = append(at, l.l.Addr().String())
+		l.l.Close()
+	}
+	if len(at) != 4 || !slices.Contains(at, netip.AddrPortFrom(netip.MustParseAddr("127.77.1.2"), n).String()) {
+		t.Errorf("listens on %q", at)
+	}
+	if text := out.String(); strings.Count(text, "no-device-address") != 1 || !strings.Contains(text, "192.0.2.7/32") {
+		t.Errorf("%s", text)
+	}
+}
+
+func TestWhoIsOfThisComputer(t *testing.T) {
+	for _, row := range []struct {
+		from, to string
+		want     bool
+	}{{"127.0.0.1:1", "127.0.0.1:2", true}, {"10.20.1.11:1", "10.20.1.11:502", true}, {"10.20.1.12:1", "10.20.1.11:502", false}, {"[::1]:1", "[::1]:2", true}} {
+		if got := ownComputer(ends{from: row.from, to: row.to}); got != row.want {
+			t.Errorf("%s to %s: %t", row.from, row.to, got)
+		}
+	}
+}
+
+type ends struct {
+	net.Conn
+	from, to string
+}
+
+func (e ends) RemoteAddr() net.Addr { return net.TCPAddrFromAddrPort(netip.MustParseAddrPort(e.from)) }
+func (e ends) LocalAddr() net.Addr  { return net.TCPAddrFromAddrPort(netip.MustParseAddrPort(e.to)) }
 
 func TestTimeLeftAsPeopleReadIt(t *testing.T) {
 	for d, want := range map[time.Duration]string{0: "0:00 min", -time.Second: "0:00 min", 61 * time.Second: "1:01 min", 2*time.Hour + 5*time.Minute: "2 h 05 min"} {

@@ -109,7 +109,9 @@ func (v *visit) watch(ctx context.Context) error { return v.follow(ctx, v.heard)
 // heard takes one word about a window.
 func (v *visit) heard(w window) {
 	v.ends(w)
-	v.stands(w)
+	if !w.over() || v.o.JSON || len(v.o.Windows) > 1 { // else the last word of the command says it
+		v.stands(w)
+	}
 	if !w.over() {
 		return
 	}
@@ -126,7 +128,7 @@ func (v *visit) heard(w window) {
 	case cut:
 		v.cancel(stop(ExitNo, "%s %s", w.Window, clean(w.Says)))
 	default:
-		v.cancel(stop(ExitDone, "%s is over", strings.Join(v.o.Windows, ", ")))
+		v.cancel(stop(ExitDone, "%s is over: %s", strings.Join(v.o.Windows, ", "), clean(w.Says)))
 	}
 }
 

@@ -202,3 +202,27 @@ func TestRooms(t *testing.T) {
 		}
 	}
 }
+
+// TestTheVendorsProgramIsPortable: what runs on a vendor's Windows or macOS
+// imports nothing that is of one system alone.
+func TestTheVendorsProgramIsPortable(t *testing.T) {
+	seen := 0
+	eachFile(t, parser.ImportsOnly, func(pkg, name string, file *ast.File) {
+		if pkg != "broker/connect" && pkg != "cmd/penstock-connect" || strings.HasSuffix(name, "_test.go") {
+			return
+		}
+		seen++
+		for _, s := range file.Imports {
+			imp, err := strconv.Unquote(s.Path.Value)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if strings.HasPrefix(imp, "golang.org/x/sys/") || imp == "syscall" && pkg == "broker/connect" {
+				t.Errorf("%s/%s imports %s", pkg, name, imp)
+			}
+		}
+	})
+	if seen < 5 {
+		t.Errorf("only %d files were looked at", seen)
+	}
+}
