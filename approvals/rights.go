@@ -26,7 +26,7 @@ func refuse(rule, format string, a ...any) *policy.Refusal {
 // that was taken away since (a lost phone) counts for nothing, nor does such a
 // passkey; p is the person as read now.
 func (d *Desk) proved(by people.Actor, p people.Person) error {
-	if p.PasskeyOf(by) && d.justNow(by) || p.PaperOf(by) {
+	if (p.PasskeyOf(by) || p.AccountOf(by)) && d.justNow(by) || p.PaperOf(by) {
 		return nil
 	}
 	return d.justCoded(by, p)
@@ -75,6 +75,9 @@ func (d *Desk) present(ctx context.Context, by people.Actor) (people.Person, err
 func (d *Desk) presentPlant(ctx context.Context, by people.Actor) (people.Person, error) {
 	p, err := d.activePlant(ctx, by)
 	if err != nil {
+		return p, err
+	}
+	if err := by.Whole(p.Roles); err != nil {
 		return p, err
 	}
 	return d.onDuty(ctx, p)

@@ -798,7 +798,7 @@ var bodies = func() map[string]reflect.Type {
 		EvidenceAsked{}, EvidenceDelivered{},
 		IslandAnswered{}, OutageWritten{}, OutageWithdrawn{},
 		RosterWritten{}, DeputyNamed{}, DeputyEnded{}, CallMade{}, CallAnswered{}, QuestionAnswered{}, PriorityChanged{},
-		AnswerWithdrawn{}, FirmEnded{}, TermsAccepted{}, TrainingNoted{}, EndingTold{}, AccessListed{}, AccessSigned{},
+		AnswerWithdrawn{}, FirmEnded{}, TermsAccepted{}, TrainingNoted{}, EndingTold{}, AccessListed{}, AccessSigned{}, AccountLinked{},
 		SecretSealed{}, SecretUsed{}, SecretShown{}, SecretRotating{}, SecretRotated{}, SecretKept{},
 		AssetBackup{}, DebtOpened{}, DebtClosed{}, MeasureBaseline{}, MeasureMinutes{},
 		HostKeyChanged{}, HostKeyAccepted{}, HostKeyConfirmed{}, HostKeyCleared{}, TargetChecked{},

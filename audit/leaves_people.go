@@ -50,6 +50,17 @@ type EndingTold struct {
 	Sponsor string `json:"sponsor,omitempty"` // of the firm
 }
 
+// AccountLinked: Person signs in by an account of the plant's sign-in service,
+// which Key names, from here on, by the word of By.
+type AccountLinked struct {
+	Person  string `json:"person"`
+	Key     string `json:"key"`
+	Issuer  string `json:"issuer"`
+	Subject string `json:"subject"`
+	By      string `json:"by"`
+}
+
+func (AccountLinked) Type() string   { return "account.linked" }
 func (TermsAccepted) Type() string   { return "terms.accepted" }
 func (TrainingNoted) Type() string   { return "training.noted" }
 func (EndingTold) Type() string      { return "ending.told" }

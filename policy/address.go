@@ -1,6 +1,10 @@
 package policy
 
-import "net/netip"
+import (
+	"net/netip"
+	"slices"
+	"strings"
+)
 
 // neverTargets are ranges in which no machine of a plant is: cloud metadata, "this
 // network", reserved and translated addresses behind which another one hides.
@@ -50,4 +54,20 @@ func NeverTarget(a netip.Addr) string {
 		}
 	}
 	return ""
+}
+
+// notPublic are networks that are nobody's on the Internet (RFC 6890 and what IANA
+// added to its registries of special addresses), beside those that netip knows.
+var notPublic = func() []netip.Prefix {
+	var list []netip.Prefix
+	for _, s := range strings.Fields(`0.0.0.0/8 100.64.0.0/10 192.0.0.0/24 192.0.2.0/24 192.88.99.0/24 198.18.0.0/15 198.51.100.0/24 203.0.113.0/24 240.0.0.0/4
+		64:ff9b::/96 64:ff9b:1::/48 100::/64 2001::/23 2001:db8::/32 2002::/16 3fff::/20 5f00::/16 fec0::/10`) {
+		list = append(list, netip.MustParsePrefix(s))
+	}
+	return list
+}()
+
+// Public says whether an address can be somebody else's on the Internet.
+func Public(a netip.Addr) bool {
+	return a.IsGlobalUnicast() && !a.IsPrivate() && !slices.ContainsFunc(notPublic, func(p netip.Prefix) bool { return p.Contains(a) })
 }

@@ -210,7 +210,7 @@ func keepsState(body audit.Body) bool {
 		return true
 	case audit.FileHeld, audit.FileMoved:
 		return true
-	case audit.TermsAccepted, audit.TrainingNoted, audit.EndingTold, audit.AccessListed, audit.AccessSigned:
+	case audit.TermsAccepted, audit.TrainingNoted, audit.EndingTold, audit.AccessListed, audit.AccessSigned, audit.AccountLinked:
 		return true
 	case audit.SecretSealed, audit.SecretShown, audit.SecretRotating, audit.SecretRotated, audit.SecretKept,
 		audit.HostKeyChanged, audit.HostKeyAccepted, audit.HostKeyConfirmed, audit.HostKeyCleared:

@@ -197,6 +197,13 @@ func (w *Walk) judgePeople() bool {
 			p.disabled, p.gone = true, w.leaf.Wall
 			p.end = w.leaf.Place()
 		}
+	case audit.AccountLinked: // it signs in, and signs nothing
+		w.must(w.plantPerson(b.By), "linked by %s, who is nobody of the plant", short(b.By))
+		w.must(b.By != b.Person, "%s linked their own account", short(b.Person))
+		w.must(w.plantPerson(b.Person), "%s, whose account it is, is nobody of the plant", short(b.Person))
+		owner, taken := w.owners[b.Key]
+		w.must(!taken || owner == b.Person, "the account %s is %s's already", short(b.Key), owner)
+		w.owners[b.Key] = b.Person
 	case audit.TermsAccepted:
 		w.termsAccepted(b)
 	case audit.TrainingNoted:

@@ -124,7 +124,7 @@ func (r *Roster) RemoveKey(ctx context.Context, by Actor, who policy.PersonID, k
 	if i < 0 {
 		return noKey(who, key)
 	}
-	if k := have.Keys[i].Kind; k != SSH && k != Passkey {
+	if k := have.Keys[i].Kind; k != SSH && k != Passkey && k != Account {
 		if err := r.withCode(p, by); err != nil {
 			return err
 		}

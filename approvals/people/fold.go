@@ -65,6 +65,8 @@ func (f folding) changes(ctx context.Context) ([]state.Change, error) {
 		return f.person(ctx, b.Person, func(p *Person) error { return p.change(b) })
 	case audit.PersonDisabled:
 		return f.person(ctx, b.Person, func(p *Person) error { p.Disabled = true; return nil })
+	case audit.AccountLinked:
+		return f.linked(ctx, b)
 	case audit.TermsAccepted:
 		return f.accepted(ctx, b)
 	case audit.TrainingNoted:

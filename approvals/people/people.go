@@ -28,7 +28,9 @@
 package people
 
 import (
+	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	"penstock/approvals/state"
@@ -57,6 +59,7 @@ const (
 	Password KeyKind = "password"
 	TOTP     KeyKind = "totp"
 	Passkey  KeyKind = "passkey"
+	Account  KeyKind = "oidc" // at the plant's own sign-in service
 )
 
 // Key is one way of one person to prove themselves.
@@ -72,6 +75,9 @@ type Key struct {
 	Credential string `json:"credential,omitempty"` // of a passkey: its credential id in base64url
 	AAGUID     string `json:"aaguid,omitempty"`     // of a passkey: the make of its authenticator, in hex
 	Name       string `json:"name,omitempty"`       // of a passkey: what its person calls it
+
+	Issuer  string `json:"issuer,omitempty"` // of an account: whose, and who it is there
+	Subject string `json:"subject,omitempty"`
 }
 
 // Signs says whether answers signed with it count: it is of the bootstrap file,
@@ -146,8 +152,31 @@ type Actor struct {
 	Proofs []KeyKind
 	At     time.Time // of the proof
 	Step   int64     // TOTP step that was spent, 0 if none
-	Key    string    // fingerprint of the passkey in Proofs, empty if none
+	Key    string    // fingerprint of the passkey in Proofs, or id of the account; empty if none
 	Source netip.Addr
+
+	Stepped bool          // the account was proved anew for this, at the sign-in service
+	Without []policy.Role // that the sign-in did not carry: what the person holds of them does not count
+}
+
+// Narrow leaves the roles that the sign-in carried.
+func (a Actor) Narrow(roles []policy.Role) []policy.Role {
+	if len(a.Without) == 0 {
+		return roles
+	}
+	return slices.DeleteFunc(slices.Clone(roles), func(r policy.Role) bool { return slices.Contains(a.Without, r) })
+}
+
+// Whole refuses to let somebody give by a sign-in that did not carry a role which
+// they hold: their word is of all their roles or of none.
+func (a Actor) Whole(roles []policy.Role) error {
+	for _, r := range roles {
+		if slices.Contains(a.Without, r) {
+			return refuse("group-missing", fmt.Sprintf("Your sign-in did not bring the group of %s, which you hold here. To give anything sign in by passkey, or by password and code, or have the group put right.", r),
+				"%s holds %s, and the sign-in service did not say so", a.Person, r)
+		}
+	}
+	return nil
 }
 
 // Has says whether the actor holds a role.

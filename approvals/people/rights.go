@@ -68,6 +68,9 @@ func (r *Roster) giving(ctx context.Context, by Actor) (Person, error) {
 	if err != nil {
 		return Person{}, err
 	}
+	if err := by.Whole(p.Roles); err != nil {
+		return p, err
+	}
 	return p, r.withCode(p, by)
 }
 
@@ -81,7 +84,7 @@ func (r *Roster) Proved(ctx context.Context, by Actor) error {
 // withCode: a code of the last five minutes, of a generator that has not been
 // taken away since; or a passkey, likewise.
 func (r *Roster) withCode(p Person, by Actor) error {
-	if p.PasskeyOf(by) && r.isFresh(by) || p.PaperOf(by) {
+	if (p.PasskeyOf(by) || p.AccountOf(by)) && r.isFresh(by) || p.PaperOf(by) {
 		return nil
 	}
 	if _, has := p.Key(TOTP); !has {

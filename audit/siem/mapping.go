@@ -119,6 +119,7 @@ var rules = map[string]rule{
 	"firm.ended":          {manageEntity, update, low},
 	"terms.accepted":      {manageEntity, update, informational},
 	"training.noted":      {manageEntity, update, low},
+	"account.linked":      {accountChange, other, low},
 	"access.listed":       {manageEntity, update, informational},
 	"access.signed":       {manageEntity, update, low},
 	"ending.told":         {manageEntity, update, informational},

@@ -367,6 +367,11 @@ type Training struct {
 	Until time.Time `json:"until,omitzero"` // in a call: zero takes it away
 }
 
+// Account is who somebody is at the plant's sign-in service.
+type Account struct {
+	Subject string `json:"subject"`
+}
+
 // Ending is a contract, an acceptance of terms or a training that ends soon, or has ended.
 type Ending struct {
 	Firm    string    `json:"firm"`

@@ -38,7 +38,8 @@ type roster interface {
 	ByKey(ctx context.Context, authorizedKey string) (people.Person, error)
 	Enroll(ctx context.Context, by people.Actor, k people.Key) error
 	EnrolPasskey(ctx context.Context, by people.Actor, k people.Key) error
-	ByCredential(ctx context.Context, credential string) (people.Person, people.Key, error) // fs.ErrNotExist
+	ByCredential(ctx context.Context, credential string) (people.Person, people.Key, error)   // fs.ErrNotExist
+	ByAccount(ctx context.Context, issuer, subject string) (people.Person, people.Key, error) // fs.ErrNotExist
 	People(ctx context.Context) ([]people.Person, error)
 }
 
@@ -53,7 +54,8 @@ type Parts struct {
 	Plant   func() string // the plant's name, for the authenticator app
 	Origin  func() string // where people see the pages, for passkeys; nil or empty: none
 	Now     func() time.Time
-	Cost    Cost // of new passwords
+	Cost    Cost  // of new passwords
+	OIDC    *OIDC // the plant's own sign-in service; nil: none
 }
 
 // Proofs checks who somebody is. Safe for concurrent use.
@@ -68,6 +70,8 @@ type Proofs struct {
 	now       func() time.Time
 	begun     ceremonies // sign-ins, by anybody
 	envelopes envelopes
+	going     ceremonies // sign-ins at the service
+	service   *service   // nil: none
 	making    ceremonies // new passkeys, by who is signed in: a flood of sign-ins pushes none out
 
 	cost    Cost
@@ -99,7 +103,7 @@ func New(p Parts) (*Proofs, error) {
 		return nil, fmt.Errorf("login: %w", err)
 	}
 	s := &Proofs{roster: p.Roster, envelopes: p.Roster, journal: p.Journal, rows: p.Rows, docs: p.Docs, log: p.Log, plant: p.Plant, origin: p.Origin, now: p.Now,
-		cost: p.Cost, box: box, hashing: newHashing(), slow: newThrottle(p.Now), told: newThrottleLog(p.Now)}
+		service: newService(p.OIDC), cost: p.Cost, box: box, hashing: newHashing(), slow: newThrottle(p.Now), told: newThrottleLog(p.Now)}
 	if s.nobody, err = s.cost.nobodysPassword(); err != nil {
 		return nil, fmt.Errorf("login: %w", err)
 	}

@@ -45,6 +45,7 @@ type ceremony struct {
 	at     string          // whose it is: who enrols, or where somebody signs in, as guesses are counted
 	until  time.Time
 	begun  webauthn.SessionData // of an enrolment
+	flow   flow                 // of somebody who is at the sign-in service
 }
 
 // keep remembers a challenge; where the same caller has too many their oldest

@@ -284,14 +284,19 @@ func (t *throttleLog) tell(from netip.Addr) (left int, tell bool) {
 
 // quoted is a name as somebody gave it, fit for the log: cut, and nothing in it that moves a terminal.
 func quoted(name string) string {
-	clean := strings.Map(func(r rune) rune {
+	clean := quotedAll(name)
+	if r := []rune(clean); len(r) > 64 {
+		clean = string(r[:64]) + "…"
+	}
+	return clean
+}
+
+// quotedAll is the whole of it, in which nothing moves a terminal.
+func quotedAll(name string) string {
+	return strings.Map(func(r rune) rune {
 		if r == unicode.ReplacementChar || !unicode.IsGraphic(r) || unicode.Is(unicode.Bidi_Control, r) {
 			return '?'
 		}
 		return r
 	}, strings.ToValidUTF8(name, "?"))
-	if r := []rune(clean); len(r) > 64 {
-		clean = string(r[:64]) + "…"
-	}
-	return clean
 }

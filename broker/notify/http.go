@@ -21,6 +21,8 @@ import (
 	"syscall"
 	"text/template"
 	"time"
+
+	"penstock/policy"
 )
 
 // HTTPOptions of a webhook or a templated call.
@@ -52,7 +54,7 @@ func newCaller(o HTTPOptions) (*caller, error) {
 		if err != nil {
 			return permanent{fmt.Errorf("address %q: %w", address, err)}
 		}
-		if a := to.Addr().Unmap(); !public(a) && !slices.ContainsFunc(o.Networks, func(p netip.Prefix) bool { return p.Contains(a) }) {
+		if a := to.Addr().Unmap(); !policy.Public(a) && !slices.ContainsFunc(o.Networks, func(p netip.Prefix) bool { return p.Contains(a) }) {
 			return permanent{fmt.Errorf("%s is inside a network, and the server's file does not name it under networks", a)}
 		}
 		return nil
@@ -63,22 +65,6 @@ func newCaller(o HTTPOptions) (*caller, error) {
 		return permanent{errors.New("it sends us elsewhere, and we do not follow")}
 	}}
 	return &caller{o.URL, c, o.Now}, nil
-}
-
-// inside are networks that are nobody's on the Internet (RFC 6890 and what IANA
-// added to its registries of special addresses), beside those that netip knows.
-var inside = func() []netip.Prefix {
-	var list []netip.Prefix
-	for _, s := range strings.Fields(`0.0.0.0/8 100.64.0.0/10 192.0.0.0/24 192.0.2.0/24 192.88.99.0/24 198.18.0.0/15 198.51.100.0/24 203.0.113.0/24 240.0.0.0/4
-		64:ff9b::/96 64:ff9b:1::/48 100::/64 2001::/23 2001:db8::/32 2002::/16 3fff::/20 5f00::/16 fec0::/10`) {
-		list = append(list, netip.MustParsePrefix(s))
-	}
-	return list
-}()
-
-// public says whether an address can be somebody else's on the Internet.
-func public(a netip.Addr) bool {
-	return a.IsGlobalUnicast() && !a.IsPrivate() && !slices.ContainsFunc(inside, func(p netip.Prefix) bool { return p.Contains(a) })
 }
 
 // post sends a body; 2xx is yes. What will not get better is permanent.

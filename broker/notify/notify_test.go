@@ -398,12 +398,12 @@ func TestNotInside(t *testing.T) {
 		}
 	}
 	for _, a := range strings.Fields("10.1.2.3 172.16.0.1 192.168.1.1 169.254.169.254 100.64.0.1 0.0.0.0 255.255.255.255 224.0.0.1 fe80::1 fd00::1 :: 64:ff9b::7f00:1 2002:7f00:1:: fec0::1") {
-		if public(netip.MustParseAddr(a)) {
+		if policy.Public(netip.MustParseAddr(a)) {
 			t.Errorf("%s counts as public", a)
 		}
 	}
 	for _, a := range strings.Fields("8.8.8.8 2606:4700::1111") {
-		if !public(netip.MustParseAddr(a)) {
+		if !policy.Public(netip.MustParseAddr(a)) {
 			t.Errorf("%s does not count as public", a)
 		}
 	}

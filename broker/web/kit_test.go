@@ -66,6 +66,17 @@ func newHouse(t *testing.T, shifts int) *house { return newHouseOf(t, shifts, tr
 // newHouseOf is newHouse, where a code is enough for a yes or is not.
 func newHouseOf(t *testing.T, shifts int, codes bool) *house {
 	t.Helper()
+	return newHouseWith(t, shifts, codes, nil)
+}
+
+// newHouseBy is newHouse with a sign-in service.
+func newHouseBy(t *testing.T, shifts int, service *login.OIDC) *house {
+	t.Helper()
+	return newHouseWith(t, shifts, true, service)
+}
+
+func newHouseWith(t *testing.T, shifts int, codes bool, service *login.OIDC) *house {
+	t.Helper()
 	dir := t.TempDir()
 	ctx, cancel := context.WithCancel(context.Background())
 	h := &house{t: t, ctx: ctx}
@@ -95,7 +106,7 @@ func newHouseOf(t *testing.T, shifts int, codes bool) *house {
 	h.desk = approvals.NewDesk(approvals.Parts{Plant: plant, Roster: h.roster, Journal: h.journal, Rows: rows, Leaves: log, Log: log, Docs: h.docs,
 		Take: func(_ context.Context, p *policy.Plant) { h.plant.Store(p) }})
 	proofs := must(login.New(login.Parts{Roster: h.roster, Journal: h.journal, Rows: rows, Docs: h.docs, Log: log, Seal: filepath.Join(dir, "keys", "seal.key"), Cost: login.CheapCost,
-		Origin: func() string { return h.origin }}))
+		Origin: func() string { return h.origin }, OIDC: service}))
 	id := must(age.GenerateX25519Identity())
 	archive := must(recording.OpenArchive(recording.Parts{Dir: filepath.Join(dir, "recordings"), HeadsDir: filepath.Join(dir, "log", "heads"),
 		Disk: disk, Log: log, Mode: "readable", Recipients: []string{id.Recipient().String()}, Identity: id.String(), MinFree: -1}))

@@ -29,6 +29,8 @@ type keyView struct {
 
 func keyState(k people.Key, n roll) string {
 	switch {
+	case k.Kind == people.Account:
+		return "signs in, and signs no answers: " + n.person(k.By) + " linked it"
 	case k.Kind == people.Passkey && k.Pending:
 		return "waits for somebody to vouch for it; it signs nothing yet"
 	case k.Pending:
@@ -43,10 +45,13 @@ func keyState(k people.Key, n roll) string {
 
 func (v *visit) keysOf(p people.Person, n roll, may bool) (list []keyView) {
 	for _, k := range p.Keys {
-		if k.Kind != people.SSH && k.Kind != people.Passkey {
+		if k.Kind != people.SSH && k.Kind != people.Passkey && k.Kind != people.Account {
 			continue
 		}
 		kind := "SSH key"
+		if k.Kind == people.Account {
+			kind, k.Name = "Account", k.Subject
+		}
 		if k.Kind == people.Passkey {
 			kind = "Passkey"
 		}

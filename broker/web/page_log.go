@@ -345,6 +345,8 @@ func (v *visit) rareSentence(body audit.Body, n roll) (says, weight string) {
 		return "wrote " + b.Name + " anew" + because(strings.Join(b.Roles, ", ")), ""
 	case audit.AnswerWithdrawn:
 		return "took back the yes of " + n.person(personID(b.Person)) + ", who has left", "refused"
+	case audit.AccountLinked:
+		return "linked an account of the sign-in service to " + n.person(personID(b.Person)), "moved"
 	case audit.TermsAccepted:
 		return "accepted the terms of " + n.firm(firmID(b.Firm)) + ", to " + v.at(b.Until).Text(), ""
 	case audit.TrainingNoted:

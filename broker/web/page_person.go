@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 
+	"penstock/approvals/people"
 	"penstock/broker/api"
 	"penstock/policy"
 )
@@ -21,6 +22,7 @@ type personPageView struct {
 	Training                    []string
 	Asked                       []string // trainings that the plant file asks for
 	MayTrain                    bool
+	Service                     string // that an account of the person may be linked to, by the reader
 	Keys                        []keyView
 	Leaving                     []string // what would end; nil: the reader may not end it
 	WhyNot                      string   // why the reader may not
@@ -53,6 +55,11 @@ func (g *Pages) personPage(v *visit) error {
 	}
 	if !shown.Accepted.IsZero() {
 		view.Accepted = v.day(shown.Accepted)
+	}
+	if name, _, ok := g.Proofs.Service(); ok && !view.Vendor && !p.Disabled && v.actor.Has("ot-security") && id != v.actor.Person {
+		if _, has := p.Key(people.Account); !has {
+			view.Service = name
+		}
 	}
 	for _, r := range p.Roles {
 		view.Roles = append(view.Roles, v.role(r))

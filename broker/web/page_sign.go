@@ -241,7 +241,7 @@ func (g *Pages) passkeyIn(v *visit) error {
 	next, draft := inside(f.Get("next")), draftOf(f)
 	a, k, err := g.Proofs.PasskeyIn(v.ctx(), source(v.r), []byte(f.Get(signedAssertion)))
 	if r, ok := errors.AsType[*policy.Refusal](err); ok {
-		return g.show(v, http.StatusForbidden, "sign-in", "Sign in", signInView{Say: r.Say, Next: next, Line: g.passwordLine(), Passkeys: g.passkeysHere(v), Draft: draftFields(draft)})
+		return g.show(v, http.StatusForbidden, "sign-in", "Sign in", signInView{Say: r.Say, Next: next, Service: g.serviceHere(v, next, false), Line: g.passwordLine(), Passkeys: g.passkeysHere(v), Draft: draftFields(draft)})
 	}
 	if err != nil {
 		return err

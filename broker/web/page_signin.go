@@ -13,9 +13,10 @@ import (
 
 type signInView struct {
 	Say, Next, Person string
-	Line              string  // how to set a password
-	Passkeys          bool    // one can sign in by a passkey
-	Draft             []field // what was being asked when the session ended
+	Line              string       // how to set a password
+	Passkeys          bool         // one can sign in by a passkey
+	Service           *serviceView // the plant's own sign-in service; nil: none
+	Draft             []field      // what was being asked when the session ended
 }
 
 func (g *Pages) signInPage(v *visit) error {
@@ -24,7 +25,7 @@ func (g *Pages) signInPage(v *visit) error {
 		http.Redirect(v.w, v.r, next, http.StatusSeeOther)
 		return nil
 	}
-	return g.show(v, http.StatusOK, "sign-in", "Sign in", signInView{Next: next, Line: g.passwordLine(), Passkeys: g.passkeysHere(v)})
+	return g.show(v, http.StatusOK, "sign-in", "Sign in", signInView{Next: next, Service: g.serviceHere(v, next, false), Line: g.passwordLine(), Passkeys: g.passkeysHere(v)})
 }
 
 func (g *Pages) passwordLine() string {
@@ -55,7 +56,7 @@ func (g *Pages) signInPost(v *visit) error {
 		if r.Rule == "login-wait" {
 			status = http.StatusTooManyRequests
 		}
-		return g.show(v, status, "sign-in", "Sign in", signInView{Say: r.Say, Next: next, Person: name, Line: g.passwordLine(), Passkeys: g.passkeysHere(v), Draft: draftFields(draft)})
+		return g.show(v, status, "sign-in", "Sign in", signInView{Say: r.Say, Next: next, Service: g.serviceHere(v, next, false), Person: name, Line: g.passwordLine(), Passkeys: g.passkeysHere(v), Draft: draftFields(draft)})
 	}
 	if err != nil {
 		return err

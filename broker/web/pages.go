@@ -19,6 +19,7 @@ import (
 	"penstock/approvals"
 	"penstock/approvals/people"
 	"penstock/audit"
+	"penstock/broker/login"
 	"penstock/policy"
 )
 
@@ -112,6 +113,9 @@ func (g *Pages) table() []Route {
 		{"GET /envelope", Anybody, "", g.envelopePage},
 		{"POST /envelope", Anybody, "", g.openEnvelope},
 		{"GET /envelopes", PlantOnly, "", g.envelopesPage},
+		{"GET /sign-in/service", Anybody, "", g.toService},
+		{"GET " + login.ServiceBack, Anybody, "", g.fromService},
+		{"POST /people/{id}/link", PlantOnly, "Link the account", doneOnce(g.link)},
 		{"POST /sign-out", SignedIn, "", g.signOut},
 		{"GET /{$}", SignedIn, "", g.board},
 		{"GET /live", SignedIn, "", g.follow},
@@ -343,7 +347,7 @@ func (g *Pages) recognise(v *visit) error {
 		g.sessions.end(s)
 		return nil
 	}
-	a.Roles, a.Source = p.Roles, source(v.r) // now, and not where they signed in
+	a.Roles, a.Source = a.Narrow(p.Roles), source(v.r) // now, and not where they signed in
 	v.s, v.actor, v.name = s, a, p.Name
 	return nil
 }
@@ -357,7 +361,7 @@ func (g *Pages) sendToSignIn(v *visit) error {
 		return nil
 	}
 	if v.r.Method != http.MethodGet {
-		view := signInView{Say: "You were signed out meanwhile, so nothing was done. Sign in, look again, then decide.", Next: "/", Line: g.passwordLine(), Passkeys: g.passkeysHere(v)}
+		view := signInView{Say: "You were signed out meanwhile, so nothing was done. Sign in, look again, then decide.", Next: "/", Service: g.serviceHere(v, "/", false), Line: g.passwordLine(), Passkeys: g.passkeysHere(v)}
 		if v.r.URL.Path == "/requests/new" && v.r.ParseForm() == nil {
 			view.Say, view.Draft = "You were signed out meanwhile. Sign in: what you have written is kept.", draftFields(v.r.PostForm)
 		}
@@ -436,7 +440,7 @@ func backTo(p string) string {
 	switch {
 	case len(parts) >= 2 && (parts[0] == "requests" || parts[0] == "windows" || parts[0] == "recordings" || parts[0] == "plant" || parts[0] == "patterns" || parts[0] == "outages" && parts[1] != "plan"):
 		return "/" + parts[0] + "/" + parts[1]
-	case len(parts) == 3 && (parts[0] == "people" && (parts[2] == "disable" || parts[2] == "training") || parts[0] == "firms"):
+	case len(parts) == 3 && (parts[0] == "people" && (parts[2] == "disable" || parts[2] == "training" || parts[2] == "link") || parts[0] == "firms"):
 		return "/" + parts[0] + "/" + parts[1]
 	case len(parts) == 4 && parts[0] == "access":
 		return "/access/" + parts[1] + "/" + parts[2]

@@ -65,6 +65,7 @@ func (s *server) people(mux *http.ServeMux) {
 	s.personCalls(mux)
 	s.firmCalls(mux)
 	s.accessCalls(mux)
+	s.serviceCalls(mux)
 }
 
 func (s *server) setFirm(r *http.Request, a people.Actor) (any, error) {

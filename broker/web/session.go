@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
+	"encoding/hex"
 	"errors"
 	"net/http"
 	"slices"
@@ -66,6 +67,8 @@ type entry struct {
 	password audit.Hash         // sealed
 	passkey  string             // fingerprint
 	paper    ed25519.PrivateKey // what an envelope's code makes: it is in memory alone, while the session is
+	account  string             // id, of the sign-in service's; until is when it is asked anew
+	until    time.Time
 }
 
 func byPassword(sealed audit.Hash) entry { return entry{password: sealed} }
@@ -73,7 +76,14 @@ func byPasskey(id string) entry          { return entry{passkey: id} }
 
 func byPaper(key ed25519.PrivateKey, id string) entry { return entry{passkey: id, paper: key} }
 
+func byAccount(id string, until time.Time) entry {
+	return entry{account: id, until: until}
+}
+
 func (e entry) stands(p people.Person) bool {
+	if e.account != "" {
+		return slices.ContainsFunc(p.Keys, func(k people.Key) bool { return k.Kind == people.Account && k.ID == e.account })
+	}
 	if e.passkey != "" {
 		return slices.ContainsFunc(p.Keys, func(k people.Key) bool { return k.ID == e.passkey && k.Signs() })
 	}
@@ -191,6 +201,22 @@ func (t *sessions) find(token string, active bool) *webSession {
 	return s
 }
 
+// byKey is the session of a key that toService gave; nil: there is none any more.
+func (t *sessions) byKey(text string) *webSession {
+	var key [sha256.Size]byte
+	b, err := hex.DecodeString(text)
+	if err != nil || len(b) != len(key) {
+		return nil
+	}
+	copy(key[:], b)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if s := t.all[key]; s != nil && !s.over(t.now()) {
+		return s
+	}
+	return nil
+}
+
 // end signs out. Again is harmless.
 func (t *sessions) end(s *webSession) {
 	t.mu.Lock()
@@ -212,7 +238,7 @@ func (t *sessions) drop(s *webSession) {
 func (s *webSession) over(now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return now.Sub(s.seen) >= sessionIdle || now.Sub(s.began) >= sessionLife || now.Before(s.began.Add(-time.Minute))
+	return !s.by.until.IsZero() && !now.Before(s.by.until) || now.Sub(s.seen) >= sessionIdle || now.Sub(s.began) >= sessionLife || now.Before(s.began.Add(-time.Minute))
 }
 
 // stands says whether the person may still be who signed in: present, of the
@@ -273,7 +299,7 @@ func (v *visit) hasCode() bool {
 		return true
 	}
 	age := v.now.Sub(v.actor.At)
-	given := v.actor.Step != 0 && v.actor.Proved(people.TOTP) || v.actor.Proved(people.Passkey)
+	given := v.actor.Step != 0 && v.actor.Proved(people.TOTP) || v.actor.Proved(people.Passkey) || v.actor.Stepped
 	return given && age < codeGood && age > -30*time.Second
 }
 
@@ -281,6 +307,7 @@ func (v *visit) hasCode() bool {
 // form's own, sent again as they came.
 type codeView struct {
 	Does, Say, Action, Back string
+	Service                 *serviceView // where one can prove oneself instead
 	Fields                  []field
 }
 
@@ -315,6 +342,7 @@ func (g *Pages) wantsCode(v *visit, does string) (asked bool, err error) {
 		return false, nil
 	}
 	view := codeView{Does: does, Say: why, Action: v.r.URL.Path, Back: backTo(v.r.URL.Path)}
+	view.Service = g.serviceHere(v, view.Back, true)
 	for name, values := range v.r.PostForm {
 		for _, value := range values {
 			view.Fields = append(view.Fields, field{name, value})

@@ -219,7 +219,7 @@ func (s *server) actor(r *http.Request) (people.Actor, error) {
 	if p.Disabled {
 		return people.Actor{}, errSignedOut
 	}
-	a.Firm, a.Roles = p.Firm, p.Roles
+	a.Firm, a.Roles = p.Firm, a.Narrow(p.Roles)
 	return a, nil
 }
 

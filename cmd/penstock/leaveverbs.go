@@ -78,3 +78,17 @@ func leavingCommand(use, short, what, before, after string) *cobra.Command {
 	cmd.Flags().BoolVar(&dry, "dry-run", false, "say what would end, and end nothing")
 	return cmd
 }
+
+func linkCommand() *cobra.Command {
+	var c caller
+	cmd := &cobra.Command{Use: "link PERSON SUBJECT", Short: "Let a person sign in by their account at the plant's sign-in service",
+		Long: `Let a person sign in by their account at the plant's sign-in service. They sign in by
+it once, and the page says who they are there; they read it to you, face to face or on a
+number you know. To take it away again: penstock people remove-key PERSON oidc:…`,
+		Args: exactly(2, "a person and who they are at the service"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return does(&c, cmd, withCode, "/people/"+url.PathEscape(args[0])+"/link", itself(&api.Account{Subject: args[1]}), personLine)
+		}}
+	c.flags(cmd)
+	return cmd
+}

@@ -350,9 +350,13 @@ func (h *plantHouse) openRooms(past *history, clock audit.Clock) error {
 	if err != nil {
 		return err
 	}
+	service, err := h.file.OIDC.open(h.plant())
+	if err != nil {
+		return err
+	}
 	h.proofs, err = login.New(login.Parts{Roster: h.roster, Journal: h.journal, Rows: h.store, Docs: h.docs, Log: h.log,
 		Seal: filepath.Join(h.folder.keys(), "seal.key"), Plant: func() string { return h.plant().Site.Name },
-		Origin: func() string { return h.plant().Site.Origin }, Cost: passwordCost, Now: clock.Wall})
+		Origin: func() string { return h.plant().Site.Origin }, Cost: passwordCost, Now: clock.Wall, OIDC: service})
 	if err != nil {
 		return err
 	}

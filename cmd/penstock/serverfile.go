@@ -38,6 +38,7 @@ type serverFile struct {
 	Drain      time.Duration  // how long sessions may go on after serve was told to stop
 	Outside    outsideFile    // where checkpoints go
 	SIEM       []siemPlace    // where events go
+	OIDC       oidcFile       // the plant's own sign-in service
 	Notices    []noticePlace  // how people hear that something waits for them
 	Holding    holdingFile    // where files wait, and who looks into them
 	Recordings recordingsFile // who can open what is recorded
@@ -55,7 +56,7 @@ func readServerFile(path string) (serverFile, error) {
 	f := serverFile{Path: path, Text: text}
 	fields := source.Load(path, text, &report).Fields(
 		"node", "name", "data", "plant", "bootstrap", "ssh", "https", "socket", "min_free", "end_free", "loopback_targets",
-		"outside", "siem", "notices", "private", "log", "drain", "recordings", "holding", "scanner")
+		"outside", "siem", "notices", "oidc", "private", "log", "drain", "recordings", "holding", "scanner")
 	f.Node = word(fields.Get("node"), "a")
 	f.Name = hostName(fields.Need("name"))
 	dir := filepath.Dir(path)
@@ -81,6 +82,7 @@ func readServerFile(path string) (serverFile, error) {
 	f.Recordings = readRecordings(fields.Get("recordings"))
 	f.SIEM = readSIEM(dir, fields.Get("siem"))
 	f.Holding = readHolding(fields.Get("holding"), fields.Get("scanner"), dir)
+	f.OIDC = readOIDC(dir, fields.Get("oidc"))
 	f.Notices = readNotices(dir, fields.Get("notices"))
 	if err := report.Problems().Err(); err != nil {
 		return serverFile{}, err

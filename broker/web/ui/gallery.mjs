@@ -36,7 +36,7 @@ try {
     page.on("console", (m) => { if (m.type() === "error" && !m.text().includes("404")) faults.push(`${name}: console: ${m.text()}`); });
     for (const p of given.pages) {
       const hostile = p.startsWith("hostile-");
-      if (p.endsWith("once-more") || hostile && (size !== "phone" || scheme !== "light")) continue;
+      if (p.endsWith("once-more") || p.endsWith("go-on") || hostile && (size !== "phone" || scheme !== "light")) continue;
       name = `${p}-${size}-${scheme}`;
       await page.goto(`${given.url}/gallery/${p}`, { waitUntil: "load" });
       if (!hostile && await page.$("#operations")) await page.waitForSelector("#operations li", { state: "attached" });
