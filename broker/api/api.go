@@ -65,6 +65,7 @@ type Limits struct {
 
 // Answer is one person's reply to the revision whose document hash is Document.
 type Answer struct {
+	Spoken    string    `json:"spoken,omitempty"` // whose yes was heard on the telephone
 	Document  string    `json:"document"`
 	Says      string    `json:"says"` // yes, no, not-before, question
 	Role      string    `json:"role,omitempty"`
@@ -105,6 +106,7 @@ type AnswerLine struct {
 	Says   string    `json:"says"`
 	Why    string    `json:"why,omitempty"`
 	Limits Limits    `json:"limits,omitzero"`
+	Heard  string    `json:"heard,omitempty"` // by whom, where it was spoken on the telephone; the proof is theirs
 	Proof  string    `json:"proof,omitempty"` // totp (the server's word), webauthn, sshsig
 	At     time.Time `json:"at"`
 }

@@ -55,6 +55,7 @@ type boardFacts struct {
 	noPaper  []string                                 // what is to be said of them quietly; likewise
 	outages  []approvals.Outage                       // likewise
 	owed     []approvals.DueReview                    // emergencies that wait for their review; likewise
+	spoken   []approvals.Spoken                       // likewise
 	patterns []approvals.Pattern                      // that wait or stand; likewise
 	gates    []approvals.Condition                    // of the whole plant; likewise
 	asked    map[string]int                           // open questions of reviewers, by person
@@ -125,6 +126,12 @@ func (g *Pages) look(v *visit, f *boardFacts) (err error) {
 		}
 		if f.patterns, err = g.Desk.Patterns(v.ctx(), v.actor); err != nil {
 			return err
+		}
+		if f.spoken, err = g.Desk.Spoken(v.ctx(), v.actor); err != nil {
+			return err
+		}
+		for _, s := range f.spoken {
+			f.involved[s.Person], f.involved[s.Heard] = true, true
 		}
 		for _, p := range f.patterns {
 			for _, a := range p.Answers {

@@ -90,6 +90,16 @@ func patternRequest() requestView {
 	return r
 }
 
+// aloneRequest has the reader's own yes; the second can be heard on the phone.
+func aloneRequest() requestView {
+	r := sampleRequest()
+	r.May, r.YouWhy = answersAllowed{}, ""
+	r.Answers = []answerView{{"Mia Voss", "Line 1 shift", "said yes", "", "", "signed with their passkey", after(0)}}
+	r.Needs = []needView{{Role: "Duty engineer", Count: 1, People: []string{"Jan Brandt"}, Rule: "set"}}
+	r.Speak, r.SpeakBy = []speakView{{"jan", "Jan", "Jan Brandt", "+494315550122"}}, after(720)
+	return r
+}
+
 // samplePattern stands, and was used outside its purpose once.
 func samplePattern() patternView {
 	return patternView{patternLine: patternLine{"P-12", "filler-callout", "Krall Fillers", "look, take files out, change values, Filler controller", "stands, to 31 Mar 2027", false, false}, Document: "sha256:" + strings.Repeat("9f3c", 16),
@@ -215,6 +225,7 @@ func gallery() []galleryPage {
 		Blocks: []blockView{{ID: "B-3", What: "DataWerk", By: "Lena Lang", Why: "laptop lost", Until: after(600), MayLift: true, Receipts: true}},
 		Duty:   []dutyLine{{"Filling shift supervisor", "Mia Voss to 06:00", ""}, {"Line 1 process owner", "", "Nobody of Line 1 process owner is on duty now. Next: Olaf Holm, 06:00. Call Jan Brandt, Duty engineer, +494315550122."}}}
 	full.Patterns = []patternLine{{"P-14", "filler-callout", "Krall Fillers", "", "waits for OT security", true, false}, {"P-9", "pasteur", "Thermo Nord", "", "up for review: used outside its purpose 2 times; it stands again once it is agreed again", false, true}}
+	full.Spoken = []spokenLine{{Window: "W-214", Firm: "Krall Fillers", Who: "Mia Voss", Heard: "Jan Brandt", State: "to be signed by 15:07", At: after(-2), Mine: true}}
 	full.Often = "5 in 30 days; more than 4 is too often"
 	quickLine := openLine
 	quickLine.ID, quickLine.Emergency, quickLine.May.Step = "W-216", true, true
@@ -265,6 +276,10 @@ func gallery() []galleryPage {
 		{"window-emergency", "window", windowView{WindowLine: quickLine, Minutes: "1 hour", Targets: []targetView{fillerPLC}, From: after(-10), To: after(300), Opened: after(-19), OpenedBy: "Mia Voss",
 			Step: []tick{{"set", "change values", true}, {"operate", "start and stop", true}}}, codeGood},
 		{"request-pattern", "request", patternRequest(), codeGood},
+		{"request-alone", "request", aloneRequest(), codeGood},
+		{"spoken", "spoken", spokenView{Open: []spokenLine{{Window: "W-214", Request: "R-214", Firm: "Krall Fillers", Who: "Jan Brandt", Heard: "Mia Voss", State: "to be signed by 15:07", At: after(-2), Due: after(720), Mine: true, Passkey: true},
+			{Window: "W-190", Request: "R-190", Firm: "Thermo Nord", Who: "Olaf Holm", Heard: "Mia Voss", State: "not signed in time", At: after(-900), Due: after(-180), Late: true, MayClear: true}},
+			Over: []spokenLine{{Window: "W-150", Request: "R-150", Firm: "Krall Fillers", Who: "Jan Brandt", Heard: "Mia Voss", State: "signed 21 Nov 09:30", At: after(-2000), Due: after(-1300)}}}, codeGood},
 		{"patterns", "patterns", patternsView{Standing: []patternLine{samplePattern().patternLine}, Waiting: []patternLine{{"P-14", "filler-callout", "Krall Fillers", "look, change values, Filler controller", "waits for OT security", true, false},
 			{"P-9", "pasteur", "Thermo Nord", "look, Pasteuriser controller", "up for review: used outside its purpose 2 times; it stands again once it is agreed again", false, true}},
 			Over:   []patternLine{{"P-3", "filler-callout", "Krall Fillers", "look, Filler controller", "withdrawn", false, false}},

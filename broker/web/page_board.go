@@ -41,6 +41,7 @@ type boardView struct {
 	Access   int           // access reviews that wait for the reader's word
 	Ends     int           // contracts, terms and trainings that end soon, for who answers for them
 	Terms    bool          // the reader's firm has terms that they have not accepted
+	Spoken   []spokenLine  // that the reader has to sign, or OT security to look at
 	Patterns []patternLine // that wait for the reader, or are up for review
 
 	Duty     []dutyLine // who is on duty where a roster is kept, and where nobody is whom something waits for
@@ -164,6 +165,11 @@ func (g *Pages) boardOf(v *visit, f *boardFacts) (boardView, error) {
 			b.Owed = append(b.Owed, owedView{string(r.Window), f.roll.firm(r.Firm), r.Late, v.at(r.At)})
 		}
 		b.Paper, b.NoPaper = f.paper, f.noPaper
+		for _, s := range f.spoken {
+			if line := v.spokenWords(s, f.roll); s.Open() && (line.Mine || line.MayClear) {
+				b.Spoken = append(b.Spoken, line)
+			}
+		}
 		for _, p := range f.patterns {
 			if line := v.patternLine(p, f.roll); line.You || line.Warn {
 				b.Patterns = append(b.Patterns, line)

@@ -79,3 +79,54 @@ func between(s, a, b string) string {
 	s, _, _ = strings.Cut(s, b)
 	return s
 }
+
+// Alone on site: the page offers to write down whose yes was heard; the window opens
+// on it, and the one who said it finds it on the board and signs.
+func TestSpokenPages(t *testing.T) {
+	h := newHouse(t, 1)
+	mia, lena := h.cookie("mia0"), h.cookie("lena")
+	text := strings.Replace(string(h.plant.Load().Document()), `{name: look,     when: {right: look},    plan: [],                           open: shift, longest: 8h, proof: code}`,
+		`{name: look,     when: {right: look},    plan: [shift, ot-security],         open: shift, longest: 8h, proof: code, spoken: true}`, 1)
+	p, problems := policy.ParseBundle([]byte(text))
+	if err := problems.Err(); err != nil {
+		t.Fatal(err)
+	}
+	if q, err := p.Quorum([]policy.AssetName{"filler-plc"}, policy.Look); err != nil || !q.Spoken || len(q.Needs) != 2 {
+		t.Fatalf("%+v %v", q, err)
+	}
+	h.plant.Store(p)
+	q := h.askToLook()
+	document := url.Values{"document": {q.Hash.String()}}
+	if page := h.get(mia, "/requests/R-1").text; strings.Contains(page, "/spoken/yes") {
+		t.Error("offered before her own yes")
+	}
+	h.posts(t, mia, "/requests/R-1/yes", document, http.StatusSeeOther)
+	page := h.get(mia, "/requests/R-1").text
+	if !strings.Contains(page, "You are alone. Spoken yes possible:") || !strings.Contains(page, "said yes on the phone") || !strings.Contains(page, `name="person" value="lena"`) {
+		t.Fatalf("the page of who is alone:\n%s", page)
+	}
+	document.Set("person", "lena")
+	if status, _ := h.post(h.cookie("ann"), "/requests/R-1/spoken/yes", document); status != http.StatusForbidden {
+		t.Errorf("a vendor wrote it down: %d", status)
+	}
+	h.posts(t, mia, "/requests/R-1/spoken/yes", document, http.StatusSeeOther)
+	if page := h.get(mia, "/requests/R-1").text; !strings.Contains(page, "on the phone, heard by mia0; not proved until it is signed") {
+		t.Errorf("what was said:\n%s", page)
+	}
+	if w, err := h.desk.Window(h.ctx, h.signed("lena"), "W-1"); err != nil || w.State != approvals.WindowOpen {
+		t.Fatalf("it did not open: %s %v", w.State, err)
+	}
+	if page := h.get(lena, "/").text; !strings.Contains(page, "you said yes on the phone") {
+		t.Errorf("her board:\n%s", page)
+	}
+	if page := h.get(mia, "/").text; strings.Contains(page, `href="/spoken"`) {
+		t.Error("it asks somebody else to sign")
+	}
+	if status, page := h.post(mia, "/spoken/W-1/yes", url.Values{"says": {"countersign"}}); status != http.StatusForbidden || !strings.Contains(page, "nobody else can sign it") {
+		t.Errorf("somebody else signed: %d %s", status, page)
+	}
+	h.posts(t, lena, "/spoken/W-1/yes", url.Values{"says": {"countersign"}}, http.StatusSeeOther)
+	if page := h.get(lena, "/spoken").text; !strings.Contains(page, "Nothing is to be signed.") || !strings.Contains(page, "signed ") {
+		t.Errorf("afterwards:\n%s", page)
+	}
+}

@@ -50,6 +50,8 @@ type requestView struct {
 	Past                     []pastView   // what anybody handed back of them
 	Answers                  []answerView
 	YouWhy                   string
+	Speak                    []speakView      // whose yes the reader may have heard on the telephone
+	SpeakBy                  stamp            // and when that has to be signed
 	Under                    *approvals.Under // the pattern that it names; nil: none
 	Called                   string           // how a call-in stands
 	Tell                     bool             // the reader may answer a question
@@ -120,7 +122,7 @@ func (g *Pages) requestOf(v *visit, q approvals.Request) (requestView, error) {
 		return out, err
 	}
 	for _, l := range q.Answers {
-		out.Answers = append(out.Answers, answerView{n.person(l.Person), v.role(l.Role), saysWords[l.Says], l.Why, v.limits(l.Limits), proofWords[l.Proof], v.at(l.At)})
+		out.Answers = append(out.Answers, answerView{n.person(l.Person), v.role(l.Role), saysWords[l.Says], l.Why, v.limits(l.Limits), v.proofOf(l, n), v.at(l.At)})
 	}
 	for _, t := range q.Told {
 		out.Answers = append(out.Answers, answerView{Who: n.person(t.Person), Role: out.Firm, Says: "answers", Why: t.Text, At: v.at(t.At)})
@@ -153,6 +155,11 @@ func (g *Pages) requestOf(v *visit, q approvals.Request) (requestView, error) {
 		return out, err
 	}
 	v.mayAnswer(&out, q, n)
+	if v.actor.Plant && !out.May.Answer && q.State == approvals.RequestWaiting {
+		if err := g.speak(v, &out, q, n); err != nil {
+			return out, err
+		}
+	}
 	if out.May.Answer {
 		out.Call = v.call(n, d.People)
 	}
@@ -404,6 +411,14 @@ func (g *Pages) requestList(v *visit) error {
 		lines = append(lines, requestLine{w.ID, w.Does, w.What, w.Firm, requestWords[q.State], w.At})
 	}
 	return g.show(v, http.StatusOK, "requests", "Requests", lines)
+}
+
+// proofOf is what an answer rests on; one that was heard, on who heard it.
+func (v *visit) proofOf(l approvals.AnswerLine, n roll) string {
+	if l.Heard == "" {
+		return proofWords[l.Proof]
+	}
+	return "on the phone, heard by " + n.person(l.Heard) + "; not proved until it is signed"
 }
 
 // proofWords say what an answer rests on.

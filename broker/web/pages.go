@@ -220,6 +220,12 @@ func (g *Pages) table() []Route {
 		{"POST /measures/baseline", PlantOnly, "Enter it", doneOnce(g.enterBaseline)},
 		{"POST /measures/minutes", PlantOnly, "Enter them", doneOnce(g.enterMinutes)},
 		{"GET /debt", PlantOnly, "", g.debtPage},
+		{"POST /requests/{id}/spoken/yes/draft", PlantOnly, "", g.draftSpoken},
+		{"POST /requests/{id}/spoken/yes", PlantOnly, "Write the yes down", g.saySpoken},
+		{"GET /spoken", PlantOnly, "", g.spokenPage},
+		{"POST /spoken/{id}/yes/draft", PlantOnly, "", g.draftCountersign},
+		{"POST /spoken/{id}/yes", PlantOnly, "Sign it", g.countersign},
+		{"POST /spoken/{id}/clear", PlantOnly, "Let it stand", g.clearSpoken},
 		{"GET /patterns", SignedIn, "", g.patternsPage},
 		{"GET /patterns/new", PlantOnly, "", g.proposePage},
 		{"POST /patterns/new", PlantOnly, "", doneOnce(g.propose)},
@@ -454,8 +460,8 @@ func backTo(p string) string {
 		return "/" + parts[0]
 	case parts[0] == "outages":
 		return "/outages"
-	case parts[0] == "handover":
-		return "/handover"
+	case parts[0] == "handover" || parts[0] == "spoken":
+		return "/" + parts[0]
 	case parts[0] == "holds" || parts[0] == "reviews":
 		return "/reviews"
 	}

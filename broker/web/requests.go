@@ -114,7 +114,7 @@ func (s *server) answerRequest(r *http.Request, a people.Actor) (any, error) {
 }
 
 func replyOf(in api.Answer) approvals.Reply {
-	return approvals.Reply{Says: in.Says, Role: policy.Role(in.Role), Why: in.Why, NotBefore: in.NotBefore,
+	return approvals.Reply{Says: in.Says, Role: policy.Role(in.Role), Why: in.Why, NotBefore: in.NotBefore, Spoken: policy.PersonID(in.Spoken),
 		Limits: evidence.Limits{Rights: in.Limits.Rights, Assets: evidenceTargets(in.Limits.Targets),
 			Minutes: in.Limits.Minutes, Until: in.Limits.Until}}
 }
@@ -166,7 +166,7 @@ func requestJSON(q approvals.Request) api.Request {
 	}
 	for _, l := range q.Answers {
 		out.Answers = append(out.Answers, api.AnswerLine{Person: string(l.Person), Role: string(l.Role), Says: l.Says,
-			Why: l.Why, At: l.At, Proof: l.Proof, Limits: api.Limits{Rights: l.Limits.Rights, Targets: apiTargets(l.Limits.Assets),
+			Why: l.Why, At: l.At, Heard: string(l.Heard), Proof: l.Proof, Limits: api.Limits{Rights: l.Limits.Rights, Targets: apiTargets(l.Limits.Assets),
 				Minutes: l.Limits.Minutes, Until: l.Limits.Until}})
 	}
 	return out

@@ -122,6 +122,7 @@ func New(p Parts) (http.Handler, error) {
 	s.outageCalls(mux)
 	s.plantCalls(mux)
 	s.patternCalls(mux)
+	s.spokenCalls(mux)
 	s.assetCalls(mux)
 	s.measureCalls(mux)
 	s.recordings(mux)

@@ -228,6 +228,7 @@ func answerCommand() *cobra.Command {
   penstock answer R-1 yes --as mia --sign-with ~/.ssh/id_ed25519
   penstock answer R-1 no --as mia --why "CIP is running"
   penstock answer C-1 yes --as olaf        # a change of the plant file
+  penstock answer R-1 yes --as mia --spoken jan   # jan said it on the telephone
   penstock answer P-1 yes --as olaf        # a pattern: what is agreed by day for the night`,
 		Args: exactly(2, "a request and what you say: yes, no, not-before or question"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -297,6 +298,7 @@ func answerCommand() *cobra.Command {
 	f.IntVar(&a.Limits.Minutes, "minutes", 0, "limit: at most so many minutes")
 	f.StringVar(&until, "until", "", "limit: ends at the latest then")
 	f.StringVar(&key, "sign-with", "", signFlag)
+	f.StringVar(&a.Spoken, "spoken", "", "whose yes you heard on the telephone: you sign that you did, and they sign within 12 hours")
 	f.StringVar(&notBefore, "not-before", "", "with not-before: when it may be asked again")
 	return cmd
 }
