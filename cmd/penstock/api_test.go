@@ -160,6 +160,7 @@ var apiPaths = []string{
 	"POST /people/ann/confirm", "POST /people/ann/phone", "POST /people/ann/disable", "GET /people/ann", "GET /people/ann/leaving", "GET /firms/krall/leaving", "POST /firms/krall/end", "GET /endings", "POST /people/ann/link", "GET /access", "GET /access/firm/krall", "POST /access/firm/krall/begin", "POST /access/firm/krall/sign", "GET /firms/krall/terms", "POST /firms/krall/terms", "POST /people/ann/training", "GET /terms", "POST /terms", "GET /recordings",
 	"GET /recordings/S-1/export?form=text&channel=0", "POST /clock/accept",
 	"GET /reviews", "GET /recordings/S-1/review", "POST /recordings/S-1/verdict", "POST /recordings/S-1/threads/1", "POST /recordings/S-1/notes",
+	"GET /targets/secrets", "POST /targets/filler-plc/maint/secret", "POST /targets/filler-plc/maint/show", "GET /targets/keys", "POST /targets/filler-plc/key", "POST /targets/filler-plc/check", "POST /targets/filler-plc/scan",
 	"GET /holds", "POST /holds", "POST /holds/H-1/lift", "GET /expiry", "POST /expiry", "POST /recordings/S-1/delete",
 }
 
@@ -276,6 +277,17 @@ func TestAPIWho(t *testing.T) {
 		{"who is no sponsor does not invite", "mia", "POST /people/invite", api.Invitation{Person: "eve", Firm: "krall", Name: "Eve"}, nil, 403, ""},
 		{"the sponsor invites", "olaf", "POST /people/invite", api.Invitation{Person: "eve", Firm: "krall", Name: "Eve"}, nil, 200, `"code"`},
 		{"not with a hostile name", "olaf", "POST /people/invite", api.Invitation{Person: "eva", Firm: "krall", Name: "E\x1b[2Jve"}, nil, 403, ""},
+		{"the plant sees which secrets there are", "mia", "GET /targets/secrets", nil, nil, 200, "[]"},
+		{"and which machines show another key", "mia", "GET /targets/keys", nil, nil, 200, "[]"},
+		{"to seal a secret needs a code", "sec", "POST /targets/filler-plc/maint/secret", api.Secret{Secret: "x"}, nil, 403, "code"},
+		{"and security", "olaf", "POST /targets/filler-plc/maint/secret", api.Secret{Secret: "x"}, nil, 403, "Only OT security"},
+		{"and so does reading one", "olaf", "POST /targets/filler-plc/maint/show", api.Step{Why: "x"}, nil, 403, "Only OT security"},
+		{"no key that nobody saw is accepted", "olaf", "POST /targets/filler-plc/key", api.KeyWord{Says: "accept", Key: "SHA256:x", Window: "W-1"}, nil, 403, "No key of"},
+		{"nor confirmed but by security", "olaf", "POST /targets/filler-plc/key", api.KeyWord{Says: "confirm", Key: "SHA256:x"}, nil, 403, "Only OT security"},
+		{"a word about a key is one of three", "olaf", "POST /targets/filler-plc/key", api.KeyWord{Says: "trust"}, nil, 400, "accept, confirm or clear"},
+		{"to look at a machine needs a code", "sec", "POST /targets/filler-plc/check", api.TargetCheck{Account: "maint"}, nil, 403, "code"},
+		{"and an account", "olaf", "POST /targets/filler-plc/check", "{}", nil, 400, "account"},
+		{"the shift has no machine looked at", "mia", "POST /targets/filler-plc/scan", "{}", nil, 403, "Only OT security"},
 		{"a clock that is right needs no word", "mia", "POST /clock/accept", "{}", nil, 200, "no word"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
