@@ -250,7 +250,8 @@ func TestPagesGuardEveryPath(t *testing.T) {
 	for _, name := range []string{"ann", "mia", "olaf", "sec"} {
 		people[name] = h.signedIn(t, name)
 	}
-	open := map[string]bool{"GET /static/style.css": true, "GET /sign-in": true, "POST /sign-in": true, "POST /sign-in/passkey/begin": true, "POST /sign-in/passkey": true}
+	open := map[string]bool{"GET /static/style.css": true, "GET /sign-in": true, "POST /sign-in": true, "POST /sign-in/passkey/begin": true, "POST /sign-in/passkey": true,
+		"GET /sign-in/service": true, "GET /sign-in/service/back": true, "GET /envelope": true, "POST /envelope": true}
 	for call, route := range calls(h) {
 		method, path, _ := strings.Cut(call, " ")
 		if open[call] != (route.Who == web.Anybody) {
