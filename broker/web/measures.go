@@ -128,7 +128,7 @@ func MeasureText(m api.Measure) string {
 	case m.Unit == "percent":
 		return fmt.Sprintf("%.0f %%, of %d", m.Share, m.Cases)
 	}
-	return fmt.Sprintf("half within %s min, nine of ten within %s; %d", number(m.Median), number(m.P90), m.Cases)
+	return fmt.Sprintf("half within %s min, nine of ten within %s; of %d", number(m.Median), number(m.P90), m.Cases)
 }
 
 func number(f float64) string { return strings.TrimSuffix(fmt.Sprintf("%.1f", f), ".0") }

@@ -8,8 +8,8 @@ import (
 
 func sampleMeasures() measuresView {
 	return measuresView{Month: "October 2026", Before: "2026-09", After: "2026-11", Site: "Fjord Dairy Kiel", Cut: "Time to cut, 99 of 100: 0.4 s, of 6.", Lines: []measureLine{
-		{Number: 1, Name: "time to engage", Is: "half within 2 min, nine of ten within 5; 11", Unit: "minutes"},
-		{Number: 2, Name: "access lead time", Is: "half within 13 min, nine of ten within 30; 15", Unit: "minutes", Before: "60 minutes", Entered: "from 40 tickets of 2025, entered by lena with a code: the server's word"},
+		{Number: 1, Name: "time to engage", Is: "half within 2 min, nine of ten within 5; of 11", Unit: "minutes"},
+		{Number: 2, Name: "access lead time", Is: "half within 13 min, nine of ten within 30; of 15", Unit: "minutes", Before: "60 minutes", Entered: "from 40 tickets of 2025, entered by lena with a code: the server's word"},
 		{Number: 3, Name: "downtime minutes avoided (estimate)", Is: "not measured", Why: "no gate of the plant file says that a line stands (stands: filling-1)", Small: true, Unit: "minutes"},
 		{Number: 5, Name: "work outside outages", Is: "too few (3)", Small: true, Unit: "percent"},
 		{Number: 10, Name: "convergence debt", Is: "12.5 items and 410 days for 100 assets", Unit: "items"}}}
