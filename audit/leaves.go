@@ -802,7 +802,7 @@ var bodies = func() map[string]reflect.Type {
 		SecretSealed{}, SecretUsed{}, SecretShown{}, SecretRotating{}, SecretRotated{}, SecretKept{},
 		AssetBackup{}, DebtOpened{}, DebtClosed{}, MeasureBaseline{}, MeasureMinutes{},
 		HostKeyChanged{}, HostKeyAccepted{}, HostKeyConfirmed{}, HostKeyCleared{}, TargetChecked{},
-		EnvelopeSealed{}, EnvelopeOpened{},
+		EnvelopeSealed{}, EnvelopeOpened{}, RecoveryBegan{}, PersonSuspended{}, AuthoritiesRotated{}, RecoveryDone{},
 		AgentInvited{}, AgentJoined{}, AgentConfirmed{}, AgentRemoved{}, AgentUp{}, AgentDown{},
 		FileHeld{}, FileMoved{},
 	} {

@@ -30,42 +30,43 @@ type Walk struct {
 	wrong []string
 	notes []string
 
-	revs     map[string]uint64 // row key → revision
-	firms    map[string]*firm
-	people   map[string]*person
-	invited  map[audit.Hash]*invitation
-	owners   map[string]string // fingerprint of an ssh key or passkey → person
-	agents   map[string]*agentSeen
-	removed  map[string]bool    // fingerprints that were taken away
-	access   map[string]*access // by scope
-	words    map[string]bool    // nonces of vouches
-	inForce  audit.Hash         // plant file
-	former   audit.Hash         // the one before
-	newPlant time.Time          // wall of the change
-	plants   map[audit.Hash]*policy.Plant
-	byFile   bool // the plant file in force says plant_changes: by_file
-	filed    int  // changes of the plant file by its file, after the first
-	changes  map[string]*change
-	sealed   map[string]*sealedIn // envelopes
-	requests map[string]*asked
-	backups  map[policy.AssetName]time.Time // the newest that was said
-	owed     map[string]bool                // what is owed now, by kind and thing
-	been     map[string]bool                // people who worked in a window that was open
-	windows  map[string]*window
-	patterns map[string]*pattern
-	spoken   map[string]*spokenYes // by window
-	blocks   map[string]*blocked
-	outages  map[string]*outage
-	duty     duties
-	owing    *Owing
-	certs    map[string]audit.CertIssued // vendors', by serial
-	files    map[string]*heldFile        // that wait at the broker
-	secrets  map[string]*secret          // of targets, by asset/account
-	keys     map[string]*shownKey        // that machines showed in place of pinned ones, by asset
-	sessions map[string]*session
-	gates    map[string]gateWord // what was said about the whole plant
-	handed   map[string]*handover
-	guarded  map[string]*guard // windows that run under conditions
+	revs       map[string]uint64 // row key → revision
+	firms      map[string]*firm
+	people     map[string]*person
+	invited    map[audit.Hash]*invitation
+	owners     map[string]string // fingerprint of an ssh key or passkey → person
+	agents     map[string]*agentSeen
+	removed    map[string]bool    // fingerprints that were taken away
+	access     map[string]*access // by scope
+	words      map[string]bool    // nonces of vouches
+	inForce    audit.Hash         // plant file
+	former     audit.Hash         // the one before
+	newPlant   time.Time          // wall of the change
+	plants     map[audit.Hash]*policy.Plant
+	byFile     bool // the plant file in force says plant_changes: by_file
+	filed      int  // changes of the plant file by its file, after the first
+	changes    map[string]*change
+	sealed     map[string]*sealedIn // envelopes
+	requests   map[string]*asked
+	backups    map[policy.AssetName]time.Time // the newest that was said
+	owed       map[string]bool                // what is owed now, by kind and thing
+	been       map[string]bool                // people who worked in a window that was open
+	windows    map[string]*window
+	patterns   map[string]*pattern
+	spoken     map[string]*spokenYes // by window
+	recovering bool                  // between recovery.began and recovery.done
+	blocks     map[string]*blocked
+	outages    map[string]*outage
+	duty       duties
+	owing      *Owing
+	certs      map[string]audit.CertIssued // vendors', by serial
+	files      map[string]*heldFile        // that wait at the broker
+	secrets    map[string]*secret          // of targets, by asset/account
+	keys       map[string]*shownKey        // that machines showed in place of pinned ones, by asset
+	sessions   map[string]*session
+	gates      map[string]gateWord // what was said about the whole plant
+	handed     map[string]*handover
+	guarded    map[string]*guard // windows that run under conditions
 
 	started  time.Time // wall of the newest node.started
 	stopped  bool      // by node.stopped since
@@ -215,7 +216,7 @@ func keepsState(body audit.Body) bool {
 	case audit.SecretSealed, audit.SecretShown, audit.SecretRotating, audit.SecretRotated, audit.SecretKept,
 		audit.HostKeyChanged, audit.HostKeyAccepted, audit.HostKeyConfirmed, audit.HostKeyCleared:
 		return true
-	case audit.EnvelopeSealed, audit.EnvelopeOpened:
+	case audit.EnvelopeSealed, audit.EnvelopeOpened, audit.PersonSuspended:
 		return true
 	case audit.GateChanged: // an input keeps no state
 		return b.By != "" || b.Window != ""
@@ -305,7 +306,7 @@ func (w *Walk) judge() {
 	case audit.Unknown:
 		w.unknown[b.Name]++
 	default:
-		if !w.judgeEnvelope() && !w.judgePeople() && !w.judgeAgents() && !w.judgeAccess() && !w.judgePlant() && !w.judgePattern() && !w.judgeSpoken() && !w.judgeDuty() && !w.judgeFile() && !w.judgeWindow() {
+		if !w.judgeRecovery() && !w.judgeEnvelope() && !w.judgePeople() && !w.judgeAgents() && !w.judgeAccess() && !w.judgePlant() && !w.judgePattern() && !w.judgeSpoken() && !w.judgeDuty() && !w.judgeFile() && !w.judgeWindow() {
 			w.judgeSession()
 		}
 	}

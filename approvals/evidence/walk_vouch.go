@@ -125,6 +125,10 @@ func (r *Keyring) Leaf(ctx context.Context, leaf audit.Leaf) {
 		if w.follows() {
 			w.judgeEnvelope()
 		}
+	case audit.PersonSuspended:
+		if w.follows() {
+			w.judgeRecovery()
+		}
 	case audit.FirmChanged, audit.FirmEnded, audit.PersonInvited, audit.PersonJoined, audit.PersonConfirmed, audit.PersonChanged, audit.PersonDisabled, audit.TermsAccepted, audit.TrainingNoted, audit.AccountLinked,
 		audit.KeyEnrolled, audit.KeyVouched, audit.KeyRemoved:
 		if w.follows() {

@@ -283,7 +283,7 @@ func (w *Walk) withdrawn(b audit.RequestWithdrawn) {
 		return
 	}
 	w.must(b.Window == "" || b.Window == r.window, "it names window %s, and the request's is %q", b.Window, r.window)
-	w.must(w.people[b.By] != nil || b.By == penstock && w.left(r), "withdrawn by %s, whom the log does not know, and nobody has left", b.By)
+	w.must(w.people[b.By] != nil || b.By == penstock && (w.recovering || w.left(r)), "withdrawn by %s, whom the log does not know, and nobody has left", b.By)
 	w.takenBy(b.By)
 	w.takeBack(r)
 	r.state = "withdrawn"
@@ -496,7 +496,7 @@ func (w *Walk) moved(b audit.WindowMoved) {
 	w.must(slices.Contains(step.from, v.state), "it was %s, and from there it cannot be %s", v.state, b.To)
 	w.must(w.leaf.Actor == b.By, "%s moved it, and the leaf says %s", short(w.leaf.Actor), short(b.By))
 	if takes := b.To == "paused" || b.To == "ending" || b.To == "ended" || b.To == "cut" || b.To == "narrowed"; takes {
-		w.must(b.By != penstock || b.To == "ended" || b.To == "paused" && (w.lost(v) != "" || w.untaken(b.Window)), "%s by nobody, and no gate or escort was lost, and no handover late", b.To)
+		w.must(b.By != penstock || b.To == "ended" || b.To == "cut" && w.recovering || b.To == "paused" && (w.lost(v) != "" || w.untaken(b.Window)), "%s by nobody, and no gate or escort was lost, and no handover late", b.To)
 		if b.By != penstock {
 			w.mayTake(b.By, w.worksIn(b.By, v) && (b.To == "ended" || b.To == "ending"))
 		}

@@ -51,6 +51,8 @@ func (f folding) changes(ctx context.Context) ([]state.Change, error) {
 		return f.firm(b)
 	case audit.FirmEnded:
 		return f.ended(ctx, b)
+	case audit.PersonSuspended:
+		return f.person(ctx, b.Person, func(p *Person) error { p.suspend(); return nil })
 	case audit.EnvelopeSealed:
 		return f.sealed(ctx, b)
 	case audit.EnvelopeOpened:

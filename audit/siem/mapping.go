@@ -99,6 +99,10 @@ var rules = map[string]rule{
 	"outage.written":      {manageEntity, create, low},
 	"outage.withdrawn":    {manageEntity, remove, low},
 	"island.answered":     {manageEntity, remove, medium}, // a word for lifting it, or the lifting itself
+	"recovery.began":      {manageEntity, update, high},
+	"recovery.done":       {manageEntity, update, high},
+	"authorities.rotated": {manageEntity, update, high},
+	"person.suspended":    {accountChange, disable, medium},
 	"envelope.sealed":     {manageEntity, create, medium},
 	"envelope.opened":     {manageEntity, update, high},
 	"roster.written":      {manageEntity, update, low},

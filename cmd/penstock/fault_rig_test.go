@@ -42,7 +42,7 @@ func TestFaults(t *testing.T) {
 		{"syncs fail in a session", syncsFailInSession}, {"syncs fail at the first start", syncsFailAtFirstStart}, {"writes fail", writesFail},
 		{"second server", secondServer}, {"keys", brokenKeys}, {"rows", brokenRows},
 		{"plant file", brokenPlantFile}, {"first people", brokenBootstrap}, {"first leaf torn", tornFirstLeaf},
-		{"clock behind the log", clockBehindLog}, {"signals", signals}, {"tampering", tampering}, {"cold start", coldStart},
+		{"clock behind the log", clockBehindLog}, {"signals", signals}, {"recovered", recovered}, {"tampering", tampering}, {"cold start", coldStart},
 	} {
 		t.Run(f.name, func(t *testing.T) {
 			t.Parallel()
@@ -155,7 +155,7 @@ func (r *rig) copy(t *testing.T) *rig {
 		home := c.path("home", name)
 		config := filepath.Join("home", name, ".ssh", "config")
 		c.edit(config, p.Home, home)
-		c.people[name] = &demo.Person{Name: name, Home: home, Password: p.Password, Secret: p.Secret}
+		c.people[name] = p.Move(home) // codes that were given stay spent
 	}
 	return c
 }
@@ -375,14 +375,19 @@ func (r *rig) words(name string, args []string, stdin string) demo.Start {
 // enrolled sets somebody's code generator and password over their own key.
 func (r *rig) enrolled(name string) {
 	r.t.Helper()
-	for _, verb := range []string{"totp", "password"} {
-		st := r.words(name, []string{"ssh", "-tt", "-p", strconv.Itoa(r.story.ssh), "desk@localhost", verb}, "")
-		st.OnTTY = true
-		said, err := r.people[name].Talk(context.Background(), st)
-		r.must(err)
-		if said.Code != 0 {
-			r.t.Fatalf("%s of %s: %s\n%s", verb, name, indent(said.TTY), r.log())
-		}
+	r.desk(name, "totp")
+	r.desk(name, "password")
+}
+
+// desk is a verb of desk@ that asks at a terminal.
+func (r *rig) desk(name, verb string) {
+	r.t.Helper()
+	st := r.words(name, []string{"ssh", "-tt", "-p", strconv.Itoa(r.story.ssh), "desk@localhost", verb}, "")
+	st.OnTTY = true
+	said, err := r.people[name].Talk(context.Background(), st)
+	r.must(err)
+	if said.Code != 0 {
+		r.t.Fatalf("%s of %s: %s\n%s", verb, name, indent(said.TTY), r.log())
 	}
 }
 

@@ -1,0 +1,294 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/crypto/ssh"
+
+	"penstock/audit"
+	"penstock/broker/ca"
+)
+
+// recovery takes back, after an incident, what whoever had the machine may have
+// given themself.
+type recovery struct {
+	file    serverFile
+	outside []string // files with checkpoints that were kept elsewhere
+	says    string
+	yes     bool
+	out     io.Writer
+	errs    io.Writer
+}
+
+func recoverCommand() *cobra.Command {
+	r := &recovery{}
+	var config string
+	cmd := &cobra.Command{Use: "recover --config penstock.yaml", Short: "Take everything back after an incident: windows, certificates, authorities, people's keys",
+		Long: `For after somebody else may have had this machine. Stop the broker first. Without --yes nothing is
+changed, and you read what would be. It can be begun again at any point, and goes on where it stopped:
+  1 reads the whole log and holds it to each --checkpoint that was kept elsewhere; if it does not fit, it stops
+  2 cuts every window that is agreed or open, and withdraws every request that waits
+  3 suspends people's keys: only what the bootstrap file has still counts. ssh keys and passkeys wait to be
+    confirmed and vouched for again; passwords and code generators are gone
+  4 makes the three authorities and the host key anew: every certificate that was issued is worth nothing
+  5 says what people do next: what vendors and targets must be given, whose keys to confirm, which pins to compare
+What it did is in the log. It opens nothing. The log's own key stays, because checkpoints outside are by it:
+witnesses and copies outside keep it honest. Secrets of machines in the vault count as known: change them there.`,
+		Example: `  penstock recover --config penstock.yaml --checkpoint siem.txt --says "Lena Lang, laptop of the night shift"
+  penstock recover --config penstock.yaml --checkpoint siem.txt --says "Lena Lang, laptop of the night shift" --yes`,
+		Args: exactly(0, "flags only"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			f, err := readServerFile(config)
+			if err != nil {
+				return err
+			}
+			r.file, r.out, r.errs = f, cmd.OutOrStdout(), cmd.ErrOrStderr()
+			return r.run(cmd.Context())
+		}}
+	f := cmd.Flags()
+	f.StringVar(&config, "config", "penstock.yaml", "the server's file")
+	f.StringArrayVar(&r.outside, "checkpoint", nil, "file with a checkpoint that was kept elsewhere; may be repeated")
+	f.StringVar(&r.says, "says", "", "who you are and why, for the record")
+	f.BoolVar(&r.yes, "yes", false, "do it; without, it only says what it would do")
+	return cmd
+}
+
+func (r *recovery) say(format string, a ...any) { fmt.Fprintf(r.out, format+"\n", a...) }
+
+func (r *recovery) run(ctx context.Context) error {
+	if r.says = strings.TrimSpace(r.says); r.yes && (r.says == "" || len(r.says) > 200 || r.says != visible(r.says)) {
+		return usage(`say who you are and why, in at most 200 characters: --says "Lena Lang, laptop of the night shift"`)
+	}
+	keys := filepath.Join(r.file.Data, "keys")
+	old, err := ca.Prints(keys)
+	if err != nil {
+		return err
+	}
+	found, err := r.look(ctx)
+	if err != nil {
+		return err
+	}
+	if found.began != nil { // and not done: the keys that go are those of then
+		r.say("A recovery that began %s goes on.", found.began.At.Format(time.RFC3339))
+		old = found.began.Keys
+	}
+	if !r.yes {
+		r.say("Would cut %s, withdraw %s, and suspend the keys of up to %s.", count(uint64(found.windows), "window", "windows"), count(uint64(found.requests), "request", "requests"), count(uint64(found.people), "person", "people"))
+		for _, name := range slices.Sorted(maps.Keys(old)) {
+			r.say("Would make %s anew, now %s.", name, old[name])
+		}
+		r.say("Nothing was changed. Do it with --yes.")
+		return nil
+	}
+	plant, err := readPlantFile(r.file.Plant)
+	if err != nil {
+		return err
+	}
+	r.file.NewKeys = true // a key that went, and whose successor was not made yet, is made here
+	h, err := open(ctx, r.file, plant, slog.New(slog.NewTextHandler(r.errs, &slog.HandlerOptions{Level: slog.LevelWarn})))
+	if err != nil {
+		return fmt.Errorf("open the broker's data (is it still running? stop it first): %w", err)
+	}
+	err = r.take(ctx, h, found, old)
+	if err == nil {
+		err = r.next(ctx, h, keys)
+	}
+	return errors.Join(err, h.close())
+}
+
+// incident is what one reading of the log finds.
+type incident struct {
+	leaves, covered           audit.Index
+	outside                   int
+	windows, requests, people int
+	began                     *audit.RecoveryBegan // that is not done
+}
+
+// look reads the log whole, and stops if it is not what a checkpoint outside covers.
+func (r *recovery) look(ctx context.Context) (incident, error) {
+	var found incident
+	v, err := audit.LogVerifier(filepath.Join(r.file.Data, "keys"))
+	if err != nil {
+		return found, err
+	}
+	outside, err := readCheckpoints(r.outside, func(b []byte) (audit.Checkpoint, error) { return audit.ParseCheckpoint(b, v) })
+	if err != nil {
+		return found, err
+	}
+	for _, c := range outside {
+		found.covered = max(found.covered, c.Size)
+	}
+	found.outside = len(outside)
+	reader, err := openLogReader(r.file.Data)
+	if err != nil {
+		return found, err
+	}
+	open, waits, known := map[string]bool{}, map[string]bool{}, map[string]bool{}
+	var damage []string
+	for leaf, err := range reader.All(ctx, outside...) {
+		if d, is := errors.AsType[*audit.Damage](err); is {
+			damage = append(damage, d.Error())
+			continue
+		}
+		if err != nil {
+			return found, err
+		}
+		found.leaves++
+		found.fold(leaf, open, waits, known)
+	}
+	found.windows, found.requests, found.people = len(open), len(waits), len(known)
+	r.say("The log has %d leaves; %s from outside, the newest of %d leaves.", found.leaves, count(uint64(found.outside), "checkpoint", "checkpoints"), found.covered)
+	if found.outside == 0 {
+		r.say("No checkpoint from outside was given: a log that was made anew here would look whole. Bring one from the witness, the SIEM or a receipt: --checkpoint FILE.")
+	}
+	if len(damage) > 0 || found.covered > found.leaves {
+		for _, d := range damage[:min(len(damage), 20)] {
+			r.say("NOT WHOLE: %s", visible(d))
+		}
+		if found.covered > found.leaves {
+			r.say("NOT WHOLE: a checkpoint outside covers %d leaves, and here are %d: what came after was taken out.", found.covered, found.leaves)
+		}
+		return found, exit{exitNo, errors.New("the log is not what was seen outside: keep this disk as evidence, and bring the plant back from a backup with penstock restore; nothing was changed")}
+	}
+	return found, nil
+}
+
+func (f *incident) fold(leaf audit.Leaf, open, waits, known map[string]bool) {
+	switch b := leaf.Body.(type) {
+	case audit.RequestSubmitted:
+		waits[b.Request] = true
+	case audit.RequestRevised:
+		waits[b.Request] = true
+	case audit.RequestWithdrawn, audit.RequestUnanswered:
+		delete(waits, leaf.Subject)
+	case audit.AnswerGiven:
+		if b.Says == "no" {
+			delete(waits, b.Request)
+		}
+	case audit.WindowAgreed:
+		delete(waits, b.Request)
+		open[b.Window] = true
+	case audit.WindowMoved:
+		if slices.Contains([]string{"ended", "cut", "closed", "unused"}, b.To) {
+			delete(open, b.Window)
+		}
+	case audit.PersonJoined:
+		known[b.Person] = true
+	case audit.KeyEnrolled:
+		known[b.Person] = true
+	case audit.PersonDisabled:
+		delete(known, b.Person)
+	case audit.RecoveryBegan:
+		f.began = &b
+	case audit.RecoveryDone:
+		f.began = nil
+	}
+}
+
+// take does it, step by step; each is passed over where it was done before.
+func (r *recovery) take(ctx context.Context, h *plantHouse, found incident, old map[string]string) error {
+	now := func() time.Time { return h.clock.clock.Wall().UTC().Truncate(time.Second) }
+	write := func(body audit.Body) error {
+		_, err := h.log.Append(ctx, audit.Event{Subject: "recovery", Actor: "penstock", Body: body})
+		if err != nil {
+			return fmt.Errorf("write what is done: %w", err)
+		}
+		return nil
+	}
+	if found.began == nil {
+		if err := write(audit.RecoveryBegan{Says: r.says, Leaves: found.leaves, Outside: found.outside, Covered: found.covered, Keys: old, At: now()}); err != nil {
+			return err
+		}
+	}
+	p := func(what string) func(done, all int) {
+		return func(done, all int) {
+			if done == all || done%100 == 0 {
+				fmt.Fprintf(r.errs, "%s: %d of %d\n", what, done, all)
+			}
+		}
+	}
+	windows, requests, err := h.desk.Recover(ctx, p("windows and requests"))
+	if err != nil {
+		return err
+	}
+	suspended, err := h.roster.Suspend(ctx, p("people"))
+	if err != nil {
+		return err
+	}
+	if err := ca.Rotate(h.folder.keys(), old); err != nil {
+		return err
+	}
+	made, err := ca.Prints(h.folder.keys())
+	if err != nil {
+		return err
+	}
+	if err := write(audit.AuthoritiesRotated{Old: old, New: made, At: now()}); err != nil {
+		return err
+	}
+	if err := write(audit.RecoveryDone{Windows: windows, Requests: requests, People: suspended, At: now()}); err != nil {
+		return err
+	}
+	r.say("Cut %s, withdrew %s, suspended the keys of %s. Every certificate that was issued is void.", count(uint64(windows), "window", "windows"), count(uint64(requests), "request", "requests"), count(uint64(suspended), "person", "people"))
+	return nil
+}
+
+// next says what people do now, in the order in which they do it.
+func (r *recovery) next(ctx context.Context, h *plantHouse, dir string) error {
+	fresh, err := ca.Open(ca.Parts{Dir: dir, Journal: h.journal, Rows: h.store, Log: h.log})
+	if err != nil {
+		return err
+	}
+	line := func(k ssh.PublicKey) string { return string(trimLine(ssh.MarshalAuthorizedKey(k))) }
+	a := h.authorities()
+	a.Host, a.Out, a.HostKey = line(fresh.Host()), line(fresh.Out()), line(fresh.HostKey().PublicKey())
+	r.say("\n1. Every vendor's known_hosts gets this line instead of the old one; tell it by phone, with its fingerprint %s:\n\n    %s", ssh.FingerprintSHA256(fresh.Host()), knownHostsLine(a))
+	r.say("\n2. Every target's TrustedUserCAKeys gets this line instead of the old one, else nobody reaches it:\n\n    %s", a.Out)
+	r.say("\n3. Start the broker. People of the bootstrap file set password and code generator anew: ssh -t desk@… password, ssh -t desk@… totp.")
+	all, err := h.roster.People(ctx)
+	if err != nil {
+		return err
+	}
+	r.say("\n4. Compare each fingerprint by phone or face to face; then somebody else confirms it (people confirm PERSON KEY), and vouches for it where it signs answers (people vouch):")
+	for _, p := range all {
+		for _, k := range p.Keys {
+			if !p.Disabled && k.Pending {
+				r.say("    %-20s %-8s %s", p.ID, k.Kind, k.ID)
+			}
+		}
+	}
+	r.say("\n5. Compare the pinned host keys on each machine, by ssh-keygen -lf on its own console; a wrong one is changed in the plant file, by its owners:")
+	for _, asset := range h.plant().Assets {
+		for _, port := range asset.Ports {
+			for _, key := range port.HostKeys {
+				r.say("    %-20s %-8s %s", asset.Name, port.Name, printOfLine(key))
+			}
+		}
+	}
+	r.say("\n6. Change the secrets of machines that are in the vault: count them as known (penstock target list).")
+	envelopes, err := h.roster.Envelopes(ctx)
+	if err != nil {
+		return err
+	}
+	for _, e := range envelopes {
+		r.say("7. Seal %s anew, if anybody could have read its paper: penstock envelope make %s.", e.Title(), e.ID)
+	}
+	return nil
+}
+
+func printOfLine(line string) string {
+	k, _, _, _, err := ssh.ParseAuthorizedKey([]byte(line))
+	if err != nil {
+		return "cannot be read"
+	}
+	return ssh.FingerprintSHA256(k)
+}
