@@ -19,20 +19,13 @@ import (
 	"penstock/audit"
 	"penstock/broker/agent"
 	"penstock/broker/connect"
-	"penstock/broker/dial"
 	"penstock/policy"
 )
 
-// agents makes the line a zone that is reached through its agent only.
-func (h *house) agents() {
-	h.t.Helper()
-	text := strings.Replace(plantText, "owner: line-1-owner, shift: shift}", "owner: line-1-owner, shift: shift, reached_by: agent}", 1)
-	text = fmt.Sprintf(text, h.machine.port, authorized(h.machine.host.PublicKey()), h.plc.port, authorized(h.machine.host.PublicKey()))
-	p, problems := policy.Parse("plant.yaml", map[string][]byte{"plant.yaml": []byte(text)})
-	h.ok(problems.Err())
-	h.plant = p
-	h.ok(h.append(audit.ConfigChanged{Kind: "plant", Document: must(h.docs.Put(h.ctx, p.Document()))}))
-	h.door.Dialer.Agents = dial.NewAgents()
+// newAgents is a house whose line is reached through its agent only.
+func newAgents(t *testing.T) *house {
+	t.Helper()
+	return newHouseOf(t, Limits{}, strings.Replace(plantText, "owner: line-1-owner, shift: shift}", "owner: line-1-owner, shift: shift, reached_by: agent}", 1))
 }
 
 // field is a folder inside the zone, with the agent's file.
@@ -90,8 +83,7 @@ func (h *house) confirmed(c agent.Config) string {
 }
 
 func TestAZoneIsReachedThroughItsAgentAlone(t *testing.T) {
-	h := newHouse(t, Limits{})
-	h.agents()
+	h := newAgents(t)
 	c := h.field(fmt.Sprintf("127.0.0.1:%d", h.plc.port), fmt.Sprintf("127.0.0.1:%d", h.machine.port))
 	w := h.open(30)
 
@@ -151,8 +143,7 @@ func TestAZoneIsReachedThroughItsAgentAlone(t *testing.T) {
 }
 
 func TestAnAgentHoldsTheBrokerToItsList(t *testing.T) {
-	h := newHouse(t, Limits{})
-	h.agents()
+	h := newAgents(t)
 	c := h.field("127.0.0.1:9") // not the machine's
 	w := h.open(30)
 	h.confirmed(c)
@@ -175,8 +166,7 @@ func TestAnAgentHoldsTheBrokerToItsList(t *testing.T) {
 
 // A machine that resets is a reset at the vendor's end too, all the way.
 func TestAResetPassesAnAgent(t *testing.T) {
-	h := newHouse(t, Limits{})
-	h.agents()
+	h := newAgents(t)
 	c := h.field(fmt.Sprintf("127.0.0.1:%d", h.plc.port))
 	h.open(30)
 	h.confirmed(c)
@@ -201,8 +191,7 @@ func TestAResetPassesAnAgent(t *testing.T) {
 
 // Who brings an agent, and which counts.
 func TestAnAgentIsEnrolledByTwo(t *testing.T) {
-	h := newHouse(t, Limits{})
-	h.agents()
+	h := newAgents(t)
 	h.roster.Zones = func(z policy.ZoneName) bool { zone, ok := h.plant.Zone(z); return ok && zone.ByAgent }
 	rule := func(err error) string { r, _ := ruleOf(err); return r }
 	for who, want := range map[string]string{"mia": "security-only", "ann": "plant-people-only"} {

@@ -122,6 +122,12 @@ rules:
 
 func newHouse(t *testing.T, limits Limits) *house {
 	t.Helper()
+	return newHouseOf(t, limits, plantText)
+}
+
+// newHouseOf is newHouse with another plant file.
+func newHouseOf(t *testing.T, limits Limits, text string) *house {
+	t.Helper()
 	h := &house{t: t, dir: t.TempDir(), said: &lockedBuffer{}, codes: map[string]string{}}
 	ctx, cancel := context.WithCancel(context.Background())
 	h.ctx = ctx
@@ -156,7 +162,7 @@ func newHouse(t *testing.T, limits Limits) *house {
 		Now: h.now}))
 	h.machine = newMachine(t, h.ca.Out())
 	h.plc = newController(t)
-	h.plant = thePlant(t, h.machine, h.plc.port)
+	h.plant = thePlant(t, text, h.machine, h.plc.port)
 	h.ok(h.append(audit.ConfigChanged{Kind: "plant", Document: must(h.docs.Put(ctx, h.plant.Document()))}))
 	plant := func() *policy.Plant { return h.plant }
 	h.desk = approvals.NewDesk(approvals.Parts{Plant: plant, Roster: h.roster, Journal: h.journal, Rows: h.rows, Log: h.log, Leaves: h.log, Docs: h.docs})
@@ -172,7 +178,7 @@ func newHouse(t *testing.T, limits Limits) *house {
 	h.desk.Stops(h.broker)
 	l := must(net.Listen("tcp", "127.0.0.1:0"))
 	h.addr = l.Addr().String()
-	h.door = must(New(Parts{Plant: plant, Broker: h.broker, CA: h.ca, Dialer: &dial.Dialer{CA: h.ca, Broker: "a", Loopback: true}, Proofs: h.proofs,
+	h.door = must(New(Parts{Plant: plant, Broker: h.broker, CA: h.ca, Dialer: &dial.Dialer{CA: h.ca, Broker: "a", Loopback: true, Agents: dial.NewAgents()}, Proofs: h.proofs,
 		Roster: h.roster, Log: h.log, Names: []string{"127.0.0.1"}, Limits: limits, Now: h.now, Slog: slog.New(slog.NewTextHandler(h.said, nil)),
 		Clerk: &verbs.Clerk{Desk: h.desk, Roster: h.roster, Proofs: h.proofs, CA: h.ca, Plant: plant, Name: "127.0.0.1", Port: l.Addr().(*net.TCPAddr).Port}}))
 	doors, endDoors := context.WithCancel(ctx)
@@ -315,9 +321,9 @@ func (h *house) in(w policy.WindowID) *ssh.Client {
 	return c
 }
 
-func thePlant(t *testing.T, m *machine, plc int) *policy.Plant {
+func thePlant(t *testing.T, text string, m *machine, plc int) *policy.Plant {
 	t.Helper()
-	text := fmt.Sprintf(plantText, m.port, authorized(m.host.PublicKey()), plc, authorized(m.host.PublicKey()))
+	text = fmt.Sprintf(text, m.port, authorized(m.host.PublicKey()), plc, authorized(m.host.PublicKey()))
 	p, problems := policy.Parse("plant.yaml", map[string][]byte{"plant.yaml": []byte(text)})
 	if err := problems.Err(); err != nil {
 		t.Fatal(err)
