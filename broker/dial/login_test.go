@@ -15,7 +15,9 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
+	"penstock/broker/dial"
 	"penstock/broker/vault"
+	"penstock/policy"
 )
 
 // secrets gives what a test put in, and keeps what it was asked.
@@ -213,4 +215,31 @@ func TestAChangedHostKeyOpensNoSecret(t *testing.T) {
 	if len(kept.uses) != 0 || len(g.tries()) != 0 {
 		t.Errorf("opened %v, told %v", kept.uses, g.tries())
 	}
+}
+
+// Whatever a machine asks, the secret goes only to a prompt that the plant file
+// names, whole and unechoed; and what is refused is told without control characters.
+func FuzzPrompts(f *testing.F) {
+	f.Add("Password: ", false, "User name:")
+	f.Add("Password: ", true, "")
+	f.Add("Password:\nPassword: ", false, "Old Password:")
+	f.Add("\x1b]0;x\aPassword: ", false, "Pass\u202eword:")
+	f.Add(strings.Repeat("Password: ", 100), false, "\xff\xfe")
+	prompts := []policy.Prompt{{Asks: "Password: ?", Give: policy.GiveSecret}, {Asks: "User name:", Give: policy.GiveAccount}}
+	f.Fuzz(func(t *testing.T, one string, echo bool, two string) {
+		out, opened, err := dial.Answers(prompts, []string{one, two}, []bool{echo, false}, "s3cret")
+		named := func(q string) bool { return strings.TrimSpace(q) == "Password:" }
+		if opened && !(named(one) && !echo) && !named(two) {
+			t.Errorf("%q, %t, %q opened the secret", one, echo, two)
+		}
+		for i, o := range out {
+			if o == "s3cret" && !named([]string{one, two}[i]) {
+				t.Errorf("%q was told the secret", []string{one, two}[i])
+			}
+		}
+		var r *policy.Refusal
+		if err != nil && (!errors.As(err, &r) || strings.ContainsFunc(r.Why+r.Say, func(c rune) bool { return c < ' ' || c > '~' }) || len(r.Why) > 2000) {
+			t.Errorf("told as %v", err)
+		}
+	})
 }
