@@ -141,6 +141,21 @@ func (r *rig) struck() bool {
 	return false
 }
 
+// injections are the lines of strace that say what was struck.
+func (r *rig) injections() string {
+	b, err := os.ReadFile(r.path("strace.log"))
+	if err != nil {
+		return err.Error()
+	}
+	var all []string
+	for line := range strings.Lines(string(b)) {
+		if strings.Contains(line, "(INJECTED)") && len(all) < 8 {
+			all = append(all, line[:min(len(line), 200)])
+		}
+	}
+	return strings.Join(all, "\n")
+}
+
 const syncs = "fsync,fdatasync"
 
 // syncsFailInSession: each sync of a start, a request and a session fails once.
@@ -177,7 +192,7 @@ func every(t *testing.T, golden *rig, calls, errno string, n, step int) {
 		r.proved()
 		reached += r.recorded(streams...)
 		if t.Failed() {
-			t.Fatalf("%s number %d failed with %s", calls, at, errno)
+			t.Fatalf("%s number %d failed with %s: %s", calls, at, errno, r.injections())
 		}
 	}
 	if strikes == 0 || reached == 0 {

@@ -12,8 +12,9 @@ const (
 	calmBelow  = 64 << 10 // bytes allocated in a second in which nothing much happens
 	worthwhile = 1 << 20  // bytes allocated since the last time; garbage, most of it
 	growth     = 40       // percent of what lives that may be garbage; Go's own 100 costs an idle session 20 KiB more
-	busyFrom   = 32 << 20 // bytes allocated in a second from which much passes …
-	busyGrowth = 400      // … and the processor counts for more than memory
+	busyFrom   = 32 << 20 // bytes allocated in a second from which much passes, and the processor counts …
+	busySpare  = 16 << 20 // … for more than so many bytes of garbage
+	busyGrowth = 400      // percent, at most
 )
 
 // giveBack collects garbage and gives its memory back to the kernel when a
@@ -32,7 +33,7 @@ func giveBack(ctx context.Context) error {
 		select {
 		case <-tick.C:
 			metrics.Read(now)
-			if to := b.allowed(now[0].Value.Uint64()); ours && to != b.growth {
+			if to := b.allowed(now[0].Value.Uint64(), now[1].Value.Uint64()); ours && to != b.growth {
 				b.growth = to
 				debug.SetGCPercent(to)
 			}
@@ -57,12 +58,12 @@ type burst struct {
 }
 
 // allowed is how much garbage there may be in the second to come, percent of
-// what lives. It is asked before over, with the same allocated.
-func (b *burst) allowed(allocated uint64) int {
-	if allocated-b.last >= busyFrom {
-		return busyGrowth
+// what lives. It is asked before over, with the same arguments.
+func (b *burst) allowed(allocated, live uint64) int {
+	if allocated-b.last < busyFrom {
+		return growth
 	}
-	return growth
+	return int(max(growth, min(busyGrowth, busySpare*100/max(1, live))))
 }
 
 // over says, once a second, whether it is time to collect: much was allocated

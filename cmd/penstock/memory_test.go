@@ -38,12 +38,19 @@ func TestBurst(t *testing.T) {
 func TestBurstAllowsMoreGarbageWhileMuchPasses(t *testing.T) {
 	var b burst
 	for i, second := range []struct {
-		allocated uint64
-		want      int
-	}{{busyFrom - 1, growth}, {2 * busyFrom, busyGrowth}, {3 * busyFrom, busyGrowth}, {3*busyFrom + 1, growth}} {
-		if got := b.allowed(second.allocated); got != second.want {
+		allocated, live uint64
+		want            int
+	}{
+		{busyFrom - 1, 1 << 20, growth},
+		{2 * busyFrom, 1 << 20, busyGrowth},
+		{3 * busyFrom, busySpare, 100},
+		{4 * busyFrom, 1 << 40, growth},
+		{5 * busyFrom, 0, busyGrowth},
+		{5*busyFrom + 1, 1 << 20, growth},
+	} {
+		if got := b.allowed(second.allocated, second.live); got != second.want {
 			t.Errorf("second %d: %d percent, want %d", i, got, second.want)
 		}
-		b.over(second.allocated, 1<<20)
+		b.over(second.allocated, second.live)
 	}
 }
