@@ -174,7 +174,7 @@ func (g *Pages) table() []Route {
 		{"POST /outages/{id}/yes/draft", PlantOnly, "", g.draftList},
 		{"POST /outages/{id}/yes", PlantOnly, "Sign the list", g.signList},
 		{"POST /outages/{id}/rows", PlantOnly, "", g.putOnList},
-		{"POST /outages/{id}/open", PlantOnly, "Open the crew's windows", g.openCrew},
+		{"POST /outages/{id}/open", PlantOnly, "Open the windows of the crew", g.openCrew},
 		{"POST /outages/{id}/withdraw", PlantOnly, "", g.withdrawOutage},
 		{"GET /island", PlantOnly, "", g.islandPage},
 		{"POST /island", PlantOnly, "", doneOnce(g.island)},
