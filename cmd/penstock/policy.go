@@ -200,7 +200,7 @@ type policyExplainCall struct {
 	asset, account, port, who, at string
 	rights, gates                 []string
 	minutes                       int
-	asJSON                        bool
+	asJSON, first                 bool
 }
 
 func policyExplainCommand() *cobra.Command {
@@ -223,6 +223,7 @@ func policyExplainCommand() *cobra.Command {
 	f.StringVar(&call.who, "who", "some-firm/somebody", "firm/person; the site's id as the firm is the plant itself")
 	f.StringVar(&call.at, "at", "", `when: "Tue 03:07", "2026-12-20 10:00" or RFC 3339 (default: now)`)
 	f.IntVar(&call.minutes, "minutes", 0, "for how many minutes (default 30)")
+	f.BoolVar(&call.first, "first-visit", false, "by somebody who never worked here before, and asks for themself")
 	f.BoolVar(&call.asJSON, "json", false, "print one JSON document")
 	return c
 }
@@ -248,7 +249,7 @@ func explainPolicy(c *cobra.Command, path string, call policyExplainCall) error 
 			return exit{exitUsage, fmt.Errorf("--at: %w", err)}
 		}
 	}
-	want := policy.Want{Asset: policy.AssetName(call.asset), Port: policy.PortName(call.port), Account: policy.AccountName(call.account), Rights: rights, Minutes: call.minutes}
+	want := policy.Want{Asset: policy.AssetName(call.asset), Port: policy.PortName(call.port), Account: policy.AccountName(call.account), Rights: rights, Minutes: call.minutes, First: call.first}
 	if len(call.gates) > 0 {
 		want.Say = slices.DeleteFunc(slices.Clone(call.gates), func(g string) bool { return g == "none" })
 	}
