@@ -42,7 +42,7 @@ func (b blockRow) block() policy.Block {
 // Block refuses a person, a firm, an asset or a zone until a time (zero: until
 // it is lifted), at once. It makes the id.
 func (d *Desk) Block(ctx context.Context, by people.Actor, b policy.Block) (policy.Block, error) {
-	if err := d.mayTake(by); err != nil {
+	if err := d.mayStop(by); err != nil {
 		return b, err
 	}
 	scopes := 0

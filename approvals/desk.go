@@ -107,6 +107,7 @@ type Desk struct {
 	held     map[policy.WindowID]int    // paused, and not written yet
 	winding  map[policy.WindowID]int    // ending, and not written yet
 	kept     map[policy.WindowID]string // agreed, and why it does not open by itself
+	kiosks   map[string]Kiosk           // as they were last read, or revoked and not written yet
 	blocking map[int]policy.Block       // in force, and not written yet
 	blocks   int
 	shown    map[int]policy.HostKey // keys that machines showed, and not written yet
@@ -123,7 +124,7 @@ func NewDesk(p Parts) *Desk {
 	d := &Desk{plant: p.Plant, roster: p.Roster, journal: p.Journal, rows: p.Rows, leaves: p.Leaves, docs: p.Docs, log: p.Log, now: p.Now, take: p.Take,
 		heads: heads{rows: map[string]head{}}, keys: keyring{ring: evidence.NewKeyring(p.Docs)}, lists: lists{requests: map[string]kept[Request]{}, windows: map[string]kept[Window]{}}, poke: make(chan struct{}, 1), repair: make(chan struct{}, 1),
 		pauses: map[policy.WindowID]uint64{}, plants: map[audit.Hash]*policy.Plant{}, agreeing: map[[2]audit.Hash][]policy.Need{}, rosters: map[audit.Hash][]evidence.Turn{}, checks: map[checked]bool{}, lapsed: map[string]int{},
-		stopped: map[policy.WindowID]int{}, held: map[policy.WindowID]int{}, winding: map[policy.WindowID]int{}, kept: map[policy.WindowID]string{}, blocking: map[int]policy.Block{}, phases: map[policy.WindowID]phase{},
+		stopped: map[policy.WindowID]int{}, held: map[policy.WindowID]int{}, winding: map[policy.WindowID]int{}, kept: map[policy.WindowID]string{}, blocking: map[int]policy.Block{}, kiosks: map[string]Kiosk{}, phases: map[policy.WindowID]phase{},
 		ways: map[policy.WindowID]way{}, inputs: map[string]*input{}, unsaid: map[string]int{}, narrowed: map[policy.WindowID][]policy.Rights{}}
 	d.owing.fold = evidence.NewOwing()
 	if d.now == nil {

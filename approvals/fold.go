@@ -59,6 +59,8 @@ func (f folder) fold(ctx context.Context, rows state.Reader, leaf audit.Leaf) ([
 		return f.block(ctx, rows, leaf)
 	case audit.OutageWritten, audit.OutageWithdrawn:
 		return f.outage(ctx, rows, leaf)
+	case audit.KioskEnrolled, audit.KioskRevoked:
+		return f.kiosk(ctx, rows, leaf)
 	case audit.IslandAnswered:
 		return f.island(ctx, rows, leaf)
 	case audit.DebtOpened, audit.DebtClosed:

@@ -35,7 +35,7 @@ type head struct {
 }
 
 // kinds are the rows that this package owns.
-var kinds = []string{"request/", "answer/", "window/", "block/", "gate/", "handover/", "roster/", "change/", "pattern/", "file/", "spoken/", "outage/", "asset/", "debt/", "hostkey/"}
+var kinds = []string{"request/", "answer/", "window/", "block/", "gate/", "handover/", "roster/", "change/", "pattern/", "file/", "spoken/", "outage/", "kiosk/", "asset/", "debt/", "hostkey/"}
 
 func ours(key string) bool {
 	return slices.ContainsFunc(kinds, func(k string) bool { return strings.HasPrefix(key, k) })

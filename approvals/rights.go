@@ -128,6 +128,15 @@ func (d *Desk) mayTake(by people.Actor) error {
 	return refuse("not-on-shift", "Only somebody with a shift, zone owner or OT security role may do this. Call the control room.")
 }
 
+// mayStop is mayTake, also for a kiosk: who may pause, cut and block, and make an
+// island, at once.
+func (d *Desk) mayStop(by people.Actor) error {
+	if by.Kiosk {
+		return d.kioskStands(by.Person)
+	}
+	return d.mayTake(by)
+}
+
 // hasAny says whether a person holds one of the roles.
 func hasAny(p people.Person, roles []policy.Role) bool { return slices.ContainsFunc(roles, p.Has) }
 

@@ -14,7 +14,7 @@ import (
 
 // Pause holds the vendor's input at once; sessions stay, the clock runs on.
 func (d *Desk) Pause(ctx context.Context, by people.Actor, id policy.WindowID, why string) (Window, error) {
-	if err := d.mayTake(by); err != nil {
+	if err := d.mayStop(by); err != nil {
 		return Window{}, err
 	}
 	why = cleaned(why)
@@ -44,7 +44,7 @@ func (d *Desk) End(ctx context.Context, by people.Actor, id policy.WindowID, why
 
 // Cut ends a window by force, from every state that is not over.
 func (d *Desk) Cut(ctx context.Context, by people.Actor, id policy.WindowID, why string) (Window, error) {
-	if err := d.mayTake(by); err != nil {
+	if err := d.mayStop(by); err != nil {
 		return Window{}, err
 	}
 	return d.stop(ctx, by, id, "cut", cleaned(why))

@@ -796,7 +796,7 @@ var bodies = func() map[string]reflect.Type {
 		ReviewNoted{}, ReviewSigned{}, ReviewReplied{}, ReviewDrawn{}, HoldSet{}, HoldLifted{}, RecordingExpired{}, DeletionAsked{}, RecordingDeleted{},
 		CheckpointTaken{}, OutsideChanged{}, BackupTaken{}, BackupRestored{},
 		EvidenceAsked{}, EvidenceDelivered{},
-		IslandAnswered{}, OutageWritten{}, OutageWithdrawn{},
+		IslandAnswered{}, OutageWritten{}, OutageWithdrawn{}, KioskEnrolled{}, KioskRevoked{},
 		RosterWritten{}, DeputyNamed{}, DeputyEnded{}, CallMade{}, CallAnswered{}, QuestionAnswered{}, PriorityChanged{},
 		AnswerWithdrawn{}, FirmEnded{}, TermsAccepted{}, TrainingNoted{}, EndingTold{}, AccessListed{}, AccessSigned{}, AccountLinked{},
 		SecretSealed{}, SecretUsed{}, SecretShown{}, SecretRotating{}, SecretRotated{}, SecretKept{},

@@ -57,6 +57,7 @@ type Walk struct {
 	recovering bool                  // between recovery.began and recovery.done
 	blocks     map[string]*blocked
 	outages    map[string]*outage
+	kiosks     map[string]*kiosk
 	duty       duties
 	owing      *Owing
 	certs      map[string]audit.CertIssued // vendors', by serial
@@ -97,7 +98,7 @@ type silence struct{ from, to time.Time }
 func NewWalk(docs Documents) *Walk {
 	return &Walk{docs: docs, revs: map[string]uint64{}, firms: map[string]*firm{}, people: map[string]*person{},
 		invited: map[audit.Hash]*invitation{}, owners: map[string]string{}, agents: map[string]*agentSeen{}, removed: map[string]bool{}, words: map[string]bool{}, access: map[string]*access{}, plants: map[audit.Hash]*policy.Plant{}, changes: map[string]*change{},
-		requests: map[string]*asked{}, backups: map[policy.AssetName]time.Time{}, owed: map[string]bool{}, been: map[string]bool{}, windows: map[string]*window{}, patterns: map[string]*pattern{}, blocks: map[string]*blocked{}, outages: map[string]*outage{}, duty: duties{},
+		requests: map[string]*asked{}, backups: map[policy.AssetName]time.Time{}, owed: map[string]bool{}, been: map[string]bool{}, windows: map[string]*window{}, patterns: map[string]*pattern{}, blocks: map[string]*blocked{}, outages: map[string]*outage{}, kiosks: map[string]*kiosk{}, duty: duties{},
 		owing: NewOwing(), sealed: map[string]*sealedIn{},
 		spoken: map[string]*spokenYes{},
 		certs:  map[string]audit.CertIssued{}, sessions: map[string]*session{}, gates: map[string]gateWord{}, handed: map[string]*handover{}, guarded: map[string]*guard{}, unknown: map[string]int64{}}
@@ -206,7 +207,7 @@ func keepsState(body audit.Body) bool {
 		audit.BlockSet, audit.BlockLifted, audit.PlantProposed, audit.PlantAnswered, audit.PlantMoved,
 		audit.PatternProposed, audit.PatternAnswered, audit.PatternMoved, audit.PatternDoubted, audit.SpokenSigned, audit.SpokenMissed, audit.SpokenCleared, audit.FirmChanged, audit.FirmEnded, audit.AnswerWithdrawn, audit.PersonInvited, audit.PersonJoined,
 		audit.PersonConfirmed, audit.PersonChanged, audit.PersonDisabled, audit.KeyEnrolled, audit.KeyVouched, audit.KeyRemoved,
-		audit.IslandAnswered, audit.OutageWritten, audit.OutageWithdrawn, audit.AgentInvited, audit.AgentJoined, audit.AgentConfirmed, audit.AgentRemoved,
+		audit.IslandAnswered, audit.OutageWritten, audit.OutageWithdrawn, audit.KioskEnrolled, audit.KioskRevoked, audit.AgentInvited, audit.AgentJoined, audit.AgentConfirmed, audit.AgentRemoved,
 		audit.RosterWritten, audit.DeputyNamed, audit.DeputyEnded, audit.CallMade, audit.CallAnswered, audit.QuestionAnswered, audit.PriorityChanged, audit.AssetBackup, audit.DebtOpened, audit.DebtClosed:
 		return true
 	case audit.FileHeld, audit.FileMoved:
@@ -278,6 +279,10 @@ func (w *Walk) judge() {
 		w.blockLifted(b)
 	case audit.IslandAnswered:
 		w.islandAnswered(b)
+	case audit.KioskEnrolled:
+		w.kioskEnrolled(b)
+	case audit.KioskRevoked:
+		w.kioskRevoked(b)
 	case audit.OutageWritten:
 		w.outageWritten(b)
 	case audit.OutageWithdrawn:

@@ -101,6 +101,10 @@ func (w *Walk) takenBy(id string) {
 // may also be who works in the window. The broker asks memory only for this: a
 // role that was taken away since the person signed in is told, not found wrong.
 func (w *Walk) mayTake(id string, worker bool) {
+	if IsKiosk(id) {
+		w.kioskTakes(id)
+		return
+	}
 	w.takenBy(id)
 	p := w.people[id]
 	if worker || !w.must(p != nil && w.ofPlant(p), "taken by %s, who is nobody of the plant", short(id)) {

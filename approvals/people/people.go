@@ -154,6 +154,7 @@ type Actor struct {
 	Step   int64     // TOTP step that was spent, 0 if none
 	Key    string    // fingerprint of the passkey in Proofs, or id of the account; empty if none
 	Source netip.Addr
+	Kiosk  bool // no person: a browser that OT security enrolled, which may only take
 
 	Stepped bool          // the account was proved anew for this, at the sign-in service
 	Without []policy.Role // that the sign-in did not carry: what the person holds of them does not count

@@ -102,7 +102,7 @@ func (c *chooser) leaf(l audit.Leaf) error {
 	}
 	switch b := l.Body.(type) {
 	case audit.LogCreated, audit.LogRecovered, audit.NodeStarted, audit.NodeStopped, audit.ClockStepped, audit.ClockAccepted,
-		audit.BlockSet, audit.BlockLifted, audit.IslandAnswered, audit.BackupRestored,
+		audit.BlockSet, audit.BlockLifted, audit.IslandAnswered, audit.KioskEnrolled, audit.KioskRevoked, audit.BackupRestored,
 		audit.RosterWritten, audit.DeputyNamed, audit.DeputyEnded, // who was on duty decides whose word counted
 		audit.AssetBackup: // how old one was decides what could be asked
 		c.take(l)
@@ -232,7 +232,7 @@ func (c *chooser) named(body audit.Body) []string {
 func follows(row string) bool {
 	kind, _, _ := strings.Cut(row, "/")
 	switch kind {
-	case "window", "request", "person", "key", "invitation", "firm", "block", "roster", "gate", "handover", "change", "pattern", "spoken", "outage", "bootstrap", "envelope":
+	case "window", "request", "person", "key", "invitation", "firm", "block", "roster", "gate", "handover", "change", "pattern", "spoken", "outage", "kiosk", "bootstrap", "envelope":
 		return true
 	}
 	return false

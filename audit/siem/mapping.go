@@ -96,6 +96,8 @@ var rules = map[string]rule{
 	"secret.kept":         {manageEntity, update, medium},
 	"block.set":           {manageEntity, create, medium},
 	"block.lifted":        {manageEntity, remove, low},
+	"kiosk.enrolled":      {manageEntity, create, medium},
+	"kiosk.revoked":       {manageEntity, remove, medium},
 	"outage.written":      {manageEntity, create, low},
 	"outage.withdrawn":    {manageEntity, remove, low},
 	"island.answered":     {manageEntity, remove, medium}, // a word for lifting it, or the lifting itself

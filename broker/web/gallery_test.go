@@ -212,6 +212,7 @@ type galleryPage struct {
 
 func gallery() []galleryPage {
 	someone := func(f *frame) {}
+	kioskFrame := func(f *frame) { f.Name, f.Live, f.Every = "", false, 3 }
 	nobody := func(f *frame) { f.Name, f.Plant, f.Live = "", false, false }
 	codeGood := func(f *frame) { f.CodeUntil = after(4) }
 	in := inView{Session: "S-341", Who: "Ola Lind", Firm: "Thermo Nord", Since: after(-19), Windows: []inWindow{{WindowLine: openLine,
@@ -324,6 +325,9 @@ func gallery() []galleryPage {
 				Conflicts: []string{"R-1 and R-3 change filler-plc at the same time, and it has one writer."}, Escorts: "At Sun 02:00 9 of them want an escort, and the 2 people who may watch watch at most 6."}}, someone},
 		{"outages-ready", "outages", outagesView{Columns: api.RowColumns(), Form: planForm{"Spring clean", "2027-03-05T22:00", "2027-03-07T06:00", "crew;firm"}, Plan: &planView{Rows: 3, Ready: true}}, someone},
 		{"outage", "outage", sampleOutage(), someone},
+		{"kiosk", "kiosk", kioskView{Name: "Control room 1", Board: full, Zones: []tick{{"line-1", "Filling line 1", false}, {"ops", "Plant operations", false}}, Tap: true, Said: "Paused."}, kioskFrame},
+		{"kiosk-empty", "kiosk", kioskView{Name: "Control room 1", Zones: []tick{{"line-1", "Filling line 1", false}}, Island: true}, kioskFrame},
+		{"kiosks", "kiosks", kiosksView{MayEnrol: true, MayTake: true, Line: "penstock kiosk new --out kiosk.pem", Kiosks: []kioskLine{{"K-1", "Control room 1", "Lena Lang", "", "9f3c9f3c9f3c9f3c", after(400000), true}, {"K-0", "Old screen", "Lena Lang", "revoked by Mia Voss", "9f3c9f3c9f3c9f3c", after(10), false}}}, someone},
 		{"blocks-island", "blocks", blocksView{MayBlock: true, Blocks: []blockView{
 			{ID: "B-4", What: "Everybody: the plant is an island", By: "Mia Voss", Why: "ammonia alarm", All: true, Island: true, MayLift: true, Free: []string{"Plant DMZ"},
 				Zones: []tick{{"ops", "Plant operations", false}, {"line-1", "Filling line 1", false}}, Waits: []wordView{{"Jan Brandt", "Filling line 1", after(21), false}, {"Mia Voss", "Plant operations", after(25), true}}},

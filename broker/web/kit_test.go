@@ -3,6 +3,7 @@ package web
 import (
 	"context"
 	"crypto/ed25519"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -131,6 +132,7 @@ func newHouseWith(t *testing.T, shifts int, codes bool, service *login.OIDC) *ho
 	}
 	h.server.Config.Handler = h.pages
 	h.server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, 0)
+	h.server.TLS = &tls.Config{ClientAuth: tls.RequestClientCert}
 	h.server.StartTLS()
 	t.Cleanup(func() {
 		h.server.CloseClientConnections()

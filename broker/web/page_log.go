@@ -138,6 +138,10 @@ func (v *visit) sentence(body audit.Body, n roll) (says, weight string) {
 		return hostKeyWords(b)
 	case audit.BlockSet:
 		return "blocked " + v.blocked(policy.Block{Person: personID(b.Person), Firm: firmID(b.Firm), Asset: assetName(b.Asset), Zone: policy.ZoneName(b.Zone), All: b.All, Island: b.Island}, n) + because(b.Why), "refused"
+	case audit.KioskEnrolled:
+		return "enrolled kiosk " + b.Name + " (" + b.Kiosk + "), which may take access away", "moved"
+	case audit.KioskRevoked:
+		return "revoked kiosk " + b.Kiosk + because(b.Why), "refused"
 	case audit.OutageWritten:
 		return fmt.Sprintf("wrote the list of outage %s, revision %d", b.Outage, b.Rev), "moved"
 	case audit.OutageWithdrawn:

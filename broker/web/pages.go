@@ -45,6 +45,7 @@ const (
 	Anybody   Who = iota
 	SignedIn      // the plant's people and vendors' people
 	PlantOnly     // the plant's own
+	KioskOnly     // an enrolled screen of the control room; no person
 )
 
 // Route is one path of the pages.
@@ -167,6 +168,13 @@ func (g *Pages) table() []Route {
 		{"POST /blocks/{id}/lift", PlantOnly, "Lift the block", doneOnce(g.lift)},
 		{"POST /blocks/{id}/yes/draft", PlantOnly, "", g.draftLift},
 		{"POST /blocks/{id}/yes", PlantOnly, "Lift the island", doneOnce(g.liftIsland)},
+		{"GET /kiosk", KioskOnly, "", g.kioskPage},
+		{"POST /kiosk/begin", KioskOnly, "", g.kioskAsks},
+		{"POST /kiosk/tap/{verb}", KioskOnly, "", g.kioskTap},
+		{"POST /kiosk/{verb}", KioskOnly, "", g.kioskTakes},
+		{"GET /kiosks", PlantOnly, "", g.kiosksPage},
+		{"POST /kiosks", PlantOnly, "Enrol it", doneOnce(g.enrolKiosk)},
+		{"POST /kiosks/{id}/revoke", PlantOnly, "", g.revokeKiosk},
 		{"GET /outages", PlantOnly, "", g.outagesPage},
 		{"POST /outages/plan", PlantOnly, "", g.planOutage},
 		{"POST /outages", PlantOnly, "", doneOnce(g.proposeOutage)},
@@ -310,7 +318,7 @@ func (g *Pages) enter(v *visit, route Route) error {
 	if err := g.recognise(v); err != nil {
 		return err
 	}
-	if route.Who == Anybody {
+	if route.Who == Anybody || route.Who == KioskOnly { // the latter asks for its certificate
 		return route.do(v)
 	}
 	if v.s == nil {
@@ -456,7 +464,7 @@ func backTo(p string) string {
 		return "/people"
 	case parts[0] == "keys" || parts[0] == "agents":
 		return "/" + parts[0]
-	case parts[0] == "blocks" || parts[0] == "roster":
+	case parts[0] == "blocks" || parts[0] == "roster" || parts[0] == "kiosks" || parts[0] == "kiosk":
 		return "/" + parts[0]
 	case parts[0] == "outages":
 		return "/outages"
@@ -480,6 +488,7 @@ type frame struct {
 	Down                            string // why nobody is let in
 	Path                            string
 	Live                            bool // the page follows what happens
+	Every                           int  // seconds after which it asks for itself again, where nobody is signed in
 	Since                           audit.Index
 	Page                            any
 }
@@ -507,6 +516,9 @@ func (g *Pages) show(v *visit, status int, name, title string, page any) error {
 func (g *Pages) frameOf(v *visit, name, title string, page any) frame {
 	f := frame{Title: title, Site: v.plant.Site.Name, Colour: v.plant.Site.Colour, Room: v.plant.Site.ControlRoom,
 		Zone: v.plant.Site.Timezone, Now: v.at(v.now), Path: v.r.URL.Path, Since: v.since, Page: page}
+	if name == "kiosk" {
+		f.Every = 3
+	}
 	if v.s != nil {
 		f.Name, f.Plant, f.Live = v.name, v.actor.Plant, livePages[name]
 		if v.hasCode() {

@@ -120,6 +120,7 @@ func New(p Parts) (http.Handler, error) {
 	s.ports(mux)
 	s.rosterCalls(mux)
 	s.outageCalls(mux)
+	s.kioskCalls(mux)
 	s.plantCalls(mux)
 	s.patternCalls(mux)
 	s.spokenCalls(mux)

@@ -40,16 +40,41 @@ const (
 type httpsListener struct {
 	net.Listener
 	certificate atomic.Pointer[tls.Certificate]
+	kiosks      func() bool // whether browsers are asked for a certificate at all
 }
 
 // newHTTPS serves browsers on l.
-func newHTTPS(l net.Listener, cert tls.Certificate) *httpsListener {
-	h := &httpsListener{}
+func newHTTPS(l net.Listener, cert tls.Certificate, kiosks func() bool) *httpsListener {
+	h := &httpsListener{kiosks: kiosks}
 	h.certificate.Store(&cert)
-	h.Listener = tls.NewListener(newBounded(l), &tls.Config{
-		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return h.certificate.Load(), nil },
-		MinVersion:     tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}})
+	h.Listener = tls.NewListener(newBounded(l), h.config())
 	return h
+}
+
+// config asks a browser for a certificate only while a kiosk is enrolled, and
+// only for one of a kiosk's: nobody else is asked which of theirs to show. It is
+// never required, and no chain is looked at: the pages hold it to its pin.
+func (h *httpsListener) config() *tls.Config {
+	plain := &tls.Config{GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return h.certificate.Load(), nil },
+		MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}}
+	asks := plain.Clone()
+	asks.ClientAuth, asks.ClientCAs = tls.RequestClientCert, kioskNames()
+	plain.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {
+		if h.kiosks != nil && h.kiosks() {
+			return asks, nil
+		}
+		return nil, nil
+	}
+	return plain
+}
+
+// kioskNames is a pool whose one name is the kiosks'; its key is thrown away.
+func kioskNames() *x509.CertPool {
+	pool := x509.NewCertPool()
+	if _, certificate, err := newKioskPair(time.Now()); err == nil { // else browsers may offer any
+		pool.AppendCertsFromPEM(certificate)
+	}
+	return pool
 }
 
 // fingerprint is the SHA-256 of the certificate in use, as browsers show it.
@@ -79,7 +104,7 @@ func (h *plantHouse) listen() (ssh net.Listener, https *httpsListener, err error
 		return ssh, nil, nil
 	case f.Listen == h.file.SSH:
 		first, second := sharePort(ssh)
-		return first, newHTTPS(second, cert), nil
+		return first, newHTTPS(second, cert, h.hasKiosks), nil
 	}
 	l, err := net.Listen("tcp", f.Listen)
 	if err != nil {
@@ -87,7 +112,7 @@ func (h *plantHouse) listen() (ssh net.Listener, https *httpsListener, err error
 		return nil, nil, fmt.Errorf("listen for HTTPS: %w; another address is https.listen in the server's file, and https: off serves no pages", err)
 	}
 	h.ownAddress(l.Addr())
-	return ssh, newHTTPS(l, cert), nil
+	return ssh, newHTTPS(l, cert, h.hasKiosks), nil
 }
 
 // httpsCertificate is the pair of the server's file, else our own self-signed one.
@@ -162,4 +187,11 @@ func (h *plantHouse) pagesServer(doors context.Context) *http.Server {
 	return &http.Server{Handler: h.pages, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, WriteTimeout: 5 * time.Minute,
 		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10, BaseContext: func(net.Listener) context.Context { return doors }, ConnState: boundedState,
 		ErrorLog: slog.NewLogLogger(h.slog.Handler(), slog.LevelDebug)} // a browser that distrusts our certificate is no news
+}
+
+// hasKiosks says whether a screen of the control room is enrolled.
+func (h *plantHouse) hasKiosks() bool {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	return h.desk != nil && h.desk.HasKiosks(ctx)
 }

@@ -59,7 +59,7 @@ Exit codes: 0 done, 1 error, 2 usage, 3 the answer is no, 4 the broker cannot be
 	root.AddCommand(append(patternCommands(), spokenCommand())...)
 	root.AddCommand(windowCommands()...)
 	root.AddCommand(blockCommands()...)
-	root.AddCommand(outageCommand())
+	root.AddCommand(outageCommand(), kioskCommand())
 	root.AddCommand(peopleCommand(), rosterCommand(), receiptCommand(), recordingCommand(), authoritiesCommand(), clockCommand(), backupCommand(), restoreCommand(), evidenceCommand(), connectCommand(), agentCommand(), portsCommand())
 	root.AddCommand(targetCommand())
 	root.AddCommand(envelopeCommand(), recoverCommand())

@@ -261,6 +261,14 @@ func TestPagesGuardEveryPath(t *testing.T) {
 		if route.Who == web.Anybody {
 			continue
 		}
+		if route.Who == web.KioskOnly { // whoever is signed in, and whoever is not
+			for name, b := range map[string]*browserOf{"nobody": nobody, "a vendor": people["ann"], "the shift": people["mia"], "OT security": people["sec"]} {
+				if s := b.do(method, path, url.Values{}); s.status != http.StatusForbidden {
+					t.Errorf("%s: %s answered %d", name, call, s.status)
+				}
+			}
+			continue
+		}
 		for name, b := range map[string]*browserOf{"nobody": nobody, "a forged cookie": forged} {
 			var header []string
 			if b == forged {

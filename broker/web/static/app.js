@@ -58,6 +58,7 @@
     if (!answer.ok) return;
     take(await answer.text());
   }
+  if (document.body.dataset.every) setInterval(() => refresh().catch(() => {}), document.body.dataset.every * 1000); // the next one tries again
   const stream = document.body.dataset.live;
   if (stream && window.EventSource) {
     const news = new EventSource(stream);
@@ -90,7 +91,7 @@
       sure.type = "hidden"; sure.name = button.dataset.hold; sure.value = "yes"; sure.dataset.held = "";
       button.form.append(sure);
       button.form.requestSubmit(button);
-    }, holdFor);
+    }, +button.dataset.holdMs || holdFor);
   }
   function holdEnds() {
     clearTimeout(timer); timer = 0;
