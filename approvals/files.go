@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"penstock/approvals/people"
@@ -84,7 +85,7 @@ func fileKey(id string) string { return "file/" + id }
 // HoldFile tells of a file whose bytes are durable in the holding folder. It
 // gives nothing to anybody: what was sent does not go on.
 func (d *Desk) HoldFile(ctx context.Context, h audit.FileHeld) (File, error) {
-	if len(h.Path) > mostFilePath || !utf8.ValidString(h.Path) || strings.ContainsFunc(h.Path, func(r rune) bool { return r < 0x20 || r == 0x7f }) {
+	if len(h.Path) > mostFilePath || !utf8.ValidString(h.Path) || strings.ContainsFunc(h.Path, func(r rune) bool { return !unicode.IsPrint(r) }) {
 		return File{}, refuse("file-name", "A file that waits has a name of plain text, with its path at most %d bytes. Rename it.", mostFilePath)
 	}
 	return again(func() (File, error) {

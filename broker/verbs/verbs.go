@@ -90,6 +90,7 @@ func (c *Clerk) verbs() []verb {
 		{"tell", `tell R-1 "TEXT"`, "answer a question of the plant's", nil, (*call).tell},
 		{"withdraw", "withdraw R-1 [WHY]", "take a request back", nil, (*call).withdraw},
 		{"windows", "windows", "your windows, how they stand, and what to type", nil, (*call).windows},
+		{"files", "files W-1", "the files that you sent and that wait at the plant, and how they stand", nil, (*call).files},
 		{"follow", "follow W-1", "what happens to your window as it happens: time left, pauses, the end", nil, (*call).follow},
 		{"handback", `handback W-1 "WHAT YOU CHANGED"`, "tell the plant what you changed", nil, (*call).handback},
 		{"more", "more W-1 --minutes 30 --rights look,copy --why TEXT", "ask for more of the same", asking, (*call).more},

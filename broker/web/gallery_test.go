@@ -57,6 +57,12 @@ var (
 		Who: []string{"Ola Lind"}, Until: after(-540), Call: &call{"Ola", "Thermo Nord", "+494315550122"}}
 )
 
+var sampleFiles = []heldView{
+	{ID: "F-12", Name: "recipe-14.csv", Where: "/srv/recipes on FIL-1-PLC-01", Size: "41288B", Says: "held: text by its first bytes; the scanner found nothing", SHA256: "sha256:" + strings.Repeat("9f3c", 16), Short: "9f3c9f3c9f3c", At: after(-2), MayRelease: true, MayRefuse: true},
+	{ID: "F-13", Name: "firmware-4.3.1-filler-with-a-very-long-name-that-somebody-gave-it.bin", Where: "/srv/fw on FIL-1-PLC-01", Size: "12MiB", Says: "held, nobody has looked yet: it waits for the scanner", SHA256: "sha256:" + strings.Repeat("17aa", 16), Short: "17aa17aa17aa", At: after(-1), MayRefuse: true},
+	{ID: "F-11", Name: "tool.exe", Where: "/srv/recipes on FIL-1-PLC-01", Size: "8KiB", Says: "refused by Penstock: it is exe by its first bytes, and may be: text", SHA256: "sha256:" + strings.Repeat("00ff", 16), Short: "00ff00ff00ff", At: after(-9), Red: true},
+}
+
 func sampleRequest() requestView {
 	return requestView{ID: "R-214", State: "waiting", Document: "sha256:" + strings.Repeat("9f3c", 16), Rev: 1, At: after(-2), Who: []string{"Ann Keller"},
 		Firm: "Krall Fillers", Checked: "6 visits, last 12 Oct 09:14.", Does: "change values", Prep: "on", Targets: []targetView{fillerPLC},
@@ -310,6 +316,7 @@ func gallery() []galleryPage {
 		{"handover", "handover", handoverPage{Open: []handoverView{{ID: "H-4", Team: "Filling shift supervisor", By: "Mia Voss", Says: "Alarm F-417 twice. Krall thinks flow sensor.", Due: after(-12), Rings: after(-2), Pauses: after(8),
 			One: []handedLine{{WindowLine: pausedLine, Half: []string{"upload of fil1.prg"}}, {WindowLine: leftLine}}, Rest: []handedLine{{WindowLine: openLine}}, Taken: []handedLine{{WindowLine: readyLine, By: "Jan Brandt"}}, MayTake: true, Rang: true, Left: 3, All: 4}}}, someone},
 		{"handover-none", "handover", handoverPage{Offer: []choiceText{{"shift", "Filling shift supervisor"}}, Due: "06:00"}, codeGood},
+		{"window-files", "window", windowView{WindowLine: openLine, Minutes: "1 hour", Targets: []targetView{fillerMaint}, From: after(-10), To: after(300), Opened: after(-19), OpenedBy: "Mia Voss", Files: sampleFiles}, someone},
 		{"window-waits", "window", windowView{WindowLine: needsLine, Minutes: "1 hour", Targets: []targetView{fillerPLC}, From: after(-10), To: after(300), Conditions: waitsFor}, someone},
 		{"window-vendor", "window", windowView{WindowLine: WindowLine{ID: "W-208", Request: "R-208", Firm: "Krall Fillers", What: "Filler controller", Rights: "look", State: "ended, hand-back missing",
 			Word: "ended", Who: []string{"Ann Keller"}, Until: after(-5), May: stepsAllowed{HandBack: true}}, Minutes: "1 hour", Targets: []targetView{fillerPLC}, Vendor: true, Next: []string{"scp -P 2222 cert@broker.kiel.example:W-208 ~/.ssh/id_ed25519-cert.pub", "ssh -p 2222 ann+recipes+filler-plc@broker.kiel.example"}},

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"net/http"
+	"path"
 	"slices"
 	"strings"
 
@@ -209,6 +210,10 @@ func because(why string) string {
 
 func (v *visit) otherSentence(body audit.Body, n roll) (says, weight string) {
 	switch b := body.(type) {
+	case audit.FileHeld:
+		return "sent " + path.Base(b.Path) + ", which waits as " + b.File, ""
+	case audit.FileMoved:
+		return fileMovedWords(b), map[bool]string{true: "refused", false: "moved"}[b.To == "refused" || b.To == "expired"]
 	case audit.PriorityChanged:
 		return "holds it for " + b.To + because(b.Why), "moved"
 	case audit.QuestionAnswered:

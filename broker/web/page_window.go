@@ -25,6 +25,7 @@ type windowView struct {
 	Why, By          string
 	HandBackText     string
 	Sessions         []inView
+	Files            []heldView // that wait, or have
 	Recordings       []RecordingLine
 	MayRead          bool
 	Later            []choice
@@ -63,6 +64,9 @@ func (g *Pages) windowOf(v *visit, w approvals.Window) (windowView, error) {
 	out := windowView{WindowLine: g.windowLine(v, w, n), Minutes: minutesWords(c.Minutes), Targets: v.targets(c.Assets), From: v.at(c.From), To: v.at(c.To),
 		Opened: v.at(w.Opened), OpenedBy: n.person(w.OpenedBy), Why: w.Why, By: n.person(w.By), HandBackText: w.HandBack, Vendor: !v.actor.Plant}
 	if out.Receipts, err = g.receipted(v, string(w.ID)); err != nil {
+		return windowView{}, err
+	}
+	if out.Files, err = g.heldOf(v, w, n); err != nil {
 		return windowView{}, err
 	}
 	if out.Conditions, err = g.conditions(v, w, n); err != nil {

@@ -146,6 +146,8 @@ func (g *Pages) table() []Route {
 		{"POST /windows/{id}/pause", PlantOnly, "", g.windowStep},
 		{"POST /windows/{id}/narrow", PlantOnly, "", g.windowStep},
 		{"POST /windows/{id}/cut", PlantOnly, "", g.windowStep},
+		{"POST /windows/{id}/file", PlantOnly, "Let it in", g.fileStep},
+		{"POST /windows/{id}/file-no", PlantOnly, "", g.fileStep},
 		{"POST /windows/{id}/gate", PlantOnly, "Say it", g.gateStep},
 		{"POST /windows/{id}/gate-back", PlantOnly, "", g.gateStep},
 		{"POST /windows/{id}/escort", PlantOnly, "Be the escort", g.escortStep},

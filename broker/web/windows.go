@@ -109,6 +109,7 @@ func (s *server) windows(mux *http.ServeMux) {
 	}))
 	mux.HandleFunc("GET /api/v1/sessions/{id}/watch", s.watchCall)
 	s.blocks(mux)
+	s.heldFiles(mux)
 	s.handovers(mux)
 }
 

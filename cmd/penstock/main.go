@@ -58,6 +58,7 @@ Exit codes: 0 done, 1 error, 2 usage, 3 the answer is no, 4 the broker cannot be
 	root.AddCommand(requestCommands()...)
 	root.AddCommand(append(patternCommands(), spokenCommand())...)
 	root.AddCommand(windowCommands()...)
+	root.AddCommand(fileCommands()...)
 	root.AddCommand(blockCommands()...)
 	root.AddCommand(outageCommand(), kioskCommand())
 	root.AddCommand(peopleCommand(), rosterCommand(), receiptCommand(), recordingCommand(), authoritiesCommand(), clockCommand(), backupCommand(), restoreCommand(), evidenceCommand(), connectCommand(), agentCommand(), portsCommand())

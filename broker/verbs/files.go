@@ -1,0 +1,39 @@
+package verbs
+
+import (
+	"penstock/approvals"
+	"penstock/policy"
+)
+
+// fileStates are a file's states for who sent it, with what comes next.
+var fileStates = map[approvals.FileState]string{
+	approvals.FileHeld:       "held; type and scanner have not spoken yet",
+	approvals.FileLooked:     "held; it waits for somebody of the plant to let it in",
+	approvals.FileReleased:   "let in; it is delivered as soon as the machine takes it",
+	approvals.FileDelivering: "on its way to the machine",
+	approvals.FileDelivered:  "on the machine",
+	approvals.FileRefused:    "refused; it never reaches the machine",
+	approvals.FileExpired:    "gone: nobody let it in before its window was over, or in a day. Send it anew",
+}
+
+// files lists what was sent in a window and waits, or has.
+func (c *call) files() error {
+	if len(c.args.words) != 1 || !isID(c.args.words[0], "W") {
+		return usage("Which window? " + c.command("desk", "files W-1"))
+	}
+	all, err := c.Desk.Files(c.ctx, c.by, policy.WindowID(c.args.words[0]))
+	if err != nil {
+		return err
+	}
+	if c.args.json {
+		c.json(all)
+		return nil
+	}
+	if len(all) == 0 {
+		c.printf("No file of %s waits, or has waited.\n", c.args.words[0])
+	}
+	for _, f := range all {
+		c.printf("%s  %s, %d bytes, to %s as %s\n     %s%s\n     %s\n", f.ID, f.Path, f.Bytes, f.Asset, f.Account, fileStates[f.State], because(f.Why), f.SHA256)
+	}
+	return nil
+}

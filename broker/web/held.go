@@ -1,0 +1,138 @@
+package web
+
+import (
+	"cmp"
+	"fmt"
+	"net/http"
+	"path"
+	"strings"
+
+	"penstock/approvals"
+	"penstock/approvals/people"
+	"penstock/audit"
+	"penstock/broker/api"
+	"penstock/policy"
+)
+
+// heldFiles are files that wait, in the API.
+func (s *server) heldFiles(mux *http.ServeMux) {
+	mux.HandleFunc("GET /api/v1/windows/{id}/files", s.plant(func(r *http.Request, a people.Actor) (any, error) {
+		list, err := s.Desk.Files(r.Context(), a, policy.WindowID(r.PathValue("id")))
+		return each(list, err, heldJSON)
+	}))
+	mux.HandleFunc("POST /api/v1/files/{id}/release", s.plantDoes(func(r *http.Request, a people.Actor) (any, error) {
+		step, err := read[api.HeldStep](r)
+		if err != nil {
+			return nil, err
+		}
+		sum, err := audit.ParseHash(step.SHA256)
+		if err != nil {
+			return nil, badCall{err}
+		}
+		return one(heldJSON)(s.Desk.ReleaseFile(r.Context(), a, r.PathValue("id"), sum))
+	}))
+	mux.HandleFunc("POST /api/v1/files/{id}/refuse", s.plantDoes(func(r *http.Request, a people.Actor) (any, error) {
+		step, err := read[api.HeldStep](r)
+		if err != nil {
+			return nil, err
+		}
+		return one(heldJSON)(s.Desk.RefuseFile(r.Context(), a, r.PathValue("id"), step.Why))
+	}))
+}
+
+func heldJSON(f approvals.File) api.HeldFile {
+	return api.HeldFile{ID: f.ID, Window: string(f.Window), Person: string(f.Person), Asset: string(f.Asset), Account: string(f.Account), Path: f.Path, Bytes: f.Bytes,
+		SHA256: f.SHA256.String(), State: string(f.State), By: f.By, Why: f.Why, Kind: f.Kind, Scan: f.Scan, At: f.At, Moved: f.Moved}
+}
+
+// heldView is a file that waits, or has, as its window shows it.
+type heldView struct {
+	ID, Name, Where, Size, Says string
+	SHA256, Short               string
+	At                          stamp
+	MayRelease, MayRefuse       bool
+	Red                         bool
+}
+
+var scanWords = map[string]string{approvals.ScanClean: "the scanner found nothing", approvals.ScanNone: "there is no scanner here", approvals.ScanFound: "the scanner found something"}
+
+// heldOf are a window's files, those that wait for somebody first.
+func (g *Pages) heldOf(v *visit, w approvals.Window, n roll) ([]heldView, error) {
+	files, err := g.Desk.Files(v.ctx(), v.actor, w.ID)
+	if err != nil {
+		return nil, err
+	}
+	works := w.Firm == v.actor.Firm
+	opens := v.actor.Plant && !works && v.opensWindow(w, n)
+	var waits, past []heldView
+	for _, f := range files {
+		a, _ := v.plant.Asset(f.Asset)
+		h := heldView{ID: f.ID, Name: path.Base(f.Path), Where: path.Dir(f.Path) + " on " + cmp.Or(a.Tag, string(f.Asset)), Size: (policy.FileRule{Most: f.Bytes}).Size(), At: v.at(f.Moved), SHA256: f.SHA256.String(), Short: shortHash(f.SHA256)}
+		looked := f.Kind + " by its first bytes; " + scanWords[f.Scan]
+		runs := w.State == approvals.WindowOpen || w.State == approvals.WindowPaused || w.State == approvals.WindowEnding
+		switch f.State {
+		case approvals.FileHeld:
+			h.Says = "held, nobody has looked yet: it waits for the scanner"
+			h.MayRefuse = v.actor.Plant
+		case approvals.FileLooked:
+			h.Says = "held: " + looked
+			h.MayRelease, h.MayRefuse = opens && runs, v.actor.Plant
+		case approvals.FileReleased, approvals.FileDelivering:
+			h.Says = "let in by " + by(f.By, n) + ", on its way"
+			h.MayRefuse = v.actor.Plant && f.State == approvals.FileReleased
+		case approvals.FileDelivered:
+			h.Says = "on the machine" + because(f.Why)
+		case approvals.FileRefused:
+			h.Says, h.Red = "refused by "+by(f.By, n)+because(f.Why), true
+		default:
+			h.Says = "gone, deleted" + because(f.Why)
+		}
+		if f.Waits() {
+			waits = append(waits, h)
+		} else {
+			past = append(past, h)
+		}
+	}
+	return append(waits, past...), nil
+}
+
+// by: what the broker did has no person's name.
+func by(who string, n roll) string {
+	if who == "penstock" {
+		return "Penstock"
+	}
+	return n.person(personID(who))
+}
+
+func shortHash(h audit.Hash) string {
+	s := strings.TrimPrefix(h.String(), "sha256:")
+	return s[:min(len(s), 12)]
+}
+
+// fileStep lets a file of a window in, or refuses it.
+func (g *Pages) fileStep(v *visit) error {
+	id, f := v.r.PathValue("id"), v.r.PostForm
+	said := ""
+	var err error
+	if strings.HasSuffix(v.r.URL.Path, "/file-no") {
+		_, err = g.Desk.RefuseFile(v.ctx(), v.actor, f.Get("file"), strings.TrimSpace(f.Get("why")))
+		said = fmt.Sprintf("%s is refused. It never reaches the machine.", f.Get("file"))
+	} else {
+		sum, perr := audit.ParseHash(f.Get("sha256"))
+		if perr != nil {
+			return badCall{perr}
+		}
+		_, err = g.Desk.ReleaseFile(v.ctx(), v.actor, f.Get("file"), sum)
+		said = fmt.Sprintf("%s is let in. Penstock delivers it now.", f.Get("file"))
+	}
+	if err != nil {
+		return err
+	}
+	return g.done(v, "/windows/"+id, said)
+}
+
+func fileMovedWords(b audit.FileMoved) string {
+	words := map[string]string{"looked": "looked into " + b.File + ": " + b.Kind + ", " + scanWords[b.Scan], "released": "let " + b.File + " in", "refused": "refused " + b.File,
+		"delivering": "brings " + b.File + " to its machine", "delivered": b.File + " is on its machine", "expired": b.File + " is gone"}
+	return cmp.Or(words[b.To], b.File+" "+b.To) + because(b.Why)
+}
