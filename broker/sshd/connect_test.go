@@ -108,6 +108,18 @@ func (c *connector) hears(event, text string) map[string]any {
 	}
 }
 
+// end is how it ended; it must, soon.
+func (c *connector) end() error {
+	c.t.Helper()
+	select {
+	case err := <-c.ended:
+		return err
+	case <-time.After(time.Minute):
+		c.t.Fatalf("it goes on, and said %d events", len(c.events))
+		return nil
+	}
+}
+
 // local is where a port of an asset is on the vendor's computer.
 func (c *connector) local(asset, port string) string {
 	for _, e := range c.seen {
@@ -322,7 +334,7 @@ func TestConnectTakesNobodysWordForTheBroker(t *testing.T) {
 			h.ok(os.WriteFile(filepath.Join(home, ".ssh", "known_hosts"), []byte(known.lines+"\n"), 0o600))
 			before := len(h.events("login.ok"))
 			c := h.connects(home, connect.Options{})
-			stopped(t, <-c.ended, known.code, known.say)
+			stopped(t, c.end(), known.code, known.say)
 			if c.asked != 0 || len(h.events("login.ok")) != before {
 				t.Errorf("a code was asked for %d times", c.asked)
 			}
