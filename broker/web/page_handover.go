@@ -33,6 +33,8 @@ type handedLine struct {
 	WindowLine
 	Half []string // transfers that are half done
 	By   string   // who took it
+
+	Place string // in an outage: which one, area and crew
 }
 
 func (g *Pages) handoverPage(v *visit) error {
@@ -74,12 +76,16 @@ func (g *Pages) handover(v *visit, n roll, h approvals.Handover) (handoverView, 
 	rings, pauses := h.Due.Add(evidence.HandoverRings), h.Due.Add(evidence.HandoverPauses)
 	out := handoverView{ID: h.ID, Team: v.role(h.Team), By: n.person(h.By), Says: h.Says, Due: v.at(h.Due), Rings: v.at(rings), Pauses: v.at(pauses),
 		MayTake: v.actor.Has(h.Team) && v.actor.Person != h.By, Mine: v.actor.Person == h.By, Rang: h.Rang, Late: !v.now.Before(pauses), Left: h.Left(), All: len(h.Items)}
+	places, err := g.Desk.InOutages(v.ctx(), v.actor)
+	if err != nil {
+		return out, err
+	}
 	for _, item := range h.Items {
 		w, err := g.Desk.Window(v.ctx(), v.actor, item.Window)
 		if err != nil {
 			return out, err
 		}
-		line := handedLine{WindowLine: g.windowLine(v, w, n)}
+		line := handedLine{WindowLine: g.windowLine(v, w, n), Place: placeWords(places[w.Request])}
 		if runs(w) {
 			for _, b := range g.Broker.Busy(w.ID) {
 				line.Half = append(line.Half, b.What)
@@ -96,7 +102,22 @@ func (g *Pages) handover(v *visit, n roll, h approvals.Handover) (handoverView, 
 			out.Rest = append(out.Rest, line)
 		}
 	}
+	for _, list := range [][]handedLine{out.One, out.Rest} {
+		slices.SortStableFunc(list, func(a, b handedLine) int { return strings.Compare(a.Place, b.Place) })
+	}
 	return out, nil
+}
+
+// placeWords is where in an outage a window is, so that a list of forty is one by
+// area and crew.
+func placeWords(p approvals.OutagePlace) string {
+	var parts []string
+	for _, part := range []string{p.Outage, p.Area, p.Crew} {
+		if part != "" {
+			parts = append(parts, part)
+		}
+	}
+	return strings.Join(parts, " · ")
 }
 
 // offerHandover is the outgoing shift's.

@@ -8,7 +8,9 @@ import (
 	"testing"
 	"time"
 
+	"penstock/approvals"
 	"penstock/broker/api"
+	"penstock/policy"
 )
 
 // An outage on the pages: checked before anything is asked for, signed as one
@@ -72,5 +74,20 @@ func TestOutagePages(t *testing.T) {
 	}
 	if page := h.get(mia, "/outages").text; !strings.Contains(page, "taken back") || !strings.Contains(page, api.RowColumns()) {
 		t.Errorf("the list of outages:\n%s", page)
+	}
+}
+
+// At a handover in an outage each window says where in it it is.
+func TestHandoverInAnOutage(t *testing.T) {
+	h := newHouse(t, 1)
+	mia, now := h.signed("mia0"), time.Now()
+	lena := h.signed("lena")
+	ask := approvals.Ask{Firm: "krall", People: []policy.PersonID{"ann"}, Targets: []policy.Target{{Asset: "filler-plc", Port: "ssh", Account: "viewer"}}, Rights: policy.Look, Reason: "Trend", Minutes: 60, From: now, To: now.Add(4 * time.Hour)}
+	o := must(h.desk.ProposeOutage(h.ctx, lena, approvals.OutageAsk{Name: "Overhaul", From: now, To: now.Add(8 * time.Hour), Rows: []approvals.RowAsk{{Ask: ask, Crew: "B", Area: "Hall 2"}}}))
+	taken := must(h.desk.AnswerList(h.ctx, mia, o.ID, o.Hash, approvals.ListReply{}))
+	must(h.desk.Open(h.ctx, mia, taken.Outage.Rows[0].Window))
+	must(h.desk.HandOver(h.ctx, mia, "shift", time.Now(), ""))
+	if page := h.get(h.cookie("mia0"), "/handover").text; !strings.Contains(page, "O-1 · Hall 2 · B") {
+		t.Errorf("the handover:\n%s", page)
 	}
 }
