@@ -539,7 +539,7 @@ func galleryServer(t *testing.T) (*httptest.Server, []string) {
 }
 
 // TestGalleryInABrowser lets real Chromium draw every page on a phone and on a
-// desk, light and dark, with axe, and with hostile text, which must stay text:
+// desk, light and dark, on the phone with axe, and with hostile text, which must stay text:
 // nothing runs, nothing becomes an element, nothing turns its neighbours around.
 // PENSTOCK_SHOTS names a
 // folder for screenshots.
