@@ -140,6 +140,42 @@ func TestOTSecuritysEnvelope(t *testing.T) {
 	w.verified()
 }
 
+// sealedBy is the same envelope with another's own word for its key.
+func (w *world) sealedBy(t *testing.T, who policy.PersonID, b audit.EnvelopeSealed) audit.EnvelopeSealed {
+	t.Helper()
+	doc, err := w.docs.Get(w.ctx, b.Document)
+	wants(t, err, "")
+	v, err := evidence.ParseVouch(doc)
+	wants(t, err, "")
+	v.By = string(who)
+	text, err := v.Unsigned()
+	wants(t, err, "")
+	v.Proof, err = evidence.SignSSH(keyNumber(slices.Index(names(), who)), evidence.VouchNamespace, text)
+	wants(t, err, "")
+	doc, err = audit.Canonical(v)
+	wants(t, err, "")
+	b.By, b.Document = string(who), w.put(doc)
+	return b
+}
+
+// The broker itself holds an envelope to who sealed it, after any rebuild: a yes by
+// a key for which somebody without that office has given their word opens nothing.
+func TestAnEnvelopeOfNobodysOpensNothing(t *testing.T) {
+	w := newWorldOf(t, nil, anxious)
+	key := w.paper(t, evidence.EnvelopeRoom)
+	mia := w.torn(t, evidence.EnvelopeRoom, key)
+	for i, leaf := range w.log.all {
+		if b, is := leaf.Body.(audit.EnvelopeSealed); is {
+			w.log.all[i].Body, w.log.all[i].Actor = w.sealedBy(t, "tom", b), "tom"
+		}
+	}
+	w.restart()
+	r := w.submit(down)
+	a, err := w.desk.Draft(w.ctx, mia, r.ID, r.Hash, Reply{Says: evidence.Yes})
+	_, err = w.desk.Answer(w.ctx, mia, r.ID, r.Hash, Reply{Signed: w.onPaper(t, key, a, err)})
+	wants(t, err, "key-not-vouched")
+}
+
 // What somebody with the log and the server's keys could write about envelopes.
 func TestEnvelopesAreRecomputed(t *testing.T) {
 	other := ed25519.NewKeyFromSeed([]byte(strings.Repeat("x", 32)))
@@ -160,6 +196,12 @@ func TestEnvelopesAreRecomputed(t *testing.T) {
 			if b, is := l.Body.(audit.EnvelopeSealed); is {
 				b.By, l.Actor = "ida", "ida"
 				l.Body = b
+			}
+			return false
+		}},
+		{"sealed by somebody of the plant with a key of their own, and no office", "sealed by tom, who is not of OT security", func(w *world, l *audit.Leaf) bool {
+			if b, is := l.Body.(audit.EnvelopeSealed); is {
+				l.Body, l.Actor = w.sealedBy(t, "tom", b), "tom"
 			}
 			return false
 		}},

@@ -171,6 +171,9 @@ func (w *Walk) sealedEnvelope(b audit.EnvelopeSealed) {
 	if err := w.vouch(audit.KeyVouched{Person: b.Envelope, Key: b.Key, By: b.By, Document: b.Document}, &k); w.must(err == nil, "%v", err) {
 		k.broken = ""
 	}
+	if !w.must(w.isSecurity(b.By), "%s was sealed by %s, who is not of OT security", b.Envelope, short(b.By)) {
+		k.broken = b.By + ", who sealed it, is not of OT security"
+	}
 	if p := w.people[b.Envelope]; p != nil {
 		w.drop(p, func(heldKey) bool { return true })
 	}

@@ -62,13 +62,22 @@ func (w *Walk) secretOf(asset, account string) *secret {
 // securityDid: the leaf is by this person, who is of OT security.
 func (w *Walk) securityDid(by string) {
 	w.must(w.leaf.Actor == by && w.plantPerson(by), "by %s, who is nobody of the plant", short(by))
-	if p := w.people[by]; p != nil {
-		var roles []policy.Role
-		for _, r := range p.roles {
-			roles = append(roles, policy.Role(r))
-		}
-		w.must(slices.ContainsFunc(w.now(), func(plant *policy.Plant) bool { return plant != nil && plant.IsSecurity(roles) }), "by %s, who is not of OT security", short(by))
+	if w.people[by] != nil {
+		w.must(w.isSecurity(by), "by %s, who is not of OT security", short(by))
 	}
+}
+
+// isSecurity says whether somebody is of OT security by the plant file in force.
+func (w *Walk) isSecurity(id string) bool {
+	p := w.people[id]
+	if p == nil {
+		return false
+	}
+	var roles []policy.Role
+	for _, r := range p.roles {
+		roles = append(roles, policy.Role(r))
+	}
+	return slices.ContainsFunc(w.now(), func(plant *policy.Plant) bool { return plant != nil && plant.IsSecurity(roles) })
 }
 
 // loginBy asks the plant file in force, or the one before, about an account.
