@@ -230,8 +230,8 @@ func (d *Desk) inOrder(ctx context.Context, w windowRow) error {
 	if err != nil || doc.Outage == "" {
 		return err
 	}
-	o, err := d.outageRow(ctx, doc.Outage)
-	if err != nil || o.Withdrawn != "" {
+	o, err := d.outageRow(ctx, doc.Outage) // withdrawn or not: the order was signed with the rows
+	if err != nil {
 		return err
 	}
 	list, err := d.outageDoc(ctx, o.Document)

@@ -363,16 +363,25 @@ func TestTheVerifierFindsAForgedOutage(t *testing.T) {
 			id := w.request(t, "R-3").Window
 			w.commit(windowKey(id), audit.Event{Subject: string(id), Rev: 2, Actor: "mia", Body: audit.WindowMoved{Window: string(id), To: "opened", By: "mia", At: w.now(), Until: w.now().Add(time.Hour)}})
 		}, "comes after R-2"},
+		"a list that forgets the order that was signed": {func(t *testing.T, w *world, o Outage) {
+			list := o.Document
+			list.Rev, list.By = list.Rev+1, "tom"
+			list.Rows = slices.Clone(list.Rows)
+			list.Rows[2].After = nil
+			w.writes(t, list)
+		}, "came after"},
+		"a list without a row that was signed": {func(t *testing.T, w *world, o Outage) {
+			list := o.Document
+			list.Rev, list.By = list.Rev+1, "tom"
+			list.Rows = slices.Clone(list.Rows)[1:]
+			w.writes(t, list)
+		}, "R-1 is not on it any more"},
 		"a list that hides what is unusual": {func(t *testing.T, w *world, o Outage) {
 			list := o.Document
 			list.Rev, list.By = list.Rev+1, "tom"
 			list.Rows = slices.Clone(list.Rows)
 			list.Rows[2].Look = nil
-			b, err := audit.Canonical(list)
-			if err != nil {
-				t.Fatal(err)
-			}
-			w.commit(outageKey(o.ID), audit.Event{Subject: o.ID, Rev: 3, Actor: "tom", Body: audit.OutageWritten{Outage: o.ID, Rev: list.Rev, By: "tom", Document: w.put(b), At: w.now()}})
+			w.writes(t, list)
 		}, "what is unusual"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -384,6 +393,47 @@ func TestTheVerifierFindsAForgedOutage(t *testing.T) {
 			}
 		})
 	}
+}
+
+// writes puts tom's third revision of a list in the log, whatever the Desk thinks of it.
+func (w *world) writes(t *testing.T, list evidence.Outage) {
+	t.Helper()
+	b, err := audit.Canonical(list)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.commit(outageKey(list.Outage), audit.Event{Subject: list.Outage, Rev: 3, Actor: "tom", Body: audit.OutageWritten{Outage: list.Outage, Rev: list.Rev, By: "tom", Document: w.put(b), At: w.now()}})
+}
+
+// Whoever wrote a list may take it back, and has no say over others' rows on it:
+// those keep the order that was signed.
+func TestAWithdrawnOutageKeepsItsOrder(t *testing.T) {
+	w := newWorld(t, nil)
+	o := w.plans(t, w.overhaul(0))
+	var rows []RowAsk
+	for i, a := range w.overhaul(2).Rows[:2] {
+		a.Ask.Outage, a.After = o.ID, nil
+		r, err := w.desk.Submit(w.ctx, w.as("sara"), a.Ask)
+		wants(t, err, "")
+		if a.Request = r.ID; i == 1 {
+			a.After = []int{0}
+		}
+		rows = append(rows, a)
+	}
+	o, err := w.desk.PutOnOutage(w.ctx, w.as("sara"), o.ID, rows)
+	wants(t, err, "")
+	for _, id := range []policy.PersonID{"sven", "olaf"} {
+		_, err = w.takes(id, o)
+		wants(t, err, "")
+	}
+	v := w.outage(t, "mia", o.ID)
+	w.pass(time.Hour)
+	_, err = w.desk.Open(w.ctx, w.as("sven"), v.Rows[1].Window)
+	wants(t, err, "")
+	wants(t, w.desk.WithdrawOutage(w.ctx, w.as("tom"), o.ID, "not ours"), "not-on-shift")
+	_, err = w.desk.Open(w.ctx, w.as("mia"), v.Rows[2].Window)
+	wants(t, err, "order")
+	noFindings(t, w)
 }
 
 // agreeAnyway writes that a request is agreed, whatever the Desk thinks of it.

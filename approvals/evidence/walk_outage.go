@@ -1,6 +1,7 @@
 package evidence
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -47,6 +48,11 @@ func (w *Walk) outageWritten(b audit.OutageWritten) {
 		k.rows[r.Request] = r.After
 		_, was := before[r.Request]
 		w.must(was || b.By != penstock, "penstock put %s on it", r.Request)
+	}
+	for _, request := range slices.Sorted(maps.Keys(before)) { // what was signed is the rows and their order
+		after, is := k.rows[request]
+		w.must(is, "%s is not on it any more", request)
+		w.must(!is || slices.Equal(after, before[request]), "%s comes after %q, and came after %q when it was signed", request, after, before[request])
 	}
 	w.rowsOf(o)
 }
@@ -113,14 +119,15 @@ func (w *Walk) listed(a Answer, id string, r *asked) bool {
 	return err == nil && ok && row.Document == r.hash
 }
 
-// inOrder: what comes before a row in its outage is over when it opens.
+// inOrder: what comes before a row in its outage is over when it opens, whether
+// the outage was taken back or not.
 func (w *Walk) inOrder(v *window) {
 	r := w.requests[v.request]
 	if r == nil || r.outage == "" {
 		return
 	}
 	k := w.outages[r.outage]
-	if k == nil || k.over {
+	if k == nil {
 		return
 	}
 	for _, first := range k.rows[v.request] {
