@@ -12,6 +12,21 @@ type agentSeen struct {
 	code    audit.Hash
 	until   time.Time
 	pending string // fingerprint
+	stands  bool   // one was confirmed, and not removed since
+	removed time.Time
+}
+
+// stood: it stands, or did a moment ago: what went through it may reach the log later.
+func (a *agentSeen) stood(now time.Time) bool {
+	return a != nil && (a.stands || !a.removed.IsZero() && !now.After(a.removed.Add(settleTime)))
+}
+
+// agent is what the leaves say of a zone's agent so far.
+func (w *Walk) agent(zone string) *agentSeen {
+	if w.agents[zone] == nil {
+		w.agents[zone] = &agentSeen{}
+	}
+	return w.agents[zone]
 }
 
 // judgeAgents says whether the leaf was about a zone's agent: invited by OT
@@ -21,7 +36,8 @@ func (w *Walk) judgeAgents() bool {
 	case audit.AgentInvited:
 		p := w.known(b.By)
 		w.must(p != nil && w.ofPlant(p) && p.has("ot-security"), "an agent invited by %s, who is not OT security", short(b.By))
-		w.agents[b.Zone] = &agentSeen{by: b.By, code: b.Code, until: b.Until}
+		a := w.agent(b.Zone) // one that stands goes on until another is confirmed
+		a.by, a.code, a.until, a.pending = b.By, b.Code, b.Until, ""
 	case audit.AgentJoined:
 		a := w.agents[b.Zone]
 		if !w.must(a != nil && a.code == b.Code && !b.Code.IsZero(), "the agent of %s joined without an invitation", short(b.Zone)) {
@@ -41,11 +57,11 @@ func (w *Walk) judgeAgents() bool {
 		}
 		w.must(p != nil && w.ofPlant(p) && len(p.roles) > 0, "an agent confirmed by %s, who is nobody of the plant with a role", short(b.By))
 		w.must(b.By != a.by, "the agent of %s was invited and confirmed by the same person", short(b.Zone))
-		a.pending = ""
+		a.pending, a.stands = "", true
 	case audit.AgentRemoved:
 		p := w.justKnown(b.By)
 		w.must(p != nil && w.ofPlant(p), "an agent removed by %s, who is nobody of the plant", short(b.By))
-		delete(w.agents, b.Zone)
+		w.agents[b.Zone] = &agentSeen{removed: w.leaf.Wall}
 	default:
 		return false
 	}

@@ -47,7 +47,24 @@ func TestWalkAgents(t *testing.T) {
 		{"the leaf leaves the agent out", func(s *evidencetest.Story) { withAgent(s); throughAgent(s, "") }, []string{"goes through the agent of"}},
 		{"the leaf makes an agent up", func(s *evidencetest.Story) {
 			change(s.Step("channel.opened", 0), func(b *audit.ChannelOpened) { b.Agent = "line-1" })
-		}, []string{"goes through the agent of"}},
+		}, []string{"by the plant file in force: it goes through the agent of", "although it goes through the agent of line-1"}},
+		{"worked through one that nobody confirmed", func(s *evidencetest.Story) {
+			withAgent(s)
+			throughAgent(s, "line-1")
+			s.Drop(s.Step("agent.confirmed", 0))
+		}, []string{"although it goes through the agent of line-1"}},
+		{"worked through one that was taken away", func(s *evidencetest.Story) {
+			withAgent(s)
+			throughAgent(s, "line-1")
+			s.Add(3995, "ines", audit.AgentRemoved{Zone: "line-1", By: "ines", Why: "stolen"}, "line-1", "agent/line-1")
+			s.Insert(s.Step("window.agreed", 0))
+		}, []string{"although it goes through the agent of line-1"}},
+		{"and another is invited meanwhile", func(s *evidencetest.Story) {
+			withAgent(s)
+			throughAgent(s, "line-1")
+			s.Add(3995, "ines", audit.AgentInvited{Zone: "line-1", By: "ines", Code: audit.HashOf([]byte("next")), Until: at(86400)}, "line-1", "agent/line-1")
+			s.Insert(s.Step("window.agreed", 0))
+		}, nil},
 		{"invited by the shift", func(s *evidencetest.Story) {
 			withAgent(s)
 			change(s.Step("agent.invited", 0), func(b *audit.AgentInvited) { b.By = "mia" })

@@ -336,6 +336,9 @@ func (w *Walk) channelOpened(b audit.ChannelOpened) {
 			c.late = b.Window + " " + why
 		}
 	}
+	if b.Agent != "" && !w.agents[b.Agent].stood(w.leaf.Wall) {
+		c.late = "it goes through the agent of " + short(b.Agent) + ", which was not confirmed, or was removed"
+	}
 	if id := w.blocked(s.person, b, v); id != "" {
 		c.late = "block " + id + " was set"
 	}

@@ -104,7 +104,9 @@ func (c *chooser) leaf(l audit.Leaf) error {
 	case audit.LogCreated, audit.LogRecovered, audit.NodeStarted, audit.NodeStopped, audit.ClockStepped, audit.ClockAccepted,
 		audit.BlockSet, audit.BlockLifted, audit.IslandAnswered, audit.KioskEnrolled, audit.KioskRevoked, audit.BackupRestored,
 		audit.RosterWritten, audit.DeputyNamed, audit.DeputyEnded, // who was on duty decides whose word counted
-		audit.AssetBackup: // how old one was decides what could be asked
+		audit.AssetBackup,                                                               // how old one was decides what could be asked
+		audit.AgentInvited, audit.AgentJoined, audit.AgentConfirmed, audit.AgentRemoved, // a channel goes through one that stands
+		audit.HostKeyChanged, audit.HostKeyAccepted, audit.HostKeyConfirmed, audit.HostKeyCleared: // and to no machine that showed another key
 		c.take(l)
 		for row := range l.Rows {
 			c.start = append(c.start, row)
@@ -122,6 +124,15 @@ func (c *chooser) leaf(l audit.Leaf) error {
 			for row := range l.Rows {
 				c.start = append(c.start, row)
 			}
+		}
+	case audit.SecretUsed:
+		if c.sessions[b.Session] != nil {
+			c.take(l)
+			c.start = append(c.start, "secret/"+b.Asset+"/"+b.Account)
+		}
+	case audit.FileHeld:
+		if b.Window == c.window {
+			c.start = append(c.start, "file/"+b.File)
 		}
 	case audit.WindowAgreed:
 		c.agreed = c.agreed || b.Window == c.window
@@ -232,7 +243,7 @@ func (c *chooser) named(body audit.Body) []string {
 func follows(row string) bool {
 	kind, _, _ := strings.Cut(row, "/")
 	switch kind {
-	case "window", "request", "person", "key", "invitation", "firm", "block", "roster", "gate", "handover", "change", "pattern", "spoken", "outage", "kiosk", "bootstrap", "envelope":
+	case "window", "request", "person", "key", "invitation", "firm", "block", "roster", "gate", "handover", "change", "pattern", "spoken", "outage", "kiosk", "bootstrap", "envelope", "agent", "hostkey", "secret", "file":
 		return true
 	}
 	return false
