@@ -292,7 +292,7 @@ func (g *Pages) debtPage(v *visit) error {
 	}
 	view := debtView{}
 	for _, d := range all {
-		line := debtLine{Kind: d.Kind, What: d.What, Text: d.Text, Age: "no date"}
+		line := debtLine{Kind: d.Kind, What: d.What, Text: v.days(d.Text), Age: "no date"}
 		if name, ok := strings.CutPrefix(d.What, "asset "); ok {
 			if a, there := v.plant.Asset(policy.AssetName(name)); there {
 				line.What, line.Link = a.Title+", "+a.Tag, "/assets/"+name

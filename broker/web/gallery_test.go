@@ -118,7 +118,7 @@ func samplePattern() patternView {
 
 func askedPattern() patternView {
 	p := samplePattern()
-	p.State, p.You, p.MayAnswer, p.MayCall, p.Passkey, p.Agreed, p.Answers, p.Doubts, p.Windows = "waits for OT security", true, true, false, true, stamp{}, p.Answers[:1], nil, nil
+	p.State, p.You, p.MayAnswer, p.MayCall, p.MayAgain, p.Passkey, p.Agreed, p.Answers, p.Doubts, p.Windows = "waits for OT security", true, true, false, false, true, stamp{}, p.Answers[:1], nil, nil
 	return p
 }
 
@@ -183,7 +183,7 @@ func sampleTargets() targetsPage {
 		Secrets: []secretView{{"filler-plc", "Filler controller", "maint", "password", "replaced by Penstock", "Replaced after each window that used it.", false, after(-700)},
 			{"capper-drive", "Capper drive", "panel", "password", "not sealed, so nobody gets in by it", "", true, stamp{}},
 			{"pasteur-plc", "Pasteuriser controller", "robot", "key", "sealed by Lena Lang", "Not known which of two secrets logs in; both are kept and tried: the machine takes neither secret", true, after(-4000)}},
-		Old: []oldView{{"capper-drive", "Capper drive", "ssh-rsa, diffie-hellman-group14-sha1, aes128-cbc, hmac-sha1", "the maker has no newer firmware", "OT security", "2026-09-30", true}}}
+		Old: []oldView{{"capper-drive", "Capper drive", "ssh-rsa, diffie-hellman-group14-sha1, aes128-cbc, hmac-sha1", "the maker has no newer firmware", "OT security", "Wed 30 Sep", true}}}
 }
 
 // securityTargets is OT security's by day: accepted by the shift, and one confirmed.
@@ -276,6 +276,7 @@ func gallery() []galleryPage {
 			{ID: "envelope-2", Title: "Envelope 2 (OT security)", For: "OT security: the way back in, when none of them can sign in; opens only together with envelope 1", Made: true, Sealed: after(-57600), Opened: after(-14), Says: "Mia Voss", Source: "10.0.0.9", Spent: true, Line: "penstock envelope make envelope-2 --as lena --sign-with ~/.ssh/id_ed25519"}}, someone},
 		{"board", "board", full, someone},
 		{"board-empty", "board", boardView{LastOut: &leftLine}, codeGood},
+		{"board-vendor", "board", boardView{Vendor: true, Ready: []WindowLine{readyLine}}, func(f *frame) { f.Plant, f.Name = false, "Ann Keller" }},
 		{"board-down", "board", boardView{Closed: true, Blocks: []blockView{{ID: "B-4", What: "Everybody: the plant is an island", By: "Mia Voss", Why: "ammonia alarm", All: true, Island: true, MayLift: true}}},
 			func(f *frame) { f.Down = "The recording disk is nearly full. Call whoever runs the broker." }},
 		{"request", "request", sampleRequest(), someone},
@@ -344,10 +345,10 @@ func gallery() []galleryPage {
 		{"island", "island", blocksView{MayBlock: true, PeopleIn: 2, WindowsRun: 2}, someone},
 		{"people", "people", peopleView{Pending: []pendingView{{"ann", "Ann Keller", "Krall Fillers", "SHA256:3q2+7wAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "Jan Brandt", true}},
 			Firms: []firmView{{ID: "fjord", Name: "Fjord Dairy Kiel", Plant: true, People: []personView{{"mia", "Mia Voss", []string{"Filling shift supervisor"}, "key, passkey, password, code", sampleKeys, "+494315550101", "mia@kiel.example", false, true}}},
-				{ID: "krall", Name: "Krall Fillers", Sponsor: "Jan Brandt", Until: "2027-03-31", Networks: []string{"198.51.100.0/24"}, People: []personView{{"ben", "Ben Ito", nil, "key", nil, "", "", true, false}}}},
+				{ID: "krall", Name: "Krall Fillers", Sponsor: "Jan Brandt", Until: "31 Mar 2027", Networks: []string{"198.51.100.0/24"}, People: []personView{{"ben", "Ben Ito", nil, "key", nil, "", "", true, false}}}},
 			Vouch: []vouchView{{"mia", "Mia Voss", "passkey", "phone", sampleKeys[1].ID, "penstock people vouch mia " + sampleKeys[1].ID + " --as lena --sign-with ~/.ssh/id_ed25519", true}, {"jan", "Jan Brandt", "ssh", "", sampleKeys[0].ID, "", false}},
 			Roles: []tick{{"shift", "Filling shift supervisor", false}}, Sponsors: []tick{{"jan", "Jan Brandt", false}}, Security: true, Invites: []tick{{"krall", "Krall Fillers", false}},
-			Endings: []endingView{{"Krall Fillers", "/firms/krall", "contract", "2026-12-03", false}, {"Ann Keller, Krall Fillers", "/people/ann", "training site-safety", "2026-11-20", true}},
+			Endings: []endingView{{"Krall Fillers", "/firms/krall", "contract", "Thu 3 Dec", false}, {"Ann Keller, Krall Fillers", "/people/ann", "training site-safety", "Fri 20 Nov", true}},
 			Invited: &invitedView{"Ann Keller", "ABCD-EFGH-IJKL-MNOP", "ssh -p 2222 join@broker.kiel.example", after(1440)}}, someone},
 		{"agents", "agents", agentsView{Security: true, Agents: []agentView{
 			{Agent: api.Agent{Zone: "line-1", Title: "Filling line 1", Key: sampleKeys[0].ID, Up: true, Source: "10.20.1.2", Streams: 2}, Since: after(-300)},
@@ -365,21 +366,21 @@ func gallery() []galleryPage {
 		{"sign-in-service", "sign-in", signInView{Say: "Fjord login does not answer as it should. Sign in by passkey, or by password and code: nothing here waits for it.", Next: "/", Line: "ssh -t desk@broker password", Service: &serviceView{"Fjord login", "/sign-in/service?next=%2F"}}, nobody},
 		{"code-service", "code", codeView{Does: "Open", Action: "/windows/W-1/open", Back: "/windows/W-1", Service: &serviceView{"Fjord login", "/sign-in/service?next=%2F&step=yes"}}, someone},
 		{"go-on", "go-on", "#", nobody},
-		{"person", "person", personPageView{ID: "mia", Name: "Mia Voss", Firm: "Fjord Dairy Kiel", FirmID: "fjord", Service: "Fjord login", Since: "2026-03-01", Last: "Sun 22 Nov 02:48", By: "the plant's first file", Phone: "+494315550101", Mail: "mia@kiel.example", Roles: []string{"Filling shift supervisor"}, Keys: sampleKeys[:1],
+		{"person", "person", personPageView{ID: "mia", Name: "Mia Voss", Firm: "Fjord Dairy Kiel", FirmID: "fjord", Service: "Fjord login", Since: "Sun 1 Mar", Last: "last here 02:48", By: "the plant's first file", Phone: "+494315550101", Mail: "mia@kiel.example", Roles: []string{"Filling shift supervisor"}, Keys: sampleKeys[:1],
 			May:     []api.Power{{Does: "agree to look on Filling line 1", Role: "shift", From: "rule look"}, {Does: "open windows on Filling line 1 (look, copy, set), extend them and let them go on", Role: "shift", From: "zone line-1", Not: "not on duty for shift now, so giving waits; taking does not"}},
-			Leaving: []string{"mia's keys, passkeys, password, codes, certificates and sign-ins count for nothing any more, for good.", "Their roles end: shift.", "Look at W-208: it runs by their word, and goes on."}}, someone},
-		{"person-vendor", "person", personPageView{ID: "ann", Name: "Ann Keller", Firm: "Krall Fillers", FirmID: "krall", Vendor: true, Accepted: "2027-11-22", Training: []string{"site-safety to 2027-03-31", "line-1 ran out 2026-11-20"}, Asked: []string{"site-safety", "line-1"}, MayTrain: true, WhyNot: "This is for the firm's sponsor or OT security to do. Ask one of them.",
+			Leaving: []string{"Mia Voss's keys, passkeys, password, codes, certificates and sign-ins count for nothing any more, for good.", "Their roles end: Filling shift supervisor."}, Look: []lookAt{{"/windows/W-208", "W-208", "Look at W-208: it runs by their word, and goes on."}}}, someone},
+		{"person-vendor", "person", personPageView{ID: "ann", Name: "Ann Keller", Firm: "Krall Fillers", FirmID: "krall", Vendor: true, Accepted: "22 Nov 2027", Training: []string{"site-safety to 31 Mar 2027", "line-1 ran out Fri 20 Nov"}, Asked: []string{"site-safety", "line-1"}, MayTrain: true, WhyNot: "This is for the firm's sponsor or OT security to do. Ask one of them.",
 			May: []api.Power{{Does: "ask for access, and come from 198.51.100.0/24, to 31 Mar 2027 00:00", From: "firm krall"}}}, someone},
-		{"firm", "firm", firmPageView{ID: "krall", Name: "Krall Fillers", Sponsor: "Jan Brandt", SponsorGone: true, Until: "2027-03-31", Networks: []string{"198.51.100.0/24"}, Terms: "No phones at the line.\nNo bags.", Days: 365, Security: true, MayEnd: true,
-			People: []firmPerson{{"ann", "Ann Keller", "", []string{"site-safety to 2027-03-31"}, "2027-11-22", 2}, {"ben", "Ben Ito", "read the plant's terms and accept them first: ssh desk@… terms", nil, "", 1}}}, someone},
+		{"firm", "firm", firmPageView{ID: "krall", Name: "Krall Fillers", Sponsor: "Jan Brandt", SponsorGone: true, Until: "31 Mar 2027", Networks: []string{"198.51.100.0/24"}, Terms: "No phones at the line.\nNo bags.", Days: 365, Security: true, MayEnd: true,
+			People: []firmPerson{{"ann", "Ann Keller", "", []string{"site-safety to 31 Mar 2027"}, "22 Nov 2027", 2}, {"ben", "Ben Ito", "read the plant's terms and accept them first: ssh desk@… terms", nil, "", 1}}}, someone},
 		{"terms", "terms", termsView{Text: "No phones at the line.\nNo bags.", Hash: "sha256:ab"}, func(f *frame) { f.Plant, f.Name = false, "Ann Keller" }},
-		{"terms-accepted", "terms", termsView{Text: "No phones at the line.", Hash: "sha256:ab", Until: "2027-11-22"}, func(f *frame) { f.Plant, f.Name = false, "Ann Keller" }},
-		{"access", "access", accessView{[]accessLine{{"/access/firm/krall", "Krall Fillers", "2 people wait for a word, to 2026-12-06", false, true}, {"/access/role/shift", "Filling shift supervisor", "1 person kept out since 2026-11-20", true, false}, {"/access/role/ot-security", "OT security", "signed, of 2026-09-01", false, false}}, "90 days"}, someone},
-		{"access-list", "access-list", accessListView{Scope: "firm/krall", Name: "Krall Fillers", Document: "sha256:ab", Made: "2026-11-22", Due: "2026-12-05", May: true, Waits: true, Most: 60, Signed: []string{"Sun 22 Nov 02:48 Lena Lang: go on: Ola Lind."},
-			Lines: []accessPerson{{"ann", "Ann Keller", "2026-03-01", "Jan Brandt", "2026-11-21", true, true, false}, {"ben", "Ben Ito", "2025-01-12", "the plant's first file", "never", true, true, false}, {"mia", "Mia Voss", "2025-01-12", "Jan Brandt", "never", false, true, true}, {"ola", "Ola Lind", "2025-01-12", "Jan Brandt", "never", false, false, false}}}, someone},
+		{"terms-accepted", "terms", termsView{Text: "No phones at the line.", Hash: "sha256:ab", Until: "22 Nov 2027"}, func(f *frame) { f.Plant, f.Name = false, "Ann Keller" }},
+		{"access", "access", accessView{[]accessLine{{"/access/firm/krall", "Krall Fillers", "2 people wait for a word, by Sun 6 Dec", false, true}, {"/access/role/shift", "Filling shift supervisor", "1 person kept out since Fri 20 Nov", true, false}, {"/access/role/ot-security", "OT security", "signed, as of Tue 1 Sep", false, false}}, "90 days"}, someone},
+		{"access-list", "access-list", accessListView{Scope: "firm/krall", Name: "Krall Fillers", Document: "sha256:ab", Made: "Sun 22 Nov", Due: "Sat 5 Dec", May: true, Waits: true, Most: 60, Signed: []string{"Sun 22 Nov 02:48 Lena Lang: go on: Ola Lind."},
+			Lines: []accessPerson{{"ann", "Ann Keller", "Sun 1 Mar", "Jan Brandt", "last here Sat 21 Nov", true, true, false}, {"ben", "Ben Ito", "12 Jan 2025", "the plant's first file", "never here", true, true, false}, {"mia", "Mia Voss", "12 Jan 2025", "Jan Brandt", "never here", false, true, true}, {"ola", "Ola Lind", "12 Jan 2025", "Jan Brandt", "never here", false, false, false}}}, someone},
 		{"access-none", "access-list", accessListView{Scope: "role/shift", Name: "Filling shift supervisor", Role: true, May: true, Most: 60}, someone},
 		{"person-left", "person", personPageView{ID: "ben", Name: "Ben Ito", Firm: "Krall Fillers", Disabled: true}, someone},
-		{"firm-end", "firm-end", firmEndView{"krall", "Krall Fillers", []string{"Nobody of krall (ann, ben) gets in or asks for anything, until a new end of the contract is written.", "W-208 ends: nobody is left who works in it."}}, someone},
+		{"firm-end", "firm-end", firmEndView{"krall", "Krall Fillers", []string{"Nobody of krall (ann, ben) gets in or asks for anything, until a new end of the contract is written.", "W-208 ends: nobody is left who works in it."}, nil}, someone},
 		{"keys", "keys", keysView{Keys: sampleKeys, Passkeys: true, Waits: true, Vouchers: []string{"Lena Lang", "Sven Falk"}, Person: "mia"}, someone},
 		{"keys-new", "keys", keysView{Keys: sampleKeys[:1], Passkeys: true, Options: "{}", Name: "phone", Person: "mia"}, codeGood},
 		{"keys-none", "keys", keysView{Keys: sampleKeys[:1], Person: "mia"}, someone},
@@ -390,7 +391,7 @@ func gallery() []galleryPage {
 		{"assets", "assets", assetsView{[]zoneAssets{{"Filling line 1", "Line 1 process owner", false, []assetLine{{"filler-plc", "FIL-1-PLC-01", "Filler controller", "Filling line 1"}}}, {"Safety systems", "Functional safety", true, []assetLine{{"safety-plc", "SIS-1-PLC-01", "Line 1 safety controller", "Filling line 1, Pasteuriser"}}}}, 3}, someone},
 		{"asset", "asset", sampleAsset(), someone},
 		{"measures", "measures", sampleMeasures(), someone},
-		{"debt", "debt", debtView{[]debtLine{{"review", "conduit ops-utilities", "", "its review was due 2026-12-31", "61 days"}, {"backup", "Filler panel, FIL-1-HMI-01", "/assets/filler-hmi", "vendors can change it, and no backup is known", "no date"}}, 61}, someone},
+		{"debt", "debt", debtView{[]debtLine{{"review", "conduit ops-utilities", "", "its review was due Tue 22 Sep", "61 days"}, {"backup", "Filler panel, FIL-1-HMI-01", "/assets/filler-hmi", "vendors can change it, and no backup is known", "no date"}}, 61}, someone},
 		{"plant", "plant", samplePlant(), someone},
 		{"change", "change", sampleChange(), someone},
 		{"change-key", "change", keyedChange(), someone},

@@ -47,11 +47,11 @@ func (g *Pages) accessPage(v *visit) error {
 		case a.At.IsZero():
 			one.State = "never looked at"
 		case len(a.Open) == 0:
-			one.State = "signed, of " + v.at(a.At).Format("2006-01-02")
+			one.State = "signed, as of " + v.date(a.At)
 		case a.Overdue:
-			one.State = count(len(a.Open), "person", "people") + " kept out since " + v.at(a.Due).Format("2006-01-02")
+			one.State = count(len(a.Open), "person", "people") + " kept out since " + v.date(a.Due)
 		default:
-			one.State = count(len(a.Open), "person waits", "people wait") + " for a word, to " + v.day(a.Due)
+			one.State = count(len(a.Open), "person waits", "people wait") + " for a word, by " + v.day(a.Due)
 		}
 		view.Lists = append(view.Lists, one)
 	}
@@ -103,13 +103,13 @@ func (g *Pages) accessListPage(v *visit) error {
 	}
 	view := accessListView{Scope: a.Scope, Name: v.scope(n, a.Scope), Document: a.Document, Role: strings.HasPrefix(a.Scope, "role/"), Overdue: a.Overdue, May: a.May, Waits: len(a.Open) > 0, Most: people.MaxSigned}
 	if !a.At.IsZero() {
-		view.Made, view.Due = v.at(a.At).Format("2006-01-02"), v.day(a.Due)
+		view.Made, view.Due = v.date(a.At), v.day(a.Due)
 	}
 	for _, l := range a.Lines {
-		one := accessPerson{ID: l.Person, Name: n.person(policy.PersonID(l.Person)), Since: v.at(l.Since).Format("2006-01-02"), Used: "never", Waits: l.Open, Own: l.Person == string(v.actor.Person)}
+		one := accessPerson{ID: l.Person, Name: n.person(policy.PersonID(l.Person)), Since: v.date(l.Since), Used: "never here", Waits: l.Open, Own: l.Person == string(v.actor.Person)}
 		one.Open = l.Open && a.May && !one.Own
 		if !l.Used.IsZero() {
-			one.Used = v.at(l.Used).Format("2006-01-02")
+			one.Used = "last here " + v.date(l.Used)
 		}
 		if one.By = "the plant's first file"; l.By != "" {
 			one.By = n.person(policy.PersonID(l.By))

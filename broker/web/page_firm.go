@@ -88,7 +88,7 @@ func (g *Pages) firmPage(v *visit) error {
 
 // day is the last day on which something that ends then is good.
 func (v *visit) day(end time.Time) string {
-	return end.In(v.plant.Location()).Add(-time.Second).Format("2006-01-02")
+	return v.date(end.Add(-time.Second))
 }
 
 func (v *visit) trainings(p people.Person) (all []string) {

@@ -82,7 +82,7 @@ func (v *visit) machines(ways []evidence.Target) (all []string) {
 }
 
 func (v *visit) frameLine(f policy.Pattern) frameLine {
-	line := frameLine{Name: f.Name, Why: f.Why, Review: f.Review.Format("2 Jan 2006"), Machine: f.Machine || f.Open == "standing"}
+	line := frameLine{Name: f.Name, Why: f.Why, Review: v.dateOf(f.Review), Machine: f.Machine || f.Open == "standing"}
 	var names, owners []string
 	for _, a := range f.Assets {
 		one, _ := v.plant.Asset(a)
@@ -117,7 +117,7 @@ func (v *visit) patternWords(p approvals.Pattern) string {
 		if p.Unfit != "" {
 			return "agreed, but nothing can be asked under it: " + p.Unfit
 		}
-		return "stands, to " + v.at(p.Document.Ends()).Format("2 Jan 2006")
+		return "stands, to " + v.day(p.Document.Ends())
 	case approvals.PatternReview:
 		return "up for review: used outside its purpose " + count(len(p.Doubts), "time", "times") + "; it stands again once it is agreed again"
 	case approvals.PatternReplaced:
@@ -175,7 +175,7 @@ func (v *visit) pattern(p approvals.Pattern, n roll) patternView {
 	d := p.Document
 	told := v.plant.Told(policyTargets(d.Assets), rightsOf(d.Rights))
 	view := patternView{patternLine: v.patternLine(p, n), Document: p.Hash.String(), Words: evidence.Words(p.Hash), Purpose: d.Purpose, By: n.person(policy.PersonID(d.By)), At: v.at(d.At), DecideBy: v.at(d.DecideBy),
-		Ends: v.at(d.Ends()).Format("2 Jan 2006"), Until: v.at(d.Until).Format("2 Jan 2006"), Review: v.at(d.Review).Format("2 Jan 2006"), Agreed: v.at(p.Agreed), Over: v.at(p.Over), Why: p.Why,
+		Ends: v.day(d.Ends()), Until: v.day(d.Until), Review: v.day(d.Review), Agreed: v.at(p.Agreed), Over: v.at(p.Over), Why: p.Why,
 		Targets: v.targets(d.Assets), Can: told.Can, Worst: told.Worst, Stopper: told.Stopper, Length: minutesWords(d.Minutes), People: n.list(d.People), Follows: d.Follows, Follower: p.Follower}
 	view.Phone = strings.ToUpper(strings.Join(view.Words[:2], " "))
 	if p.OverBy != "" {

@@ -31,7 +31,7 @@ func TestPatternPages(t *testing.T) {
 	h.posts(t, lena, "/patterns/new", form, http.StatusSeeOther)
 	page := h.get(olaf, "/patterns/P-1").text
 	document := between(page, `name="document" value="`, `"`)
-	if !strings.Contains(page, "Yes, as it is here") || document == "" || !strings.Contains(page, "28 Feb 2027") && !strings.Contains(page, "1 Mar 2027") {
+	if !strings.Contains(page, "Yes, as it is here") || document == "" || !strings.Contains(page, "28 Feb") {
 		t.Fatalf("olaf's page:\n%s", page)
 	}
 	if page := h.get(mia, "/patterns/P-1").text; strings.Contains(page, "Yes, as it is here") {

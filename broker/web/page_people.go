@@ -99,7 +99,7 @@ func (g *Pages) showPeople(v *visit, invited *invitedView) error {
 			one.Sponsor = n.person(f.Sponsor)
 		}
 		if !f.Until.IsZero() {
-			one.Until = f.Until.In(v.plant.Location()).Format("2006-01-02")
+			one.Until = v.day(f.Until)
 		}
 		for _, p := range f.Networks {
 			one.Networks = append(one.Networks, p.String())
@@ -231,11 +231,11 @@ func (g *Pages) firm(v *visit) error {
 		firm.Networks = append(firm.Networks, p)
 	}
 	if s := f.Get("until"); s != "" {
-		day, err := time.ParseInLocation("2006-01-02", s, v.plant.Location())
+		day, err := time.ParseInLocation(time.DateOnly, s, v.plant.Location())
 		if err != nil {
 			return &policy.Refusal{Rule: "bad-time", Say: fmt.Sprintf("%.40q is no day. Write it as 2027-03-31.", s)}
 		}
-		firm.Until = day
+		firm.Until = day.AddDate(0, 0, 1) // the day itself is still good
 	}
 	if err := g.Roster.SetFirm(v.ctx(), v.actor, firm); err != nil {
 		return err

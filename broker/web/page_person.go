@@ -25,6 +25,7 @@ type personPageView struct {
 	Service                     string // that an account of the person may be linked to, by the reader
 	Keys                        []keyView
 	Leaving                     []string // what would end; nil: the reader may not end it
+	Look                        []lookAt // for others to look at then
 	WhyNot                      string   // why the reader may not
 }
 
@@ -46,9 +47,9 @@ func (g *Pages) personPage(v *visit) error {
 	if err != nil {
 		return err
 	}
-	view.Since, view.Last, view.By = v.at(used.Since).Format("2006-01-02"), "never", "the plant's first file"
-	if !used.Last.IsZero() {
-		view.Last = v.at(used.Last).Text()
+	view.Since, view.By = v.date(used.Since), "the plant's first file"
+	if view.Last = "never here"; !used.Last.IsZero() {
+		view.Last = "last here " + v.at(used.Last).Text()
 	}
 	if used.By != "" {
 		view.By = n.person(used.By)
@@ -71,7 +72,7 @@ func (g *Pages) personPage(v *visit) error {
 			view.WhyNot = no.Say
 		} else if err != nil {
 			return err
-		} else if view.Leaving, err = g.leavingSays(v.ctx(), l); err != nil {
+		} else if view.Leaving, view.Look, err = g.leavingSays(v.ctx(), l); err != nil {
 			return err
 		}
 	}
@@ -90,6 +91,7 @@ func (g *Pages) disable(v *visit) error {
 type firmEndView struct {
 	ID, Name string
 	Leaving  []string
+	Look     []lookAt
 }
 
 func (g *Pages) firmEndPage(v *visit) error {
@@ -98,7 +100,7 @@ func (g *Pages) firmEndPage(v *visit) error {
 	if err != nil {
 		return err
 	}
-	says, err := g.leavingSays(v.ctx(), l)
+	says, look, err := g.leavingSays(v.ctx(), l)
 	if err != nil {
 		return err
 	}
@@ -106,7 +108,7 @@ func (g *Pages) firmEndPage(v *visit) error {
 	if err != nil {
 		return err
 	}
-	return g.show(v, http.StatusOK, "firm-end", "Contract ended", firmEndView{string(id), f.Name, says})
+	return g.show(v, http.StatusOK, "firm-end", "Contract ended", firmEndView{string(id), f.Name, says, look})
 }
 
 func (g *Pages) firmEnd(v *visit) error {

@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"time"
 
 	"golang.org/x/crypto/ssh"
 
@@ -66,7 +65,7 @@ func (g *Pages) targetsPage(v *visit) error {
 		if port, ok := a.Port("ssh"); ok && port.Old.Is() {
 			o := port.Old
 			page.Old = append(page.Old, oldView{Asset: string(a.Name), Title: a.Title, Allow: strings.Join(o.Algorithms, ", "), Why: o.Why, Owner: v.role(o.Owner),
-				Review: o.Review.Format(time.DateOnly), Late: v.now.After(o.Review.AddDate(0, 0, 1))})
+				Review: v.dateOf(o.Review), Late: v.now.After(o.Review.AddDate(0, 0, 1))})
 		}
 	}
 	return g.show(v, http.StatusOK, "targets", "Ways into machines", page)

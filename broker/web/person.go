@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -48,14 +49,20 @@ func (s *server) leavingJSON(ctx context.Context, l approvals.Leaving, err error
 	if err != nil {
 		return nil, err
 	}
-	says, err := s.leavingSays(ctx, l)
+	says, look, err := s.leavingSays(ctx, l)
+	for _, one := range look {
+		says = append(says, one.Says)
+	}
 	return api.Leaving{People: words(l.People), Firm: string(l.Firm), Says: says, Ended: words(l.Ended), Runs: words(l.Runs), Rests: words(l.Rests), Unused: words(l.Unused),
 		Withdrawn: words(l.Withdrawn), Answers: words(l.Answers), Escorts: words(l.Escorts), Sponsors: words(l.Sponsors)}, err
 }
 
+// lookAt is what somebody else has to do once a person has left.
+type lookAt struct{ Link, ID, Says string }
+
 // leavingSays is what ends, and what others have to look at, a sentence each;
 // what nobody sees but matters (keys, sign-ins) first.
-func (s *server) leavingSays(ctx context.Context, l approvals.Leaving) (says []string, err error) {
+func (s *server) leavingSays(ctx context.Context, l approvals.Leaving) (says []string, look []lookAt, err error) {
 	add := func(format string, args ...any) { says = append(says, fmt.Sprintf(format, args...)) }
 	who := strings.Join(words(l.People), ", ")
 	if l.Firm != "" {
@@ -63,11 +70,16 @@ func (s *server) leavingSays(ctx context.Context, l approvals.Leaving) (says []s
 	} else {
 		p, err := s.Roster.Person(ctx, l.People[0])
 		if err != nil {
-			return nil, fmt.Errorf("look up who leaves: %w", err)
+			return nil, nil, fmt.Errorf("look up who leaves: %w", err)
 		}
-		add("%s's keys, passkeys, password, codes, certificates and sign-ins count for nothing any more, for good.", who)
+		add("%s's keys, passkeys, password, codes, certificates and sign-ins count for nothing any more, for good.", cmp.Or(p.Name, who))
 		if len(p.Roles) > 0 {
-			add("Their roles end: %s.", strings.Join(words(p.Roles), ", "))
+			var roles []string
+			for _, r := range p.Roles {
+				t, _ := s.Plant().Team(r)
+				roles = append(roles, cmp.Or(t.Title, string(r)))
+			}
+			add("Their roles end: %s.", strings.Join(roles, ", "))
 		}
 	}
 	for _, in := range s.Broker.Sessions() {
@@ -92,9 +104,13 @@ func (s *server) leavingSays(ctx context.Context, l approvals.Leaving) (says []s
 	for _, d := range l.Deputies {
 		add("%s stands in for %s in %s no longer.", d.Person, d.For, d.Team)
 	}
-	each(words(l.Rests), "Look at %s: it runs by their word, and goes on.")
-	each(words(l.Sponsors), "Firm %s needs another sponsor.")
-	return says, nil
+	for _, id := range words(l.Rests) {
+		look = append(look, lookAt{"/windows/" + id, id, "Look at " + id + ": it runs by their word, and goes on."})
+	}
+	for _, id := range words(l.Sponsors) {
+		look = append(look, lookAt{"/firms/" + id, id, "Firm " + id + " needs another sponsor."})
+	}
+	return says, look, nil
 }
 
 // personShown is one person, what they may do, and why.
@@ -136,7 +152,7 @@ func (s *server) powers(ctx context.Context, p people.Person, f people.Firm) (al
 			says += ", and come from " + strings.Join(from, ", ")
 		}
 		if !f.Until.IsZero() {
-			says += ", to " + f.Until.In(s.Plant().Location()).Format("2 Jan 2006 15:04")
+			says += ", to " + dated(f.Until.In(s.Plant().Location()), s.Now().In(s.Plant().Location()))
 		}
 		one := api.Power{Does: says, From: "firm " + string(f.ID)}
 		if no := s.Plant().Standing(facts, s.Now()); no != nil {

@@ -3,6 +3,7 @@ package web
 import (
 	"fmt"
 	"net/http"
+	"regexp"
 	"sync"
 	"time"
 )
@@ -82,6 +83,37 @@ func dated(t, now time.Time) string {
 		return t.Format("Mon 2 Jan 15:04")
 	}
 	return t.Format("2 Jan 2006 15:04")
+}
+
+// dayText is a day without an hour, with its year where that is not the year of
+// now: a contract's end is read months before.
+func dayText(t, now time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	if t.Year() == now.Year() {
+		return t.Format("Mon 2 Jan")
+	}
+	return t.Format("2 Jan 2006")
+}
+
+// date is the day of a moment on the plant's calendar; empty: not known.
+func (v *visit) date(t time.Time) string { return v.dateOf(t.In(v.plant.Location())) }
+
+// dateOf is a day that somebody wrote as one, in the plant file or in a form: it
+// is that day in every zone.
+func (v *visit) dateOf(day time.Time) string { return dayText(day, v.now.In(v.plant.Location())) }
+
+var isoDay = regexp.MustCompile(`\b\d{4}-\d{2}-\d{2}\b`)
+
+// days writes the days in a sentence of the plant file's as pages write days.
+func (v *visit) days(says string) string {
+	return isoDay.ReplaceAllStringFunc(says, func(s string) string {
+		if day, err := time.Parse(time.DateOnly, s); err == nil {
+			return v.dateOf(day)
+		}
+		return s
+	})
 }
 
 // ISO is for programs and for the countdown.

@@ -38,6 +38,27 @@ func TestStamp(t *testing.T) {
 	}
 }
 
+// TestDays: a day has its year where that is not this one, and what the plant
+// file wrote as a day stays it in every zone.
+func TestDays(t *testing.T) {
+	h := newHouse(t, 1)
+	zone := h.pages.Plant().Location()
+	v := &visit{plant: h.pages.Plant(), now: time.Date(2026, 11, 22, 3, 7, 0, 0, zone)}
+	for _, row := range []struct{ got, want string }{
+		{v.date(time.Time{}), ""},
+		{v.date(time.Date(2026, 12, 31, 23, 59, 0, 0, zone)), "Thu 31 Dec"},
+		{v.date(time.Date(2027, 1, 1, 0, 0, 0, 0, zone)), "1 Jan 2027"},
+		{v.day(time.Date(2027, 1, 1, 0, 0, 0, 0, zone)), "Thu 31 Dec"},
+		{v.date(time.Date(2025, 11, 22, 3, 7, 0, 0, zone)), "22 Nov 2025"},
+		{v.dateOf(time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)), "Sun 1 Mar"},
+		{v.days("its review was due 2026-09-22; WO-2026-1204-77, 2026-13-40"), "its review was due Tue 22 Sep; WO-2026-1204-77, 2026-13-40"},
+	} {
+		if row.got != row.want {
+			t.Errorf("%q, want %q", row.got, row.want)
+		}
+	}
+}
+
 // TestZoneCookie: what a browser names is a zone or nothing.
 func TestZoneCookie(t *testing.T) {
 	var z zones
