@@ -133,6 +133,8 @@ func (v *visit) sentence(body audit.Body, n roll) (says, weight string) {
 		return "took the hand-back; closed", "moved"
 	case audit.SecretSealed, audit.SecretUsed, audit.SecretShown, audit.SecretRotating, audit.SecretRotated, audit.SecretKept:
 		return secretWords(b)
+	case audit.EnvelopeSealed, audit.EnvelopeOpened, audit.RecoveryBegan, audit.PersonSuspended, audit.AuthoritiesRotated, audit.RecoveryDone:
+		return worstNightWords(b, n)
 	case audit.TargetChecked:
 		return "had the broker look whether it gets into " + b.Asset + as(b.Account), "moved"
 	case audit.HostKeyChanged, audit.HostKeyAccepted, audit.HostKeyConfirmed, audit.HostKeyCleared:
