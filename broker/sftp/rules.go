@@ -68,6 +68,10 @@ func (s *files) rule(at sending, id uint32, w *wish, raw []byte, rules *policy.F
 		return s.rulePath(at, id, w, raw, rules, itself)
 	case fxSetstat:
 		return s.rulePath(at, id, w, raw, rules, followed)
+	case fxFsetstat: // of a file that is open for reading, on a path that nobody compared with these rules
+		if len(rules.In.Paths) > 0 {
+			return nil, fileRefusal("file-path", "Attributes are not set through a file that is open for reading, where the plant has rules for what comes in. Set them by its path.", "fsetstat of %s", safe(w.f.path))
+		}
 	}
 	return raw, nil
 }
@@ -177,6 +181,8 @@ func (s *files) ruleRename(at sending, id uint32, w *wish, raw []byte, rules *po
 		return nil, outside(w.path, from, "in", rules.In)
 	case !rules.In.May(to):
 		return nil, outside(w.to, to, "in", rules.In)
+	case !rules.Out.May(from) && rules.Out.May(to):
+		return nil, outside(w.path, from, "out", rules.Out) // it could be taken out from there
 	}
 	w.path, w.to = from, to
 	p := newPacket(w.kind).u32(id)

@@ -203,6 +203,31 @@ func TestRulesForPaths(t *testing.T) {
 	}
 }
 
+// What may not be taken out is not moved to where it may, and a file that is open
+// for reading is no way to change what stands outside of the places for files in.
+func TestRulesAreNotWalkedAround(t *testing.T) {
+	root, mine := tree(t)
+	r := realSFTP(t, "{out: {paths: ["+root+"/out/*]}}")
+	got := filepath.Join(t.TempDir(), "got")
+	said := r.sftp("rename "+root+"/etc/shadow "+root+"/out/g", "get "+root+"/out/g "+got,
+		"rename "+root+"/out/log "+root+"/out/old", "rename "+root+"/out/old "+root+"/in/old", "put "+mine+" "+root+"/in/a", "rename "+root+"/in/a "+root+"/in/b")
+	if b, err := os.ReadFile(got); err == nil {
+		t.Errorf("got %q\n%s", b, said)
+	}
+	if on := listing(t, root); !on["in/old"] || !on["in/b"] || !on["etc/shadow"] {
+		t.Errorf("on the machine: %v\n%s", on, said)
+	}
+
+	s := greetedWith(t, "{in: {paths: [/in/]}}")
+	s.must(openFile(1, "/etc/shadow", flagRead))
+	s.machine(handleOf(1, "h"))
+	s.passed, s.answer.buf = nil, nil
+	s.must(req(fxFsetstat, 2).text("h").u32(attrMode).u32(0o100666).done())
+	if a := s.ours(); len(s.passed) > 0 || len(a) < 13 || a[4] != fxStatus || a[12] != statusDenied {
+		t.Errorf("the machine hears %q, and the vendor %q", s.passed, a)
+	}
+}
+
 func read(t *testing.T, path string) []byte {
 	t.Helper()
 	b, err := os.ReadFile(path)
