@@ -119,6 +119,7 @@ func watched(t *testing.T, golden *rig) {
 	want(`penstock_windows{state="cut"}`, one)
 	want("penstock_sessions", none)
 	wellFormed(t, r, at)
+	r.audited()
 	if code, text := r.fetch(at, "/debug/pprof/goroutine?debug=1"); code != 200 || !strings.Contains(text, "penstock") {
 		t.Errorf("pprof: %d", code)
 	}
