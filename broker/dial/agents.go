@@ -40,6 +40,7 @@ type Agents struct {
 	mu    sync.Mutex
 	zones map[policy.ZoneName]*agentLink
 	last  map[policy.ZoneName]AgentState // of zones whose agent has gone
+	drops map[policy.ZoneName]uint64     // how often each was dropped
 	now   func() time.Time
 }
 
@@ -52,14 +53,27 @@ type agentLink struct {
 
 // NewAgents has none yet.
 func NewAgents() *Agents {
-	return &Agents{zones: map[policy.ZoneName]*agentLink{}, last: map[policy.ZoneName]AgentState{}, now: time.Now}
+	return &Agents{zones: map[policy.ZoneName]*agentLink{}, last: map[policy.ZoneName]AgentState{}, drops: map[policy.ZoneName]uint64{}, now: time.Now}
+}
+
+// Drops is how often the way into a zone was dropped: what Join takes, asked
+// before the roster is asked whose key it is.
+func (a *Agents) Drops(zone policy.ZoneName) uint64 {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.drops[zone]
 }
 
 // Join makes c the way into the zone, in the place of an earlier one, which is
-// closed. The function says that it has gone.
-func (a *Agents) Join(zone policy.ZoneName, key string, source netip.Addr, c ssh.Conn) (gone func()) {
+// closed. The function says that it has gone. ok is false, and nothing done, where
+// the zone was dropped since drops was asked: that key may count no more.
+func (a *Agents) Join(zone policy.ZoneName, key string, source netip.Addr, c ssh.Conn, drops uint64) (gone func(), ok bool) {
 	l := &agentLink{conn: c, state: AgentState{Zone: zone, Key: key, Source: source, Up: true, Since: a.now()}}
 	a.mu.Lock()
+	if a.drops[zone] != drops {
+		a.mu.Unlock()
+		return nil, false
+	}
 	old := a.zones[zone]
 	a.zones[zone] = l
 	a.mu.Unlock()
@@ -74,12 +88,14 @@ func (a *Agents) Join(zone policy.ZoneName, key string, source netip.Addr, c ssh
 			l.state.Up, l.state.Since = false, a.now()
 			a.last[zone] = l.state
 		}
-	}
+	}, true
 }
 
-// Drop closes the way into a zone at once; it waits for nothing.
+// Drop closes the way into a zone at once; it waits for nothing, and whoever is on
+// the way in (Join) has to prove themself anew.
 func (a *Agents) Drop(zone policy.ZoneName) {
 	a.mu.Lock()
+	a.drops[zone]++
 	l := a.zones[zone]
 	a.mu.Unlock()
 	if l != nil {

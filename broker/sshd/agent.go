@@ -12,6 +12,7 @@ import (
 	"penstock/approvals/people"
 	"penstock/audit"
 	"penstock/broker/dial"
+	"penstock/policy"
 )
 
 // zoneAgent is the program inside a zone: with a confirmed key it is the way
@@ -54,8 +55,12 @@ func (d *Door) serveAgent(c *conn, sc *ssh.ServerConn, nc ssh.NewChannel, who zo
 		return
 	}
 	zone, print := who.agent.Zone, ssh.FingerprintSHA256(who.key)
+	agents, drops := d.Dialer.Agents, uint64(0)
+	if agents != nil {
+		drops = agents.Drops(zone) // first: a removal from here on is seen by Join
+	}
 	now, err := d.Roster.AgentByKey(c.ctx, authorized(who.key)) // the connection may be old
-	if err == nil && (now.Zone != zone || d.Dialer.Agents == nil) {
+	if err == nil && (now.Zone != zone || agents == nil) {
 		err = errDenied
 	}
 	if err == nil {
@@ -66,7 +71,13 @@ func (d *Door) serveAgent(c *conn, sc *ssh.ServerConn, nc ssh.NewChannel, who zo
 		go ssh.DiscardRequests(reqs)
 		return
 	}
-	gone := d.Dialer.Agents.Join(zone, print, c.source, sc)
+	gone, ok := agents.Join(zone, print, c.source, sc, drops)
+	if !ok {
+		d.agentGone(zone, print, "it was removed, or another was confirmed, while it came in")
+		go ssh.DiscardRequests(reqs)
+		sc.Close()
+		return
+	}
 	c.agent.Store(&zone)
 	_, _ = fmt.Fprintf(ch, "zone %s\n", zone) // an agent that stands elsewhere goes
 	for req := range reqs {
@@ -77,6 +88,10 @@ func (d *Door) serveAgent(c *conn, sc *ssh.ServerConn, nc ssh.NewChannel, who zo
 	if c.missed.Load() >= aliveMisses {
 		why = "it did not answer any more"
 	}
+	d.agentGone(zone, print, why)
+}
+
+func (d *Door) agentGone(zone policy.ZoneName, print, why string) {
 	if err := d.agentEvent(string(zone), audit.AgentDown{Zone: string(zone), Key: print, Why: why}); err != nil {
 		d.Slog.Error("agent.down could not be written", "zone", zone, "err", err)
 	}

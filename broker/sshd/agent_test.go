@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -190,6 +191,45 @@ func TestAResetPassesAnAgent(t *testing.T) {
 }
 
 // Who brings an agent, and which counts.
+// removing is a log; while it writes that an agent is up, somebody removes it.
+type removing struct {
+	Log
+	remove func()
+	once   sync.Once
+}
+
+func (l *removing) Append(ctx context.Context, ev audit.Event) (audit.Leaf, error) {
+	if _, up := ev.Body.(audit.AgentUp); up {
+		l.once.Do(l.remove)
+	}
+	return l.Log.Append(ctx, ev)
+}
+
+// An agent that is removed while it comes in is not the way into its zone.
+func TestAnAgentThatIsRemovedWhileItComesIn(t *testing.T) {
+	h := newAgents(t)
+	c := h.field(fmt.Sprintf("127.0.0.1:%d", h.plc.port))
+	w := h.open(30)
+	h.confirmed(c)
+	h.door.Log = &removing{Log: h.log, remove: func() { // as the page does
+		h.door.Dialer.Agents.Drop("line-1")
+		if err := h.roster.RemoveAgent(h.ctx, h.actor("lena"), "line-1", "stolen"); err != nil {
+			t.Error(err)
+		}
+		h.door.Dialer.Agents.Drop("line-1")
+	}}
+	h.runs(c)
+	eventually(t, "it has come and gone", func() bool {
+		return len(h.events("agent.down")) > 0 || h.door.Dialer.Agents.State("line-1").Up
+	})
+	if s := h.door.Dialer.Agents.State("line-1"); s.Up {
+		t.Errorf("the way into the zone: %+v", s)
+	}
+	if _, err := tunnel(h.outer(w), "filler-plc", 502); err == nil || h.plc.accepted.Load() != 0 {
+		t.Errorf("through a removed agent: %v", err)
+	}
+}
+
 func TestAnAgentIsEnrolledByTwo(t *testing.T) {
 	h := newAgents(t)
 	h.roster.Zones = func(z policy.ZoneName) bool { zone, ok := h.plant.Zone(z); return ok && zone.ByAgent }
