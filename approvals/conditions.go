@@ -270,8 +270,28 @@ func (d *Desk) giveUp(ctx context.Context, w windowRow, lost []loss) error {
 	return nil
 }
 
+// readUntil is how long what an input said counts; where it has said nothing since
+// the start, how long that is waited for. Zero: it is no input.
+func (d *Desk) readUntil(name string) time.Time {
+	g, _ := d.plant().Gate(name)
+	if !g.Read() {
+		return time.Time{}
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if in := d.inputs[name]; in != nil && in.gate == g && in.told != "" {
+		return in.at.Add(g.Stale)
+	}
+	return d.began.Add(g.Stale + firstLook)
+}
+
 // nextLoss is when a condition ends by itself, if nobody does anything.
-func (d *Desk) nextLoss(w windowRow, next time.Time) time.Time {
+func (d *Desk) nextLoss(w windowRow, claim evidence.WindowClaim, next time.Time) time.Time {
+	for _, a := range d.conditionsOf(w, claim).Gates {
+		if over := d.readUntil(a.Name); over.After(d.now()) {
+			next = earlier(next, over)
+		}
+	}
 	if e := w.Escort; e.By != "" && w.State != WindowPaused {
 		if lost := e.Seen.Add(2 * evidence.EscortEvery); lost.After(d.now()) {
 			next = earlier(next, lost)

@@ -44,11 +44,7 @@ func TestGatedHistories(t *testing.T) {
 		w.judge(t)
 		reached(seen, w)
 	})
-	for _, what := range []string{"opened", "paused", "changed", "offered"} {
-		if seen[what] == 0 {
-			t.Errorf("no history reached %q: %v", what, seen)
-		}
-	}
+	reachedAll(t, seen, "opened", "paused", "changed", "offered")
 	t.Log(seen)
 }
 

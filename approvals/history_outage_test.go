@@ -34,11 +34,7 @@ func TestOutageHistories(t *testing.T) {
 		w.judge(t)
 		reached(seen, w)
 	})
-	for _, what := range []string{"row taken", "lifted by two", "agreed", "opened", "revised", "withdrawn"} {
-		if seen[what] == 0 {
-			t.Errorf("no history reached %q: %v", what, seen)
-		}
-	}
+	reachedAll(t, seen, "row taken", "lifted by two", "agreed", "opened", "revised", "withdrawn")
 	t.Log(seen)
 }
 

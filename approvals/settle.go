@@ -241,10 +241,10 @@ func (d *Desk) settleRunning(ctx context.Context, w windowRow) (time.Time, bool,
 	}
 	until, err := d.grace(ctx, w, claim)
 	if err != nil || until.IsZero() {
-		return d.nextLoss(w, w.Until), false, err
+		return d.nextLoss(w, claim, w.Until), false, err
 	}
 	if lead := w.Until.Add(-graceLead); now.Before(lead) {
-		return d.nextLoss(w, lead), false, nil
+		return d.nextLoss(w, claim, lead), false, nil
 	}
 	if len(half) == 0 {
 		return w.Until, false, nil

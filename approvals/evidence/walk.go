@@ -68,6 +68,7 @@ type Walk struct {
 	gates      map[string]gateWord // what was said about the whole plant
 	handed     map[string]*handover
 	guarded    map[string]*guard // windows that run under conditions
+	unread     time.Time         // until when inputs may have said nothing since the start; zero: none is waited for
 
 	started  time.Time // wall of the newest node.started
 	stopped  bool      // by node.stopped since

@@ -37,6 +37,10 @@ func (e escort) there(now time.Time, slack time.Duration) bool {
 	return now.Before(e.seen.Add(2*EscortEvery + slack))
 }
 
+// firstLook is how much longer than its stale a process that starts waits for an
+// input's first reading.
+const firstLook = 5 * time.Second
+
 // guard is a window that runs under conditions.
 type guard struct {
 	lost time.Time // wall of the leaf by which one was lost; zero: none was
@@ -54,6 +58,10 @@ func (w *Walk) lostNow(window string) {
 
 // overdue: what has lost a gate or its escort is paused or ended soon after.
 func (w *Walk) overdue() {
+	if !w.unread.IsZero() && !w.leaf.Wall.Before(w.unread) {
+		w.unread = time.Time{}
+		w.lostNow("") // what an input was to say first, it has not said
+	}
 	for id, g := range w.guarded {
 		v := w.windows[id]
 		if v.state != "open" && v.state != "ending" {
@@ -73,8 +81,20 @@ func (w *Walk) overdue() {
 	}
 }
 
-// forgetInputs: a process that starts has read nothing yet.
+// forgetInputs: a process that starts has read nothing yet, and is given the time
+// for it.
 func (w *Walk) forgetInputs() {
+	w.unread = w.leaf.Wall
+	for _, plant := range w.now() {
+		if plant == nil {
+			continue
+		}
+		for _, g := range plant.Gates {
+			if until := w.firstRead(g); until.After(w.unread) {
+				w.unread = until
+			}
+		}
+	}
 	for name, g := range w.gates {
 		if g.by == "" {
 			delete(w.gates, name)
@@ -219,6 +239,14 @@ func (w *Walk) meets(id string, v *window, watched bool) {
 	w.must(lacks == "", "%s", lacks)
 }
 
+// firstRead is until when an input may have said nothing since the start.
+func (w *Walk) firstRead(g policy.Gate) time.Time {
+	if !g.Read() {
+		return time.Time{}
+	}
+	return w.started.Add(g.Stale + firstLook)
+}
+
 // lost names a gate or the escort that a window lacks by a plant file in force; empty: none.
 func (w *Walk) lost(v *window) string {
 	for _, plant := range w.now() {
@@ -239,6 +267,9 @@ func (w *Walk) lostBy(plant *policy.Plant, v *window) string {
 		word := w.gates[a.Name]
 		if g.Kind == policy.GateManual {
 			word = v.said[a.Name]
+		}
+		if word.says == "" && w.leaf.Wall.Before(w.firstRead(g)) && !w.started.IsZero() {
+			continue
 		}
 		late := !g.Read() && g.Stale > 0 && !w.leaf.Wall.Before(word.at.Add(g.Stale-settleTime))
 		if (!word.holds() || late) && v.said[a.Name].says != "stood-in" {
