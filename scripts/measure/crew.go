@@ -40,18 +40,30 @@ func crew() []string { return append([]string{"ann"}, colleagueNames...) }
 // with a generator. Jan signs in to the API once: each command of his would want
 // a code of its own, and the next comes within 30 s.
 func (p *plant) colleagues(ctx context.Context) error {
-	jan, err := p.signIn(ctx, "jan")
-	if err != nil {
+	var err error
+	if p.jan, err = p.signIn(ctx, "jan"); err != nil {
 		return err
 	}
 	p.others = map[string]*colleague{}
 	for i, name := range colleagueNames {
-		home := p.at("homes", name)
-		p.demo.People = append(p.demo.People, person{Name: name, Home: home})
-		p.others[name] = &colleague{source: fmt.Sprintf("127.0.0.%d", 11+i)}
-		if err := p.colleague(ctx, jan, name, filepath.Join(home, ".ssh", "id_ed25519")); err != nil {
-			return fmt.Errorf("make %s known: %w", name, err)
+		p.join(name, fmt.Sprintf("127.0.0.%d", 11+i))
+		if err := p.enrol(ctx, name); err != nil {
+			return err
 		}
+	}
+	return nil
+}
+
+// join says that there is somebody, who comes from source and is not known yet.
+func (p *plant) join(name, source string) {
+	p.demo.People = append(p.demo.People, person{Name: name, Home: p.at("homes", name)})
+	p.others[name] = &colleague{source: source}
+}
+
+// enrol makes somebody known. Several may be at it, each with a name of their own.
+func (p *plant) enrol(ctx context.Context, name string) error {
+	if err := p.colleague(ctx, p.jan, name, filepath.Join(p.person(name).Home, ".ssh", "id_ed25519")); err != nil {
+		return fmt.Errorf("make %s known: %w", name, err)
 	}
 	return nil
 }
@@ -154,13 +166,17 @@ func (p *plant) signIn(ctx context.Context, who string) (caller, error) {
 	return c, err
 }
 
-// post reads the answer into to, unless that is nil.
 func (c caller) post(ctx context.Context, path string, body map[string]any, to any) error {
+	return c.call(ctx, http.MethodPost, path, body, to)
+}
+
+// call reads the answer into to, unless that is nil.
+func (c caller) call(ctx context.Context, method, path string, body map[string]any, to any) error {
 	text, err := json.Marshal(body)
 	if err != nil {
 		return fmt.Errorf("write a call: %w", err)
 	}
-	ask, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://penstock/api/v1"+path, bytes.NewReader(text))
+	ask, err := http.NewRequestWithContext(ctx, method, "http://penstock/api/v1"+path, bytes.NewReader(text))
 	if err != nil {
 		return fmt.Errorf("write a call: %w", err)
 	}

@@ -20,7 +20,7 @@ import (
 	"time"
 )
 
-// longest bounds a whole run; the usual one takes less than three minutes.
+// longest bounds a whole run; the usual one takes some three minutes.
 const longest = 15 * time.Minute
 
 // maxRounds keeps a run below the half hour that the demo's window is open.
@@ -91,6 +91,7 @@ func parts(inspected string) []part {
 		{"streams", "streams", streams},
 		{"disk", "disk", disk},
 		{"modbus", "an inspected stream", modbus(inspected)},
+		{"cut", "how soon a cut holds, with 500 sessions", cut}, // last: the plant is an island then
 	}
 }
 

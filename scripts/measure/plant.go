@@ -28,6 +28,10 @@ type plant struct {
 	served               int    // how often the broker was started
 	profiles             string // address of the private listener
 	others               map[string]*colleague
+	jan                  caller // who sponsors them
+
+	cutSSHEnd, cutEnd   net.Listener // the machine whose sessions are cut: in this process
+	cutSSHPort, cutPort int
 }
 
 // told is what penstock demo --json says, as far as it is needed.
@@ -60,7 +64,7 @@ func raise(ctx context.Context, binary, dir string, tell func(string)) (*plant, 
 	}
 	p := &plant{binary: binary, dir: work}
 	tell("bringing up a plant in " + work)
-	for _, do := range []func(context.Context) error{p.people, p.machines, p.plantFile, p.private, p.serve, p.sshConfig, p.colleagues, p.window} {
+	for _, do := range []func(context.Context) error{p.people, p.machines, p.listen, p.plantFile, p.private, p.serve, p.sshConfig, p.colleagues, p.window} {
 		if err := do(ctx); err != nil {
 			return p, err
 		}
@@ -73,6 +77,11 @@ func (p *plant) end() {
 	for _, d := range []*daemon{p.broker, p.hops, p.target} {
 		if d != nil {
 			d.stop(syscall.SIGTERM)
+		}
+	}
+	for _, l := range []net.Listener{p.cutSSHEnd, p.cutEnd} {
+		if l != nil {
+			_ = l.Close() // may be closed
 		}
 	}
 	_ = os.RemoveAll(p.dir) // ours alone
@@ -107,9 +116,9 @@ func (p *plant) plantFile(context.Context) error {
 		return fmt.Errorf("read the target's key: %w", err)
 	}
 	words := struct {
-		Port             int
-		HostKey, Account string
-	}{p.targetPort, strings.Join(strings.Fields(string(key))[:2], " "), p.account}
+		Port, CutSSH, Cut int
+		HostKey, Account  string
+	}{p.targetPort, p.cutSSHPort, p.cutPort, strings.Join(strings.Fields(string(key))[:2], " "), p.account}
 	var text strings.Builder
 	if err := template.Must(template.New("plant").Parse(plantText)).Execute(&text, words); err != nil {
 		return fmt.Errorf("write the plant file: %w", err)
@@ -300,8 +309,7 @@ func (p *plant) window(ctx context.Context) error {
 		{"mia", "penstock open W-1 --as mia"},
 	}
 	for _, who := range crew() {
-		cert := filepath.Join(p.person(who).Home, ".ssh", "id_ed25519-cert.pub")
-		lines = append(lines, struct{ who, line string }{who, p.asks(who) + "cert@" + p.demo.Broker.Name + " > " + cert})
+		lines = append(lines, struct{ who, line string }{who, p.asks(who) + "cert@" + p.demo.Broker.Name + " > " + p.certificate(who)})
 	}
 	for _, next := range lines {
 		if err := p.types(ctx, next.who, next.line); err != nil {
