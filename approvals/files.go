@@ -40,6 +40,24 @@ var fileSteps = map[FileState][]FileState{
 	FileDelivering: {FileDelivering, FileDelivered, FileExpired},
 }
 
+// FileHashes reads what somebody wrote of files that will be brought: one SHA-256 a
+// line, with or without sha256: before it, in capitals or not, and what sha256sum
+// writes behind it. It bounds nothing: the request's text does.
+func FileHashes(lines []string) (all []audit.Hash, err error) {
+	for _, line := range lines {
+		words := strings.Fields(line)
+		if len(words) == 0 {
+			continue
+		}
+		h, err := audit.ParseHash("sha256:" + strings.TrimPrefix(strings.ToLower(words[0]), "sha256:"))
+		if err != nil || h.IsZero() {
+			return nil, &policy.Refusal{Rule: "bad-hash", Say: fmt.Sprintf("%.80q is no SHA-256 of a file. Write one a line, 64 digits of 0-9 and a-f, as sha256sum prints them.", line), Why: fmt.Sprint(err)}
+		}
+		all = append(all, h)
+	}
+	return all, nil
+}
+
 // What a scanner says of a file.
 const (
 	ScanClean = "clean"

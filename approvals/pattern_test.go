@@ -8,6 +8,7 @@ import (
 
 	"penstock/approvals/evidence"
 	"penstock/approvals/people"
+	"penstock/audit"
 	"penstock/policy"
 )
 
@@ -177,6 +178,7 @@ func TestPatternIsNotWidened(t *testing.T) {
 		"another account": on("filler-plc", "recipes"),
 		"another asset":   on("capper-plc", "recipes"),
 		"longer":          func(a *Ask) { a.Minutes = 61 },
+		"files by hash":   func(a *Ask) { a.FileHashes = []audit.Hash{recipe} },
 		"later":           func(a *Ask) { a.To = start.Add(11 * time.Hour) },
 	} {
 		wider := func(a *Ask) { night(a); a.Rights = policy.Look | policy.Copy; change(a) }

@@ -269,6 +269,7 @@ func (b *Book) submitted(ctx context.Context, l audit.Leaf, e audit.RequestSubmi
 		{"who works", b.people(doc.People)}, {"where", targets(doc.Assets)}, {"rights", strings.Join(doc.Rights, ", ")}, {"why", doc.Reason},
 		{"EMERGENCY, begins with", strings.Join(doc.Starts, ", ")}, {"calendars waived", strings.Join(doc.Waives, ", ")},
 		{"work order", doc.WorkOrder}, {"change", doc.Change}, {"backup", doc.Backup}, {"backout", doc.Backout}, {"area clear", doc.AreaClear},
+		{"files named by hash", named(doc)},
 		{"time", fmt.Sprintf("%d minutes between %s and %s", doc.Minutes, When(doc.From, zone), When(doc.To, zone))},
 		{"text by hash", e.Document.String()}, {"plant file in force", e.Plant.String()},
 	} {
@@ -276,6 +277,15 @@ func (b *Book) submitted(ctx context.Context, l audit.Leaf, e audit.RequestSubmi
 			r.rows.add(fact(f.name, f.text))
 		}
 	}
+}
+
+// named are the files that were let in by their hash in the request's text.
+func named(doc evidence.Request) string {
+	out := make([]string, len(doc.FileHashes))
+	for i, h := range doc.FileHashes {
+		out[i] = h.String()
+	}
+	return strings.Join(out, "; ")
 }
 
 func targets(list []evidence.Target) string {

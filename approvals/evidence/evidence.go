@@ -7,6 +7,7 @@
 package evidence
 
 import (
+	"fmt"
 	"time"
 
 	"penstock/audit"
@@ -85,6 +86,18 @@ const (
 	Extend    = "extend"  // the opener's answer to a window and its new end
 	StepUp    = "step-up" // the opener's second tap: from now on an emergency's window has the rights in Limits
 )
+
+// Named says what it means that a request names files by their hash; "" where it names none.
+func (r Request) Named() string {
+	switch n := len(r.FileHashes); n {
+	case 0:
+		return ""
+	case 1:
+		return "1 file is named by its hash: once looked at, it is released by itself."
+	default:
+		return fmt.Sprintf("%d files are named by their hash: once looked at, they are released by themselves.", n)
+	}
+}
 
 // Answer is one person's word to one exact request revision, signed: the proof
 // is over the canonical answer without it.

@@ -206,6 +206,7 @@ func (p Pattern) Uses(r Request, now time.Time) (findings []string) {
 	must(within(r.People, p.People), "%s is for %q, and the request for %q", p.Pattern, p.People, r.People)
 	must(within(r.Assets, p.Assets), "the request has a way in that %s does not have", p.Pattern)
 	must(within(r.Rights, p.Rights), "%s is for %q, and the request for %q", p.Pattern, p.Rights, r.Rights)
+	must(len(r.FileHashes) == 0, "%s names no files by their hash, and the request does: somebody has to agree to them", p.Pattern)
 	must(r.Minutes <= p.Minutes, "%s is for %d minutes, and the request for %d", p.Pattern, p.Minutes, r.Minutes)
 	must(!r.To.After(p.Ends()), "%s ends at %s, and the request's span at %s", p.Pattern, clock(p.Ends()), clock(r.To))
 	must(now.Before(p.Ends()), "%s ended at %s", p.Pattern, clock(p.Ends()))

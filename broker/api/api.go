@@ -33,26 +33,29 @@ type Target struct {
 
 // Ask is a request to be made. Port may be left out of a target with an account: ssh.
 type Ask struct {
-	Firm      string    `json:"firm"`
-	People    []string  `json:"people"`
-	Targets   []Target  `json:"targets"`
-	Rights    []string  `json:"rights"`
-	Reason    string    `json:"reason"`
-	WorkOrder string    `json:"work_order,omitempty"`
-	Change    string    `json:"change,omitempty"`
-	Backup    string    `json:"backup,omitempty"`
-	Backout   string    `json:"backout,omitempty"`
-	AreaClear string    `json:"area_clear,omitempty"`
-	Kind      string    `json:"kind,omitempty"`      // remote, emergency; empty: remote
-	Starts    []string  `json:"starts,omitempty"`    // of an emergency, computed: the rights until the second tap
-	Waives    []string  `json:"waives,omitempty"`    // of an emergency, computed: calendars that it passes over
-	Happening string    `json:"happening,omitempty"` // safety, stopped, degraded or planned, as the one who asks sees it
-	Outage    string    `json:"outage,omitempty"`    // O-1: it is to be a row of that list
-	Drill     bool      `json:"drill,omitempty"`     // the plant's exercise: as real as any, and counted in no measure
-	Minutes   int       `json:"minutes"`
-	From      time.Time `json:"from"`
-	To        time.Time `json:"to"`
-	Pattern   string    `json:"pattern,omitempty"` // to ask under; empty: the first that it lies inside; none: under none
+	Firm      string   `json:"firm"`
+	People    []string `json:"people"`
+	Targets   []Target `json:"targets"`
+	Rights    []string `json:"rights"`
+	Reason    string   `json:"reason"`
+	WorkOrder string   `json:"work_order,omitempty"`
+	Change    string   `json:"change,omitempty"`
+	Backup    string   `json:"backup,omitempty"`
+	Backout   string   `json:"backout,omitempty"`
+	AreaClear string   `json:"area_clear,omitempty"`
+	Kind      string   `json:"kind,omitempty"`      // remote, emergency; empty: remote
+	Starts    []string `json:"starts,omitempty"`    // of an emergency, computed: the rights until the second tap
+	Waives    []string `json:"waives,omitempty"`    // of an emergency, computed: calendars that it passes over
+	Happening string   `json:"happening,omitempty"` // safety, stopped, degraded or planned, as the one who asks sees it
+	Outage    string   `json:"outage,omitempty"`    // O-1: it is to be a row of that list
+	Drill     bool     `json:"drill,omitempty"`     // the plant's exercise: as real as any, and counted in no measure
+	// FileHashes are SHA-256 of files that will be brought: where files wait, these
+	// are released by themselves once they were looked at.
+	FileHashes []string  `json:"file_hashes,omitempty"`
+	Minutes    int       `json:"minutes"`
+	From       time.Time `json:"from"`
+	To         time.Time `json:"to"`
+	Pattern    string    `json:"pattern,omitempty"` // to ask under; empty: the first that it lies inside; none: under none
 }
 
 // Limits narrow a yes; what is left out does not limit.

@@ -82,6 +82,14 @@ func TestDeskFromRequestToHandback(t *testing.T) {
 	if _, errs, code = h.atDesk("ann", "withdraw R-2 not needed"); code != 0 {
 		t.Errorf("withdraw: exit %d, %s", code, errs)
 	}
+	sum := strings.Repeat("9f3c", 16)
+	out, errs, code = h.atDesk("ann", "request --asset filler-plc --account logs --rights look,copy --minutes 60 --file-hash "+sum+" --why Recipe 14")
+	if code != 0 || !strings.Contains(out, "1 file is named by its hash: once looked at, it is released by itself.") || !strings.Contains(out, "sha256:"+sum) {
+		t.Errorf("a file by its hash: exit %d, %s %s", code, out, errs)
+	}
+	if _, errs, code = h.atDesk("ann", "request --asset filler-plc --account logs --rights look,copy --minutes 60 --file-hash 9f3c --why Recipe 14"); code == 0 || !strings.Contains(errs, "no SHA-256") {
+		t.Errorf("half a hash: exit %d, %s", code, errs)
+	}
 }
 
 func TestDeskShowsTheOwnFirmOnly(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 
 	"penstock/approvals"
 	"penstock/approvals/evidence"
+	"penstock/audit"
 	"penstock/policy"
 )
 
@@ -92,6 +93,11 @@ func (c *call) fill(ask *approvals.Ask) (err error) {
 			*to = v
 		}
 	}
+	if sums := c.args.list("file-hash"); len(sums) > 0 {
+		if ask.FileHashes, err = approvals.FileHashes(sums); err != nil {
+			return err
+		}
+	}
 	if ask.Reason == "" {
 		return usage(`Why? --why "Alarm F-417, fill volume drifts"`)
 	}
@@ -163,7 +169,8 @@ type requestLine struct {
 	Worst   string       `json:"worst"`
 	Stopper string       `json:"stopper"`
 	Weak    string       `json:"weak,omitempty"`
-	Files   string       `json:"files,omitempty"`  // which files pass, and what waits for a look
+	Files   string       `json:"files,omitempty"` // which files pass, and what waits for a look
+	Sums    []audit.Hash `json:"file_hashes,omitempty"`
 	Red     []string     `json:"red,omitempty"`    // what is out of order, for whoever answers
 	Escort  bool         `json:"escort,omitempty"` // they work under an escort, whatever the rules ask
 	Minutes int          `json:"minutes"`
@@ -186,7 +193,7 @@ type answerLine struct {
 func (c *call) requestLine(r approvals.Request) requestLine {
 	d := r.Document
 	l := requestLine{Request: string(r.ID), State: string(r.State), Rev: r.Rev, By: d.By, People: d.People, Rights: d.Rights, Kind: d.Kind, Starts: d.Starts, Reason: d.Reason,
-		Now: d.Happening, Urgent: d.Priority, Can: d.Can, Worst: d.Worst, Stopper: d.Stopper, Weak: d.Weak, Files: d.Files, Red: d.Red.Lines(c.name, d.Firm), Escort: d.Escort,
+		Now: d.Happening, Urgent: d.Priority, Can: d.Can, Worst: d.Worst, Stopper: d.Stopper, Weak: d.Weak, Files: d.Files, Sums: d.FileHashes, Red: d.Red.Lines(c.name, d.Firm), Escort: d.Escort,
 		Minutes: d.Minutes, From: d.From.UTC(), To: d.To.UTC(), Window: string(r.Window), Words: evidence.Words(r.Hash), Targets: []targetLine{}}
 	for _, t := range d.Assets {
 		l.Targets = append(l.Targets, targetLine{Asset: t.Asset, Port: t.Port, Account: t.Account})
@@ -421,6 +428,12 @@ func (c *call) sayTold(r approvals.Request) {
 	}
 	if files := r.Document.Files; files != "" {
 		c.printf("  %s\n", files)
+	}
+	if named := r.Document.Named(); named != "" {
+		c.printf("  %s\n", named)
+		for _, h := range r.Document.FileHashes {
+			c.printf("      %s\n", h)
+		}
 	}
 	for _, line := range r.Document.Red.Lines(c.name, r.Document.Firm) {
 		c.printf("  ! %s\n", line)

@@ -78,7 +78,7 @@ type verb struct {
 }
 
 func (c *Clerk) verbs() []verb {
-	asking := []string{"asset", "account", "port", "target", "rights", "minutes", "from", "to", "why", "work-order", "change", "backup", "backout", "area-clear", "now", "people", "firm", "kind", "pattern", "outage"}
+	asking := []string{"asset", "account", "port", "target", "rights", "minutes", "from", "to", "why", "work-order", "change", "backup", "backout", "area-clear", "file-hash", "now", "people", "firm", "kind", "pattern", "outage"}
 	return []verb{
 		{"help", "help", "this text", nil, (*call).help},
 		{"setup", "setup", "the lines for ssh, PuTTY and WinSCP, ready to copy", nil, (*call).setup},

@@ -90,7 +90,7 @@ func (a askView) More() (all []moreField) {
 }
 
 // askFields are the form's, in its order: what a draft carries over a sign-in.
-var askFields = []string{"pattern", "person", "way", "right", "reason", "kind", "now", "minutes", "from", "to", "work_order", "change", "backup", "backout", "area_clear"}
+var askFields = []string{"pattern", "person", "way", "right", "reason", "kind", "now", "minutes", "from", "to", "work_order", "change", "backup", "backout", "area_clear", "file_hashes"}
 
 // askLabels are the words of those that a rule may ask for.
 var askLabels = map[string]string{"reason": "Why", "work_order": "Work order", "change": "Change", "backup": "Backup taken", "backout": "Backout", "area_clear": "Area clear: who says so"}
@@ -100,7 +100,7 @@ var askLabels = map[string]string{"reason": "Why", "work_order": "Work order", "
 var askRules = map[string]string{"nobody": "person", "no-such-person": "person", "no-such-firm": "person", "own-firm": "person", "not-active": "person",
 	"firm-ended": "person", "unknown-person": "person", "person-disabled": "person", "key-gone": "person", "source-network": "person",
 	"no-such-way": "way", "default-deny": "way", "not-possible": "way", "no-rights": "right", "emergency-rights": "right", "no-emergency": "kind", "reviews-due": "kind",
-	"bad-minutes": "minutes", "too-long": "minutes", "bad-span": "from", "bad-from": "from", "bad-to": "to", "span-empty": "from", "span-too-short": "to", "bad-text": "reason"}
+	"bad-minutes": "minutes", "too-long": "minutes", "bad-span": "from", "bad-from": "from", "bad-to": "to", "span-empty": "from", "span-too-short": "to", "bad-text": "reason", "bad-hash": "file_hashes"}
 
 // wrong says beside which field each thing to do stands.
 func (v *visit) wrong(r *policy.Refusal, form url.Values) (say string, at map[string]string) {
@@ -265,6 +265,9 @@ func (v *visit) readAsk(g *Pages, f url.Values) (approvals.Ask, error) {
 		Change: f.Get("change"), Backup: f.Get("backup"), Backout: f.Get("backout"), AreaClear: f.Get("area_clear"), Kind: f.Get("kind"), Happening: f.Get("now"), Drill: f.Get("drill") == "yes", Pattern: f.Get("pattern")}
 	if len(a.People) == 0 || len(f["way"]) == 0 {
 		return a, &policy.Refusal{Rule: map[bool]string{true: "nobody", false: "no-such-way"}[len(a.People) == 0], Say: "Tick who will work, and on which machine."}
+	}
+	if a.FileHashes, err = approvals.FileHashes(strings.Split(f.Get("file_hashes"), "\n")); err != nil {
+		return a, err
 	}
 	p, err := g.Roster.Person(v.ctx(), a.People[0])
 	if err != nil {

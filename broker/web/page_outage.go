@@ -180,7 +180,7 @@ type outageView struct {
 type outageRow struct {
 	Request, Window, What, Rights, Firm, Crew, Area, State string
 	Who                                                    []string
-	Why, WorkOrder, Worst                                  string
+	Why, WorkOrder, Worst, Named                           string
 	From, To                                               stamp
 	Look, After                                            []string
 	Gone, Changed                                          bool
@@ -251,7 +251,7 @@ func (v *visit) outage(o approvals.Outage, n roll) outageView {
 func (v *visit) outageRow(r approvals.OutageRow, n roll) outageRow {
 	d := r.Text
 	line := outageRow{Request: r.Request, Window: string(r.Window), What: titles(v.targets(d.Assets)), Rights: rightsOf(d.Rights).InWords(), Firm: n.firm(policy.FirmID(d.Firm)),
-		Crew: r.Crew, Area: r.Area, Who: n.list(d.People), Why: d.Reason, WorkOrder: d.WorkOrder, Worst: d.Worst, From: v.at(d.From), To: v.at(d.To), Look: r.Look, After: r.After,
+		Crew: r.Crew, Area: r.Area, Who: n.list(d.People), Why: d.Reason, WorkOrder: d.WorkOrder, Worst: d.Worst, Named: d.Named(), From: v.at(d.From), To: v.at(d.To), Look: r.Look, After: r.After,
 		Gone: r.Over(), Changed: r.Changed}
 	switch {
 	case r.State == approvals.RequestAgreed:

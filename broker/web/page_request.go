@@ -31,7 +31,9 @@ type requestView struct {
 	Can, Worst, Enforced     string
 	Weak                     string // machines that are spoken to in old SSH
 	Files                    string // which files pass, and what waits for a look
-	Danger                   bool   // nobody but a person stops what goes beyond
+	Named                    string // that files are named by their hash, and what follows
+	Sums                     []string
+	Danger                   bool // nobody but a person stops what goes beyond
 	Stops, Why, Length       string
 	Until                    stamp
 	Asleep                   stamp
@@ -202,7 +204,10 @@ func (v *visit) describe(out *requestView, d evidence.Request) {
 	if out.Weak = cmp.Or(d.Weak, told.Weak); out.Weak != "" {
 		out.Unusual = append(out.Unusual, out.Weak)
 	}
-	out.Files = cmp.Or(d.Files, told.Files)
+	out.Files, out.Named = cmp.Or(d.Files, told.Files), d.Named()
+	for _, h := range d.FileHashes {
+		out.Sums = append(out.Sums, strings.TrimPrefix(h.String(), "sha256:"))
+	}
 	out.Danger = told.By == policy.ByNobody && told.Reach != policy.Look
 	switch stopsAnyway := told.Reach&(policy.Operate|policy.Load|policy.Device) != 0; {
 	case len(told.Stops) > 0 && stopsAnyway: // the worst case says it

@@ -73,6 +73,7 @@ func (a *askFlags) bind(cmd *cobra.Command, ask *api.Ask) {
 	f.StringVar(&ask.Backup, "backup", "", "which backup there is")
 	f.StringVar(&ask.Backout, "backout", "", "the way back if it fails")
 	f.StringVar(&ask.AreaClear, "area-clear", "", "who says that nobody stands at the machine")
+	f.StringSliceVar(&ask.FileHashes, "file-hash", nil, "SHA-256 of a file that will be brought; may be repeated: where files wait, it is released by itself once it was looked at")
 	f.BoolVar(&a.emergency, "emergency", false, "the quick way: one yes of the shift, look first, a second tap for more; everybody who must know is told, and it is reviewed")
 	f.IntVar(&ask.Minutes, "minutes", 60, "how long, once it is open")
 	f.StringVar(&a.from, "from", "+1s", "earliest start: +90m, 22:00, 2026-11-22 22:00 or RFC 3339")
@@ -175,6 +176,9 @@ func requestLines(l *time.Location) func(*tabwriter.Writer, api.Request) {
 			if x.text != "" {
 				fmt.Fprintf(w, "%s\t%s\n", x.name, printable(x.text))
 			}
+		}
+		for _, sum := range q.Ask.FileHashes {
+			fmt.Fprintf(w, "file by hash\t%s, released by itself once it was looked at\n", printable(sum))
 		}
 		fmt.Fprintf(w, "when\t%d min, between %s and %s\n", q.Ask.Minutes, local(q.Ask.From, l), local(q.Ask.To, l))
 		if len(q.Words) >= 2 {
