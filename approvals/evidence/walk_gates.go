@@ -85,6 +85,9 @@ func (w *Walk) overdue() {
 // for it.
 func (w *Walk) forgetInputs() {
 	w.unread = w.leaf.Wall
+	if w.inForce == (audit.Hash{}) {
+		return // the first start: there is nothing to read yet
+	}
 	for _, plant := range w.now() {
 		if plant == nil {
 			continue
