@@ -117,6 +117,7 @@ type teamView struct {
 	May      bool // write it
 	Members  []tick
 	Zone     string
+	Who      string // names of an upload; empty here
 }
 
 type onView struct {

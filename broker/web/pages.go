@@ -214,6 +214,8 @@ func (g *Pages) table() []Route {
 		{"GET /roster", PlantOnly, "", g.rosterPage},
 		{"POST /roster/{team}/turns", PlantOnly, "Write the roster", g.addTurn},
 		{"POST /roster/{team}/drop", PlantOnly, "Take the turn out", g.dropTurn},
+		{"POST /roster/{team}/calendar", PlantOnly, "", g.readCalendar},
+		{"POST /roster/{team}/calendar/write", PlantOnly, "Write the roster", g.writeCalendar},
 		{"POST /roster/{team}/off", PlantOnly, "Keep no roster", g.noRoster},
 		{"POST /roster/deputies", PlantOnly, "Let them stand in", g.lend},
 		{"POST /roster/deputies/end", PlantOnly, "", g.takeBack},

@@ -3,6 +3,7 @@ package web
 import (
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"penstock/approvals"
@@ -31,6 +32,9 @@ func bodyLimit(r *http.Request) int64 {
 		return maxPlant
 	case "/api/v1/outages", "/api/v1/outages/plan", "/outages", "/outages/plan":
 		return maxOutage
+	}
+	if strings.HasPrefix(r.URL.Path, "/roster/") && strings.Contains(r.URL.Path, "/calendar") {
+		return calendarForm
 	}
 	return maxBody
 }

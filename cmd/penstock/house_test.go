@@ -41,6 +41,7 @@ var mayImport = map[string][]string{
 	"audit/pack":              {"audit", "audit/recording", "audit/verify"},
 
 	"approvals/evidence":              {"policy", "audit"},
+	"approvals/calendar":              {"approvals/evidence"},
 	"approvals/dossier":               {"policy", "audit", "approvals/evidence"},
 	"approvals/evidence/evidencetest": {"policy", "audit", "audit/durable", "audit/recording", "approvals/evidence"}, // for tests
 	"approvals/measures":              {"policy", "audit", "approvals/evidence"},
@@ -69,7 +70,7 @@ var mayImport = map[string][]string{
 	"broker/connect": {},
 	"broker/inputs":  {"policy"},
 	"broker/web": {"policy", "audit", "audit/publish", "audit/recording", "audit/receipt", "audit/review", "audit/search", "audit/siem", "audit/verify", "approvals", "approvals/evidence", "approvals/measures",
-		"approvals/people", "broker", "broker/api", "broker/ca", "broker/login", "broker/vault"},
+		"approvals/calendar", "approvals/people", "broker", "broker/api", "broker/ca", "broker/login", "broker/vault"},
 
 	"configs":              {},
 	"cmd/penstock":         {"policy/...", "approvals/...", "broker/...", "audit/...", "configs", "cmd/penstock/demo"},

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"maps"
 	"net/url"
 	"os"
 	"slices"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"penstock/approvals/calendar"
 	"penstock/broker/api"
 )
 
@@ -78,18 +78,21 @@ nobody's, or anything that cannot be read, changes nothing: half a roster is a h
 				return apiError(err)
 			}
 			now := time.Now()
-			turns, err := calendarTurns(text, now, now.AddDate(0, 0, days), c.zone, whose(all, args[0], who))
+			turns, err := calendar.Turns(cmd.Context(), text, now, now.AddDate(0, 0, days), c.zone, calendar.Whose(teamOf(all, args[0]), who))
 			if err != nil {
-				return fmt.Errorf("nothing was written: %w", err)
+				return fmt.Errorf("nothing was written (--who says whose a summary is): %w", err)
 			}
-			r := api.Roster{Team: args[0], Kept: true, Turns: turns}
+			r := api.Roster{Team: args[0], Kept: true}
+			for _, t := range turns {
+				r.Turns = append(r.Turns, api.Turn(t))
+			}
 			if dry {
 				return c.show(cmd, r, func(w *tabwriter.Writer) {
 					fmt.Fprintf(w, "%d turns, nothing is written:\n", len(turns))
 					for _, t := range turns {
 						fmt.Fprintf(w, "  %s\t%s to %s\n", t.Person, local(t.From, c.zone), local(t.To, c.zone))
 					}
-					for _, h := range holes(turns, now) {
+					for _, h := range calendar.Holes(turns, now) {
 						fmt.Fprintf(w, "  NOBODY\t%s to %s\n", local(h.From, c.zone), local(h.To, c.zone))
 					}
 				})
@@ -104,42 +107,11 @@ nobody's, or anything that cannot be read, changes nothing: half a roster is a h
 	return cmd
 }
 
-// whose looks a summary up: as the caller said, else by short name or name
-// among those who hold the team's role.
-func whose(all []api.Person, team string, said map[string]string) func(string) (string, error) {
-	names := map[string][]string{}
+// teamOf are those who hold a team's role.
+func teamOf(all []api.Person, team string) (list []calendar.Member) {
 	for _, p := range all {
 		if !p.Disabled && slices.Contains(p.Roles, team) {
-			names[p.ID] = append(names[p.ID], p.ID)
-			if folded := strings.ToLower(strings.TrimSpace(p.Name)); folded != p.ID {
-				names[folded] = append(names[folded], p.ID)
-			}
-		}
-	}
-	for summary, id := range said {
-		names[strings.ToLower(summary)] = []string{id}
-	}
-	return func(summary string) (string, error) {
-		found := names[strings.ToLower(strings.TrimSpace(summary))]
-		switch len(found) {
-		case 1:
-			return found[0], nil
-		case 0:
-			return "", fmt.Errorf("its summary is nobody's of %s: say whose with --who %q; there are %s", team, cut(summary)+"=NAME", strings.Join(slices.Sorted(maps.Keys(names)), ", "))
-		}
-		return "", fmt.Errorf("%s have this name: say whose with --who", strings.Join(found, " and "))
-	}
-}
-
-// holes are the times between now and the last turn at which nobody is on duty.
-func holes(turns []api.Turn, now time.Time) (list []api.Turn) {
-	at := now
-	for _, t := range turns { // sorted by begin
-		if t.From.After(at) {
-			list = append(list, api.Turn{From: at, To: t.From})
-		}
-		if t.To.After(at) {
-			at = t.To
+			list = append(list, calendar.Member{ID: p.ID, Name: p.Name})
 		}
 	}
 	return list

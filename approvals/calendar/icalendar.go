@@ -1,7 +1,12 @@
-package main
+// Package calendar reads a team's turns out of an iCalendar file (RFC 5545): all of
+// them or none, within bounds of size, number and time. It gives no right and writes
+// nothing: Desk.WriteRoster does. A file is whatever somebody uploaded; nothing in it
+// is believed but when and, by the names that the caller knows, who.
+package calendar
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -11,25 +16,27 @@ import (
 	ics "github.com/arran4/golang-ical"
 	"github.com/teambition/rrule-go"
 
-	"penstock/broker/api"
+	"penstock/approvals/evidence"
 )
 
 // Bounds of a calendar that is read for its turns.
 const (
-	maxCalendar = 4 << 20
-	maxEvents   = 5000
-	maxRepeats  = 20000 // steps of one event's repetition, past ones too
+	MaxBytes   = 1 << 20
+	maxEvents  = 5000
+	maxRepeats = 20000 // steps of one event's repetition, past ones too
+	maxSingles = 1000  // dates that one event names besides, added or left out
 )
 
-// calendarTurns reads the turns that an iCalendar file (RFC 5545) gives between
+// Turns reads the turns that an iCalendar file (RFC 5545) gives between
 // two moments: who is the event's summary, looked up by who. Repetitions go by
 // the clock on the wall, begin and end: a night shift that ends at 06:00 does so
 // in the night when the clocks change, too, though RFC 5545 3.8.5.3 would keep
 // its exact length and leave an hour with nobody on. Times without a zone are
-// the plant's. Whatever cannot be read is an error: half a roster is a hole.
-func calendarTurns(text []byte, from, to time.Time, plant *time.Location, who func(summary string) (string, error)) ([]api.Turn, error) {
-	if len(text) > maxCalendar {
-		return nil, fmt.Errorf("the calendar has %d bytes, at most %d", len(text), maxCalendar)
+// the plant's. Whatever cannot be read, or takes longer than ctx gives, is an error:
+// half a roster is a hole.
+func Turns(ctx context.Context, text []byte, from, to time.Time, plant *time.Location, who func(summary string) (string, error)) ([]evidence.Turn, error) {
+	if len(text) > MaxBytes {
+		return nil, fmt.Errorf("the calendar has %d bytes, at most %d", len(text), MaxBytes)
 	}
 	cal, err := ics.ParseCalendar(bytes.NewReader(text))
 	if err != nil {
@@ -43,9 +50,12 @@ func calendarTurns(text []byte, from, to time.Time, plant *time.Location, who fu
 	if err != nil {
 		return nil, err
 	}
-	var turns []api.Turn
+	var turns []evidence.Turn
 	var wrong []error
 	for _, e := range events {
+		if err := ctx.Err(); err != nil { // a rule that never meets a day is looked for long
+			return nil, fmt.Errorf("read the calendar: its repetitions take too long: %w", err)
+		}
 		one, err := eventTurns(e, from, to, plant, moved)
 		if err == nil && len(one) > 0 {
 			var person string
@@ -67,7 +77,7 @@ func calendarTurns(text []byte, from, to time.Time, plant *time.Location, who fu
 	if len(wrong) > 0 {
 		return nil, errors.Join(wrong...)
 	}
-	slices.SortFunc(turns, func(a, b api.Turn) int {
+	slices.SortFunc(turns, func(a, b evidence.Turn) int {
 		if c := a.From.Compare(b.From); c != 0 {
 			return c
 		}
@@ -92,8 +102,8 @@ func cut(s string) string {
 
 // movedInstances are the moments of repetitions that another event with the
 // same UID stands for (RECURRENCE-ID).
-func movedInstances(events []*ics.VEvent, plant *time.Location) (map[string][]time.Time, error) {
-	moved := map[string][]time.Time{}
+func movedInstances(events []*ics.VEvent, plant *time.Location) (map[string]map[int64]bool, error) {
+	moved := map[string]map[int64]bool{}
 	for _, e := range events {
 		p := e.GetProperty(ics.ComponentPropertyRecurrenceId)
 		if p == nil {
@@ -104,13 +114,16 @@ func movedInstances(events []*ics.VEvent, plant *time.Location) (map[string][]ti
 			return nil, fmt.Errorf("event %q: recurrence-id: %w", cut(text1(e, ics.ComponentPropertySummary)), err)
 		}
 		uid := text1(e, ics.ComponentPropertyUniqueId)
-		moved[uid] = append(moved[uid], at)
+		if moved[uid] == nil {
+			moved[uid] = map[int64]bool{}
+		}
+		moved[uid][at.Unix()] = true
 	}
 	return moved, nil
 }
 
 // eventTurns are one event's times that touch from … to.
-func eventTurns(e *ics.VEvent, from, to time.Time, plant *time.Location, moved map[string][]time.Time) ([]api.Turn, error) {
+func eventTurns(e *ics.VEvent, from, to time.Time, plant *time.Location, moved map[string]map[int64]bool) ([]evidence.Turn, error) {
 	if strings.EqualFold(text1(e, ics.ComponentPropertyStatus), "CANCELLED") {
 		return nil, nil
 	}
@@ -137,13 +150,13 @@ func eventTurns(e *ics.VEvent, from, to time.Time, plant *time.Location, moved m
 	if e.GetProperty(ics.ComponentPropertyRecurrenceId) != nil {
 		not = nil
 	}
-	var turns []api.Turn
+	var turns []evidence.Turn
 	for _, b := range begins {
 		end := likeFirst(first, last, b)
-		if slices.ContainsFunc(not, b.Equal) || !end.After(from) || !b.Before(to) {
+		if not[b.Unix()] || !end.After(from) || !b.Before(to) {
 			continue
 		}
-		turns = append(turns, api.Turn{From: b.UTC(), To: end.UTC()})
+		turns = append(turns, evidence.Turn{From: b.UTC(), To: end.UTC()})
 	}
 	return turns, nil
 }
@@ -232,15 +245,21 @@ func repeats(e *ics.VEvent, first, from, to time.Time, plant *time.Location) ([]
 		if err != nil {
 			return nil, fmt.Errorf("rdate: %w", err)
 		}
-		begins = append(begins, more...)
+		if begins = append(begins, more...); len(begins) > maxRepeats+maxSingles {
+			return nil, errors.New("it has too many dates: write fewer events, or a rule")
+		}
 	}
+	except := map[int64]bool{}
 	for _, p := range e.GetProperties(ics.ComponentPropertyExdate) {
-		except, err := calendarTimes(p, plant)
+		not, err := calendarTimes(p, plant)
 		if err != nil {
 			return nil, fmt.Errorf("exdate: %w", err)
 		}
-		begins = slices.DeleteFunc(begins, func(b time.Time) bool { return slices.ContainsFunc(except, b.Equal) })
+		for _, t := range not {
+			except[t.Unix()] = true
+		}
 	}
+	begins = slices.DeleteFunc(begins, func(b time.Time) bool { return except[b.Unix()] })
 	slices.SortFunc(begins, time.Time.Compare)
 	return slices.CompactFunc(begins, time.Time.Equal), nil
 }
@@ -283,7 +302,9 @@ func calendarTimes(p *ics.IANAProperty, plant *time.Location) (list []time.Time,
 		if err != nil {
 			return nil, err
 		}
-		list = append(list, t)
+		if list = append(list, t); len(list) > maxSingles {
+			return nil, fmt.Errorf("more than %d dates in one line", maxSingles)
+		}
 	}
 	return list, nil
 }

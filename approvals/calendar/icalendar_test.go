@@ -1,13 +1,14 @@
-package main
+package calendar
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
 
-	"penstock/broker/api"
+	"penstock/approvals/evidence"
 )
 
 func ical(events ...string) []byte {
@@ -35,7 +36,7 @@ func asIs(s string) (string, error) {
 	return s, nil
 }
 
-func turnWords(turns []api.Turn) string {
+func turnWords(turns []evidence.Turn) string {
 	var out []string
 	for _, t := range turns {
 		out = append(out, fmt.Sprintf("%s %s-%s", t.Person, t.From.In(berlin).Format("Jan2 15:04"), t.To.In(berlin).Format("Jan2 15:04")))
@@ -75,12 +76,13 @@ func TestCalendarTurns(t *testing.T) {
 		{"every second", "2026-06-01", "2026-06-03", ical("SUMMARY:mia\nDTSTART:20260601T220000\nDTEND:20260602T060000\nRRULE:FREQ=SECONDLY"), "error: by day, week"},
 		{"a zone that is nowhere", "2026-06-01", "2026-06-03", ical("SUMMARY:mia\nDTSTART;TZID=Middle-earth/Shire:20260601T220000\nDTEND:20260602T060000"), "error: is not known"},
 		{"a day that is none", "2026-06-01", "2026-06-03", ical("SUMMARY:mia\nDTSTART:20260231T220000\nDTEND:20260602T060000"), "error: no time of a calendar"},
+		{"two thousand days left out", "2026-06-01", "2026-06-03", ical("SUMMARY:mia\nDTSTART:20260601T220000\nDTEND:20260602T060000\nEXDATE:" + strings.Repeat("20260601T220000,", 2000) + "20260601T220000"), "error: more than 1000 dates"},
 		{"no calendar", "2026-06-01", "2026-06-03", []byte("hello"), "error: read the calendar"},
 	} {
 		t.Run(row.story, func(t *testing.T) {
 			from, _ := time.ParseInLocation(time.DateOnly, row.from, berlin)
 			to, _ := time.ParseInLocation(time.DateOnly, row.to, berlin)
-			turns, err := calendarTurns(row.text, from, to, berlin, asIs)
+			turns, err := Turns(t.Context(), row.text, from, to, berlin, asIs)
 			if want, fails := strings.CutPrefix(row.want, "error: "); fails {
 				if err == nil || !strings.Contains(err.Error(), want) || turns != nil {
 					t.Fatalf("%v, %v; want an error that says %q", turns, err, want)
@@ -103,7 +105,7 @@ func FuzzCalendarTurns(f *testing.F) {
 	from := time.Date(2026, 10, 1, 0, 0, 0, 0, time.UTC)
 	to := from.AddDate(0, 0, 40)
 	f.Fuzz(func(t *testing.T, text []byte) {
-		turns, err := calendarTurns(text, from, to, berlin, asIs)
+		turns, err := Turns(t.Context(), text, from, to, berlin, asIs)
 		if err != nil {
 			return
 		}
@@ -118,8 +120,30 @@ func FuzzCalendarTurns(f *testing.F) {
 func TestHoles(t *testing.T) {
 	now := time.Date(2026, 6, 1, 6, 0, 0, 0, time.UTC)
 	h := func(n int) time.Time { return now.Add(time.Duration(n) * time.Hour) }
-	got := holes([]api.Turn{{From: h(-1), To: h(8)}, {From: h(7), To: h(9)}, {From: h(10), To: h(12)}}, now)
+	got := Holes([]evidence.Turn{{From: h(-1), To: h(8)}, {From: h(7), To: h(9)}, {From: h(10), To: h(12)}}, now)
 	if len(got) != 1 || !got[0].From.Equal(h(9)) || !got[0].To.Equal(h(10)) {
 		t.Errorf("%v", got)
+	}
+}
+
+// TestTurnsInTime: a calendar that takes too long is refused as a whole.
+func TestTurnsInTime(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	from := time.Date(2026, 10, 1, 0, 0, 0, 0, time.UTC)
+	turns, err := Turns(ctx, ical("SUMMARY:mia\nDTSTART:20261001T220000\nDTEND:20261002T060000"), from, from.AddDate(0, 0, 9), berlin, asIs)
+	if !errors.Is(err, context.Canceled) || turns != nil {
+		t.Errorf("%v, %v", turns, err)
+	}
+}
+
+func TestWhose(t *testing.T) {
+	team := []Member{{"mia", "Mia Voss"}, {"max", "Max Beck"}, {"max2", "Max Beck"}}
+	who := Whose(team, map[string]string{"M. Voss": "mia"})
+	for summary, want := range map[string]string{"mia": "mia", " MIA voss ": "mia", "m. voss": "mia", "max": "max", "Max Beck": "error: max and max2 have this name", "ann": "error: nobody's of the team", "": "error: nobody's"} {
+		got, err := who(summary)
+		if says, fails := strings.CutPrefix(want, "error: "); fails && (err == nil || !strings.Contains(err.Error(), says)) || !fails && (err != nil || got != want) {
+			t.Errorf("%q is %q, %v; want %q", summary, got, err, want)
+		}
 	}
 }
