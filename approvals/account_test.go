@@ -3,6 +3,7 @@ package approvals
 import (
 	"slices"
 	"testing"
+	"time"
 
 	"penstock/approvals/evidence"
 	"penstock/approvals/people"
@@ -54,6 +55,43 @@ func TestWhatAnAccountGives(t *testing.T) {
 	_, err = w.desk.Cut(w.ctx, narrow, r.Window, "x")
 	wants(t, err, "not-on-shift")
 	w.judge(t)
+}
+
+// Nor does it give what asks for no yes: a roster, a deputy, a kiosk, a machine's
+// key, a block taken away. A code beside it does not bring the role.
+func TestANarrowSignInGivesNothing(t *testing.T) {
+	w, win := loading(t)
+	w.shows(newKey, win.ID)
+	b, err := w.desk.Block(w.ctx, w.as("mia"), policy.Block{Firm: "polar", Why: "x"})
+	wants(t, err, "")
+	island, err := w.desk.Island(w.ctx, w.as("mia"), "utilities", "x")
+	wants(t, err, "")
+	narrow := w.as("sara")
+	narrow.Without = []policy.Role{"ot-security"} // the service says that she is not of it any more
+	for name, do := range map[string]func() error{
+		"a block": func() error { return w.desk.Lift(w.ctx, narrow, b.ID, "") },
+		"an island": func() error {
+			_, err := w.desk.LiftIsland(w.ctx, narrow, island.ID, "", nil)
+			return err
+		},
+		"what is signed for an island": func() error {
+			_, _, err := w.desk.DraftLift(w.ctx, narrow, island.ID, "")
+			return err
+		},
+		"a key":     func() error { return w.desk.ConfirmKey(w.ctx, narrow, "filler-plc", newKey, "") },
+		"a machine": func() error { return w.desk.CheckTarget(w.ctx, narrow, "filler-plc", "") },
+		"a kiosk": func() error {
+			_, err := w.desk.EnrolKiosk(w.ctx, narrow, "x", w.certificate(t, false, 24*time.Hour), time.Time{})
+			return err
+		},
+		"a deputy": func() error {
+			return w.desk.NameDeputy(w.ctx, narrow, "ot-security", "tom", w.now(), w.now().Add(time.Hour))
+		},
+	} {
+		if err := do(); rule(err) != "group-missing" {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
 }
 
 func TestWhoLinksAnAccount(t *testing.T) {

@@ -156,6 +156,9 @@ func (d *Desk) lifts(ctx context.Context, by people.Actor, id string, zone polic
 	if w.person, err = d.activePlant(ctx, by); err != nil {
 		return w, err
 	}
+	if err = by.Whole(w.person.Roles); err != nil {
+		return w, err
+	}
 	plant := d.plant()
 	i := slices.IndexFunc(w.person.Roles, func(r policy.Role) bool { return plant.Takes(string(r)) })
 	if i < 0 {

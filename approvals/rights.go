@@ -26,6 +26,9 @@ func refuse(rule, format string, a ...any) *policy.Refusal {
 // that was taken away since (a lost phone) counts for nothing, nor does such a
 // passkey; p is the person as read now.
 func (d *Desk) proved(by people.Actor, p people.Person) error {
+	if err := by.Whole(p.Roles); err != nil {
+		return err
+	}
 	if (p.PasskeyOf(by) || p.AccountOf(by)) && d.justNow(by) || p.PaperOf(by) {
 		return nil
 	}
@@ -33,6 +36,9 @@ func (d *Desk) proved(by people.Actor, p people.Person) error {
 }
 
 func (d *Desk) justCoded(by people.Actor, p people.Person) error {
+	if err := by.Whole(p.Roles); err != nil {
+		return err
+	}
 	if _, has := p.Key(people.TOTP); !has {
 		return refuse("no-code-generator", "You have no code generator, or it was taken away. Enrol one first: ssh desk@… totp.")
 	}
