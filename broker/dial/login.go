@@ -27,7 +27,8 @@ type credential struct {
 	methods []ssh.AuthMethod
 
 	mu      sync.Mutex
-	refusal error // why a login that was under way was left: said in place of x/crypto's words
+	given   []string // secrets that this machine was told
+	refusal error    // why a login that was under way was left: said in place of x/crypto's words
 }
 
 func (c *credential) refuse(err error) error {
@@ -43,6 +44,26 @@ func (c *credential) refused() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.refusal
+}
+
+// gave notes what the machine is about to hear.
+func (c *credential) gave(s vault.Secret) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(s) > 0 {
+		c.given = append(c.given, string(s))
+	}
+}
+
+// clean takes out of a machine's words what it was told itself: its prompts,
+// banners and last words go to logs and recordings. Before anything is cut off.
+func (c *credential) clean(text string) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, s := range c.given {
+		text = strings.ReplaceAll(text, s, "(its secret)")
+	}
+	return text
 }
 
 // credential makes what one leg logs in with. A certificate's event is durable
@@ -95,6 +116,7 @@ func (c *credential) sealed(ctx context.Context, from Secrets, l leg) []ssh.Auth
 		}
 		one := all[min(tries, len(all)-1)]
 		tries++
+		c.gave(one)
 		return one, nil
 	}
 	const most = 2 // secrets of one account
@@ -131,7 +153,7 @@ func (c *credential) answers(l leg, questions []string, echos []bool, secret fun
 		n := slices.IndexFunc(l.login.Prompts, func(p policy.Prompt) bool { return p.Fits(q) })
 		if n < 0 {
 			return nil, c.refuse(&policy.Refusal{Rule: "target-prompt", Say: "the machine asks something at its login that the plant file does not know; call OT security",
-				Why: "no prompt of the plant file fits " + strconv.Quote(short(q))})
+				Why: "no prompt of the plant file fits " + strconv.Quote(short(c.clean(q)))})
 		}
 		switch give := l.login.Prompts[n].Give; {
 		case give == policy.GiveNothing:
@@ -140,7 +162,7 @@ func (c *credential) answers(l leg, questions []string, echos []bool, secret fun
 			out = append(out, string(l.account))
 		case i < len(echos) && echos[i]:
 			return nil, c.refuse(&policy.Refusal{Rule: "target-prompt", Say: "the machine would show what it is told at its login; call OT security",
-				Why: "it echoes the answer to " + strconv.Quote(short(q))})
+				Why: "it echoes the answer to " + strconv.Quote(short(c.clean(q)))})
 		default:
 			s, err := secret()
 			if err != nil {
@@ -194,5 +216,5 @@ func loginFailed(l leg, c *credential, err error) error {
 	case strings.Contains(text, "no common algorithm"):
 		rule, say = "target-old-ssh", "the machine speaks only old SSH, which the plant file does not allow for it; call OT security"
 	}
-	return &policy.Refusal{Rule: rule, Say: say, Why: l.named() + "handshake with the target: " + short(text)}
+	return &policy.Refusal{Rule: rule, Say: say, Why: l.named() + "handshake with the target: " + short(c.clean(text))}
 }

@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
+	"penstock/audit/recording"
 	"penstock/broker/dial"
 	"penstock/broker/vault"
 	"penstock/policy"
@@ -40,6 +41,7 @@ func (s *secrets) Use(_ context.Context, u vault.Use) ([]vault.Secret, error) {
 type asking struct {
 	*target
 	password string
+	parting  string     // what it says, in a banner, to the right password, which it refuses
 	rounds   [][]string // prompts of keyboard-interactive, a round each; nil: not offered
 	echo     bool
 	want     []string // answers, in order
@@ -56,6 +58,9 @@ func listenAsking(t testing.TB, a *asking) *asking {
 					g.try("password %s", p)
 					if string(p) != a.password {
 						return nil, errors.New("no")
+					}
+					if a.parting != "" {
+						return nil, &ssh.BannerError{Err: errors.New("no"), Message: a.parting}
 					}
 					return nil, nil
 				}
@@ -158,6 +163,8 @@ func TestLoginWithASealedSecret(t *testing.T) {
 		"a prompt that it does not name":     {&asking{rounds: [][]string{{"Password: "}, {"Password of the domain: "}}, want: []string{"s3cret"}}, twoPrompts, &secrets{all: []vault.Secret{vault.Secret("s3cret")}}, "target-prompt", `fits "Password of the domain: "`, []string{"told s3cret"}},
 		"a prompt in a longer text":          {&asking{rounds: [][]string{{"Enter the root Password:"}}}, twoPrompts, &secrets{all: []vault.Secret{vault.Secret("s3cret")}}, "target-prompt", "no prompt of the plant file fits", []string{}},
 		"a prompt that would show it":        {&asking{rounds: [][]string{{"Password: "}}, echo: true}, twoPrompts, &secrets{all: []vault.Secret{vault.Secret("s3cret")}}, "target-prompt", "it echoes", []string{}},
+		"a prompt that is what it was told":  {&asking{rounds: [][]string{{"Password: "}, {"s3cret is no good: "}}}, twoPrompts, &secrets{all: []vault.Secret{vault.Secret("s3cret")}}, "target-prompt", `fits "(its secret) is no good: "`, []string{"told s3cret"}},
+		"a banner that is what it was told":  {&asking{password: "s3cret", parting: "s3cret"}, "login: password", &secrets{all: []vault.Secret{vault.Secret("s3cret")}}, "target-login", "unable to authenticate", nil},
 		"rounds without an end":              {&asking{rounds: rounds(20, "Press ENTER")}, twoPrompts, &secrets{all: []vault.Secret{vault.Secret("s3cret")}}, "target-prompt", "round 9", nil},
 		"many prompts in one":                {&asking{rounds: [][]string{{"User name:", "User name:", "User name:", "User name:", "User name:", "User name:", "User name:", "User name:", "User name:"}}}, twoPrompts, &secrets{}, "target-prompt", "9 prompts", []string{}},
 		"prompts where only a password is":   {&asking{rounds: [][]string{{"Password: "}}, want: []string{"s3cret"}}, "login: password", &secrets{all: []vault.Secret{vault.Secret("s3cret")}}, "target-login", "", []string{}},
@@ -180,6 +187,11 @@ func TestLoginWithASealedSecret(t *testing.T) {
 					t.Errorf("used as %+v", use)
 				}
 				return
+			}
+			s.channel.Close("", nil)
+			notes := string(s.Recorded(t, s.session.ID(), 0, recording.Note))
+			if strings.Contains(notes, "s3cret") || row.target.parting != "" && !strings.Contains(notes, "(its secret)") {
+				t.Errorf("the recording has %q", notes)
 			}
 			r := refusedBy(t, err)
 			if r.Rule != row.rule || !strings.Contains(r.Why, row.why) {

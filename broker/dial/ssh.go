@@ -142,7 +142,7 @@ func (d *Dialer) keyID(ch *broker.Channel) string {
 func (d *Dialer) handshake(ctx context.Context, conn net.Conn, l leg, pins []ssh.PublicKey, cred *credential) (ssh.Conn, <-chan ssh.NewChannel, <-chan *ssh.Request, error) {
 	var changed *policy.Refusal
 	var other ssh.PublicKey
-	banner := &banner{way: l.way}
+	banner := &banner{way: l.way, clean: cred.clean}
 	config := &ssh.ClientConfig{
 		Config:            algorithms(l.old),
 		User:              string(l.account),
@@ -208,10 +208,11 @@ func (l leg) noteOld(ctx context.Context, c ssh.Conn) error {
 
 // banner keeps the beginning of what a target says before login.
 type banner struct {
-	way  way
-	mu   sync.Mutex
-	left int
-	used bool
+	way   way
+	clean func(string) string
+	mu    sync.Mutex
+	left  int
+	used  bool
 }
 
 func (b *banner) said(text string) error {
@@ -220,6 +221,7 @@ func (b *banner) said(text string) error {
 	if !b.used {
 		b.used, b.left = true, maxBanner
 	}
+	text = b.clean(text)
 	quoted := strconv.QuoteToASCII(text[:min(len(text), b.left)])
 	if quoted = quoted[:min(len(quoted), b.left)]; quoted == "" {
 		return nil // it says too much: the rest is dropped
