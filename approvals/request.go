@@ -33,7 +33,7 @@ const (
 type Ask struct {
 	Firm                                          policy.FirmID // of the people who will work
 	People                                        []policy.PersonID
-	Kind                                          string // evidence.Remote, Emergency; "" is remote
+	Kind                                          string // evidence.Remote, Emergency, OnSite; "" is remote
 	Targets                                       []policy.Target
 	Rights                                        policy.Rights
 	Reason                                        string
@@ -45,6 +45,7 @@ type Ask struct {
 	Pattern                                       string       // P-1, NoPattern, or empty: the first that it lies inside
 	CallIn                                        bool         // by somebody of the plant, whose yes may be the ask (Desk.CallIn)
 	FileHashes                                    []audit.Hash // of files that may go in once they were looked at, without anybody's further yes
+	Laptop                                        string       // of work on site: its name or tag; Targets name the machines alone
 	Outage                                        string       // O-1: it is to be a row of that list; empty: of none
 }
 
@@ -347,7 +348,7 @@ func (d *Desk) draw(ctx context.Context, by people.Actor, plant *policy.Plant, i
 		People: sorted(words(a.People)), Assets: asTargets(a.Targets), Rights: (a.Rights | policy.Look).Words(),
 		Reason: strings.TrimSpace(a.Reason), WorkOrder: strings.TrimSpace(a.WorkOrder), Change: strings.TrimSpace(a.Change),
 		Backup: strings.TrimSpace(a.Backup), Backout: strings.TrimSpace(a.Backout), AreaClear: strings.TrimSpace(a.AreaClear), Happening: a.Happening, Drill: a.Drill,
-		Outage: a.Outage, Minutes: a.Minutes, From: whole(a.From), To: whole(a.To), Nonce: nonce()}
+		Laptop: strings.TrimSpace(a.Laptop), Outage: a.Outage, Minutes: a.Minutes, From: whole(a.From), To: whole(a.To), Nonce: nonce()}
 	if a.Drill && !by.Plant {
 		return doc, nil, nil, refuse("not-plant", "Only the plant says that something is a drill. Ask for access.")
 	}
@@ -357,6 +358,9 @@ func (d *Desk) draw(ctx context.Context, by people.Actor, plant *policy.Plant, i
 	}
 	if doc.Kind == "" {
 		doc.Kind = evidence.Remote
+	}
+	if err := onSite(doc); err != nil {
+		return doc, nil, nil, err
 	}
 	if doc.From.Before(now) || doc.To.Before(now) || doc.To.Sub(doc.From) > longestSpan {
 		return doc, nil, nil, refuse("bad-span", "The span must begin now or later, end after that, and be 14 days long at most.")
@@ -452,7 +456,10 @@ func (d *Desk) possible(ctx context.Context, plant *policy.Plant, q policy.Quoru
 		}
 		for _, t := range doc.Assets {
 			q := policy.Query{Stage: policy.AtAsk, Asset: policy.AssetName(t.Asset), Port: policy.PortName(t.Port), Account: policy.AccountName(t.Account),
-				Rights: rights, From: doc.From, Until: doc.To, Minutes: doc.Minutes, Emergency: doc.Kind == evidence.Emergency, Source: odd.source(p.ID)}
+				Rights: rights, From: doc.From, Until: doc.To, Minutes: doc.Minutes, Emergency: doc.Kind == evidence.Emergency, OnSite: doc.Kind == evidence.OnSite}
+			if !q.OnSite { // on site it does not matter whence somebody asks
+				q.Source = odd.source(p.ID)
+			}
 			decision := plant.Decide(policy.Facts{Person: facts, Blocks: blocks, Ask: odd.facts(p.ID), Backups: backups}, q, now)
 			if err := decision.Refusal(); err != nil {
 				return nil, err

@@ -300,7 +300,7 @@ func (d *Desk) OpenFor(ctx context.Context, p policy.PersonID) ([]Window, error)
 			return err
 		}
 		claim, err := d.claim(ctx, w)
-		if err != nil || !slices.Contains(claim.People, string(p)) {
+		if err != nil || !slices.Contains(claim.People, string(p)) || claim.OnSite() { // no certificate is for work on site
 			return err
 		}
 		facts, err := d.Facts(ctx, policy.WindowID(id), p)

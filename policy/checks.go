@@ -131,6 +131,9 @@ func (w *walk) zoneLets() no {
 // accounts, for which conduits must carry sftp; the ssh port's only subsystem
 // is sftp.
 func (w *walk) findWay() no {
+	if w.onSite() {
+		return w.atMachine()
+	}
 	name := w.q.Port
 	w.protocol = string(name)
 	if name == "sftp" {
@@ -206,6 +209,9 @@ func (w *walk) source() no {
 
 func (w *walk) window() no {
 	f := &w.f.Window
+	if r := w.neverOnSite(); r != nil {
+		return r
+	}
 	if r := w.windowState(f); r != nil {
 		return r
 	}
@@ -285,6 +291,9 @@ func (w *walk) rights() no {
 }
 
 func (w *walk) conduit() no {
+	if w.onSite() {
+		return nil
+	}
 	rights := w.effect()
 	w.d.Path = w.p.path(w.asset.Zone, w.protocol, rights)
 	if w.d.Path == nil {
@@ -300,6 +309,9 @@ func (w *walk) conduit() no {
 // account holds the worst that the way in can do to what was asked and to
 // what the window allows.
 func (w *walk) account() no {
+	if w.onSite() {
+		return nil
+	}
 	if !w.way.Worst.Has(w.q.Rights) && w.way.Enforced != ByPenstock {
 		return refusal("account-cannot", fmt.Sprintf("%s cannot %s%s", w.wayName(), w.q.Rights&^w.way.Worst, w.fitting(w.q.Rights)), "%s can %s, asked %s", w.wayName(), w.way.Worst, w.q.Rights)
 	}

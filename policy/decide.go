@@ -51,6 +51,7 @@ type Query struct {
 	From, Until time.Time
 	Minutes     int
 	Emergency   bool // AtAsk: of kind emergency; afterwards the window's facts say it
+	OnSite      bool // AtAsk: of kind on-site; afterwards the window's facts say it
 }
 
 // Facts are all that Decide knows beside the plant. Values only.
@@ -110,6 +111,7 @@ type WindowFacts struct {
 	People      []PersonID
 	Targets     []Target
 	Rights      Rights
+	OnSite      bool         // a laptop at the machine itself: nothing of it ever passes here, and no connection is for it
 	Emergency   bool         // of kind emergency: calendars are waived, where the plant file still has an emergency
 	Most        Rights       // of an emergency: with all that a second tap may add
 	Escort      bool         // agreed to under an escort, whatever the rules ask: it has a red item

@@ -146,7 +146,7 @@ func (w *walk) trained(name string, r *Rule) no {
 // with a contract, terms, confirmation and training as the rules ask. Of windows,
 // calendars and conduits it says nothing. nil: they may. The error is a *Refusal.
 func (p *Plant) Fit(f PersonFacts, t Target, rights Rights, now time.Time) error {
-	w := &walk{p: p, f: &Facts{Person: f, Window: WindowFacts{Rights: rights}}, q: Query{Stage: AtOpen, Asset: t.Asset, Port: t.Port, Account: t.Account, Rights: rights}, now: now}
+	w := &walk{p: p, f: &Facts{Person: f, Window: WindowFacts{Rights: rights, OnSite: t.Port == ""}}, q: Query{Stage: AtOpen, Asset: t.Asset, Port: t.Port, Account: t.Account, Rights: rights}, now: now}
 	for _, ask := range []func(*walk) no{(*walk).person, (*walk).findAsset, (*walk).findWay, (*walk).training} {
 		if r := ask(w); r != nil {
 			return r

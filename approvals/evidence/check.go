@@ -214,7 +214,11 @@ func QuorumOf(plant *policy.Plant, r Request, under ...Basis) (policy.Quorum, er
 	if r.Kind == Emergency {
 		return plant.EmergencyQuorum(assets, set)
 	}
-	return plant.Quorum(assets, set, policy.Within{From: r.From, To: r.To})
+	q, err := plant.Quorum(assets, set, policy.Within{From: r.From, To: r.To})
+	if r.Kind == OnSite {
+		q = atMachine(q)
+	}
+	return q, err
 }
 
 func (j *judge) must(is bool, format string, args ...any) {
@@ -438,6 +442,7 @@ func (j *judge) window(given []yes, w WindowClaim) {
 	j.must(r.Open == j.quorum.Open, "the request says that %s opens, and the rules say %s", r.Open, j.quorum.Open)
 	j.must(slices.Equal(w.Starts, widest.Starts), "the window starts with %q, and by request and limits it starts with %q", w.Starts, widest.Starts)
 	j.must(w.Escort == r.Escort && w.Network == r.Red.Network, "the window and the request differ in who watches, or whence they may come")
+	j.must(w.Laptop == r.Laptop, "the window is for the laptop %q, and the request for %q", short(w.Laptop), short(r.Laptop))
 	j.must(within(j.gates, w.Gates), "the window does not ask the gates %q, which the pattern asks", j.gates)
 	j.must(w.Open == j.quorum.Open, "the window says that %s opens, and the rules say %s", w.Open, j.quorum.Open)
 	for _, y := range given {

@@ -29,7 +29,7 @@ type Request struct {
 	Firm      string     `json:"firm"`
 	By        string     `json:"by"`               // who wrote it
 	People    []string   `json:"people"`           // who will work, sorted
-	Kind      string     `json:"kind"`             // Remote, Emergency
+	Kind      string     `json:"kind"`             // Remote, Emergency, OnSite
 	Called    bool       `json:"called,omitempty"` // By is of the plant and calls them in: their yes may be the ask
 	Assets    []Target   `json:"assets"`
 	Rights    []string   `json:"rights"`
@@ -39,6 +39,7 @@ type Request struct {
 	Backup    string     `json:"backup,omitempty"`
 	Backout   string     `json:"backout,omitempty"`
 	AreaClear string     `json:"area_clear,omitempty"`
+	Laptop    string     `json:"laptop,omitempty"`    // of kind on-site: its name or tag, by which people find it
 	Outage    string     `json:"outage,omitempty"`    // O-1: it is a row of that list, or is to be
 	Happening string     `json:"happening,omitempty"` // safety, stopped, degraded, planned: as whoever asks sees it
 	Priority  string     `json:"priority"`            // P1 to P4; it and the next four are computed (Tell) from the plant file
@@ -66,6 +67,7 @@ type Request struct {
 // Kinds of requests.
 const (
 	Remote    = "remote"
+	OnSite    = "on-site"   // with a laptop at the machine itself: agreed, opened and ended like any other, and not recorded
 	Emergency = "emergency" // one yes, look first, a second tap for more (policy.Emergency)
 )
 
@@ -139,11 +141,15 @@ type WindowClaim struct {
 	Starts  []string   `json:"starts,omitempty"`  // of an emergency: Rights until the second tap
 	Escort  bool       `json:"escort,omitempty"`  // as the request says
 	Network string     `json:"network,omitempty"` // of the request's red item: whence they may come besides
+	Laptop  string     `json:"laptop,omitempty"`  // of work on site, which no certificate and no session is for
 	Gates   []string   `json:"gates,omitempty"`   // that its pattern asks besides those of the rules
 }
 
 // Emergency says whether the window is an emergency's: it alone starts with less.
 func (w WindowClaim) Emergency() bool { return len(w.Starts) > 0 }
+
+// OnSite says whether the window is for a laptop at the machine itself.
+func (w WindowClaim) OnSite() bool { return w.Laptop != "" }
 
 // Given is an answer as the log has it: the leaf's place and time, the document,
 // and firm and roles of the person as the log's own earlier leaves say.

@@ -103,8 +103,9 @@ func (r Request) check() error {
 		id("firm", r.Firm),
 		id("by", r.By),
 		ids("people", r.People),
-		oneOf("kind", r.Kind, Remote, Emergency),
-		targets("assets", r.Assets),
+		oneOf("kind", r.Kind, Remote, Emergency, OnSite),
+		targetsOf(r.Kind == OnSite)("assets", r.Assets),
+		r.onSite(),
 		rights("rights", r.Rights),
 		filled("reason", r.Reason, MaxReason),
 		CheckText("work_order", r.WorkOrder, MaxText),
@@ -208,7 +209,7 @@ func (l Limits) check() error {
 		errs = append(errs, rights("limits.rights", l.Rights))
 	}
 	if len(l.Assets) > 0 {
-		errs = append(errs, targets("limits.assets", l.Assets))
+		errs = append(errs, places("limits.assets", l.Assets))
 	}
 	if !l.Until.IsZero() {
 		errs = append(errs, moment("limits.until", l.Until))
@@ -229,7 +230,8 @@ func (w WindowClaim) check() error {
 		counter("window", "W-", w.Window),
 		set("request", !w.Request.IsZero()),
 		ids("people", w.People),
-		targets("assets", w.Assets),
+		targetsOf(w.OnSite())("assets", w.Assets),
+		CheckText("laptop", w.Laptop, maxName),
 		rights("rights", w.Rights),
 		starts(len(w.Starts) > 0, w.Starts),
 		span(w.From, w.To, w.Minutes),
@@ -350,13 +352,28 @@ func name(field, s string) error {
 	return nil
 }
 
+// targets are ways in, each with its port.
 func targets(field string, list []Target) error {
+	err := places(field, list)
+	for i, t := range list {
+		if err == nil && t.Port == "" {
+			err = fmt.Errorf("%s[%d]: has no port", field, i)
+		}
+	}
+	return err
+}
+
+// places are ways in, or machines alone for work on site.
+func places(field string, list []Target) error {
 	if err := between("number of "+field, len(list), 1, MaxList); err != nil {
 		return err
 	}
 	for i, t := range list {
 		at := fmt.Sprintf("%s[%d]", field, i)
-		err := errors.Join(id(at+".asset", t.Asset), name(at+".port", t.Port))
+		err := id(at+".asset", t.Asset)
+		if t.Port != "" {
+			err = errors.Join(err, name(at+".port", t.Port))
+		}
 		if t.Account != "" {
 			err = errors.Join(err, name(at+".account", t.Account))
 		}
@@ -375,8 +392,11 @@ func (t Target) Compare(o Target) int {
 	return slices.Compare([]string{t.Asset, t.Port, t.Account}, []string{o.Asset, o.Port, o.Account})
 }
 
-// String is what a page shows: "filler-plc by ssh as maint".
+// String is what a page shows: "filler-plc by ssh as maint", "filler-plc, on site".
 func (t Target) String() string {
+	if t.Port == "" {
+		return t.Asset + ", on site"
+	}
 	s := t.Asset + " by " + t.Port
 	if t.Account != "" {
 		s += " as " + t.Account

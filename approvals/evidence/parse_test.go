@@ -58,7 +58,14 @@ func TestParseRequest(t *testing.T) {
 		{"a priority of its own", func(r *Request) { r.Priority = "P0" }, "priority"},
 		{"no priority", func(r *Request) { r.Priority = "" }, "priority"},
 		{"no worst case", func(r *Request) { r.Worst = "" }, "worst: is empty"},
-		{"another kind", func(r *Request) { r.Kind = "on-site" }, "kind"},
+		{"another kind", func(r *Request) { r.Kind = "by-drone" }, "kind"},
+		{"a laptop that comes from outside", func(r *Request) { r.Laptop = "laptop 07" }, "laptop: belongs to work on site"},
+		{"on site with a way in", func(r *Request) { r.Kind, r.Laptop = OnSite, "laptop 07" }, "names the machine alone"},
+		{"on site with a laptop that nobody finds", func(r *Request) { r.Kind, r.Assets = OnSite, []Target{{Asset: "filler-plc"}} }, "laptop: is empty"},
+		{"called in to work on site", func(r *Request) {
+			r.Kind, r.Laptop, r.Assets, r.Called = OnSite, "laptop 07", []Target{{Asset: "filler-plc"}}, true
+		}, "no call-in"},
+		{"a way in without a port", func(r *Request) { r.Assets = []Target{{Asset: "filler-plc", Account: "maint"}} }, "has no port"},
 	} {
 		t.Run(row.story, func(t *testing.T) {
 			r := newStory(t).request

@@ -139,6 +139,7 @@ func (w *Walk) issuedIn(b audit.CertIssued) {
 			continue
 		}
 		w.must(w.worksIn(b.Person, v), "%s does not work in %s", b.Person, id)
+		w.neverOnSite(v)
 		is, why := w.isOpen(v)
 		w.must(is || v.state == "paused" || w.justTaken(v), "%s %s", id, why)
 		if v.until.After(end) {
@@ -257,7 +258,7 @@ func (w *Walk) decided(plant *policy.Plant, s *session, v *window, b audit.Chann
 	}
 	f := policy.Facts{
 		Person: w.facts(s.person),
-		Window: policy.WindowFacts{ID: policy.WindowID(v.claim.Window), Agreed: true, Live: true, From: v.opened, Until: at.Add(time.Hour), Rights: claimed, Emergency: v.claim.Emergency(), Escort: v.claim.Escort},
+		Window: policy.WindowFacts{ID: policy.WindowID(v.claim.Window), Agreed: true, Live: true, From: v.opened, Until: at.Add(time.Hour), Rights: claimed, Emergency: v.claim.Emergency(), OnSite: v.claim.OnSite(), Escort: v.claim.Escort},
 		Live:   policy.LiveFacts{Escort: v.escort.there(at, settleTime) || v.escort.there(at.Add(-settleTime), 0), Gates: map[string]bool{}},
 	}
 	f.HostKeys = w.hostKeys(plant, at)
@@ -323,6 +324,7 @@ func (w *Walk) channelOpened(b audit.ChannelOpened) {
 	s.channels[b.Channel] = c
 	w.must(slices.Contains(s.windows, b.Window), "session %s does not name window %s", b.Session, b.Window)
 	w.must(w.worksIn(s.person, v), "%s does not work in %s", s.person, b.Window)
+	w.neverOnSite(v)
 	t := Target{Asset: b.Asset, Port: b.Port, Account: b.Account}
 	byLogin := t // files pass by the ssh port's login (policy: sftp)
 	if t.Port == "sftp" {

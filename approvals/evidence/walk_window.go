@@ -594,6 +594,7 @@ func (w *Walk) open(b audit.WindowMoved, v *window) {
 	w.must(b.Until.Equal(end), "it ends at %s, and by its minutes and span it ends at %s", clock(b.Until), clock(end))
 	v.opened, v.until = b.At, b.Until
 	w.opensEmergency(b, v)
+	w.opensOnSite(b, v)
 	w.youngEnough(v.claim.Assets, v.allowed(), w.now()...)
 	for _, id := range v.claim.People {
 		w.been[id] = true

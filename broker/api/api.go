@@ -43,7 +43,8 @@ type Ask struct {
 	Backup    string   `json:"backup,omitempty"`
 	Backout   string   `json:"backout,omitempty"`
 	AreaClear string   `json:"area_clear,omitempty"`
-	Kind      string   `json:"kind,omitempty"`      // remote, emergency; empty: remote
+	Kind      string   `json:"kind,omitempty"`      // remote, emergency, on-site; empty: remote
+	Laptop    string   `json:"laptop,omitempty"`    // of kind on-site: its name or tag; the targets name machines alone
 	Starts    []string `json:"starts,omitempty"`    // of an emergency, computed: the rights until the second tap
 	Waives    []string `json:"waives,omitempty"`    // of an emergency, computed: calendars that it passes over
 	Happening string   `json:"happening,omitempty"` // safety, stopped, degraded or planned, as the one who asks sees it
@@ -174,6 +175,7 @@ type Window struct {
 	Gates    []Gate    `json:"gates,omitempty"`     // that its rules ask, as they stand; while it is not over
 	Escort   *Escort   `json:"escort,omitempty"`    // where its rules ask for one
 
+	Laptop    string   `json:"laptop,omitempty"` // of work on site: which laptop; not recorded, and no certificate is for it
 	Emergency bool     `json:"emergency,omitempty"`
 	Pattern   string   `json:"pattern,omitempty"`  // that stood for the plan
 	MayStep   []string `json:"may_step,omitempty"` // of an emergency: what a second tap would add

@@ -126,6 +126,10 @@ func (c *call) none(only []policy.WindowID) error {
 			if !slices.Contains(w.Claim.People, string(c.by.Person)) || len(only) > 0 && !slices.Contains(only, w.ID) || over(w.State) {
 				continue
 			}
+			if w.Claim.OnSite() {
+				say += fmt.Sprintf("\n  %s: is for work on site with a laptop; no certificate is for it", w.ID)
+				continue
+			}
 			say += fmt.Sprintf("\n  %s: %s", w.ID, c.stands(w))
 		}
 	}

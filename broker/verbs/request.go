@@ -1,6 +1,7 @@
 package verbs
 
 import (
+	"cmp"
 	"errors"
 	"io/fs"
 	"slices"
@@ -88,7 +89,7 @@ func (c *call) fill(ask *approvals.Ask) (err error) {
 		ask.Firm = policy.FirmID(firm)
 	}
 	for flag, to := range map[string]*string{"why": &ask.Reason, "work-order": &ask.WorkOrder, "change": &ask.Change,
-		"backup": &ask.Backup, "backout": &ask.Backout, "area-clear": &ask.AreaClear, "now": &ask.Happening, "outage": &ask.Outage, "kind": &ask.Kind, "pattern": &ask.Pattern} {
+		"backup": &ask.Backup, "backout": &ask.Backout, "area-clear": &ask.AreaClear, "now": &ask.Happening, "outage": &ask.Outage, "kind": &ask.Kind, "laptop": &ask.Laptop, "pattern": &ask.Pattern} {
 		if v := c.args.text(flag); v != "" {
 			*to = v
 		}
@@ -108,6 +109,9 @@ func (c *call) fill(ask *approvals.Ask) (err error) {
 // ASSET:PORT, which may be repeated.
 func (c *call) fillTargets(ask *approvals.Ask) error {
 	var all []policy.Target
+	if cmp.Or(c.args.text("kind"), ask.Kind) == evidence.OnSite {
+		return c.fillMachines(ask)
+	}
 	if assets := c.args.list("asset"); len(assets) > 0 {
 		accounts, ports := c.args.list("account"), c.args.list("port")
 		if len(accounts) == 0 && len(ports) == 0 {
@@ -151,6 +155,25 @@ func (c *call) fillTargets(ask *approvals.Ask) error {
 	return nil
 }
 
+// fillMachines reads --asset where a laptop comes to the machine itself.
+func (c *call) fillMachines(ask *approvals.Ask) error {
+	if assets := c.args.list("asset"); len(assets) > 0 {
+		ask.Targets = nil
+		for _, a := range assets {
+			ask.Targets = append(ask.Targets, policy.Target{Asset: policy.AssetName(a)})
+		}
+	}
+	switch {
+	case len(ask.Targets) == 0:
+		return usage("Which machine? --asset filler-plc")
+	case len(ask.Targets) > 64:
+		return usage("at most 64 machines in one request")
+	case c.args.text("account")+c.args.text("port")+c.args.text("target") != "":
+		return usage("On site there is no account and no port: --asset alone")
+	}
+	return nil
+}
+
 // requestLine is a request for a program.
 type requestLine struct {
 	Request string       `json:"request"`
@@ -161,6 +184,7 @@ type requestLine struct {
 	Targets []targetLine `json:"targets"`
 	Rights  []string     `json:"rights"`
 	Kind    string       `json:"kind"`
+	Laptop  string       `json:"laptop,omitempty"` // of work on site, which is not recorded
 	Starts  []string     `json:"starts,omitempty"` // of an emergency: the rights until the second tap
 	Reason  string       `json:"reason"`
 	Now     string       `json:"now,omitempty"` // what is happening, as the asker sees it
@@ -192,7 +216,7 @@ type answerLine struct {
 
 func (c *call) requestLine(r approvals.Request) requestLine {
 	d := r.Document
-	l := requestLine{Request: string(r.ID), State: string(r.State), Rev: r.Rev, By: d.By, People: d.People, Rights: d.Rights, Kind: d.Kind, Starts: d.Starts, Reason: d.Reason,
+	l := requestLine{Request: string(r.ID), State: string(r.State), Rev: r.Rev, By: d.By, People: d.People, Rights: d.Rights, Kind: d.Kind, Laptop: d.Laptop, Starts: d.Starts, Reason: d.Reason,
 		Now: d.Happening, Urgent: d.Priority, Can: d.Can, Worst: d.Worst, Stopper: d.Stopper, Weak: d.Weak, Files: d.Files, Sums: d.FileHashes, Red: d.Red.Lines(c.name, d.Firm), Escort: d.Escort,
 		Minutes: d.Minutes, From: d.From.UTC(), To: d.To.UTC(), Window: string(r.Window), Words: evidence.Words(r.Hash), Targets: []targetLine{}}
 	for _, t := range d.Assets {
@@ -421,6 +445,9 @@ func (c *call) sayTold(r approvals.Request) {
 			c.printf(" Waived: %s.", strings.Join(d.Waives, ", "))
 		}
 		c.printf("\n")
+	}
+	if d := r.Document; d.Kind == evidence.OnSite {
+		c.printf("  ON SITE, not recorded: with the laptop %s. No certificate is for it.\n", d.Laptop)
 	}
 	c.printf("  %s %s\n  %s\n", r.Document.Can, r.Document.Stopper, r.Document.Worst)
 	if weak := r.Document.Weak; weak != "" {

@@ -81,6 +81,7 @@ type windowLine struct {
 	Left    int64        `json:"left_seconds,omitempty"`
 	Rights  []string     `json:"rights"`
 	Targets []targetLine `json:"targets"`
+	Laptop  string       `json:"laptop,omitempty"` // of work on site, which is not recorded
 	Until   time.Time    `json:"until,omitzero"`
 	From    time.Time    `json:"from"`
 	To      time.Time    `json:"to"`
@@ -133,6 +134,9 @@ func (c *call) windows() error {
 	}
 	for _, w := range all {
 		c.printf("%s  %s\n      for %s, %s (%s)\n", w.ID, c.stands(w), list(w.Claim.People), c.where(targets(w)), strings.Join(w.Claim.Rights, ", "))
+		if w.Claim.OnSite() {
+			c.printf("      on site with the laptop %s, not recorded; no certificate is for it\n", w.Claim.Laptop)
+		}
 		for _, line := range c.windowLine(w).Type {
 			c.printf("      %s\n", line)
 		}
@@ -141,13 +145,14 @@ func (c *call) windows() error {
 }
 
 func (c *call) windowLine(w approvals.Window) windowLine {
-	l := windowLine{Window: string(w.ID), Request: string(w.Request), State: string(w.State), Rights: w.Claim.Rights,
+	l := windowLine{Window: string(w.ID), Request: string(w.Request), State: string(w.State), Rights: w.Claim.Rights, Laptop: w.Claim.Laptop,
 		Until: w.Until.UTC(), From: w.Claim.From.UTC(), To: w.Claim.To.UTC(), Targets: []targetLine{}}
 	mine := slices.Contains(w.Claim.People, string(c.by.Person))
 	l.Says, l.Opens, l.Yours = c.stands(w), w.Claim.Open, mine
 	if runs(w) {
 		l.Left = int64(max(w.Until.Sub(c.now()), 0) / time.Second)
 	}
+	mine = mine && !w.Claim.OnSite() // nothing is typed for that
 	if mine && (w.State == approvals.WindowOpen || w.State == approvals.WindowEnding || w.State == approvals.WindowAgreed && w.Claim.Open == "vendor") {
 		l.Type = append(l.Type, c.CertLine())
 	}
@@ -163,7 +168,9 @@ func (c *call) windowLine(w approvals.Window) windowLine {
 func (c *call) where(ts []policy.Target) string {
 	words := make([]string, len(ts))
 	for i, t := range ts {
-		words[i] = string(t.Asset) + " by " + string(t.Port)
+		if words[i] = string(t.Asset) + " by " + string(t.Port); t.Port == "" {
+			words[i] = string(t.Asset) + ", on site"
+		}
 		if t.Account != "" {
 			words[i] += " as " + string(t.Account)
 		}
@@ -255,7 +262,7 @@ func (c *call) again(id policy.RequestID) error {
 		return fmt.Errorf("rights of %s: %w", id, err)
 	}
 	ask := approvals.Ask{Firm: policy.FirmID(doc.Firm), Kind: doc.Kind, Rights: rights, Reason: doc.Reason, WorkOrder: doc.WorkOrder,
-		Change: doc.Change, Backup: doc.Backup, Backout: doc.Backout, AreaClear: doc.AreaClear, FileHashes: doc.FileHashes, Minutes: doc.Minutes}
+		Change: doc.Change, Backup: doc.Backup, Backout: doc.Backout, AreaClear: doc.AreaClear, Laptop: doc.Laptop, FileHashes: doc.FileHashes, Minutes: doc.Minutes}
 	for _, p := range doc.People {
 		ask.People = append(ask.People, policy.PersonID(p))
 	}

@@ -131,7 +131,7 @@ func (v *visit) offers(out *requestView, d evidence.Request) {
 	}
 	asksMore := rightsOf(d.Rights) != policy.Look || d.Minutes > lookMinutes
 	out.May.Look = len(out.May.LookTargets) > 0 && asksMore
-	if !out.May.Look && rightsOf(d.Rights) != policy.Look {
+	if !out.May.Look && d.Kind != evidence.OnSite && rightsOf(d.Rights) != policy.Look {
 		out.May.AskLook = v.lookAccount(d)
 	}
 	for _, m := range []int{30, 60, 120} {
@@ -149,9 +149,9 @@ func (v *visit) parts(out *requestView, d evidence.Request) {
 	held := policy.Look
 	for i, t := range out.Targets {
 		if len(out.Targets) > 1 {
-			out.May.Parts = append(out.May.Parts, tick{strconv.Itoa(i), t.Title + ", by " + t.Way() + ": " + t.Rights(), true})
+			out.May.Parts = append(out.May.Parts, tick{strconv.Itoa(i), t.whereWords(), true})
 		}
-		if t.Enforced != policy.ByPenstock {
+		if t.Enforced != policy.ByPenstock && d.Kind != evidence.OnSite {
 			held |= t.Worst
 		}
 	}

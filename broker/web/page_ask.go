@@ -26,6 +26,7 @@ type askView struct {
 	Form   url.Values
 	Now    []tick // what is happening there
 	Under  string // the pattern that the form began with, in words
+	Site   tick   // what work on site means
 	Quick  *tick  // what an emergency means here; nil: the plant has none
 	Vendor bool
 	Before []pastView // on the machine that the form began with
@@ -90,7 +91,7 @@ func (a askView) More() (all []moreField) {
 }
 
 // askFields are the form's, in its order: what a draft carries over a sign-in.
-var askFields = []string{"pattern", "person", "way", "right", "reason", "kind", "now", "minutes", "from", "to", "work_order", "change", "backup", "backout", "area_clear", "file_hashes"}
+var askFields = []string{"pattern", "person", "way", "right", "reason", "kind", "laptop", "now", "minutes", "from", "to", "work_order", "change", "backup", "backout", "area_clear", "file_hashes"}
 
 // askLabels are the words of those that a rule may ask for.
 var askLabels = map[string]string{"reason": "Why", "work_order": "Work order", "change": "Change", "backup": "Backup taken", "backout": "Backout", "area_clear": "Area clear: who says so"}
@@ -99,7 +100,7 @@ var askLabels = map[string]string{"reason": "Why", "work_order": "Work order", "
 // stands above it.
 var askRules = map[string]string{"nobody": "person", "no-such-person": "person", "no-such-firm": "person", "own-firm": "person", "not-active": "person",
 	"firm-ended": "person", "unknown-person": "person", "person-disabled": "person", "key-gone": "person", "source-network": "person",
-	"no-such-way": "way", "default-deny": "way", "not-possible": "way", "no-rights": "right", "emergency-rights": "right", "no-emergency": "kind", "reviews-due": "kind",
+	"no-such-way": "way", "default-deny": "way", "not-possible": "way", "no-rights": "right", "emergency-rights": "right", "no-emergency": "kind", "on-site": "laptop", "on-site-laptop": "laptop", "reviews-due": "kind",
 	"bad-minutes": "minutes", "too-long": "minutes", "bad-span": "from", "bad-from": "from", "bad-to": "to", "span-empty": "from", "span-too-short": "to", "bad-text": "reason", "bad-hash": "file_hashes"}
 
 // wrong says beside which field each thing to do stands.
@@ -148,7 +149,7 @@ func (g *Pages) showAsk(v *visit, status int, r *policy.Refusal, form url.Values
 	for _, value := range policy.Happenings {
 		view.Now = append(view.Now, tick{value, nowWords[value], form.Get("now") == value})
 	}
-	view.Quick = v.quickTick(form.Get("kind") == evidence.Emergency)
+	view.Quick, view.Site = v.quickTick(slices.Contains(form["kind"], evidence.Emergency)), siteTick(slices.Contains(form["kind"], evidence.OnSite))
 	for _, value := range (^policy.Rights(0)).Words() {
 		view.Rights = append(view.Rights, tick{value, rightWord(value), slices.Contains(form["right"], value) || fresh && value == "look"})
 	}
@@ -262,7 +263,10 @@ func (v *visit) readAsk(g *Pages, f url.Values) (approvals.Ask, error) {
 		return approvals.Ask{}, &policy.Refusal{Rule: "no-rights", Say: "Tick what has to be done.", Why: err.Error()}
 	}
 	a := approvals.Ask{People: names[policy.PersonID](f["person"]), Rights: rights, Reason: f.Get("reason"), WorkOrder: f.Get("work_order"),
-		Change: f.Get("change"), Backup: f.Get("backup"), Backout: f.Get("backout"), AreaClear: f.Get("area_clear"), Kind: f.Get("kind"), Happening: f.Get("now"), Drill: f.Get("drill") == "yes", Pattern: f.Get("pattern")}
+		Change: f.Get("change"), Backup: f.Get("backup"), Backout: f.Get("backout"), AreaClear: f.Get("area_clear"), Laptop: f.Get("laptop"), Happening: f.Get("now"), Drill: f.Get("drill") == "yes", Pattern: f.Get("pattern")}
+	if a.Kind, err = kindOf(f["kind"]); err != nil {
+		return a, err
+	}
 	if len(a.People) == 0 || len(f["way"]) == 0 {
 		return a, &policy.Refusal{Rule: map[bool]string{true: "nobody", false: "no-such-way"}[len(a.People) == 0], Say: "Tick who will work, and on which machine."}
 	}
@@ -276,6 +280,9 @@ func (v *visit) readAsk(g *Pages, f url.Values) (approvals.Ask, error) {
 	a.Firm = p.Firm
 	if a.Targets, err = readWays(f["way"]); err != nil {
 		return a, err
+	}
+	if a.Kind == evidence.OnSite {
+		a.Targets = machines(a.Targets)
 	}
 	if a.Minutes, err = strconv.Atoi(f.Get("minutes")); err != nil || a.Minutes < 1 {
 		return a, &policy.Refusal{Rule: "bad-minutes", Say: "Say for how many minutes."}

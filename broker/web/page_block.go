@@ -39,6 +39,7 @@ type blocksView struct {
 	People, Firms        []tick
 	Assets, Zones        []tick
 	PeopleIn, WindowsRun int
+	OnSite               []WindowLine // laptops that an island does not take off
 }
 
 func (g *Pages) blocksOf(v *visit, n roll) ([]blockView, error) {
@@ -222,6 +223,10 @@ func (g *Pages) islandPage(v *visit) error {
 		}
 		view.WindowsRun += len(seen)
 	}
+	var err error
+	if view.OnSite, err = g.onSite(v); err != nil {
+		return err
+	}
 	return g.show(v, http.StatusOK, "island", "Island", view)
 }
 
@@ -238,6 +243,9 @@ func (g *Pages) island(v *visit) error {
 	said := "Island. Nobody is in, and nobody comes in, until two people lift it."
 	if zone != "" {
 		said = v.zoneTitle(zone) + " is an island. Nobody is in there, and nobody comes in, until two people lift it."
+	}
+	if there, err := g.onSite(v); err != nil || len(there) > 0 { // it is taken, whatever can be read now
+		said += " It takes no laptop off that is on site: look at the board, and go there."
 	}
 	return g.doneAbout(v, "/", "/blocks/"+b.ID, said)
 }

@@ -17,6 +17,8 @@ type boardView struct {
 	In      []inView
 	Ready   []WindowLine
 	Open    []WindowLine // open, and nobody of it is in
+	OnSite  []WindowLine // laptops at machines: open, and not recorded
+	Off     []WindowLine // of them those that a block or an island is for: somebody has to go there
 	Left    []WindowLine
 	Blocks  []blockView
 	Closed  bool           // island: nobody comes in
@@ -94,6 +96,7 @@ type WindowLine struct {
 	Until                                        stamp
 	May                                          stepsAllowed
 	Emergency                                    bool
+	Laptop                                       string   // of work on site
 	Call                                         *call    // for the plant's people, where a number is known
 	Lacks                                        []string // what it waits for: gates, an escort; for the plant's people
 	Escort                                       string   // who watches, or "you"
@@ -103,7 +106,7 @@ type WindowLine struct {
 // Busy says that something is on the board for the plant, so that an empty
 // column of it says what is not.
 func (b boardView) Busy() bool {
-	return !b.Vendor && len(b.Waits)+len(b.In)+len(b.Open)+len(b.Ready)+len(b.Left)+len(b.Blocks) > 0
+	return !b.Vendor && len(b.Waits)+len(b.In)+len(b.Open)+len(b.OnSite)+len(b.Ready)+len(b.Left)+len(b.Blocks) > 0
 }
 
 // stepsAllowed are the buttons that would work for the reader.
@@ -209,6 +212,7 @@ func (g *Pages) sortWindows(v *visit, b *boardView, f *boardFacts) {
 	for _, w := range f.windows {
 		byID[w.ID] = w
 	}
+	still := v.stillThere(f.windows, f.blocks)
 	later := map[policy.RequestID]bool{}
 	for _, o := range f.outages {
 		for _, r := range o.Document.Rows {
@@ -234,7 +238,12 @@ func (g *Pages) sortWindows(v *visit, b *boardView, f *boardFacts) {
 			if w.Emergency {
 				b.Alarm = append(b.Alarm, line)
 			}
-			if !inside[w.ID] {
+			if line.Laptop != "" {
+				b.OnSite = append(b.OnSite, line)
+				if slices.Contains(still, w.ID) {
+					b.Off = append(b.Off, line)
+				}
+			} else if !inside[w.ID] {
 				b.Open = append(b.Open, line)
 			}
 		case approvals.WindowEnded, approvals.WindowCut:
@@ -394,7 +403,7 @@ func titles(targets []targetView) string {
 func (g *Pages) windowLine(v *visit, w approvals.Window, n roll) WindowLine {
 	c := w.Claim
 	return WindowLine{ID: string(w.ID), Request: string(w.Request), Firm: n.firm(w.Firm), What: titles(v.targets(c.Assets)),
-		Rights: rightsOf(c.Rights).InWords(), State: v.windowState(w, n), Word: string(w.State), Who: n.list(c.People), Until: v.at(w.Until), May: v.may(w, n), Call: v.call(n, c.People), Emergency: w.Emergency}
+		Rights: rightsOf(c.Rights).InWords(), State: v.windowState(w, n), Word: string(w.State), Who: n.list(c.People), Until: v.at(w.Until), May: v.may(w, n), Call: v.call(n, c.People), Emergency: w.Emergency, Laptop: c.Laptop}
 }
 
 // may is which buttons would work; the Desk decides again at the tap.
@@ -408,11 +417,11 @@ func (v *visit) may(w approvals.Window, n roll) (m stepsAllowed) {
 	m.Extend = opens && runs && w.Until.Before(w.Claim.To)
 	m.Step = opens && runs && len(w.MayStep) > 0
 	m.GoOn = opens && w.State == approvals.WindowPaused
-	m.Pause = takes && w.State == approvals.WindowOpen
-	m.Narrow = takes && runs && rightsOf(w.Claim.Rights) != policy.Look && v.narrows(w.Claim.Assets)
+	m.Pause = takes && w.State == approvals.WindowOpen && !w.Claim.OnSite() // Penstock holds no laptop
+	m.Narrow = takes && runs && rightsOf(w.Claim.Rights) != policy.Look && !w.Claim.OnSite() && v.narrows(w.Claim.Assets)
 	m.End = (takes || works) && runs
 	m.Cut = takes && (runs || w.State == approvals.WindowAgreed || w.State == approvals.WindowEnding)
-	m.Watch = v.mayWatch(w) && (runs || w.State == approvals.WindowEnding)
+	m.Watch = !w.Claim.OnSite() && v.mayWatch(w) && (runs || w.State == approvals.WindowEnding)
 	m.HandBack = over && w.HandBack == "" && w.Firm == v.actor.Firm
 	m.Accept = takes && over && (w.HandBack != "" || w.State == approvals.WindowCut)
 	return m

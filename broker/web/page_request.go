@@ -66,6 +66,7 @@ type requestView struct {
 	Meanwhile                string // the tap was not taken
 	Outcome                  string // who decided, and what
 	Emergency                *emergencyView
+	Laptop                   string // of work on site
 	Vendor, Yours, Withdrawn bool
 }
 
@@ -109,7 +110,7 @@ func (g *Pages) requestOf(v *visit, q approvals.Request) (requestView, error) {
 	out := requestView{ID: string(q.ID), State: requestWords[q.State], Document: q.Hash.String(), Rev: q.Rev, At: v.at(q.At), Priority: q.Priority.String(),
 		Who: n.list(d.People), Firm: n.firm(policy.FirmID(d.Firm)), Why: d.Reason, Length: minutesWords(d.Minutes), From: v.at(d.From), To: v.at(d.To),
 		Asleep: v.at(q.Asleep), Words: evidence.Words(q.Hash), WorkOrder: d.WorkOrder, Change: d.Change, Backup: d.Backup, Backout: d.Backout,
-		Area: d.AreaClear, Escort: d.Escort, Drill: d.Drill, Vendor: !v.actor.Plant}
+		Area: d.AreaClear, Escort: d.Escort, Drill: d.Drill, Laptop: d.Laptop, Vendor: !v.actor.Plant}
 	out.Urgency = v.urgency(q, n)
 	out.MayUrgent = v.actor.Plant && (q.State == approvals.RequestWaiting || q.State == approvals.RequestAsleep)
 	out.Phone = strings.ToUpper(strings.Join(out.Words[:2], " "))

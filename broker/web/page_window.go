@@ -98,7 +98,7 @@ func (g *Pages) windowOf(v *visit, w approvals.Window) (windowView, error) {
 		doubted := slices.ContainsFunc(p.Doubts, func(d approvals.Doubt) bool { return d.Window == w.ID })
 		out.Under = &underView{p.ID, p.Document.Frame, p.Document.Purpose, v.actor.Plant && len(v.actor.Roles) > 0 && !w.Opened.IsZero() && !doubted}
 	}
-	if works := slices.Contains(c.People, string(v.actor.Person)); works && (runs || w.State == approvals.WindowAgreed && c.Open == "vendor") {
+	if works := slices.Contains(c.People, string(v.actor.Person)); works && !c.OnSite() && (runs || w.State == approvals.WindowAgreed && c.Open == "vendor") {
 		out.Next = g.nextLines(v, w)
 	}
 	out.Recordings, out.MayRead, err = g.recordingsOf(v, n, string(w.ID))

@@ -152,6 +152,14 @@ func (t targetView) Way() string {
 	return t.By + " as " + t.Account
 }
 
+// whereWords are a way in on a list to choose from; on site, the machine.
+func (t targetView) whereWords() string {
+	if t.By == "" {
+		return t.Title + ", on site"
+	}
+	return t.Title + ", by " + t.Way() + ": " + t.Rights()
+}
+
 // Stopper says who stops what goes beyond the window.
 func (t targetView) Stopper() string {
 	switch t.Enforced {

@@ -180,7 +180,7 @@ func targetWords(list []api.Target) string {
 		if t.Account != "" {
 			out[i] = t.Account + "@" + t.Asset
 		}
-		if t.Port != "ssh" {
+		if t.Port != "ssh" && t.Port != "" {
 			out[i] += " by " + t.Port
 		}
 	}

@@ -56,6 +56,7 @@ type askFlags struct {
 	targets          []string
 	rights, from, to string
 	emergency        bool
+	onSite           string // the laptop
 }
 
 func (a *askFlags) bind(cmd *cobra.Command, ask *api.Ask) {
@@ -75,16 +76,28 @@ func (a *askFlags) bind(cmd *cobra.Command, ask *api.Ask) {
 	f.StringVar(&ask.AreaClear, "area-clear", "", "who says that nobody stands at the machine")
 	f.StringSliceVar(&ask.FileHashes, "file-hash", nil, "SHA-256 of a file that will be brought; may be repeated: where files wait, it is released by itself once it was looked at")
 	f.BoolVar(&a.emergency, "emergency", false, "the quick way: one yes of the shift, look first, a second tap for more; everybody who must know is told, and it is reviewed")
+	f.StringVar(&a.onSite, "on-site", "", "the name or tag of a laptop that comes to the machine itself: agreed and opened like any other, and not recorded; --target names the machine alone")
 	f.IntVar(&ask.Minutes, "minutes", 60, "how long, once it is open")
 	f.StringVar(&a.from, "from", "+1s", "earliest start: +90m, 22:00, 2026-11-22 22:00 or RFC 3339")
 	f.StringVar(&a.to, "to", "+12h", "latest end")
 }
 
 func (a *askFlags) fill(ask *api.Ask, l *time.Location) (err error) {
-	if ask.Targets, err = parseTargets(a.targets); err != nil {
+	if a.onSite != "" {
+		ask.Kind, ask.Laptop = "on-site", a.onSite
+		for _, asset := range a.targets {
+			if strings.ContainsAny(asset, "@:") {
+				return usage("on site %q has no account and no port: say the asset alone", asset)
+			}
+			ask.Targets = append(ask.Targets, api.Target{Asset: asset})
+		}
+	} else if ask.Targets, err = parseTargets(a.targets); err != nil {
 		return err
 	}
 	ask.Rights = strings.Split(a.rights, ",")
+	if a.emergency && a.onSite != "" {
+		return usage("an emergency is quick access from outside: leave --on-site or --emergency out")
+	}
 	if a.emergency {
 		ask.Kind = "emergency"
 	}
@@ -164,6 +177,9 @@ func requestLines(l *time.Location) func(*tabwriter.Writer, api.Request) {
 		fmt.Fprintf(w, "who\t%s of %s\n", strings.Join(q.Ask.People, ", "), q.Ask.Firm)
 		fmt.Fprintf(w, "where\t%s\n", targetWords(q.Ask.Targets))
 		fmt.Fprintf(w, "may\t%s\n", strings.Join(q.Ask.Rights, ", "))
+		if q.Ask.Laptop != "" {
+			fmt.Fprintf(w, "ON SITE\twith the laptop %s; not recorded\n", printable(q.Ask.Laptop))
+		}
 		if len(q.Ask.Starts) > 0 {
 			fmt.Fprintf(w, "EMERGENCY\tbegins with %s; the rest by a second tap\n", strings.Join(q.Ask.Starts, ", "))
 			if len(q.Ask.Waives) > 0 {

@@ -70,6 +70,9 @@ func signedWords(a evidence.Answer, r evidence.Request, zone *time.Location) []s
 		lines = append(lines, "  "+t.String())
 	}
 	lines = append(lines, "  why: "+printable(r.Reason))
+	if r.Kind == evidence.OnSite {
+		lines = append(lines, "  ON SITE, not recorded: with the laptop "+printable(r.Laptop))
+	}
 	if r.Kind == evidence.Emergency {
 		lines = append(lines, "  EMERGENCY: begins with "+strings.Join(r.Starts, ", ")+"; waived: "+cmp.Or(strings.Join(r.Waives, ", "), "no calendar"))
 	}

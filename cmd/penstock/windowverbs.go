@@ -110,6 +110,12 @@ func windowLine(t *tabwriter.Writer, w api.Window, l *time.Location) {
 	if w.State == "ended" && w.HandBack != "" {
 		state = "ended, hand-back waits to be accepted: " + printable(w.HandBack)
 	}
+	if w.Laptop != "" {
+		state = "on site, laptop " + printable(w.Laptop) + ", not recorded: " + state
+		if w.State == "cut" || w.State == "ended" {
+			state += "; see that the laptop is off"
+		}
+	}
 	fmt.Fprintf(t, "%s\t%s\t%s of %s\t%s\t%s\n", w.ID, state, strings.Join(w.People, ", "), w.Firm,
 		targetWords(w.Targets), strings.Join(w.Rights, ","))
 }
