@@ -19,6 +19,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -120,13 +121,16 @@ func (h *Holding) Begin(gate *broker.Channel, path string, most int64) (sftp.Hel
 		most = h.Limits.One
 	}
 	name := rand.Text()
+	h.mu.Lock()
+	h.mine[name] = true // before it is in the folder: sweep looks there first
+	h.mu.Unlock()
 	f, err := h.root.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
+		h.mu.Lock()
+		delete(h.mine, name)
+		h.mu.Unlock()
 		return nil, fmt.Errorf("keep a file: %w", err)
 	}
-	h.mu.Lock()
-	h.mine[name] = true
-	h.mu.Unlock()
 	return &coming{h: h, gate: gate, path: path, most: most, name: name, f: f}, nil
 }
 
@@ -244,27 +248,32 @@ func (h *Holding) Poke() {
 	}
 }
 
-// sweep deletes what no file names that waits.
-func (h *Holding) sweep(files []approvals.File) error {
-	keep := map[string]bool{}
+// sweep gives the files that there are, and deletes what none of them names that
+// waits. What is in the folder is read first, then what is on its way in, then the
+// rows: whoever has left the second by then is in the third.
+func (h *Holding) sweep(ctx context.Context) ([]approvals.File, error) {
+	entries, folder := os.ReadDir(h.Dir)
+	h.mu.Lock()
+	keep := maps.Clone(h.mine)
+	h.mu.Unlock()
+	files, err := h.Desk.EveryFile(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if folder != nil {
+		return files, fmt.Errorf("read the holding folder: %w", folder)
+	}
 	for _, f := range files {
 		if f.Waits() {
 			keep[f.Kept] = true
 		}
 	}
-	entries, err := os.ReadDir(h.Dir) // before mine is looked at: what comes later is not in it
-	if err != nil {
-		return fmt.Errorf("read the holding folder: %w", err)
-	}
 	for _, e := range entries {
-		h.mu.Lock()
-		mine := h.mine[e.Name()]
-		h.mu.Unlock()
-		if i, err := e.Info(); err == nil && !keep[e.Name()] && !mine {
+		if i, err := e.Info(); err == nil && !keep[e.Name()] {
 			h.remove(e.Name(), i.Size())
 		}
 	}
-	return nil
+	return files, nil
 }
 
 // arrival is the vendor's, as they were when they sent the file, for a delivery after they left.

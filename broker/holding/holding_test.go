@@ -492,6 +492,58 @@ func TestACrashAtEachStep(t *testing.T) {
 }
 
 // What is over, too old, gone or altered is not delivered.
+// slowDesk is a Desk on which something happens while the files are listed.
+type slowDesk struct {
+	*desk
+	meanwhile func()
+}
+
+func (d slowDesk) EveryFile(ctx context.Context) ([]approvals.File, error) {
+	list, err := d.desk.EveryFile(ctx)
+	d.meanwhile()
+	return list, err
+}
+
+// A file that comes to its end while the files are listed is not swept away.
+func TestAFileThatComesWhileItIsSwept(t *testing.T) {
+	d := &desk{t: t, moved: make(chan struct{}, 1)}
+	h, err := Open(Parts{Dir: t.TempDir(), Desk: d})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.root.Close()
+	held, err := h.Begin(nil, "/in/a", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := held.(*coming)
+	defer c.f.Close()
+	h.Desk = slowDesk{d, func() { // the end of coming.Done
+		if _, err := d.HoldFile(t.Context(), audit.FileHeld{Kept: c.name}); err != nil {
+			t.Error(err)
+		}
+		h.mu.Lock()
+		delete(h.mine, c.name)
+		h.mu.Unlock()
+	}}
+	if _, err := h.sweep(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.root.Stat(c.name); err != nil {
+		t.Errorf("the file that was just held: %v", err)
+	}
+	h.Desk = d
+	if err := h.root.WriteFile("left", nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.sweep(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.root.Stat("left"); err == nil {
+		t.Error("what nobody names is kept")
+	}
+}
+
 func TestWhatIsNotDelivered(t *testing.T) {
 	for name, c := range map[string]struct {
 		do   func(*plant)

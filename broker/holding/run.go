@@ -37,14 +37,12 @@ func (h *Holding) Run(ctx context.Context) error {
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
 	for {
-		files, err := h.Desk.EveryFile(ctx)
+		files, err := h.sweep(ctx)
 		if ctx.Err() != nil {
 			return nil
 		}
 		if err != nil {
-			slog.Error("what is held cannot be listed; looking again", "err", err)
-		} else if err := h.sweep(files); err != nil {
-			slog.Error("what is held cannot be swept", "err", err)
+			slog.Error("what is held cannot be listed or swept; looking again", "err", err)
 		}
 		for _, f := range files {
 			if !f.Waits() || !h.begin(f) {
