@@ -46,6 +46,15 @@ func TestPeoplePages(t *testing.T) {
 	shows(olaf, "/people", "Ends soon", "training site-safety")
 	shows(olaf, "/", "2 contracts, acceptances or trainings end soon")
 
+	zone := h.pages.Plant().Location()
+	last := time.Now().In(zone).AddDate(0, 0, 40)
+	h.posts(t, lena, "/firms", url.Values{"id": {"pumpen"}, "name": {"Pumpen Nord"}, "sponsor": {"olaf"}, "until": {last.Format(time.DateOnly)}}, http.StatusSeeOther)
+	for _, path := range []string{"/people", "/firms/pumpen"} {
+		shows(lena, path, "contract to "+dayText(last, time.Now().In(zone)))
+	}
+	if f, err := h.roster.Firm(h.ctx, "pumpen"); err != nil || !f.Until.Equal(time.Date(last.Year(), last.Month(), last.Day()+1, 0, 0, 0, 0, zone)) {
+		t.Errorf("a contract to a day ends before the day does: %v %v", f.Until, err)
+	}
 	h.posts(t, mia, "/access/firm/krall/begin", nil, http.StatusForbidden)
 	h.posts(t, olaf, "/access/firm/krall/begin", nil, http.StatusSeeOther)
 	shows(olaf, "/", "1 access review waits")
