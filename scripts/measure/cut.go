@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -143,8 +144,8 @@ func click(ctx context.Context, clients []*ssh.Client, target *meters, opens ope
 // warm returns once so many streams flow at each side and have for a while.
 func warm(ctx context.Context, streams int, sides map[string]*meters) error {
 	flow := func() error {
-		for name, side := range sides {
-			if err := side.flowing(streams, time.Now()); err != nil {
+		for _, name := range []string{"vendor", "target"} { // who knows more first
+			if err := sides[name].flowing(streams, time.Now()); err != nil {
 				return fmt.Errorf("at the %s: %w", name, err)
 			}
 		}
@@ -174,14 +175,21 @@ func runs(c *ssh.Client) (end, error) {
 	if err != nil {
 		return end{}, fmt.Errorf("open a session: %w", err)
 	}
-	out, err := s.StdoutPipe() // what the broker says comes on the other one
+	out, err := s.StdoutPipe()
+	if err != nil {
+		return end{}, fmt.Errorf("open a session: %w", err)
+	}
+	said, err := s.StderrPipe() // what the broker says
 	if err != nil {
 		return end{}, fmt.Errorf("open a session: %w", err)
 	}
 	if err := s.Start("stream"); err != nil {
 		return end{}, fmt.Errorf("start a command: %w", err)
 	}
-	return end{out, in}, nil
+	return end{from: out, to: in, said: func() string {
+		text, _ := io.ReadAll(io.LimitReader(said, 4096)) // the end of the channel is its end
+		return string(text)
+	}}, nil
 }
 
 // dials is a TCP forward.
@@ -191,7 +199,7 @@ func dials(port int) opener {
 		if err != nil {
 			return end{}, fmt.Errorf("open a forward: %w", err)
 		}
-		return end{s, s}, nil
+		return end{from: s, to: s}, nil
 	}
 }
 

@@ -53,7 +53,7 @@ func (p *plant) ends(ctx context.Context, commands, forwards *meters) (func(), e
 	})
 	go serve(p.cutEnd, func(c net.Conn) {
 		defer c.Close()
-		<-forwards.add(end{c, c}).over
+		<-forwards.add(end{from: c, to: c}).over
 	})
 	return func() {
 		_ = p.cutSSHEnd.Close() // ours
@@ -115,7 +115,7 @@ func serveCommands(ctx context.Context, raw net.Conn, config *ssh.ServerConfig, 
 					_ = ask.Reply(is, nil) // the connection may have ended
 				}
 				if is && ctx.Err() == nil {
-					to.add(end{c, c})
+					to.add(end{from: c, to: c})
 				}
 			}
 		}()

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"sync"
@@ -13,6 +14,7 @@ import (
 type end struct {
 	from io.Reader
 	to   io.Writer
+	said func() string // beside the stream, read once it is over; nil: nothing
 }
 
 // meter tells when bytes came to an end of a stream. It writes there as well.
@@ -20,6 +22,7 @@ type meter struct {
 	last   atomic.Pointer[time.Time] // when bytes came; nil: none has
 	closed time.Time                 // valid once over is closed
 	over   chan struct{}
+	said   func() string
 }
 
 // run reads until the stream ends, and writes until then.
@@ -62,7 +65,7 @@ type meters struct {
 
 // add begins to read and write an end. It returns at once.
 func (ms *meters) add(e end) *meter {
-	m := &meter{over: make(chan struct{})}
+	m := &meter{over: make(chan struct{}), said: e.said}
 	ms.mu.Lock()
 	ms.all = append(ms.all, m)
 	ms.mu.Unlock()
@@ -75,13 +78,23 @@ func (ms *meters) add(e end) *meter {
 func (ms *meters) flowing(want int, now time.Time) error {
 	ms.mu.Lock()
 	defer ms.mu.Unlock()
+	for _, m := range ms.all {
+		select {
+		case <-m.over:
+			if m.said != nil {
+				return fmt.Errorf("a stream ended by itself: %q", m.said())
+			}
+			return errors.New("a stream ended by itself")
+		default:
+		}
+	}
 	if len(ms.all) != want {
 		return fmt.Errorf("%d streams, want %d", len(ms.all), want)
 	}
 	for _, m := range ms.all {
 		last := m.last.Load()
 		if last == nil {
-			return fmt.Errorf("a stream has brought nothing")
+			return errors.New("a stream has brought nothing")
 		}
 		if still := now.Sub(*last); still > cutFresh {
 			return fmt.Errorf("a stream has brought nothing for %v: the machine is too busy to measure", still.Round(time.Millisecond))

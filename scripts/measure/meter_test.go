@@ -19,7 +19,7 @@ func stream(ms *meters) (m *meter, far net.Conn) {
 			}
 		}
 	}()
-	return ms.add(end{near, near}), far
+	return ms.add(end{from: near, to: near, said: func() string { return "cut off" }}), far
 }
 
 func TestMeters(t *testing.T) {
@@ -58,6 +58,8 @@ func TestMeters(t *testing.T) {
 		time.Sleep(10 * time.Millisecond)
 		a.Close()
 		b.Close()
+		synctest.Wait()
+		refuses(2, `by itself: "cut off"`)
 		last, closed, err := ms.after(t.Context(), clicked)
 		if err != nil || len(last) != 2 || last[0] != 0 || last[1] != 20 || closed[0] != 30 || closed[1] != 30 {
 			t.Errorf("last %v, closed %v, %v; want [0 20], [30 30]", last, closed, err)
