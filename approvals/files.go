@@ -163,6 +163,43 @@ func (d *Desk) ReleaseNamed(ctx context.Context, id string) (File, bool, error) 
 	return f, err == nil, err
 }
 
+// FileAsks says whether a file waits for a person, and who may let it through and is
+// on duty now. What the signed request names, or nobody has looked at, waits for none.
+func (d *Desk) FileAsks(ctx context.Context, id string) (who []policy.PersonID, waits bool, err error) {
+	f, err := d.fileRow(ctx, id)
+	if err != nil || f.State != FileLooked {
+		return nil, false, err
+	}
+	if named, err := d.isNamed(ctx, f); err != nil || named {
+		return nil, false, err
+	}
+	w, err := d.windowRow(ctx, f.Window)
+	if err != nil {
+		return nil, false, err
+	}
+	claim, err := d.claim(ctx, w)
+	if err != nil {
+		return nil, false, err
+	}
+	doc, _, err := d.request(ctx, claim.Request)
+	if err != nil {
+		return nil, false, err
+	}
+	q, err := d.quorum(ctx, doc)
+	if err != nil {
+		return nil, false, err
+	}
+	duty, err := d.Duty(ctx)
+	if err != nil {
+		return nil, false, err
+	}
+	for _, role := range q.Openers {
+		who = append(who, duty.On(role, d.now())...)
+	}
+	slices.Sort(who)
+	return slices.Compact(who), true, nil
+}
+
 func (d *Desk) isNamed(ctx context.Context, f File) (bool, error) {
 	w, err := d.windowRow(ctx, f.Window)
 	if err != nil {

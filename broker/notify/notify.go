@@ -84,9 +84,11 @@ type Options struct {
 	Plant  func() *policy.Plant
 	Roster Roster
 	Words  func(audit.Hash) []string
-	Places []Place
-	Now    func() time.Time
-	Slog   *slog.Logger
+	// FileAsks says whether a file waits for a person, and for whom; approvals.Desk.FileAsks is it. nil: of files nothing is told.
+	FileAsks func(ctx context.Context, file string) ([]policy.PersonID, bool, error)
+	Places   []Place
+	Now      func() time.Time
+	Slog     *slog.Logger
 }
 
 const (

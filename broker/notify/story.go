@@ -18,6 +18,7 @@ type story struct {
 	o        Options
 	requests map[string]*asked
 	windows  map[string]string // window → request
+	files    map[string]*held  // by window: files that were looked at, and wait
 }
 
 type asked struct {
@@ -28,7 +29,7 @@ type asked struct {
 }
 
 func newStory(o Options) *story {
-	return &story{o: o, requests: map[string]*asked{}, windows: map[string]string{}}
+	return &story{o: o, requests: map[string]*asked{}, windows: map[string]string{}, files: map[string]*held{}}
 }
 
 // tell takes a leaf in, and gives what it is to be told of where that is wanted.
@@ -99,6 +100,12 @@ func (s *story) tell(ctx context.Context, leaf audit.Leaf, wanted bool) []Notice
 	case audit.EndingTold:
 		n.Type, n.Path, n.Text = "ending.told", "/firms/"+b.Firm, s.endingText(b)
 		to = s.answersFor(ctx, b.Sponsor, b.Person)
+	case audit.FileMoved:
+		if to = s.fileAsks(ctx, b, wanted); len(to) > 0 {
+			n.Type, n.Path, n.About = "file.waits", "/windows/"+b.Window+"#files", b.Window
+			n.Text = "A file waits at " + b.Window + ". It was looked at, and does not go on before somebody lets it in."
+			to = slices.DeleteFunc(to, func(id string) bool { return id == nobody })
+		}
 	case audit.RequestUnanswered:
 		n.Type, to = "request.unanswered", s.asker(leaf.Subject)
 		n.Text = leaf.Subject + " was not answered in time. Call the plant, or ask anew."

@@ -1,6 +1,7 @@
 package notify
 
 import (
+	"context"
 	"slices"
 	"strings"
 	"testing"
@@ -66,5 +67,51 @@ func TestWhoHearsWhatEnds(t *testing.T) {
 		if len(list) != 1 || !slices.Equal(ids(list[0].People), tc.to) || !strings.Contains(list[0].Text, tc.says) {
 			t.Errorf("%+v: %+v", tc.body, list)
 		}
+	}
+}
+
+// Of all files of a window that wait together it is told once, to those on duty who
+// may let them in; of one that the request names to nobody; after the last of them was
+// seen to, of the next again.
+func TestFilesThatWaitAreToldOnce(t *testing.T) {
+	plant, problems := policy.Parse("plant.yaml", map[string][]byte{"plant.yaml": []byte(plantText)})
+	if err := problems.Err(); err != nil {
+		t.Fatal(err)
+	}
+	s := newStory(Options{Roster: roster{"mia": {ID: "mia"}}, Plant: func() *policy.Plant { return plant }, FileAsks: func(_ context.Context, file string) ([]policy.PersonID, bool, error) {
+		return map[string][]policy.PersonID{"F-2": {"mia"}, "F-3": {"mia"}, "F-4": {"mia"}}[file], file != "F-1", nil
+	}})
+	for _, step := range []struct {
+		file, to string
+		wanted   bool
+		told     []string // people; nil: nothing is told
+	}{
+		{"F-1", "looked", true, nil}, // named by its hash
+		{"F-2", "looked", true, []string{"mia"}},
+		{"F-1", "released", true, nil},
+		{"F-3", "looked", true, nil}, // it waits beside F-2
+		{"F-2", "released", true, nil},
+		{"F-2", "delivered", true, nil},
+		{"F-3", "refused", true, nil},
+		{"F-4", "looked", true, []string{"mia"}},
+		{"F-4", "expired", true, nil},
+		{"F-5", "looked", false, nil},       // of before the start
+		{"F-6", "looked", true, []string{}}, // nobody is on duty: webhooks hear it all the same
+	} {
+		list := s.tell(t.Context(), audit.Leaf{Event: audit.Event{Subject: step.file, Body: audit.FileMoved{File: step.file, Window: "W-1", To: step.to}}}, step.wanted)
+		if (len(list) == 1) != (step.told != nil) || len(list) > 1 {
+			t.Errorf("%s %s: told %+v", step.file, step.to, list)
+			continue
+		}
+		for _, n := range list {
+			if !slices.Equal(ids(n.People), step.told) || n.Type != "file.waits" || n.Path != "/windows/W-1#files" || n.About != "W-1" {
+				t.Errorf("%s: %+v", step.file, n)
+			}
+		}
+	}
+	s.tell(t.Context(), audit.Leaf{Event: audit.Event{Body: audit.FileMoved{File: "F-5", Window: "W-1", To: "expired"}}}, true)
+	s.tell(t.Context(), audit.Leaf{Event: audit.Event{Body: audit.FileMoved{File: "F-6", Window: "W-1", To: "expired"}}}, true)
+	if len(s.files) != 0 {
+		t.Errorf("kept are %v", s.files)
 	}
 }

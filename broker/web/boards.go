@@ -58,6 +58,7 @@ type boardFacts struct {
 	spoken   []approvals.Spoken                       // likewise
 	patterns []approvals.Pattern                      // that wait or stand; likewise
 	gates    []approvals.Condition                    // of the whole plant; likewise
+	files    []filesWaiting                           // at the broker, by window; likewise
 	asked    map[string]int                           // open questions of reviewers, by person
 	involved map[policy.PersonID]bool                 // whose name on the board changes what they see of it
 	drawn    map[string][]byte                        // boards.mu
@@ -180,6 +181,9 @@ func (g *Pages) lookAtGates(v *visit, f *boardFacts) error {
 		return err
 	}
 	if f.outages, err = g.Desk.Outages(v.ctx(), v.actor); err != nil {
+		return err
+	}
+	if f.files, err = g.filesWaiting(v); err != nil {
 		return err
 	}
 	f.gates, f.needs = g.Desk.Gates(v.ctx()), map[policy.WindowID]approvals.Conditions{}

@@ -237,6 +237,7 @@ func gallery() []galleryPage {
 	quickLine := openLine
 	quickLine.ID, quickLine.Emergency, quickLine.May.Step = "W-216", true, true
 	full.Alarm = []WindowLine{quickLine}
+	full.Files = []filesWaiting{{"W-211", 2, 1}, {"W-214", 0, 1}}
 	full.Shown = []shownKeyView{{Title: "Filler controller"}}
 	full.Paper, full.NoPaper = []string{"Envelope 1 (control room) was opened 03:01 by “Mia Voss” from 10.0.0.9, and counts for four hours."}, []string{"Envelope 2 (OT security) was never made."}
 	full.Owed = []owedView{{"W-190", "Krall Fillers", true, after(-600)}, {"W-199", "Thermo Nord", false, after(1600)}}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"path"
+	"slices"
 	"strings"
 
 	"penstock/approvals"
@@ -94,6 +95,31 @@ func (g *Pages) heldOf(v *visit, w approvals.Window, n roll) ([]heldView, error)
 		}
 	}
 	return append(waits, past...), nil
+}
+
+// filesWaiting are the files of one window that wait for a person, or for the scanner.
+type filesWaiting struct {
+	Window         string
+	Looked, Unseen int
+}
+
+func (g *Pages) filesWaiting(v *visit) (all []filesWaiting, err error) {
+	files, err := g.Desk.EveryFile(v.ctx())
+	for _, f := range files {
+		if f.State != approvals.FileHeld && f.State != approvals.FileLooked {
+			continue
+		}
+		i := slices.IndexFunc(all, func(w filesWaiting) bool { return w.Window == string(f.Window) })
+		if i < 0 {
+			all, i = append(all, filesWaiting{Window: string(f.Window)}), len(all)
+		}
+		if f.State == approvals.FileLooked {
+			all[i].Looked++
+		} else {
+			all[i].Unseen++
+		}
+	}
+	return all, err
 }
 
 // by: what the broker did has no person's name.

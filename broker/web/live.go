@@ -109,6 +109,9 @@ func moves(leaf audit.Leaf) bool {
 	switch kind {
 	case "request", "answer", "window", "handback", "call", "question", "gate", "escort", "handover", "block", "session", "channel", "clock", "node", "config", "person", "firm", "roster", "deputy", "agent", "outside", "checkpoint", "hold", "pattern", "spoken", "terms", "training", "ending", "hostkey":
 		return true
+	case "file": // what passed stands on no board; what waits does
+		_, passed := leaf.Body.(audit.FileTransferred)
+		return !passed
 	case "access": // who is kept out at the door changes no page
 		_, refused := leaf.Body.(audit.AccessRefused)
 		return !refused

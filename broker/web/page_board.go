@@ -37,6 +37,7 @@ type boardView struct {
 	Review  string      // what waits of the past, for who reads recordings
 	Gates   []gateView  // of the whole plant, for its people
 	Handed  []handedOver
+	Files   []filesWaiting
 	Coming  []comingView // outages that run or begin
 	Hands   bool         // the reader may hand a shift over
 
@@ -179,7 +180,7 @@ func (g *Pages) boardOf(v *visit, f *boardFacts) (boardView, error) {
 			}
 		}
 		b.Hands = v.takes()
-		b.Coming = v.coming(f)
+		b.Coming, b.Files = v.coming(f), f.files
 		ends, err := g.endings(v, f.roll)
 		if err != nil {
 			return b, err

@@ -79,7 +79,7 @@ func readNotices(dir string, v source.Value) (all []noticePlace) {
 
 // openNotices prepares the ways on which people hear that something waits for them.
 func (h *plantHouse) openNotices() error {
-	o := notify.Options{Dir: h.folder.notices(), Base: h.pagesAddress(), Plant: h.plant, Roster: h.roster, Words: evidence.Words, Now: time.Now, Slog: h.slog}
+	o := notify.Options{Dir: h.folder.notices(), Base: h.pagesAddress(), Plant: h.plant, Roster: h.roster, Words: evidence.Words, FileAsks: h.desk.FileAsks, Now: time.Now, Slog: h.slog}
 	for _, p := range h.file.Notices {
 		one, err := p.open()
 		if err != nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"regexp"
@@ -12,8 +13,18 @@ import (
 // Commands of the stories about files:
 //
 //	hashed FILE REGEXP [REGEXP]  the log has a file.transferred with the hash in FILE that both match
+//	sum NAME FILE                sets $NAME to the file's SHA-256, as sha256sum prints it
 func init() {
 	sceneCommands["hashed"] = noNeg((*story).hashed)
+	sceneCommands["sum"] = noNeg((*story).sum)
+}
+
+func (s *story) sum(ts *testscript.TestScript, args []string) error {
+	if len(args) != 2 {
+		return errors.New("usage: sum NAME FILE")
+	}
+	ts.Setenv(args[0], fmt.Sprintf("%x", sha256.Sum256([]byte(ts.ReadFile(args[1])))))
+	return nil
 }
 
 func (s *story) hashed(ts *testscript.TestScript, args []string) error {

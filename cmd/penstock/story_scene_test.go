@@ -25,9 +25,10 @@ import (
 
 // Commands of the attackers' stories. Beside story_test.go's own there are:
 //
-//	scene [shift|auto] [strict] [files] [grace] [signed] [NETWORK]  a plant whose vendors ann and ben are known (from NETWORK, 127.0.0.0/8), broker, target;
+//	scene [shift|auto] [strict] [files|quarantine] [grace] [signed] [NETWORK]  a plant whose vendors ann and ben are known (from NETWORK, 127.0.0.0/8), broker, target;
 //	                       the owner alone agrees, and asking for the certificate opens (shift: the shift does; strict: the
-//	                       rules of "plant"; files: conduits carry sftp, filler-plc takes files, press-plc gives some, whose content is not kept)
+//	                       rules of "plant"; files: conduits carry sftp, filler-plc takes files, press-plc gives some, whose content is not kept;
+//	                       quarantine: files, and what filler-plc takes waits at the broker)
 //	enrols totp|password PERSON…  one of the two, over their own key
 //	agreed PERSON ASSET RIGHTS MINUTES  PERSON asks, olaf says yes
 //	certified PERSON       cert@, and the certificate lies where ssh looks for it
@@ -107,7 +108,7 @@ func withFiles(plant string) string {
 }
 
 func (s *story) scene(ts *testscript.TestScript, args []string) error {
-	network, open, strict, files, grace, signed := "127.0.0.0/8", "vendor", false, false, "", false
+	network, open, strict, files, wait, grace, signed := "127.0.0.0/8", "vendor", false, false, false, "", false
 	for _, arg := range args {
 		switch arg {
 		case "shift", "auto":
@@ -116,6 +117,8 @@ func (s *story) scene(ts *testscript.TestScript, args []string) error {
 			strict = true
 		case "files":
 			files = true
+		case "quarantine":
+			files, wait = true, true
 		case "grace":
 			grace = ", grace: 40s"
 		case "signed":
@@ -146,6 +149,9 @@ func (s *story) scene(ts *testscript.TestScript, args []string) error {
 	plant := strings.NewReplacer("PORT", strconv.Itoa(s.sshdPort), "HOSTKEY", hostKey, "ACCOUNT", ts.Getenv("ACCOUNT")).Replace(strings.ReplaceAll(scenePlant(strict), "open: vendor", "open: "+open))
 	if files {
 		plant = withFiles(plant)
+	}
+	if wait {
+		plant = strings.Replace(plant, "rights: [look, copy, load], enforced: nobody", "rights: [look, copy, load], enforced: nobody, files: {in: {quarantine: true}}", 1)
 	}
 	plant = strings.Replace(plant, "longest: 2h", "longest: 2h"+grace, 1)
 	if signed {
