@@ -31,6 +31,9 @@ func idle(ctx context.Context, p *plant, rounds int) ([]line, error) {
 		if err := p.afresh(ctx); err != nil {
 			return nil, err
 		}
+		if err := pause(ctx, settles); err != nil {
+			return nil, err
+		}
 		fresh, err := memoryOf(p.broker.pids())
 		if err != nil {
 			return nil, err
