@@ -580,7 +580,9 @@ func (s *story) newKey(ts *testscript.TestScript, _ []string) error {
 	if err != nil {
 		return err
 	}
-	ts.Setenv("SHOWN", regexp.QuoteMeta(strings.Fields(string(out))[1]))
+	print := strings.Fields(string(out))[1]
+	ts.Setenv("PRINT", print)
+	ts.Setenv("SHOWN", regexp.QuoteMeta(print)) // for patterns
 	return s.target(ts, nil)
 }
 
