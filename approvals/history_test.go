@@ -54,7 +54,7 @@ func TestHistories(t *testing.T) {
 	t.Log(seen)
 }
 
-// reachedAll: a generator that reaches nothing proves nothing. Some thirty random
+// reachedAll: a generator that reaches nothing proves nothing. A dozen
 // histories may miss a rare thing without a fault anywhere; they miss no third of all.
 func reachedAll(t *testing.T, seen map[string]int, all ...string) {
 	t.Helper()

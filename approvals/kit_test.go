@@ -323,9 +323,9 @@ func TestMain(m *testing.M) {
 		panic(err)
 	}
 	sharedDocs = documentsAt(dir)
-	// Thirty, always the same, are some 30 ms each, and five times that with the race
+	// Twelve, always the same, are some 30 ms each, and five times that with the race
 	// detector. Whoever looks for faults asks for thousands, which are new each time.
-	flags := map[string]string{"rapid.steps": "40", "rapid.checks": "30", "rapid.seed": "4711"}
+	flags := map[string]string{"rapid.steps": "40", "rapid.checks": "12", "rapid.seed": "4711"}
 	if many := os.Getenv("PENSTOCK_HISTORIES"); many != "" {
 		flags["rapid.checks"], flags["rapid.seed"] = many, "0"
 	}
