@@ -161,7 +161,7 @@ func (r *rig) injections() string {
 	var all []string
 	for line := range strings.Lines(string(b)) {
 		if strings.Contains(line, "(INJECTED)") && len(all) < 8 {
-			all = append(all, line[:min(len(line), 200)])
+			all = append(all, strings.TrimSpace(line[:min(len(line), 200)]))
 		}
 	}
 	return strings.Join(all, "\n")
