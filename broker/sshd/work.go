@@ -245,13 +245,17 @@ func (j *job) begun(kind string, payload []byte) (*wire, error) {
 // speak tells the vendor why the channel has ended.
 func (w *wire) speak() {
 	defer w.d.recovered("end of a channel", w.c)
-	if w.gone.Err() == nil {
-		w.screen.last(w.d.words(context.Cause(w.gate.Context())))
+	if why := w.gate.Look(); why != nil && w.gone.Err() == nil {
+		w.screen.last(w.d.words(why))
 	}
 }
 
+// over closes the gate. The pump may be through with an end before that end has
+// come to hush, which then never speaks: the words are this side's to say.
 func (w *wire) over() {
-	w.hush()
+	if w.hush() {
+		w.speak()
+	}
 	w.gate.Close(w.exit, w.cause)
 }
 
