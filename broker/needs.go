@@ -29,7 +29,7 @@ type Log interface {
 // come from goroutines of the broker, several at a time.
 type Guest interface {
 	Tell(text string) // without disturbing a full-screen program; ≤ 200 ms, shown or not
-	Close(why error)  // says why and cuts; ≤ 500 ms; safe to repeat
+	Close(why error)  // says why and cuts; ≤ 4 s, in which nothing passes; safe to repeat
 }
 
 // archive, writer and stream are what the gate asks of audit/recording, whose

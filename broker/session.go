@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	guestPatience = 2 * time.Second  // for Guest.Close
+	guestPatience = 5 * time.Second  // for Guest.Close
 	closeWriter   = 10 * time.Second // for close.json
 	askPatience   = 5 * time.Second  // for facts
 	openTries     = 8                // while the agreement keeps changing under a decision

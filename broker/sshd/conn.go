@@ -63,7 +63,7 @@ type conn struct {
 	session *broker.Session
 	screens map[*screen]struct{}
 	notes   []string // sentences that found no screen yet
-	closing bool
+	closing error    // why the session has ended; nil: it has not
 }
 
 func newConn(d *Door, nc net.Conn, source netip.Addr) *conn {

@@ -112,8 +112,8 @@ func (d *Door) forward(_ *glider.Server, sc *ssh.ServerConn, nc ssh.NewChannel, 
 			nc.Reject(ssh.Prohibited, "forwards are for PERSON@BROKER with today's certificate, not for join, desk and cert")
 			return
 		}
-		if c.isClosing() {
-			nc.Reject(ssh.ResourceShortage, "this session has ended")
+		if why := c.isClosing(); why != nil {
+			nc.Reject(ssh.ResourceShortage, c.endedBy(why))
 			return
 		}
 		if err := d.lead(c, sc, nc, who); err != nil && c.ctx.Err() == nil {

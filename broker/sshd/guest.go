@@ -18,32 +18,39 @@ func (g guest) Tell(text string) {
 	wait.Wait()
 }
 
-// Close says why on every channel and cuts; ≤ 500 ms; safe to repeat.
+// toLeave is how long a client that has been told may take to close its side: one
+// that has nothing else open goes by itself, and what is closed under words that
+// are still on their way, or beside bytes that nobody has read, may lose them.
+const toLeave = time.Second
+
+// Close says why on every channel and cuts; ≤ 4 s, in which nothing passes any
+// more; safe to repeat.
 func (g guest) Close(why error) {
 	c := g.c
 	c.mu.Lock()
-	closing := c.closing
-	c.closing = true
+	closing := c.closing != nil
+	if !closing {
+		c.closing = why
+	}
 	c.mu.Unlock()
 	said := make(chan struct{})
 	defer close(said)
 	c.door.begin()
 	go func() {
 		defer c.door.done()
-		lapse(450*time.Millisecond, said)
+		lapse(wordTime+toLeave, said)
 		c.Close()
 	}()
 	if !closing && c.ctx.Err() == nil {
 		text := c.door.words(why)
 		var wait sync.WaitGroup
-		for _, s := range c.shown() {
+		told := c.shown()
+		for _, s := range told {
 			wait.Go(func() { s.last(text) })
 		}
 		wait.Wait()
-		// The last words are in the socket's buffer; a client that has read them goes by itself.
-		select {
-		case <-c.ctx.Done():
-		case <-time.After(100 * time.Millisecond):
+		if len(told) > 0 {
+			lapse(toLeave, c.ctx.Done())
 		}
 	}
 	c.Close()
@@ -59,19 +66,28 @@ func (c *conn) shown() []*screen {
 	return all
 }
 
-// enter puts a screen on the list; false where the connection is closing.
-func (c *conn) enter(s *screen) (notes []string, ok bool) {
+// enter puts a screen on the list; an error is why the connection is closing.
+func (c *conn) enter(s *screen) (notes []string, closing error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.closing {
-		return nil, false
+	if c.closing != nil {
+		return nil, c.closing
 	}
 	c.screens[s] = struct{}{}
 	notes, c.notes = c.notes, nil
-	return notes, true
+	return notes, nil
 }
 
-func (c *conn) isClosing() bool {
+// endedBy is what somebody reads who asks for more in a session that has ended.
+func (c *conn) endedBy(why error) string {
+	if c.ctx.Err() != nil { // nobody is there to read it
+		return "this session has ended"
+	}
+	return oneLine("this session has ended: " + c.door.words(why))
+}
+
+// isClosing is why the session has ended, nil where it has not.
+func (c *conn) isClosing() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.closing

@@ -14,7 +14,8 @@ import (
 
 const (
 	tellTime = 200 * time.Millisecond
-	lastTime = 300 * time.Millisecond
+	lastTime = 300 * time.Millisecond // for the right to write the last word: a vendor who does not read holds it
+	wordTime = 3 * time.Second        // for the last word to be written: the gate has ended, and a busy machine or a slow line takes its time
 )
 
 // screen is the vendor's end of one channel: the target's output and Penstock's
@@ -174,8 +175,8 @@ func (s *screen) opened(term string) {
 var titled = []string{"xterm", "screen", "tmux", "rxvt", "putty", "vte", "gnome", "konsole", "alacritty", "kitty", "foot", "st-", "wezterm", "cygwin", "mintty", "msys"}
 
 // last says why it is over, leaves a full-screen program's screen first, and
-// closes the channel with a status that is no success. It returns within 300 ms
-// and a little; the rest ends with the connection.
+// closes the channel with a status that is no success. It returns within wordTime;
+// the rest ends with the connection.
 func (s *screen) last(text string) {
 	s.once.Do(func() {
 		done := make(chan struct{})
@@ -201,7 +202,7 @@ func (s *screen) last(text string) {
 			}
 			s.shut(255)
 		}()
-		lapse(lastTime, done)
+		lapse(wordTime, done)
 		close(s.ended)
 	})
 }

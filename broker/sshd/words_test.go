@@ -2,9 +2,14 @@ package sshd
 
 import (
 	"context"
+	"log/slog"
+	"net"
 	"net/netip"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"golang.org/x/crypto/ssh"
 
@@ -34,4 +39,65 @@ func TestCutIsSaidThoughThePumpIsThroughFirst(t *testing.T) {
 	if !strings.Contains(p.said(), "CIP is running") {
 		t.Errorf("the vendor reads %q", p.said())
 	}
+}
+
+// slowPage is a client on a slow line, or a broker whose every session ends at once.
+type slowPage struct{ page }
+
+func (p *slowPage) Write(b []byte) (int, error) {
+	time.Sleep(2 * time.Second)
+	return p.page.Write(b)
+}
+
+// The reason reaches a vendor whose line takes seconds for it, and the connection
+// is closed after it and not under it.
+func TestSlowLineStillReadsWhy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ours, theirs := net.Pipe()
+		defer theirs.Close()
+		c := aloneConn(ours)
+		p := &slowPage{}
+		s := newScreen(p)
+		s.opened("xterm")
+		if _, closing := c.enter(s); closing != nil {
+			t.Fatal(closing)
+		}
+		guest{c}.Close(&policy.Refusal{Rule: "recorder", Say: "the disk is full"})
+		if !strings.Contains(p.said(), "the disk is full") {
+			t.Errorf("the vendor reads %q", p.said())
+		}
+		if c.ctx.Err() == nil {
+			t.Error("the connection is still there")
+		}
+		if _, closing := c.enter(newScreen(p)); closing == nil || !strings.Contains(c.door.words(closing), "the disk is full") {
+			t.Errorf("who comes after it is told %v", closing)
+		}
+	})
+}
+
+// Who reads nothing at all is rid of within four seconds.
+func TestDeafLineIsClosed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ours, theirs := net.Pipe()
+		defer theirs.Close()
+		c := aloneConn(ours)
+		p := &page{stuck: make(chan struct{})}
+		s := newScreen(p)
+		s.opened("xterm")
+		_, _ = c.enter(s)
+		start := time.Now()
+		guest{c}.Close(&policy.Refusal{Rule: "cut", Say: "over"})
+		if took := time.Since(start); took > wordTime+toLeave || c.ctx.Err() == nil {
+			t.Errorf("%v later: %v", took, c.ctx.Err())
+		}
+		close(p.stuck)
+	})
+}
+
+// aloneConn is a connection of a door that does nothing else.
+func aloneConn(nc net.Conn) *conn {
+	d := &Door{Parts: Parts{Slog: slog.New(slog.DiscardHandler), Limits: Limits{}.filled()}, slots: make(chan struct{}, 1), alive: aliveEvery}
+	d.idle = sync.NewCond(&d.mu)
+	d.slots <- struct{}{}
+	return newConn(d, nc, netip.MustParseAddr("127.0.0.1"))
 }

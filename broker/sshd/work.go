@@ -46,8 +46,8 @@ type job struct {
 
 // work accepts a vendor's session channel and serves its requests to the end.
 func (d *Door) work(c *conn, sc *ssh.ServerConn, nc ssh.NewChannel, who *vendor) {
-	if c.isClosing() {
-		nc.Reject(ssh.ResourceShortage, "this session has ended")
+	if why := c.isClosing(); why != nil {
+		nc.Reject(ssh.ResourceShortage, c.endedBy(why))
 		return
 	}
 	ch, reqs, err := nc.Accept()
@@ -57,9 +57,9 @@ func (d *Door) work(c *conn, sc *ssh.ServerConn, nc ssh.NewChannel, who *vendor)
 	gone, left := context.WithCancelCause(c.ctx)
 	j := &job{d: d, c: c, sc: sc, who: who, ch: ch, screen: newScreen(ch), gone: gone}
 	defer left(errClientGone)
-	notes, ok := c.enter(j.screen)
-	if !ok {
-		ch.Close()
+	notes, closing := c.enter(j.screen)
+	if closing != nil {
+		j.screen.last(d.words(closing))
 		return
 	}
 	defer c.leave(j.screen)
