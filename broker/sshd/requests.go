@@ -35,8 +35,8 @@ func parsePty(payload []byte) (ptyRequest, error) {
 		return ptyRequest{}, fmt.Errorf("pty-req: %w", err)
 	}
 	switch {
-	case !word(wire.Term, 1, 40, "._-"):
-		return ptyRequest{}, errors.New("pty-req: TERM is not [A-Za-z0-9._-]{1,40}")
+	case !word(wire.Term, 0, 40, "._-"): // none: a client that cron has started
+		return ptyRequest{}, errors.New("pty-req: TERM is not [A-Za-z0-9._-]{0,40}")
 	case wire.Cols > maxCells || wire.Rows > maxCells:
 		return ptyRequest{}, errors.New("pty-req: more than 10000 columns or rows")
 	case len(wire.Modes) > maxModes:

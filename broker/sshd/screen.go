@@ -21,15 +21,16 @@ const (
 // screen is the vendor's end of one channel: the target's output and Penstock's
 // own words share it, one write at a time, so that neither tears the other.
 type screen struct {
-	ch    ssh.Channel
-	pty   atomic.Bool
-	lock  chan struct{} // holds a token while somebody writes
-	seen  terminal      // under lock
-	later string        // under lock: told while a full-screen program was on; shown when it leaves
-	quiet atomic.Bool   // the terminal's kind may not know titles: a bell is all it gets there
-	busy  atomic.Bool   // one note at a time
-	once  sync.Once
-	ended chan struct{} // closed when the last word was said
+	ch       ssh.Channel
+	pty      atomic.Bool
+	lock     chan struct{} // holds a token while somebody writes
+	seen     terminal      // under lock
+	later    string        // under lock: told while a full-screen program was on; shown when it leaves
+	finished bool          // under lock: end of file was sent, and nothing is shown any more
+	quiet    atomic.Bool   // the terminal's kind may not know titles: a bell is all it gets there
+	busy     atomic.Bool   // one note at a time
+	once     sync.Once
+	ended    chan struct{} // closed when the last word was said
 }
 
 func newScreen(ch ssh.Channel) *screen {
@@ -215,8 +216,16 @@ const modesOff = "\x1b[?2004l\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?1
 // expect. The right to write is held.
 func (s *screen) exit(status uint32) {
 	_, _ = s.ch.SendRequest("exit-status", false, exitStatus(status))
-	_ = s.ch.CloseWrite()
+	s.end()
 	_ = s.ch.Close()
+}
+
+// end sends end of file, once. The right to write is held.
+func (s *screen) end() {
+	if !s.finished {
+		s.finished = true
+		_ = s.ch.CloseWrite()
+	}
 }
 
 // shut is exit while somebody else's write hangs: the close says the end of file.

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unicode/utf8"
 
@@ -21,6 +22,9 @@ const (
 	toStart  = 30 * time.Second // from the channel's opening to shell or exec
 	toBegin  = 60 * time.Second // from shell or exec to the machine's own start of it, a pause included
 	toFinish = time.Second      // for the pumps, once a channel is over
+	// toApart is how long after a machine's end of output its channel is still
+	// open where that end is one of its own, and not the channel's.
+	toApart = 200 * time.Millisecond
 )
 
 var errTooSlow = &policy.Refusal{Rule: "too-slow",
@@ -399,15 +403,27 @@ func (w *wire) pump() {
 	if w.files != nil {
 		w.files.carrier = w.files.Carry(w.gate, w.d.Holding, w.say)
 	}
-	goes(&shown, func() error { return w.output(ctx) })
-	goes(&shown, func() error { return relay.ToVendor(ctx, w.gate, recording.Err, w.screen.stderr(), w.target.Stderr()) })
+	over := make(chan struct{}) // closed when the machine has ended its output
+	var ends atomic.Int32
+	shows := func(f func() error) func() error {
+		return func() error {
+			defer func() {
+				if ends.Add(1) == 2 {
+					close(over)
+				}
+			}()
+			return f()
+		}
+	}
+	goes(&shown, shows(func() error { return w.output(ctx) }))
+	goes(&shown, shows(func() error {
+		return relay.ToVendor(ctx, w.gate, recording.Err, w.screen.stderr(), w.target.Stderr())
+	}))
 	goes(&pumps, func() error { return w.input(ctx) })
 	w.aside.begin(func() { goes(&pumps, func() error { w.outward(ctx); return nil }) })
 	defer w.aside.end()
 
-	last := w.inward(ctx) // returns when the machine has closed its side
-	over := make(chan struct{})
-	go func() { shown.Wait(); close(over) }()
+	last := w.inward(ctx, over) // returns when the machine has closed its side
 	select {
 	case <-over:
 	case <-ctx.Done():
@@ -484,12 +500,18 @@ type exitRequest struct {
 	payload []byte
 }
 
-// inward drains the machine's requests; only its exit is passed back.
-func (w *wire) inward(ctx context.Context) (last *exitRequest) {
+// inward drains the machine's requests; only its exit is passed back. shown is
+// closed when the machine has ended its output.
+func (w *wire) inward(ctx context.Context, shown <-chan struct{}) (last *exitRequest) {
+	var apart <-chan time.Time
 	for {
 		select {
 		case <-ctx.Done():
 			return last
+		case <-shown:
+			shown, apart = nil, time.After(toApart)
+		case <-apart:
+			w.endOfOutput(ctx)
 		case req, open := <-w.reqs:
 			if !open {
 				return last
@@ -499,6 +521,19 @@ func (w *wire) inward(ctx context.Context) (last *exitRequest) {
 			}
 			reply(req, false)
 		}
+	}
+}
+
+// endOfOutput passes on the end of a command's output while the command goes
+// on: somebody may wait for it before they end its input. From here on the
+// channel has no way to show a word of ours either.
+func (w *wire) endOfOutput(ctx context.Context) {
+	if w.files != nil || w.gate.Mark(ctx, recording.EOF, []byte("out")) != nil {
+		return
+	}
+	if w.screen.take(lastTime, false) {
+		w.screen.end()
+		<-w.screen.lock
 	}
 }
 
@@ -519,7 +554,7 @@ func (w *wire) goodbye(cause error, last *exitRequest) {
 		alone := w.screen.take(lastTime, false) // a warning may be on its way out
 		_, _ = w.ch.SendRequest(last.kind, false, last.payload)
 		if alone {
-			_ = w.ch.CloseWrite()
+			w.screen.end()
 		}
 		_ = w.ch.Close()
 		if alone {

@@ -110,13 +110,18 @@ func TestTerminalPassesWithAllModes(t *testing.T) {
 func TestHostilePtyRequests(t *testing.T) {
 	h := newHouse(t, Limits{})
 	c := h.in(h.open(30))
+	nameless, reqs := open(t, c)
+	go ssh.DiscardRequests(reqs)
+	if ok, err := nameless.SendRequest("pty-req", true, ssh.Marshal(ptyWire{"", 80, 24, 0, 0, ""})); !ok || err != nil {
+		t.Errorf("a terminal without TERM, as cron has it: %v, %v", ok, err)
+	}
+	nameless.Close()
 	for story, payload := range map[string][]byte{
 		"a first length of 0xFFFFFFFF": {0xff, 0xff, 0xff, 0xff},
 		"the same with something":      append([]byte{0xff, 0xff, 0xff, 0xff}, make([]byte, 64)...),
 		"empty":                        nil,
 		"TERM with an escape":          ssh.Marshal(ptyWire{"xterm\x1b]0;x", 80, 24, 0, 0, ""}),
 		"TERM with a path":             ssh.Marshal(ptyWire{"../../etc", 80, 24, 0, 0, ""}),
-		"no TERM":                      ssh.Marshal(ptyWire{"", 80, 24, 0, 0, ""}),
 		"a long TERM":                  ssh.Marshal(ptyWire{strings.Repeat("x", 41), 80, 24, 0, 0, ""}),
 		"a wide screen":                ssh.Marshal(ptyWire{"xterm", 1 << 31, 24, 0, 0, ""}),
 		"2 KiB of modes":               ssh.Marshal(ptyWire{"xterm", 80, 24, 0, 0, strings.Repeat("\x01", 2048)}),

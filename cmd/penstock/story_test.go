@@ -33,7 +33,7 @@ import (
 //	plant                  keys, plant.yaml, bootstrap.yaml, penstock.yaml and a target's host key
 //	serve                  start penstock serve and wait until it is ready
 //	halt | kill9 | hangup  SIGTERM and wait; SIGKILL and wait; SIGHUP
-//	target                 start an sshd that trusts the broker's out authority, for filler-plc
+//	target [LINE…]         start an sshd that trusts the broker's out authority, for filler-plc; LINE… stand first in its configuration
 //	[!] talk PERSON [-stdin F] [-tty] CMD…  run CMD as a person at a terminal
 //	begin NAME PERSON CMD… the same in the background; "await NAME" waits for its end
 //	invitation PERSON      give PERSON the code that the last talk printed
@@ -437,12 +437,13 @@ func (s *story) target(ts *testscript.TestScript, args []string) error {
 	if err := os.WriteFile(s.path("principals"), []byte(principals), 0o644); err != nil {
 		return err
 	}
-	config := fmt.Sprintf(`Port %d
+	config := strings.Join(args, "\n") + fmt.Sprintf(`
+Port %d
 ListenAddress 127.0.0.1
 HostKey %s
 TrustedUserCAKeys %s
 AuthorizedPrincipalsFile %s
-AuthorizedKeysFile none
+AuthorizedKeysFile %s
 PasswordAuthentication no
 KbdInteractiveAuthentication no
 UsePAM no
@@ -454,7 +455,7 @@ MaxSessions 64
 MaxStartups 200
 Subsystem sftp internal-sftp
 LogLevel VERBOSE
-`, s.sshdPort, s.path("target_host"), s.path("out_ca.pub"), s.path("principals"))
+`, s.sshdPort, s.path("target_host"), s.path("out_ca.pub"), s.path("principals"), s.path("direct_keys"))
 	if err := os.WriteFile(s.path("sshd_config"), []byte(config), 0o600); err != nil {
 		return err
 	}
