@@ -63,14 +63,9 @@ func (d *Desk) Answer(ctx context.Context, by people.Actor, id policy.RequestID,
 }
 
 func (d *Desk) answer(ctx context.Context, by people.Actor, id policy.RequestID, document audit.Hash, r Reply) error {
-	if s := r.Signed; s != nil {
-		if s.Request != document {
-			return refuse("signed-other", "What you signed answers another text than this one. Nothing was done; look again, then sign.")
-		}
-		r = Reply{Says: s.Says, Role: policy.Role(s.Role), Why: s.Why, Limits: s.Limits, NotBefore: s.NotBefore, Signed: s}
-		if s.Heard != "" {
-			r.Spoken = policy.PersonID(s.Person)
-		}
+	r, err := r.to(document)
+	if err != nil {
+		return err
 	}
 	a, person, row, err := d.fitted(ctx, by, id, document, r)
 	if err != nil {
@@ -82,7 +77,16 @@ func (d *Desk) answer(ctx context.Context, by people.Actor, id policy.RequestID,
 			return err
 		}
 	}
-	if a, err = d.prove(ctx, by, signer, row, a, r.Signed); err != nil {
+	a, err = d.prove(ctx, by, signer, a, r.Signed,
+		func() ([]given, error) { return d.answers(ctx, row) },
+		func() (policy.Quorum, error) {
+			doc, _, err := d.request(ctx, row.Document)
+			if err != nil {
+				return policy.Quorum{}, err
+			}
+			return d.quorum(ctx, doc)
+		})
+	if err != nil {
 		return err
 	}
 	if row.State == RequestAsleep && r.Says != evidence.Question {
@@ -93,33 +97,6 @@ func (d *Desk) answer(ctx context.Context, by people.Actor, id policy.RequestID,
 		row.row++
 	}
 	return d.give(ctx, person, signer, row, a)
-}
-
-// prove adds the proof: the person's signature, or a yes' code.
-func (d *Desk) prove(ctx context.Context, by people.Actor, p people.Person, row requestRow, a evidence.Answer, signed *evidence.Answer) (evidence.Answer, error) {
-	if signed != nil {
-		before, err := d.answers(ctx, row)
-		if err == nil {
-			err = once(*signed, before)
-		}
-		if err != nil {
-			return a, err
-		}
-		return *signed, d.signature(ctx, p, a, *signed)
-	}
-	if a.Says != evidence.Yes {
-		return a, nil
-	}
-	doc, _, err := d.request(ctx, row.Document)
-	if err != nil {
-		return a, err
-	}
-	q, err := d.quorum(ctx, doc)
-	if err != nil {
-		return a, err
-	}
-	a.Proof = totp(by)
-	return a, d.coded(by, p, q)
 }
 
 // fitted is the answer that a reply makes, without its proof, and who gives it to what.

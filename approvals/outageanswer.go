@@ -32,14 +32,7 @@ type Taken struct {
 // list that it is to: what the person signs. Nothing is written.
 func (d *Desk) DraftList(ctx context.Context, by people.Actor, id string, document audit.Hash, r ListReply) (evidence.Answer, []byte, error) {
 	a, _, err := d.listAnswer(ctx, by, id, document, r)
-	if err != nil {
-		return a, nil, err
-	}
-	b, err := d.docs.Get(ctx, document)
-	if err != nil {
-		return a, nil, fmt.Errorf("read the list of %s: %w", id, err)
-	}
-	return a, b, nil
+	return d.withText(ctx, a, err)
 }
 
 // AnswerList is one person's yes to rows of exactly the list whose hash is given.

@@ -3,8 +3,6 @@ package approvals
 import (
 	"context"
 	"fmt"
-	"slices"
-	"time"
 
 	"penstock/approvals/evidence"
 	"penstock/approvals/people"
@@ -94,38 +92,25 @@ func (d *Desk) AnswerPlant(ctx context.Context, by people.Actor, id string, docu
 }
 
 func (d *Desk) answerPlant(ctx context.Context, by people.Actor, id string, document audit.Hash, r Reply) error {
-	if s := r.Signed; s != nil {
-		if s.Request != document {
-			return refuse("signed-other", "What you signed answers another text than this one. Nothing was done; look again, then sign.")
-		}
-		r = Reply{Says: s.Says, Role: policy.Role(s.Role), Why: s.Why, Signed: s}
+	r, err := r.to(document)
+	if err != nil {
+		return err
 	}
 	a, p, row, err := d.fittedPlant(ctx, by, id, document, r)
 	if err != nil {
 		return err
 	}
-	switch {
-	case r.Signed != nil:
-		before, err := d.plantAnswers(ctx, row)
-		if err == nil {
-			err = once(*r.Signed, before)
-		}
-		if err == nil {
-			err = d.signature(ctx, p, a, *r.Signed)
-		}
-		if err != nil {
-			return err
-		}
-		a = *r.Signed
-	case a.Says == evidence.Yes:
-		from, err := d.plantOf(ctx, row.From)
-		if err != nil {
-			return err
-		}
-		if err := d.coded(by, p, policy.Quorum{Proof: from.ChangeProof()}); err != nil {
-			return err
-		}
-		a.Proof = totp(by)
+	a, err = d.prove(ctx, by, p, a, r.Signed,
+		func() ([]given, error) { return d.plantAnswers(ctx, row) },
+		func() (policy.Quorum, error) {
+			from, err := d.plantOf(ctx, row.From)
+			if err != nil {
+				return policy.Quorum{}, err
+			}
+			return policy.Quorum{Proof: from.ChangeProof()}, nil
+		})
+	if err != nil {
+		return err
 	}
 	hash, err := d.sign(ctx, a)
 	if err != nil {
@@ -141,15 +126,8 @@ func (d *Desk) answerPlant(ctx context.Context, by people.Actor, id string, docu
 // Reply.Signed. Nothing is written.
 func (d *Desk) DraftPlant(ctx context.Context, by people.Actor, id string, document audit.Hash, r Reply) (evidence.Answer, []byte, error) {
 	r.Signed = nil
-	a, _, row, err := d.fittedPlant(ctx, by, id, document, r)
-	if err != nil {
-		return a, nil, err
-	}
-	b, err := d.docs.Get(ctx, row.Document)
-	if err != nil {
-		return a, nil, fmt.Errorf("read the text of %s: %w", id, err)
-	}
-	return a, b, nil
+	a, _, _, err := d.fittedPlant(ctx, by, id, document, r)
+	return d.withText(ctx, a, err)
 }
 
 // fittedPlant is the answer that a reply makes, without its proof.
@@ -164,45 +142,10 @@ func (d *Desk) fittedPlant(ctx context.Context, by people.Actor, id string, docu
 	if err != nil {
 		return a, p, row, err
 	}
-	if r, err = d.fitPlant(p, v, document, r); err != nil {
-		return a, p, row, err
+	about := proposal{id: v.ID, what: "a change of the plant file", text: v.Hash, state: string(v.State), waits: v.State == ChangeWaiting, by: row.Until, answers: v.Answers, needs: v.Needs, left: v.Left}
+	if v.Stale {
+		about.unfit = refuse("stale-change", "Another plant file has come in force since %s was proposed. Let it be proposed anew.", v.ID)
 	}
-	return evidence.Answer{V: 1, Request: row.Document, Person: string(p.ID), Firm: string(p.Firm), Role: string(r.Role), Says: r.Says, Why: r.Why,
-		Nonce: nonce(), At: d.second(), DecideBy: row.Until}, p, row, nil
-}
-
-// fitPlant checks what is said against the change and fills in the role.
-func (d *Desk) fitPlant(p people.Person, v PlantChange, document audit.Hash, r Reply) (Reply, error) {
-	switch stands := slices.ContainsFunc(v.Answers, func(a AnswerLine) bool { return a.Person == p.ID && a.Says == evidence.Yes }); {
-	case document != v.Hash:
-		return r, refuse("stale-revision", "This is not the text of %s. Read it again before you answer.", v.ID)
-	case v.State != ChangeWaiting:
-		return r, refuse("not-waiting", "%s is %s; it takes no answers.", v.ID, v.State)
-	case !d.now().Before(v.Document.Until):
-		return r, refuse("too-late", "%s had to be decided by %s.", v.ID, v.Document.Until.In(d.plant().Location()).Format("2006-01-02 15:04"))
-	case v.Stale && r.Says == evidence.Yes:
-		return r, refuse("stale-change", "Another plant file has come in force since %s was proposed. Let it be proposed anew.", v.ID)
-	case len(v.Answers) >= mostAnswers:
-		return r, refuse("too-many-answers", "%s has %d answers already. Let it be proposed anew.", v.ID, len(v.Answers))
-	case stands && r.Says == evidence.Yes:
-		return r, refuse("already-answered", "You have said yes to this change. Say no to take it back while it is not in force.")
-	}
-	if err := text("why", r.Why, evidence.MaxReason); err != nil {
-		return r, err
-	}
-	r.Limits, r.NotBefore = evidence.Limits{}, time.Time{}
-	switch r.Says {
-	case evidence.Yes, evidence.No, evidence.Question:
-	default:
-		return r, refuse("bad-answer", "An answer to a change of the plant file is yes, no or question.")
-	}
-	needs := v.Needs
-	if r.Says == evidence.Yes && len(v.Left) > 0 {
-		needs = v.Left
-	}
-	picked, err := pickRole(p, needs, r)
-	if err != nil { // another's yes moves to make room for this one
-		picked, err = pickRole(p, v.Needs, r)
-	}
-	return picked, err
+	a, err = d.fitProposal(p, about, document, r)
+	return a, p, row, err
 }

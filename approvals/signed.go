@@ -66,6 +66,59 @@ func (d *Desk) ExtendSigned(ctx context.Context, by people.Actor, id policy.Wind
 	return d.extend(ctx, by, id, signed.Until, &signed)
 }
 
+// to is the reply to a text: where it was signed, what the signature says. One
+// that answers another text is refused.
+func (r Reply) to(document audit.Hash) (Reply, error) {
+	s := r.Signed
+	if s == nil {
+		return r, nil
+	}
+	if s.Request != document {
+		return r, refuse("signed-other", "What you signed answers another text than this one. Nothing was done; look again, then sign.")
+	}
+	r = Reply{Says: s.Says, Role: policy.Role(s.Role), Why: s.Why, Limits: s.Limits, NotBefore: s.NotBefore, Signed: s}
+	if s.Heard != "" {
+		r.Spoken = policy.PersonID(s.Person)
+	}
+	return r, nil
+}
+
+// withText is a draft and the text that it answers.
+func (d *Desk) withText(ctx context.Context, a evidence.Answer, err error) (evidence.Answer, []byte, error) {
+	if err != nil {
+		return a, nil, err
+	}
+	b, err := d.docs.Get(ctx, a.Request)
+	if err != nil {
+		return a, nil, fmt.Errorf("read the text %s that is to be signed: %w", a.Request, err)
+	}
+	return a, b, nil
+}
+
+// prove adds the proof to an answer: the person's signature, which must be none
+// of those before, or a yes' code, where the quorum lets that be enough.
+func (d *Desk) prove(ctx context.Context, by people.Actor, p people.Person, a evidence.Answer, signed *evidence.Answer, before func() ([]given, error), quorum func() (policy.Quorum, error)) (evidence.Answer, error) {
+	if signed != nil {
+		taken, err := before()
+		if err == nil {
+			err = once(*signed, taken)
+		}
+		if err != nil {
+			return a, err
+		}
+		return *signed, d.signature(ctx, p, a, *signed)
+	}
+	if a.Says != evidence.Yes {
+		return a, nil
+	}
+	q, err := quorum()
+	if err != nil {
+		return a, err
+	}
+	a.Proof = totp(by)
+	return a, d.coded(by, p, q)
+}
+
 // signature holds a signed answer to what the Desk would have written in its
 // place, and its proof to the person's own keys as the log has them.
 func (d *Desk) signature(ctx context.Context, p people.Person, want, signed evidence.Answer) error {
