@@ -34,11 +34,11 @@ func TestRosterOpens(t *testing.T) {
 	w := newWorld(t, nil)
 	w.roster(t, "shift", turn("mia", 0, time.Hour), turn("max", time.Hour, 2*time.Hour))
 	r := w.yes("olaf", w.submit())
-	mia, max := w.as("mia"), w.as("max")
+	max := w.as("max")
 	_, err := w.desk.Open(w.ctx, max, r.Window)
 	wants(t, err, "off-duty")
 	w.pass(time.Hour - time.Second)
-	mia = w.as("mia")
+	mia := w.as("mia")
 	if _, err := w.desk.Open(w.ctx, mia, r.Window); err != nil {
 		t.Fatalf("mia in her last second: %v", err)
 	}

@@ -509,3 +509,14 @@ func thePlantTeams() map[string]bool {
 	}
 	return teams
 }
+
+func assetsOf(list []policy.Target) []policy.AssetName {
+	var names []policy.AssetName
+	for _, t := range list {
+		if !slices.Contains(names, t.Asset) {
+			names = append(names, t.Asset)
+		}
+	}
+	slices.Sort(names)
+	return names
+}

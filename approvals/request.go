@@ -698,17 +698,6 @@ func asPolicy(list []evidence.Target) []policy.Target {
 	return out
 }
 
-func assetsOf(list []policy.Target) []policy.AssetName {
-	var names []policy.AssetName
-	for _, t := range list {
-		if !slices.Contains(names, t.Asset) {
-			names = append(names, t.Asset)
-		}
-	}
-	slices.Sort(names)
-	return names
-}
-
 func sortedHashes(all []audit.Hash) []audit.Hash {
 	all = slices.Clone(all)
 	slices.SortFunc(all, func(a, b audit.Hash) int { return strings.Compare(a.String(), b.String()) })

@@ -191,3 +191,9 @@ func FuzzReader(f *testing.F) {
 		readForeign(t, segment, b, v)
 	})
 }
+
+// appendFrame: u32 length | u32 CRC-32C of length and leaf | leaf, big-endian.
+func appendFrame(b, leaf []byte, first bool) []byte {
+	start := len(b)
+	return endFrame(append(beginFrame(b), leaf...), start, first)
+}

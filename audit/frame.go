@@ -18,11 +18,7 @@ const (
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// appendFrame: u32 length | u32 CRC-32C of length and leaf | leaf, big-endian.
-func appendFrame(b, leaf []byte, first bool) []byte {
-	start := len(b)
-	return endFrame(append(beginFrame(b), leaf...), start, first)
-}
+// A frame: u32 length | u32 CRC-32C of length and leaf | leaf, big-endian.
 
 // beginFrame leaves room for the header; the leaf is appended next.
 func beginFrame(b []byte) []byte { return append(b, make([]byte, frameHeader)...) }

@@ -1,7 +1,6 @@
 package audit
 
 import (
-	"fmt"
 	"math/bits"
 
 	"golang.org/x/mod/sumdb/tlog"
@@ -39,24 +38,4 @@ func (f *frontier) root() tlog.Hash {
 		h = tlog.NodeHash(f.nodes[i], h)
 	}
 	return h
-}
-
-// frontierAt reads the right edge of the tree of size n.
-func frontierAt(n int64, r tlog.HashReader) (frontier, error) {
-	f := frontier{size: n}
-	var at []int64
-	for start, rest := int64(0), n; rest > 0; {
-		level := bits.Len64(uint64(rest)) - 1
-		at = append(at, tlog.StoredHashIndex(level, start>>level))
-		start, rest = start+1<<level, rest-1<<level
-	}
-	if len(at) == 0 {
-		return f, nil
-	}
-	nodes, err := r.ReadHashes(at)
-	if err != nil {
-		return frontier{}, fmt.Errorf("read the tree's edge: %w", err)
-	}
-	f.nodes = nodes
-	return f, nil
 }

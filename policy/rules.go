@@ -175,11 +175,10 @@ type quorum struct {
 	Quorum
 	needs   map[Role]Need
 	weights map[Role]Rights // of the right for which a need's rule asks
-	openers map[Role]bool
-	graced  bool   // a rule has said what Grace is
-	spoken  bool   // a rule lets a yes be spoken
-	silent  bool   // one that lets work be done does not
-	pattern string // stands for every plan; empty: none does
+	graced  bool            // a rule has said what Grace is
+	spoken  bool            // a rule lets a yes be spoken
+	silent  bool            // one that lets work be done does not
+	pattern string          // stands for every plan; empty: none does
 }
 
 func (q *quorum) asset(p *Plant, a *Asset, rights Rights) {

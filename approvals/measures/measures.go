@@ -73,17 +73,6 @@ var names = []struct{ name, unit string }{
 	{"handed back", "percent"}, {"convergence debt", "items"},
 }
 
-// Count is how many measures there are.
-func Count() int { return len(names) }
-
-// Unit is a measure's unit; empty: there is none of this number.
-func Unit(number int) string {
-	if number < 1 || number > len(names) {
-		return ""
-	}
-	return names[number-1].unit
-}
-
 func blank(number int) Measure {
 	return Measure{Number: number, Name: names[number-1].name, Unit: names[number-1].unit, Is: Measured}
 }

@@ -33,7 +33,6 @@ type identity struct {
 // files. One that is locked is unlocked by asking, once, and only if named or
 // alone.
 func identities(ctx context.Context, o Options, t Terminal) (all []identity, done func(), err error) {
-	done = func() {}
 	files, named := o.Identities, len(o.Identities) > 0
 	if !named {
 		for _, n := range usualKeys {

@@ -29,7 +29,6 @@ func ruledPlant(t testing.TB, rules string) *policy.Plant {
 type real struct {
 	t    *testing.T
 	rig  *brokertest.Rig
-	gate *broker.Channel
 	sock string
 
 	holding Holding

@@ -148,9 +148,9 @@ func TestTerminalIsFollowed(t *testing.T) {
 // page is a vendor's channel that remembers what was written, or never reads.
 type page struct {
 	ssh.Channel
-	mu       sync.Mutex
-	out, err strings.Builder
-	stuck    chan struct{}
+	mu    sync.Mutex
+	out   strings.Builder
+	stuck chan struct{}
 }
 
 func (p *page) Write(b []byte) (int, error) {

@@ -287,11 +287,10 @@ func freePort() (int, error) {
 	}
 }
 
-// lockedBuffer collects a server's log lines and tells of each.
+// lockedBuffer collects a server's log lines.
 type lockedBuffer struct {
-	mu    sync.Mutex
-	b     bytes.Buffer
-	lines chan string
+	mu sync.Mutex
+	b  bytes.Buffer
 }
 
 func (l *lockedBuffer) add(line string) {
