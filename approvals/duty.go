@@ -430,7 +430,7 @@ func (d *Desk) EndDeputy(ctx context.Context, by people.Actor, team policy.Role,
 		if err != nil {
 			return none{}, err
 		}
-		if p.ID != who && p.ID != person && !p.Has("ot-security") {
+		if p.ID != who && p.ID != person && !d.plant().IsSecurity(p.Roles) {
 			return none{}, refuse("not-yours", "Only %s, %s and OT security may end this.", who, person)
 		}
 		row, err := d.dutyRow(ctx, team)

@@ -166,7 +166,7 @@ func (d *Desk) EnrolKiosk(ctx context.Context, by people.Actor, name string, der
 		if err != nil {
 			return "", err
 		}
-		if !p.Has("ot-security") {
+		if !d.plant().IsSecurity(p.Roles) {
 			return "", refuse("not-security", "Only OT security enrols a kiosk.")
 		}
 		list, err := d.allKiosks(ctx)

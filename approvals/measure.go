@@ -9,14 +9,13 @@ import (
 
 	"penstock/approvals/people"
 	"penstock/audit"
-	"penstock/policy"
 )
 
 // MayMeasure says whether somebody may see what the measures came to, and enter
 // what they were before: OT security, and whoever may read recordings (a manager).
 // No measure tells of a person.
 func (d *Desk) MayMeasure(by people.Actor) error {
-	may := by.Plant && (slices.Contains(by.Roles, policy.Role("ot-security")) || d.plant().MayRead(by.Roles))
+	may := by.Plant && (d.plant().IsSecurity(by.Roles) || d.plant().MayRead(by.Roles))
 	if !may {
 		return refuse("not-measuring", "Only OT security and those who may read recordings see the measures.")
 	}

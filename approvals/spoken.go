@@ -299,7 +299,7 @@ func (d *Desk) ClearSpoken(ctx context.Context, by people.Actor, id policy.Windo
 		if err != nil {
 			return none{}, err
 		}
-		if !d.plant().Clears(words(p.Roles)) || s.Person == string(p.ID) || s.Heard == string(p.ID) {
+		if !d.plant().IsSecurity(p.Roles) || s.Person == string(p.ID) || s.Heard == string(p.ID) {
 			return none{}, refuse("not-asked", "Only somebody of OT security, who neither spoke nor heard it, may do this.")
 		}
 		if !s.says().Late(d.now()) {
@@ -330,7 +330,7 @@ func (d *Desk) settleSpoken(ctx context.Context, id string) (time.Time, error) {
 		}
 		var who []string
 		for _, p := range all {
-			if !p.Disabled && d.plant().Clears(words(p.Roles)) && len(who) < evidence.MaxList {
+			if !p.Disabled && d.plant().IsSecurity(p.Roles) && len(who) < evidence.MaxList {
 				who = append(who, string(p.ID))
 			}
 		}

@@ -408,9 +408,8 @@ func (p *Plant) Roles() []Role {
 // security is the role that may take access away in every zone.
 const security Role = "ot-security"
 
-// Clears says whether one of these roles may let a spoken yes stand that nobody
-// countersigned: OT security.
-func (p *Plant) Clears(roles []string) bool { return slices.Contains(roles, string(security)) }
+// IsSecurity says whether one of these roles is OT security.
+func (p *Plant) IsSecurity(roles []Role) bool { return slices.Contains(roles, security) }
 
 // Takes says whether a role may pause, end, cut and block: a zone's owner or
 // shift, in every zone, and OT security.

@@ -94,7 +94,3 @@ func (p *Plant) keepsOne(a *Asset, port PortName, right Rights, rule *string, ke
 	}
 	return ok
 }
-
-// IsSecurity says whether one of these roles is OT security: they set and lift
-// legal holds.
-func (p *Plant) IsSecurity(roles []Role) bool { return slices.Contains(roles, security) }

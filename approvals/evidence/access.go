@@ -168,12 +168,12 @@ func (w *Walk) accessSigned(b audit.AccessSigned) {
 // signsAccess: the firm's sponsor, or OT security; of the security role's own
 // list anybody else of the plant with a role, where it has one holder.
 func (w *Walk) signsAccess(id, scope string) bool {
-	p := w.known(id)
-	if p == nil || !w.ofPlant(p) {
+	if !w.plantPerson(id) {
 		return false
 	}
+	p := w.known(id)
 	kind, of, _ := strings.Cut(scope, "/")
-	if p.has("ot-security") || kind == "firm" && w.firms[of] != nil && w.firms[of].sponsor == id {
+	if w.isSecurity(id) || kind == "firm" && w.firms[of] != nil && w.firms[of].sponsor == id {
 		return true
 	}
 	return scope == "role/ot-security" && len(p.roles) > 0 && len(w.members(scope)) == 1

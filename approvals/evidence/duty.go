@@ -190,7 +190,7 @@ func (w *Walk) roster(b audit.RosterWritten) {
 	p := w.known(b.By)
 	if b.By == penstock {
 		w.dropped(b)
-	} else if w.must(p != nil && w.ofPlant(p), "written by %s, who is nobody of the plant", short(b.By)) {
+	} else if w.must(w.plantPerson(b.By), "written by %s, who is nobody of the plant", short(b.By)) {
 		may := false
 		for _, plant := range w.now() {
 			may = may || plant == nil || plant.WritesRoster(p.roles, b.Team)
@@ -220,8 +220,8 @@ func (w *Walk) deputyNamed(b audit.DeputyNamed) {
 	w.must(w.leaf.Actor == b.By && b.By == b.For, "%s named a deputy of %s", short(w.leaf.Actor), short(b.For))
 	w.must(b.For != b.Person, "%s stands in for themself", short(b.For))
 	p, q := w.known(b.For), w.known(b.Person)
-	w.must(p != nil && w.ofPlant(p) && p.has(b.Team), "%s does not hold %s, so nobody stands in for them", short(b.For), short(b.Team))
-	w.must(q != nil && w.ofPlant(q), "%s, who is to stand in, is nobody of the plant", short(b.Person))
+	w.must(w.plantPerson(b.For) && p.has(b.Team), "%s does not hold %s, so nobody stands in for them", short(b.For), short(b.Team))
+	w.must(w.plantPerson(b.Person), "%s, who is to stand in, is nobody of the plant", short(b.Person))
 	w.must(b.Until.After(b.From) && b.Until.Sub(b.From) <= MaxDeputy, "it is from %s until %s", clock(b.From), clock(b.Until))
 	for _, plant := range w.now() {
 		if t, ok := plant.Deputies(b.Team); ok && q != nil {

@@ -2,7 +2,6 @@ package evidence
 
 import (
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -134,8 +133,7 @@ func (w *Walk) judgeSpoken() bool {
 		}
 	case audit.SpokenCleared:
 		if s := w.spokenOf(b.Window); s != nil {
-			p := w.known(b.By)
-			w.must(w.leaf.Actor == b.By && p != nil && w.ofPlant(p) && b.By != s.person && b.By != s.heard && slices.ContainsFunc(w.now(), func(plant *policy.Plant) bool { return plant != nil && plant.Clears(p.roles) }),
+			w.must(w.leaf.Actor == b.By && w.plantPerson(b.By) && b.By != s.person && b.By != s.heard && w.isSecurity(b.By),
 				"cleared by %s, who is not of OT security, or spoke or heard it", short(b.By))
 			s.done = true
 			w.noteHere("OT security (%s) let the yes of %s to %s stand without being countersigned: not proved", b.By, s.person, b.Window)
@@ -194,14 +192,4 @@ func (w *Walk) unsigned() {
 			w.note("the yes of %s to %s, heard by %s at %s, is not countersigned: not proved", s.person, id, s.heard, clock(s.at))
 		}
 	}
-}
-
-// SpokenStrength says that a yes among these was only heard; empty: none was.
-func SpokenStrength(answers []Given) string {
-	for _, g := range answers {
-		if a, err := ParseAnswer(g.Body); err == nil && a.Heard != "" {
-			return fmt.Sprintf("the yes of %s was heard by %s: not proved at that time", a.Person, a.Heard)
-		}
-	}
-	return ""
 }

@@ -34,8 +34,7 @@ func (w *Walk) agent(zone string) *agentSeen {
 func (w *Walk) judgeAgents() bool {
 	switch b := w.leaf.Body.(type) {
 	case audit.AgentInvited:
-		p := w.known(b.By)
-		w.must(p != nil && w.ofPlant(p) && p.has("ot-security"), "an agent invited by %s, who is not OT security", short(b.By))
+		w.must(w.plantPerson(b.By) && w.isSecurity(b.By), "an agent invited by %s, who is not OT security", short(b.By))
 		a := w.agent(b.Zone) // one that stands goes on until another is confirmed
 		a.by, a.code, a.until, a.pending = b.By, b.Code, b.Until, ""
 	case audit.AgentJoined:
@@ -55,7 +54,7 @@ func (w *Walk) judgeAgents() bool {
 		if !w.must(a != nil && a.pending != "" && a.pending == b.Key, "the agent of %s was confirmed, and had brought no such key", short(b.Zone)) {
 			return true
 		}
-		w.must(p != nil && w.ofPlant(p) && len(p.roles) > 0, "an agent confirmed by %s, who is nobody of the plant with a role", short(b.By))
+		w.must(w.plantPerson(b.By) && len(p.roles) > 0, "an agent confirmed by %s, who is nobody of the plant with a role", short(b.By))
 		w.must(b.By != a.by, "the agent of %s was invited and confirmed by the same person", short(b.Zone))
 		a.pending, a.stands = "", true
 	case audit.AgentRemoved:

@@ -17,8 +17,7 @@ const KioskLife = 398 * 24 * time.Hour
 func IsKiosk(actor string) bool { return strings.HasPrefix(actor, "K-") }
 
 func (w *Walk) kioskEnrolled(b audit.KioskEnrolled) {
-	p := w.known(b.By)
-	w.must(w.leaf.Actor == b.By && p != nil && w.ofPlant(p) && p.has("ot-security"), "enrolled by %s, who is not OT security", short(b.By))
+	w.must(w.leaf.Actor == b.By && w.plantPerson(b.By) && w.isSecurity(b.By), "enrolled by %s, who is not OT security", short(b.By))
 	w.must(w.kiosks[b.Kiosk] == nil && IsKiosk(b.Kiosk), "%s was enrolled before, or is no kiosk's name", short(b.Kiosk))
 	w.must(b.Until.After(b.At) && b.Until.Sub(b.At) <= KioskLife, "it is enrolled until %s", clock(b.Until))
 	w.kiosks[b.Kiosk] = &kiosk{until: b.Until}
@@ -27,7 +26,7 @@ func (w *Walk) kioskEnrolled(b audit.KioskEnrolled) {
 func (w *Walk) kioskRevoked(b audit.KioskRevoked) {
 	k := w.kiosks[b.Kiosk]
 	if w.must(k != nil && k.revoked.IsZero(), "the log knows no kiosk %s that is still enrolled", short(b.Kiosk)) {
-		w.must(w.leaf.Actor == b.By && w.plantPerson(b.By), "revoked by %s, who is nobody of the plant", short(b.By))
+		w.must(w.leaf.Actor == b.By && w.insider(b.By), "revoked by %s, who is nobody of the plant", short(b.By))
 		k.revoked = w.leaf.Wall
 	}
 }

@@ -124,8 +124,13 @@ func (w *Walk) mayTake(id string, worker bool) {
 	w.must(false, "taken by %s, who holds no role for it", short(id))
 }
 
-// plantPerson says whether id is of the plant's own firm and may act now.
-func (w *Walk) plantPerson(id string) bool {
+// plantPerson says whether id is of the plant's own firm, may act now, and came in
+// as themself.
+func (w *Walk) plantPerson(id string) bool { return w.insider(id) && !IsEnvelope(id) }
+
+// insider is plantPerson, also by an envelope that counts: for what takes access
+// away, and for the way back in.
+func (w *Walk) insider(id string) bool {
 	p := w.known(id)
 	return p != nil && w.ofPlant(p)
 }
@@ -180,13 +185,13 @@ func (w *Walk) judgePeople() bool {
 		w.must(old != nil || !b.Plant, "a second plant firm")
 		w.firms[b.Firm] = &firm{plant: b.Plant, sponsor: b.Sponsor, until: b.Until, terms: b.Terms, days: b.TermsDays}
 	case audit.FirmEnded:
-		w.must(w.plantPerson(b.By), "ended by %s, who is nobody of the plant", b.By)
+		w.must(w.insider(b.By), "ended by %s, who is nobody of the plant", b.By)
 		f := w.firms[b.Firm]
 		if w.must(f != nil && !f.plant && (f.until.IsZero() || b.At.Before(f.until)), "the log knows no contract of %s that could end then", short(b.Firm)) {
 			f.until = b.At
 		}
 	case audit.PersonInvited:
-		w.must(w.plantPerson(b.By), "invited by %s, who is nobody of the plant", b.By)
+		w.must(w.insider(b.By), "invited by %s, who is nobody of the plant", b.By)
 		w.must(b.By != b.Person, "%s invited themself", b.By)
 		w.must(w.firms[b.Firm] != nil, "of firm %s, which the log does not know", b.Firm)
 		w.invited[b.Code] = &invitation{person: b.Person, firm: b.Firm, roles: b.Roles, by: b.By, until: b.Until}
@@ -217,7 +222,7 @@ func (w *Walk) judgePeople() bool {
 	case audit.KeyEnrolled:
 		w.enrolled(b)
 	case audit.KeyRemoved:
-		w.must(b.By == b.Person || w.plantPerson(b.By), "removed by %s, who is nobody of the plant", b.By)
+		w.must(b.By == b.Person || w.insider(b.By), "removed by %s, who is nobody of the plant", b.By)
 		if p := w.people[b.Person]; w.must(p != nil, "the log does not know %s", b.Person) {
 			w.drop(p, func(k heldKey) bool { return k.id == b.Key })
 			w.removed[b.Key] = b.Key != KeyTOTP && b.Key != "password"
@@ -253,7 +258,7 @@ func (w *Walk) joined(b audit.PersonJoined) {
 // confirmed: by another person, of the plant. The key counts from here on, and
 // the person's other ssh keys no more.
 func (w *Walk) confirmed(b audit.PersonConfirmed) {
-	w.must(w.plantPerson(b.By), "confirmed by %s, who is nobody of the plant", b.By)
+	w.must(w.insider(b.By), "confirmed by %s, who is nobody of the plant", b.By)
 	w.must(b.By != b.Person, "%s confirmed their own key", b.Person)
 	p := w.people[b.Person]
 	if !w.must(p != nil && p.key(b.Key) != nil, "%s has no such key", b.Person) {

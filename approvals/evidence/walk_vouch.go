@@ -49,7 +49,7 @@ func (w *Walk) vouch(b audit.KeyVouched, k *heldKey) error {
 		return errors.New("the leaf and the signed word differ")
 	case err != nil || print != k.id || v.Kind != k.kind || !slices.Equal(public, k.public):
 		return errors.New("it is for another key than was enrolled")
-	case !w.plantPerson(b.By):
+	case !w.insider(b.By):
 		return errors.New(short(b.By) + " is nobody of the plant, or disabled")
 	case w.words[v.Nonce]:
 		return errors.New("the same word was used before")

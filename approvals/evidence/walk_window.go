@@ -262,7 +262,7 @@ func (w *Walk) woken(b audit.RequestWoken) {
 		return
 	}
 	r.state, r.since = "waiting", b.At
-	w.must(w.plantPerson(b.By) || b.By == penstock && !w.leaf.Wall.Before(r.until), "woken by %s, before its time %s", short(b.By), clock(r.until))
+	w.must(w.insider(b.By) || b.By == penstock && !w.leaf.Wall.Before(r.until), "woken by %s, before its time %s", short(b.By), clock(r.until))
 }
 
 // revised: a new text; what was answered to the old one is void.

@@ -212,6 +212,9 @@ func (r *Roster) MaySignAccess(ctx context.Context, by Actor, scope string) erro
 // one holds it, anybody else of the plant with a role.
 func (r *Roster) signsAccess(ctx context.Context, by Actor, scope string) (Person, error) {
 	p, err := r.plantPerson(ctx, by)
+	if err == nil {
+		err = p.themself()
+	}
 	if err != nil {
 		return p, err
 	}

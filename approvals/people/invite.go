@@ -47,7 +47,7 @@ func hashCode(code string) audit.Hash {
 // plant's own security. Of somebody who is there already name, firm and roles
 // stay as they are; nobody invites themself.
 func (r *Roster) Invite(ctx context.Context, by Actor, who Invitation) (Invitation, error) {
-	p, err := r.giving(ctx, by)
+	p, err := r.wayBack(ctx, by)
 	if err != nil {
 		return Invitation{}, err
 	}
@@ -181,7 +181,7 @@ func (r *Roster) join(ctx context.Context, code audit.Hash, public, fingerprint 
 // the firm's sponsor or the inviter; for the plant's own a holder of a security
 // role who did not invite. Never by the person.
 func (r *Roster) Confirm(ctx context.Context, by Actor, who policy.PersonID, fingerprint string) error {
-	p, err := r.giving(ctx, by)
+	p, err := r.wayBack(ctx, by)
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"penstock/approvals/evidence"
 	"penstock/policy"
 )
 
@@ -62,8 +63,26 @@ func (r *Roster) plantPerson(ctx context.Context, by Actor) (Person, error) {
 	return p, nil
 }
 
-// giving is plantPerson with a code of the last five minutes.
+// giving is plantPerson with a code of the last five minutes, who signed in as
+// themself: an envelope is no more than the way back in.
 func (r *Roster) giving(ctx context.Context, by Actor) (Person, error) {
+	p, err := r.wayBack(ctx, by)
+	if err == nil {
+		err = p.themself()
+	}
+	return p, err
+}
+
+// themself is nil for whoever did not come in by an envelope.
+func (p Person) themself() error {
+	if !evidence.IsEnvelope(string(p.ID)) {
+		return nil
+	}
+	return refuse("envelope", "An envelope invites, confirms and vouches. Everything else waits for somebody who signs in as themself.", "by %s", p.ID)
+}
+
+// wayBack is giving, also for an envelope: for Invite and Confirm.
+func (r *Roster) wayBack(ctx context.Context, by Actor) (Person, error) {
 	p, err := r.plantPerson(ctx, by)
 	if err != nil {
 		return Person{}, err

@@ -141,7 +141,7 @@ func (g *Pages) spokenLine(v *visit, s approvals.Spoken, n roll) (spokenLine, er
 func (v *visit) spokenWords(s approvals.Spoken, n roll) spokenLine {
 	line := spokenLine{Window: string(s.Window), Request: string(s.Request), Firm: n.firm(s.Firm), Who: n.person(s.Person), Heard: n.person(s.Heard), At: v.at(s.At), Due: v.at(s.Due), Late: s.Late(v.now)}
 	line.Mine = s.Person == v.actor.Person && s.Says != evidence.Countersign
-	line.MayClear = line.Late && v.plant.Clears(words(v.actor.Roles)) && s.Person != v.actor.Person && s.Heard != v.actor.Person
+	line.MayClear = line.Late && v.plant.IsSecurity(v.actor.Roles) && s.Person != v.actor.Person && s.Heard != v.actor.Person
 	switch {
 	case s.Cleared != "":
 		line.State = "stands without a signature, by " + n.person(s.Cleared)
