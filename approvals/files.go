@@ -1,6 +1,7 @@
 package approvals
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -76,6 +77,7 @@ type File struct {
 	Window  policy.WindowID    `json:"window"`
 	Session policy.SessionID   `json:"session"`
 	Person  policy.PersonID    `json:"person"`
+	Out     bool               `json:"out,omitempty"` // fetched from the machine, for somebody of the window to take
 	Asset   policy.AssetName   `json:"asset"`
 	Account policy.AccountName `json:"account"`
 	Path    string             `json:"path"`
@@ -113,6 +115,9 @@ func (d *Desk) HoldFile(ctx context.Context, h audit.FileHeld) (File, error) {
 			if err == nil && f.Waits() {
 				waiting++
 			}
+			if err == nil && f.State == FileRefused && h.Direction == "out" && f.SHA256 == h.SHA256 && f.from(policy.WindowID(h.Window), policy.AssetName(h.Asset), policy.AccountName(h.Account), h.Path) {
+				return refuse("file-refused", "This file was refused as %s: %s. It is not taken out in %s.", f.ID, cmp.Or(f.Why, "no reason was given"), f.Window)
+			}
 			return err
 		})
 		if err != nil {
@@ -129,18 +134,38 @@ func (d *Desk) HoldFile(ctx context.Context, h audit.FileHeld) (File, error) {
 	})
 }
 
+// from says whether it was fetched in this window from this place.
+func (f File) from(w policy.WindowID, a policy.AssetName, n policy.AccountName, path string) bool {
+	return f.Out && f.Window == w && f.Asset == a && f.Account == n && f.Path == path
+}
+
+// Fetched is the newest file that waits, of those fetched in this window from this place; false: there is none.
+func (d *Desk) Fetched(ctx context.Context, w policy.WindowID, a policy.AssetName, n policy.AccountName, path string) (found File, ok bool, err error) {
+	err = d.each(ctx, "file/", func(id string) error {
+		f, err := d.fileRow(ctx, id)
+		if err == nil && f.Waits() && f.from(w, a, n, path) {
+			found, ok = f, true
+		}
+		return err
+	})
+	return found, ok, err
+}
+
 // LookedAt tells what type and scanner say of a file. What was found, or is of no
 // type that may pass, is refused by it; what the signed request names by its
 // hash is let through by it.
 func (d *Desk) LookedAt(ctx context.Context, id, kind, scan, why, database string) (File, error) {
 	return d.moveFile(ctx, id, func(f File, w windowRow) (audit.FileMoved, string, []people.Person, error) {
 		m := audit.FileMoved{To: string(FileLooked), By: penstock, Kind: kind, Scan: scan, Why: why, Database: database}
-		rules := d.plant().FilesOf(f.Asset, f.Account)
+		rules := d.plant().FilesOf(f.Asset, f.Account).In
+		if f.Out {
+			rules = d.plant().FilesOf(f.Asset, f.Account).Out
+		}
 		switch {
 		case scan == ScanFound:
 			m.To = string(FileRefused)
-		case len(rules.In.Types) > 0 && !slices.Contains(rules.In.Types, kind):
-			m.To, m.Why = string(FileRefused), fmt.Sprintf("it is %s by its first bytes, and may be: %s", kind, strings.Join(rules.In.Types, ", "))
+		case len(rules.Types) > 0 && !slices.Contains(rules.Types, kind):
+			m.To, m.Why = string(FileRefused), fmt.Sprintf("it is %s by its first bytes, and may be: %s", kind, strings.Join(rules.Types, ", "))
 		}
 		return m, penstock, nil, nil
 	})
@@ -200,7 +225,11 @@ func (d *Desk) FileAsks(ctx context.Context, id string) (who []policy.PersonID, 
 	return slices.Compact(who), true, nil
 }
 
+// isNamed: a request names what will be brought; what is taken out always waits for a person.
 func (d *Desk) isNamed(ctx context.Context, f File) (bool, error) {
+	if f.Out {
+		return false, nil
+	}
 	w, err := d.windowRow(ctx, f.Window)
 	if err != nil {
 		return false, err
@@ -253,7 +282,7 @@ func (d *Desk) RefuseFile(ctx context.Context, by people.Actor, id, why string) 
 	})
 }
 
-// DeliverFile tells that a file goes to its machine now; it is written before the first byte.
+// DeliverFile tells that a file goes to its machine now, or to whoever takes it out; it is written before the first byte.
 func (d *Desk) DeliverFile(ctx context.Context, id string, s policy.SessionID, channel int) (File, error) {
 	return d.moveFile(ctx, id, func(f File, w windowRow) (audit.FileMoved, string, []people.Person, error) {
 		return audit.FileMoved{To: string(FileDelivering), By: penstock, Session: string(s), Channel: channel}, penstock, nil, d.runs(w)
@@ -363,7 +392,7 @@ func (f folder) file(ctx context.Context, rows state.Reader, leaf audit.Leaf) ([
 		return nil, illegal(leaf.Subject, string(r.value.State), string(to))
 	}
 	if b, ok := leaf.Body.(audit.FileHeld); ok {
-		r.value = File{ID: b.File, Window: policy.WindowID(b.Window), Session: policy.SessionID(b.Session), Person: policy.PersonID(b.Person), Asset: policy.AssetName(b.Asset),
+		r.value = File{Out: b.Direction == "out", ID: b.File, Window: policy.WindowID(b.Window), Session: policy.SessionID(b.Session), Person: policy.PersonID(b.Person), Asset: policy.AssetName(b.Asset),
 			Account: policy.AccountName(b.Account), Path: b.Path, Bytes: b.Bytes, SHA256: b.SHA256, Source: b.Source, Key: b.Key, Kept: b.Kept, At: b.At, Moved: b.At}
 	}
 	r.value.State = to

@@ -12,7 +12,7 @@ import (
 // quarantined is the plant whose filler's account maint has files wait.
 var quarantined = sync.OnceValue(func() *policy.Plant {
 	const was = "maint: {rights: [look, copy, set, load], enforced: nobody}"
-	text := strings.Replace(plantText, was, "maint: {rights: [look, copy, set, load], enforced: nobody, files: {in: {quarantine: true, types: [text]}}}", 1)
+	text := strings.Replace(plantText, was, "maint: {rights: [look, copy, set, load], enforced: nobody, files: {in: {quarantine: true, types: [text]}, out: {quarantine: true, types: [text, zip]}}}", 1)
 	if text == plantText {
 		panic("the plant has no " + was)
 	}
@@ -187,4 +187,70 @@ func TestFilesThatWaitAreBounded(t *testing.T) {
 	wants(t, err, "")
 	_, err = w.held(win, recipe)
 	wants(t, err, "")
+}
+
+// What is taken out waits for a person in any case, is taken by whoever of its
+// window asks for it, and what was refused is not fetched again.
+func TestAFileThatIsTakenOut(t *testing.T) {
+	w, win := sending(t, func(a *Ask) { a.FileHashes = []audit.Hash{recipe} })
+	fetch := func(h audit.Hash) (File, error) {
+		return w.desk.HoldFile(w.ctx, audit.FileHeld{Direction: "out", Window: string(win.ID), Session: "S-1", Person: "ann", Source: "198.51.100.7", Key: "SHA256:x", Asset: "filler-plc", Account: "maint",
+			Path: "/out/log", Bytes: 6, SHA256: h, Kept: "ABC"})
+	}
+	newest := func(path, want string) {
+		t.Helper()
+		f, ok, err := w.desk.Fetched(w.ctx, win.ID, "filler-plc", "maint", path)
+		if err != nil || ok != (want != "") || f.ID != want {
+			t.Errorf("%s: %+v %v %v, want %q", path, f, ok, err, want)
+		}
+	}
+	if _, err := w.held(win, recipe); err != nil { // one on its way in is no answer to who takes out
+		t.Fatal(err)
+	}
+	newest("/in/recipe", "")
+	newest("/out/log", "")
+	f, err := fetch(recipe)
+	wants(t, err, "")
+	newest("/out/log", "F-2")
+	newest("/out/other", "")
+	_, err = w.desk.LookedAt(w.ctx, f.ID, "zip", ScanNone, "", "") // which may not come in
+	wants(t, err, "")
+	if _, named, err := w.desk.ReleaseNamed(w.ctx, f.ID); err != nil || named {
+		t.Errorf("a request names what is brought: %v %v", named, err)
+	}
+	if who, waits, err := w.desk.FileAsks(w.ctx, f.ID); err != nil || !waits || len(who) == 0 {
+		t.Errorf("%v %v %v", who, waits, err)
+	}
+	_, err = w.desk.DeliverFile(w.ctx, f.ID, "S-1", 0)
+	wants(t, err, "illegal-step")
+	_, err = w.desk.ReleaseFile(w.ctx, w.as("ann"), f.ID, recipe)
+	wants(t, err, "not-plant")
+	_, err = w.desk.ReleaseFile(w.ctx, w.as("mia"), f.ID, recipe)
+	wants(t, err, "")
+	w.restart()
+	newest("/out/log", "F-2")
+	_, err = w.desk.DeliverFile(w.ctx, f.ID, "S-1", 0)
+	wants(t, err, "")
+	_, err = w.desk.DeliveredFile(w.ctx, f.ID, "S-1", 0, "")
+	wants(t, err, "")
+	newest("/out/log", "")
+
+	f, err = fetch(recipe)
+	wants(t, err, "")
+	_, err = w.desk.RefuseFile(w.ctx, w.as("olaf"), f.ID, "no customer data")
+	wants(t, err, "")
+	_, err = fetch(recipe)
+	wants(t, err, "file-refused")
+	_, err = fetch(audit.HashOf([]byte("other")))
+	wants(t, err, "")
+	f, err = w.desk.LookedAt(w.ctx, "F-4", "exe", ScanNone, "", "")
+	if wants(t, err, ""); f.State != FileRefused {
+		t.Errorf("%+v", f)
+	}
+	if wrong := w.fileWalk(t); len(wrong) > 0 {
+		t.Errorf("the verifier: %q", wrong)
+	}
+	if err := w.rebuilt(); err != nil {
+		t.Error(err)
+	}
 }

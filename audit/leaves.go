@@ -494,6 +494,7 @@ type FileTransferred struct {
 	Hashed    string `json:"hashed"`
 	Whole     bool   `json:"whole"`
 	Why       string `json:"why,omitempty"`
+	File      string `json:"file,omitempty"` // the bytes are those of a file that waited here (file.held), and not the machine's
 }
 
 // OperationsSummary says, when a stream that an inspector read has ended, how

@@ -165,9 +165,6 @@ func (f *file) fileRule(v source.Value, can bool, right string) (r FileRule) {
 	if r.Quarantine = s.Get("quarantine").Bool(); !r.Quarantine && len(r.Types) > 0 {
 		s.Get("types").Refuse("what a file is can be told only while it waits", "add quarantine: true")
 	}
-	if r.Quarantine && right == "copy" {
-		s.Get("quarantine").Refuse("files that are taken out do not wait in this build", "limit them by paths and most")
-	}
 	return r
 }
 

@@ -15,13 +15,13 @@ func withFiles(rules string) string {
 }
 
 func TestFileRulesAreRead(t *testing.T) {
-	p := changedPlant(t, maintLine, withFiles("{keep: hashes, in: {paths: [/srv/recipes/, /srv/fw/*.bin], most: 50MiB, types: [text, zip], quarantine: true}, out: {paths: [/var/log/**], most: 2GiB}}"))
+	p := changedPlant(t, maintLine, withFiles("{keep: hashes, in: {paths: [/srv/recipes/, /srv/fw/*.bin], most: 50MiB, types: [text, zip], quarantine: true}, out: {paths: [/var/log/**], most: 2GiB, types: [text], quarantine: true}}"))
 	a, _ := p.Asset("filler-plc")
 	port, _ := a.Port("ssh")
 	maint, _ := port.Account("maint")
 	want := policy.FileRules{
 		In:  policy.FileRule{Paths: []string{"/srv/recipes/**", "/srv/fw/*.bin"}, Most: 50 << 20, Types: []string{"text", "zip"}, Quarantine: true},
-		Out: policy.FileRule{Paths: []string{"/var/log/**"}, Most: 2 << 30},
+		Out: policy.FileRule{Paths: []string{"/var/log/**"}, Most: 2 << 30, Types: []string{"text"}, Quarantine: true},
 	}
 	if !maint.Hashes || !reflect.DeepEqual(maint.Files, want) {
 		t.Errorf("%+v", maint)
@@ -55,7 +55,7 @@ func TestFileRulesThatAreWrong(t *testing.T) {
 		"{in: {most: 0MiB}}":                     "is not from 1B",
 		"{in: {types: [text]}}":                  "while it waits",
 		"{in: {types: [txt], quarantine: true}}": `"txt" is not known here`,
-		"{out: {quarantine: true}}":              "do not wait in this build",
+		"{out: {types: [text]}}":                 "while it waits",
 		"{both: {most: 1MiB}}":                   "both",
 		"{keep: nothing}":                        `"nothing" is not known here`,
 		"all":                                    `"all" is not known here`,

@@ -33,7 +33,15 @@ func (w *Walk) judgeFile() bool {
 	return true
 }
 
-// fileHeld: sent in a channel of its window, with the right to.
+// right is what a channel needs that carries it.
+func (f *heldFile) right() string {
+	if f.held.Direction == "out" {
+		return "copy"
+	}
+	return "load"
+}
+
+// fileHeld: sent, or asked for, in a channel of its window, with the right to.
 func (w *Walk) fileHeld(b audit.FileHeld) {
 	if !w.must(w.files[b.File] == nil, "%s came before", short(b.File)) {
 		return
@@ -41,21 +49,25 @@ func (w *Walk) fileHeld(b audit.FileHeld) {
 	if w.files == nil {
 		w.files = map[string]*heldFile{}
 	}
-	w.files[b.File] = &heldFile{held: b, state: "held"}
+	w.must(b.Direction == "" || b.Direction == "out", "it goes %s", short(b.Direction))
+	f := &heldFile{held: b, state: "held"}
+	w.files[b.File] = f
 	if s := w.session(b.Session); s != nil {
 		w.must(s.person == b.Person && w.leaf.Actor == b.Person, "sent by %s in a session of %s", short(b.Person), s.person)
-		w.inChannel(s, b.Channel, b.Window, b.Asset, b.Account)
+		w.inChannel(s, b.Channel, b.Window, f)
 	}
 }
 
-// inChannel: in one that is open, bound to this window and way, with load.
-func (w *Walk) inChannel(s *session, n int, window, asset, account string) {
+// inChannel: in one that is open, bound to this window and way, with its right; nil if it is not.
+func (w *Walk) inChannel(s *session, n int, window string, f *heldFile) *channel {
 	c := s.channels[n]
-	if w.must(c != nil && !c.closed, "channel %d is not open", n) {
-		o := c.opened
-		w.must(o.Window == window && o.Asset == asset && o.Account == account && slices.Contains(o.Rights, "load"),
-			"channel %d is %s on %s in %s (%v)", n, o.Account, o.Asset, o.Window, o.Rights)
+	if !w.must(c != nil && !c.closed, "channel %d is not open", n) {
+		return nil
 	}
+	o := c.opened
+	w.must(o.Window == window && o.Asset == f.held.Asset && o.Account == f.held.Account && slices.Contains(o.Rights, f.right()),
+		"channel %d is %s on %s in %s (%v)", n, o.Account, o.Asset, o.Window, o.Rights)
+	return c
 }
 
 // fileMoved: nothing goes on that nobody let through, after it was looked at,
@@ -91,7 +103,9 @@ func (w *Walk) fileMoved(b audit.FileMoved) {
 		w.must(is || v.state == "paused" || v.state == "ending" || w.justTaken(v), "%s %s", b.Window, why)
 		if s := w.session(b.Session); s != nil {
 			w.must(slices.Contains(v.claim.People, s.person), "%s does not work in %s", s.person, b.Window)
-			w.inChannel(s, b.Channel, b.Window, f.held.Asset, f.held.Account)
+			if c := w.inChannel(s, b.Channel, b.Window, f); c != nil && f.held.Direction == "out" {
+				c.takes = append(c.takes, f) // told of with the channel's other transfers, when nobody may let it through any more
+			}
 		}
 	}
 	if b.To == "refused" || b.To == "expired" || b.To == "delivered" {
@@ -104,6 +118,9 @@ func (w *Walk) released(b audit.FileMoved, v *window) {
 		w.must(w.opens(b.By, v, b.At), "let through by %s, who may not open %s", short(b.By), b.Window)
 		return
 	}
+	if !w.must(w.files[b.File].held.Direction != "out", "nobody let it out") {
+		return
+	}
 	doc := w.document("request", v.text)
 	if doc == nil {
 		return
@@ -112,12 +129,17 @@ func (w *Walk) released(b audit.FileMoved, v *window) {
 	w.must(err == nil && slices.Contains(r.FileHashes, b.SHA256), "nobody let it through, and the request does not name its hash")
 }
 
-// waitsFirst: where the plant file has files wait, no other bytes go in than
+// waitsFirst: where the plant file has files wait, no other bytes pass than
 // those that were let through, and are on their way.
-func (w *Walk) waitsFirst(b audit.FileTransferred) {
-	if b.Direction != "in" || b.Bytes == 0 {
+func (w *Walk) waitsFirst(b audit.FileTransferred, c *channel) {
+	if b.Direction == "out" {
+		w.waitsOut(b, c)
 		return
 	}
+	if b.Bytes == 0 {
+		return
+	}
+	w.must(b.File == "", "it is told as a file that is taken out")
 	if b.By == penstock {
 		for _, f := range w.files {
 			if f.on == [2]any{b.Session, b.Channel} && f.state == "delivering" {
@@ -128,12 +150,30 @@ func (w *Walk) waitsFirst(b audit.FileTransferred) {
 		w.must(false, "Penstock delivered a file that nobody let through")
 		return
 	}
-	for _, plant := range w.now() {
-		if plant == nil || !plant.FilesOf(policy.AssetName(b.Asset), policy.AccountName(b.Account)).In.Quarantine {
-			return
+	quarantine := w.filesAlways(b, func(r policy.FileRules) bool { return r.In.Quarantine })
+	w.must(!quarantine, "it went in past the quarantine that the plant file asks for")
+}
+
+// filesAlways says whether every plant file that may have counted has this of the way that the bytes took.
+func (w *Walk) filesAlways(b audit.FileTransferred, has func(policy.FileRules) bool) bool {
+	return !slices.ContainsFunc(w.now(), func(p *policy.Plant) bool {
+		return p == nil || !has(p.FilesOf(policy.AssetName(b.Asset), policy.AccountName(b.Account)))
+	})
+}
+
+// waitsOut: what was taken out is the file that waited, whole or a part of it.
+func (w *Walk) waitsOut(b audit.FileTransferred, c *channel) {
+	if b.File != "" {
+		i := slices.IndexFunc(c.takes, func(f *heldFile) bool { return f.held.File == b.File })
+		if w.must(i >= 0, "%s was let out to nobody in channel %d", short(b.File), b.Channel) {
+			h := c.takes[i].held
+			w.must(!b.Whole || b.SHA256 == h.SHA256 && b.Bytes == h.Bytes, "other bytes were taken out than were let through as %s", h.File)
+			w.must(b.Whole || b.Hashed != "content" || b.Offset+b.Bytes <= h.Bytes, "more was taken out than %s has", h.File)
 		}
+		return
 	}
-	w.must(false, "it went in past the quarantine that the plant file asks for")
+	quarantine := b.Bytes > 0 && w.filesAlways(b, func(r policy.FileRules) bool { return r.Out.Quarantine })
+	w.must(!quarantine, "it went out past the quarantine that the plant file asks for")
 }
 
 // delivers says whether a session is Penstock's own, which brings a file to its

@@ -100,6 +100,77 @@ func TestWalkFiles(t *testing.T) {
 	}
 }
 
+// taken adds a file that ann took out in her own channel, fetched, looked at and let out before.
+func taken(s *evidencetest.Story) {
+	last := s.Step("firstbyte", 0)
+	sum := audit.HashOf([]byte("a log"))
+	add := func(second int, by string, body audit.Body, subject string, rows ...string) {
+		step := s.Add(second, by, body, subject, rows...)
+		s.Insert(last)
+		last = step
+	}
+	move := func(second int, by string, m audit.FileMoved) {
+		m.File, m.Window, m.By, m.SHA256, m.At = "F-1", "W-1", by, sum, evidencetest.At(second)
+		add(second, by, m, "F-1", "file/F-1")
+	}
+	add(4100, "ann", audit.FileHeld{File: "F-1", Direction: "out", Window: "W-1", Session: "S-1", Person: "ann", Asset: "filler-plc", Account: "maint", Path: "/out/log", Bytes: 5, SHA256: sum, At: evidencetest.At(4100)}, "F-1", "file/F-1")
+	move(4101, "penstock", audit.FileMoved{To: "looked", Kind: "text", Scan: "clean"})
+	move(4110, "mia", audit.FileMoved{To: "released"})
+	move(4112, "penstock", audit.FileMoved{To: "delivering", Session: "S-1"})
+	part := audit.FileTransferred{Session: "S-1", Window: "W-1", Asset: "filler-plc", Account: "maint", By: "sftp", Direction: "out", Path: "/out/log", Offset: 2, Bytes: 3, SHA256: audit.HashOf([]byte("log")), Hashed: "content", File: "F-1"}
+	add(4113, "ann", part, "S-1")
+	part.Offset, part.Bytes, part.SHA256, part.Whole = 0, 5, sum, true
+	add(4114, "ann", part, "S-1")
+	move(4115, "penstock", audit.FileMoved{To: "delivered", Session: "S-1"})
+}
+
+// Whatever is altered about a file that was taken out is found.
+func TestWalkFilesTakenOut(t *testing.T) {
+	const maint = "maint: {rights: [look, load], enforced: nobody}"
+	text := strings.Replace(evidencetest.PlantText(), maint, "maint: {rights: [look, copy, load], enforced: nobody, files: {out: {quarantine: true}}}", 1)
+	plant, problems := policy.Parse("plant.yaml", map[string][]byte{"plant.yaml": []byte(text)})
+	if problems != nil || text == evidencetest.PlantText() {
+		t.Fatal(problems)
+	}
+	passed := func(n int, do func(*audit.FileTransferred)) func(*evidencetest.Story) {
+		return func(s *evidencetest.Story) { change(s.Step("file.transferred", n), do) }
+	}
+	moved := func(n int, do func(*audit.FileMoved)) func(*evidencetest.Story) {
+		return func(s *evidencetest.Story) { change(s.Step("file.moved", n), do) }
+	}
+	for _, row := range []struct {
+		story string
+		do    func(*evidencetest.Story)
+		want  []string
+	}{
+		{"as it was", func(*evidencetest.Story) {}, nil},
+		{"past the quarantine", passed(1, func(b *audit.FileTransferred) { b.File = "" }), []string{"went out past the quarantine"}},
+		{"other bytes than were let out", passed(1, func(b *audit.FileTransferred) { b.SHA256 = audit.HashOf(nil) }), []string{"other bytes were taken out"}},
+		{"more than it has", passed(0, func(b *audit.FileTransferred) { b.Bytes = 4 }), []string{"more was taken out"}},
+		{"as a file that goes in", passed(1, func(b *audit.FileTransferred) { b.Direction = "in" }), []string{"told as a file that is taken out"}},
+		{"by the name of another", passed(1, func(b *audit.FileTransferred) { b.File = "F-2" }), []string{"F-2 was let out to nobody"}},
+		{"let out to nobody", func(s *evidencetest.Story) { s.Drop(s.Step("file.moved", 2)) },
+			[]string{"F-1 was let out to nobody", "F-1 was let out to nobody", "it was released, and becomes delivered", "*"}},
+		{"let out by nobody", func(s *evidencetest.Story) {
+			s.Step("file.moved", 1).Event.Actor = "penstock"
+			moved(1, func(b *audit.FileMoved) { b.By = "penstock" })(s)
+		}, []string{"nobody let it out"}},
+		{"let out by the vendor", moved(1, func(b *audit.FileMoved) { b.By = "ann" }), []string{"mia did it, and the leaf says ann", "who may not open W-1"}},
+		{"in another channel", moved(2, func(b *audit.FileMoved) { b.Channel = 7 }), []string{"channel 7 is not open", "F-1 was let out to nobody", "F-1 was let out to nobody"}},
+		{"sideways", func(s *evidencetest.Story) {
+			change(s.Step("file.held", 0), func(b *audit.FileHeld) { b.Direction = "up" })
+		}, []string{"it goes up", "*"}},
+	} {
+		t.Run(row.story, func(t *testing.T) {
+			s := evidencetest.New(plant, "look", "copy", "load")
+			taken(s)
+			row.do(s)
+			_, wrong, _ := walk(s)
+			match(t, wrong, row.want)
+		})
+	}
+}
+
 // A request's hashes stand sorted in its text, each once, and not too many.
 func TestFileHashesOfARequest(t *testing.T) {
 	s := evidencetest.New(evidencetest.Plant())

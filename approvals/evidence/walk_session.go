@@ -38,6 +38,8 @@ type channel struct {
 
 	inspected bool // the plant file in force lets it through an inspector only
 	summed    bool // operations.summary is there
+
+	takes []*heldFile // files that waited here and were let out in it
 }
 
 func (w *Walk) judgeSession() {
@@ -383,7 +385,7 @@ func (w *Walk) fileTransferred(b audit.FileTransferred) {
 	}
 	w.must(b.Window == o.Window && b.Asset == o.Asset && b.Account == o.Account, "channel %d is %s on %s in %s, and the file %s on %s in %s",
 		b.Channel, o.Account, o.Asset, o.Window, short(b.Account), short(b.Asset), short(b.Window))
-	w.waitsFirst(b)
+	w.waitsFirst(b, c)
 	w.must(slices.Contains(o.Rights, need) || b.Bytes == 0, "a file went %s without the right to %s", b.Direction, need)
 }
 

@@ -596,6 +596,7 @@ type HeldFile struct {
 	Person  string    `json:"person"` // who sent it
 	Asset   string    `json:"asset"`
 	Account string    `json:"account"`
+	Out     bool      `json:"out,omitempty"` // fetched from the machine, for the vendor to take
 	Path    string    `json:"path"`
 	Bytes   int64     `json:"bytes"`
 	SHA256  string    `json:"sha256"`

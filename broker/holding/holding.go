@@ -1,7 +1,8 @@
 // Package holding keeps files that vendors send where the plant file has them
 // wait: durable here and not on the machine, until type and scanner have spoken
 // and somebody of the plant, or the signed request, has let them through. Then it
-// delivers them, over the same window, at the same gate.
+// delivers them, over the same window, at the same gate. Files that they take out
+// wait likewise: what was fetched is given to whoever asks in that window again.
 //
 // It decides nothing: the Desk does, and says so in the log. It trusts what it
 // reads back only as far as the hash that was told when the file came: altered
@@ -46,6 +47,7 @@ type Desk interface {
 	DeliveredFile(ctx context.Context, id string, s policy.SessionID, channel int, why string) (approvals.File, error)
 	ExpireFile(ctx context.Context, id, why string) (approvals.File, error)
 	EveryFile(context.Context) ([]approvals.File, error)
+	Fetched(context.Context, policy.WindowID, policy.AssetName, policy.AccountName, string) (approvals.File, bool, error)
 	Over(context.Context, policy.WindowID) (bool, error)
 }
 
@@ -85,11 +87,12 @@ type Holding struct {
 	mine  map[string]bool // names that are on their way in, and in no row yet
 	under map[string]bool // files that somebody works on
 	tried map[string]time.Time
+	taken map[string]bool // files that are taken out now
 }
 
 // Open makes the folder, and says what is in it.
 func Open(p Parts) (*Holding, error) {
-	h := &Holding{Parts: p, poke: make(chan struct{}, 1), mine: map[string]bool{}, under: map[string]bool{}, tried: map[string]time.Time{}}
+	h := &Holding{Parts: p, poke: make(chan struct{}, 1), mine: map[string]bool{}, under: map[string]bool{}, tried: map[string]time.Time{}, taken: map[string]bool{}}
 	h.Limits = p.Limits.defaults()
 	if h.Now == nil {
 		h.Now = time.Now
@@ -116,7 +119,7 @@ func Open(p Parts) (*Holding, error) {
 var errFull = &policy.Refusal{Rule: "holding-full", Say: "The plant's place for files that wait is full. Ask the control room to look at those that wait, or try again later.", Why: "bytes above the limit"}
 
 // Begin is sftp.Holding.
-func (h *Holding) Begin(gate *broker.Channel, path string, most int64) (sftp.Held, error) {
+func (h *Holding) Begin(gate *broker.Channel, way sftp.Way, path string, most int64) (sftp.Held, error) {
 	if most <= 0 || most > h.Limits.One {
 		most = h.Limits.One
 	}
@@ -131,13 +134,14 @@ func (h *Holding) Begin(gate *broker.Channel, path string, most int64) (sftp.Hel
 		h.mu.Unlock()
 		return nil, fmt.Errorf("keep a file: %w", err)
 	}
-	return &coming{h: h, gate: gate, path: path, most: most, name: name, f: f}, nil
+	return &coming{h: h, gate: gate, way: way, path: path, most: most, name: name, f: f}, nil
 }
 
 // coming is a file on its way in.
 type coming struct {
 	h    *Holding
 	gate *broker.Channel
+	way  sftp.Way
 	path string
 	most int64
 	name string
@@ -199,7 +203,11 @@ func (c *coming) Done(ctx context.Context) (string, error) {
 		return "", fmt.Errorf("make the file durable: %w", err)
 	}
 	q := c.gate.Query()
-	file, err := c.h.Desk.HoldFile(ctx, audit.FileHeld{Window: string(c.gate.Window()), Session: string(c.gate.Session()), Channel: c.gate.Number(), Person: string(c.gate.Person()),
+	direction := ""
+	if c.way == sftp.Out {
+		direction = "out"
+	}
+	file, err := c.h.Desk.HoldFile(ctx, audit.FileHeld{Direction: direction, Window: string(c.gate.Window()), Session: string(c.gate.Session()), Channel: c.gate.Number(), Person: string(c.gate.Person()),
 		Source: q.Source.String(), Key: q.Key, Asset: string(q.Asset), Account: string(q.Account), Path: c.path, Bytes: c.size, SHA256: audit.Hash(sum.Sum(nil)), Kept: c.name})
 	if err != nil {
 		return "", err
@@ -210,6 +218,10 @@ func (c *coming) Done(ctx context.Context) (string, error) {
 	delete(c.h.mine, c.name)
 	c.h.mu.Unlock()
 	c.h.Poke()
+	if c.way == sftp.Out {
+		return fmt.Sprintf("%s was fetched and is held at the plant as %s. It comes to you when it was looked at and somebody there lets it out: then get it again. See: ssh desk@… files %s",
+			filepath.Base(c.path), file.ID, file.Window), nil
+	}
 	return fmt.Sprintf("%s is held at the plant as %s. It is not on the machine yet: it is delivered when it was looked at and somebody there lets it through. See: ssh desk@… files %s",
 		filepath.Base(c.path), file.ID, file.Window), nil
 }

@@ -82,7 +82,10 @@ func (d *desk) step(id string, from []approvals.FileState, to approvals.FileStat
 func (d *desk) HoldFile(_ context.Context, b audit.FileHeld) (approvals.File, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	f := approvals.File{ID: "F-" + string(rune('1'+len(d.files))), Window: policy.WindowID(b.Window), Session: policy.SessionID(b.Session), Person: policy.PersonID(b.Person), Asset: policy.AssetName(b.Asset),
+	if slices.ContainsFunc(d.files, func(f approvals.File) bool { return f.Out && f.State == approvals.FileRefused && f.SHA256 == b.SHA256 }) {
+		return approvals.File{}, &policy.Refusal{Rule: "file-refused", Say: "This file was refused."}
+	}
+	f := approvals.File{Out: b.Direction == "out", ID: "F-" + string(rune('1'+len(d.files))), Window: policy.WindowID(b.Window), Session: policy.SessionID(b.Session), Person: policy.PersonID(b.Person), Asset: policy.AssetName(b.Asset),
 		Account: policy.AccountName(b.Account), Path: b.Path, Bytes: b.Bytes, SHA256: b.SHA256, Source: b.Source, Key: b.Key, Kept: b.Kept, State: approvals.FileHeld, At: time.Now()}
 	d.files = append(d.files, f)
 	return f, nil
@@ -129,10 +132,26 @@ func (d *desk) EveryFile(context.Context) ([]approvals.File, error) {
 	return slices.Clone(d.files), nil
 }
 
+func (d *desk) Fetched(_ context.Context, w policy.WindowID, a policy.AssetName, n policy.AccountName, path string) (found approvals.File, ok bool, err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, f := range d.files {
+		if f.Waits() && f.Out && f.Window == w && f.Asset == a && f.Account == n && f.Path == path {
+			found, ok = f, true
+		}
+	}
+	return found, ok, nil
+}
+
 func (d *desk) Over(context.Context, policy.WindowID) (bool, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.over, nil
+}
+
+// refuse is RefuseFile of the real one.
+func (d *desk) refuse(id string) {
+	_, _ = d.step(id, []approvals.FileState{approvals.FileHeld, approvals.FileLooked, approvals.FileReleased}, approvals.FileRefused, nil)
 }
 
 // plant is a vendor with OpenSSH's sftp, a holding, and a machine with OpenSSH's sftp-server.
@@ -151,7 +170,13 @@ type plant struct {
 
 func newPlant(t *testing.T, scanner Scanner) *plant {
 	t.Helper()
-	brokertest.Files = "{in: {quarantine: true, most: 1MiB}}"
+	return newPlantOf(t, scanner, "{in: {quarantine: true, most: 1MiB}}")
+}
+
+// newPlantOf has these rules for files.
+func newPlantOf(t *testing.T, scanner Scanner, rules string) *plant {
+	t.Helper()
+	brokertest.Files = rules
 	p := &plant{t: t, rig: brokertest.New(t, brokertest.Plant(t, netip.MustParseAddrPort("127.0.0.1:2201"), 0, pin), broker.Limits{}), desk: &desk{t: t, named: map[audit.Hash]bool{}, moved: make(chan struct{}, 1)}}
 	brokertest.Files = ""
 	root, err := filepath.EvalSymlinks(t.TempDir())
@@ -512,7 +537,7 @@ func TestAFileThatComesWhileItIsSwept(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer h.root.Close()
-	held, err := h.Begin(nil, "/in/a", 0)
+	held, err := h.Begin(nil, sftp.In, "/in/a", 0)
 	if err != nil {
 		t.Fatal(err)
 	}

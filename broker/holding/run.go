@@ -110,13 +110,13 @@ func (h *Holding) work(ctx context.Context, f approvals.File) {
 		h.expire(ctx, f, "nobody let it through in time")
 	case f.State == approvals.FileHeld:
 		h.look(ctx, f)
-	case f.State == approvals.FileLooked:
+	case f.State == approvals.FileLooked && !f.Out:
 		if _, named, err := h.Desk.ReleaseNamed(ctx, f.ID); err != nil {
 			h.later(f, "whether the request names it", err)
 		} else if named {
 			h.Poke()
 		}
-	default:
+	case !f.Out: // what is taken out waits for whoever asks for it
 		h.deliver(ctx, f)
 	}
 }

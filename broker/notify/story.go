@@ -103,7 +103,7 @@ func (s *story) tell(ctx context.Context, leaf audit.Leaf, wanted bool) []Notice
 	case audit.FileMoved:
 		if to = s.fileAsks(ctx, b, wanted); len(to) > 0 {
 			n.Type, n.Path, n.About = "file.waits", "/windows/"+b.Window+"#files", b.Window
-			n.Text = "A file waits at " + b.Window + ". It was looked at, and does not go on before somebody lets it in."
+			n.Text = "A file waits at " + b.Window + ". It was looked at, and does not go on before somebody lets it through."
 			to = slices.DeleteFunc(to, func(id string) bool { return id == nobody })
 		}
 	case audit.RequestUnanswered:

@@ -1,6 +1,7 @@
 package sftp
 
 import (
+	"context"
 	"fmt"
 	"path"
 
@@ -28,7 +29,8 @@ type file struct {
 	most, mostOut int64  // bytes that may pass in one file; 0: no limit
 	before        uint64 // bytes of an appended file, with what was written
 	over          bool   // more was tried
-	held          Held   // it is kept here; nil: it is on the machine
+	held          Held   // it comes in and is kept here; nil: it is on the machine
+	taken         Taken  // it was let out and is read from here; nil: it is on the machine
 }
 
 // told is what file.transferred says of it: nothing, one direction or both.
@@ -95,4 +97,14 @@ func (f *file) half() string {
 		word = "upload of"
 	}
 	return fmt.Sprintf("%s %s", word, safe(path.Base(f.path)))
+}
+
+// leave gives up a file that is not on the machine, and of which nothing is told.
+func (f *file) leave() {
+	switch {
+	case f.held != nil:
+		f.held.Drop()
+	case f.taken != nil:
+		f.taken.Close(context.Background(), false)
+	}
 }

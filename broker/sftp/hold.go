@@ -10,14 +10,27 @@ import (
 	"penstock/policy"
 )
 
-// Holding keeps what is sent where the plant file has files wait.
+// Holding keeps what is sent, or taken out, where the plant file has files wait.
 type Holding interface {
-	// Begin makes room for one file that is to go to path, canonical; most: its
-	// most bytes, 0: the holding's own. A *policy.Refusal says why not.
-	Begin(gate *broker.Channel, path string, most int64) (Held, error)
+	// Begin makes room for one file that is to go to path, canonical, or that stands
+	// there and is to be taken out; most: its most bytes, 0: the holding's own. A
+	// *policy.Refusal says why not.
+	Begin(gate *broker.Channel, w Way, path string, most int64) (Held, error)
+	// Take gives a file that was let out, durably told before: until it is closed nobody
+	// else takes it. Where one waits, waits says so to the person; nil and "": none is here.
+	Take(ctx context.Context, gate *broker.Channel, path string) (t Taken, waits string, err error)
 }
 
-// Held is one file on its way in. One goroutine uses it.
+// Way is a file's direction.
+type Way string
+
+// The two ways, as in audit.FileTransferred.
+const (
+	In  Way = "in"
+	Out Way = "out"
+)
+
+// Held is one file on its way in, or on its way from the machine to the holding. One goroutine uses it.
 type Held interface {
 	WriteAt(p []byte, at int64) (int, error) // a *policy.Refusal where there is no room
 	Truncate(size int64) error
@@ -40,7 +53,7 @@ func (s *files) hold(w *wish, canonical string, is standing) error {
 	case s.c.holding == nil:
 		return fileRefusal("no-holding", "The plant has files wait here, and this broker has no place for them. Tell the plant's OT security.", "no holding")
 	}
-	held, err := s.c.holding.Begin(s.c.gate, canonical, w.most)
+	held, err := s.c.holding.Begin(s.c.gate, In, canonical, w.most)
 	if err != nil {
 		return err
 	}
@@ -50,14 +63,21 @@ func (s *files) hold(w *wish, canonical string, is standing) error {
 
 // opensHeld answers an open in the machine's stead.
 func (s *files) opensHeld(id uint32, w wish) (verdict, error) {
+	return s.opensHere(id, &file{path: w.path, flags: w.flags, most: w.most, held: w.held})
+}
+
+// opensHere gives a handle of ours to a file that is not on the machine.
+func (s *files) opensHere(id uint32, f *file) (verdict, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.open)+s.opening >= maxOpen {
-		w.held.Drop()
+		f.leave()
 		return verdict{answer: statusPacket(id, statusFailure, "too many files are open at once; close some")}, nil
 	}
-	s.holds++
-	f := &file{path: w.path, handle: fmt.Sprintf("penstock-%d", s.holds), flags: w.flags, most: w.most, held: w.held}
+	for f.handle == "" || s.open[f.handle] != nil { // the machine may have thought of it too
+		s.holds++
+		f.handle = fmt.Sprintf("penstock-%d", s.holds)
+	}
 	f.in.waiting, f.out.waiting = &s.held, &s.held
 	f.done = s.c.gate.Busy(f.half())
 	s.open[f.handle] = f

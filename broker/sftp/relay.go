@@ -31,7 +31,8 @@ type request struct {
 	most, mostOut int64  // of a file that is opened: see FileRule.Most
 	before        uint64 // bytes that were there before, of one that is appended to
 
-	held Held // what is opened is kept here
+	held  Held  // what is opened is kept here
+	taken Taken // what is opened is read from here
 
 	answer chan told // of a question of ours: the vendor does not see it
 }
@@ -146,8 +147,20 @@ func (s *files) request(at sending, raw []byte) (verdict, error) {
 	if w.f != nil && s.past(&w) {
 		return s.tooMuch(ctx, id, w)
 	}
-	if w.f != nil && w.f.held != nil {
+	return s.goes(ctx, id, w, raw)
+}
+
+// goes brings what is let through to the machine, or to the file that is kept here.
+func (s *files) goes(ctx context.Context, id uint32, w wish, raw []byte) (verdict, error) {
+	switch {
+	case w.held != nil:
+		return s.opensHeld(id, w)
+	case w.taken != nil:
+		return s.opensTaken(id, w)
+	case w.f != nil && w.f.held != nil:
 		return s.onHeld(ctx, id, w)
+	case w.f != nil && w.f.taken != nil:
+		return s.onTaken(ctx, id, w)
 	}
 	return s.pass(id, w, raw)
 }
@@ -164,10 +177,7 @@ func (s *files) ruled(at sending, id uint32, w wish, raw []byte, rules *policy.F
 	if err != nil {
 		return verdict{}, err
 	}
-	if w.held != nil {
-		return s.opensHeld(id, w)
-	}
-	return s.pass(id, w, raw)
+	return s.goes(at.ctx, id, w, raw)
 }
 
 // room waits until one more request may wait for its answer.
@@ -239,15 +249,22 @@ func (s *files) ended(string) {
 	s.gone = true
 	s.less.Broadcast()
 	var all []audit.FileTransferred
+	var taken []*file
 	for _, f := range s.open {
-		if f.held != nil { // it broke off, and nobody was told of it
+		switch {
+		case f.held != nil: // it broke off, and nobody was told of it
 			f.held.Drop()
 			f.done()
-			continue
+		case f.taken != nil:
+			taken = append(taken, f)
+		default:
+			all = append(all, f.told("sftp")...)
 		}
-		all = append(all, f.told("sftp")...)
 	}
 	clear(s.open)
 	s.mu.Unlock()
 	s.c.tell(all)
+	for _, f := range taken {
+		s.overTaken(context.Background(), f)
+	}
 }

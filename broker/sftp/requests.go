@@ -79,7 +79,7 @@ func truncation(flags uint32, size uint64) *uint64 {
 
 func (w *wish) open(f *fields) error {
 	w.path, w.flags = f.text(maxPath), f.u32()
-	f.attrs()
+	w.size = truncation(f.attrs())
 	if err := f.end(); err != nil {
 		return err
 	}
@@ -181,9 +181,13 @@ var extensions = map[string]struct {
 	change string // what it changes, in words; empty: it only asks
 	read   func(s *files, w *wish, f *fields) error
 }{
-	"posix-rename@openssh.com":       {"rename", twoPaths},
-	"hardlink@openssh.com":           {"link", twoPaths},
-	"lsetstat@openssh.com":           {"set attributes", func(_ *files, w *wish, f *fields) error { w.path = f.text(maxPath); f.attrs(); return nil }},
+	"posix-rename@openssh.com": {"rename", twoPaths},
+	"hardlink@openssh.com":     {"link", twoPaths},
+	"lsetstat@openssh.com": {"set attributes", func(_ *files, w *wish, f *fields) error {
+		w.path = f.text(maxPath)
+		w.size = truncation(f.attrs())
+		return nil
+	}},
 	"statvfs@openssh.com":            {"", onePath},
 	"expand-path@openssh.com":        {"", onePath},
 	"home-directory":                 {"", onePath},
@@ -224,6 +228,9 @@ func copyData(s *files, w *wish, f *fields) error {
 	f.u64()
 	if f.err == nil && (from.flags&flagRead == 0 || w.f.flags&flagWrite == 0) {
 		return &inBand{statusDenied, "one file is to be open for reading, the other for writing"}
+	}
+	if from.taken != nil || f.err == nil && w.f.held != nil {
+		return &inBand{statusUnsupported, "what waits at the plant is not copied on the machine"}
 	}
 	w.path = w.f.path
 	w.record = map[string]any{"from": safe(from.path)}

@@ -43,6 +43,9 @@ func (s *files) rule(at sending, id uint32, w *wish, raw []byte, rules *policy.F
 	if w.size != nil && rules.In.Most > 0 && *w.size > uint64(rules.In.Most) {
 		return nil, tooLarge(w.path, "in", rules.In)
 	}
+	if w.size != nil && rules.In.Quarantine && (w.f == nil || w.f.held == nil) { // also where no rule names paths
+		return nil, fileRefusal("file-held", "Files wait here before they go to the machine, so none there is cut or made longer. Send it anew, whole.", "size %d of %s", *w.size, safe(w.path))
+	}
 	switch w.kind {
 	case fxOpen:
 		return s.ruleOpen(at, id, w, raw, rules)
@@ -128,10 +131,13 @@ func (s *files) ruleOpen(at sending, id uint32, w *wish, raw []byte, rules *poli
 	w.path = canonical
 	if writes && rules.In.Quarantine {
 		dir, _ := splitPath(canonical)
-		if t, err := s.question(at, fxLstat, dir); err != nil || t.kind != fxAttrs { // some machines resolve what is not there
+		if t, err := s.about(at, fxLstat, dir); err != nil || t.kind != fxAttrs { // some machines resolve what is not there
 			return nil, cmp.Or(err, error(errNowhere))
 		}
 		return nil, s.hold(w, canonical, is)
+	}
+	if reads && rules.Out.Quarantine {
+		return nil, s.takeOut(at, w, canonical, is)
 	}
 	_, rest := cutText(raw[9:])
 	return append(newPacket(fxOpen).u32(id).text(canonical), rest...).done(), nil
@@ -236,7 +242,7 @@ func (s *files) where(at sending, p string, how resolving) (canonical string, is
 		}
 		canonical = strings.TrimSuffix(dir, "/") + "/" + base
 	}
-	t, err := s.question(at, fxLstat, canonical)
+	t, err := s.about(at, fxLstat, canonical)
 	if err != nil {
 		return "", is, err
 	}
@@ -287,7 +293,7 @@ func splitPath(p string) (dir, base string) {
 }
 
 func (s *files) realpath(at sending, p string) (string, error) {
-	t, err := s.question(at, fxRealpath, p)
+	t, err := s.about(at, fxRealpath, p)
 	if err != nil {
 		return "", err
 	}
@@ -302,23 +308,29 @@ func (s *files) realpath(at sending, p string) (string, error) {
 	return name, nil
 }
 
-// question asks the machine something of our own, between two requests of the vendor's; the number is free, and free again.
-func (s *files) question(at sending, kind byte, p string) (told, error) {
-	answer := make(chan told, 1)
+// question is one of our own to the machine, which is under way.
+type question struct{ answer chan told }
+
+// ask sends one, between two requests of the vendor's; the number is free, and free again once it is answered.
+func (s *files) ask(at sending, build func(id uint32) packet) (question, error) {
+	q := question{make(chan told, 1)}
 	s.mu.Lock()
 	id := uint32(math.MaxUint32)
 	for s.asked[id] != nil {
 		id--
 	}
-	s.asked[id] = &request{kind: kind, answer: answer}
+	p := build(id).done()
+	s.asked[id] = &request{kind: p[4], answer: q.answer}
 	s.mu.Unlock()
-	if err := at.send(newPacket(kind).u32(id).text(p).done()); err != nil {
-		return told{}, err
-	}
+	return q, at.send(p)
+}
+
+// hear waits for the answer.
+func (s *files) hear(at sending, q question) (told, error) {
 	late := time.NewTimer(probePatience)
 	defer late.Stop()
 	select {
-	case t := <-answer:
+	case t := <-q.answer:
 		return t, nil
 	case <-at.ctx.Done():
 		return told{}, context.Cause(at.ctx)
@@ -327,6 +339,19 @@ func (s *files) question(at sending, kind byte, p string) (told, error) {
 	case <-late.C:
 		return told{}, broken("machine", "no answer within %s", probePatience)
 	}
+}
+
+func (s *files) question(at sending, build func(id uint32) packet) (told, error) {
+	q, err := s.ask(at, build)
+	if err != nil {
+		return told{}, err
+	}
+	return s.hear(at, q)
+}
+
+// about asks about one path.
+func (s *files) about(at sending, kind byte, p string) (told, error) {
+	return s.question(at, func(id uint32) packet { return newPacket(kind).u32(id).text(p) })
 }
 
 // past says whether a read or write goes beyond what one file may have.

@@ -227,6 +227,34 @@ func TestRulesAreNotWalkedAround(t *testing.T) {
 	}
 }
 
+// Where files wait, none on the machine is cut or made longer, by whatever request, also where no path is ruled.
+func TestNothingIsCutWhereFilesWait(t *testing.T) {
+	size := func(p packet) []byte { return p.u32(attrSize).u64(0).done() }
+	for name, p := range map[string][]byte{
+		"setstat":     size(req(fxSetstat, 2).text("/x")),
+		"lsetstat":    size(req(fxExtended, 2).text("lsetstat@openssh.com").text("/x")),
+		"fsetstat":    size(req(fxFsetstat, 2).text("h")), // of a file that is open for reading: some servers do it by its path
+		"open":        size(req(fxOpen, 2).text("/x").u32(flagWrite | flagCreate | flagTrunc)),
+		"copy-data":   req(fxExtended, 2).text("copy-data").text("h").u64(0).u64(0).text("h").u64(0).done(),
+		"a hard link": req(fxExtended, 2).text("hardlink@openssh.com").text("/y").text("/x").done(),
+		"a link":      req(fxSymlink, 2).text("/y").text("/x").done(),
+	} {
+		s := greetedWith(t, "{in: {quarantine: true}}")
+		s.must(openFile(1, "/x", flagRead))
+		s.machine(handleOf(1, "h"))
+		s.passed = nil
+		s.must(p)
+		if a := s.ours(); len(s.passed) > 0 || len(a) < 13 || a[4] != fxStatus || a[12] != statusDenied {
+			t.Errorf("%s: the machine hears %q, and the vendor %q", name, s.passed, a)
+		}
+	}
+	s := greetedWith(t, "{in: {quarantine: true}}")
+	s.must(req(fxSetstat, 2).text("/x").u32(attrMode).u32(0o100600).done())
+	if len(s.passed) == 0 {
+		t.Error("a mode is not set where only what comes in waits")
+	}
+}
+
 func read(t *testing.T, path string) []byte {
 	t.Helper()
 	b, err := os.ReadFile(path)

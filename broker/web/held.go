@@ -42,7 +42,7 @@ func (s *server) heldFiles(mux *http.ServeMux) {
 }
 
 func heldJSON(f approvals.File) api.HeldFile {
-	return api.HeldFile{ID: f.ID, Window: string(f.Window), Person: string(f.Person), Asset: string(f.Asset), Account: string(f.Account), Path: f.Path, Bytes: f.Bytes,
+	return api.HeldFile{ID: f.ID, Window: string(f.Window), Person: string(f.Person), Asset: string(f.Asset), Account: string(f.Account), Out: f.Out, Path: f.Path, Bytes: f.Bytes,
 		SHA256: f.SHA256.String(), State: string(f.State), By: f.By, Why: f.Why, Kind: f.Kind, Scan: f.Scan, At: f.At, Moved: f.Moved}
 }
 
@@ -53,9 +53,16 @@ type heldView struct {
 	At                          stamp
 	MayRelease, MayRefuse       bool
 	Red                         bool
+	Out                         bool // it is taken out of the machine
 }
 
 var scanWords = map[string]string{approvals.ScanClean: "the scanner found nothing", approvals.ScanNone: "there is no scanner here", approvals.ScanFound: "the scanner found something"}
+
+// letWords are what is said of files that come in (false), and of those that are taken out.
+var letWords = map[bool]struct{ by, next, done, said string }{
+	false: {"let in by ", ", on its way", "on the machine", "%s is let in. Penstock delivers it now."},
+	true:  {"let out by ", "; the vendor takes it when they ask for it again", "taken out by the vendor", "%s is let out. The vendor takes it when they ask for it again."},
+}
 
 // heldOf are a window's files, those that wait for somebody first.
 func (g *Pages) heldOf(v *visit, w approvals.Window, n roll) ([]heldView, error) {
@@ -68,7 +75,7 @@ func (g *Pages) heldOf(v *visit, w approvals.Window, n roll) ([]heldView, error)
 	var waits, past []heldView
 	for _, f := range files {
 		a, _ := v.plant.Asset(f.Asset)
-		h := heldView{ID: f.ID, Name: path.Base(f.Path), Where: path.Dir(f.Path) + " on " + cmp.Or(a.Tag, string(f.Asset)), Size: (policy.FileRule{Most: f.Bytes}).Size(), At: v.at(f.Moved), SHA256: f.SHA256.String(), Short: shortHash(f.SHA256)}
+		h := heldView{Out: f.Out, ID: f.ID, Name: path.Base(f.Path), Where: path.Dir(f.Path) + " on " + cmp.Or(a.Tag, string(f.Asset)), Size: (policy.FileRule{Most: f.Bytes}).Size(), At: v.at(f.Moved), SHA256: f.SHA256.String(), Short: shortHash(f.SHA256)}
 		looked := f.Kind + " by its first bytes; " + scanWords[f.Scan]
 		runs := w.State == approvals.WindowOpen || w.State == approvals.WindowPaused || w.State == approvals.WindowEnding
 		switch f.State {
@@ -79,10 +86,10 @@ func (g *Pages) heldOf(v *visit, w approvals.Window, n roll) ([]heldView, error)
 			h.Says = "held: " + looked
 			h.MayRelease, h.MayRefuse = opens && runs, v.actor.Plant
 		case approvals.FileReleased, approvals.FileDelivering:
-			h.Says = "let in by " + by(f.By, n) + ", on its way"
+			h.Says = letWords[f.Out].by + by(f.By, n) + letWords[f.Out].next
 			h.MayRefuse = v.actor.Plant && f.State == approvals.FileReleased
 		case approvals.FileDelivered:
-			h.Says = "on the machine" + because(f.Why)
+			h.Says = letWords[f.Out].done + because(f.Why)
 		case approvals.FileRefused:
 			h.Says, h.Red = "refused by "+by(f.By, n)+because(f.Why), true
 		default:
@@ -142,14 +149,15 @@ func (g *Pages) fileStep(v *visit) error {
 	var err error
 	if strings.HasSuffix(v.r.URL.Path, "/file-no") {
 		_, err = g.Desk.RefuseFile(v.ctx(), v.actor, f.Get("file"), strings.TrimSpace(f.Get("why")))
-		said = fmt.Sprintf("%s is refused. It never reaches the machine.", f.Get("file"))
+		said = fmt.Sprintf("%s is refused. It goes no further.", f.Get("file"))
 	} else {
 		sum, perr := audit.ParseHash(f.Get("sha256"))
 		if perr != nil {
 			return badCall{perr}
 		}
-		_, err = g.Desk.ReleaseFile(v.ctx(), v.actor, f.Get("file"), sum)
-		said = fmt.Sprintf("%s is let in. Penstock delivers it now.", f.Get("file"))
+		var let approvals.File
+		let, err = g.Desk.ReleaseFile(v.ctx(), v.actor, f.Get("file"), sum)
+		said = fmt.Sprintf(letWords[let.Out].said, f.Get("file"))
 	}
 	if err != nil {
 		return err
@@ -158,7 +166,7 @@ func (g *Pages) fileStep(v *visit) error {
 }
 
 func fileMovedWords(b audit.FileMoved) string {
-	words := map[string]string{"looked": "looked into " + b.File + ": " + b.Kind + ", " + scanWords[b.Scan], "released": "let " + b.File + " in", "refused": "refused " + b.File,
-		"delivering": "brings " + b.File + " to its machine", "delivered": b.File + " is on its machine", "expired": b.File + " is gone"}
+	words := map[string]string{"looked": "looked into " + b.File + ": " + b.Kind + ", " + scanWords[b.Scan], "released": "let " + b.File + " through", "refused": "refused " + b.File,
+		"delivering": "hands " + b.File + " on", "delivered": b.File + " is where it was to go", "expired": b.File + " is gone"}
 	return cmp.Or(words[b.To], b.File+" "+b.To) + because(b.Why)
 }

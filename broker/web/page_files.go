@@ -27,6 +27,9 @@ func fileWords(b audit.FileTransferred) string {
 	case "stream":
 		of = " of what " + b.By + " sent"
 	}
+	if b.File != "" {
+		state += ", let out as " + b.File
+	}
 	return arrow + " " + path.Base(b.Path) + ", " + bytesText(b.Bytes) + ", " + state + " · " + b.Path + " · by " + b.By + " · SHA-256" + of + " " +
 		strings.TrimPrefix(b.SHA256.String(), "sha256:")
 }

@@ -213,6 +213,9 @@ func because(why string) string {
 func (v *visit) otherSentence(body audit.Body, n roll) (says, weight string) {
 	switch b := body.(type) {
 	case audit.FileHeld:
+		if b.Direction == "out" {
+			return "asked for " + path.Base(b.Path) + ", which was fetched and waits as " + b.File, ""
+		}
 		return "sent " + path.Base(b.Path) + ", which waits as " + b.File, ""
 	case audit.FileMoved:
 		return fileMovedWords(b), map[bool]string{true: "refused", false: "moved"}[b.To == "refused" || b.To == "expired"]

@@ -13,8 +13,8 @@ import (
 
 // fileCommands are for files that wait at the plant.
 func fileCommands() []*cobra.Command {
-	file := &cobra.Command{Use: "file", Short: "Let a file that waits go to its machine, or refuse it"}
-	file.AddCommand(fileStep("release", "Let a file in: it is delivered at once, and the hash is the one that you saw", withCode), fileStep("refuse", "Refuse a file for good; its bytes are deleted", withoutCode))
+	file := &cobra.Command{Use: "file", Short: "Let a file that waits go on, to its machine or out of it, or refuse it"}
+	file.AddCommand(fileStep("release", "Let a file through, by the hash that you saw: what comes in is delivered at once, what is taken out is given to the vendor when they ask again", withCode), fileStep("refuse", "Refuse a file for good; its bytes are deleted", withoutCode))
 	return []*cobra.Command{filesCommand(), file}
 }
 
@@ -65,5 +65,9 @@ func fileLine(t *tabwriter.Writer, f api.HeldFile, l *time.Location) {
 	if f.Scan != "" {
 		looked = ", " + f.Kind + ", scan: " + f.Scan
 	}
-	fmt.Fprintf(t, "%s\t%s on %s\t%d bytes%s\t%s%s\t%s\t%s\n", f.ID, f.Path, f.Asset, f.Bytes, looked, f.State, suffix(f.Why), local(f.Moved, l), f.SHA256)
+	way := "to"
+	if f.Out {
+		way = "from"
+	}
+	fmt.Fprintf(t, "%s\t%s %s %s\t%d bytes%s\t%s%s\t%s\t%s\n", f.ID, f.Path, way, f.Asset, f.Bytes, looked, f.State, suffix(f.Why), local(f.Moved, l), f.SHA256)
 }

@@ -172,7 +172,7 @@ func (s *Story) Vouch(second int, by, who string, p *Passkey, sign Signer, do fu
 // NewSigned tells the night with keys in place of codes: olaf and mia sign with
 // their SSH keys of the bootstrap file, ines with a passkey that otto vouched for.
 func NewSigned() *Story {
-	s := &Story{Docs: map[audit.Hash][]byte{}, Answers: map[string]evidence.Answer{}}
+	s := &Story{rights: []string{"look", "load"}, Docs: map[audit.Hash][]byte{}, Answers: map[string]evidence.Answer{}}
 	s.file = SignedPlant()
 	s.plant = s.Put(s.file.Document())
 	s.begin()

@@ -41,6 +41,7 @@ type Story struct {
 	Answers map[string]evidence.Answer // by person; mia's is the extension
 	Counts  []*Step                    // the answers that window.agreed counts on; nil: as its body says
 	plant   audit.Hash
+	rights  []string
 	file    *policy.Plant
 
 	Rows []recording.Operation // what an inspector saw in each channel, for Build
@@ -90,9 +91,12 @@ func Bootstrap() []byte {
 	return []byte(text)
 }
 
-// New tells the whole night, without fault.
-func New(plant *policy.Plant) *Story {
-	s := &Story{Docs: map[audit.Hash][]byte{}, Answers: map[string]evidence.Answer{}}
+// New tells the whole night, without fault; rights: look and load, where none are named.
+func New(plant *policy.Plant, rights ...string) *Story {
+	if len(rights) == 0 {
+		rights = []string{"look", "load"}
+	}
+	s := &Story{rights: rights, Docs: map[audit.Hash][]byte{}, Answers: map[string]evidence.Answer{}}
 	s.plant, s.file = s.Put(plant.Document()), plant
 	s.begin()
 	s.ask()
@@ -150,7 +154,7 @@ func Nonce(n int) string {
 
 func (s *Story) ask() {
 	s.Request = evidence.Request{V: 1, Request: "R-1", Rev: 1, Firm: "krall", By: "ann", People: []string{"ann"}, Kind: "remote",
-		Assets: []evidence.Target{{Asset: "filler-plc", Port: "ssh", Account: "maint"}}, Rights: []string{"look", "load"}, Reason: "Valve timing",
+		Assets: []evidence.Target{{Asset: "filler-plc", Port: "ssh", Account: "maint"}}, Rights: s.rights, Reason: "Valve timing",
 		WorkOrder: "4711", Minutes: 60, From: At(3600), To: At(6 * 3600), Open: "shift", Plant: s.plant, Nonce: Nonce(0)}
 	evidence.Tell(s.file, &s.Request)
 	s.Add(100, "ann", audit.RequestSubmitted{Request: "R-1", Rev: 1, Firm: "krall", By: "ann", Document: s.PutJSON(s.Request), Plant: s.plant}, "R-1", "request/R-1")
@@ -205,7 +209,7 @@ func (s *Story) work() {
 	s.Add(4020, "penstock", audit.SessionStarted{Session: "S-1", Person: "ann", Firm: "krall", Windows: []string{"W-1"}, Serial: "77",
 		Source: "198.51.100.7:4000", Client: "SSH-2.0-OpenSSH_9.2", Kex: "mlkem768x25519-sha256", Mode: "readable"}, "S-1")
 	s.Add(4021, "penstock", audit.ChannelOpened{Session: "S-1", Channel: 0, Window: "W-1", Kind: "shell", Asset: "filler-plc", Port: "ssh", Account: "maint",
-		Target: "10.20.1.11:22", Path: []string{"dmz", "line-1"}, Rule: "load", Rights: []string{"look", "load"}}, "S-1")
+		Target: "10.20.1.11:22", Path: []string{"dmz", "line-1"}, Rule: "load", Rights: s.rights}, "S-1")
 	s.Add(4022, "penstock", audit.CertIssued{Serial: "78", CA: "out", Key: "SHA256:x", KeyID: "broker=a", Names: []string{"maint@filler-plc.kiel"},
 		After: At(3902), Before: At(4322), Session: "S-1"}, "S-1")
 	s.Add(4023, "penstock", audit.FirstByte{Session: "S-1", Window: "W-1"}, "S-1")
