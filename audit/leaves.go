@@ -278,10 +278,12 @@ type FirmChanged struct {
 
 	Terms     Hash `json:"terms,omitzero"`
 	TermsDays int  `json:"terms_days,omitempty"`
+
+	Source string `json:"source,omitempty"` // "system/id" there, if it was imported
 }
 
 // PersonInvited: an invitation whose code is Code by hash; ends at Until. Phone
-// is "+" and digits (E.164), or empty.
+// is "+" and digits (E.164), or empty. Source is as a firm's.
 type PersonInvited struct {
 	Person string    `json:"person"`
 	Firm   string    `json:"firm"`
@@ -291,6 +293,8 @@ type PersonInvited struct {
 	By     string    `json:"by"`
 	Code   Hash      `json:"code"`
 	Until  time.Time `json:"until"`
+	Mail   string    `json:"mail,omitempty"`
+	Source string    `json:"source,omitempty"`
 }
 
 // PersonJoined: the code was given over a proven key, which is pending until PersonConfirmed.

@@ -52,7 +52,7 @@ func (r *Roster) SetPhone(ctx context.Context, by Actor, who policy.PersonID, nu
 func (r *Roster) SetMail(ctx context.Context, by Actor, who policy.PersonID, address string) error {
 	address, err := cleanMail(address)
 	if err != nil {
-		return refuse("bad-mail", "This is no address that a letter reaches: "+err.Error()+".", "%v", err)
+		return badMail(err)
 	}
 	return r.reach(ctx, by, who, func(p *Person) { p.Mail = address })
 }
@@ -74,6 +74,10 @@ func (r *Roster) reach(ctx context.Context, by Actor, who policy.PersonID, chang
 	return r.commit(ctx, personRow+string(who), have.Rev+1, by.Person, audit.PersonChanged{
 		Person: string(who), Firm: string(have.Firm), Name: have.Name, Phone: have.Phone, Mail: have.Mail, Roles: plain(have.Roles), By: string(by.Person),
 	}, p)
+}
+
+func badMail(err error) error {
+	return refuse("bad-mail", "This is no address that a letter reaches: "+err.Error()+".", "%v", err)
 }
 
 func badPhone(err error) error {

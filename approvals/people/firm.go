@@ -1,6 +1,7 @@
 package people
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,7 +15,8 @@ import (
 )
 
 // SetFirm makes or changes a firm; the fields are all of it but the terms, which
-// SetTerms writes and this keeps. By a holder of a
+// SetTerms writes and this keeps, and where it was imported from, which an empty
+// Source keeps. By a holder of a
 // security role, with a code. A vendor has a sponsor among the plant's people;
 // there is one plant, and no firm becomes or ceases to be it.
 func (r *Roster) SetFirm(ctx context.Context, by Actor, f Firm) error {
@@ -36,7 +38,7 @@ func (r *Roster) SetFirm(ctx context.Context, by Actor, f Firm) error {
 	if err != nil {
 		return err
 	}
-	body.By, body.Terms, body.TermsDays = string(by.Person), have.Terms, have.TermsDays
+	body.By, body.Terms, body.TermsDays, body.Source = string(by.Person), have.Terms, have.TermsDays, cmp.Or(f.Source, have.Source)
 	return r.commit(ctx, firmRow+string(f.ID), rev+1, by.Person, body, p)
 }
 
@@ -48,6 +50,9 @@ func (r *Roster) firmBody(ctx context.Context, f Firm) (audit.FirmChanged, error
 		return bad(fmt.Errorf("an id is a small letter, then small letters, digits and hyphens, at most 32; not %.40q", f.ID))
 	}
 	if err := checkName("the name", f.Name); err != nil {
+		return bad(err)
+	}
+	if err := checkText("the id of its source", f.Source, maxSource); err != nil {
 		return bad(err)
 	}
 	networks, err := cleanNetworks(f.Networks)

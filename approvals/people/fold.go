@@ -131,7 +131,7 @@ func (f folding) created(ctx context.Context, b audit.LogCreated) ([]state.Chang
 }
 
 func (f folding) firm(b audit.FirmChanged) ([]state.Change, error) {
-	firm := Firm{ID: policy.FirmID(b.Firm), Name: b.Name, Plant: b.Plant, Sponsor: policy.PersonID(b.Sponsor), Until: b.Until, Terms: b.Terms, TermsDays: b.TermsDays}
+	firm := Firm{ID: policy.FirmID(b.Firm), Name: b.Name, Plant: b.Plant, Sponsor: policy.PersonID(b.Sponsor), Until: b.Until, Terms: b.Terms, TermsDays: b.TermsDays, Source: b.Source}
 	for _, n := range b.Networks {
 		prefix, err := netip.ParsePrefix(n)
 		if err != nil {
@@ -164,7 +164,7 @@ func (f folding) invited(b audit.PersonInvited) ([]state.Change, error) {
 	var all changes
 	all.put(inviteKey(b.Code), f.leaf.Rev, Invitation{
 		Person: policy.PersonID(b.Person), Firm: policy.FirmID(b.Firm), Name: b.Name, Phone: b.Phone,
-		Roles: typed[policy.Role](b.Roles), By: policy.PersonID(b.By), Until: b.Until,
+		Roles: typed[policy.Role](b.Roles), By: policy.PersonID(b.By), Until: b.Until, Mail: b.Mail, Source: b.Source,
 	})
 	return all.done()
 }
@@ -184,7 +184,7 @@ func (f folding) joined(ctx context.Context, b audit.PersonJoined) ([]state.Chan
 	if err != nil || public != b.Public || fingerprint != b.Key {
 		return nil, fmt.Errorf("key %s of person.joined is not what it says: %w", b.Key, errors.Join(err, errMismatch))
 	}
-	p := Person{ID: inv.Person, Firm: inv.Firm, Name: inv.Name, Phone: inv.Phone, Roles: inv.Roles}
+	p := Person{ID: inv.Person, Firm: inv.Firm, Name: inv.Name, Phone: inv.Phone, Mail: inv.Mail, Roles: inv.Roles, Source: inv.Source}
 	if _, _, err := read(ctx, f.rows, personRow+b.Person, &p); err != nil {
 		return nil, err
 	}

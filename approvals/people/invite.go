@@ -1,6 +1,7 @@
 package people
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/base32"
@@ -57,6 +58,9 @@ func (r *Roster) Invite(ctx context.Context, by Actor, who Invitation) (Invitati
 	if who.Phone, err = cleanPhone(who.Phone); err != nil {
 		return Invitation{}, badPhone(err)
 	}
+	if who.Mail, err = cleanMail(who.Mail); err != nil {
+		return Invitation{}, badMail(err)
+	}
 	who, err = r.fill(ctx, who)
 	if err != nil {
 		return Invitation{}, err
@@ -82,7 +86,7 @@ func (r *Roster) invite(ctx context.Context, by Person, who Invitation) error {
 	code := hashCode(who.Code)
 	return r.commit(ctx, inviteKey(code), 1, who.By, audit.PersonInvited{
 		Person: string(who.Person), Firm: string(who.Firm), Name: who.Name, Phone: who.Phone, Roles: plain(who.Roles),
-		By: string(who.By), Code: code, Until: who.Until,
+		By: string(who.By), Code: code, Until: who.Until, Mail: who.Mail, Source: who.Source,
 	}, by)
 }
 
@@ -96,12 +100,12 @@ func (r *Roster) fill(ctx context.Context, who Invitation) (Invitation, error) {
 		return who, err
 	}
 	differs := who.Firm != "" && who.Firm != have.Firm || who.Name != "" && who.Name != have.Name ||
-		len(who.Roles) > 0 && !slices.Equal(who.Roles, have.Roles) || who.Phone != "" && who.Phone != have.Phone
+		len(who.Roles) > 0 && !slices.Equal(who.Roles, have.Roles) || who.Phone != "" && who.Phone != have.Phone || who.Mail != "" && who.Mail != have.Mail
 	if have.Disabled || differs {
 		return who, refuse("person-there", "This id is somebody who is here already, or was. A new key comes by an invitation with the id alone; somebody else needs another id.",
 			"%s is there with other fields, or disabled", who.Person)
 	}
-	who.Firm, who.Name, who.Roles, who.Phone = have.Firm, have.Name, have.Roles, have.Phone
+	who.Firm, who.Name, who.Roles, who.Phone, who.Mail, who.Source = have.Firm, have.Name, have.Roles, have.Phone, have.Mail, have.Source
 	return who, nil
 }
 
@@ -112,7 +116,7 @@ func (r *Roster) checkInvited(who Invitation, firm Firm) error {
 	if !policy.ValidID(string(who.Person)) || reserved[who.Person] {
 		return bad("an id is a small letter, then small letters, digits and hyphens, at most 32, and not join, desk, cert or penstock")
 	}
-	if err := checkName("the name", who.Name); err != nil {
+	if err := cmp.Or(checkName("the name", who.Name), checkText("the id of its source", who.Source, maxSource)); err != nil {
 		return bad(err.Error())
 	}
 	if len(who.Roles) > 0 && !firm.Plant {

@@ -49,6 +49,8 @@ type Firm struct {
 
 	Terms     audit.Hash `json:"terms,omitzero"`       // document: what each of its people accepts; zero: nothing
 	TermsDays int        `json:"terms_days,omitempty"` // how long an acceptance is good
+
+	Source string `json:"source,omitempty"` // "system/id" in the system that it was imported from; empty: written here
 }
 
 // KeyKind is how a person proves who they are.
@@ -99,6 +101,7 @@ type Person struct {
 
 	Accepted Acceptance        `json:"accepted,omitzero"`
 	Training []policy.Training `json:"training,omitempty"` // by name
+	Source   string            `json:"source,omitempty"`   // as a firm's
 
 	Rev uint64       `json:"-"`
 	On  []state.Seen `json:"-"` // what else Roles rest on: rosters, where approvals has asked who is on duty
@@ -139,7 +142,9 @@ type Invitation struct {
 	Roles  []policy.Role   `json:"roles,omitempty"`
 	By     policy.PersonID `json:"by"`
 	Until  time.Time       `json:"until"`
-	Code   string          `json:"-"` // only on return from Invite; hashed at rest
+	Mail   string          `json:"mail,omitempty"`
+	Source string          `json:"source,omitempty"` // as a firm's
+	Code   string          `json:"-"`                // only on return from Invite; hashed at rest
 }
 
 // Actor is a person who has just proved who they are. Only broker/login makes

@@ -59,7 +59,7 @@ func (r *Roster) SetTerms(ctx context.Context, by Actor, id policy.FirmID, text 
 
 // changed is the event that writes the firm as it is.
 func (f Firm) changed(by policy.PersonID) audit.FirmChanged {
-	b := audit.FirmChanged{Firm: string(f.ID), Name: f.Name, Plant: f.Plant, Sponsor: string(f.Sponsor), Until: f.Until, By: string(by), Terms: f.Terms, TermsDays: f.TermsDays}
+	b := audit.FirmChanged{Firm: string(f.ID), Name: f.Name, Plant: f.Plant, Sponsor: string(f.Sponsor), Until: f.Until, By: string(by), Terms: f.Terms, TermsDays: f.TermsDays, Source: f.Source}
 	for _, n := range f.Networks {
 		b.Networks = append(b.Networks, n.String())
 	}

@@ -17,6 +17,7 @@ const (
 	maxRoles    = 16
 	maxRole     = 40 // bytes
 	maxNetworks = 32
+	maxSource   = 120 // runes
 )
 
 // checkText refuses text that could look like something else where it is shown:

@@ -488,6 +488,7 @@ type Invitation struct {
 	Roles  []string  `json:"roles,omitempty"`
 	Until  time.Time `json:"until,omitzero"`
 	Code   string    `json:"code,omitempty"`
+	Mail   string    `json:"mail,omitempty"`
 }
 
 // Recording is one recorded session.

@@ -352,6 +352,13 @@ func gallery() []galleryPage {
 			Roles: []tick{{"shift", "Filling shift supervisor", false}}, Sponsors: []tick{{"jan", "Jan Brandt", false}}, Security: true, Invites: []tick{{"krall", "Krall Fillers", false}},
 			Endings: []endingView{{"Krall Fillers", "/firms/krall", "contract", "Thu 3 Dec", false}, {"Ann Keller, Krall Fillers", "/people/ann", "training site-safety", "Fri 20 Nov", true}},
 			Invited: &invitedView{"Ann Keller", "ABCD-EFGH-IJKL-MNOP", "ssh -p 2222 join@broker.kiel.example", after(1440)}}, someone},
+		{"import", "import", importView{System: "csv", Most: 1024}, someone},
+		{"import-plan", "import", importView{System: "sap", Most: 1024, Writes: true, Same: 3, Sheet: "eA==", Plan: &api.FirmsImported{Plan: "sha256:ab", Note: "The file is not UTF-8; it was read as Windows-1252, as Excel writes plain CSV. Look at the umlauts and accents below, or save it as CSV UTF-8.",
+			Ignored: []string{"plant code"}, LeftOut: []api.LeftOut{{Line: 7, Text: `sponsor: "J. Brandt" is nobody of the plant who is here: write the short name of somebody who is`}}},
+			Changes: []api.ImportChange{{Line: 2, Firm: "mueller-kaelte", Does: "new", Text: "Müller Kälte, sponsor jan, from 203.0.113.0/24, contract to 2027-03-31"}, {Line: 2, Firm: "mueller-kaelte", Person: "joerg-mueller", Does: "invited", Text: "Jörg Müller"},
+				{Line: 3, Firm: "krall", Person: "ann", Does: "changed", Text: "phone was none, becomes +494315550121"}, {Firm: "polar", Does: "missing", Text: "the list does not have it any more; it stays until somebody ends its contract"}}}, someone},
+		{"import-done", "import", importView{System: "sap", Most: 1024, Done: &api.FirmsImported{Changes: []api.ImportChange{{Does: "new"}, {Does: "invited"}}}, Invited: []importedView{{"Jörg Müller", "mueller-kaelte/joerg-mueller", "ABCD-EFGH-IJKL-MNOP", "+494315550177"}, {"Eva Groß", "mueller-kaelte/eva-gross", "QRST-EFGH-IJKL-MNOP", ""}},
+			Line: "ssh -p 2222 join@broker.kiel.example", Until: after(1440)}, someone},
 		{"agents", "agents", agentsView{Security: true, Agents: []agentView{
 			{Agent: api.Agent{Zone: "line-1", Title: "Filling line 1", Key: sampleKeys[0].ID, Up: true, Source: "10.20.1.2", Streams: 2}, Since: after(-300)},
 			{Agent: api.Agent{Zone: "utilities", Title: "Utilities", Pending: sampleKeys[0].ID}, By: "Sven Falk", MayConfirm: true},

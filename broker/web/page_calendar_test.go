@@ -18,12 +18,17 @@ import (
 // upload posts a file as a browser does.
 func (h *house) upload(cookie *http.Cookie, path, who string, file []byte) (int, string) {
 	h.t.Helper()
+	return h.uploads(cookie, path, [2]string{"who", who}, "calendar", file)
+}
+
+func (h *house) uploads(cookie *http.Cookie, path string, field [2]string, name string, file []byte) (int, string) {
+	h.t.Helper()
 	var body bytes.Buffer
 	form := multipart.NewWriter(&body)
-	if err := form.WriteField("who", who); err != nil {
+	if err := form.WriteField(field[0], field[1]); err != nil {
 		h.t.Fatal(err)
 	}
-	part := must(form.CreateFormFile("calendar", "shift.ics"))
+	part := must(form.CreateFormFile(name, "file"))
 	must(part.Write(file))
 	if err := form.Close(); err != nil {
 		h.t.Fatal(err)

@@ -260,6 +260,9 @@ func (g *Pages) table() []Route {
 		{"POST /plant/{id}/confirm", PlantOnly, "Keep it", g.stepPlant},
 		{"POST /plant/{id}/back", PlantOnly, "", g.stepPlant},
 		{"POST /plant/{id}/withdraw", PlantOnly, "", g.stepPlant},
+		{"GET /import/firms", PlantOnly, "", g.importPage},
+		{"POST /import/firms/plan", PlantOnly, "", g.readImport},
+		{"POST /import/firms", PlantOnly, "Write it", doneOnce(g.writeImport)},
 		{"POST /firms", PlantOnly, "Write the firm", doneOnce(g.firm)},
 		{"GET /recordings", PlantOnly, "", g.recordingList},
 		{"GET /search", PlantOnly, "", g.searchPage},
@@ -464,6 +467,8 @@ func backTo(p string) string {
 		return "/access/" + parts[1] + "/" + parts[2]
 	case parts[0] == "terms":
 		return "/terms"
+	case parts[0] == "import":
+		return "/import/firms"
 	case parts[0] == "people" || parts[0] == "firms":
 		return "/people"
 	case parts[0] == "keys" || parts[0] == "agents":

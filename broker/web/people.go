@@ -25,7 +25,7 @@ func (s *server) people(mux *http.ServeMux) {
 			return nil, err
 		}
 		return one(invitationJSON)(s.Roster.Invite(r.Context(), a, people.Invitation{Person: policy.PersonID(in.Person),
-			Firm: policy.FirmID(in.Firm), Name: in.Name, Phone: in.Phone, Roles: names[policy.Role](in.Roles)}))
+			Firm: policy.FirmID(in.Firm), Name: in.Name, Phone: in.Phone, Mail: in.Mail, Roles: names[policy.Role](in.Roles)}))
 	}))
 	mux.HandleFunc("POST /api/v1/people/{id}/confirm", s.plant(func(r *http.Request, a people.Actor) (any, error) {
 		step, err := read[api.Step](r)
@@ -64,6 +64,7 @@ func (s *server) people(mux *http.ServeMux) {
 	}))
 	s.personCalls(mux)
 	s.firmCalls(mux)
+	s.importCalls(mux)
 	s.accessCalls(mux)
 	s.serviceCalls(mux)
 }
@@ -111,5 +112,5 @@ func firmJSON(f people.Firm) api.Firm {
 
 func invitationJSON(i people.Invitation) api.Invitation {
 	return api.Invitation{Person: string(i.Person), Firm: string(i.Firm), Name: i.Name, Phone: i.Phone, Roles: words(i.Roles),
-		Until: i.Until, Code: i.Code}
+		Until: i.Until, Code: i.Code, Mail: i.Mail}
 }

@@ -21,17 +21,21 @@ const maxPlant = audit.MaxDocument + audit.MaxDocument/2
 // mostDifferences is how many lines of a comparison one answer or page has.
 const mostDifferences = 1000
 
-// bodyLimit is the most that a call's body may have. The large ones are read
-// only after the caller is known as somebody of the plant.
 // maxOutage bounds a plan: two hundred rows, as JSON or in a form.
 const maxOutage = 1 << 20
 
+// bodyLimit is the most that a call's body may have. The large ones are read
+// only after the caller is known as somebody of the plant.
 func bodyLimit(r *http.Request) int64 {
 	switch r.URL.Path {
 	case "/api/v1/plant/changes", "/api/v1/plant/compare":
 		return maxPlant
 	case "/api/v1/outages", "/api/v1/outages/plan", "/outages", "/outages/plan":
 		return maxOutage
+	case "/api/v1/firms/import/plan", "/api/v1/firms/import", "/import/firms":
+		return maxImport
+	case "/import/firms/plan":
+		return calendarForm
 	}
 	if strings.HasPrefix(r.URL.Path, "/roster/") && strings.Contains(r.URL.Path, "/calendar") {
 		return calendarForm

@@ -58,7 +58,7 @@ func importAssets(c *cobra.Command, path string, call importCall) error {
 	if call.apply && c.Flags().Changed("dry-run") && call.dryRun {
 		return usage("--apply and --dry-run are two things: leave one out")
 	}
-	rows, ignored, problems, err := readRows(path, call.format)
+	sheet, err := readRows(path, call.format)
 	if err != nil {
 		return err
 	}
@@ -70,8 +70,8 @@ func importAssets(c *cobra.Command, path string, call importCall) error {
 	if system == "" {
 		system = call.format
 	}
-	result := inventory.Merge(plant, system, rows, time.Now())
-	problems = append(problems, result.Problems...)
+	result := inventory.Merge(plant, system, sheet.Rows, time.Now())
+	problems := append(sheet.Problems, result.Problems...)
 	to, wrong, err := readPolicyWith(call.plant, call.into, result.File)
 	if err != nil {
 		return err
@@ -81,9 +81,9 @@ func importAssets(c *cobra.Command, path string, call importCall) error {
 		for _, p := range problems {
 			list = append(list, p.String())
 		}
-		err = printPolicyJSON(c.OutOrStdout(), map[string]any{"changes": emptyNotNull(result.Changes), "left_out": list, "ignored_columns": emptyNotNull(ignored), "problems": checkView(nil, wrong)})
+		err = printPolicyJSON(c.OutOrStdout(), map[string]any{"changes": emptyNotNull(result.Changes), "left_out": list, "ignored_columns": emptyNotNull(sheet.Ignored), "note": sheet.Note, "problems": checkView(nil, wrong)})
 	} else {
-		printImport(c.OutOrStdout(), result.Changes, ignored, problems)
+		printImport(c.OutOrStdout(), result.Changes, sheet, problems)
 	}
 	if err != nil {
 		return err
@@ -115,33 +115,36 @@ func plantBeforeImport(call importCall) (*policy.Plant, error) {
 	return plant, nil
 }
 
-func readRows(path, format string) (rows []inventory.Row, ignored []string, problems []inventory.Problem, err error) {
+func readRows(path, format string) (sheet inventory.Sheet, err error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, nil, nil, err
+		return sheet, err
 	}
 	defer f.Close()
 	text, err := io.ReadAll(io.LimitReader(f, inventory.MaxBytes+1))
 	if err != nil {
-		return nil, nil, nil, fmt.Errorf("read %s: %w", path, err)
+		return sheet, fmt.Errorf("read %s: %w", path, err)
 	}
 	switch format {
 	case "csv":
-		rows, ignored, problems, err = inventory.CSV(text)
+		sheet, err = inventory.CSV(text)
 	case "netbox":
-		rows, problems, err = inventory.NetBox(text)
+		sheet.Rows, sheet.Problems, err = inventory.NetBox(text)
 	case "servicenow":
-		rows, problems, err = inventory.ServiceNow(text)
+		sheet.Rows, sheet.Problems, err = inventory.ServiceNow(text)
 	default:
-		return nil, nil, nil, usage("--format is csv, netbox or servicenow")
+		return sheet, usage("--format is csv, netbox or servicenow")
 	}
 	if err != nil {
-		return nil, nil, nil, fmt.Errorf("%s: %w", path, err)
+		return sheet, fmt.Errorf("%s: %w", path, err)
 	}
-	return rows, ignored, problems, nil
+	return sheet, nil
 }
 
-func printImport(out io.Writer, changes []inventory.Change, ignored []string, problems []inventory.Problem) {
+func printImport(out io.Writer, changes []inventory.Change, sheet inventory.Sheet, problems []inventory.Problem) {
+	if sheet.Note != "" {
+		fmt.Fprintln(out, sheet.Note)
+	}
 	counts := map[string]int{}
 	for _, c := range changes {
 		counts[c.Does]++
@@ -152,8 +155,8 @@ func printImport(out io.Writer, changes []inventory.Change, ignored []string, pr
 	for _, p := range problems {
 		fmt.Fprintf(out, "%-10s %s\n", "left out", p)
 	}
-	if len(ignored) > 0 {
-		fmt.Fprintf(out, "columns that mean nothing here: %s\n", strings.Join(ignored, ", "))
+	if len(sheet.Ignored) > 0 {
+		fmt.Fprintf(out, "columns that mean nothing here: %s\n", strings.Join(sheet.Ignored, ", "))
 	}
 	fmt.Fprintf(out, "%d new, %d changed, %d back, %d without a place, %d stale, %d left alone, %d the same; %d lines left out\n", counts["new"], counts["changed"],
 		counts["back"], counts["unplaced"], counts["stale"], counts["left-alone"], counts["same"], len(problems))

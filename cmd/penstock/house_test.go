@@ -48,7 +48,7 @@ var mayImport = map[string][]string{
 	"approvals/state":                 {"audit"},
 	"approvals/state/bolt":            {"approvals/state", "audit"},
 	"approvals/state/statetest":       {"approvals/state", "audit"},
-	"approvals/people":                {"policy", "audit", "approvals/evidence", "approvals/state"},
+	"approvals/people":                {"policy", "policy/inventory", "audit", "approvals/evidence", "approvals/state"},
 	"approvals":                       {"policy", "audit", "approvals/evidence", "approvals/state", "approvals/people"},
 
 	"broker":            {"policy", "audit", "audit/recording", "approvals"},

@@ -14,7 +14,7 @@ import (
 
 func peopleCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "people", Short: "Invite, confirm, list and disable people; their firms, terms and trainings"}
-	cmd.AddCommand(inviteCommand(), confirmCommand(), vouchCommand(), removeKeyCommand(), peopleListCommand(), showPersonCommand(), phoneCommand(), mailCommand(), disableCommand(), firmCommand(), firmEndCommand(), termsCommand(), trainingCommand(), endingsCommand(), accessReviewCommand(), linkCommand())
+	cmd.AddCommand(inviteCommand(), confirmCommand(), vouchCommand(), removeKeyCommand(), peopleListCommand(), showPersonCommand(), importPeopleCommand(), phoneCommand(), mailCommand(), disableCommand(), firmCommand(), firmEndCommand(), termsCommand(), trainingCommand(), endingsCommand(), accessReviewCommand(), linkCommand())
 	return cmd
 }
 

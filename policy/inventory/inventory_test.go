@@ -42,12 +42,12 @@ var day = time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC)
 
 func merge(t testing.TB, p *policy.Plant, sheet string) (inventory.Result, []inventory.Problem) {
 	t.Helper()
-	rows, _, problems, err := inventory.CSV([]byte(sheet))
+	read, err := inventory.CSV([]byte(sheet))
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := inventory.Merge(p, "csv", rows, day)
-	return r, append(problems, r.Problems...)
+	r := inventory.Merge(p, "csv", read.Rows, day)
+	return r, append(read.Problems, r.Problems...)
 }
 
 func did(r inventory.Result) string {
@@ -136,7 +136,7 @@ func TestBadSheets(t *testing.T) {
 		"UTF-16":                           {string(le), 1, "", ""},
 		"UTF-16 cut in half":               {string(le[:len(le)-1]), 0, "", "half a character"},
 		"UTF-16 without a mark":            {string(le[2:]), 0, "", "not UTF-8"},
-		"Latin-1":                          {"asset\nplc-\xe4\n", 0, "", "save as CSV UTF-8"},
+		"neither UTF-8 nor Windows-1252":   {"asset\nplc-\x81\n", 0, "", "save as CSV UTF-8"},
 		"a formula":                        {"asset;title\nplc;=HYPERLINK(1)\nplc-2;ok\n", 1, "line 2: title: \"=HYPERLINK(1)\" begins like a formula", ""},
 		"at":                               {"asset;title\nplc;@SUM(1)\n", 0, "formula", ""},
 		"plus":                             {"asset;title\nplc;+cmd|' /C calc'!A0\n", 0, "formula", ""},
@@ -153,7 +153,8 @@ func TestBadSheets(t *testing.T) {
 		"lines of other lengths":           {"asset;zone\nplc\nplc-2;line-1;more\n", 2, "", ""},
 		"an empty line, and one of blanks": {"asset;zone\n\n ; \nplc;line-1\n", 1, "", ""},
 	} {
-		rows, _, problems, err := inventory.CSV([]byte(row.sheet))
+		sheet, err := inventory.CSV([]byte(row.sheet))
+		rows, problems := sheet.Rows, sheet.Problems
 		if (err == nil) != (row.err == "") || err != nil && !strings.Contains(err.Error(), row.err) {
 			t.Errorf("%s: error %v, want %q", story, err, row.err)
 		}
@@ -206,6 +207,17 @@ func TestNetBoxAndServiceNow(t *testing.T) {
 	}
 }
 
+// What Excel writes as plain CSV is read, and that it was a guess is said.
+func TestWindows1252(t *testing.T) {
+	sheet, err := inventory.CSV([]byte("asset;title\nplc;Abf\xfcller \x96 5 \x80\n"))
+	if err != nil || len(sheet.Rows) != 1 || sheet.Rows[0].Title != "Abfüller – 5 €" || !strings.Contains(sheet.Note, "Windows-1252") {
+		t.Errorf("%+v, %v", sheet, err)
+	}
+	if sheet, err = inventory.CSV([]byte("asset;title\nplc;Abfüller\n")); err != nil || sheet.Note != "" {
+		t.Errorf("%+v, %v", sheet, err)
+	}
+}
+
 // Four hundred machines in one sheet are one import.
 func TestFourHundred(t *testing.T) {
 	var b strings.Builder
@@ -226,7 +238,8 @@ func FuzzImport(f *testing.F) {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		rows, _, _, err := inventory.CSV(b)
+		sheet, err := inventory.CSV(b)
+		rows := sheet.Rows
 		if err != nil {
 			if rows, _, err = inventory.NetBox(b); err != nil {
 				return

@@ -83,7 +83,7 @@ func list(text []byte, key string, row func(map[string]any) Row) (rows []Row, pr
 func cleaned(r *Row) string {
 	for column := range columns {
 		field := r.field(column)
-		text, problem := clean(*field)
+		text, problem := Clean(*field)
 		if problem != "" {
 			return column + ": " + problem
 		}
