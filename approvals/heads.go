@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -25,8 +24,15 @@ type heads struct {
 	loading sync.Mutex // held while the log is read; nothing that takes access away needs it
 	loaded  atomic.Bool
 
-	mu   sync.Mutex // never held across I/O
+	mu    sync.Mutex         // never held across I/O
+	kinds map[string]ofAKind // by what stands before the "/"
+}
+
+// ofAKind is one kind of row. Channels and connections ask for all of some kinds
+// each time, so they are sorted once, and lie apart from those that only grow.
+type ofAKind struct {
 	rows map[string]head
+	keys []string // by number
 }
 
 type head struct {
@@ -35,10 +41,21 @@ type head struct {
 }
 
 // kinds are the rows that this package owns.
-var kinds = []string{"request/", "answer/", "window/", "block/", "gate/", "handover/", "roster/", "change/", "pattern/", "file/", "spoken/", "outage/", "kiosk/", "asset/", "debt/", "hostkey/"}
+var kinds = []string{"request", "answer", "window", "block", "gate", "handover", "roster", "change", "pattern", "file", "spoken", "outage", "kiosk", "asset", "debt", "hostkey"}
 
-func ours(key string) bool {
-	return slices.ContainsFunc(kinds, func(k string) bool { return strings.HasPrefix(key, k) })
+func noRows() map[string]ofAKind {
+	none := map[string]ofAKind{}
+	for _, k := range kinds {
+		none[k] = ofAKind{rows: map[string]head{}}
+	}
+	return none
+}
+
+// of is the kind of a row; false if it is not this package's.
+func (h *heads) of(key string) (name string, k ofAKind, ours bool) {
+	name, _, _ = strings.Cut(key, "/")
+	k, ours = h.kinds[name]
+	return name, k, ours
 }
 
 // load reads the log once, for people's keys as well; a failed reading is tried again by the next call.
@@ -85,33 +102,34 @@ func (h *heads) note(leaf audit.Leaf) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for key, hash := range leaf.Rows {
-		old, known := h.rows[key]
-		if !ours(key) || known && old.at.Node == leaf.Node && leaf.Index <= old.at.Index {
+		name, kind, ours := h.of(key)
+		old, known := kind.rows[key]
+		if !ours || known && old.at.Node == leaf.Node && leaf.Index <= old.at.Index {
 			continue
 		}
-		h.rows[key] = head{leaf.Place(), hash}
+		kind.rows[key] = head{leaf.Place(), hash}
+		if !known {
+			i, _ := slices.BinarySearchFunc(kind.keys, key, byNumber)
+			kind.keys = slices.Insert(kind.keys, i, key)
+			h.kinds[name] = kind
+		}
 	}
 }
 
 func (h *heads) get(key string) (head, bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	at, ok := h.rows[key]
+	_, kind, _ := h.of(key)
+	at, ok := kind.rows[key]
 	return at, ok
 }
 
-// keys are the rows of a kind that the log knows, sorted.
+// keys are the rows of a kind that the log knows, sorted: keys("window/").
 func (h *heads) keys(prefix string) []string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	var keys []string
-	for key := range maps.Keys(h.rows) {
-		if strings.HasPrefix(key, prefix) {
-			keys = append(keys, key)
-		}
-	}
-	slices.SortFunc(keys, byNumber)
-	return keys
+	_, kind, _ := h.of(prefix)
+	return slices.Clone(kind.keys)
 }
 
 // next is the first number above all that the log knows: next("window/W-").
@@ -119,11 +137,11 @@ func (h *heads) next(prefix string) string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	most := 0
-	for key := range h.rows {
-		if rest, ok := strings.CutPrefix(key, prefix); ok {
-			if n, err := strconv.Atoi(rest); err == nil {
-				most = max(most, n)
-			}
+	_, kind, _ := h.of(prefix)
+	for _, key := range slices.Backward(kind.keys) {
+		if n, err := strconv.Atoi(strings.TrimPrefix(key, prefix)); err == nil {
+			most = n
+			break
 		}
 	}
 	_, letter, _ := strings.Cut(prefix, "/")
