@@ -28,7 +28,7 @@ import (
 //	scene [shift|auto] [strict] [files|quarantine] [grace] [signed] [NETWORK]  a plant whose vendors ann and ben are known (from NETWORK, 127.0.0.0/8), broker, target;
 //	                       the owner alone agrees, and asking for the certificate opens (shift: the shift does; strict: the
 //	                       rules of "plant"; files: conduits carry sftp, filler-plc takes files, press-plc gives some, whose content is not kept;
-//	                       quarantine: files, and what filler-plc takes waits at the broker)
+//	                       quarantine: files, and what filler-plc takes and gives waits at the broker)
 //	enrols totp|password PERSON…  one of the two, over their own key
 //	agreed PERSON ASSET RIGHTS MINUTES  PERSON asks, olaf says yes
 //	certified PERSON       cert@, and the certificate lies where ssh looks for it
@@ -151,7 +151,7 @@ func (s *story) scene(ts *testscript.TestScript, args []string) error {
 		plant = withFiles(plant)
 	}
 	if wait {
-		plant = strings.Replace(plant, "rights: [look, copy, load], enforced: nobody", "rights: [look, copy, load], enforced: nobody, files: {in: {quarantine: true}}", 1)
+		plant = strings.Replace(plant, "rights: [look, copy, load], enforced: nobody", "rights: [look, copy, load], enforced: nobody, files: {in: {quarantine: true}, out: {quarantine: true}}", 1)
 	}
 	plant = strings.Replace(plant, "longest: 2h", "longest: 2h"+grace, 1)
 	if signed {
