@@ -150,16 +150,12 @@ func (d *Desk) Lift(ctx context.Context, by people.Actor, id, why string) error 
 // Blocks are those in force now, those among them that are not written yet.
 func (d *Desk) Blocks(ctx context.Context) ([]policy.Block, error) {
 	var list []policy.Block
-	err := d.each(ctx, "block/", func(id string) error {
+	err := d.eachLiving(ctx, "block/", func(id string) (over bool, err error) {
 		b, err := d.blockRow(ctx, id)
-		if err != nil {
-			return err
+		if err == nil && b.Lifted == "" && (b.Until.IsZero() || d.now().Before(b.Until)) {
+			list = append(list, b.block())
 		}
-		if b.Lifted != "" || !b.Until.IsZero() && !d.now().Before(b.Until) {
-			return nil
-		}
-		list = append(list, b.block())
-		return nil
+		return b.Lifted != "", err
 	})
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -194,6 +190,24 @@ func (f folder) block(ctx context.Context, rows state.Reader, leaf audit.Leaf) (
 		r.value.Lifted = b.By
 	}
 	return r.changed()
+}
+
+// eachLiving is each, of those alone of which f has never said that they are over
+// for good.
+func (d *Desk) eachLiving(ctx context.Context, prefix string, f func(id string) (over bool, err error)) error {
+	if err := d.heads.load(ctx, d.log, &d.keys); err != nil {
+		return err
+	}
+	for _, key := range d.heads.living(prefix) {
+		over, err := f(strings.TrimPrefix(key, prefix))
+		if err != nil {
+			return err
+		}
+		if over {
+			d.heads.retire(key)
+		}
+	}
+	return nil
 }
 
 // each calls f for every id of a kind that the log knows.

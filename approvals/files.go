@@ -363,16 +363,24 @@ func (d *Desk) Files(ctx context.Context, by people.Actor, id policy.WindowID) (
 	if err := seen(by, w.Firm, "window", string(id)); err != nil {
 		return nil, err
 	}
-	all, err := d.EveryFile(ctx)
-	return slices.DeleteFunc(all, func(f File) bool { return f.Window != id }), err
+	err = d.each(ctx, "file/", func(one string) error {
+		f, err := d.fileRow(ctx, one)
+		if f.Window == id {
+			list = append(list, f)
+		}
+		return err
+	})
+	return list, err
 }
 
-// EveryFile is Files of all windows, for the broker itself.
-func (d *Desk) EveryFile(ctx context.Context) (list []File, err error) {
-	err = d.each(ctx, "file/", func(id string) error {
+// FilesWaiting are those of all windows that wait, for the broker itself.
+func (d *Desk) FilesWaiting(ctx context.Context) (list []File, err error) {
+	err = d.eachLiving(ctx, "file/", func(id string) (over bool, err error) {
 		f, err := d.fileRow(ctx, id)
-		list = append(list, f)
-		return err
+		if err == nil && f.Waits() {
+			list = append(list, f)
+		}
+		return !f.Waits(), err
 	})
 	return list, err
 }

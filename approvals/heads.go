@@ -33,6 +33,17 @@ type heads struct {
 type ofAKind struct {
 	rows map[string]head
 	keys []string // by number
+	live []string // of these, those that are not over for good (retire)
+}
+
+// added is the kind with one more key, which was not there or was over.
+func (k ofAKind) added(key string) ofAKind {
+	for _, list := range []*[]string{&k.keys, &k.live} {
+		if i, there := slices.BinarySearchFunc(*list, key, byNumber); !there {
+			*list = slices.Insert(*list, i, key)
+		}
+	}
+	return k
 }
 
 type head struct {
@@ -108,11 +119,7 @@ func (h *heads) note(leaf audit.Leaf) {
 			continue
 		}
 		kind.rows[key] = head{leaf.Place(), hash}
-		if !known {
-			i, _ := slices.BinarySearchFunc(kind.keys, key, byNumber)
-			kind.keys = slices.Insert(kind.keys, i, key)
-			h.kinds[name] = kind
-		}
+		h.kinds[name] = kind.added(key)
 	}
 }
 
@@ -130,6 +137,26 @@ func (h *heads) keys(prefix string) []string {
 	defer h.mu.Unlock()
 	_, kind, _ := h.of(prefix)
 	return slices.Clone(kind.keys)
+}
+
+// living are the keys of a kind that are not retired.
+func (h *heads) living(prefix string) []string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	_, kind, _ := h.of(prefix)
+	return slices.Clone(kind.live)
+}
+
+// retire leaves a row that is over for good out of living: else whoever looks for
+// what goes on reads that of all years.
+func (h *heads) retire(key string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	name, kind, _ := h.of(key)
+	if i, there := slices.BinarySearchFunc(kind.live, key, byNumber); there {
+		kind.live = slices.Delete(kind.live, i, i+1)
+		h.kinds[name] = kind
+	}
 }
 
 // next is the first number above all that the log knows: next("window/W-").

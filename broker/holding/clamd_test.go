@@ -121,7 +121,7 @@ func TestAScannerThatIsDown(t *testing.T) {
 			t.Fatal("never asked")
 		}
 	}
-	if files, _ := p.desk.EveryFile(context.Background()); files[0].State != approvals.FileHeld {
+	if files := p.desk.all(); files[0].State != approvals.FileHeld {
 		t.Errorf("%+v", files[0])
 	}
 	says(t, sock, "ClamAV 1.4.0/27000/Sat Nov 21 09:39:00 2026", "stream: OK")

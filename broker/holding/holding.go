@@ -46,7 +46,7 @@ type Desk interface {
 	DeliverFile(ctx context.Context, id string, s policy.SessionID, channel int) (approvals.File, error)
 	DeliveredFile(ctx context.Context, id string, s policy.SessionID, channel int, why string) (approvals.File, error)
 	ExpireFile(ctx context.Context, id, why string) (approvals.File, error)
-	EveryFile(context.Context) ([]approvals.File, error)
+	FilesWaiting(context.Context) ([]approvals.File, error)
 	Fetched(context.Context, policy.WindowID, policy.AssetName, policy.AccountName, string) (approvals.File, bool, error)
 	Over(context.Context, policy.WindowID) (bool, error)
 }
@@ -260,15 +260,15 @@ func (h *Holding) Poke() {
 	}
 }
 
-// sweep gives the files that there are, and deletes what none of them names that
-// waits. What is in the folder is read first, then what is on its way in, then the
+// sweep gives the files that wait, and deletes what none of them names. What is in
+// the folder is read first, then what is on its way in, then the
 // rows: whoever has left the second by then is in the third.
 func (h *Holding) sweep(ctx context.Context) ([]approvals.File, error) {
 	entries, folder := os.ReadDir(h.Dir)
 	h.mu.Lock()
 	keep := maps.Clone(h.mine)
 	h.mu.Unlock()
-	files, err := h.Desk.EveryFile(ctx)
+	files, err := h.Desk.FilesWaiting(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -276,9 +276,7 @@ func (h *Holding) sweep(ctx context.Context) ([]approvals.File, error) {
 		return files, fmt.Errorf("read the holding folder: %w", folder)
 	}
 	for _, f := range files {
-		if f.Waits() {
-			keep[f.Kept] = true
-		}
+		keep[f.Kept] = true
 	}
 	for _, e := range entries {
 		if i, err := e.Info(); err == nil && !keep[e.Name()] {

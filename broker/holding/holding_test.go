@@ -126,10 +126,14 @@ func (d *desk) ExpireFile(_ context.Context, id, why string) (approvals.File, er
 	return d.step(id, []approvals.FileState{approvals.FileHeld, approvals.FileLooked, approvals.FileReleased, approvals.FileDelivering}, approvals.FileExpired, func(f *approvals.File) { f.Why = why })
 }
 
-func (d *desk) EveryFile(context.Context) ([]approvals.File, error) {
+func (d *desk) FilesWaiting(context.Context) ([]approvals.File, error) {
+	return slices.DeleteFunc(d.all(), func(f approvals.File) bool { return !f.Waits() }), nil
+}
+
+func (d *desk) all() []approvals.File {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return slices.Clone(d.files), nil
+	return slices.Clone(d.files)
 }
 
 func (d *desk) Fetched(_ context.Context, w policy.WindowID, a policy.AssetName, n policy.AccountName, path string) (found approvals.File, ok bool, err error) {
@@ -355,7 +359,7 @@ func (p *plant) becomes(id string, want approvals.FileState) approvals.File {
 	p.t.Helper()
 	late := time.After(time.Minute)
 	for {
-		files, _ := p.desk.EveryFile(context.Background())
+		files := p.desk.all()
 		for _, f := range files {
 			if f.ID == id && f.State == want {
 				return f
@@ -523,8 +527,8 @@ type slowDesk struct {
 	meanwhile func()
 }
 
-func (d slowDesk) EveryFile(ctx context.Context) ([]approvals.File, error) {
-	list, err := d.desk.EveryFile(ctx)
+func (d slowDesk) FilesWaiting(ctx context.Context) ([]approvals.File, error) {
+	list, err := d.desk.FilesWaiting(ctx)
 	d.meanwhile()
 	return list, err
 }

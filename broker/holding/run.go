@@ -45,7 +45,7 @@ func (h *Holding) Run(ctx context.Context) error {
 			slog.Error("what is held cannot be listed or swept; looking again", "err", err)
 		}
 		for _, f := range files {
-			if !f.Waits() || !h.begin(f) {
+			if !h.begin(f) {
 				continue
 			}
 			all.Go(func() {

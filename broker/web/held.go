@@ -111,7 +111,7 @@ type filesWaiting struct {
 }
 
 func (g *Pages) filesWaiting(v *visit) (all []filesWaiting, err error) {
-	files, err := g.Desk.EveryFile(v.ctx())
+	files, err := g.Desk.FilesWaiting(v.ctx())
 	for _, f := range files {
 		if f.State != approvals.FileHeld && f.State != approvals.FileLooked {
 			continue
