@@ -2,17 +2,21 @@ package sshd
 
 import (
 	"context"
+	"io"
 	"log/slog"
 	"net"
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"golang.org/x/crypto/ssh"
 
+	"penstock/audit/durable"
+	"penstock/audit/durable/faultdisk"
 	"penstock/broker"
 	"penstock/broker/brokertest"
 	"penstock/policy"
@@ -38,6 +42,58 @@ func TestCutIsSaidThoughThePumpIsThroughFirst(t *testing.T) {
 	w.over()
 	if !strings.Contains(p.said(), "CIP is running") {
 		t.Errorf("the vendor reads %q", p.said())
+	}
+}
+
+// The disk fails under many people at once: each of them reads why, at a shell, a
+// command and a transfer of files.
+func TestEverybodyReadsThatTheRecordingFailed(t *testing.T) {
+	const connections = 8 // of one person, at most
+	var broken atomic.Bool
+	h := newHouseOf(t, Limits{}, strings.Replace(plantText, "[ssh, modbus", "[ssh, sftp, modbus", 1), func(dir string) durable.FS {
+		fault := faultdisk.New(dir)
+		fault.On(func(op faultdisk.Op) faultdisk.When {
+			if broken.Load() && op.Kind == "sync" {
+				return faultdisk.Before
+			}
+			return faultdisk.Never
+		})
+		return fault
+	})
+	win := h.open(30)
+	var all sync.WaitGroup
+	heard := make(chan string, 3*connections)
+	in := make(chan io.Writer, 3*connections)
+	for range connections {
+		c := h.in(win)
+		for _, kind := range []string{"shell", "exec", "subsystem"} {
+			ch, reqs := open(t, c)
+			go ssh.DiscardRequests(reqs)
+			said, payload := ch.Stderr(), ssh.Marshal(struct{ C string }{map[string]string{"exec": "cat", "subsystem": "sftp"}[kind]})
+			if kind == "shell" {
+				said, payload = ch, nil
+				_, err := ch.SendRequest("pty-req", true, ssh.Marshal(ptyWire{"xterm", 80, 24, 0, 0, ""}))
+				h.ok(err)
+			}
+			if ok, err := ch.SendRequest(kind, true, payload); !ok || err != nil {
+				t.Fatalf("%s: %v %v", kind, ok, err)
+			}
+			in <- ch
+			all.Go(func() {
+				text, _ := io.ReadAll(said) // the connection may end with an error
+				heard <- kind + ": " + string(text)
+			})
+		}
+	}
+	eventually(t, "all of them inside", func() bool { return len(h.events("channel.opened")) == 3*connections })
+	broken.Store(true)
+	_, _ = io.WriteString(<-in, "x\n")
+	all.Wait()
+	close(heard)
+	for text := range heard {
+		if !strings.Contains(text, "the recording failed") {
+			t.Errorf("a vendor reads only %q", text)
+		}
 	}
 }
 
