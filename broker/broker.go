@@ -266,12 +266,23 @@ func (b *Broker) Admit(ctx context.Context, a Arrival, g Guest) (_ *Session, err
 	if err := b.enter(ctx, a.Person); err != nil {
 		return nil, err
 	}
-	defer b.entered(a.Person)
+	entering := true
+	entered := func() { // b.mu is held; the place is given back, or has become a session
+		if entering {
+			entering = false
+			b.entered(a.Person)
+		}
+	}
+	defer func() {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		entered()
+	}()
 	ad, err := b.mayEnter(ctx, a)
 	if err != nil {
 		return nil, err
 	}
-	return b.admit(ctx, a, g, ad)
+	return b.admit(ctx, a, g, ad, entered)
 }
 
 // enter takes a place for somebody on the way in.
@@ -310,9 +321,8 @@ func (b *Broker) enter(ctx context.Context, p policy.PersonID) error {
 	return nil
 }
 
+// entered gives the place on the way in back. mu is held.
 func (b *Broker) entered(p policy.PersonID) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
 	if b.entering[p]--; b.entering[p] == 0 {
 		delete(b.entering, p)
 	}
@@ -369,7 +379,7 @@ func graver(have, next error) error {
 }
 
 // admit records from here on.
-func (b *Broker) admit(ctx context.Context, a Arrival, g Guest, ad *admitted) (*Session, error) {
+func (b *Broker) admit(ctx context.Context, a Arrival, g Guest, ad *admitted, entered func()) (*Session, error) {
 	s := b.newSession(a, g, ad)
 	plant := audit.HashOf(b.plant().Document())
 	ctx, cancel := context.WithTimeout(ctx, admitRecords)
@@ -397,7 +407,7 @@ func (b *Broker) admit(ctx context.Context, a Arrival, g Guest, ad *admitted) (*
 		defer recovered("recorder watch")
 		s.recorderFailed(err)
 	})
-	if err := b.letIn(s, ad); err != nil {
+	if err := b.letIn(s, ad, entered); err != nil {
 		s.end(err)
 		<-s.done
 		return nil, err
@@ -405,14 +415,16 @@ func (b *Broker) admit(ctx context.Context, a Arrival, g Guest, ad *admitted) (*
 	return s, nil
 }
 
-// letIn makes the session one that taking verbs find, unless one has come by meanwhile.
-func (b *Broker) letIn(s *Session, ad *admitted) error {
+// letIn makes the session one that taking verbs find, unless one has come by
+// meanwhile. It counts once towards the limits: on the way in, and from here on in.
+func (b *Broker) letIn(s *Session, ad *admitted, entered func()) error {
 	b.mu.Lock()
 	if err := b.ready(); err != nil {
 		b.mu.Unlock()
 		return err
 	}
 	b.sessions[s.id] = s
+	entered()
 	b.mu.Unlock()
 	moved, stopped, alive := false, error(nil), 0
 	now := b.clock.now()

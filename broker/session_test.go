@@ -349,6 +349,30 @@ func TestBoundsOfSessionsAndChannels(t *testing.T) {
 	})
 }
 
+// Who has just come in is one session, and not one more on the way in: many who
+// come at the same time get all the places there are.
+func TestWhoHasJustComeInCountsOnce(t *testing.T) {
+	plant := testPlant(t)
+	synctest.Test(t, func(t *testing.T) {
+		s := newScene(t, plant, broker.Limits{SessionsPerPerson: 2})
+		defer s.stop()
+		moved, second := false, errors.New("nobody was in while somebody came in")
+		s.agreement.After(func() {
+			switch {
+			case !moved: // so that what came by meanwhile is asked about again, before Admit returns
+				moved = true
+				s.Release(brokertest.W1)
+			case len(s.Sessions()) == 1 && second != nil:
+				_, second = s.Admit(t.Context(), brokertest.Arrival(brokertest.W1), s.guest)
+			}
+		})
+		s.admit(t, brokertest.W1)
+		if second != nil {
+			t.Errorf("the second of two: %v", second)
+		}
+	})
+}
+
 func TestTenThousandOpens(t *testing.T) {
 	inBubble(t, func(t *testing.T, s *scene) {
 		ses := s.admit(t, brokertest.W1)
