@@ -133,6 +133,7 @@ func (d *Desk) fitted(ctx context.Context, by people.Actor, id policy.RequestID,
 	if r.Spoken != "" {
 		a.Heard = string(by.Person)
 	}
+	a.Kiosk = string(by.Screen)
 	return a, p, row, err
 }
 

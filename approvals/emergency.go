@@ -153,8 +153,11 @@ func (d *Desk) tapHolds(ctx context.Context, w windowRow, claim evidence.WindowC
 func notAllowed(a evidence.Answer, findings []string) error {
 	_, first, _ := strings.Cut(findings[0], ": ")
 	rule, what := "extension", "It cannot be extended so far: "
-	if a.Says == evidence.StepUp {
+	switch a.Says {
+	case evidence.StepUp:
 		rule, what = "step-up", "The second tap does not count: "
+	case evidence.Opens, evidence.GoesOn:
+		rule, what = "tap", "This tap does not count: "
 	}
 	return &policy.Refusal{Rule: rule, Say: what + first + ".", Why: strings.Join(findings, "; ")}
 }

@@ -91,8 +91,13 @@ func (d *Desk) openersAnswer(ctx context.Context, p people.Person, w windowRow, 
 		return hash, err
 	}
 	check := evidence.CheckExtension
-	if a.Says == evidence.StepUp {
+	switch a.Says {
+	case evidence.StepUp:
 		check = evidence.CheckStepUp
+	case evidence.Opens, evidence.GoesOn:
+		check = func(plant *policy.Plant, request []byte, yes []evidence.Given, tap evidence.Given, keys []evidence.Key, claim evidence.WindowClaim, opened time.Time, under ...evidence.Basis) []string {
+			return evidence.CheckTap(plant, request, a.Says, yes, tap, keys, claim, opened, w.allowed(claim), w.Until, under...)
+		}
 	}
 	keys, g := d.extenders(evidence.Given{Wall: d.now(), Body: body, Firm: a.Firm, Roles: words(p.Roles), Plant: true})
 	if findings := check(plant, text, yes, g, keys, claim, w.Opened, under...); len(findings) > 0 {

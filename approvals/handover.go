@@ -38,8 +38,7 @@ func (h handoverRow) left() []string {
 }
 
 const (
-	mostHandedOver = 200 // windows in one handover
-	newestHandover = 50  // rows that are looked at: one team has one open at a time
+	newestHandover = 50 // rows that are looked at: one team has one open at a time
 	longestNotice  = 12 * time.Hour
 )
 
@@ -104,7 +103,7 @@ func (d *Desk) HandOver(ctx context.Context, by people.Actor, team policy.Role, 
 		if err != nil {
 			return "", err
 		}
-		if len(windows) == 0 || len(windows) > mostHandedOver {
+		if len(windows) == 0 || len(windows) > evidence.MaxHandedOver {
 			return "", refuse("nothing-open", "There is nothing to hand over: no window of %s runs or waits for its hand-back.", team)
 		}
 		body := audit.HandoverOffered{Handover: d.heads.next("handover/H-"), Team: string(team), By: string(p.ID), Due: due, At: d.second(), Windows: windows}
@@ -162,41 +161,24 @@ func (d *Desk) toHandOver(ctx context.Context, team policy.Role) (ids []string, 
 // TakeOver takes windows of a handover, by somebody else of the team with a
 // code, who works in none of them. Both names and times are in the log.
 func (d *Desk) TakeOver(ctx context.Context, by people.Actor, id string, windows []policy.WindowID) (Handover, error) {
+	return d.takeOver(ctx, by, id, windows, nil)
+}
+
+func (d *Desk) takeOver(ctx context.Context, by people.Actor, id string, windows []policy.WindowID, tap *evidence.Answer) (Handover, error) {
 	_, err := again(func() (none, error) {
-		h, err := d.handoverRow(ctx, id)
+		h, p, take, err := d.taking(ctx, by, id, windows)
 		if err != nil {
 			return none{}, err
 		}
-		p, err := d.holder(ctx, by, policy.Role(h.Team))
-		if err != nil {
-			return none{}, err
-		}
-		if h.By == string(p.ID) {
-			return none{}, refuse("own-handover", "Whoever hands over does not take it. The next shift does.")
-		}
-		left := h.left()
-		var take []string
-		for _, w := range windows {
-			if !slices.Contains(h.Windows, string(w)) {
-				return none{}, refuse("not-in-handover", "%.40q is not in %s.", w, id)
-			}
-			if slices.Contains(left, string(w)) && !slices.Contains(take, string(w)) { // else somebody was faster: it is taken
-				take = append(take, string(w))
-			}
-		}
-		if len(take) == 0 {
-			return none{}, refuse("nothing-taken", "Say which of %s you take: %s.", id, strings.Join(left, ", "))
-		}
-		for _, one := range take {
-			if d.worksIn(ctx, by, policy.WindowID(one)) {
-				return none{}, refuse("own-request", "Whoever works in %s does not take it over.", one)
-			}
-		}
-		if err := d.proved(by, p); err != nil {
-			return none{}, err
-		}
-		slices.Sort(take)
 		body := audit.HandoverAccepted{Handover: id, By: string(p.ID), Windows: take, At: d.second()}
+		if tap == nil {
+			err = d.proved(by, p)
+		} else {
+			body.Text, body.Answer, err = d.tapTaking(ctx, by, p, h, take, *tap)
+		}
+		if err != nil {
+			return none{}, err
+		}
 		_, err = d.commit(ctx, handoverKey(id), h.row+1, string(p.ID), body, p)
 		return none{}, err
 	})
@@ -204,6 +186,39 @@ func (d *Desk) TakeOver(ctx context.Context, by people.Actor, id string, windows
 		return Handover{}, err
 	}
 	return d.handover(ctx, id)
+}
+
+// taking is who would take which of these windows, that nobody has taken, of which
+// handover; the windows are sorted.
+func (d *Desk) taking(ctx context.Context, by people.Actor, id string, windows []policy.WindowID) (h handoverRow, p people.Person, take []string, err error) {
+	if h, err = d.handoverRow(ctx, id); err != nil {
+		return h, p, nil, err
+	}
+	if p, err = d.holder(ctx, by, policy.Role(h.Team)); err != nil {
+		return h, p, nil, err
+	}
+	if h.By == string(p.ID) {
+		return h, p, nil, refuse("own-handover", "Whoever hands over does not take it. The next shift does.")
+	}
+	left := h.left()
+	for _, w := range windows {
+		if !slices.Contains(h.Windows, string(w)) {
+			return h, p, nil, refuse("not-in-handover", "%.40q is not in %s.", w, id)
+		}
+		if slices.Contains(left, string(w)) && !slices.Contains(take, string(w)) { // else somebody was faster: it is taken
+			take = append(take, string(w))
+		}
+	}
+	if len(take) == 0 {
+		return h, p, nil, refuse("nothing-taken", "Say which of %s you take: %s.", id, strings.Join(left, ", "))
+	}
+	for _, one := range take {
+		if d.worksIn(ctx, by, policy.WindowID(one)) {
+			return h, p, nil, refuse("own-request", "Whoever works in %s does not take it over.", one)
+		}
+	}
+	slices.Sort(take)
+	return h, p, take, nil
 }
 
 // Handovers are those that are not taken yet; the plant's people see them.

@@ -17,12 +17,17 @@ import (
 // Open starts the clock: by somebody of the plant with an opener's role, who
 // does not work in the window; end = min(now + minutes, span's end).
 func (d *Desk) Open(ctx context.Context, by people.Actor, id policy.WindowID) (Window, error) {
+	return d.open(ctx, by, id, nil)
+}
+
+func (d *Desk) open(ctx context.Context, by people.Actor, id policy.WindowID, tap *evidence.Answer) (Window, error) {
 	return d.step(ctx, by, id, func(w windowRow, claim evidence.WindowClaim) (audit.WindowMoved, []people.Person, error) {
-		p, err := d.opener(ctx, by, claim)
+		p, answer, err := d.openerBy(ctx, by, w, claim, evidence.Opens, tap)
 		if err != nil {
 			return audit.WindowMoved{}, nil, err
 		}
 		body, err := d.opened(ctx, w, claim, string(by.Person))
+		body.Answer = answer
 		return body, []people.Person{p}, err
 	})
 }
@@ -190,9 +195,13 @@ func (d *Desk) isOpener(ctx context.Context, by people.Actor, claim evidence.Win
 
 // GoOn lets a paused window go on. The clock has not stopped meanwhile.
 func (d *Desk) GoOn(ctx context.Context, by people.Actor, id policy.WindowID) (Window, error) {
+	return d.goOn(ctx, by, id, nil)
+}
+
+func (d *Desk) goOn(ctx context.Context, by people.Actor, id policy.WindowID, tap *evidence.Answer) (Window, error) {
 	pauses := d.pausesOf(id)
 	w, err := d.step(ctx, by, id, func(w windowRow, claim evidence.WindowClaim) (audit.WindowMoved, []people.Person, error) {
-		p, err := d.opener(ctx, by, claim)
+		p, answer, err := d.openerBy(ctx, by, w, claim, evidence.GoesOn, tap)
 		if err != nil {
 			return audit.WindowMoved{}, nil, err
 		}
@@ -202,7 +211,7 @@ func (d *Desk) GoOn(ctx context.Context, by people.Actor, id policy.WindowID) (W
 		if err := cmp.Or(d.met(ctx, w, claim), d.untaken(ctx, w)); err != nil && w.State == WindowPaused {
 			return audit.WindowMoved{}, nil, err
 		}
-		return audit.WindowMoved{Window: w.Window, To: "wenton", By: string(by.Person), At: d.second(), Until: w.Until}, []people.Person{p}, nil
+		return audit.WindowMoved{Window: w.Window, To: "wenton", By: string(by.Person), At: d.second(), Until: w.Until, Answer: answer}, []people.Person{p}, nil
 	})
 	if err == nil {
 		d.release(id, pauses)

@@ -26,6 +26,9 @@ func refuse(rule, format string, a ...any) *policy.Refusal {
 // that was taken away since (a lost phone) counts for nothing, nor does such a
 // passkey; p is the person as read now.
 func (d *Desk) proved(by people.Actor, p people.Person) error {
+	if by.Screen != "" {
+		return refuse("tap-needed", "At a screen of the control room this is one tap of your own key, over exactly this. Look again, then tap.")
+	}
 	if err := by.Whole(p.Roles); err != nil {
 		return err
 	}
@@ -36,6 +39,9 @@ func (d *Desk) proved(by people.Actor, p people.Person) error {
 }
 
 func (d *Desk) justCoded(by people.Actor, p people.Person) error {
+	if by.Screen != "" {
+		return refuse("tap-needed", "At a screen of the control room nobody gives a code. Tap your own key.")
+	}
 	if err := by.Whole(p.Roles); err != nil {
 		return err
 	}
@@ -130,6 +136,9 @@ func (d *Desk) insider(ctx context.Context, by people.Actor) (people.Person, err
 // plant who holds a shift, owner or security role, for every zone. It looks at
 // memory only, because taking waits for nothing.
 func (d *Desk) mayTake(by people.Actor) error {
+	if by.Screen != "" { // the screen itself takes, and nobody has to say who they are
+		return refuse("tap-needed", "At a screen of the control room the screen itself pauses, cuts and blocks.")
+	}
 	if !by.Plant {
 		return refuse("not-plant", "Only the plant's own people may do this. Call the control room.")
 	}

@@ -99,6 +99,9 @@ func (d *Desk) withText(ctx context.Context, a evidence.Answer, err error) (evid
 // of those before, or a yes' code, where the quorum lets that be enough.
 func (d *Desk) prove(ctx context.Context, by people.Actor, p people.Person, a evidence.Answer, signed *evidence.Answer, before func() ([]given, error), quorum func() (policy.Quorum, error)) (evidence.Answer, error) {
 	if signed != nil {
+		if err := d.atScreen(by); err != nil {
+			return a, err
+		}
 		taken, err := before()
 		if err == nil {
 			err = once(*signed, taken)
@@ -107,6 +110,9 @@ func (d *Desk) prove(ctx context.Context, by people.Actor, p people.Person, a ev
 			return a, err
 		}
 		return *signed, d.signature(ctx, p, a, *signed)
+	}
+	if by.Screen != "" {
+		return a, refuse("tap-needed", "At a screen of the control room an answer is one tap of your own key, over exactly this. Look again, then tap.")
 	}
 	if a.Says != evidence.Yes {
 		return a, nil

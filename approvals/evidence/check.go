@@ -83,7 +83,7 @@ func afterOpening(plant *policy.Plant, request []byte, says string, g Given, key
 		return nil, a, fmt.Errorf("%s%w", at(g), err)
 	}
 	j.about = at(g)
-	does := map[string]string{Extend: "extends", StepUp: "steps up"}[says]
+	does := map[string]string{Extend: "extends", StepUp: "steps up", Opens: "opens", GoesOn: "lets go on"}[says]
 	j.must(a.Says == says, "it says %s, and not %s", a.Says, says)
 	j.must(a.Request == j.hash, "it %s another request or revision", does)
 	j.must(a.Window == w.Window, "it %s %s and not %s", does, a.Window, w.Window)
@@ -293,7 +293,7 @@ func (j *judge) outsider(a Answer, g Given) {
 	j.must(g.Firm != r.Firm, "%s is of %s, whose people work in the window", a.Person, g.Firm)
 	j.must(!slices.Contains(r.People, a.Person), "%s works in the window", a.Person)
 	j.must(!IsEnvelope(a.Person) || r.Kind == Emergency, "%s counts in an emergency alone", a.Person)
-	j.must(a.Person != r.By || a.Says == Extend || a.Says == StepUp || r.Called, "%s wrote the request", a.Person)
+	j.must(a.Person != r.By || a.Says == Extend || a.Says == StepUp || a.taps() || r.Called, "%s wrote the request", a.Person)
 }
 
 func (j *judge) timely(a Answer, g Given) {

@@ -138,7 +138,7 @@ func (a Answer) check() error {
 		id("person", a.Person),
 		id("firm", a.Firm),
 		name("role", a.Role),
-		oneOf("says", a.Says, Yes, No, NotBefore, Question, Extend, StepUp, Countersign, Deny),
+		oneOf("says", a.Says, Yes, No, NotBefore, Question, Extend, StepUp, Opens, GoesOn, Countersign, Deny),
 		CheckText("why", a.Why, MaxReason),
 		a.Limits.check(),
 		a.fits(),
@@ -158,21 +158,21 @@ func (a Answer) fits() error {
 	} else if !a.NotBefore.IsZero() {
 		errs = append(errs, moment("not_before", a.NotBefore))
 	}
-	if (a.Says == Extend) == a.Until.IsZero() {
-		errs = append(errs, errors.New("until belongs to extend, and only to it"))
+	if (a.Says == Extend || a.Says == GoesOn) == a.Until.IsZero() {
+		errs = append(errs, errors.New("until belongs to extend and go-on, and only to them"))
 	} else if !a.Until.IsZero() {
 		errs = append(errs, moment("until", a.Until))
 	}
-	if of := a.Says == Extend || a.Says == StepUp; of != (a.Window != "") {
-		errs = append(errs, errors.New("window belongs to extend and step-up, and only to them"))
+	if of := a.Says == Extend || a.Says == StepUp || a.taps(); of != (a.Window != "") {
+		errs = append(errs, errors.New("window belongs to extend, step-up, open and go-on, and only to them"))
 	} else if of {
 		errs = append(errs, counter("window", "W-", a.Window))
 	}
-	errs = append(errs, a.rows(), a.spoken())
+	errs = append(errs, a.rows(), a.spoken(), a.atKiosk())
 	switch l := a.Limits; {
 	case a.Says == StepUp && (len(l.Rights) == 0 || len(l.Assets) > 0 || l.Minutes != 0 || !l.Until.IsZero()):
 		errs = append(errs, errors.New("a step-up names the window's rights from then on, and nothing else"))
-	case a.Says != Yes && a.Says != StepUp && !l.none():
+	case a.Says != Yes && a.Says != StepUp && !a.taps() && !l.none():
 		errs = append(errs, errors.New("limits belong to yes and step-up, and only to them"))
 	}
 	return errors.Join(errs...)

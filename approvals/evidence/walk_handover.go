@@ -45,6 +45,7 @@ func (w *Walk) handoverAccepted(b audit.HandoverAccepted) {
 		return
 	}
 	w.must(w.leaf.Actor == b.By && b.By != h.by && w.mayHandOver(b.By, h.team), "%s may not take over from %s", short(b.By), h.by)
+	w.takenByTap(b)
 	for _, id := range b.Windows {
 		v := w.window(id)
 		w.must(v == nil || !w.worksIn(b.By, v), "%s works in %s", b.By, id)

@@ -363,6 +363,10 @@ func (w *Walk) heard(b audit.AnswerGiven, had func(Answer) (bool, []string)) (a 
 	w.must(a.Person == b.Person && a.Says == b.Says && a.Firm == b.Firm && a.NotBefore.Equal(b.NotBefore) && a.Heard == b.Heard, "the leaf and the answer's text differ")
 	w.must(w.leaf.Actor == a.Signer() && w.known(a.Signer()) != nil, "%s gave the answer of %s", short(w.leaf.Actor), b.Person)
 	w.must(b.Firm == p.firm, "it says that %s is of %s, and earlier leaves say %s", b.Person, b.Firm, p.firm)
+	if a.Kiosk != "" {
+		w.stoodAt(a.Kiosk)
+		w.must(a.Proof.Kind == ProofWebAuthn, "it was given at a kiosk, and by no tap of a passkey")
+	}
 	is, roles := had(a)
 	if w.must(is, "it says that %s holds %q, and earlier leaves say %q", b.Person, b.Roles, roles) {
 		roles = b.Roles
@@ -507,6 +511,7 @@ func (w *Walk) moved(b audit.WindowMoved) {
 		"it says %s, and the log has it at %s", clock(b.At), clock(w.leaf.Wall))
 	switch b.To {
 	case "opened":
+		w.tapped(b, v)
 		w.open(b, v)
 	case "extended":
 		w.extend(b, v)
@@ -519,6 +524,7 @@ func (w *Walk) moved(b audit.WindowMoved) {
 	case "grace":
 		w.grace(b, v)
 	case "wenton":
+		w.tapped(b, v)
 		w.must(w.opens(b.By, v, b.At), "%s may not open this window, so may not let it go on", b.By)
 		w.meets(b.Window, v, v.escort.had())
 	case "ended":

@@ -160,6 +160,9 @@ type Actor struct {
 	Key    string    // fingerprint of the passkey in Proofs, or id of the account; empty if none
 	Source netip.Addr
 	Kiosk  bool // no person: a browser that OT security enrolled, which may only take
+	// Screen is the kiosk at which the person gives by a tap of their own passkey:
+	// what they do there rests on the text that they signed, and on nothing else.
+	Screen policy.PersonID
 
 	Stepped bool          // the account was proved anew for this, at the sign-in service
 	Without []policy.Role // that the sign-in did not carry: what the person holds of them does not count

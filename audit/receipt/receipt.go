@@ -59,13 +59,15 @@ func Of(body audit.Body) (document audit.Hash, ok bool) {
 		return b.Document, true
 	case audit.WindowMoved:
 		return b.Answer, true
+	case audit.HandoverAccepted:
+		return b.Answer, true
 	case audit.OutageWritten:
 		return b.Document, true
 	case audit.IslandAnswered:
 		return b.Document, true
 	case audit.HandbackGiven:
 		return b.Text, true
-	case audit.RequestWithdrawn, audit.HandbackAccepted, audit.BlockSet, audit.BlockLifted, audit.GateChanged, audit.EscortChanged, audit.HandoverOffered, audit.HandoverAccepted:
+	case audit.RequestWithdrawn, audit.HandbackAccepted, audit.BlockSet, audit.BlockLifted, audit.GateChanged, audit.EscortChanged, audit.HandoverOffered:
 		return audit.Hash{}, true
 	}
 	return audit.Hash{}, false

@@ -360,6 +360,8 @@ func Named(body audit.Body) []audit.Hash {
 		return []audit.Hash{b.Claim}
 	case audit.WindowMoved:
 		return []audit.Hash{b.Answer}
+	case audit.HandoverAccepted:
+		return []audit.Hash{b.Text, b.Answer}
 	case audit.HandbackGiven:
 		return []audit.Hash{b.Text}
 	case audit.EnvelopeSealed:

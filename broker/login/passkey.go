@@ -352,6 +352,23 @@ func (p *Proofs) passkeyIn(ctx context.Context, from netip.Addr, answer []byte) 
 	return a, k, "", nil
 }
 
+// AtScreen names whoever stands at a kiosk and says that this is they. It proves
+// nothing: such an Actor gives by what they tap there (Signed), and by that alone.
+func (p *Proofs) AtScreen(ctx context.Context, screen people.Actor, who policy.PersonID) (people.Actor, error) {
+	if !screen.Kiosk {
+		return people.Actor{}, &policy.Refusal{Rule: "no-kiosk", Say: "This is for a screen of the control room. OT security enrols it: page Kiosks.", Why: "no kiosk names a person"}
+	}
+	person, err := p.roster.Person(ctx, who)
+	if err != nil || person.Disabled {
+		return people.Actor{}, &policy.Refusal{Rule: "not-active", Say: "This is nobody of the plant who is here now. Choose your own name.", Why: fmt.Sprintf("%.40q: %v", who, err)}
+	}
+	a, err := p.ofFirm(ctx, people.Actor{Person: person.ID, Firm: person.Firm, Roles: person.Roles, Screen: screen.Person, Source: screen.Source})
+	if err == nil && !a.Plant {
+		err = &policy.Refusal{Rule: "plant-only", Say: "Only people of the plant decide here.", Why: string(who)}
+	}
+	return a, err
+}
+
 // Signed steps an actor up by an answer that they have just signed with their
 // own passkey: it is a proof of the person like a code, and nothing else is asked
 // for. Whether the answer itself counts is the Desk's to say. It writes login.ok.

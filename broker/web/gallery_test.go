@@ -211,6 +211,19 @@ func sampleLabels() (all []labelView) {
 	return all
 }
 
+func sampleHandover() handoverView {
+	return handoverView{ID: "H-4", Team: "Filling shift supervisor", By: "Mia Voss", Says: "Alarm F-417 twice. Krall thinks flow sensor.", Due: after(-12), Rings: after(-2), Pauses: after(8),
+		One: []handedLine{{WindowLine: pausedLine, Half: []string{"upload of fil1.prg"}}, {WindowLine: leftLine}}, Rest: []handedLine{{WindowLine: openLine}}, Taken: []handedLine{{WindowLine: readyLine, By: "Jan Brandt"}}, MayTake: true, Rang: true, Left: 3, All: 4}
+}
+
+// waitingRequest is what a screen shows before somebody says who they are.
+func waitingRequest() requestView {
+	r := sampleRequest()
+	r.May, r.YouWhy = answersAllowed{}, ""
+	r.Needs = []needView{{Role: "Filling shift supervisor", Count: 1, People: []string{"Jan Brandt", "Mia Voss"}, Rule: "set"}}
+	return r
+}
+
 type galleryPage struct {
 	name, template string
 	page           any
@@ -219,7 +232,9 @@ type galleryPage struct {
 
 func gallery() []galleryPage {
 	someone := func(f *frame) {}
-	kioskFrame := func(f *frame) { f.Name, f.Live, f.Every = "", false, 3 }
+	twoTappers := []tapper{{"jan", "Jan Brandt"}, {"mia", "Mia Voss"}}
+	oneTapper := tapping{Who: twoTappers[1:], As: "mia", Tap: true}
+	kioskFrame := func(f *frame) { f.Name, f.Live, f.Every, f.Home = "", false, 3, "/kiosk" }
 	nobody := func(f *frame) { f.Name, f.Plant, f.Live = "", false, false }
 	codeGood := func(f *frame) { f.CodeUntil = after(4) }
 	in := inView{Session: "S-341", Who: "Ola Lind", Firm: "Thermo Nord", Since: after(-19), Windows: []inWindow{{WindowLine: openLine,
@@ -316,8 +331,7 @@ func gallery() []galleryPage {
 		{"window", "window", windowView{WindowLine: openLine, Minutes: "1 hour", Targets: []targetView{fillerPLC}, From: after(-10), To: after(300), Opened: after(-19), OpenedBy: "Mia Voss", Conditions: needs,
 			Sessions: []inView{in}, Recordings: []RecordingLine{recLine}, MayRead: true, Later: []choice{{15, "15 minutes", after(56)}, {30, "30 minutes", after(71)}}},
 			func(f *frame) { f.Said, f.Receipt = "Open. Ends 03:48 by itself.", "/windows/W-208/receipts" }},
-		{"handover", "handover", handoverPage{Open: []handoverView{{ID: "H-4", Team: "Filling shift supervisor", By: "Mia Voss", Says: "Alarm F-417 twice. Krall thinks flow sensor.", Due: after(-12), Rings: after(-2), Pauses: after(8),
-			One: []handedLine{{WindowLine: pausedLine, Half: []string{"upload of fil1.prg"}}, {WindowLine: leftLine}}, Rest: []handedLine{{WindowLine: openLine}}, Taken: []handedLine{{WindowLine: readyLine, By: "Jan Brandt"}}, MayTake: true, Rang: true, Left: 3, All: 4}}}, someone},
+		{"handover", "handover", handoverPage{Open: []handoverView{sampleHandover()}}, someone},
 		{"handover-none", "handover", handoverPage{Offer: []choiceText{{"shift", "Filling shift supervisor"}}, Due: "06:00"}, codeGood},
 		{"window-files", "window", windowView{WindowLine: openLine, Minutes: "1 hour", Targets: []targetView{fillerMaint}, From: after(-10), To: after(300), Opened: after(-19), OpenedBy: "Mia Voss", Files: sampleFiles}, someone},
 		{"window-waits", "window", windowView{WindowLine: needsLine, Minutes: "1 hour", Targets: []targetView{fillerPLC}, From: after(-10), To: after(300), Conditions: waitsFor}, someone},
@@ -337,6 +351,13 @@ func gallery() []galleryPage {
 		{"outage", "outage", sampleOutage(), someone},
 		{"kiosk", "kiosk", kioskView{Name: "Control room 1", Board: full, Zones: []tick{{"line-1", "Filling line 1", false}, {"ops", "Plant operations", false}}, Tap: true, Said: "Paused."}, kioskFrame},
 		{"kiosk-empty", "kiosk", kioskView{Name: "Control room 1", Zones: []tick{{"line-1", "Filling line 1", false}}, Island: true}, kioskFrame},
+		{"kiosk-request", "kiosk-request", kioskAsked{Request: patternRequest(), By: oneTapper}, kioskFrame},
+		{"kiosk-who", "kiosk-request", kioskAsked{Request: waitingRequest(), By: tapping{Who: twoTappers, Tap: true, Way: "/kiosk/requests/R-214"}}, kioskFrame},
+		{"kiosk-danger", "kiosk-request", kioskAsked{Request: dangerousRequest(), By: tapping{Who: twoTappers, As: "jan", Tap: true, Way: "/kiosk/requests/R-214"}, Sure: true}, kioskFrame},
+		{"kiosk-window", "kiosk-window", kioskWindow{Window: needsLine, Minutes: "1 hour", Targets: []targetView{fillerPLC}, Verb: "open", By: oneTapper, Said: "Your yes stands. It is not open yet."}, kioskFrame},
+		{"kiosk-go-on", "kiosk-window", kioskWindow{Window: pausedLine, Minutes: "1 hour", Targets: []targetView{fillerPLC}, Verb: "go-on", By: tapping{Tap: true}}, kioskFrame},
+		{"kiosk-handover", "kiosk-handover", kioskHandover{Handover: sampleHandover(), By: oneTapper}, kioskFrame},
+		{"kiosk-block", "kiosk-block", blocksView{Firms: []tick{{"firm/krall", "Krall Fillers", false}}, People: []tick{{"person/ann", "Ann Keller, Krall Fillers", false}}, Assets: []tick{{"asset/filler-plc", "Filler controller FIL-1-PLC-01", false}}, Zones: []tick{{"zone/line-1", "Filling line 1", false}}}, kioskFrame},
 		{"kiosks", "kiosks", kiosksView{MayEnrol: true, MayTake: true, Line: "penstock kiosk new --out kiosk.pem", Kiosks: []kioskLine{{"K-1", "Control room 1", "Lena Lang", "", "9f3c9f3c9f3c9f3c", after(400000), true}, {"K-0", "Old screen", "Lena Lang", "revoked by Mia Voss", "9f3c9f3c9f3c9f3c", after(10), false}}}, someone},
 		{"blocks-island", "blocks", blocksView{MayBlock: true, Blocks: []blockView{
 			{ID: "B-4", What: "Everybody: the plant is an island", By: "Mia Voss", Why: "ammonia alarm", All: true, Island: true, MayLift: true, Free: []string{"Plant DMZ"},

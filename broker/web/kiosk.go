@@ -1,11 +1,11 @@
 package web
 
 import (
+	"cmp"
 	"encoding/hex"
 	"encoding/pem"
 	"errors"
 	"net/http"
-	"slices"
 	"strings"
 
 	"penstock/approvals"
@@ -19,6 +19,9 @@ import (
 // signs in. It shows the board, and takes access away. What gives is one tap of a
 // person's own passkey, and no session stays behind.
 
+// kioskPath says whether a page is the screen's.
+func kioskPath(path string) bool { return path == "/kiosk" || strings.HasPrefix(path, "/kiosk/") }
+
 // asKiosk lets an enrolled browser in, whoever may be signed in beside.
 func (g *Pages) asKiosk(v *visit, do func(*visit) error) error {
 	v.s, v.name = nil, ""
@@ -29,6 +32,7 @@ func (g *Pages) asKiosk(v *visit, do func(*visit) error) error {
 	if !ok {
 		return &policy.Refusal{Rule: "no-kiosk", Say: "This screen is not enrolled, or not any more. OT security enrols it: page Kiosks.", Why: "client certificate of no kiosk that stands"}
 	}
+	actor.Source = source(v.r)
 	v.actor = actor
 	if v.r.Method == http.MethodPost {
 		if err := v.r.ParseForm(); err != nil {
@@ -48,13 +52,26 @@ type kioskView struct {
 	Island bool // the question is asked once more
 }
 
+// kioskBlock is the form for refusing a person, a firm, a machine or a zone.
+func (g *Pages) kioskBlock(v *visit) error {
+	return g.asKiosk(v, func(v *visit) error {
+		n, err := g.roll(v.ctx())
+		if err != nil {
+			return err
+		}
+		var view blocksView
+		v.blockable(&view, n)
+		return g.show(v, http.StatusOK, "kiosk-block", "Block", view)
+	})
+}
+
 func (g *Pages) kioskOf(v *visit) (kioskView, error) {
 	f, err := g.boardFacts(v)
 	if err != nil {
 		return kioskView{}, err
 	}
 	_, k, _ := g.Desk.KioskBy(v.ctx(), v.r.TLS.PeerCertificates[0].Raw)
-	view := kioskView{Name: k.Name, Tap: g.passkeysHere(v), Said: kioskSaid[v.r.URL.Query().Get("said")]}
+	view := kioskView{Name: k.Name, Tap: g.passkeysHere(v), Said: v.kioskSaid()}
 	if view.Board, err = g.boardOf(v, f); err != nil {
 		return view, err
 	}
@@ -63,10 +80,6 @@ func (g *Pages) kioskOf(v *visit) (kioskView, error) {
 	}
 	return view, nil
 }
-
-// kioskSaid is what a screen without a session may say after a tap.
-var kioskSaid = map[string]string{"pause": "Paused.", "cut": "Cut. Nobody of it is in.", "block": "Blocked. Whoever was in by it is out.",
-	"island": "Island. Nobody is in, and nobody comes in, until two people lift it.", "open": "Open. The clock runs.", "go-on": "It goes on.", "take": "Taken over."}
 
 func (g *Pages) kioskPage(v *visit) error {
 	return g.asKiosk(v, func(v *visit) error {
@@ -93,7 +106,11 @@ func (g *Pages) kioskTakes(v *visit) error {
 		case "cut":
 			_, err = g.Desk.Cut(v.ctx(), v.actor, id, why)
 		case "block":
-			_, err = g.Desk.Block(v.ctx(), v.actor, policy.Block{Firm: policy.FirmID(f.Get("firm")), Why: why})
+			var b policy.Block
+			if b, err = v.blockAsked(); err == nil {
+				b.Why = cmp.Or(b.Why, why)
+				_, err = g.Desk.Block(v.ctx(), v.actor, b)
+			}
 		case "island":
 			if f.Get("sure") != "yes" { // a short tap, or no script: asked once more
 				view, err := g.kioskOf(v)
@@ -113,77 +130,6 @@ func (g *Pages) kioskTakes(v *visit) error {
 		http.Redirect(v.w, v.r, "/kiosk?said="+verb, http.StatusSeeOther)
 		return nil
 	})
-}
-
-// kioskAsks gives a challenge for one tap: who it is comes from the assertion.
-func (g *Pages) kioskAsks(v *visit) error {
-	return g.asKiosk(v, func(v *visit) error {
-		ask, err := g.Proofs.BeginSignIn(source(v.r))
-		if err != nil {
-			return err
-		}
-		return v.answerJSON(signPlan{Go: "sign", Ask: &ask})
-	})
-}
-
-// kioskTap does one thing for whoever has tapped their own passkey, as that
-// person and by their right, and forgets them.
-func (g *Pages) kioskTap(v *visit) error {
-	return g.asKiosk(v, func(v *visit) error {
-		f, verb := v.r.PostForm, v.r.PathValue("verb")
-		by, _, err := g.Proofs.PasskeyIn(v.ctx(), source(v.r), []byte(f.Get(signedAssertion)))
-		if err != nil {
-			return err
-		}
-		if !by.Plant {
-			return &policy.Refusal{Rule: "plant-only", Say: "Only people of the plant decide here.", Why: string(by.Person)}
-		}
-		switch verb {
-		case "open":
-			_, err = g.Desk.Open(v.ctx(), by, policy.WindowID(f.Get("window")))
-		case "go-on":
-			_, err = g.Desk.GoOn(v.ctx(), by, policy.WindowID(f.Get("window")))
-		case "take":
-			err = g.takeAll(v, by, f.Get("handover"))
-		default:
-			return badCall{errors.New("no verb of this screen")}
-		}
-		if err != nil {
-			return err
-		}
-		http.Redirect(v.w, v.r, "/kiosk?said="+verb, http.StatusSeeOther)
-		return nil
-	})
-}
-
-// takeAll takes what is left of a handover, by one tap of the incoming shift: what
-// changes values is looked at one by one on the page Handover.
-func (g *Pages) takeAll(v *visit, by people.Actor, id string) error {
-	all, err := g.Desk.Handovers(v.ctx(), by)
-	if err != nil {
-		return err
-	}
-	i := slices.IndexFunc(all, func(h approvals.Handover) bool { return h.ID == id })
-	if i < 0 {
-		return &policy.Refusal{Rule: "no-such-handover", Say: "It is taken already.", Why: id}
-	}
-	n, err := g.roll(v.ctx())
-	if err != nil {
-		return err
-	}
-	view, err := g.handover(v, n, all[i])
-	if err != nil {
-		return err
-	}
-	if len(view.One) > 0 {
-		return &policy.Refusal{Rule: "look-first", Say: count(len(view.One), "window has", "windows have") + " to be looked at one by one. Sign in, then page Handover.", Why: id}
-	}
-	var take []policy.WindowID
-	for _, line := range view.Rest {
-		take = append(take, policy.WindowID(line.ID))
-	}
-	_, err = g.Desk.TakeOver(v.ctx(), by, id, take)
-	return err
 }
 
 // kiosksView is which screens are enrolled.

@@ -54,6 +54,16 @@ func (s *screen) do(method, path string, form url.Values, header ...string) (int
 	return resp.StatusCode, string(must(io.ReadAll(resp.Body)))
 }
 
+// plan is what a tap at the screen would sign.
+func (s *screen) plan(verb string, form url.Values) (plan signPlan) {
+	s.h.t.Helper()
+	status, text := s.do("POST", "/kiosk/tap/"+verb+"/draft", form)
+	if err := json.Unmarshal([]byte(text), &plan); err != nil || plan.Go != "sign" {
+		s.h.t.Fatalf("%s: %d %v %s", verb, status, err, text)
+	}
+	return plan
+}
+
 // The wall screen takes without anybody's sign-in from the moment that OT security
 // enrolled it until it is revoked; a person's tap gives, and nobody stays signed in.
 func TestKiosk(t *testing.T) {
@@ -78,21 +88,19 @@ func TestKiosk(t *testing.T) {
 	q := h.askToLook()
 	a, _ := h.actor("mia0")
 	q = must(h.desk.Answer(h.ctx, a, q.ID, q.Hash, approvals.Reply{Says: evidence.Yes}))
-	if status, page := wall.do("GET", "/kiosk", nil); status != http.StatusOK || !strings.Contains(page, "Control room, <bdi>Wall</bdi>") || !strings.Contains(page, "Open: tap your key") || strings.Contains(page, "Sign out") {
+	if status, page := wall.do("GET", "/kiosk", nil); status != http.StatusOK || !strings.Contains(page, "Control room, <bdi>Wall</bdi>") || !strings.Contains(page, `href="/kiosk/windows/W-1">Open</a>`) || strings.Contains(page, "Sign out") {
 		t.Fatalf("the wall: %d %s", status, page)
 	}
 	if status, _ := wall.do("GET", "/", nil); status != http.StatusSeeOther {
 		t.Errorf("the screen sees the board of people: %d", status)
 	}
 	tap := func(verb string, form url.Values) int {
-		var plan signPlan
-		_, text := wall.do("POST", "/kiosk/begin", nil)
-		if err := json.Unmarshal([]byte(text), &plan); err != nil {
-			t.Fatalf("%v %s", err, text)
-		}
+		form.Set("as", "mia0")
+		plan := wall.plan(verb, form)
+		form.Set(signedText, plan.Text)
 		form.Set(signedAssertion, assertionOf("cred-mia", key.Assert(plan.Ask.Challenge)))
 		status, _ := wall.do("POST", "/kiosk/tap/"+verb, form)
-		if again, _ := wall.do("POST", "/kiosk/tap/"+verb, form); again != http.StatusForbidden {
+		if again, _ := wall.do("POST", "/kiosk/tap/"+verb, form); again != http.StatusForbidden && again != http.StatusConflict {
 			t.Errorf("the same tap counts twice: %d", again)
 		}
 		return status
@@ -140,6 +148,125 @@ func TestKiosk(t *testing.T) {
 	if status, _ := wall.do("GET", "/kiosk", nil); status != http.StatusForbidden {
 		t.Errorf("after it was revoked: %d", status)
 	}
+	h.whole(t)
+}
+
+// A yes at the screen is one tap over exactly what stands there; where it is the
+// last one it opens. No is one tap, too. The screen can spend no tap on anything else.
+func TestAnswersAtTheScreen(t *testing.T) {
+	h := newHouseOf(t, 2, false)
+	lena := h.cookie("lena")
+	key, other := h.enrolled("mia0", "mia", true), h.enrolled("mia1", "max", true)
+	wall := h.screen()
+	if status, page := h.post(lena, "/kiosks", url.Values{"name": {"Wall"}, "certificate": {wall.pem}}); status != http.StatusSeeOther {
+		t.Fatalf("enrolling: %d %s", status, page)
+	}
+	q := h.askToLook()
+	page := func(path string, want ...string) string {
+		t.Helper()
+		status, text := wall.do("GET", path, nil)
+		for _, w := range want {
+			if status != http.StatusOK || !strings.Contains(text, w) {
+				t.Fatalf("%s: %d, want %q in %s", path, status, w, text)
+			}
+		}
+		return text
+	}
+	page("/kiosk", `href="/kiosk/requests/R-1">Answer</a>`)
+	if text := page("/kiosk/requests/R-1", "Who are you?", `href="/kiosk/requests/R-1?as=mia0"`, `?as=mia1"`); strings.Contains(text, "<form") {
+		t.Error("somebody answers before they say who they are")
+	}
+	page("/kiosk/requests/R-1?as=mia0", "Yes, as asked: open to", "Look only, to", "mia0</bdi>: choose, then tap your key")
+	page("/kiosk/requests/R-1?as=lena", "Who are you?") // who is not asked is not there
+	form := func(more ...string) url.Values {
+		f := url.Values{"request": {"R-1"}, "document": {q.Hash.String()}, "as": {"mia0"}}
+		for i := 0; i < len(more); i += 2 {
+			f.Set(more[i], more[i+1])
+		}
+		return f
+	}
+	send := func(signer, credential string, plan signPlan, f url.Values) int {
+		f.Set(signedText, plan.Text)
+		k := key
+		if signer != "mia0" {
+			k = other
+		}
+		f.Set(signedAssertion, assertionOf(credential, k.Assert(plan.Ask.Challenge)))
+		status, _ := wall.do("POST", "/kiosk/tap/answer", f)
+		return status
+	}
+	look := wall.plan("answer", form("look", "yes"))
+	if len(look.Ask.Allow) != 1 || look.Ask.Allow[0].ID != "cred-mia" || look.Document != q.Hash.String() {
+		t.Errorf("the plan: %+v", look)
+	}
+	for story, status := range map[string]int{
+		"with another's key": send("mia1", "cred-max", look, form("look", "yes")),
+		"in another's name":  send("mia0", "cred-mia", look, form("look", "yes", "as", "mia1")),
+		"in nobody's name":   send("mia0", "cred-mia", look, form("look", "yes", "as", "")),
+		"of the vendor":      send("mia0", "cred-mia", look, form("look", "yes", "as", "ann")),
+		"without a tap":      func() int { s, _ := wall.do("POST", "/kiosk/tap/answer", form()); return s }(),
+	} {
+		if status != http.StatusForbidden {
+			t.Errorf("%s: %d", story, status)
+		}
+	}
+	by, _ := h.actor("mia0")
+	if got := must(h.desk.Request(h.ctx, by, q.ID)); len(got.Answers) > 0 {
+		t.Fatalf("it was taken: %+v", got.Answers)
+	}
+	// On their own page the same signature is nothing: it names the screen.
+	if status, _ := h.post(h.cookie("mia0"), "/requests/R-1/yes", url.Values{"document": {q.Hash.String()}, "look": {"yes"}, signedText: {look.Text},
+		signedAssertion: {assertionOf("cred-mia", key.Assert(look.Ask.Challenge))}}); status != http.StatusForbidden {
+		t.Errorf("spent on a page: %d", status)
+	}
+	// What was signed counts, whatever form the screen sends with it.
+	if status := send("mia0", "cred-mia", look, form()); status != http.StatusSeeOther {
+		t.Fatalf("a tap: %d", status)
+	}
+	got := must(h.desk.Request(h.ctx, by, q.ID))
+	w := must(h.desk.Window(h.ctx, by, got.Window))
+	if w.State != approvals.WindowOpen || w.Until.Sub(w.Opened) != lookMinutes*time.Minute || w.OpenedBy != "mia0" {
+		t.Errorf("%s from %s to %s by %s", w.State, w.Opened, w.Until, w.OpenedBy)
+	}
+	second := h.askToLook()
+	no := url.Values{"request": {"R-2"}, "document": {second.Hash.String()}, "as": {"mia1"}, "says": {"no-work-order"}}
+	if status := send("mia1", "cred-max", wall.plan("answer", no), no); status != http.StatusSeeOther {
+		t.Errorf("a no: %d", status)
+	}
+	if got := must(h.desk.Request(h.ctx, by, second.ID)); got.State != approvals.RequestRefused || got.Answers[0].Why != "No work order." {
+		t.Errorf("a no: %+v", got)
+	}
+	h.whole(t)
+}
+
+// A block at the screen is of whom or what, why, and to when.
+func TestBlockAtTheScreen(t *testing.T) {
+	h := newHouse(t, 1)
+	wall := h.screen()
+	if status, page := h.post(h.cookie("lena"), "/kiosks", url.Values{"name": {"Wall"}, "certificate": {wall.pem}}); status != http.StatusSeeOther {
+		t.Fatalf("enrolling: %d %s", status, page)
+	}
+	if status, page := wall.do("GET", "/kiosk/block", nil); status != http.StatusOK || !strings.Contains(page, `value="asset/filler-plc"`) || !strings.Contains(page, `value="person/ann"`) {
+		t.Fatalf("%d %s", status, page)
+	}
+	for _, form := range []url.Values{{"what": {"firm/krall"}, "hours": {"-2"}}, {"what": {""}}, {"what": {"asset/nothing"}}} {
+		if status, _ := wall.do("POST", "/kiosk/block", form); status != http.StatusForbidden {
+			t.Errorf("%v: %d", form, status)
+		}
+	}
+	if status, page := wall.do("POST", "/kiosk/block", url.Values{"what": {"person/ann"}, "reason": {blockReasons[0]}, "why": {"Two laptops."}, "hours": {"8"}}); status != http.StatusSeeOther {
+		t.Fatalf("%d %s", status, page)
+	}
+	b := must(h.desk.Blocks(h.ctx))
+	if len(b) != 1 || b[0].Person != "ann" || b[0].Why != "Something looks wrong. Two laptops." || time.Until(b[0].Until) < 7*time.Hour || b[0].By != "K-1" {
+		t.Errorf("%+v", b)
+	}
+	h.whole(t)
+}
+
+// whole walks the log as the verifier does.
+func (h *house) whole(t *testing.T) {
+	t.Helper()
 	walk := evidence.NewWalk(h.docs)
 	for leaf, err := range h.log.Upto(h.ctx, 0) {
 		if err != nil {

@@ -382,15 +382,12 @@ func (g *Pages) notNow(v *visit) error {
 		return badCall{fmt.Errorf("the form does not say which text it answers: %w", err)}
 	}
 	why := strings.TrimSpace(f.Get("why"))
-	reply := approvals.Reply{Says: evidence.No, Why: why}
+	reply := approvals.Reply{Says: evidence.No, Why: strings.TrimSpace(noWords[f.Get("says")] + " " + why)}
 	said := "You said no. They are told why."
 	switch f.Get("says") {
-	case "wrong-machine":
-		reply.Why = strings.TrimSpace("Wrong machine. " + why)
-	case "no-work-order":
-		reply.Why = strings.TrimSpace("No work order. " + why)
+	case "no", "wrong-machine", "no-work-order":
 	case "look-only":
-		reply.Says, reply.Why = evidence.Question, "Would looking be enough? Then ask again for look only, account "+f.Get("account")+"."
+		reply = lookInstead(f.Get("account"))
 		said = "Asked. The request goes on waiting."
 	case "question":
 		if why == "" {
@@ -402,7 +399,6 @@ func (g *Pages) notNow(v *visit) error {
 		if reply.NotBefore, err = v.localTime(f.Get("time")); err != nil {
 			return err
 		}
-	case "no":
 	default:
 		return badCall{errors.New("the form does not say what you answer")}
 	}

@@ -124,6 +124,12 @@ func (g *Pages) blockPage(v *visit) error {
 	if view.Blocks, err = g.blocksOf(v, n); err != nil {
 		return err
 	}
+	v.blockable(&view, n)
+	return g.show(v, http.StatusOK, "blocks", "Blocks", view)
+}
+
+// blockable fills in whom or what a block can be of.
+func (v *visit) blockable(view *blocksView, n roll) {
 	for id, f := range n.firms {
 		if !f.Plant {
 			view.Firms = append(view.Firms, tick{Value: "firm/" + string(id), Text: f.Name})
@@ -143,13 +149,26 @@ func (g *Pages) blockPage(v *visit) error {
 	for _, list := range [][]tick{view.Firms, view.People} {
 		slices.SortFunc(list, func(a, b tick) int { return strings.Compare(a.Text, b.Text) })
 	}
-	return g.show(v, http.StatusOK, "blocks", "Blocks", view)
 }
 
-func (g *Pages) block(v *visit) error {
+// blockReasons are the chips of a block: they are read by whoever is refused.
+var blockReasons = []string{"Something looks wrong", "Not agreed with us", "The line needs the machine", "Their laptop or key is lost"}
+
+// blockHours are how long a block may be by one tap; 0: until it is lifted.
+var blockHours = []choice{{Value: 1, Text: "1 hour"}, {Value: 8, Text: "8 hours"}, {Value: 24, Text: "24 hours"}, {Value: 0, Text: "it is lifted"}}
+
+// Reasons and Hours are the chips of the form.
+func (blocksView) Reasons() []string { return blockReasons }
+func (blocksView) Hours() []choice   { return blockHours }
+
+// blockAsked is the block that a form is for.
+func (v *visit) blockAsked() (policy.Block, error) {
 	f := v.r.PostForm
 	kind, id, _ := strings.Cut(f.Get("what"), "/")
 	b := policy.Block{Why: strings.TrimSpace(f.Get("why"))}
+	if chip := f.Get("reason"); slices.Contains(blockReasons, chip) {
+		b.Why = strings.TrimSuffix(chip+". "+b.Why, ". ")
+	}
 	switch kind {
 	case "person":
 		b.Person = policy.PersonID(id)
@@ -163,13 +182,21 @@ func (g *Pages) block(v *visit) error {
 	if h := f.Get("hours"); h != "" {
 		hours, err := strconv.Atoi(h)
 		if err != nil || hours < 0 || hours > 24*365 {
-			return &policy.Refusal{Rule: "bad-block", Say: "Say for how many hours, or leave it empty: until it is lifted."}
+			return b, &policy.Refusal{Rule: "bad-block", Say: "Say for how many hours, or leave it empty: until it is lifted."}
 		}
 		if hours > 0 {
 			b.Until = v.now.Add(time.Duration(hours) * time.Hour)
 		}
 	}
-	b, err := g.Desk.Block(v.ctx(), v.actor, b)
+	return b, nil
+}
+
+func (g *Pages) block(v *visit) error {
+	b, err := v.blockAsked()
+	if err != nil {
+		return err
+	}
+	b, err = g.Desk.Block(v.ctx(), v.actor, b)
 	if err != nil {
 		return err
 	}

@@ -171,13 +171,7 @@ func (g *Pages) takeHandover(v *visit) error {
 	if err != nil {
 		return err
 	}
-	take := names[policy.WindowID](f["take"])
-	if f.Get("rest") != "" {
-		for _, line := range view.Rest {
-			take = append(take, policy.WindowID(line.ID))
-		}
-	}
-	h, err := g.Desk.TakeOver(v.ctx(), v.actor, id, take)
+	h, err := g.Desk.TakeOver(v.ctx(), v.actor, id, view.ticked(f))
 	if err != nil {
 		return err
 	}

@@ -171,7 +171,11 @@ func (g *Pages) table() []Route {
 		{"POST /blocks/{id}/yes/draft", PlantOnly, "", g.draftLift},
 		{"POST /blocks/{id}/yes", PlantOnly, "Lift the island", doneOnce(g.liftIsland)},
 		{"GET /kiosk", KioskOnly, "", g.kioskPage},
-		{"POST /kiosk/begin", KioskOnly, "", g.kioskAsks},
+		{"GET /kiosk/requests/{id}", KioskOnly, "", g.kioskRequest},
+		{"GET /kiosk/windows/{id}", KioskOnly, "", g.kioskWindowPage},
+		{"GET /kiosk/handovers/{id}", KioskOnly, "", g.kioskHandoverPage},
+		{"GET /kiosk/block", KioskOnly, "", g.kioskBlock},
+		{"POST /kiosk/tap/{verb}/draft", KioskOnly, "", g.kioskDraft},
 		{"POST /kiosk/tap/{verb}", KioskOnly, "", g.kioskTap},
 		{"POST /kiosk/{verb}", KioskOnly, "", g.kioskTakes},
 		{"GET /kiosks", PlantOnly, "", g.kiosksPage},
@@ -496,8 +500,9 @@ type frame struct {
 	Receipt                         string // of what was said: a path
 	Down                            string // why nobody is let in
 	Path                            string
-	Live                            bool // the page follows what happens
-	Every                           int  // seconds after which it asks for itself again, where nobody is signed in
+	Live                            bool   // the page follows what happens
+	Every                           int    // seconds after which it asks for itself again, where nobody is signed in
+	Home                            string // of a screen: where it goes back to by itself, and what its name leads to
 	Since                           audit.Index
 	Page                            any
 }
@@ -525,8 +530,13 @@ func (g *Pages) show(v *visit, status int, name, title string, page any) error {
 func (g *Pages) frameOf(v *visit, name, title string, page any) frame {
 	f := frame{Title: title, Site: v.plant.Site.Name, Colour: v.plant.Site.Colour, Room: v.plant.Site.ControlRoom,
 		Zone: v.plant.Site.Timezone, Now: v.at(v.now), Path: v.r.URL.Path, Since: v.since, Page: page}
-	if name == "kiosk" {
-		f.Every = 3
+	if kioskPath(v.r.URL.Path) {
+		if f.Home = "/kiosk"; name != "kiosk-block" && name != "problem" && v.r.Method == http.MethodGet {
+			f.Every = 3
+		}
+		if err := g.Broker.Ready(); err != nil {
+			f.Down = say(err)
+		}
 	}
 	if v.s != nil {
 		f.Name, f.Plant, f.Live = v.name, v.actor.Plant, livePages[name]

@@ -52,13 +52,26 @@
     if (go) location.assign(go.dataset.go);
     tick();
   }
+  const home = document.body.dataset.home; // of a screen that nobody is signed in to
   async function refresh() {
     const answer = await fetch(location.href, { headers: { "Penstock-Refresh": "1" }, credentials: "same-origin", redirect: "error" });
     if (answer.status === 401) { location.reload(); return; }
-    if (!answer.ok) return;
+    if (answer.status === 403 && home) { location.reload(); return; } // this screen is not enrolled any more
+    if (!answer.ok) throw new Error(answer.status);
     take(await answer.text());
   }
-  if (document.body.dataset.every) setInterval(() => refresh().catch(() => {}), document.body.dataset.every * 1000); // the next one tries again
+  // A screen that nobody is signed in to goes back to its board by itself, and does not say for ever what was done.
+  if (home) {
+    let idle = Date.now();
+    for (const e of ["pointerdown", "keydown"]) addEventListener(e, () => { idle = Date.now(); });
+    if (location.pathname !== home) setInterval(() => { if (Date.now() - idle > 180000) location.assign(home); }, 5000);
+    else if (location.search) setTimeout(() => history.replaceState(null, "", home), 20000);
+  }
+  if (document.body.dataset.every) {
+    let missed = 0; // an old board on a wall must say that it is old
+    const still = document.getElementById("still");
+    setInterval(() => refresh().then(() => { missed = 0; }, () => { missed++; }).finally(() => { if (still) still.hidden = missed < 3; }), document.body.dataset.every * 1000);
+  }
   const stream = document.body.dataset.live;
   if (stream && window.EventSource) {
     const news = new EventSource(stream);
