@@ -2,6 +2,7 @@ package approvals
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -62,6 +63,51 @@ func (d *Desk) Accept(ctx context.Context, by people.Actor, id policy.WindowID) 
 		}
 		return audit.HandbackAccepted{Window: w.Window, By: string(by.Person)}, nil
 	})
+}
+
+// AcceptOutside closes a window and says in one that it was used outside its
+// pattern's purpose: what it was used for. Empty: it was not, as with Accept. The
+// doubt comes first, because it takes: the second one stops the pattern.
+func (d *Desk) AcceptOutside(ctx context.Context, by people.Actor, id policy.WindowID, why string) (Window, error) {
+	if why != "" {
+		if err := d.mayTake(by); err != nil {
+			return Window{}, err
+		}
+		if err := d.doubtOnce(ctx, by, id, why); err != nil {
+			return Window{}, err
+		}
+	}
+	return d.Accept(ctx, by, id)
+}
+
+// doubtOnce is DoubtPattern where somebody may have said so already.
+func (d *Desk) doubtOnce(ctx context.Context, by people.Actor, id policy.WindowID, why string) error {
+	_, err := d.DoubtPattern(ctx, by, id, why)
+	if no, ok := errors.AsType[*policy.Refusal](err); ok && no.Rule == "doubted-already" {
+		return nil
+	}
+	return err
+}
+
+// Outside says of the windows that a recording was made in which of them were
+// used outside their pattern's purpose, by whoever reviews it. It judges all of
+// them before it writes one.
+func (d *Desk) Outside(ctx context.Context, by people.Actor, windows []policy.WindowID, why string) error {
+	for _, id := range windows {
+		w, err := d.Window(ctx, by, id)
+		if err != nil {
+			return err
+		}
+		if w.Pattern == "" {
+			return refuse("no-pattern", "%s was not used under a pattern.", id)
+		}
+	}
+	for _, id := range windows {
+		if err := d.doubtOnce(ctx, by, id, why); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // after makes one event of a window that is over, by somebody who is here now.

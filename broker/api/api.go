@@ -230,9 +230,10 @@ type Escort struct {
 // Step is what a verb on a window, request, block or person carries.
 type Step struct {
 	Why    string    `json:"why,omitempty"`
-	Text   string    `json:"text,omitempty"` // of a hand-back
-	Until  time.Time `json:"until,omitzero"` // of an extension
-	Key    string    `json:"key,omitempty"`  // fingerprint that is confirmed; of an envelope its public key
+	Text   string    `json:"text,omitempty"`    // of a hand-back
+	Out    string    `json:"outside,omitempty"` // of accepting: what it was used for outside its pattern's purpose
+	Until  time.Time `json:"until,omitzero"`    // of an extension
+	Key    string    `json:"key,omitempty"`     // fingerprint that is confirmed; of an envelope its public key
 	Gate   string    `json:"gate,omitempty"`
 	Says   string    `json:"says,omitempty"`   // of a gate: yes, no, stood-in; of an escort: took, here, offered, left; of a priority: P1 to P4
 	Rights []string  `json:"rights,omitempty"` // what a window is narrowed to, or an emergency's second tap adds

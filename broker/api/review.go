@@ -25,7 +25,8 @@ type Verdict struct {
 	Text    string    `json:"text,omitempty"`
 	At      time.Time `json:"at,omitzero"`
 	Thread  int       `json:"thread,omitempty"`
-	Seen    int       `json:"seen"` // sent: how many verdicts the reviewer saw
+	Seen    int       `json:"seen"`              // sent: how many verdicts the reviewer saw
+	Outside []string  `json:"outside,omitempty"` // sent: windows that were used outside their pattern's purpose; Text says how
 }
 
 // Reply goes on with a question or a finding.

@@ -276,7 +276,7 @@ func gallery() []galleryPage {
 		Escort: &escortView{By: "Mia Voss", There: true, Mine: true, Due: after(4), Lost: after(9), Offered: "Jan Brandt", Others: []choiceText{{"jan", "Jan Brandt"}}}}
 	recLine := RecordingLine{Session: "S-341", Who: "Ann Keller", Firm: "Krall Fillers", Mode: "readable", Windows: []string{"W-214"}, Started: after(-60)}
 	finding := threadView{Session: "S-341", Who: "Lena Lang", Says: "Cap torque was set twice.", Number: 2, Seen: 1, At: after(-4), Finding: true, MaySettle: true, Replies: []verdictView{{"Mia Voss", "The sensor was off.", after(-2)}}}
-	sampleReview := &reviewView{Why: "a first visit (always)", Unused: "FIL-1-PLC-01 by SSH as maint", May: true, Seen: 1, Security: true, Verdicts: []verdictView{{"Lena Lang", "a finding", after(-4)}}, Threads: []threadView{finding},
+	sampleReview := &reviewView{Under: []tick{{"W-208", "W-208, P-2: Fill volume drifts at night", false}}, Why: "a first visit (always)", Unused: "FIL-1-PLC-01 by SSH as maint", May: true, Seen: 1, Security: true, Verdicts: []verdictView{{"Lena Lang", "a finding", after(-4)}}, Threads: []threadView{finding},
 		Notes: []noteView{{"Lena Lang", "here it drifts", "0:09", 0, after(-3), 9 * time.Second}}, Held: "H-2", Ask: []tick{{"mia", "Mia Voss", false}}, Deletion: &deletionView{"Lena Lang", "Private mail was shown", after(-9), false}}
 	events := []EventLine{
 		{214, after(-62), "answer.given", "R-214", "Mia Voss", "said yes to revision 1", "moved", "sha256:ab", false},

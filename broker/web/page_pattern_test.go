@@ -74,6 +74,64 @@ func TestPatternPages(t *testing.T) {
 	}
 }
 
+// Who takes a hand-back, and who reviews the recording, say on the same form that
+// it was outside the purpose; the second puts the pattern up for review.
+func TestOutsideThePurposeOnTheForms(t *testing.T) {
+	h := newHouse(t, 1)
+	lena, olaf, mia := h.cookie("lena"), h.cookie("olaf"), h.cookie("mia0")
+	h.posts(t, lena, "/patterns/new", url.Values{"frame": {"filler-callout"}, "purpose": {"Fill volume drifts"}, "person": {"ann"}, "way": {"filler-plc/ssh/recipes"}, "right": {"look", "copy", "set"}, "minutes": {"120"}, "until": {time.Now().AddDate(0, 1, 0).Format(time.DateOnly)}}, http.StatusSeeOther)
+	document := url.Values{"document": {between(h.get(olaf, "/patterns/P-1").text, `name="document" value="`, `"`)}}
+	h.posts(t, olaf, "/patterns/P-1/yes", document, http.StatusSeeOther)
+	h.posts(t, lena, "/patterns/P-1/yes", document, http.StatusSeeOther)
+	used := func(id string) {
+		t.Helper()
+		now := time.Now()
+		q, err := h.desk.Submit(h.ctx, h.signed("ann"), approvals.Ask{Firm: "krall", People: []policy.PersonID{"ann"}, Targets: []policy.Target{{Asset: "filler-plc", Port: "ssh", Account: "recipes"}},
+			Rights: policy.Look | policy.Copy | policy.Set, Reason: "Alarm F-417", WorkOrder: "WO 1", Minutes: 60, From: now, To: now.Add(4 * time.Hour)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.posts(t, mia, "/requests/R-"+id+"/yes", url.Values{"document": {q.Hash.String()}}, http.StatusSeeOther)
+		if _, err := h.desk.SayGate(h.ctx, h.signed("mia0"), policy.WindowID("W-"+id), "line-1-key", "stood-in", "The key is with me"); err != nil {
+			t.Fatal(err)
+		}
+		h.posts(t, mia, "/windows/W-"+id+"/open", url.Values{}, http.StatusSeeOther)
+		h.posts(t, mia, "/windows/W-"+id+"/end", url.Values{}, http.StatusSeeOther)
+		if _, err := h.desk.HandBack(h.ctx, h.signed("ann"), policy.WindowID("W-"+id), "Printed labels"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	used("1")
+	if page := h.get(mia, "/windows/W-1").text; strings.Count(page, "outside the purpose") != 1 || !strings.Contains(page, `name="outside"`) || !strings.Contains(page, "Fill volume drifts") {
+		t.Errorf("the form to take it:\n%s", page)
+	}
+	h.posts(t, mia, "/windows/W-1/accept", url.Values{"outside": {"It was the labels"}}, http.StatusSeeOther)
+	p, err := h.desk.Pattern(h.ctx, h.signed("mia0"), "P-1")
+	if err != nil || len(p.Doubts) != 1 || p.Doubts[0].By != "mia0" || p.State != approvals.PatternAgreed {
+		t.Fatalf("%+v %v", p.Doubts, err)
+	}
+	if w, err := h.desk.Window(h.ctx, h.signed("mia0"), "W-1"); err != nil || w.State != approvals.WindowClosed {
+		t.Errorf("%s %v", w.State, err)
+	}
+
+	used("2")
+	h.recorded("S-1", "W-1", "W-2")
+	page := h.get(lena, "/recordings/S-1").text
+	if !strings.Contains(page, `name="outside" value="W-2"`) || strings.Contains(page, `name="outside" value="W-1"`) {
+		t.Errorf("the form of the verdict:\n%s", page)
+	}
+	verdict := url.Values{"verdict": {"finding"}, "seen": {"0"}, "outside": {"W-2"}}
+	h.posts(t, lena, "/recordings/S-1/verdict", verdict, http.StatusForbidden) // not what it was used for
+	verdict.Set("text", "Labels again")
+	verdict.Set("outside", "W-9")
+	h.posts(t, lena, "/recordings/S-1/verdict", verdict, http.StatusForbidden) // another job
+	verdict.Set("outside", "W-2")
+	h.posts(t, lena, "/recordings/S-1/verdict", verdict, http.StatusSeeOther)
+	if p, err = h.desk.Pattern(h.ctx, h.signed("mia0"), "P-1"); err != nil || p.State != approvals.PatternReview || len(p.Doubts) != 2 {
+		t.Errorf("%s %+v %v", p.State, p.Doubts, err)
+	}
+}
+
 func between(s, a, b string) string {
 	_, s, _ = strings.Cut(s, a)
 	s, _, _ = strings.Cut(s, b)

@@ -12,6 +12,7 @@ import (
 	"penstock/approvals"
 	"penstock/audit"
 	"penstock/audit/review"
+	"penstock/policy"
 )
 
 // reviewView is what a second person reads and says of a recording.
@@ -23,6 +24,7 @@ type reviewView struct {
 	May      bool   // the reader may say a verdict now
 	Seen     int
 	Verdicts []verdictView
+	Under    []tick // windows under a pattern that can be said to have been outside its purpose
 	Threads  []threadView
 	Notes    []noteView
 	Held     string
@@ -81,6 +83,11 @@ func (g *Pages) reviewOf(v *visit, n roll, session string) (*reviewView, error) 
 	out := &reviewView{Why: reasonsText(why), Part: g.Book.Part(v.ctx(), who, session), Seen: len(s.Verdicts), Held: g.Book.HeldBy(session),
 		Security: v.plant.IsSecurity(v.actor.Roles)}
 	out.May = out.Part == "" && !s.Ended.IsZero() && s.Gone == nil
+	if out.May {
+		if out.Under, err = g.underPatterns(v, s.Windows); err != nil {
+			return nil, err
+		}
+	}
 	for _, w := range s.Verdicts {
 		out.Verdicts = append(out.Verdicts, verdictView{n.person(personID(w.Person)), verdictText[w.Verdict], v.at(w.At)})
 	}
@@ -103,6 +110,28 @@ func (g *Pages) reviewOf(v *visit, n roll, session string) (*reviewView, error) 
 	}
 	slices.SortFunc(out.Ask, func(a, b tick) int { return strings.Compare(a.Text, b.Text) })
 	return out, nil
+}
+
+// underPatterns are the windows that were used under a pattern, and of which
+// nobody has said yet that this was outside its purpose.
+func (g *Pages) underPatterns(v *visit, windows []string) (list []tick, err error) {
+	for _, id := range windows {
+		w, err := g.Desk.Window(v.ctx(), v.actor, policy.WindowID(id))
+		if err != nil {
+			return nil, err
+		}
+		if w.Pattern == "" {
+			continue
+		}
+		p, err := g.Desk.Pattern(v.ctx(), v.actor, w.Pattern)
+		if err != nil {
+			return nil, err
+		}
+		if !slices.ContainsFunc(p.Doubts, func(d approvals.Doubt) bool { return string(d.Window) == id }) {
+			list = append(list, tick{Value: id, Text: id + ", " + p.ID + ": " + p.Document.Purpose})
+		}
+	}
+	return list, nil
 }
 
 func (v *visit) goneWords(n roll, g review.Gone) string {
@@ -273,10 +302,15 @@ func (g *Pages) verdict(v *visit) error {
 		return badCall{fmt.Errorf("the form does not say how many verdicts it showed")}
 	}
 	o := review.Opinion{Verdict: f.Get("verdict"), To: f.Get("to"), Text: f.Get("text"), Seen: seen}
-	if _, err := g.server.sign(v.ctx(), v.actor, id, o); err != nil {
+	outside := names[policy.WindowID](f["outside"])
+	if _, err := g.server.sign(v.ctx(), v.actor, id, o, outside); err != nil {
 		return err
 	}
-	return g.done(v, "/recordings/"+id+"#review", "Signed: "+verdictText[o.Verdict]+".")
+	said := "Signed: " + verdictText[o.Verdict] + "."
+	if len(outside) > 0 {
+		said += " Noted: outside the pattern's purpose."
+	}
+	return g.done(v, "/recordings/"+id+"#review", said)
 }
 
 func (g *Pages) reply(v *visit) error {

@@ -15,14 +15,14 @@ import (
 )
 
 // recorded is a session of ann's on the filler that has ended; mia0 watched it.
-func (h *house) recorded(id string) {
+func (h *house) recorded(id string, windows ...string) {
 	h.t.Helper()
 	tell := func(b audit.Body) { must(h.log.Append(h.ctx, audit.Event{Subject: id, Actor: "ann", Body: b})) }
 	w, header, keys, err := h.archive.Create(h.ctx, recording.Header{Session: id, Person: "ann", Firm: "krall", Started: time.Now()})
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	tell(audit.SessionStarted{Session: id, Person: "ann", Firm: "krall", Mode: "readable", Header: header, Keys: keys})
+	tell(audit.SessionStarted{Session: id, Person: "ann", Firm: "krall", Windows: windows, Mode: "readable", Header: header, Keys: keys})
 	s := must(w.Stream(0, "shell"))
 	tell(audit.ChannelOpened{Session: id, Kind: "shell", Asset: "filler-plc", Port: "ssh", Account: "viewer", Rights: []string{"look"}})
 	if err := s.Commit(h.ctx, recording.Out, []byte("flow 812\x1b]0;<script>pwned</script>\a\r\n")); err != nil {

@@ -189,8 +189,12 @@ func (g *Pages) windowStep(v *visit) error {
 		_, err = d.HandBack(ctx, a, id, strings.TrimSpace(f.Get("text")))
 		said = "Handed back. The plant takes it now."
 	case "accept":
-		_, err = d.Accept(ctx, a, id)
+		outside := strings.TrimSpace(f.Get("outside"))
+		_, err = d.AcceptOutside(ctx, a, id, outside)
 		said = "Taken. The window is closed."
+		if outside != "" {
+			said = "Taken, and noted: outside the pattern's purpose. The window is closed."
+		}
 	}
 	if err != nil && g.doneAlready(v, id, parts[len(parts)-1], err) { // a double tap
 		http.Redirect(v.w, v.r, "/windows/"+string(id), http.StatusSeeOther)

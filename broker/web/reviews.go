@@ -3,7 +3,9 @@ package web
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"penstock/approvals/people"
@@ -33,7 +35,7 @@ func (s *server) reviews(mux *http.ServeMux) {
 		if err != nil {
 			return nil, err
 		}
-		ses, err := s.sign(r.Context(), a, r.PathValue("id"), review.Opinion{Verdict: in.Verdict, To: in.To, Text: in.Text, Seen: in.Seen})
+		ses, err := s.sign(r.Context(), a, r.PathValue("id"), review.Opinion{Verdict: in.Verdict, To: in.To, Text: in.Text, Seen: in.Seen}, names[policy.WindowID](in.Outside))
 		return reviewJSON(ses, nil, false), err
 	}))
 	mux.HandleFunc("POST /api/v1/recordings/{id}/threads/{n}", s.plant(func(r *http.Request, a people.Actor) (any, error) {
@@ -104,16 +106,44 @@ func (s *server) holds(mux *http.ServeMux) {
 // What follows is the same for pages and API: who signs, lifts, expires or
 // deletes has just given a code.
 
-func (s *server) sign(ctx context.Context, a people.Actor, session string, o review.Opinion) (review.Session, error) {
+// sign is one verdict; outside are windows of the session that the same reviewer
+// says were used outside their pattern's purpose.
+func (s *server) sign(ctx context.Context, a people.Actor, session string, o review.Opinion, outside []policy.WindowID) (review.Session, error) {
 	if err := s.Roster.Proved(ctx, a); err != nil {
 		return review.Session{}, err
+	}
+	if len(outside) > 0 {
+		if err := s.signable(ctx, a, session, o, outside); err != nil {
+			return review.Session{}, err
+		}
 	}
 	if o.Verdict == review.Question {
 		if err := s.askable(ctx, o.To); err != nil {
 			return review.Session{}, err
 		}
 	}
-	return s.Book.Sign(ctx, reader(a, "", ""), session, o)
+	signed, err := s.Book.Sign(ctx, reader(a, "", ""), session, o)
+	if err != nil {
+		return signed, err
+	}
+	return signed, s.Desk.Outside(ctx, a, outside, o.Text)
+}
+
+// signable: the windows are this session's, and what they were used for is said.
+func (s *server) signable(ctx context.Context, a people.Actor, session string, o review.Opinion, outside []policy.WindowID) error {
+	ses, _, err := s.Book.Session(ctx, reader(a, "", ""), session)
+	if err != nil {
+		return err
+	}
+	for _, id := range outside {
+		if !slices.Contains(ses.Windows, string(id)) {
+			return &policy.Refusal{Rule: "other-window", Say: "Name windows of this recording.", Why: session + " was not in " + strconv.Quote(short(string(id)))}
+		}
+	}
+	if strings.TrimSpace(o.Text) == "" {
+		return &policy.Refusal{Rule: "bad-text", Say: "Say what was outside the purpose.", Why: "no text"}
+	}
+	return nil
 }
 
 // askable: a question goes to an active person of the plant.

@@ -90,8 +90,8 @@ func (s *server) windows(mux *http.ServeMux) {
 		"escort": func(ctx context.Context, a people.Actor, id policy.WindowID, p api.Step) (approvals.Window, error) {
 			return d.Escort(ctx, a, id, p.Says, policy.PersonID(p.To))
 		},
-		"accept": func(ctx context.Context, a people.Actor, id policy.WindowID, _ api.Step) (approvals.Window, error) {
-			return d.Accept(ctx, a, id)
+		"accept": func(ctx context.Context, a people.Actor, id policy.WindowID, p api.Step) (approvals.Window, error) {
+			return d.AcceptOutside(ctx, a, id, p.Out)
 		},
 	} {
 		mux.HandleFunc("POST /api/v1/windows/{id}/"+name, s.does(func(r *http.Request, a people.Actor) (any, error) {

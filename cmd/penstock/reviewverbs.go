@@ -56,6 +56,7 @@ verdict is for the recording as it was closed, and an event of the log.`,
 		}}
 	c.flags(cmd)
 	cmd.Flags().StringVar(&in.To, "to", "", "of a question: person of the plant who is asked")
+	cmd.Flags().StringSliceVar(&in.Outside, "outside", nil, "window that was used outside its pattern's purpose, such as W-1; --text says how")
 	cmd.Flags().StringVar(&in.Text, "text", "", "what is asked or was found; for in-order if there is something to say")
 	return cmd
 }

@@ -74,6 +74,8 @@ func windowStep(name, short string, need proof) *cobra.Command {
 		cmd.Flags().StringVar(&key, "sign-with", "", signFlag)
 		cmd.Flags().StringVar(&rights, "rights", "", "what they may do besides, with commas: set,operate")
 		_ = cmd.MarkFlagRequired("rights") // only fails for a flag that is not there
+	case "accept":
+		cmd.Flags().StringVar(&step.Out, "outside", "", "what it was used for, if that was outside its pattern's purpose; the second such use puts the pattern up for review")
 	case "pause", "end", "cut":
 		cmd.Flags().StringVar(&step.Why, "why", "", "what the vendor will read")
 	}
