@@ -2,9 +2,7 @@ package approvals
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"time"
 
 	"penstock/approvals/people"
@@ -91,16 +89,10 @@ func (d *Desk) clock(t time.Time) string {
 	return t.In(d.plant().Location()).Format("2 Jan 2006 15:04")
 }
 
-func (d *Desk) assetRow(ctx context.Context, name policy.AssetName) (assetRow, error) {
-	row, err := d.row(ctx, assetKey(name))
-	if errors.Is(err, fs.ErrNotExist) {
-		return assetRow{Asset: string(name)}, nil
-	}
-	if err != nil {
-		return assetRow{}, err
-	}
-	r := assetRow{row: row.Rev}
-	return r, decode(row, &r)
+func (d *Desk) assetRow(ctx context.Context, name policy.AssetName) (r assetRow, err error) {
+	r = assetRow{Asset: string(name)}
+	r.row, _, err = d.read(ctx, assetKey(name), &r)
+	return r, err
 }
 
 // Backups are the newest of all machines, of the log and of the plant file.

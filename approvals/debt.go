@@ -2,9 +2,7 @@ package approvals
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"slices"
 	"strings"
 	"sync"
@@ -143,16 +141,9 @@ func (d *Desk) used(ctx context.Context) (map[policy.AssetName]time.Time, error)
 	return used, nil
 }
 
-func (d *Desk) debtRow(ctx context.Context, id string) (debtRow, error) {
-	row, err := d.row(ctx, "debt/"+id)
-	if errors.Is(err, fs.ErrNotExist) {
-		return debtRow{}, nil
-	}
-	if err != nil {
-		return debtRow{}, err
-	}
-	r := debtRow{row: row.Rev}
-	return r, decode(row, &r)
+func (d *Desk) debtRow(ctx context.Context, id string) (r debtRow, err error) {
+	r.row, _, err = d.read(ctx, "debt/"+id, &r)
+	return r, err
 }
 
 // settleDebts writes what is owed since the last look and what is not any more:

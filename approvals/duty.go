@@ -28,16 +28,10 @@ type dutyRow struct {
 
 func rosterKey[T ~string](team T) string { return "roster/" + string(team) }
 
-func (d *Desk) dutyRow(ctx context.Context, team policy.Role) (dutyRow, error) {
-	row, err := d.row(ctx, rosterKey(team))
-	if errors.Is(err, fs.ErrNotExist) {
-		return dutyRow{Team: string(team)}, nil
-	}
-	if err != nil {
-		return dutyRow{}, err
-	}
-	r := dutyRow{row: row.Rev}
-	return r, decode(row, &r)
+func (d *Desk) dutyRow(ctx context.Context, team policy.Role) (r dutyRow, err error) {
+	r = dutyRow{Team: string(team)}
+	r.row, _, err = d.read(ctx, rosterKey(team), &r)
+	return r, err
 }
 
 // turns reads the roster that a row names; the newest few are kept parsed.

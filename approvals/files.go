@@ -3,9 +3,7 @@ package approvals
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"slices"
 	"strings"
 	"time"
@@ -329,16 +327,12 @@ func (d *Desk) moveFile(ctx context.Context, id string, step func(File, windowRo
 	})
 }
 
-func (d *Desk) fileRow(ctx context.Context, id string) (File, error) {
-	row, err := d.row(ctx, fileKey(id))
-	if errors.Is(err, fs.ErrNotExist) {
-		return File{}, refuse("no-such-file", "There is no file %.40q. See `files` for those that wait.", id)
+func (d *Desk) fileRow(ctx context.Context, id string) (f File, err error) {
+	rev, there, err := d.read(ctx, fileKey(id), &f)
+	if f.row = rev; err == nil && !there {
+		err = refuse("no-such-file", "There is no file %.40q. See `files` for those that wait.", id)
 	}
-	if err != nil {
-		return File{}, err
-	}
-	f := File{row: row.Rev}
-	return f, decode(row, &f)
+	return f, err
 }
 
 // File is one file; vendors' people see the files of their firm's windows.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"slices"
 	"strings"
 	"time"
@@ -241,16 +240,12 @@ func (d *Desk) Handovers(ctx context.Context, by people.Actor) ([]Handover, erro
 	return list, nil
 }
 
-func (d *Desk) handoverRow(ctx context.Context, id string) (handoverRow, error) {
-	row, err := d.row(ctx, handoverKey(id))
-	if errors.Is(err, fs.ErrNotExist) {
-		return handoverRow{}, refuse("no-such-handover", "There is no handover %.40q.", id)
+func (d *Desk) handoverRow(ctx context.Context, id string) (h handoverRow, err error) {
+	rev, there, err := d.read(ctx, handoverKey(id), &h)
+	if h.row = rev; err == nil && !there {
+		err = refuse("no-such-handover", "There is no handover %.40q.", id)
 	}
-	if err != nil {
-		return handoverRow{}, err
-	}
-	h := handoverRow{row: row.Rev}
-	return h, decode(row, &h)
+	return h, err
 }
 
 func (d *Desk) handover(ctx context.Context, id string) (Handover, error) {

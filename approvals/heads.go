@@ -202,6 +202,19 @@ func (d *Desk) row(ctx context.Context, key string) (state.Row, error) {
 	return row, d.vouched(ctx, row)
 }
 
+// read decodes a row into v, and gives its revision; there is false where the log
+// knows none.
+func (d *Desk) read(ctx context.Context, key string, v any) (rev uint64, there bool, err error) {
+	row, err := d.row(ctx, key)
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, false, nil
+	}
+	if err != nil {
+		return 0, false, err
+	}
+	return row.Rev, true, decode(row, v)
+}
+
 // vouched is nil if the row's newest leaf gives exactly this value.
 func (d *Desk) vouched(ctx context.Context, row state.Row) error {
 	at, known := d.heads.get(row.Key)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"slices"
 	"time"
 
@@ -278,16 +277,10 @@ func (r hostKeyRow) counts(pins string) bool {
 	return r.Key != "" && r.Cleared == "" && r.Pins == audit.HashOf([]byte(pins))
 }
 
-func (d *Desk) hostKeyRow(ctx context.Context, asset policy.AssetName) (hostKeyRow, error) {
-	row, err := d.row(ctx, hostKeyKey(asset))
-	if errors.Is(err, fs.ErrNotExist) {
-		return hostKeyRow{Asset: string(asset)}, nil
-	}
-	if err != nil {
-		return hostKeyRow{}, err
-	}
-	r := hostKeyRow{row: row.Rev}
-	return r, decode(row, &r)
+func (d *Desk) hostKeyRow(ctx context.Context, asset policy.AssetName) (r hostKeyRow, err error) {
+	r = hostKeyRow{Asset: string(asset)}
+	r.row, _, err = d.read(ctx, hostKeyKey(asset), &r)
+	return r, err
 }
 
 // hostKey makes the row of what a machine showed, and of what was said about it.

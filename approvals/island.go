@@ -2,9 +2,7 @@ package approvals
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"slices"
 	"time"
 
@@ -80,16 +78,12 @@ func (b blockRow) waits(word liftRow, now time.Time) bool {
 	return now.Before(word.At.Add(evidence.LiftTime)) && !slices.Contains(b.Free, word.Zone)
 }
 
-func (d *Desk) blockRow(ctx context.Context, id string) (blockRow, error) {
-	row, err := d.row(ctx, blockKey(id))
-	if errors.Is(err, fs.ErrNotExist) {
-		return blockRow{}, refuse("no-such-block", "There is no block %.40q.", id)
+func (d *Desk) blockRow(ctx context.Context, id string) (b blockRow, err error) {
+	rev, there, err := d.read(ctx, blockKey(id), &b)
+	if b.row = rev; err == nil && !there {
+		err = refuse("no-such-block", "There is no block %.40q.", id)
 	}
-	if err != nil {
-		return blockRow{}, err
-	}
-	b := blockRow{row: row.Rev}
-	return b, decode(row, &b)
+	return b, err
 }
 
 // word is what somebody is about to say for lifting an island.

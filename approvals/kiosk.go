@@ -6,8 +6,6 @@ import (
 	"crypto/ed25519"
 	"crypto/rsa"
 	"crypto/x509"
-	"errors"
-	"io/fs"
 	"slices"
 	"strings"
 	"time"
@@ -52,16 +50,12 @@ const mostKiosks = 20 // that stand
 // Stands says whether a kiosk may still take something.
 func (k Kiosk) Stands(now time.Time) bool { return k.Revoked == "" && now.Before(k.Until) }
 
-func (d *Desk) kioskRow(ctx context.Context, id string) (kioskRow, error) {
-	row, err := d.row(ctx, kioskKey(id))
-	if errors.Is(err, fs.ErrNotExist) {
-		return kioskRow{}, refuse("no-such-kiosk", "There is no kiosk %.40q.", id)
+func (d *Desk) kioskRow(ctx context.Context, id string) (k kioskRow, err error) {
+	rev, there, err := d.read(ctx, kioskKey(id), &k)
+	if k.row = rev; err == nil && !there {
+		err = refuse("no-such-kiosk", "There is no kiosk %.40q.", id)
 	}
-	if err != nil {
-		return kioskRow{}, err
-	}
-	k := kioskRow{row: row.Rev}
-	return k, decode(row, &k)
+	return k, err
 }
 
 // Kiosks are all that were ever enrolled, for the plant's people.

@@ -2,9 +2,7 @@ package approvals
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"slices"
 	"time"
 
@@ -76,16 +74,12 @@ func (r OutageRow) Over() bool {
 // Past says whether the time of an outage is over, or it was taken back.
 func (o Outage) Past(now time.Time) bool { return o.Withdrawn != "" || !now.Before(o.Document.To) }
 
-func (d *Desk) outageRow(ctx context.Context, id string) (outageRow, error) {
-	row, err := d.row(ctx, outageKey(id))
-	if errors.Is(err, fs.ErrNotExist) {
-		return outageRow{}, refuse("no-such-outage", "There is no outage %.40q. See the page Outages.", id)
+func (d *Desk) outageRow(ctx context.Context, id string) (o outageRow, err error) {
+	rev, there, err := d.read(ctx, outageKey(id), &o)
+	if o.row = rev; err == nil && !there {
+		err = refuse("no-such-outage", "There is no outage %.40q. See the page Outages.", id)
 	}
-	if err != nil {
-		return outageRow{}, err
-	}
-	o := outageRow{row: row.Rev}
-	return o, decode(row, &o)
+	return o, err
 }
 
 // outageDoc reads a list.

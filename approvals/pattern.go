@@ -2,9 +2,7 @@ package approvals
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"slices"
 	"time"
 
@@ -108,16 +106,12 @@ func (p *patternRow) move(to PatternState) error {
 
 func patternKey(id string) string { return "pattern/" + id }
 
-func (d *Desk) patternRow(ctx context.Context, id string) (patternRow, error) {
-	row, err := d.row(ctx, patternKey(id))
-	if errors.Is(err, fs.ErrNotExist) {
-		return patternRow{}, refuse("no-such-pattern", "There is no pattern %.40q. See `patterns` for those you may see.", id)
+func (d *Desk) patternRow(ctx context.Context, id string) (p patternRow, err error) {
+	rev, there, err := d.read(ctx, patternKey(id), &p)
+	if p.row = rev; err == nil && !there {
+		err = refuse("no-such-pattern", "There is no pattern %.40q. See `patterns` for those you may see.", id)
 	}
-	if err != nil {
-		return patternRow{}, err
-	}
-	p := patternRow{row: row.Rev}
-	return p, decode(row, &p)
+	return p, err
 }
 
 // WithdrawPattern takes a pattern back, at once: whoever proposed it, or either

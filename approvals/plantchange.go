@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"slices"
 	"time"
 
@@ -80,16 +79,12 @@ func (c *changeRow) move(to ChangeState) error {
 
 func changeKey(id string) string { return "change/" + id }
 
-func (d *Desk) changeRow(ctx context.Context, id string) (changeRow, error) {
-	row, err := d.row(ctx, changeKey(id))
-	if errors.Is(err, fs.ErrNotExist) {
-		return changeRow{}, refuse("no-such-change", "There is no change %.40q of the plant file. See `penstock policy changes`.", id)
+func (d *Desk) changeRow(ctx context.Context, id string) (c changeRow, err error) {
+	rev, there, err := d.read(ctx, changeKey(id), &c)
+	if c.row = rev; err == nil && !there {
+		err = refuse("no-such-change", "There is no change %.40q of the plant file. See `penstock policy changes`.", id)
 	}
-	if err != nil {
-		return changeRow{}, err
-	}
-	c := changeRow{row: row.Rev}
-	return c, decode(row, &c)
+	return c, err
 }
 
 // governor is the actor as somebody of the plant with a role.

@@ -154,16 +154,12 @@ func (r *requestRow) waits() bool { return r.State == RequestWaiting || r.State 
 func requestKey[T ~string](id T) string { return "request/" + string(id) }
 
 // requestRow reads a request's row as its newest leaf vouches for it.
-func (d *Desk) requestRow(ctx context.Context, id policy.RequestID) (requestRow, error) {
-	row, err := d.row(ctx, requestKey(id))
-	if errors.Is(err, fs.ErrNotExist) {
-		return requestRow{}, refuse("no-such-request", "There is no request %.40q. See `requests` for those you may see.", id)
+func (d *Desk) requestRow(ctx context.Context, id policy.RequestID) (r requestRow, err error) {
+	rev, there, err := d.read(ctx, requestKey(id), &r)
+	if r.row = rev; err == nil && !there {
+		err = refuse("no-such-request", "There is no request %.40q. See `requests` for those you may see.", id)
 	}
-	if err != nil {
-		return requestRow{}, err
-	}
-	r := requestRow{row: row.Rev}
-	return r, decode(row, &r)
+	return r, err
 }
 
 // Submit asks: the impossible is refused at once, with the rule's words.

@@ -62,16 +62,12 @@ func (s spokenRow) says() Spoken {
 
 func spokenKey[T ~string](id T) string { return "spoken/" + string(id) }
 
-func (d *Desk) spokenRow(ctx context.Context, id policy.WindowID) (spokenRow, error) {
-	row, err := d.row(ctx, spokenKey(id))
-	if errors.Is(err, fs.ErrNotExist) {
-		return spokenRow{}, refuse("not-spoken", "No yes to %.40q was spoken.", id)
+func (d *Desk) spokenRow(ctx context.Context, id policy.WindowID) (s spokenRow, err error) {
+	rev, there, err := d.read(ctx, spokenKey(id), &s)
+	if s.row = rev; err == nil && !there {
+		err = refuse("not-spoken", "No yes to %.40q was spoken.", id)
 	}
-	if err != nil {
-		return spokenRow{}, err
-	}
-	s := spokenRow{row: row.Rev}
-	return s, decode(row, &s)
+	return s, err
 }
 
 // spokenBy is somebody whose yes was heard on the telephone by who asks this, as

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"slices"
 	"time"
 
@@ -147,20 +146,15 @@ func (d *Desk) Over(ctx context.Context, id policy.WindowID) (bool, error) {
 	return false, nil
 }
 
-func (d *Desk) windowRow(ctx context.Context, id policy.WindowID) (windowRow, error) {
-	row, err := d.row(ctx, windowKey(id))
-	if errors.Is(err, fs.ErrNotExist) {
-		return windowRow{}, refuse("no-such-window", "There is no window %.40q. See `windows` for those you may see.", id)
+func (d *Desk) windowRow(ctx context.Context, id policy.WindowID) (w windowRow, err error) {
+	rev, there, err := d.read(ctx, windowKey(id), &w)
+	if w.row = rev; err == nil && !there {
+		err = refuse("no-such-window", "There is no window %.40q. See `windows` for those you may see.", id)
 	}
-	if err != nil {
-		return windowRow{}, err
+	if err == nil {
+		d.saw(id, phase{w.row, w.State})
 	}
-	w := windowRow{row: row.Rev}
-	if err := decode(row, &w); err != nil {
-		return w, err
-	}
-	d.saw(id, phase{w.row, w.State})
-	return w, nil
+	return w, err
 }
 
 // claim reads what was agreed.
