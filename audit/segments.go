@@ -108,6 +108,12 @@ func (s *segments) count() int {
 	return len(s.list)
 }
 
+// Bytes that a cursor reads at once.
+const (
+	leastAhead = 16 << 10
+	mostAhead  = 64 << 10
+)
+
 // cursor reads frames in order, from one place on. Not safe for concurrent use.
 type cursor struct {
 	s      *segments
@@ -118,8 +124,9 @@ type cursor struct {
 	f     durable.File
 	start int64 // offset of buf
 	buf   []byte
-	whole bool // buf reached the file's end when it was read
-	ahead int  // how much was read at once, bytes
+	whole bool   // buf reached the file's end when it was read
+	ahead int    // how much was read at once, bytes
+	room  []byte // what buf stands in, for the next read
 }
 
 // seek makes a cursor whose next frame is leaf i, walking there from the
@@ -209,13 +216,19 @@ func (c *cursor) peek(n int) ([]byte, error) {
 			return rest[:min(n, len(rest))], nil
 		}
 	}
-	c.ahead = min(max(16<<10, 2*c.ahead), 64<<10) // who looks up one leaf does not read on
-	fresh := make([]byte, c.ahead)
-	m, err := c.f.ReadAt(fresh, c.off)
+	c.ahead = min(max(leastAhead, 2*c.ahead), mostAhead) // who looks up one leaf does not read on
+	if c.whole {
+		c.ahead = leastAhead // who follows the log finds a leaf or two behind its end
+	}
+	if len(c.room) != c.ahead {
+		c.room = make([]byte, c.ahead)
+	}
+	c.buf = nil // it stands in room
+	m, err := c.f.ReadAt(c.room, c.off)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("read the log: %w", err)
 	}
-	c.start, c.buf, c.whole = c.off, fresh[:m], err != nil
+	c.start, c.buf, c.whole = c.off, c.room[:m], err != nil
 	return c.buf[:min(n, m)], nil
 }
 

@@ -38,6 +38,7 @@ const (
 	everyRunning = time.Minute     // how often sessions that run are read on
 	leavesAtOnce = 2000
 	linesAtOnce  = 4000
+	readAtOnce   = 64 // recordings whose last lines are taken in together
 	mostLines    = 200_000 // of one session's screens; what comes after is left out
 	mostRunning  = 256     // sessions that are read while they run
 	mostChannels = 4096    // of one session whose asset is shown with a hit; it is read at each search
@@ -130,10 +131,8 @@ func (f *Filler) Fold(ctx context.Context) (more bool, err error) {
 	if err := f.db.Update(func(tx *bolt.Tx) error { return f.fold(tx, batch, ended) }); err != nil {
 		return false, fmt.Errorf("index the log: %w", err)
 	}
-	for _, name := range slices.Sorted(maps.Keys(ended)) {
-		if err := f.read(ctx, name); err != nil {
-			return false, err
-		}
+	if err := f.readAll(ctx, slices.Sorted(maps.Keys(ended))); err != nil {
+		return false, err
 	}
 	return batch[len(batch)-1].Index+1 < size, nil
 }
@@ -252,65 +251,80 @@ func (f *Filler) Read(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, name := range open {
-		if err := f.read(ctx, name); err != nil {
-			return err
-		}
+	if err := f.readAll(ctx, open); err != nil {
+		return err
 	}
 	return errors.Join(f.bound(), f.clean())
 }
 
-// read takes in what a session's recording has more.
-func (f *Filler) read(ctx context.Context, name string) error {
-	r := f.running[name]
-	var s *session
-	err := f.db.Update(func(tx *bolt.Tx) error {
-		if s = lookup(tx, name); s == nil || s.Done || r != nil {
-			return nil
-		}
-		// A reading that another life began, and whose screens are not known any more.
-		if err := f.drop(tx, unit(s.ID, screens)); err != nil {
+// some is what was read of one recording, and is not in the index yet.
+type some struct {
+	name  string
+	r     *reading
+	done  bool   // nothing comes after it
+	left  string // what is not in the index, in words
+	known bool   // false: there is nothing to take in
+}
+
+// readAll takes in what recordings have more. Many short ones are one
+// transaction: each costs two syncs of the disk.
+func (f *Filler) readAll(ctx context.Context, names []string) error {
+	var waits []some
+	lines := 0
+	for _, name := range names {
+		one, err := f.read(ctx, name)
+		if err != nil {
 			return err
 		}
-		s.Count[1], s.Done = 0, s.Sealed
-		return s.write(tx)
-	})
-	if err != nil || s == nil || s.Done {
-		return err
+		if !one.known {
+			continue
+		}
+		waits, lines = append(waits, one), lines+len(one.r.found)
+		if lines >= linesAtOnce || len(waits) == readAtOnce {
+			if err := f.settle(waits...); err != nil {
+				return err
+			}
+			waits, lines = waits[:0], 0
+		}
+	}
+	return f.settle(waits...)
+}
+
+// read reads what a session's recording has more; the last of it settle takes in.
+func (f *Filler) read(ctx context.Context, name string) (some, error) {
+	r := f.running[name]
+	var s *session
+	if err := f.db.View(func(tx *bolt.Tx) error { s = lookup(tx, name); return nil }); err != nil || s == nil || s.Done {
+		return some{}, err
+	}
+	if r == nil && (s.Sealed || s.Count[1] > 0) {
+		// A reading that another life began, and whose screens are not known any more.
+		if err := f.db.Update(func(tx *bolt.Tx) error {
+			if err := f.drop(tx, unit(s.ID, screens)); err != nil {
+				return err
+			}
+			s.Count[1], s.Done = 0, s.Sealed
+			return s.write(tx)
+		}); err != nil || s.Done {
+			return some{}, err
+		}
 	}
 	if r == nil {
 		r = newReading()
 		f.running[name] = r
 	}
-	ended := s.Ended
-	left, err := f.guarded(ctx, name, r, ended)
+	left, err := f.guarded(ctx, name, r, s.Ended)
 	if ctx.Err() != nil {
-		return ctx.Err()
+		return some{}, ctx.Err()
 	}
 	never := errors.Is(err, recording.ErrSealed) || errors.Is(err, errInside)
-	if never || errors.Is(err, fs.ErrNotExist) || err != nil && ended {
+	if never || errors.Is(err, fs.ErrNotExist) || err != nil && s.Ended {
 		left = "the recording could not be read: " + err.Error()
 		f.slog.Warn("a recording is not in the search index, or not to its end", "session", name, "err", err)
 	} else if err != nil {
-		return nil // it runs: the next time
+		return some{}, nil // it runs: the next time
 	}
-	if ended || never {
-		if err := f.keep(name, r); err != nil {
-			return err
-		}
-		delete(f.running, name)
-	}
-	return f.db.Update(func(tx *bolt.Tx) error {
-		s := lookup(tx, name)
-		if s == nil {
-			return nil
-		}
-		s.Done = ended || never
-		if left != "" {
-			s.Left = clip(left)
-		}
-		return s.write(tx)
-	})
+	return some{name: name, r: r, done: s.Ended || never, left: left, known: true}, nil
 }
 
 // errInside: our own fault, met in what a vendor wrote. The recording is left.
@@ -330,27 +344,41 @@ func (f *Filler) guarded(ctx context.Context, name string, r *reading, ended boo
 	return left, err
 }
 
-// keep writes the lines that a reading has found.
-func (f *Filler) keep(name string, r *reading) error {
-	if len(r.found) == 0 {
+// settle writes what was read, in one transaction.
+func (f *Filler) settle(all ...some) error {
+	if len(all) == 0 {
 		return nil
 	}
 	err := f.db.Update(func(tx *bolt.Tx) error {
-		s := lookup(tx, name)
-		if s == nil {
-			return nil
+		for _, one := range all {
+			s := lookup(tx, one.name)
+			if s == nil {
+				continue
+			}
+			if err := f.add(tx, unit(s.ID, screens), s.Count[1], one.r.found); err != nil {
+				return fmt.Errorf("index %s: %w", one.name, err)
+			}
+			s.Count[1] += uint32(len(one.r.found))
+			s.Done = one.done
+			if one.left != "" {
+				s.Left = clip(one.left)
+			}
+			if err := s.write(tx); err != nil {
+				return err
+			}
 		}
-		if err := f.add(tx, unit(s.ID, screens), s.Count[1], r.found); err != nil {
-			return err
-		}
-		s.Count[1] += uint32(len(r.found))
-		return s.write(tx)
+		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("index %s: %w", name, err)
+		return err
 	}
-	r.kept += len(r.found)
-	r.found = r.found[:0]
+	for _, one := range all {
+		one.r.kept += len(one.r.found)
+		one.r.found = one.r.found[:0]
+		if one.done {
+			delete(f.running, one.name)
+		}
+	}
 	return nil
 }
 
@@ -375,7 +403,7 @@ func (f *Filler) readOn(ctx context.Context, name string, r *reading) (left stri
 			}
 			r.frame(frame)
 			if len(r.found) >= linesAtOnce {
-				if err := f.keep(name, r); err != nil {
+				if err := f.settle(some{name: name, r: r}); err != nil {
 					return "", err
 				}
 				rest(ctx, givesWay*time.Since(worked))
@@ -385,11 +413,11 @@ func (f *Filler) readOn(ctx context.Context, name string, r *reading) (left stri
 				return "", ctx.Err()
 			}
 			if r.kept+len(r.found) >= mostLines {
-				return fmt.Sprintf("it showed more than %d lines: those after are not in the index", mostLines), f.keep(name, r)
+				return fmt.Sprintf("it showed more than %d lines: those after are not in the index", mostLines), nil
 			}
 		}
 	}
-	return "", f.keep(name, r)
+	return "", nil
 }
 
 func rest(ctx context.Context, d time.Duration) {

@@ -99,7 +99,7 @@ func Open(dir string, most int64) (*Index, error) {
 		return nil, fmt.Errorf("take away an index that was not written to its end: %w", err)
 	}
 	var err error
-	if x.enc, err = zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedDefault)); err != nil {
+	if x.enc, err = zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithLowerEncoderMem(true)); err != nil {
 		return nil, err
 	}
 	if x.dec, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(0), zstd.WithDecoderMaxMemory(largestBlock)); err != nil {

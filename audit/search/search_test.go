@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"filippo.io/age"
+	bolt "go.etcd.io/bbolt"
 
 	"penstock/audit"
 	"penstock/audit/durable"
@@ -351,5 +352,33 @@ func TestBound(t *testing.T) {
 	q, _ := ParseQuery("milk", time.UTC)
 	if found, err := r.f.Find(context.Background(), q); err != nil || found.State.Left != 1 {
 		t.Errorf("%+v %v", found.State, err)
+	}
+}
+
+// TestManyEndedAreOneTransaction: each transaction is two syncs of the disk, and
+// short sessions come in dozens.
+func TestManyEndedAreOneTransaction(t *testing.T) {
+	r := newRig(t)
+	for i := range 12 {
+		l := r.begin(fmt.Sprintf("S-%d", i+1), "ann", "filler-plc", "exec")
+		l.shows(fmt.Sprintf("alarm number%d\n", i))
+		l.ends()
+	}
+	number := func() (n int) {
+		r.must(r.f.db.View(func(tx *bolt.Tx) error { n = tx.ID(); return nil }))
+		return n
+	}
+	before := number()
+	if _, err := r.f.Fold(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if took := number() - before; took != 2 {
+		t.Errorf("12 sessions that ended took %d transactions; the log's part and the screens' part are 2", took)
+	}
+	if got := r.finds("alarm"); len(got) != 12 {
+		t.Errorf("found %d of 12", len(got))
+	}
+	if len(r.f.running) != 0 {
+		t.Errorf("%d ended sessions are still held", len(r.f.running))
 	}
 }

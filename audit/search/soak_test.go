@@ -123,7 +123,7 @@ func hour(t *testing.T, f *Filler, h int) int {
 		r.frame(recording.Frame{Kind: "shell", Seq: seq, Mark: recording.Out, At: at, Wall: start.Add(at), Data: []byte(text)})
 		seq++
 		if len(r.found) >= linesAtOnce {
-			if err := f.keep(name, r); err != nil {
+			if err := f.settle(some{name: name, r: r}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -146,7 +146,7 @@ func hour(t *testing.T, f *Filler, h int) int {
 		}
 	}
 	r.end()
-	if err := f.keep(name, r); err != nil {
+	if err := f.settle(some{name: name, r: r}); err != nil {
 		t.Fatal(err)
 	}
 	return r.kept

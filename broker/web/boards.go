@@ -257,9 +257,9 @@ func (f *boardFacts) seenBy(v *visit) string {
 
 // renderParts draws what moves of a page: its state and its parts, no frame.
 func (g *Pages) renderParts(name string, f frame) ([]byte, error) {
-	t := g.pages[name]
-	if t == nil {
-		return nil, fmt.Errorf("there is no page %q", name)
+	t, err := g.pages.of(name)
+	if err != nil {
+		return nil, err
 	}
 	var b bytes.Buffer
 	for _, part := range []string{"state", "page"} {

@@ -514,7 +514,7 @@ func poisoned(v reflect.Value) reflect.Value {
 
 func galleryServer(t *testing.T) (*httptest.Server, []string) {
 	t.Helper()
-	pages, err := parseTemplates()
+	pages, err := listTemplates()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -613,7 +613,7 @@ var (
 // TestWordsAtNight: pages.md S2 allows 85 words above the buttons, labels
 // counted, and it is not more where something is dangerous.
 func TestWordsAtNight(t *testing.T) {
-	pages, err := parseTemplates()
+	pages, err := listTemplates()
 	if err != nil {
 		t.Fatal(err)
 	}

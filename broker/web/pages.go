@@ -23,9 +23,6 @@ import (
 	"penstock/policy"
 )
 
-//go:embed templates/*.html
-var templateFiles embed.FS
-
 //go:embed all:static
 var staticFiles embed.FS
 
@@ -68,7 +65,7 @@ type Pages struct {
 	past     *past
 	seeks    chan struct{} // a token for each piece of a recording that is made
 	routes   []Route
-	pages    map[string]*template.Template
+	pages    templates
 	handler  http.Handler
 }
 
@@ -77,7 +74,7 @@ func NewPages(p Parts, log Log, api http.Handler) (*Pages, error) {
 	if p.Now == nil {
 		p.Now = time.Now
 	}
-	pages, err := parseTemplates()
+	pages, err := listTemplates()
 	if err != nil {
 		return nil, err
 	}
@@ -551,35 +548,15 @@ func (g *Pages) frameOf(v *visit, name, title string, page any) frame {
 }
 
 func (g *Pages) render(name string, f frame) ([]byte, error) {
-	t := g.pages[name]
-	if t == nil {
-		return nil, fmt.Errorf("there is no page %q", name)
+	t, err := g.pages.of(name)
+	if err != nil {
+		return nil, err
 	}
 	var b bytes.Buffer
 	if err := t.ExecuteTemplate(&b, "layout", f); err != nil {
 		return nil, fmt.Errorf("render page %s: %w", name, err)
 	}
 	return b.Bytes(), nil
-}
-
-// parseTemplates makes one set for each page: layout and parts, then the page.
-func parseTemplates() (map[string]*template.Template, error) {
-	files, err := fs.Glob(templateFiles, "templates/*.html")
-	if err != nil {
-		return nil, fmt.Errorf("list templates: %w", err)
-	}
-	all := map[string]*template.Template{}
-	for _, f := range files {
-		name := strings.TrimSuffix(path.Base(f), ".html")
-		if name == "layout" || name == "parts" {
-			continue
-		}
-		t := template.New(name).Funcs(template.FuncMap{"upper": strings.ToUpper, "join": strings.Join, "count": count, "list": func(all ...any) []any { return all }})
-		if all[name], err = t.ParseFS(templateFiles, "templates/layout.html", "templates/parts.html", f); err != nil {
-			return nil, fmt.Errorf("parse page %s: %w", name, err)
-		}
-	}
-	return all, nil
 }
 
 // static serves the style sheet, the script and the icon.

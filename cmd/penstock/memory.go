@@ -5,7 +5,11 @@ import (
 	"os"
 	"runtime/debug"
 	"runtime/metrics"
+	"strconv"
+	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 const (
@@ -29,6 +33,7 @@ func giveBack(ctx context.Context) error {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	var b burst
+	started := false
 	for {
 		select {
 		case <-tick.C:
@@ -39,6 +44,10 @@ func giveBack(ctx context.Context) error {
 			}
 			if b.over(now[0].Value.Uint64(), now[1].Value.Uint64()) {
 				debug.FreeOSMemory()
+				if b.more == 0 && !started {
+					started = true
+					unmapStart()
+				}
 			}
 		case <-ctx.Done():
 			return nil
@@ -82,4 +91,50 @@ func (b *burst) over(allocated, live uint64) bool {
 	b.collected = allocated
 	b.more--
 	return true
+}
+
+// unmapStart lets go of the pages of the program's own file that the start
+// needed and nothing since, most of them (madvise(2), MADV_DONTNEED). They stay in the
+// kernel's cache, which maps those that are used again as it did the first time;
+// what is mapped counts as this process's and is given back last. Where it
+// cannot be done they stay.
+func unmapStart() {
+	own, err := os.Readlink("/proc/self/exe")
+	if err != nil {
+		return
+	}
+	smaps, err := os.ReadFile("/proc/self/smaps")
+	if err != nil {
+		return
+	}
+	for _, r := range unchanged(string(smaps), own) {
+		_, _, _ = unix.Syscall(unix.SYS_MADVISE, r.from, r.to-r.from, unix.MADV_DONTNEED)
+	}
+}
+
+// span is memory from one address to before another.
+type span struct{ from, to uintptr }
+
+// unchanged are the spans of a /proc/PID/smaps (proc_pid_smaps(5)) that are
+// nothing but the file own: not to be written, and no page of them a copy, as
+// those are that a linker relocated or a debugger stopped at.
+func unchanged(smaps, own string) (all []span) {
+	var at span
+	for line := range strings.Lines(smaps) {
+		words := strings.Fields(line)
+		switch {
+		case len(words) < 3:
+		case len(words[1]) == 4 && strings.Contains(words[0], "-"): // 00400000-01739000 r-xp 00000000 fe:00 4711 /usr/bin/penstock
+			at = span{}
+			from, to, _ := strings.Cut(words[0], "-")
+			a, err := strconv.ParseUint(from, 16, 64)
+			b, wrong := strconv.ParseUint(to, 16, 64)
+			if err == nil && wrong == nil && words[1][1] == '-' && len(words) > 5 && strings.HasSuffix(strings.TrimSuffix(line, "\n"), " "+own) {
+				at = span{uintptr(a), uintptr(b)}
+			}
+		case words[0] == "Anonymous:" && words[1] == "0" && at.to > at.from:
+			all = append(all, at)
+		}
+	}
+	return all
 }
