@@ -38,7 +38,7 @@ const (
 	everyRunning = time.Minute     // how often sessions that run are read on
 	leavesAtOnce = 2000
 	linesAtOnce  = 4000
-	readAtOnce   = 64 // recordings whose last lines are taken in together
+	readAtOnce   = 64      // recordings whose last lines are taken in together
 	mostLines    = 200_000 // of one session's screens; what comes after is left out
 	mostRunning  = 256     // sessions that are read while they run
 	mostChannels = 4096    // of one session whose asset is shown with a hit; it is read at each search
