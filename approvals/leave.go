@@ -28,6 +28,8 @@ type Leaving struct {
 	Turns     []LeavingTurn      // of rosters
 	Deputies  []LeavingDeputy
 	Sponsors  []policy.FirmID // they need another sponsor
+
+	machines []policy.WindowID // of Ended, those of machines that the person keeps
 }
 
 // LeavingTurn is a turn that nobody has then, unless another has it as well.
@@ -76,6 +78,8 @@ func (g gone) request(doc evidence.Request, yes []string, agreed bool) string {
 	switch {
 	case g.firm(doc.Firm):
 		return "the contract of " + doc.Firm + " is over"
+	case doc.Machine.Is() && g.person(doc.Machine.Keeper):
+		return doc.Machine.Keeper + ", who keeps the machine, has left"
 	case g.person(doc.By):
 		return doc.By + ", who asked, has left"
 	case !work:
@@ -91,6 +95,8 @@ func (g gone) window(claim evidence.WindowClaim, firm string) string {
 	switch {
 	case g.firm(firm):
 		return "the contract of " + firm + " is over"
+	case claim.Machine.Is() && g.person(claim.Machine.Keeper):
+		return claim.Machine.Keeper + ", who keeps the machine, has left"
 	case !slices.ContainsFunc(claim.People, func(id string) bool { return !g.person(id) }):
 		return "everybody who worked in it has left"
 	}
@@ -219,6 +225,9 @@ func (l *Leaving) window(g gone, w windowRow, claim evidence.WindowClaim, doc ev
 	case w.State == WindowAgreed:
 	case g.window(claim, w.Firm) != "":
 		l.Ended = append(l.Ended, id)
+		if claim.Machine.Is() {
+			l.machines = append(l.machines, id)
+		}
 		return
 	case slices.ContainsFunc(claim.People, g.person):
 		l.Runs = append(l.Runs, id)
@@ -254,7 +263,7 @@ func (d *Desk) Leave(ctx context.Context, by people.Actor, who policy.PersonID, 
 	if err != nil {
 		return l, err
 	}
-	return l, d.leave(ctx, by, policy.Block{Person: who}, why, l.Escorts, func(ctx context.Context, why string) error {
+	return l, d.leave(ctx, by, policy.Block{Person: who}, why, l, func(ctx context.Context, why string) error {
 		return d.roster.Disable(ctx, by, who, why)
 	})
 }
@@ -267,14 +276,14 @@ func (d *Desk) EndFirm(ctx context.Context, by people.Actor, id policy.FirmID, w
 	if err != nil {
 		return l, err
 	}
-	return l, d.leave(ctx, by, policy.Block{Firm: id}, why, nil, func(ctx context.Context, why string) error {
+	return l, d.leave(ctx, by, policy.Block{Firm: id}, why, Leaving{}, func(ctx context.Context, why string) error {
 		return d.roster.EndFirm(ctx, by, id, why)
 	})
 }
 
 // leave is effect first, then the event, then what follows from it; what follows
 // settle does as well, so that a crash between leaves nothing standing.
-func (d *Desk) leave(ctx context.Context, by people.Actor, b policy.Block, why string, escorts []policy.WindowID, write func(context.Context, string) error) error {
+func (d *Desk) leave(ctx context.Context, by people.Actor, b policy.Block, why string, l Leaving, write func(context.Context, string) error) error {
 	ctx = context.WithoutCancel(ctx) // whoever asked may go; the event must come
 	b.By, b.Why = by.Person, cleaned(why)
 	if b.Why == "" {
@@ -285,7 +294,14 @@ func (d *Desk) leave(ctx context.Context, by people.Actor, b policy.Block, why s
 	if s := d.stopper(); s != nil {
 		s.Block(b, &policy.Refusal{Rule: "left", Say: fmt.Sprintf("Your access was ended by %s: %s. Call your contact at the plant.", by.Person, b.Why)})
 	}
-	for _, id := range escorts {
+	for _, id := range l.machines { // a machine of theirs is nobody that the block names
+		d.mark(d.stopped, id)
+		defer d.unmark(d.stopped, id)
+		if s := d.stopper(); s != nil {
+			s.Stop(id, &policy.Refusal{Rule: "left", Say: fmt.Sprintf("%s was ended by %s: %s. Call your contact at the plant.", id, by.Person, b.Why)})
+		}
+	}
+	for _, id := range l.Escorts {
 		d.hold(id, "paused: its escort has left")
 		defer d.unmark(d.held, id)
 	}

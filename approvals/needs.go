@@ -78,7 +78,7 @@ type roster interface {
 	MaySignAccess(ctx context.Context, by people.Actor, scope string) error
 	CheckSign(ctx context.Context, by people.Actor, scope string, document audit.Hash, kept, ended []policy.PersonID) (people.Access, people.Person, error)
 	SignAccess(ctx context.Context, by people.Actor, scope string, document audit.Hash, kept, ended []policy.PersonID) error
-	TellEndings(ctx context.Context) (next time.Time, err error)
+	TellEndings(ctx context.Context, more ...people.Ending) (next time.Time, err error)
 	MayDisable(ctx context.Context, by people.Actor, who policy.PersonID) error
 	Disable(ctx context.Context, by people.Actor, who policy.PersonID, why string) error
 	MayEndFirm(ctx context.Context, by people.Actor, id policy.FirmID) error

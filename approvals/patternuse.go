@@ -115,7 +115,7 @@ func (d *Desk) quorumFor(ctx context.Context, a Ask) (policy.Quorum, error) {
 	}
 	plant := d.plant()
 	doc := evidence.Request{Kind: cmp.Or(a.Kind, evidence.Remote), Firm: string(a.Firm), People: sorted(words(a.People)), Assets: asTargets(a.Targets),
-		Rights: (a.Rights | policy.Look).Words(), Minutes: a.Minutes, From: whole(a.From), To: whole(a.To)}
+		Rights: (a.Rights | policy.Look).Words(), Minutes: a.Minutes, From: whole(a.From), To: whole(a.To), Machine: evidence.Bound{Frame: a.Machine.Frame}}
 	if err := d.choosePattern(ctx, plant, &doc, a.Pattern); err != nil {
 		return policy.Quorum{}, err
 	}

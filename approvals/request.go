@@ -33,7 +33,7 @@ const (
 type Ask struct {
 	Firm                                          policy.FirmID // of the people who will work
 	People                                        []policy.PersonID
-	Kind                                          string // evidence.Remote, Emergency, OnSite; "" is remote
+	Kind                                          string // evidence.Remote, Emergency, OnSite, Machine; "" is remote
 	Targets                                       []policy.Target
 	Rights                                        policy.Rights
 	Reason                                        string
@@ -46,6 +46,7 @@ type Ask struct {
 	CallIn                                        bool         // by somebody of the plant, whose yes may be the ask (Desk.CallIn)
 	FileHashes                                    []audit.Hash // of files that may go in once they were looked at, without anybody's further yes
 	Laptop                                        string       // of work on site: its name or tag; Targets name the machines alone
+	Machine                                       Machine      // of kind standing
 	Outage                                        string       // O-1: it is to be a row of that list; empty: of none
 }
 
@@ -242,6 +243,9 @@ func (d *Desk) Withdraw(ctx context.Context, by people.Actor, id policy.RequestI
 	if err := text("why", why, evidence.MaxText); err != nil {
 		return err
 	}
+	if err := notMachine(by); err != nil {
+		return err
+	}
 	_, err := again(func() (none, error) {
 		r, err := d.requestRow(ctx, id)
 		if err != nil {
@@ -358,7 +362,10 @@ func (d *Desk) draw(ctx context.Context, by people.Actor, plant *policy.Plant, i
 	if err := onSite(doc); err != nil {
 		return doc, nil, nil, err
 	}
-	if doc.From.Before(now) || doc.To.Before(now) || doc.To.Sub(doc.From) > longestSpan {
+	if err := d.bind(ctx, by, plant, &doc, a.Machine, now); err != nil {
+		return doc, nil, nil, err
+	}
+	if doc.From.Before(now) || doc.To.Before(now) || doc.To.Sub(doc.From) > longestSpan && doc.Kind != evidence.Machine {
 		return doc, nil, nil, refuse("bad-span", "The span must begin now or later, end after that, and be 14 days long at most.")
 	}
 	if a.Outage != "" { // a list is signed by those who would normally agree
@@ -375,7 +382,7 @@ func (d *Desk) draw(ctx context.Context, by people.Actor, plant *policy.Plant, i
 	if err != nil {
 		return doc, nil, nil, asRefusal("not-possible", err)
 	}
-	if missing := lacks(doc, quorum); len(missing) > 0 && !plant.MayMiss(missing) {
+	if missing := lacks(doc, quorum); len(missing) > 0 && (doc.Kind == evidence.Machine || !plant.MayMiss(missing)) {
 		return doc, nil, nil, refuse("fields-missing", "The plant asks for more here. Fill in: %s.", strings.Join(missing, ", "))
 	}
 	doc.Open = quorum.Open
@@ -452,7 +459,7 @@ func (d *Desk) possible(ctx context.Context, plant *policy.Plant, q policy.Quoru
 		}
 		for _, t := range doc.Assets {
 			q := policy.Query{Stage: policy.AtAsk, Asset: policy.AssetName(t.Asset), Port: policy.PortName(t.Port), Account: policy.AccountName(t.Account),
-				Rights: rights, From: doc.From, Until: doc.To, Minutes: doc.Minutes, Emergency: doc.Kind == evidence.Emergency, OnSite: doc.Kind == evidence.OnSite}
+				Rights: rights, From: doc.From, Until: doc.To, Minutes: doc.Minutes, Emergency: doc.Kind == evidence.Emergency, OnSite: doc.Kind == evidence.OnSite, Frame: doc.Machine.Frame}
 			if !q.OnSite { // on site it does not matter whence somebody asks
 				q.Source = odd.source(p.ID)
 			}

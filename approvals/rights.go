@@ -72,8 +72,11 @@ func (d *Desk) coded(by people.Actor, p people.Person, q policy.Quorum) error {
 // present is the actor as the roster has them now: an Actor may be older than
 // a change of roles or of the person's being disabled.
 func (d *Desk) present(ctx context.Context, by people.Actor) (people.Person, error) {
+	if err := notMachine(by); err != nil {
+		return people.Person{}, err
+	}
 	p, err := d.roster.Person(ctx, by.Person)
-	if errors.Is(err, fs.ErrNotExist) || err == nil && (p.Disabled || p.Firm != by.Firm) {
+	if errors.Is(err, fs.ErrNotExist) || err == nil && (p.Disabled || p.Machine || p.Firm != by.Firm) {
 		return p, refuse("not-active", "You are not an active person of this plant any more. Ask the plant's OT security.")
 	}
 	if err != nil {

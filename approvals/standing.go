@@ -23,7 +23,8 @@ func (d *Desk) settlePeople(ctx context.Context) (next time.Time, err error) {
 			next = earlier(next, f.Until)
 		}
 	}
-	told, terr := d.roster.TellEndings(ctx)
+	machines, merr := d.standingEndings(ctx)
+	told, terr := d.roster.TellEndings(ctx, machines...)
 	if refused(terr) || errors.Is(terr, state.ErrConflict) { // somebody was faster: it is told at the next look
 		terr = nil
 	}
@@ -32,7 +33,7 @@ func (d *Desk) settlePeople(ctx context.Context) (next time.Time, err error) {
 	}
 	listed, aerr := d.settleAccess(ctx)
 	next = earlier(next, listed)
-	if err = errors.Join(err, ferr, terr, aerr); err == nil {
+	if err = errors.Join(err, ferr, merr, terr, aerr); err == nil {
 		return next, nil
 	}
 	if ctx.Err() != nil || d.trouble() != nil {

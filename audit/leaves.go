@@ -297,6 +297,8 @@ type PersonInvited struct {
 	Until  time.Time `json:"until"`
 	Mail   string    `json:"mail,omitempty"`
 	Source string    `json:"source,omitempty"`
+
+	Machine bool `json:"machine,omitempty"` // it is a vendor's machine, for standing agreements alone
 }
 
 // PersonJoined: the code was given over a proven key, which is pending until PersonConfirmed.

@@ -39,7 +39,8 @@ type TrainingNoted struct {
 
 // EndingTold: somebody is told that a firm's contract, or a person's terms or
 // training, ends at Until: Days days before at the most, or 0 when it has ended.
-// What is contract, terms, or training and its name.
+// What is contract, terms, training and its name, or standing and the window of a
+// machine whose keeper Person is.
 type EndingTold struct {
 	Firm   string    `json:"firm"`
 	Person string    `json:"person,omitempty"`
@@ -47,7 +48,8 @@ type EndingTold struct {
 	Until  time.Time `json:"until"`
 	Days   int       `json:"days"`
 
-	Sponsor string `json:"sponsor,omitempty"` // of the firm
+	Sponsor string   `json:"sponsor,omitempty"` // of the firm
+	Teams   []string `json:"teams,omitempty"`   // who confirm a standing agreement
 }
 
 // AccountLinked: Person signs in by an account of the plant's sign-in service,

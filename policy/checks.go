@@ -440,6 +440,9 @@ func (w *walk) agreedRights() Rights {
 // length holds a request to the rules' longest, and a window that has run as
 // long as the rules now in force allow to its end.
 func (w *walk) length() no {
+	if w.frame() != "" {
+		return w.confirmed()
+	}
 	longest, rule := w.longest()
 	if w.q.Stage == AtAsk {
 		if r := w.spanAsked(longest, rule); r != nil {
@@ -484,6 +487,9 @@ func (w *walk) calendar() no {
 		return w.yes("calendar", "waived by the emergency")
 	}
 	if w.q.Stage == AtAsk {
+		if w.frame() != "" { // it stands for months; whenever it connects it is asked
+			return nil
+		}
 		return w.calendarAsked()
 	}
 	rights := w.effect()

@@ -50,8 +50,9 @@ type Query struct {
 	Key         string    // fingerprint of the key that the certificate is over; empty: none was asked for
 	From, Until time.Time
 	Minutes     int
-	Emergency   bool // AtAsk: of kind emergency; afterwards the window's facts say it
-	OnSite      bool // AtAsk: of kind on-site; afterwards the window's facts say it
+	Emergency   bool   // AtAsk: of kind emergency; afterwards the window's facts say it
+	OnSite      bool   // AtAsk: of kind on-site; afterwards the window's facts say it
+	Frame       string // AtAsk: of kind standing, its pattern in the plant file; afterwards the window's facts say it
 }
 
 // Facts are all that Decide knows beside the plant. Values only.
@@ -72,6 +73,7 @@ type PersonFacts struct {
 	ID       PersonID
 	Firm     FirmID
 	Plant    bool // the firm is the plant itself
+	Machine  bool // a machine of the firm, which comes by standing agreements alone
 	Disabled bool
 	Keys     []string       // fingerprints of the SSH keys that count now
 	Networks []netip.Prefix // of the firm; empty: the firm declared none and no source fits
@@ -114,6 +116,7 @@ type WindowFacts struct {
 	OnSite      bool         // a laptop at the machine itself: nothing of it ever passes here, and no connection is for it
 	Emergency   bool         // of kind emergency: calendars are waived, where the plant file still has an emergency
 	Most        Rights       // of an emergency: with all that a second tap may add
+	Standing    Standing     // of a machine's window: what it is held to besides
 	Escort      bool         // agreed to under an escort, whatever the rules ask: it has a red item
 	Network     netip.Prefix // agreed to as a red item: whence they may come besides the firm's networks
 	Gates       []string     // that were agreed besides those of the rules

@@ -170,6 +170,10 @@ func (f *file) patterns(v source.Value) {
 			e.Name.Refuse("a standing pattern is for a machine and is confirmed again and again", "machine: true, confirm: every 90d")
 		case !standing && p.Open != "" && !s.Get("longest").Here():
 			e.Name.Refuse("this pattern has no longest", "longest: 4h")
+		case standing && p.Rights&^MachineRights != 0:
+			s.Get("rights").Refuse("a machine looks or takes copies; what changes something is a person's work", "rights: [look, copy]")
+		case standing && p.Confirm > longestConfirm:
+			s.Get("confirm").Refuse("a standing agreement is confirmed every 90 days at the latest", "confirm: every 90d")
 		case standing && s.Get("longest").Here():
 			s.Get("longest").Refuse("a standing pattern has no longest", "it ends at its review")
 		}

@@ -51,15 +51,15 @@ func (p *Plant) allTraining(now time.Time) (all []Training) {
 }
 
 // standing is what of a person must not have run out: the acceptance of the
-// firm's terms, and the confirmation of an access review.
+// firm's terms (a machine reads none), and the confirmation of an access review.
 func (w *walk) standing(p *PersonFacts) no {
 	switch {
 	case p.Plant:
-	case p.Terms && p.Accepted.IsZero():
+	case !p.Machine && p.Terms && p.Accepted.IsZero():
 		return refusal("terms", "read the plant's terms and accept them first: ssh desk@… terms", "%s has not accepted the terms of firm %s", p.ID, p.Firm)
-	case p.Terms && !w.now.Before(p.Accepted):
+	case !p.Machine && p.Terms && !w.now.Before(p.Accepted):
 		return refusal("terms", "your acceptance of the plant's terms has run out; read and accept them again: ssh desk@… terms", "%s accepted the terms of firm %s until %s", p.ID, p.Firm, w.local(p.Accepted))
-	case p.Terms && w.q.Stage == AtAsk && !w.q.From.IsZero() && !w.q.From.Before(p.Accepted):
+	case !p.Machine && p.Terms && w.q.Stage == AtAsk && !w.q.From.IsZero() && !w.q.From.Before(p.Accepted):
 		return refusal("terms", "your acceptance of the plant's terms runs out before that; accept them again: ssh desk@… terms", "%s accepted the terms until %s, asked from %s", p.ID, w.local(p.Accepted), w.local(w.q.From))
 	case !p.Confirm.IsZero() && !w.now.Before(p.Confirm):
 		return refusal("access-review", "nobody at the plant has confirmed in time that you still work here; your firm's sponsor or OT security can", "the access review of %s was due %s", p.ID, w.local(p.Confirm))
@@ -109,7 +109,7 @@ func (w *walk) trainedForOne() no {
 }
 
 func (w *walk) trainedFor(a *Asset, port PortName, rights Rights) no {
-	if w.f.Person.Plant {
+	if w.f.Person.Plant || w.f.Person.Machine {
 		return nil
 	}
 	for _, r := range a.rules {

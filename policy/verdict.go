@@ -101,6 +101,7 @@ var checks = []check{
 	{"source", session, false, false, (*walk).source},
 	{"window", at(AtOpen, AtAdmit, AtChannel, AtOperation), false, false, (*walk).window},
 	{"rights", always, true, true, (*walk).rights},
+	{"machine", always, false, false, (*walk).machine},
 	{"conduit", always, true, false, (*walk).conduit},
 	{"account", always, true, false, (*walk).account},
 	{"rule", always, true, true, (*walk).rule},
@@ -159,7 +160,7 @@ func (w *walk) decide() Decision {
 func (w *walk) untilKnown() {
 	w.d.Until = w.f.Person.Until
 	if !w.f.Person.Plant {
-		if w.f.Person.Terms {
+		if w.f.Person.Terms && !w.f.Person.Machine {
 			w.until(w.f.Person.Accepted)
 		}
 		w.until(w.f.Person.Confirm)

@@ -61,7 +61,7 @@ func CheckExtension(plant *policy.Plant, request []byte, yes []Given, extension 
 	j.must(a.Until.After(opened), "its new end %s is before the window was opened", clock(a.Until))
 	j.must(!a.Until.After(j.request.To), "its new end %s is after the span's, %s", clock(a.Until), clock(j.request.To))
 	j.must(!a.Until.After(w.To), "its new end %s is after the window's limit, %s", clock(a.Until), clock(w.To))
-	j.must(a.Until.Sub(opened) <= j.quorum.Longest, "its new end %s is more than %s after the opening, the longest that the rules allow", clock(a.Until), j.quorum.Longest)
+	j.confirms(a, opened)
 	j.beside(yes, a, func(y Answer) {
 		if end := y.Limits.Until; !end.IsZero() {
 			j.must(!a.Until.After(end), "its new end %s is after the limit of %s, %s", clock(a.Until), y.Person, clock(end))
@@ -210,6 +210,9 @@ func QuorumOf(plant *policy.Plant, r Request, under ...Basis) (policy.Quorum, er
 		if n := policy.AssetName(t.Asset); !slices.Contains(assets, n) {
 			assets = append(assets, n)
 		}
+	}
+	if r.Kind == Machine {
+		return standingQuorum(plant, r, set)
 	}
 	if r.Kind == Emergency {
 		return plant.EmergencyQuorum(assets, set)
@@ -443,6 +446,7 @@ func (j *judge) window(given []yes, w WindowClaim) {
 	j.must(slices.Equal(w.Starts, widest.Starts), "the window starts with %q, and by request and limits it starts with %q", w.Starts, widest.Starts)
 	j.must(w.Escort == r.Escort && w.Network == r.Red.Network, "the window and the request differ in who watches, or whence they may come")
 	j.must(w.Laptop == r.Laptop, "the window is for the laptop %q, and the request for %q", short(w.Laptop), short(r.Laptop))
+	j.must(w.Machine.equal(r.Machine), "the window and the request differ in what holds the machine")
 	j.must(within(j.gates, w.Gates), "the window does not ask the gates %q, which the pattern asks", j.gates)
 	j.must(w.Open == j.quorum.Open, "the window says that %s opens, and the rules say %s", w.Open, j.quorum.Open)
 	for _, y := range given {

@@ -29,7 +29,7 @@ type Request struct {
 	Firm      string     `json:"firm"`
 	By        string     `json:"by"`               // who wrote it
 	People    []string   `json:"people"`           // who will work, sorted
-	Kind      string     `json:"kind"`             // Remote, Emergency, OnSite
+	Kind      string     `json:"kind"`             // Remote, Emergency, OnSite, Machine
 	Called    bool       `json:"called,omitempty"` // By is of the plant and calls them in: their yes may be the ask
 	Assets    []Target   `json:"assets"`
 	Rights    []string   `json:"rights"`
@@ -40,6 +40,7 @@ type Request struct {
 	Backout   string     `json:"backout,omitempty"`
 	AreaClear string     `json:"area_clear,omitempty"`
 	Laptop    string     `json:"laptop,omitempty"`    // of kind on-site: its name or tag, by which people find it
+	Machine   Bound      `json:"machine,omitzero"`    // of kind standing: what holds the one machine that is its people
 	Outage    string     `json:"outage,omitempty"`    // O-1: it is a row of that list, or is to be
 	Happening string     `json:"happening,omitempty"` // safety, stopped, degraded, planned: as whoever asks sees it
 	Priority  string     `json:"priority"`            // P1 to P4; it and the next four are computed (Tell) from the plant file
@@ -68,6 +69,7 @@ type Request struct {
 const (
 	Remote    = "remote"
 	OnSite    = "on-site"   // with a laptop at the machine itself: agreed, opened and ended like any other, and not recorded
+	Machine   = "standing"  // a machine of the vendor's, day and night, until it is not confirmed (Bound)
 	Emergency = "emergency" // one yes, look first, a second tap for more (policy.Emergency)
 )
 
@@ -146,6 +148,7 @@ type WindowClaim struct {
 	Escort  bool       `json:"escort,omitempty"`  // as the request says
 	Network string     `json:"network,omitempty"` // of the request's red item: whence they may come besides
 	Laptop  string     `json:"laptop,omitempty"`  // of work on site, which no certificate and no session is for
+	Machine Bound      `json:"machine,omitzero"`  // of a standing agreement, as the request says
 	Gates   []string   `json:"gates,omitempty"`   // that its pattern asks besides those of the rules
 }
 

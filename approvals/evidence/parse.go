@@ -103,9 +103,9 @@ func (r Request) check() error {
 		id("firm", r.Firm),
 		id("by", r.By),
 		ids("people", r.People),
-		oneOf("kind", r.Kind, Remote, Emergency, OnSite),
+		oneOf("kind", r.Kind, Remote, Emergency, OnSite, Machine),
 		targetsOf(r.Kind == OnSite)("assets", r.Assets),
-		r.onSite(),
+		r.onSite(), r.machine(),
 		rights("rights", r.Rights),
 		filled("reason", r.Reason, MaxReason),
 		CheckText("work_order", r.WorkOrder, MaxText),
@@ -124,7 +124,7 @@ func (r Request) check() error {
 		CheckText("weak", r.Weak, MaxReason), CheckText("files", r.Files, MaxReason),
 		hashes("file_hashes", r.FileHashes),
 		r.Red.check(),
-		span(r.From, r.To, r.Minutes),
+		spanOf(r.Kind == Machine, r.From, r.To, r.Minutes),
 		oneOf("open", r.Open, "shift", "auto", "vendor"),
 		set("plant", !r.Plant.IsZero()),
 		nonce(r.Nonce),
@@ -234,7 +234,7 @@ func (w WindowClaim) check() error {
 		CheckText("laptop", w.Laptop, maxName),
 		rights("rights", w.Rights),
 		starts(len(w.Starts) > 0, w.Starts),
-		span(w.From, w.To, w.Minutes),
+		spanOf(w.Machine.Is(), w.From, w.To, w.Minutes), w.machine(),
 		oneOf("open", w.Open, "shift", "auto", "vendor"),
 		network("network", w.Network),
 		gateNames(w.Gates),
@@ -416,15 +416,17 @@ func rights(field string, words []string) error {
 	return nil
 }
 
-func span(from, to time.Time, minutes int) error {
+func span(from, to time.Time, minutes int) error { return spanWithin(MaxSpan, from, to, minutes) }
+
+func spanWithin(most time.Duration, from, to time.Time, minutes int) error {
 	if err := errors.Join(moment("from", from), moment("to", to)); err != nil {
 		return err
 	}
 	switch whole := to.Sub(from); {
 	case whole <= 0:
 		return errors.New("to: is not after from")
-	case whole > MaxSpan:
-		return fmt.Errorf("to: is more than %d days after from", int(MaxSpan.Hours()/24))
+	case whole > most:
+		return fmt.Errorf("to: is more than %d days after from", int(most.Hours()/24))
 	case minutes < 1 || minutes > int(whole/time.Minute):
 		return fmt.Errorf("minutes: %d do not fit between from and to, which are %d apart", minutes, int(whole/time.Minute))
 	}

@@ -89,7 +89,7 @@ func (w *Walk) red(plant *policy.Plant, text Request, b audit.RequestSubmitted, 
 	for _, finding := range CheckRed(plant, text, ask) {
 		w.must(false, "%s", finding)
 	}
-	if plant.Reddens(policy.RedFirst) && !w.insider(text.By) && !w.partial { // of a part of the log nobody can say who was never here
+	if plant.Reddens(policy.RedFirst) && !w.insider(text.By) && text.Kind != Machine && !w.partial { // of a part of the log nobody can say who was never here
 		for _, id := range text.People {
 			w.must(w.been[id] || slices.Contains(text.Red.First, id), "%s was never here, and it does not say so", id)
 		}

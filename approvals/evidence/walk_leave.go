@@ -26,7 +26,7 @@ func (w *Walk) left(r *asked) bool {
 	if v := w.windows[r.window]; v != nil && r.state == "agreed" {
 		yes = yes || slices.ContainsFunc(v.answers, func(h heard) bool { return w.gone(w.sayer(h)) })
 	}
-	return yes || w.gone(r.by) || w.firms[r.firm].over(w.leaf.Wall) ||
+	return yes || w.gone(r.by) || r.keeper != "" && w.gone(r.keeper) || w.firms[r.firm].over(w.leaf.Wall) ||
 		len(r.workers) > 0 && !slices.ContainsFunc(r.workers, func(id string) bool { return !w.gone(id) })
 }
 
@@ -111,7 +111,7 @@ func (w *Walk) facts(id string) policy.PersonFacts {
 	if p == nil {
 		return f
 	}
-	f.Firm, f.Training = policy.FirmID(p.firm), p.training
+	f.Firm, f.Training, f.Machine = policy.FirmID(p.firm), p.training, p.machine
 	if firm := w.firms[p.firm]; firm != nil {
 		f.Until, f.Terms = firm.until, !firm.terms.IsZero()
 		if f.Terms && p.accepted.terms == firm.terms {

@@ -22,6 +22,7 @@ type person struct {
 	firm     string
 	roles    []string
 	held     []string // roles that were theirs once
+	machine  bool
 	disabled bool
 	until    time.Time   // of an envelope that was opened: it counts so long; zero: of a person
 	gone     time.Time   // when disabled
@@ -53,6 +54,7 @@ const unvouched = "nobody with a key that counts has vouched for it"
 type invitation struct {
 	person, firm string
 	roles        []string
+	machine      bool
 	by           string
 	until        time.Time
 	spent        bool
@@ -194,7 +196,8 @@ func (w *Walk) judgePeople() bool {
 		w.must(w.insider(b.By), "invited by %s, who is nobody of the plant", b.By)
 		w.must(b.By != b.Person, "%s invited themself", b.By)
 		w.must(w.firms[b.Firm] != nil, "of firm %s, which the log does not know", b.Firm)
-		w.invited[b.Code] = &invitation{person: b.Person, firm: b.Firm, roles: b.Roles, by: b.By, until: b.Until}
+		w.must(!b.Machine || w.firms[b.Firm] != nil && !w.firms[b.Firm].plant, "a machine of the plant is no vendor's")
+		w.invited[b.Code] = &invitation{person: b.Person, firm: b.Firm, roles: b.Roles, machine: b.Machine, by: b.By, until: b.Until}
 	case audit.PersonJoined:
 		w.joined(b)
 	case audit.PersonConfirmed:
@@ -248,9 +251,9 @@ func (w *Walk) joined(b audit.PersonJoined) {
 	print, err := fingerprint(b.Public)
 	w.must(err == nil && print == b.Key, "the key of %s has not the fingerprint that the leaf says", b.Person)
 	if p := w.people[b.Person]; p == nil {
-		w.people[b.Person] = &person{firm: i.firm, roles: i.roles}
+		w.people[b.Person] = &person{firm: i.firm, roles: i.roles, machine: i.machine}
 	} else { // a new key of somebody known; firm and roles are person.changed's
-		w.must(!p.disabled && p.firm == i.firm, "%s is disabled, or not of %s as invited", b.Person, i.firm)
+		w.must(!p.disabled && p.firm == i.firm && p.machine == i.machine, "%s is disabled, or not of %s as invited", b.Person, i.firm)
 	}
 	w.hold(b.Person, heldKey{kind: KeySSH, id: b.Key, public: []byte(b.Public), pending: true, by: i.by, broken: unvouched, since: w.leaf.Place()})
 }
@@ -295,6 +298,7 @@ func (w *Walk) enrolled(b audit.KeyEnrolled) {
 		return
 	}
 	w.must(b.By == b.Person, "%s of %s was enrolled by %s", b.Kind, b.Person, b.By)
+	w.must(!w.people[b.Person].machine, "%s is a machine, and has its one ssh key", b.Person)
 	k := heldKey{kind: b.Kind, id: b.Key, since: w.leaf.Place()}
 	if b.Kind == KeySSH || b.Kind == KeyPasskey {
 		print, public, err := PublicKey(b.Kind, b.Public)

@@ -142,6 +142,7 @@ func (w *Walk) issuedIn(b audit.CertIssued) {
 		}
 		w.must(w.worksIn(b.Person, v), "%s does not work in %s", b.Person, id)
 		w.neverOnSite(v)
+		w.certifiesMachine(b, v)
 		is, why := w.isOpen(v)
 		w.must(is || v.state == "paused" || w.justTaken(v), "%s %s", id, why)
 		if v.until.After(end) {
@@ -213,6 +214,7 @@ func (w *Walk) sessionStarted(b audit.SessionStarted) {
 		w.must(slices.Contains(c.Windows, id), "its certificate does not name %s", short(id))
 		if v := w.window(id); v != nil {
 			w.must(w.worksIn(b.Person, v), "%s does not work in %s", b.Person, id)
+			w.machineCame(s, b.Firm, v)
 		}
 	}
 }
@@ -260,7 +262,7 @@ func (w *Walk) decided(plant *policy.Plant, s *session, v *window, b audit.Chann
 	}
 	f := policy.Facts{
 		Person: w.facts(s.person),
-		Window: policy.WindowFacts{ID: policy.WindowID(v.claim.Window), Agreed: true, Live: true, From: v.opened, Until: at.Add(time.Hour), Rights: claimed, Emergency: v.claim.Emergency(), OnSite: v.claim.OnSite(), Escort: v.claim.Escort},
+		Window: policy.WindowFacts{ID: policy.WindowID(v.claim.Window), Agreed: true, Live: true, From: v.opened, Until: at.Add(time.Hour), Rights: claimed, Emergency: v.claim.Emergency(), OnSite: v.claim.OnSite(), Escort: v.claim.Escort, Standing: v.claim.Machine.Policy()},
 		Live:   policy.LiveFacts{Escort: v.escort.there(at, settleTime) || v.escort.there(at.Add(-settleTime), 0), Gates: map[string]bool{}},
 	}
 	f.HostKeys = w.hostKeys(plant, at)

@@ -39,6 +39,7 @@ type asked struct {
 	answers []heard       // to the newest revision
 	until   time.Time     // asleep until then
 	window  string
+	keeper  string // of its machine
 	outage  string // on whose list it is, or is to be
 }
 
@@ -202,7 +203,7 @@ func (w *Walk) submitted(b audit.RequestSubmitted) {
 	w.must(w.leaf.Actor == b.By, "%s submitted what %s wrote", short(w.leaf.Actor), b.By)
 	crossed := b.Plant == w.former && !w.leaf.Wall.After(w.newPlant.Add(crossTime))
 	w.must(b.Plant == w.inForce || crossed, "it names the plant file %s, and %s was in force", b.Plant, w.inForce)
-	r.to, r.workers, r.called, r.outage = text.To, text.People, text.Called, text.Outage
+	r.to, r.workers, r.called, r.outage, r.keeper = text.To, text.People, text.Called, text.Outage, text.Machine.Keeper
 	if text.Outage != "" {
 		w.inOutage(text)
 	}
@@ -253,6 +254,7 @@ func (w *Walk) workers(text Request) {
 		p := w.known(id)
 		w.must(p != nil && p.firm == text.Firm, "%s shall work, who is not known as a person of %s", id, text.Firm)
 	}
+	w.machines(text)
 }
 
 // woken: when its time has come, or earlier by a person of the plant who answers.
@@ -601,6 +603,7 @@ func (w *Walk) open(b audit.WindowMoved, v *window) {
 	v.opened, v.until = b.At, b.Until
 	w.opensEmergency(b, v)
 	w.opensOnSite(b, v)
+	w.opensMachine(b, v)
 	w.youngEnough(v.claim.Assets, v.allowed(), w.now()...)
 	for _, id := range v.claim.People {
 		w.been[id] = true

@@ -84,6 +84,10 @@ func badPhone(err error) error {
 	return refuse("bad-phone", "This is no number that can be rung up: "+err.Error()+".", "%v", err)
 }
 
+func machineKey(id string) error {
+	return refuse("machine", "A machine has its one ssh key and nothing else. A new one comes by an invitation.", "%.40s is a machine", id)
+}
+
 // Enroll adds or replaces the actor's own password or code generator; k.Sealed
 // is already put. The first of a kind over the person's own ssh key; another one
 // in its place with a code. Either proof is of the last five minutes.
@@ -94,6 +98,9 @@ func (r *Roster) Enroll(ctx context.Context, by Actor, k Key) error {
 	p, _, err := r.present(ctx, by.Person)
 	if err != nil {
 		return err
+	}
+	if p.Machine {
+		return machineKey(string(p.ID))
 	}
 	if _, there := p.Key(k.Kind); there {
 		if err := r.withCode(p, by); err != nil {

@@ -164,7 +164,7 @@ func (f folding) invited(b audit.PersonInvited) ([]state.Change, error) {
 	var all changes
 	all.put(inviteKey(b.Code), f.leaf.Rev, Invitation{
 		Person: policy.PersonID(b.Person), Firm: policy.FirmID(b.Firm), Name: b.Name, Phone: b.Phone,
-		Roles: typed[policy.Role](b.Roles), By: policy.PersonID(b.By), Until: b.Until, Mail: b.Mail, Source: b.Source,
+		Roles: typed[policy.Role](b.Roles), By: policy.PersonID(b.By), Until: b.Until, Mail: b.Mail, Source: b.Source, Machine: b.Machine,
 	})
 	return all.done()
 }
@@ -184,7 +184,7 @@ func (f folding) joined(ctx context.Context, b audit.PersonJoined) ([]state.Chan
 	if err != nil || public != b.Public || fingerprint != b.Key {
 		return nil, fmt.Errorf("key %s of person.joined is not what it says: %w", b.Key, errors.Join(err, errMismatch))
 	}
-	p := Person{ID: inv.Person, Firm: inv.Firm, Name: inv.Name, Phone: inv.Phone, Mail: inv.Mail, Roles: inv.Roles, Source: inv.Source}
+	p := Person{ID: inv.Person, Firm: inv.Firm, Name: inv.Name, Phone: inv.Phone, Mail: inv.Mail, Roles: inv.Roles, Source: inv.Source, Machine: inv.Machine}
 	if _, _, err := read(ctx, f.rows, personRow+b.Person, &p); err != nil {
 		return nil, err
 	}
@@ -212,7 +212,7 @@ func (f folding) joined(ctx context.Context, b audit.PersonJoined) ([]state.Chan
 // fits: an invitation never changes somebody who is there. One that was made
 // before the person's roles were is void.
 func (inv Invitation) fits(p Person) bool {
-	return !p.Disabled && p.Firm == inv.Firm && slices.Equal(p.Roles, inv.Roles)
+	return !p.Disabled && p.Firm == inv.Firm && p.Machine == inv.Machine && slices.Equal(p.Roles, inv.Roles)
 }
 
 var errMismatch = errors.New("text and fingerprint differ")
@@ -262,6 +262,9 @@ func (p *Person) change(b audit.PersonChanged) error {
 }
 
 func (p *Person) enroll(b audit.KeyEnrolled) error {
+	if p.Machine {
+		return machineKey(b.Person)
+	}
 	kind := KeyKind(b.Kind)
 	if kind != Password && kind != TOTP || b.Key != b.Kind || b.Sealed.IsZero() {
 		return fmt.Errorf("a %.20q is not enrolled so; ssh keys come by invitation", b.Kind)

@@ -86,7 +86,7 @@ func (r *Roster) invite(ctx context.Context, by Person, who Invitation) error {
 	code := hashCode(who.Code)
 	return r.commit(ctx, inviteKey(code), 1, who.By, audit.PersonInvited{
 		Person: string(who.Person), Firm: string(who.Firm), Name: who.Name, Phone: who.Phone, Roles: plain(who.Roles),
-		By: string(who.By), Code: code, Until: who.Until, Mail: who.Mail, Source: who.Source,
+		By: string(who.By), Code: code, Until: who.Until, Mail: who.Mail, Source: who.Source, Machine: who.Machine,
 	}, by)
 }
 
@@ -99,13 +99,13 @@ func (r *Roster) fill(ctx context.Context, who Invitation) (Invitation, error) {
 	if err != nil {
 		return who, err
 	}
-	differs := who.Firm != "" && who.Firm != have.Firm || who.Name != "" && who.Name != have.Name ||
+	differs := who.Machine && !have.Machine || who.Firm != "" && who.Firm != have.Firm || who.Name != "" && who.Name != have.Name ||
 		len(who.Roles) > 0 && !slices.Equal(who.Roles, have.Roles) || who.Phone != "" && who.Phone != have.Phone || who.Mail != "" && who.Mail != have.Mail
 	if have.Disabled || differs {
 		return who, refuse("person-there", "This id is somebody who is here already, or was. A new key comes by an invitation with the id alone; somebody else needs another id.",
 			"%s is there with other fields, or disabled", who.Person)
 	}
-	who.Firm, who.Name, who.Roles, who.Phone, who.Mail, who.Source = have.Firm, have.Name, have.Roles, have.Phone, have.Mail, have.Source
+	who.Firm, who.Name, who.Roles, who.Phone, who.Mail, who.Source, who.Machine = have.Firm, have.Name, have.Roles, have.Phone, have.Mail, have.Source, have.Machine
 	return who, nil
 }
 
@@ -121,6 +121,9 @@ func (r *Roster) checkInvited(who Invitation, firm Firm) error {
 	}
 	if len(who.Roles) > 0 && !firm.Plant {
 		return bad("roles are the plant's own, a vendor's person has none")
+	}
+	if who.Machine && firm.Plant {
+		return bad("a machine is a vendor's; the plant's own do not come through here")
 	}
 	if err := checkRoles(who.Roles, r.Roles); err != nil {
 		return bad(err.Error())

@@ -88,7 +88,7 @@ func (k Key) Signs() bool {
 	return !k.Pending && (k.Kind == Passkey && k.Vouched != "" || k.Kind == SSH && (k.By == "" || k.Vouched != ""))
 }
 
-// Person is a human. A disabled or pending person's keys open nothing.
+// Person is a human, or a vendor's Machine. A disabled or pending person's keys open nothing.
 type Person struct {
 	ID       policy.PersonID `json:"id"`
 	Firm     policy.FirmID   `json:"firm"`
@@ -98,6 +98,7 @@ type Person struct {
 	Roles    []policy.Role   `json:"roles,omitempty"`
 	Keys     []Key           `json:"keys,omitempty"`
 	Disabled bool            `json:"disabled,omitempty"`
+	Machine  bool            `json:"machine,omitempty"` // no human: a vendor's machine, which comes by standing agreements alone
 
 	Accepted Acceptance        `json:"accepted,omitzero"`
 	Training []policy.Training `json:"training,omitempty"` // by name
@@ -135,16 +136,17 @@ func (p Person) Has(r policy.Role) bool {
 
 // Invitation lets one named person bring a key, once.
 type Invitation struct {
-	Person policy.PersonID `json:"person"`
-	Firm   policy.FirmID   `json:"firm"`
-	Name   string          `json:"name"`
-	Phone  string          `json:"phone,omitempty"`
-	Roles  []policy.Role   `json:"roles,omitempty"`
-	By     policy.PersonID `json:"by"`
-	Until  time.Time       `json:"until"`
-	Mail   string          `json:"mail,omitempty"`
-	Source string          `json:"source,omitempty"` // as a firm's
-	Code   string          `json:"-"`                // only on return from Invite; hashed at rest
+	Person  policy.PersonID `json:"person"`
+	Firm    policy.FirmID   `json:"firm"`
+	Name    string          `json:"name"`
+	Phone   string          `json:"phone,omitempty"`
+	Roles   []policy.Role   `json:"roles,omitempty"`
+	By      policy.PersonID `json:"by"`
+	Until   time.Time       `json:"until"`
+	Mail    string          `json:"mail,omitempty"`
+	Source  string          `json:"source,omitempty"`  // as a firm's
+	Machine bool            `json:"machine,omitempty"` // it is a vendor's machine
+	Code    string          `json:"-"`                 // only on return from Invite; hashed at rest
 }
 
 // Actor is a person who has just proved who they are. Only broker/login makes
@@ -163,6 +165,8 @@ type Actor struct {
 	// Screen is the kiosk at which the person gives by a tap of their own passkey:
 	// what they do there rests on the text that they signed, and on nothing else.
 	Screen policy.PersonID
+
+	Machine bool // no person either: a vendor's machine
 
 	Stepped bool          // the account was proved anew for this, at the sign-in service
 	Without []policy.Role // that the sign-in did not carry: what the person holds of them does not count

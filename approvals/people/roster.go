@@ -153,7 +153,7 @@ func (r *Roster) Facts(ctx context.Context, id policy.PersonID) (policy.PersonFa
 		return policy.PersonFacts{}, err
 	}
 	facts := policy.PersonFacts{
-		ID: p.ID, Firm: p.Firm, Plant: f.Plant, Disabled: p.Disabled, Networks: f.Networks, Until: f.Until,
+		ID: p.ID, Firm: p.Firm, Plant: f.Plant, Machine: p.Machine, Disabled: p.Disabled, Networks: f.Networks, Until: f.Until,
 		Terms: !f.Terms.IsZero(), Training: p.Training,
 	}
 	if facts.Terms && p.Accepted.Terms == f.Terms {

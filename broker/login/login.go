@@ -225,7 +225,7 @@ func (p *Proofs) SSHKey(ctx context.Context, from netip.Addr, authorizedKey stri
 	if err != nil {
 		return people.Actor{}, fmt.Errorf("whose key: %w", err)
 	}
-	return p.ofFirm(ctx, people.Actor{Person: who.ID, Firm: who.Firm, Roles: who.Roles,
+	return p.ofFirm(ctx, people.Actor{Person: who.ID, Firm: who.Firm, Roles: who.Roles, Machine: who.Machine,
 		Proofs: []people.KeyKind{people.SSH}, At: p.now(), Source: from})
 }
 
