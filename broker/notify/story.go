@@ -100,6 +100,9 @@ func (s *story) tell(ctx context.Context, leaf audit.Leaf, wanted bool) []Notice
 	case audit.EndingTold:
 		n.Type, n.Path, n.Text = "ending.told", "/firms/"+b.Firm, s.endingText(b)
 		to = s.answersFor(ctx, b.Sponsor, b.Person)
+		if id, is := strings.CutPrefix(b.What, people.StandingEnds); is {
+			n.Path, to = "/windows/"+id, append(to, s.ofTeams(ctx, b.Teams, to)...)
+		}
 	case audit.FileMoved:
 		if to = s.fileAsks(ctx, b, wanted); len(to) > 0 {
 			n.Type, n.Path, n.About = "file.waits", "/windows/"+b.Window+"#files", b.Window
@@ -232,10 +235,27 @@ func (s *story) endingText(b audit.EndingTold) string {
 	if b.Person != "" {
 		who = b.Person + " of " + b.Firm
 	}
+	if id, is := strings.CutPrefix(b.What, people.StandingEnds); is {
+		return fmt.Sprintf("%s: %s, a machine's, is to be confirmed by %s; else it closes by itself.", who, id, b.Until.In(s.o.Plant().Location()).Format("2 Jan 2006 15:04"))
+	}
 	if b.Days == 0 {
 		return fmt.Sprintf("%s: %s has ended. Nobody works by it until it is written anew.", who, b.What)
 	}
 	return fmt.Sprintf("%s: %s ends %s, in %d days at most.", who, b.What, b.Until.In(s.o.Plant().Location()).Format("2 Jan 2006"), b.Days)
+}
+
+// ofTeams are those who hold one of the roles, and are not in have.
+func (s *story) ofTeams(ctx context.Context, teams, have []string) (to []string) {
+	all, err := s.o.Roster.People(ctx)
+	if err != nil {
+		return nil // nobody to be told can be found now; the debts say it as well
+	}
+	for _, p := range all {
+		if !p.Disabled && !slices.Contains(have, string(p.ID)) && slices.ContainsFunc(teams, func(t string) bool { return p.Has(policy.Role(t)) }) {
+			to = append(to, string(p.ID))
+		}
+	}
+	return to
 }
 
 // answersFor are the firm's sponsor, OT security, and the person whom it is about.

@@ -236,6 +236,9 @@ func (d *Door) proven(c *conn, m ssh.ConnMetadata, k ssh.PublicKey, offered *ssh
 		if err != nil {
 			return nil, err
 		}
+		if u.way == wayCert && a.Machine { // it has no second factor: what its certificate is for holds it to key and network
+			return as(certifier{a, plain(k)}), nil
+		}
 		if u.way == wayCert {
 			return nil, d.thenCode(c, a, plain(k))
 		}

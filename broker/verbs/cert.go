@@ -61,8 +61,12 @@ func (c *call) issue(open []approvals.Window) error {
 	}
 	claim := ca.Claim{Person: c.by.Person, Firm: c.by.Firm}
 	networks := slices.Clone(firm.Networks)
+	if c.by.Machine {
+		networks = nil // its own alone
+	}
 	for _, w := range open {
 		claim.Windows = append(claim.Windows, w.ID)
+		networks = append(networks, w.Claim.Machine.Prefixes()...)
 		if at, err := netip.ParsePrefix(w.Claim.Network); err == nil { // agreed to as a red item: the gate lets it through for that window alone
 			networks = append(networks, at)
 		}
@@ -102,6 +106,8 @@ func (c *call) open(only []policy.WindowID) ([]approvals.Window, error) {
 	if err != nil {
 		return nil, fmt.Errorf("look for open windows: %w", err)
 	}
+	print := ssh.FingerprintSHA256(c.key)
+	open = slices.DeleteFunc(open, func(w approvals.Window) bool { return w.Claim.Machine.Is() && w.Claim.Machine.Key != print })
 	if len(only) > 0 {
 		open = slices.DeleteFunc(open, func(w approvals.Window) bool { return !slices.Contains(only, w.ID) })
 	}

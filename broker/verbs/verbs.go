@@ -10,6 +10,8 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -104,6 +106,9 @@ func (c *Clerk) verbs() []verb {
 	}
 }
 
+// machineVerbs are those that a machine has: nothing that asks or answers.
+var machineVerbs = []string{"help", "setup", "windows", "follow", "key"}
+
 // Run serves one line of desk@ and returns its exit code (DESIGN 5.3).
 func (c *Clerk) Run(ctx context.Context, by people.Actor, key ssh.PublicKey, line string, t Terminal) int {
 	k := &call{Clerk: c, ctx: ctx, by: by, key: key, t: bounded(t)}
@@ -117,6 +122,9 @@ func (c *Clerk) Run(ctx context.Context, by people.Actor, key ssh.PublicKey, lin
 	for _, v := range c.verbs() {
 		if v.name != words[0] {
 			continue
+		}
+		if by.Machine && !slices.Contains(machineVerbs, v.name) {
+			return k.end(&policy.Refusal{Rule: "machine", Say: "A machine has no " + v.name + " here; its keeper does that. For it there are: " + strings.Join(machineVerbs, ", ") + ".", Why: string(by.Person) + " is a machine"})
 		}
 		if k.args, err = parseArgs(words[1:], v.flags); err != nil {
 			return k.end(usage(err.Error() + "\nUsage: " + c.command("desk", v.usage)))
