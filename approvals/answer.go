@@ -365,15 +365,36 @@ type given struct {
 	answer evidence.Answer
 }
 
+// uttered is what a leaf says of the answer that its document is.
+type uttered struct {
+	person, says, firm string
+	roles              []string
+	document           audit.Hash
+}
+
 // answers reads the answers to a request's newest revision from their leaves.
 func (d *Desk) answers(ctx context.Context, r requestRow) ([]given, error) {
+	return d.answersTo(ctx, r.Request, r.Answers, toRevision(r.Request, r.Rev))
+}
+
+// given reads one answer from its leaf, which must be an answer to this revision.
+func (d *Desk) given(ctx context.Context, at audit.Place, request string, rev int) (given, error) {
+	return d.givenAt(ctx, at, request, toRevision(request, rev))
+}
+
+func toRevision(request string, rev int) func(audit.Body) (uttered, bool) {
+	return func(body audit.Body) (uttered, bool) {
+		b, ok := body.(audit.AnswerGiven)
+		return uttered{b.Person, b.Says, b.Firm, b.Roles, b.Document}, ok && b.Request == request && b.Rev == rev
+	}
+}
+
+// answersTo reads all answers to something from their leaves; of is false for a
+// leaf that is none of them.
+func (d *Desk) answersTo(ctx context.Context, subject string, all []said, of func(audit.Body) (uttered, bool)) ([]given, error) {
 	var list []given
-	for _, a := range r.Answers {
-		row, err := d.row(ctx, answerKey(r.Request, a.N))
-		if err != nil {
-			return nil, fmt.Errorf("answer %d of %s: %w", a.N, r.Request, err)
-		}
-		g, err := d.given(ctx, row.Leaf, r.Request, r.Rev)
+	for _, a := range all {
+		g, err := d.answerTo(ctx, subject, a.N, of)
 		if err != nil {
 			return nil, err
 		}
@@ -382,36 +403,44 @@ func (d *Desk) answers(ctx context.Context, r requestRow) ([]given, error) {
 	return list, nil
 }
 
-// given reads one answer from its leaf, which must be an answer to this revision.
-func (d *Desk) given(ctx context.Context, at audit.Place, request string, rev int) (given, error) {
+// answerTo reads the answer with a number.
+func (d *Desk) answerTo(ctx context.Context, subject string, n int, of func(audit.Body) (uttered, bool)) (given, error) {
+	row, err := d.row(ctx, answerKey(subject, n))
+	if err != nil {
+		return given{}, fmt.Errorf("answer %d of %s: %w", n, subject, err)
+	}
+	return d.givenAt(ctx, row.Leaf, subject, of)
+}
+
+func (d *Desk) givenAt(ctx context.Context, at audit.Place, subject string, of func(audit.Body) (uttered, bool)) (given, error) {
 	leaf, err := d.leaves.Leaf(ctx, at)
 	if err != nil {
 		return given{}, fmt.Errorf("read answer at leaf %s: %w", at, err)
 	}
-	body, ok := leaf.Body.(audit.AnswerGiven)
-	if !ok || body.Request != request || body.Rev != rev {
-		return given{}, &policy.Refusal{Rule: "row-differs", Say: "The broker's index does not fit its log. Tell OT security.", Why: fmt.Sprintf("leaf %s is no answer to %s revision %d", at, request, rev)}
+	u, ok := of(leaf.Body)
+	if !ok {
+		return given{}, &policy.Refusal{Rule: "row-differs", Say: "The broker's index does not fit its log. Tell OT security.", Why: fmt.Sprintf("leaf %s is no answer to %s as it stands", at, subject)}
 	}
-	return d.givenBy(ctx, leaf, body.Person, body.Says, body.Firm, body.Roles, body.Document)
+	return d.givenBy(ctx, leaf, u)
 }
 
 // givenBy reads the document of an answer, which must be what its leaf says.
-func (d *Desk) givenBy(ctx context.Context, leaf audit.Leaf, person, says, firm string, roles []string, document audit.Hash) (given, error) {
+func (d *Desk) givenBy(ctx context.Context, leaf audit.Leaf, u uttered) (given, error) {
 	at := leaf.Place()
-	b, err := d.docs.Get(ctx, document)
+	b, err := d.docs.Get(ctx, u.document)
 	if err != nil {
-		return given{}, fmt.Errorf("read answer document %s: %w", document, err)
+		return given{}, fmt.Errorf("read answer document %s: %w", u.document, err)
 	}
 	a, err := evidence.ParseAnswer(b)
 	if err != nil {
 		return given{}, fmt.Errorf("answer at leaf %s: %w", at, err)
 	}
-	if a.Person != person || a.Says != says {
-		return given{}, fmt.Errorf("answer at leaf %s: the leaf says %s of %s, the document %s of %s", at, says, person, a.Says, a.Person)
+	if a.Person != u.person || a.Says != u.says {
+		return given{}, fmt.Errorf("answer at leaf %s: the leaf says %s of %s, the document %s of %s", at, u.says, u.person, a.Says, a.Person)
 	}
-	f, err := d.roster.Firm(ctx, policy.FirmID(firm))
+	f, err := d.roster.Firm(ctx, policy.FirmID(u.firm))
 	if err != nil {
-		return given{}, fmt.Errorf("look up firm %s of the answer at leaf %s: %w", firm, at, err)
+		return given{}, fmt.Errorf("look up firm %s of the answer at leaf %s: %w", u.firm, at, err)
 	}
 	var list []byte
 	if len(a.Rows) > 0 {
@@ -421,7 +450,7 @@ func (d *Desk) givenBy(ctx context.Context, leaf audit.Leaf, person, says, firm 
 	}
 	// Firm and roles are the leaf's word; the verifier holds them against the
 	// log's earlier leaves.
-	return given{evidence.Given{Leaf: at, Wall: leaf.Wall, Body: b, Firm: firm, Roles: roles, Plant: f.Plant, Outage: list}, a}, nil
+	return given{evidence.Given{Leaf: at, Wall: leaf.Wall, Body: b, Firm: u.firm, Roles: u.roles, Plant: f.Plant, Outage: list}, a}, nil
 }
 
 // answer makes the rows of answer.given.

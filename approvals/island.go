@@ -228,19 +228,10 @@ func (d *Desk) proveWord(ctx context.Context, by people.Actor, w *word, signed *
 
 // bothSay asks evidence.CheckLift about the first word, from its leaf, and this one.
 func (d *Desk) bothSay(ctx context.Context, w word) error {
-	row, err := d.row(ctx, answerKey(w.block.Block, w.first.N))
-	if err != nil {
-		return fmt.Errorf("word %d about %s: %w", w.first.N, w.block.Block, err)
-	}
-	leaf, err := d.leaves.Leaf(ctx, row.Leaf)
-	if err != nil {
-		return fmt.Errorf("read the word at leaf %s: %w", row.Leaf, err)
-	}
-	said, ok := leaf.Body.(audit.IslandAnswered)
-	if !ok || said.Block != w.block.Block || said.Text != audit.HashOf(w.text) {
-		return &policy.Refusal{Rule: "row-differs", Say: "The broker's index does not fit its log. Tell OT security.", Why: fmt.Sprintf("leaf %s is no word about %s", row.Leaf, w.block.Block)}
-	}
-	first, err := d.givenBy(ctx, leaf, said.Person, evidence.Yes, said.Firm, said.Roles, said.Document)
+	first, err := d.answerTo(ctx, w.block.Block, w.first.N, func(body audit.Body) (uttered, bool) {
+		b, ok := body.(audit.IslandAnswered)
+		return uttered{b.Person, evidence.Yes, b.Firm, b.Roles, b.Document}, ok && b.Block == w.block.Block && b.Text == audit.HashOf(w.text)
+	})
 	if err != nil {
 		return err
 	}

@@ -329,27 +329,10 @@ func (d *Desk) patternQuorum(ctx context.Context, row patternRow) (policy.Quorum
 
 // patternAnswers reads the answers to a pattern from their leaves.
 func (d *Desk) patternAnswers(ctx context.Context, p patternRow) ([]given, error) {
-	var list []given
-	for _, a := range p.Answers {
-		row, err := d.row(ctx, answerKey(p.Pattern, a.N))
-		if err != nil {
-			return nil, fmt.Errorf("answer %d of %s: %w", a.N, p.Pattern, err)
-		}
-		leaf, err := d.leaves.Leaf(ctx, row.Leaf)
-		if err != nil {
-			return nil, fmt.Errorf("read answer at leaf %s: %w", row.Leaf, err)
-		}
-		body, ok := leaf.Body.(audit.PatternAnswered)
-		if !ok || body.Pattern != p.Pattern {
-			return nil, &policy.Refusal{Rule: "row-differs", Say: "The broker's index does not fit its log. Tell OT security.", Why: fmt.Sprintf("leaf %s is no answer to %s", row.Leaf, p.Pattern)}
-		}
-		g, err := d.givenBy(ctx, leaf, body.Person, body.Says, body.Firm, body.Roles, body.Document)
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, g)
-	}
-	return list, nil
+	return d.answersTo(ctx, p.Pattern, p.Answers, func(body audit.Body) (uttered, bool) {
+		b, ok := body.(audit.PatternAnswered)
+		return uttered{b.Person, b.Says, b.Firm, b.Roles, b.Document}, ok && b.Pattern == p.Pattern
+	})
 }
 
 // underView is the pattern of a request, for a page.

@@ -110,27 +110,10 @@ func (d *Desk) mustAgree(ctx context.Context, row changeRow) ([]policy.Need, err
 
 // plantAnswers reads the answers to a change from their leaves.
 func (d *Desk) plantAnswers(ctx context.Context, c changeRow) ([]given, error) {
-	var list []given
-	for _, a := range c.Answers {
-		row, err := d.row(ctx, answerKey(c.Change, a.N))
-		if err != nil {
-			return nil, fmt.Errorf("answer %d of %s: %w", a.N, c.Change, err)
-		}
-		leaf, err := d.leaves.Leaf(ctx, row.Leaf)
-		if err != nil {
-			return nil, fmt.Errorf("read answer at leaf %s: %w", row.Leaf, err)
-		}
-		body, ok := leaf.Body.(audit.PlantAnswered)
-		if !ok || body.Change != c.Change {
-			return nil, &policy.Refusal{Rule: "row-differs", Say: "The broker's index does not fit its log. Tell OT security.", Why: fmt.Sprintf("leaf %s is no answer to %s", row.Leaf, c.Change)}
-		}
-		g, err := d.givenBy(ctx, leaf, body.Person, body.Says, body.Firm, body.Roles, body.Document)
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, g)
-	}
-	return list, nil
+	return d.answersTo(ctx, c.Change, c.Answers, func(body audit.Body) (uttered, bool) {
+		b, ok := body.(audit.PlantAnswered)
+		return uttered{b.Person, b.Says, b.Firm, b.Roles, b.Document}, ok && b.Change == c.Change
+	})
 }
 
 // PlantDiff is what a plant file would change, against the one in force.

@@ -215,11 +215,7 @@ func (d *Desk) countersignText(ctx context.Context, by people.Actor, id policy.W
 
 // spokenAnswer is the yes as it was heard, from its leaf.
 func (d *Desk) spokenAnswer(ctx context.Context, s spokenRow) (given, error) {
-	row, err := d.row(ctx, answerKey(s.Request, s.Answer))
-	if err != nil {
-		return given{}, fmt.Errorf("answer %d of %s: %w", s.Answer, s.Request, err)
-	}
-	return d.given(ctx, row.Leaf, s.Request, s.Rev)
+	return d.answerTo(ctx, s.Request, s.Answer, toRevision(s.Request, s.Rev))
 }
 
 // Countersigns says of a spoken yes whether its person said it, signed by their own
