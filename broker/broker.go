@@ -39,6 +39,7 @@ type Arrival struct {
 	Source  netip.Addr
 	Client  string // client version line, cut and escaped
 	Kex     string // negotiated algorithms, for the record
+	Errand  bool   // Penstock's own, for one delivery in the person's name: it ends with that, so With does not give it
 }
 
 // Limits of a Broker; zero fields take the defaults.

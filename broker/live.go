@@ -72,7 +72,7 @@ func (b *Broker) Sessions() []Live {
 func (b *Broker) With(p policy.PersonID, w policy.WindowID) *Session {
 	var found *Session
 	for _, s := range b.all() {
-		if s.person == p && !s.over.Load() && slices.Contains(s.arrival.Windows, w) && (found == nil || s.started.Before(found.started)) {
+		if s.person == p && !s.over.Load() && !s.arrival.Errand && slices.Contains(s.arrival.Windows, w) && (found == nil || s.started.Before(found.started)) {
 			found = s
 		}
 	}

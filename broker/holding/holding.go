@@ -88,11 +88,12 @@ type Holding struct {
 	under map[string]bool // files that somebody works on
 	tried map[string]time.Time
 	taken map[string]bool // files that are taken out now
+	parts map[place]*part // uploads that broke off
 }
 
 // Open makes the folder, and says what is in it.
 func Open(p Parts) (*Holding, error) {
-	h := &Holding{Parts: p, poke: make(chan struct{}, 1), mine: map[string]bool{}, under: map[string]bool{}, tried: map[string]time.Time{}, taken: map[string]bool{}}
+	h := &Holding{Parts: p, poke: make(chan struct{}, 1), mine: map[string]bool{}, under: map[string]bool{}, tried: map[string]time.Time{}, taken: map[string]bool{}, parts: map[place]*part{}}
 	h.Limits = p.Limits.defaults()
 	if h.Now == nil {
 		h.Now = time.Now
@@ -120,9 +121,7 @@ var errFull = &policy.Refusal{Rule: "holding-full", Say: "The plant's place for 
 
 // Begin is sftp.Holding.
 func (h *Holding) Begin(gate *broker.Channel, way sftp.Way, path string, most int64) (sftp.Held, error) {
-	if most <= 0 || most > h.Limits.One {
-		most = h.Limits.One
-	}
+	most = h.most(most)
 	name := rand.Text()
 	h.mu.Lock()
 	h.mine[name] = true // before it is in the folder: sweep looks there first
@@ -134,7 +133,18 @@ func (h *Holding) Begin(gate *broker.Channel, way sftp.Way, path string, most in
 		h.mu.Unlock()
 		return nil, fmt.Errorf("keep a file: %w", err)
 	}
+	if way == sftp.In {
+		h.forget(placeOf(gate, path)) // it is sent anew
+	}
 	return &coming{h: h, gate: gate, way: way, path: path, most: most, name: name, f: f}, nil
+}
+
+// most is what one file may have.
+func (h *Holding) most(most int64) int64 {
+	if most <= 0 || most > h.Limits.One {
+		return h.Limits.One
+	}
+	return most
 }
 
 // coming is a file on its way in.
@@ -147,6 +157,7 @@ type coming struct {
 	name string
 	f    *os.File
 	size int64
+	next int64 // all before it came, in order
 	over bool
 }
 
@@ -159,6 +170,7 @@ func (c *coming) take(size int64) error {
 		return nil
 	}
 	h := c.h
+	h.makeRoom(size - c.size)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.used+size-c.size > h.Limits.Bytes {
@@ -176,7 +188,11 @@ func (c *coming) WriteAt(p []byte, at int64) (int, error) {
 	if err := c.take(at + int64(len(p))); err != nil {
 		return 0, err
 	}
-	return c.f.WriteAt(p, at)
+	n, err := c.f.WriteAt(p, at)
+	if at <= c.next {
+		c.next = max(c.next, at+int64(n))
+	}
+	return n, err
 }
 
 func (c *coming) Truncate(size int64) error {
@@ -187,7 +203,7 @@ func (c *coming) Truncate(size int64) error {
 		return err
 	}
 	c.h.give(c.size - size)
-	c.size = size
+	c.size, c.next = size, min(c.next, size)
 	return nil
 }
 
@@ -289,7 +305,7 @@ func (h *Holding) sweep(ctx context.Context) ([]approvals.File, error) {
 // arrival is the vendor's, as they were when they sent the file, for a delivery after they left.
 func arrival(f approvals.File) (broker.Arrival, error) {
 	source, err := netip.ParseAddr(f.Source)
-	return broker.Arrival{Person: f.Person, Windows: []policy.WindowID{f.Window}, Serial: f.ID, Key: f.Key, Source: source, Client: "Penstock, delivering " + f.ID}, err
+	return broker.Arrival{Errand: true, Person: f.Person, Windows: []policy.WindowID{f.Window}, Serial: f.ID, Key: f.Key, Source: source, Client: "Penstock, delivering " + f.ID}, err
 }
 
 // silent is the person's end of a delivery: nobody is there.

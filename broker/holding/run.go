@@ -37,6 +37,7 @@ func (h *Holding) Run(ctx context.Context) error {
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
 	for {
+		h.forgetOver(ctx)
 		files, err := h.sweep(ctx)
 		if ctx.Err() != nil {
 			return nil

@@ -16,6 +16,10 @@ type Holding interface {
 	// there and is to be taken out; most: its most bytes, 0: the holding's own. A
 	// *policy.Refusal says why not.
 	Begin(gate *broker.Channel, w Way, path string, most int64) (Held, error)
+	// Part is how much of a file came to path before its upload broke off, from the same
+	// person in the same window; false: there is none. Path "": of any file. Resume goes on with it.
+	Part(gate *broker.Channel, path string) (size int64, there bool)
+	Resume(gate *broker.Channel, path string, most int64) (Held, bool)
 	// Take gives a file that was let out, durably told before: until it is closed nobody
 	// else takes it. Where one waits, waits says so to the person; nil and "": none is here.
 	Take(ctx context.Context, gate *broker.Channel, path string) (t Taken, waits string, err error)
@@ -37,7 +41,8 @@ type Held interface {
 	Size() int64
 	// Done makes it durable, tells of it, and says what happens now.
 	Done(ctx context.Context) (say string, err error)
-	Drop() // nobody wants it; after Done it does nothing
+	Drop()  // nobody wants it; after Done it does nothing
+	Leave() // it broke off: whoever sent it may go on with it
 }
 
 // hold begins to keep a file that is opened for writing.
@@ -48,10 +53,17 @@ func (s *files) hold(w *wish, canonical string, is standing) error {
 		return fileRefusal("file-held", "Files wait here before they go to the machine, so one is written or read, not both. Open it for writing alone.", "read and write")
 	case w.flags&flagExcl != 0 && is.there:
 		return &inBand{statusFailure, safe(canonical) + " is there already"}
-	case w.flags&flagAppend != 0 || is.there && !fresh:
-		return fileRefusal("file-held", "Files wait here before they go to the machine, so one is sent whole: nothing is appended, and no upload resumed. Send it anew from its beginning.", "flags %#x", w.flags)
 	case s.c.holding == nil:
 		return fileRefusal("no-holding", "The plant has files wait here, and this broker has no place for them. Tell the plant's OT security.", "no holding")
+	}
+	if !fresh {
+		if part, there := s.c.holding.Resume(s.c.gate, canonical, w.most); there {
+			w.held = part
+			return nil
+		}
+	}
+	if w.flags&flagAppend != 0 || is.there && !fresh {
+		return fileRefusal("file-held", "Files wait here before they go to the machine, so one is sent whole: nothing is appended, and only an upload that broke off here is resumed. Send it anew from its beginning.", "flags %#x", w.flags)
 	}
 	held, err := s.c.holding.Begin(s.c.gate, In, canonical, w.most)
 	if err != nil {
@@ -89,6 +101,9 @@ func (s *files) onHeld(ctx context.Context, id uint32, w wish) (verdict, error) 
 	f := w.f
 	switch {
 	case w.kind == fxWrite:
+		if f.flags&flagAppend != 0 { // offsets say nothing then
+			w.at = uint64(f.held.Size())
+		}
 		_, err := f.held.WriteAt(w.data, int64(w.at))
 		return s.heldStatus(ctx, id, f, err)
 	case w.kind == fxFsetstat && w.size != nil:
@@ -99,11 +114,42 @@ func (s *files) onHeld(ctx context.Context, id uint32, w wish) (verdict, error) 
 	case w.kind == fxFsetstat, w.ext == "fsync@openssh.com": // mode and times are the machine's to choose
 		return verdict{answer: statusPacket(id, statusOK, "")}, nil
 	case w.kind == fxFstat:
-		return verdict{answer: newPacket(fxAttrs).u32(id).u32(attrSize | attrMode).u64(uint64(f.held.Size())).u32(0o100600).done()}, nil
+		return verdict{answer: heldAttrs(id, uint64(f.held.Size()))}, nil
 	case w.kind == fxClose:
 		return s.closeHeld(ctx, id, f)
 	}
 	return verdict{answer: statusPacket(id, statusUnsupported, "this file waits at the plant and is not on the machine yet")}, nil
+}
+
+// statHeld answers a question about a file of which a part came here before it broke off: a client
+// that goes on asks how much there is. nil: there is no such part.
+func (s *files) statHeld(at sending, id uint32, w wish) (answer []byte, err error) {
+	rules := s.c.gate.Decision().Duties.Files
+	if w.kind != fxStat && w.kind != fxLstat || s.c.holding == nil || rules == nil || !rules.In.Quarantine {
+		return nil, nil
+	}
+	if _, any := s.c.holding.Part(s.c.gate, ""); !any {
+		return nil, nil
+	}
+	if err := at.flush(); err != nil {
+		return nil, err
+	}
+	canonical, _, err := s.where(at, w.path, followed)
+	if _, ok := errors.AsType[*inBand](err); ok || err == nil && canonical == "" {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	size, there := s.c.holding.Part(s.c.gate, canonical)
+	if !there {
+		return nil, nil
+	}
+	return heldAttrs(id, uint64(size)), nil
+}
+
+func heldAttrs(id uint32, size uint64) []byte {
+	return newPacket(fxAttrs).u32(id).u32(attrSize | attrMode).u64(size).u32(0o100600).done()
 }
 
 // heldStatus answers what the holding said; a file that it could not keep is not told as one.

@@ -147,6 +147,9 @@ func (s *files) request(at sending, raw []byte) (verdict, error) {
 	if w.f != nil && s.past(&w) {
 		return s.tooMuch(ctx, id, w)
 	}
+	if answer, err := s.statHeld(at, id, w); answer != nil || err != nil {
+		return verdict{answer: answer}, err
+	}
 	return s.goes(ctx, id, w, raw)
 }
 
@@ -253,7 +256,11 @@ func (s *files) ended(string) {
 	for _, f := range s.open {
 		switch {
 		case f.held != nil: // it broke off, and nobody was told of it
-			f.held.Drop()
+			if f.failed != "" {
+				f.held.Drop()
+			} else {
+				f.held.Leave()
+			}
 			f.done()
 		case f.taken != nil:
 			taken = append(taken, f)

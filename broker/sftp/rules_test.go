@@ -358,11 +358,14 @@ func (s *scene) answers(kind byte, with func(id uint32) []byte) {
 // What cannot be held to the rules is not carried; what can be, is.
 func TestRulesForOldProtocols(t *testing.T) {
 	paths, sizes := &policy.FileRules{In: policy.FileRule{Paths: []string{"/in/**"}}}, &policy.FileRules{In: policy.FileRule{Most: 4}, Out: policy.FileRule{Most: 4}}
+	waits := &policy.FileRules{In: policy.FileRule{Quarantine: true}, Out: policy.FileRule{Quarantine: true}}
 	for _, c := range []struct {
 		command string
 		rules   *policy.FileRules
 		held    bool
 	}{
+		{"scp -t /in/a", waits, true}, {"scp -f /in/a", waits, true}, {"rsync --server -e.LsfxCIvu . /in/", waits, true}, {"rsync --server --sender -e.LsfxCIvu . /in/", waits, true},
+		{"git-receive-pack /in/r", waits, true}, {"git-upload-pack /in/r", waits, true},
 		{"scp -t /in/a", paths, true}, {"scp -f /in/a", paths, false}, {"scp -t /in/a", sizes, false}, {"scp -t /in/a", nil, false},
 		{"rsync --server -e.LsfxCIvu . /in/", paths, true}, {"rsync --server -e.LsfxCIvu . /in/", sizes, true}, {"rsync --server --sender -e.LsfxCIvu . /in/", paths, false},
 		{"git-receive-pack /in/r", paths, true}, {"git-upload-pack /in/r", paths, false},

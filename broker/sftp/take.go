@@ -176,7 +176,7 @@ func (s *files) onTaken(ctx context.Context, id uint32, w wish) (verdict, error)
 	case fxRead:
 		return s.readTaken(id, w)
 	case fxFstat:
-		return verdict{answer: newPacket(fxAttrs).u32(id).u32(attrSize | attrMode).u64(f.size).u32(0o100600).done()}, nil
+		return verdict{answer: heldAttrs(id, f.size)}, nil
 	case fxClose:
 		s.mu.Lock()
 		delete(s.open, f.handle)
