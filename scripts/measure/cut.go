@@ -30,6 +30,8 @@ const (
 	cutStarts    = 20 * time.Second       // until all of them flow at once
 	cutFresh     = 500 * time.Millisecond // a stream that brought nothing for so long before the click has stalled
 	cutAtMost    = 10 * time.Second       // until every stream has ended
+	cutTries     = 4                      // to have all of them flow at once
+	cutRests     = time.Minute            // until the broker has let all of a try go
 )
 
 // cut is how long bytes still pass after somebody of the plant has clicked: 500
@@ -52,22 +54,15 @@ func cut(ctx context.Context, p *plant, _ int) ([]line, error) {
 		return nil, err
 	}
 	defer end()
-	clients, err := p.enterAll(ctx)
-	defer func() {
-		for _, c := range clients {
-			_ = c.Close() // the broker may have
-		}
-	}()
-	if err != nil {
-		return nil, err
-	}
-	window, err := click(ctx, clients, commands, runs, func() error {
+	var clients []*ssh.Client
+	defer func() { leaveAll(clients) }()
+	window, err := p.click(ctx, shift, &clients, commands, runs, func() error {
 		return shift.post(ctx, "/windows/W-2/cut", map[string]any{"why": "measured"}, nil)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("cut a window: %w", err)
 	}
-	island, err := click(ctx, clients, forwards, dials(p.cutPort), func() error {
+	island, err := p.click(ctx, shift, &clients, forwards, dials(p.cutPort), func() error {
 		return shift.post(ctx, "/island", map[string]any{"why": "measured"}, nil)
 	})
 	if err != nil {
@@ -103,27 +98,33 @@ type lasts struct{ target, vendor, closed []float64 }
 // opener begins one stream of a connection, the vendor's end of which it gives.
 type opener func(*ssh.Client) (end, error)
 
-// click opens a stream in each connection, lets them run, takes what click takes,
-// and waits until every stream has ended at both ends.
-func click(ctx context.Context, clients []*ssh.Client, target *meters, opens opener, takes func() error) (lasts, error) {
-	vendor := &meters{}
-	var streams errgroup.Group
-	streams.SetLimit(cutEntering)
-	for _, c := range clients {
-		streams.Go(func() error {
-			e, err := opens(c)
-			if err != nil {
-				return err
-			}
-			vendor.add(e)
-			return nil
-		})
-	}
-	if err := streams.Wait(); err != nil {
-		return lasts{}, fmt.Errorf("open a stream: %w", err)
-	}
-	if err := warm(ctx, len(clients), map[string]*meters{"target": target, "vendor": vendor}); err != nil {
-		return lasts{}, err
+// click has a stream flow in each connection, takes what click takes, and waits
+// until every stream has ended at both ends. A machine that is busy with other
+// things may be too slow for 500 recordings at once, which ends sessions: all of
+// them come anew then. What is tried again is only what comes before the click:
+// nothing that was measured is left out.
+func (p *plant) click(ctx context.Context, shift caller, clients *[]*ssh.Client, target *meters, opens opener, takes func() error) (lasts, error) {
+	var vendor *meters
+	for try := 1; ; try++ {
+		var err error
+		if *clients == nil {
+			*clients, err = p.enterAll(ctx)
+		}
+		if err == nil {
+			vendor, err = streamAll(ctx, *clients, target, opens)
+		}
+		if err == nil {
+			break
+		}
+		if try == cutTries || ctx.Err() != nil {
+			return lasts{}, fmt.Errorf("after %d tries: %w", try, err)
+		}
+		p.tell(fmt.Sprintf("not all of them flow (%v): trying again", err))
+		leaveAll(*clients)
+		*clients = nil
+		if err := empty(ctx, shift, target); err != nil {
+			return lasts{}, err
+		}
 	}
 	clicked := time.Now()
 	if err := takes(); err != nil {
@@ -141,6 +142,52 @@ func click(ctx context.Context, clients []*ssh.Client, target *meters, opens ope
 	return l, nil
 }
 
+func leaveAll(clients []*ssh.Client) {
+	for _, c := range clients {
+		_ = c.Close() // the broker may have
+	}
+}
+
+// empty returns once nobody is in any more, and forgets the streams there were.
+func empty(ctx context.Context, shift caller, target *meters) error {
+	for end := time.Now().Add(cutRests); ; {
+		var in []struct{ ID string }
+		if err := shift.call(ctx, http.MethodGet, "/sessions", nil, &in); err != nil {
+			return err
+		}
+		if len(in) == 0 {
+			return target.forget(ctx)
+		}
+		if time.Now().After(end) {
+			return fmt.Errorf("%d sessions are still there %v after their people have left", len(in), cutRests)
+		}
+		if err := pause(ctx, 10*cutTick); err != nil {
+			return err
+		}
+	}
+}
+
+// streamAll opens a stream in each connection, and lets all of them run a while.
+func streamAll(ctx context.Context, clients []*ssh.Client, target *meters, opens opener) (*meters, error) {
+	vendor := &meters{}
+	var streams errgroup.Group
+	streams.SetLimit(cutEntering)
+	for _, c := range clients {
+		streams.Go(func() error {
+			e, err := opens(c)
+			if err != nil {
+				return err
+			}
+			vendor.add(e)
+			return nil
+		})
+	}
+	if err := streams.Wait(); err != nil {
+		return nil, fmt.Errorf("open a stream: %w", err)
+	}
+	return vendor, warm(ctx, len(clients), map[string]*meters{"target": target, "vendor": vendor})
+}
+
 // warm returns once so many streams flow at each side and have for a while.
 func warm(ctx context.Context, streams int, sides map[string]*meters) error {
 	flow := func() error {
@@ -156,7 +203,7 @@ func warm(ctx context.Context, streams int, sides map[string]*meters) error {
 		if err == nil && time.Since(begun) >= cutWarm {
 			return nil
 		}
-		if err != nil && time.Since(begun) > cutStarts {
+		if errors.Is(err, errEnded) || err != nil && time.Since(begun) > cutStarts {
 			return err
 		}
 		if err := pause(ctx, 2*cutTick); err != nil {
@@ -186,10 +233,10 @@ func runs(c *ssh.Client) (end, error) {
 	if err := s.Start("stream"); err != nil {
 		return end{}, fmt.Errorf("start a command: %w", err)
 	}
-	return end{from: out, to: in, said: func() string {
+	return end{from: out, to: in, said: sync.OnceValue(func() string {
 		text, _ := io.ReadAll(io.LimitReader(said, 4096)) // the end of the channel is its end
 		return string(text)
-	}}, nil
+	})}, nil
 }
 
 // dials is a TCP forward.

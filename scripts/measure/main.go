@@ -62,10 +62,12 @@ func run(ctx context.Context) error {
 		defer p.end()
 	}
 	if err != nil {
+		p.complain()
 		return err
 	}
 	r, err := measure(ctx, p, *rounds, *only, *inspected, tell)
 	if err != nil {
+		p.complain()
 		return err
 	}
 	if *asJSON {

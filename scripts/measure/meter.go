@@ -73,6 +73,8 @@ func (ms *meters) add(e end) *meter {
 	return m
 }
 
+var errEnded = errors.New("a stream ended by itself")
+
 // flowing: there are so many streams, and each brought something of late. Where
 // nothing moves, nothing could be late.
 func (ms *meters) flowing(want int, now time.Time) error {
@@ -82,9 +84,9 @@ func (ms *meters) flowing(want int, now time.Time) error {
 		select {
 		case <-m.over:
 			if m.said != nil {
-				return fmt.Errorf("a stream ended by itself: %q", m.said())
+				return fmt.Errorf("%w: %q", errEnded, m.said())
 			}
-			return errors.New("a stream ended by itself")
+			return errEnded
 		default:
 		}
 	}
@@ -103,6 +105,17 @@ func (ms *meters) flowing(want int, now time.Time) error {
 	return nil
 }
 
+// forget waits until all have ended, at most cutAtMost, and drops them.
+func (ms *meters) forget(ctx context.Context) error {
+	if _, _, err := ms.after(ctx, time.Now()); err != nil {
+		return err
+	}
+	ms.mu.Lock()
+	defer ms.mu.Unlock()
+	ms.all = nil
+	return nil
+}
+
 // after waits until all have ended, at most cutAtMost, and tells how long after
 // the click, ms, the last byte came to each (0 where none did), and its end.
 func (ms *meters) after(ctx context.Context, clicked time.Time) (last, closed []float64, err error) {
@@ -118,7 +131,11 @@ func (ms *meters) after(ctx context.Context, clicked time.Time) (last, closed []
 		case <-late.C:
 			return nil, nil, fmt.Errorf("a stream has not ended %v after the click", cutAtMost)
 		}
-		last = append(last, max(0, milliseconds(m.last.Load().Sub(clicked))))
+		came := m.last.Load()
+		if came == nil {
+			came = &clicked
+		}
+		last = append(last, max(0, milliseconds(came.Sub(clicked))))
 		closed = append(closed, max(0, milliseconds(m.closed.Sub(clicked))))
 	}
 	return last, closed, nil

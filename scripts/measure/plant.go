@@ -20,6 +20,7 @@ import (
 // that admits the bench's own key too, and a stock sshd as jump.
 type plant struct {
 	binary               string // penstock, absolute
+	tell                 func(string)
 	dir                  string // made for this run, removed after it
 	demo                 told
 	broker, target, hops *daemon
@@ -62,7 +63,7 @@ func raise(ctx context.Context, binary, dir string, tell func(string)) (*plant, 
 	if err != nil {
 		return nil, fmt.Errorf("make a folder to work in: %w", err)
 	}
-	p := &plant{binary: binary, dir: work}
+	p := &plant{binary: binary, dir: work, tell: tell}
 	tell("bringing up a plant in " + work)
 	for _, do := range []func(context.Context) error{p.people, p.machines, p.listen, p.plantFile, p.private, p.serve, p.sshConfig, p.colleagues, p.window} {
 		if err := do(ctx); err != nil {
@@ -228,6 +229,28 @@ func (p *plant) serve(ctx context.Context) error {
 		text, err := os.ReadFile(log)
 		return err == nil && bytes.Contains(text, []byte(`"msg":"ready"`))
 	})
+}
+
+// complain tells the last of what the broker has logged as wrong: its log goes
+// with the run's folder. p may be nil.
+func (p *plant) complain() {
+	if p == nil || p.served == 0 {
+		return
+	}
+	text, err := os.ReadFile(p.at(fmt.Sprintf("serve-%d.log", p.served)))
+	if err != nil {
+		p.tell(err.Error())
+		return
+	}
+	var all []string
+	for line := range strings.Lines(string(text)) {
+		if !strings.Contains(line, `"level":"INFO"`) {
+			all = append(all, strings.TrimSpace(line))
+		}
+	}
+	for _, line := range all[max(0, len(all)-10):] {
+		p.tell("the broker said: " + line)
+	}
 }
 
 // afresh is the same broker as a new process. Nobody may be in.
