@@ -14,7 +14,7 @@ func (d *Door) counted(c *conn, nc ssh.NewChannel, f func(*conn)) {
 	}
 	d.begin()
 	defer d.done()
-	defer d.recovered("channel", c)
+	defer d.caught("channel", c, func() { nc.Reject(ssh.ConnectionFailed, oneLine(errBroke.Say)) }) // what was accepted is closed by who did
 	n := c.handlers.Add(1)
 	defer c.handlers.Add(-1)
 	if !c.opens.Allow() || n > maxHandlers {

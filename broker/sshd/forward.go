@@ -174,6 +174,7 @@ func (d *Door) carry(ctx context.Context, c *conn, nc ssh.NewChannel, session *b
 	if err := s.accept(nc); err != nil {
 		return nil // the client took its ask back
 	}
+	defer s.vendor.Close()
 	s.pump()
 	return nil
 }
@@ -282,7 +283,7 @@ func (s *stream) goes(g *sync.WaitGroup, f func() error) <-chan error {
 		defer s.d.done()
 		err := errors.New("panic in a forward")
 		defer func() { ended <- err }()
-		defer s.d.recovered("forward", s.c)
+		defer s.d.caught("forward", s.c, nil)
 		err = f()
 	})
 	return ended

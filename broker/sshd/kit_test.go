@@ -61,6 +61,10 @@ type house struct {
 	plant   *policy.Plant
 	said    *lockedBuffer // slog
 
+	listener *listener
+
+	spoil atomic.Pointer[func()] // called whenever anybody reads the plant file
+
 	codes map[string]string // TOTP secret of a person
 	base  time.Time
 	stop  func()       // what ends Serve
@@ -168,7 +172,12 @@ func newHouseOf(t *testing.T, limits Limits, text string, on ...func(dir string)
 	h.plc = newController(t)
 	h.plant = thePlant(t, text, h.machine, h.plc.port)
 	h.ok(h.append(audit.ConfigChanged{Kind: "plant", Document: must(h.docs.Put(ctx, h.plant.Document()))}))
-	plant := func() *policy.Plant { return h.plant }
+	plant := func() *policy.Plant {
+		if f := h.spoil.Load(); f != nil {
+			(*f)()
+		}
+		return h.plant
+	}
 	h.desk = approvals.NewDesk(approvals.Parts{Plant: plant, Roster: h.roster, Journal: h.journal, Rows: h.rows, Log: h.log, Leaves: h.log, Docs: h.docs})
 	h.proofs = must(login.New(login.Parts{Roster: h.roster, Journal: h.journal, Rows: h.rows, Docs: h.docs, Log: h.log, Seal: filepath.Join(h.dir, "keys", "seal.key"), Cost: login.CheapCost}))
 	id := must(age.GenerateX25519Identity())
@@ -180,8 +189,8 @@ func newHouseOf(t *testing.T, limits Limits, text string, on ...func(dir string)
 	h.broker = broker.New(plant, h.desk, h.log, archive, broker.Limits{}, broker.Clock{Wall: clock.Wall, Boot: clock.Mono},
 		func() policy.SessionID { return policy.SessionID(fmt.Sprintf("S-%d", sessions.Add(1))) })
 	h.desk.Stops(h.broker)
-	l := must(net.Listen("tcp", "127.0.0.1:0"))
-	h.addr = l.Addr().String()
+	l := &listener{Listener: must(net.Listen("tcp", "127.0.0.1:0"))}
+	h.addr, h.listener = l.Addr().String(), l
 	h.door = must(New(Parts{Plant: plant, Broker: h.broker, CA: h.ca, Dialer: &dial.Dialer{CA: h.ca, Broker: "a", Loopback: true, Agents: dial.NewAgents()}, Proofs: h.proofs,
 		Roster: h.roster, Log: h.log, Names: []string{"127.0.0.1"}, Limits: limits, Now: h.now, Slog: slog.New(slog.NewTextHandler(h.said, nil)),
 		Clerk: &verbs.Clerk{Desk: h.desk, Roster: h.roster, Proofs: h.proofs, CA: h.ca, Plant: plant, Name: "127.0.0.1", Port: l.Addr().(*net.TCPAddr).Port}}))

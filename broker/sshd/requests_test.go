@@ -1,6 +1,7 @@
 package sshd
 
 import (
+	"io"
 	"strings"
 	"sync"
 	"testing"
@@ -151,7 +152,10 @@ type page struct {
 	mu    sync.Mutex
 	out   strings.Builder
 	stuck chan struct{}
+	in    io.Reader
 }
+
+func (p *page) Read(b []byte) (int, error) { return p.in.Read(b) }
 
 func (p *page) Write(b []byte) (int, error) {
 	if p.stuck != nil {

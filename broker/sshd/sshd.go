@@ -281,7 +281,23 @@ func (d *Door) wait() {
 	}
 }
 
-// recovered is deferred in every goroutine that reads a stranger's bytes.
+// errBroke is what a vendor reads whose channel met a fault of ours.
+var errBroke = &policy.Refusal{Rule: "fault", Say: "Something is wrong here, so this has ended; what else you have open goes on. Tell OT security.", Why: "panic"}
+
+// caught is deferred where one channel is served: end ends that channel, and
+// nothing beside it. end may be nil.
+func (d *Door) caught(what string, c *conn, end func()) {
+	if p := recover(); p != nil {
+		d.Slog.Error("panic in the ssh door", "in", what, "source", c.source, "panic", fmt.Sprint(p))
+		c.panicked.Store(true)
+		if end != nil {
+			end()
+		}
+	}
+}
+
+// recovered is deferred in every goroutine that reads a stranger's bytes and is
+// no single channel's.
 func (d *Door) recovered(what string, c *conn) {
 	if p := recover(); p != nil {
 		d.Slog.Error("panic in the ssh door", "in", what, "source", c.source, "panic", fmt.Sprint(p))

@@ -28,6 +28,7 @@ func (d *Door) textual(c *conn, nc ssh.NewChannel, who caller) {
 	if err != nil {
 		return
 	}
+	defer letGo(ch, reqs)
 	ctx, cancel := context.WithCancelCause(c.ctx)
 	t := &desk{d: d, c: c, ch: ch, who: who}
 	var run sync.WaitGroup
@@ -53,7 +54,7 @@ func (d *Door) textual(c *conn, nc ssh.NewChannel, who caller) {
 			t.started = true
 			reply(req, true)
 			run.Go(func() {
-				defer d.recovered("desk", c)
+				defer d.caught("desk", c, func() { ch.Close() })
 				t.run(ctx, cancel, req.Type, req.Payload)
 			})
 		case "subsystem":
@@ -62,7 +63,7 @@ func (d *Door) textual(c *conn, nc ssh.NewChannel, who caller) {
 				t.started = true
 				reply(req, true)
 				run.Go(func() {
-					defer d.recovered("cert@ by scp", c)
+					defer d.caught("cert@ by scp", c, func() { ch.Close() })
 					t.run(ctx, cancel, req.Type, req.Payload)
 				})
 				continue
@@ -75,7 +76,6 @@ func (d *Door) textual(c *conn, nc ssh.NewChannel, who caller) {
 	}
 	cancel(errClientGone)
 	run.Wait()
-	ch.Close()
 }
 
 type desk struct {

@@ -28,21 +28,28 @@ import (
 func TestCutIsSaidThoughThePumpIsThroughFirst(t *testing.T) {
 	h := newHouse(t, Limits{})
 	win := h.open(30)
-	session, err := h.broker.Admit(h.ctx, broker.Arrival{Person: "ann", Windows: []policy.WindowID{win}, Serial: "1",
-		Key: ssh.FingerprintSHA256(keyOf("ann").PublicKey()), Source: netip.MustParseAddr("127.0.0.1")}, &brokertest.Guest{})
-	h.ok(err)
-	gate, err := session.Open(h.ctx, policy.Query{Source: netip.MustParseAddr("127.0.0.1"), Asset: "filler-plc", Port: "ssh", Account: "logs", Kind: "exec"})
-	h.ok(err)
+	gate := h.gate(win)
 	p := &page{}
 	j := &job{d: h.door, ch: p, screen: newScreen(p), gone: context.Background()}
 	j.screen.pty.Store(true)
 	w := &wire{job: j, gate: gate, hush: func() bool { return true }} // its turn has not come
-	_, err = h.desk.Block(h.ctx, h.actor("mia"), policy.Block{Asset: "filler-plc", Why: "CIP is running"})
+	_, err := h.desk.Block(h.ctx, h.actor("mia"), policy.Block{Asset: "filler-plc", Why: "CIP is running"})
 	h.ok(err)
 	w.over()
 	if !strings.Contains(p.said(), "CIP is running") {
 		t.Errorf("the vendor reads %q", p.said())
 	}
+}
+
+// gate is a channel of ann's at the gate, without a client.
+func (h *house) gate(win policy.WindowID) *broker.Channel {
+	h.t.Helper()
+	session, err := h.broker.Admit(h.ctx, broker.Arrival{Person: "ann", Windows: []policy.WindowID{win}, Serial: "1",
+		Key: ssh.FingerprintSHA256(keyOf("ann").PublicKey()), Source: netip.MustParseAddr("127.0.0.1")}, &brokertest.Guest{})
+	h.ok(err)
+	c, err := session.Open(h.ctx, policy.Query{Source: netip.MustParseAddr("127.0.0.1"), Asset: "filler-plc", Port: "ssh", Account: "logs", Kind: "exec"})
+	h.ok(err)
+	return c
 }
 
 // The disk fails under many people at once: each of them reads why, at a shell, a
@@ -101,7 +108,7 @@ func TestEverybodyReadsThatTheRecordingFailed(t *testing.T) {
 type slowPage struct{ page }
 
 func (p *slowPage) Write(b []byte) (int, error) {
-	time.Sleep(2 * time.Second)
+	time.Sleep(time.Second)
 	return p.page.Write(b)
 }
 

@@ -58,6 +58,7 @@ func (d *Door) work(c *conn, sc *ssh.ServerConn, nc ssh.NewChannel, who *vendor)
 	if err != nil {
 		return
 	}
+	defer letGo(ch, reqs)
 	gone, left := context.WithCancelCause(c.ctx)
 	j := &job{d: d, c: c, sc: sc, who: who, ch: ch, screen: newScreen(ch), gone: gone}
 	defer left(errClientGone)
@@ -76,7 +77,17 @@ func (d *Door) work(c *conn, sc *ssh.ServerConn, nc ssh.NewChannel, who *vendor)
 	j.serve(reqs, late, &run)
 	left(errClientGone)
 	run.Wait()
+}
+
+// letGo closes a channel however its handler has ended; a request of it that
+// nobody takes would hold up the whole connection.
+func letGo(ch ssh.Channel, reqs <-chan *ssh.Request) {
 	ch.Close()
+	go func() {
+		for req := range reqs {
+			reply(req, false)
+		}
+	}()
 }
 
 // say puts a sentence on stderr, in its turn.
@@ -110,7 +121,7 @@ func (j *job) serve(reqs <-chan *ssh.Request, late *time.Timer, run *sync.WaitGr
 			late.Stop()
 			reply(req, true) // what is refused is said in words on stderr, and by the exit status
 			run.Go(func() {
-				defer j.d.recovered("session", j.c)
+				defer j.d.caught("session", j.c, func() { j.screen.last(j.d.words(errBroke)) })
 				j.start(req.Type, req.Payload)
 			})
 		default:
@@ -234,21 +245,35 @@ func (j *job) begun(kind string, payload []byte) (*wire, error) {
 	w := &wire{job: j, gate: ch, files: files}
 	// A cut, or the window's end, speaks and closes the vendor's side at once, whatever else waits here.
 	w.hush = context.AfterFunc(ch.Context(), w.speak)
+	broke := true
+	defer func() {
+		if broke { // by a panic: nobody else closes what was opened
+			w.cause = errBroke
+			w.over()
+		}
+	}()
+	err = w.comeAbout(ctx, kind, command, payload)
+	broke = false
+	return w, err
+}
+
+// comeAbout asks, and has the machine run what was allowed.
+func (w *wire) comeAbout(ctx context.Context, kind, command string, payload []byte) error {
 	if w.cause = w.ask(ctx, kind, command); w.cause != nil {
-		return w, w.cause
+		return w.cause
 	}
 	if w.cause = w.reach(ctx, kind, payload); w.cause != nil {
-		if ended := context.Cause(ch.Context()); ended != nil {
-			return w, ended
+		if ended := context.Cause(w.gate.Context()); ended != nil {
+			return ended
 		}
-		return w, w.cause
+		return w.cause
 	}
-	return w, nil
+	return nil
 }
 
 // speak tells the vendor why the channel has ended.
 func (w *wire) speak() {
-	defer w.d.recovered("end of a channel", w.c)
+	defer w.d.caught("end of a channel", w.c, func() { w.ch.Close() })
 	if why := w.gate.Look(); why != nil && w.gone.Err() == nil {
 		w.screen.last(w.d.words(why))
 	}
@@ -394,7 +419,7 @@ func (w *wire) pump() {
 		w.d.begin()
 		g.Go(func() {
 			defer w.d.done()
-			defer w.d.recovered("relay", w.c)
+			defer w.d.caught("relay", w.c, func() { cancel(errBroke) })
 			if err := f(); err != nil && ctx.Err() == nil {
 				cancel(err)
 			}
