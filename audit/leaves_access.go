@@ -25,5 +25,7 @@ type AccessSigned struct {
 	At       time.Time `json:"at"`
 }
 
+var _ = events(AccessListed{}, AccessSigned{})
+
 func (AccessListed) Type() string { return "access.listed" }
 func (AccessSigned) Type() string { return "access.signed" }

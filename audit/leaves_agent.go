@@ -48,6 +48,8 @@ type AgentDown struct {
 	Why  string `json:"why,omitempty"`
 }
 
+var _ = events(AgentInvited{}, AgentJoined{}, AgentConfirmed{}, AgentRemoved{}, AgentUp{}, AgentDown{})
+
 func (AgentInvited) Type() string   { return "agent.invited" }
 func (AgentJoined) Type() string    { return "agent.joined" }
 func (AgentConfirmed) Type() string { return "agent.confirmed" }

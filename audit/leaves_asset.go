@@ -13,6 +13,8 @@ type AssetBackup struct {
 	At    time.Time `json:"at"`
 }
 
+var _ = events(AssetBackup{}, DebtOpened{}, DebtClosed{})
+
 func (AssetBackup) Type() string { return "asset.backup" }
 
 // DebtOpened and DebtClosed say what the plant owes since a daily look, or a new

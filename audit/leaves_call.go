@@ -18,6 +18,8 @@ type CallAnswered struct {
 	At      time.Time `json:"at"`
 }
 
+var _ = events(CallMade{}, CallAnswered{}, PriorityChanged{}, QuestionAnswered{})
+
 func (CallMade) Type() string     { return "call.made" }
 func (CallAnswered) Type() string { return "call.answered" }
 

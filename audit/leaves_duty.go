@@ -31,6 +31,41 @@ type DeputyEnded struct {
 	At     time.Time `json:"at"`
 }
 
+var _ = events(RosterWritten{}, DeputyNamed{}, DeputyEnded{}, HandoverOffered{}, HandoverAccepted{}, HandoverRang{})
+
 func (RosterWritten) Type() string { return "roster.written" }
 func (DeputyNamed) Type() string   { return "deputy.named" }
 func (DeputyEnded) Type() string   { return "deputy.ended" }
+
+// HandoverOffered: By hands the windows that a team opens to its next shift, which
+// begins at Due; Text is what By says to it. HandoverAccepted: By, somebody else
+// of the team, has taken these of them. HandoverRang: they were not taken in time.
+type HandoverOffered struct {
+	Handover string    `json:"handover"`
+	Team     string    `json:"team"`
+	By       string    `json:"by"`
+	Due      time.Time `json:"due"`
+	At       time.Time `json:"at"`
+	Windows  []string  `json:"windows"`
+	Text     Hash      `json:"text,omitzero"`
+}
+
+type HandoverAccepted struct {
+	Handover string    `json:"handover"`
+	By       string    `json:"by"`
+	Windows  []string  `json:"windows"`
+	At       time.Time `json:"at"`
+	Text     Hash      `json:"text,omitzero"`   // by a tap at a kiosk: evidence.Taking,
+	Answer   Hash      `json:"answer,omitzero"` // and the person's yes to it
+}
+
+type HandoverRang struct {
+	Handover string    `json:"handover"`
+	Windows  []string  `json:"windows"`
+	People   []string  `json:"people,omitempty"` // who are rung: who offered, who is on duty, and whom the plant file asks next
+	At       time.Time `json:"at"`
+}
+
+func (HandoverOffered) Type() string  { return "handover.offered" }
+func (HandoverAccepted) Type() string { return "handover.accepted" }
+func (HandoverRang) Type() string     { return "handover.rang" }

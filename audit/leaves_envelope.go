@@ -25,5 +25,7 @@ type EnvelopeOpened struct {
 	At       time.Time `json:"at"`
 }
 
+var _ = events(EnvelopeSealed{}, EnvelopeOpened{})
+
 func (EnvelopeSealed) Type() string { return "envelope.sealed" }
 func (EnvelopeOpened) Type() string { return "envelope.opened" }

@@ -44,5 +44,7 @@ type FileMoved struct {
 	At       time.Time `json:"at"`
 }
 
+var _ = events(FileHeld{}, FileMoved{})
+
 func (FileHeld) Type() string  { return "file.held" }
 func (FileMoved) Type() string { return "file.moved" }

@@ -43,6 +43,8 @@ type HostKeyCleared struct {
 	At    time.Time `json:"at"`
 }
 
+var _ = events(HostKeyChanged{}, HostKeyAccepted{}, HostKeyConfirmed{}, HostKeyCleared{}, TargetChecked{})
+
 func (HostKeyChanged) Type() string   { return "hostkey.changed" }
 func (HostKeyAccepted) Type() string  { return "hostkey.accepted" }
 func (HostKeyConfirmed) Type() string { return "hostkey.confirmed" }

@@ -18,4 +18,6 @@ type IslandAnswered struct {
 	At       time.Time `json:"at"`
 }
 
+var _ = events(IslandAnswered{})
+
 func (IslandAnswered) Type() string { return "island.answered" }

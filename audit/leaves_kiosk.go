@@ -20,5 +20,7 @@ type KioskRevoked struct {
 	At    time.Time `json:"at"`
 }
 
+var _ = events(KioskEnrolled{}, KioskRevoked{})
+
 func (KioskEnrolled) Type() string { return "kiosk.enrolled" }
 func (KioskRevoked) Type() string  { return "kiosk.revoked" }

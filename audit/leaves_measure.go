@@ -24,5 +24,7 @@ type MeasureMinutes struct {
 	At      time.Time `json:"at"`
 }
 
+var _ = events(MeasureBaseline{}, MeasureMinutes{})
+
 func (MeasureBaseline) Type() string { return "measure.baseline" }
 func (MeasureMinutes) Type() string  { return "measure.minutes" }

@@ -22,5 +22,7 @@ type OutageWithdrawn struct {
 	At     time.Time `json:"at"`
 }
 
+var _ = events(OutageWritten{}, OutageWithdrawn{})
+
 func (OutageWritten) Type() string   { return "outage.written" }
 func (OutageWithdrawn) Type() string { return "outage.withdrawn" }

@@ -50,6 +50,8 @@ type PatternDoubted struct {
 	At      time.Time `json:"at"`
 }
 
+var _ = events(PatternProposed{}, PatternAnswered{}, PatternMoved{}, PatternDoubted{})
+
 func (PatternProposed) Type() string { return "pattern.proposed" }
 func (PatternAnswered) Type() string { return "pattern.answered" }
 func (PatternMoved) Type() string    { return "pattern.moved" }

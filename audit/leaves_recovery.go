@@ -39,6 +39,8 @@ type RecoveryDone struct {
 	At       time.Time `json:"at"`
 }
 
+var _ = events(RecoveryBegan{}, PersonSuspended{}, AuthoritiesRotated{}, RecoveryDone{})
+
 func (RecoveryBegan) Type() string      { return "recovery.began" }
 func (PersonSuspended) Type() string    { return "person.suspended" }
 func (AuthoritiesRotated) Type() string { return "authorities.rotated" }

@@ -64,6 +64,8 @@ type SecretKept struct {
 	At       time.Time `json:"at"`
 }
 
+var _ = events(SecretSealed{}, SecretUsed{}, SecretShown{}, SecretRotating{}, SecretRotated{}, SecretKept{})
+
 func (SecretSealed) Type() string   { return "secret.sealed" }
 func (SecretUsed) Type() string     { return "secret.used" }
 func (SecretShown) Type() string    { return "secret.shown" }

@@ -27,6 +27,8 @@ type SpokenCleared struct {
 	At     time.Time `json:"at"`
 }
 
+var _ = events(SpokenSigned{}, SpokenMissed{}, SpokenCleared{})
+
 func (SpokenSigned) Type() string  { return "spoken.signed" }
 func (SpokenMissed) Type() string  { return "spoken.missed" }
 func (SpokenCleared) Type() string { return "spoken.cleared" }
