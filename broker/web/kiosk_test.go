@@ -7,12 +7,15 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
 	"io"
 	"math/big"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -23,21 +26,22 @@ import (
 
 // screen is a browser of the control room with a client certificate of its own.
 type screen struct {
-	h      *house
-	client *http.Client
-	pem    string
+	h        *house
+	client   *http.Client
+	pem, key string
 }
 
 func (h *house) screen() *screen {
 	h.t.Helper()
 	key := must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
-	c := &x509.Certificate{SerialNumber: must(rand.Int(rand.Reader, big.NewInt(1<<60))), Subject: pkix.Name{CommonName: "Penstock kiosk"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour)}
+	c := &x509.Certificate{SerialNumber: must(rand.Int(rand.Reader, big.NewInt(1<<60))), Subject: pkix.Name{CommonName: "Penstock kiosk"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
+		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}, BasicConstraintsValid: true}
 	der := must(x509.CreateCertificate(rand.Reader, c, c, key.Public(), key))
 	transport := h.server.Client().Transport.(*http.Transport).Clone()
 	transport.TLSClientConfig.Certificates = []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}
 	h.t.Cleanup(transport.CloseIdleConnections)
 	return &screen{h, &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
-		string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))}
+		string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})), string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: must(x509.MarshalPKCS8PrivateKey(key))}))}
 }
 
 func (s *screen) do(method, path string, form url.Values, header ...string) (int, string) {
@@ -235,6 +239,37 @@ func TestAnswersAtTheScreen(t *testing.T) {
 	}
 	if got := must(h.desk.Request(h.ctx, by, second.ID)); got.State != approvals.RequestRefused || got.Answers[0].Why != "No work order." {
 		t.Errorf("a no: %+v", got)
+	}
+	h.whole(t)
+}
+
+// TestKioskInABrowser: the screen is real Chromium that has the certificate's key in
+// its own store, and mia's passkey is its virtual authenticator's.
+func TestKioskInABrowser(t *testing.T) {
+	h := newHouseOf(t, 1, false)
+	lena, key, wall := h.cookie("lena"), h.enrolled("mia0", "mia", true), h.screen()
+	if status, page := h.post(lena, "/kiosks", url.Values{"name": {"Control room 1"}, "certificate": {wall.pem}}); status != http.StatusSeeOther {
+		t.Fatalf("enrolling: %d %s", status, page)
+	}
+	q := h.askToLook()
+	helper := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if status, page := h.post(lena, "/kiosks/K-1/revoke", url.Values{"why": {"moved"}}); status != http.StatusSeeOther {
+			http.Error(w, page, http.StatusInternalServerError)
+		}
+	}))
+	defer helper.Close()
+	mia := map[string]string{"id": base64.StdEncoding.EncodeToString(must(base64.RawURLEncoding.DecodeString("cred-mia"))),
+		"key": base64.StdEncoding.EncodeToString(key.PKCS8()), "user": base64.StdEncoding.EncodeToString([]byte("mia0"))}
+	runBrowser(t, "kiosk.mjs", map[string]any{"url": h.origin, "certificate": wall.pem, "key": wall.key, "mia": mia, "revoke": helper.URL, "shots": os.Getenv("PENSTOCK_SHOTS")})
+	by, _ := h.actor("mia0")
+	got := must(h.desk.Request(h.ctx, by, q.ID))
+	w := must(h.desk.Window(h.ctx, by, got.Window))
+	if w.State != approvals.WindowCut || w.By != "K-1" || w.OpenedBy != "mia0" || len(got.Answers) != 1 || got.Answers[0].Limits.Minutes != lookMinutes {
+		t.Errorf("%s by %s, opened by %s, answers %+v", w.State, w.By, w.OpenedBy, got.Answers)
+	}
+	blocks := must(h.desk.Blocks(h.ctx))
+	if len(blocks) != 2 || blocks[0].Person != "ann" || blocks[0].Why != "Something looks wrong" || time.Until(blocks[0].Until) < 7*time.Hour || blocks[1].Zone != "line-1" || !blocks[1].Island {
+		t.Errorf("blocks %+v", blocks)
 	}
 	h.whole(t)
 }

@@ -7,6 +7,7 @@ import (
 	"crypto/elliptic"
 	"crypto/sha256"
 	"crypto/sha512"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/pem"
@@ -99,6 +100,15 @@ func (p *Passkey) Public() string {
 	cose := append([]byte{0xa5, 0x01, 0x02, 0x03, 0x26, 0x20, 0x01, 0x21, 0x58, 0x20}, point[1:33]...)
 	cose = append(append(cose, 0x22, 0x58, 0x20), point[33:]...)
 	return base64.RawURLEncoding.EncodeToString(cose)
+}
+
+// PKCS8 is its private key, for a browser's virtual authenticator.
+func (p *Passkey) PKCS8() []byte {
+	b, err := x509.MarshalPKCS8PrivateKey(p.key)
+	if err != nil {
+		panic(err)
+	}
+	return b
 }
 
 // ID is its fingerprint.
