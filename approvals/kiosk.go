@@ -86,6 +86,16 @@ func (d *Desk) allKiosks(ctx context.Context) (list []Kiosk, err error) {
 	return list, err
 }
 
+// KioskNames are what the screens are called that were ever enrolled.
+func (d *Desk) KioskNames(ctx context.Context) (map[policy.PersonID]string, error) {
+	list, err := d.allKiosks(ctx)
+	all := map[policy.PersonID]string{}
+	for _, k := range list {
+		all[policy.PersonID(k.ID)] = k.Name
+	}
+	return all, err
+}
+
 // KioskBy is the kiosk whose browser shows this certificate, as an actor; false:
 // none that stands. Once it was looked up, memory alone answers.
 func (d *Desk) KioskBy(ctx context.Context, certificate []byte) (people.Actor, Kiosk, bool) {

@@ -18,7 +18,7 @@ func (d *Desk) Pause(ctx context.Context, by people.Actor, id policy.WindowID, w
 		return Window{}, err
 	}
 	why = cleaned(why)
-	said := fmt.Sprintf("paused by %s", by.Person)
+	said := fmt.Sprintf("paused by %s", by.Says())
 	if why != "" {
 		said += ": " + why
 	}
@@ -84,7 +84,7 @@ func (d *Desk) wind(ctx context.Context, by people.Actor, id policy.WindowID, wh
 }
 
 func byPerson(to string, id policy.WindowID, by people.Actor, why string) error {
-	return &policy.Refusal{Rule: to, Say: fmt.Sprintf("%s %s by %s: %s", id, to, by.Person, why)}
+	return &policy.Refusal{Rule: to, Say: fmt.Sprintf("%s %s by %s: %s", id, to, by.Says(), why)}
 }
 
 // stop is effect first, then the event.

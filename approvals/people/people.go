@@ -172,6 +172,14 @@ type Actor struct {
 	Without []policy.Role // that the sign-in did not carry: what the person holds of them does not count
 }
 
+// Says is who it is, for whoever is paused, cut or blocked by them.
+func (a Actor) Says() string {
+	if a.Kiosk {
+		return "the control room"
+	}
+	return string(a.Person)
+}
+
 // Narrow leaves the roles that the sign-in carried.
 func (a Actor) Narrow(roles []policy.Role) []policy.Role {
 	if len(a.Without) == 0 {

@@ -35,9 +35,10 @@ func minutesWords(n int) string {
 
 // roll knows people and firms for one page.
 type roll struct {
-	people map[policy.PersonID]people.Person
-	firms  map[policy.FirmID]people.Firm
-	duty   approvals.Duty // whose word counts, by roles, rosters and deputies
+	people  map[policy.PersonID]people.Person
+	firms   map[policy.FirmID]people.Firm
+	screens map[policy.PersonID]string // kiosks: they take, and are no people
+	duty    approvals.Duty             // whose word counts, by roles, rosters and deputies
 }
 
 func (g *Pages) roll(ctx context.Context) (roll, error) {
@@ -56,14 +57,19 @@ func (g *Pages) roll(ctx context.Context) (roll, error) {
 	for _, f := range firms {
 		n.firms[f.ID] = f
 	}
+	if n.screens, err = g.Desk.KioskNames(ctx); err != nil {
+		return n, fmt.Errorf("list kiosks: %w", err)
+	}
 	if n.duty, err = g.Desk.Duty(ctx); err != nil {
 		return n, fmt.Errorf("look who is on duty: %w", err)
 	}
 	return n, nil
 }
 
-func (n roll) person(id policy.PersonID) string { return cmp.Or(n.people[id].Name, string(id)) }
-func (n roll) firm(id policy.FirmID) string     { return cmp.Or(n.firms[id].Name, string(id)) }
+func (n roll) person(id policy.PersonID) string {
+	return cmp.Or(n.people[id].Name, n.screens[id], string(id))
+}
+func (n roll) firm(id policy.FirmID) string { return cmp.Or(n.firms[id].Name, string(id)) }
 
 // call is somebody to ring up. It stands on pages of the plant's people only,
 // and never in a title, which a locked screen may show.
