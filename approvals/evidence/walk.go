@@ -264,7 +264,7 @@ func (w *Walk) oneAbove() bool {
 
 // judge gives the leaf to whom it concerns. Bodies of people are in
 // walk_people.go, changes of the plant file in walk_plant.go, patterns in walk_pattern.go, requests and windows in
-// walk_window.go, the rest in walk_session.go.
+// walk_request.go, walk_answer.go and walk_window.go, the rest in walk_session.go.
 func (w *Walk) judge() {
 	switch b := w.leaf.Body.(type) {
 	case audit.LogCreated:

@@ -1,7 +1,6 @@
 package evidence
 
 import (
-	"cmp"
 	"slices"
 	"time"
 
@@ -16,39 +15,6 @@ const settleTime = 2 * time.Second
 // lookTime is how long after a standstill the broker may take to notice that a
 // window is over: it looks at the wall clock every 30 s.
 const lookTime = 35 * time.Second
-
-// asked is a request as the leaves tell it. The states are DESIGN section 3's.
-type asked struct {
-	state   string
-	rev     int
-	hash    audit.Hash // of the document of the newest revision
-	plant   audit.Hash
-	firm    string
-	by      string
-	workers []string
-	to      time.Time
-	since   time.Time // asked, or woken
-	called  bool
-	quick   bool // an emergency
-	asks    bool // somebody of the plant asked something
-	call    call
-	next    []Asked // who was asked because others did not answer
-	needs   []policy.Need
-	night   []policy.Need // where its pattern stands
-	pattern string        // that it names
-	answers []heard       // to the newest revision
-	until   time.Time     // asleep until then
-	window  string
-	keeper  string // of its machine
-	outage  string // on whose list it is, or is to be
-}
-
-// heard is one answer.given: the answer, and the keys that its person had then.
-type heard struct {
-	Given
-	document audit.Hash
-	keys     []Key
-}
 
 // window is a window as the leaves tell it.
 type window struct {
@@ -74,10 +40,6 @@ type window struct {
 	said    map[string]gateWord // by gate, for this window
 	escort  escort
 }
-
-// crossTime is how long a request may be on its way when the plant file changes:
-// its documents are made durable in between.
-const crossTime = 10 * time.Second
 
 // steps is the table of a window's steps: from where each may be made, and
 // where it leads. What is not here is not possible.
@@ -169,15 +131,6 @@ func (w *Walk) judgeWindow() bool {
 	return true
 }
 
-func (r *asked) awaits() bool { return r.state == "waiting" || r.state == "asleep" }
-
-// request and window find what a leaf names; nil is a finding already.
-func (w *Walk) request(id string) *asked {
-	r := w.requests[id]
-	w.must(r != nil, "the log does not know request %s", short(id))
-	return r
-}
-
 func (w *Walk) window(id string) *window {
 	v := w.windows[id]
 	w.must(v != nil, "the log does not know window %s", short(id))
@@ -185,218 +138,6 @@ func (w *Walk) window(id string) *window {
 }
 
 func (w *Walk) worksIn(person string, v *window) bool { return slices.Contains(v.claim.People, person) }
-
-// submitted takes one revision's document and holds the leaf to it.
-func (w *Walk) submitted(b audit.RequestSubmitted) {
-	r := &asked{state: "waiting", rev: b.Rev, hash: b.Document, plant: b.Plant, firm: b.Firm, by: b.By, since: cmp.Or(b.At, w.leaf.Wall)}
-	w.requests[b.Request] = r
-	doc := w.document("request", b.Document)
-	if doc == nil {
-		return
-	}
-	text, err := ParseRequest(doc)
-	if !w.must(err == nil, "%v", err) {
-		return
-	}
-	w.must(text.Request == b.Request && text.Rev == b.Rev && text.Firm == b.Firm && text.By == b.By && text.Plant == b.Plant,
-		"the leaf and the request's text differ")
-	w.must(w.leaf.Actor == b.By, "%s submitted what %s wrote", short(w.leaf.Actor), b.By)
-	crossed := b.Plant == w.former && !w.leaf.Wall.After(w.newPlant.Add(crossTime))
-	w.must(b.Plant == w.inForce || crossed, "it names the plant file %s, and %s was in force", b.Plant, w.inForce)
-	r.to, r.workers, r.called, r.outage, r.keeper = text.To, text.People, text.Called, text.Outage, text.Machine.Keeper
-	if text.Outage != "" {
-		w.inOutage(text)
-	}
-	w.must(!text.Called || w.plantPerson(text.By), "%s, who is nobody of the plant, called them in", text.By)
-	if r.quick = text.Kind == Emergency; !r.quick {
-		w.noneOverdue(text.Firm)
-	}
-	w.workers(text)
-	if plant := w.plant(b.Plant); plant != nil {
-		for _, finding := range CheckTold(plant, text) {
-			w.must(false, "%s", finding)
-		}
-		w.under(r, text, b.Pattern)
-		q, err := QuorumOf(plant, text, w.basis(r, false)...)
-		w.must(err == nil, "who has to agree: %v", err)
-		r.needs = q.Needs
-		w.red(plant, text, b, q.Ask)
-		w.youngEnough(text.Assets, text.Rights, plant)
-	}
-}
-
-// under finds the pattern that a request names, which must be of the log, and must
-// have stood when it was asked.
-func (w *Walk) under(r *asked, text Request, id string) {
-	if text.Pattern.IsZero() {
-		w.must(id == "", "the leaf names pattern %s, and the text names none", short(id))
-		return
-	}
-	p := w.patterns[id]
-	if !w.must(p != nil && p.text == text.Pattern, "the text names the pattern %s, which is not %q of the log", text.Pattern, short(id)) {
-		return
-	}
-	w.must(p.stood(w.leaf.Wall), "it is asked under %s, which was %s", id, p.state)
-	r.pattern = id
-	for _, f := range p.doc.Uses(text, w.leaf.Wall.Add(-settleTime)) {
-		w.must(false, "%s", f)
-	}
-	if q, err := QuorumOf(w.plant(r.plant), text, Basis{Text: w.document("pattern", p.text), Stands: true}); err == nil {
-		r.night = q.Needs
-	}
-}
-
-// workers: known people of the firm, asked for by the firm or by the plant.
-func (w *Walk) workers(text Request) {
-	by := w.known(text.By)
-	w.must(by != nil && (by.firm == text.Firm || w.ofPlant(by)), "%s wrote it, who is neither of %s nor of the plant", text.By, text.Firm)
-	for _, id := range text.People {
-		p := w.known(id)
-		w.must(p != nil && p.firm == text.Firm, "%s shall work, who is not known as a person of %s", id, text.Firm)
-	}
-	w.machines(text)
-}
-
-// woken: when its time has come, or earlier by a person of the plant who answers.
-func (w *Walk) woken(b audit.RequestWoken) {
-	r := w.request(w.leaf.Subject)
-	if r == nil || !w.must(r.state == "asleep", "it was %s", r.state) {
-		return
-	}
-	r.state, r.since = "waiting", b.At
-	w.must(w.insider(b.By) || b.By == penstock && !w.leaf.Wall.Before(r.until), "woken by %s, before its time %s", short(b.By), clock(r.until))
-}
-
-// revised: a new text; what was answered to the old one is void.
-func (w *Walk) revised(b audit.RequestSubmitted) {
-	old := w.request(b.Request)
-	if old == nil {
-		return
-	}
-	w.must(b.Rev == old.rev+1, "revision %d follows revision %d", b.Rev, old.rev)
-	w.must(b.Window == "" || b.Window == old.window, "it names window %s, and the request's is %q", short(b.Window), old.window)
-	w.takeBack(old)
-	w.submitted(b)
-}
-
-func (w *Walk) withdrawn(b audit.RequestWithdrawn) {
-	r := w.request(w.leaf.Subject)
-	if r == nil {
-		return
-	}
-	w.must(b.Window == "" || b.Window == r.window, "it names window %s, and the request's is %q", b.Window, r.window)
-	w.must(w.people[b.By] != nil || b.By == penstock && (w.recovering || w.left(r)), "withdrawn by %s, whom the log does not know, and nobody has left", b.By)
-	w.takenBy(b.By)
-	w.takeBack(r)
-	r.state = "withdrawn"
-}
-
-// takeBack: only while it awaits, or while its window is not open, which is then unused.
-func (w *Walk) takeBack(r *asked) {
-	v := w.windows[r.window]
-	w.must(r.awaits() || r.state == "agreed" && v != nil && v.state == "agreed", "it was %s and could not be taken back", r.state)
-	if v != nil && v.state == "agreed" {
-		w.finish(v, "unused")
-	}
-	r.answers = nil
-}
-
-// answered: the document says what the leaf says, and the leaf says of the
-// person what earlier leaves say.
-func (w *Walk) answered(b audit.AnswerGiven) {
-	r := w.request(b.Request)
-	if r == nil {
-		return
-	}
-	a, h, ok := w.said(b, r.next)
-	if !ok {
-		return
-	}
-	w.must((a.Request == r.hash || w.listed(a, b.Request, r)) && b.Rev == r.rev, "it answers another revision than the newest, %d", r.rev)
-	if !w.must(r.awaits(), "the request was %s", r.state) {
-		return
-	}
-	w.must(r.state == "waiting" || a.Says == Question, "the request was asleep")
-	w.must(len(r.answers) < maxAnswers, "it is answer %d to one revision", len(r.answers)+1)
-	if a.Heard != "" {
-		w.maySpeak(a.Person, r.firm)
-	}
-	r.answers = append(r.answers[:min(len(r.answers), maxAnswers)], h)
-	r.hear(a, h, w.needsOf(r))
-}
-
-// said holds an answer, to whatever it is, to its leaf and to what earlier
-// leaves say of the person. next: the teams that were asked after others.
-func (w *Walk) said(b audit.AnswerGiven, next []Asked) (a Answer, h heard, ok bool) {
-	return w.heard(b, func(a Answer) (bool, []string) {
-		if IsEnvelope(b.Person) {
-			r := w.requests[b.Request]
-			roles := w.voice(b.Person, r != nil && r.quick)
-			return len(roles) > 0 && sameSet(b.Roles, roles), roles
-		}
-		return w.counts(b.Person, b.Roles, next, w.leaf.Wall, a.At), Standing(w.teamed(w.counting(b.Person, w.leaf.Wall))[0], next)
-	})
-}
-
-// saidHolding is said where it does not matter who is on duty: the roles are
-// those that the person holds.
-func (w *Walk) saidHolding(b audit.AnswerGiven) (a Answer, h heard, ok bool) {
-	return w.heard(b, func(Answer) (bool, []string) {
-		p := w.known(b.Person)
-		return sameSet(b.Roles, p.roles) && !IsEnvelope(b.Person), p.roles
-	})
-}
-
-// heard is said, with whoever knows which roles the person had: whether those of
-// the leaf are right, and what earlier leaves say.
-func (w *Walk) heard(b audit.AnswerGiven, had func(Answer) (bool, []string)) (a Answer, h heard, ok bool) {
-	p := w.known(b.Person)
-	if !w.must(p != nil, "the log does not know %s", short(b.Person)) {
-		return a, h, false
-	}
-	doc := w.document("answer", b.Document)
-	if doc == nil {
-		return a, h, false
-	}
-	a, err := ParseAnswer(doc)
-	if !w.must(err == nil, "%v", err) {
-		return a, h, false
-	}
-	w.must(a.Person == b.Person && a.Says == b.Says && a.Firm == b.Firm && a.NotBefore.Equal(b.NotBefore) && a.Heard == b.Heard, "the leaf and the answer's text differ")
-	w.must(w.leaf.Actor == a.Signer() && w.known(a.Signer()) != nil, "%s gave the answer of %s", short(w.leaf.Actor), b.Person)
-	w.must(b.Firm == p.firm, "it says that %s is of %s, and earlier leaves say %s", b.Person, b.Firm, p.firm)
-	if a.Kiosk != "" {
-		w.stoodAt(a.Kiosk)
-		w.must(a.Proof.Kind == ProofWebAuthn, "it was given at a kiosk, and by no tap of a passkey")
-	}
-	is, roles := had(a)
-	if w.must(is, "it says that %s holds %q, and earlier leaves say %q", b.Person, b.Roles, roles) {
-		roles = b.Roles
-	}
-	return a, heard{document: b.Document, keys: w.keysOf(a.Signer()),
-		Given: Given{Leaf: w.leaf.Place(), Wall: w.leaf.Wall, Firm: p.firm, Roles: slices.Clone(roles), Plant: w.ofPlant(p)}}, true
-}
-
-const maxAnswers = 256
-
-// hear moves the request: one no of somebody who had to be asked refuses it.
-func (r *asked) hear(a Answer, h heard, needs []policy.Need) {
-	had := h.Plant && slices.ContainsFunc(needs, func(n policy.Need) bool { return slices.Contains(h.Roles, string(n.Role)) })
-	r.asks = r.asks || a.Says == Question
-	switch {
-	case a.Says == No && had:
-		r.state = "refused"
-	case a.Says == NotBefore:
-		r.state, r.until = "asleep", a.NotBefore
-	}
-}
-
-func sameSet(a, b []string) bool {
-	a, b = slices.Clone(a), slices.Clone(b)
-	slices.Sort(a)
-	slices.Sort(b)
-	return slices.Equal(a, b)
-}
 
 // agree checks a window anew against everything that was answered.
 func (w *Walk) agree(b audit.WindowAgreed) {
@@ -429,18 +170,6 @@ func (w *Walk) agree(b audit.WindowAgreed) {
 	w.wasSpoken(b.Window, v)
 }
 
-// named are the answers that the leaf counts on, by place.
-func (w *Walk) named(r *asked, places []string) []heard {
-	var list []heard
-	for _, place := range places {
-		i := slices.IndexFunc(r.answers, func(h heard) bool { return h.Leaf.String() == place })
-		if w.must(i >= 0, "it counts on leaf %s, which is no answer to this revision", short(place)) {
-			list = append(list, r.answers[i])
-		}
-	}
-	return list
-}
-
 func (w *Walk) recheck(b audit.WindowAgreed, v *window) {
 	plant, request := w.plant(v.plant), w.document("request", v.text)
 	if plant == nil || request == nil {
@@ -465,22 +194,6 @@ func (w *Walk) recheck(b audit.WindowAgreed, v *window) {
 	if s := Strength(given); s != "" {
 		w.noteHere("%s is %s", b.Window, s)
 	}
-}
-
-// bodies reads the answers' documents again and gathers their people's keys.
-func (w *Walk) bodies(list []heard) (given []Given, keys []Key) {
-	keys = []Key{}
-	for _, h := range list {
-		h.Body = w.document("answer", h.document)
-		if h.Body != nil {
-			if a, err := ParseAnswer(h.Body); err == nil && len(a.Rows) > 0 {
-				h.Outage = w.document("outage", a.Request)
-			}
-			given = append(given, h.Given)
-			keys = append(keys, h.keys...)
-		}
-	}
-	return given, keys
 }
 
 // penstock is the actor of what time or a crash did.
