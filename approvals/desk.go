@@ -110,6 +110,7 @@ type Desk struct {
 	kiosks   map[string]Kiosk           // as they were last read, or revoked and not written yet
 	blocking map[int]policy.Block       // in force, and not written yet
 	blocks   int
+	manned   map[string]bool        // windows that are no machine's, or over
 	shown    map[int]policy.HostKey // keys that machines showed, and not written yet
 	phases   map[policy.WindowID]phase
 	ways     map[policy.WindowID]way             // windows that run, as Facts saw them last
@@ -125,7 +126,7 @@ func NewDesk(p Parts) *Desk {
 		heads: heads{kinds: noRows()}, keys: keyring{ring: evidence.NewKeyring(p.Docs)}, lists: lists{requests: map[string]kept[Request]{}, windows: map[string]kept[Window]{}}, poke: make(chan struct{}, 1), repair: make(chan struct{}, 1),
 		pauses: map[policy.WindowID]uint64{}, plants: map[audit.Hash]*policy.Plant{}, agreeing: map[[2]audit.Hash][]policy.Need{}, rosters: map[audit.Hash][]evidence.Turn{}, checks: map[checked]bool{}, lapsed: map[string]int{},
 		stopped: map[policy.WindowID]int{}, held: map[policy.WindowID]int{}, winding: map[policy.WindowID]int{}, kept: map[policy.WindowID]string{}, blocking: map[int]policy.Block{}, kiosks: map[string]Kiosk{}, phases: map[policy.WindowID]phase{},
-		ways: map[policy.WindowID]way{}, inputs: map[string]*input{}, unsaid: map[string]int{}, narrowed: map[policy.WindowID][]policy.Rights{}}
+		ways: map[policy.WindowID]way{}, inputs: map[string]*input{}, unsaid: map[string]int{}, manned: map[string]bool{}, narrowed: map[policy.WindowID][]policy.Rights{}}
 	d.owing.fold = evidence.NewOwing()
 	if d.now == nil {
 		d.now = time.Now

@@ -173,15 +173,36 @@ func (d *Desk) Standings(ctx context.Context, by people.Actor) (all []Standing, 
 	return slices.DeleteFunc(all, func(s Standing) bool { return seen(by, string(s.Firm), "window", string(s.ID)) != nil }), err
 }
 
+// noMachine remembers windows that are no machine's, or over: of years of them
+// only those that are neither are read anew.
+func (d *Desk) noMachine(id string, is bool) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if is {
+		d.manned[id] = true
+	}
+	return d.manned[id]
+}
+
 func (d *Desk) standings(ctx context.Context) (all []Standing, err error) {
 	err = d.each(ctx, "window/", func(id string) error {
+		if d.noMachine(id, false) {
+			return nil
+		}
 		w, err := d.windowRow(ctx, policy.WindowID(id))
-		if err != nil || !w.runs() {
+		if err != nil {
 			return err
 		}
 		claim, err := d.claim(ctx, w)
-		if err != nil || !claim.Machine.Is() {
+		if err != nil {
 			return err
+		}
+		if over := !w.runs() && w.State != WindowAgreed; over || !claim.Machine.Is() {
+			d.noMachine(id, true)
+			return nil
+		}
+		if !w.runs() {
+			return nil
 		}
 		v, err := d.windowView(ctx, policy.WindowID(id))
 		if err != nil {

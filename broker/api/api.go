@@ -43,8 +43,9 @@ type Ask struct {
 	Backup    string   `json:"backup,omitempty"`
 	Backout   string   `json:"backout,omitempty"`
 	AreaClear string   `json:"area_clear,omitempty"`
-	Kind      string   `json:"kind,omitempty"`      // remote, emergency, on-site; empty: remote
+	Kind      string   `json:"kind,omitempty"`      // remote, emergency, on-site, standing; empty: remote
 	Laptop    string   `json:"laptop,omitempty"`    // of kind on-site: its name or tag; the targets name machines alone
+	Machine   *Machine `json:"machine,omitempty"`   // of kind standing: what holds the one machine that is its people
 	Starts    []string `json:"starts,omitempty"`    // of an emergency, computed: the rights until the second tap
 	Waives    []string `json:"waives,omitempty"`    // of an emergency, computed: calendars that it passes over
 	Happening string   `json:"happening,omitempty"` // safety, stopped, degraded or planned, as the one who asks sees it
@@ -175,7 +176,8 @@ type Window struct {
 	Gates    []Gate    `json:"gates,omitempty"`     // that its rules ask, as they stand; while it is not over
 	Escort   *Escort   `json:"escort,omitempty"`    // where its rules ask for one
 
-	Laptop    string   `json:"laptop,omitempty"` // of work on site: which laptop; not recorded, and no certificate is for it
+	Machine   *Machine `json:"machine,omitempty"` // of a standing agreement
+	Laptop    string   `json:"laptop,omitempty"`  // of work on site: which laptop; not recorded, and no certificate is for it
 	Emergency bool     `json:"emergency,omitempty"`
 	Pattern   string   `json:"pattern,omitempty"`  // that stood for the plan
 	MayStep   []string `json:"may_step,omitempty"` // of an emergency: what a second tap would add
@@ -436,6 +438,7 @@ type Person struct {
 	Roles    []string `json:"roles,omitempty"`
 	Keys     []Key    `json:"keys,omitempty"`
 	Disabled bool     `json:"disabled,omitempty"`
+	Machine  bool     `json:"machine,omitempty"`
 
 	Accepted time.Time  `json:"accepted,omitzero"` // the firm's terms as they are now, until when
 	Training []Training `json:"training,omitempty"`
@@ -482,14 +485,15 @@ type Key struct {
 
 // Invitation lets one named person bring a key. Code is only in the answer to the inviter.
 type Invitation struct {
-	Person string    `json:"person"`
-	Firm   string    `json:"firm"`
-	Name   string    `json:"name"`
-	Phone  string    `json:"phone,omitempty"`
-	Roles  []string  `json:"roles,omitempty"`
-	Until  time.Time `json:"until,omitzero"`
-	Code   string    `json:"code,omitempty"`
-	Mail   string    `json:"mail,omitempty"`
+	Person  string    `json:"person"`
+	Firm    string    `json:"firm"`
+	Name    string    `json:"name"`
+	Phone   string    `json:"phone,omitempty"`
+	Roles   []string  `json:"roles,omitempty"`
+	Until   time.Time `json:"until,omitzero"`
+	Code    string    `json:"code,omitempty"`
+	Machine bool      `json:"machine,omitempty"` // a vendor's machine, for standing agreements alone
+	Mail    string    `json:"mail,omitempty"`
 }
 
 // Recording is one recorded session.

@@ -59,25 +59,12 @@ func (c *call) fill(ask *approvals.Ask) (err error) {
 	if ask.Rights == 0 {
 		return usage("What do you want to do? --rights look,copy,set,operate,load,device; name only what you need")
 	}
-	if n, err := c.args.number("minutes"); err != nil {
+	stands, err := c.fillStanding(ask)
+	if err == nil && !stands {
+		err = c.fillSpan(ask)
+	}
+	if err != nil {
 		return err
-	} else if n > 0 {
-		ask.Minutes = n
-	}
-	if ask.Minutes == 0 {
-		return usage("For how long? --minutes 60")
-	}
-	if ask.From, err = c.moment("from", c.args.text("from")); err != nil {
-		return err
-	}
-	if ask.From.IsZero() {
-		ask.From = c.now()
-	}
-	if ask.To, err = c.moment("to", c.args.text("to")); err != nil {
-		return err
-	}
-	if ask.To.IsZero() {
-		ask.To = ask.From.Add(12 * time.Hour)
 	}
 	if people := c.args.list("people"); len(people) > 0 {
 		ask.People = nil
@@ -101,6 +88,31 @@ func (c *call) fill(ask *approvals.Ask) (err error) {
 	}
 	if ask.Reason == "" {
 		return usage(`Why? --why "Alarm F-417, fill volume drifts"`)
+	}
+	return nil
+}
+
+// fillSpan reads for how long, and between when and when.
+func (c *call) fillSpan(ask *approvals.Ask) (err error) {
+	if n, err := c.args.number("minutes"); err != nil {
+		return err
+	} else if n > 0 {
+		ask.Minutes = n
+	}
+	if ask.Minutes == 0 {
+		return usage("For how long? --minutes 60")
+	}
+	if ask.From, err = c.moment("from", c.args.text("from")); err != nil {
+		return err
+	}
+	if ask.From.IsZero() {
+		ask.From = c.now()
+	}
+	if ask.To, err = c.moment("to", c.args.text("to")); err != nil {
+		return err
+	}
+	if ask.To.IsZero() {
+		ask.To = ask.From.Add(12 * time.Hour)
 	}
 	return nil
 }
@@ -449,6 +461,7 @@ func (c *call) sayTold(r approvals.Request) {
 	if d := r.Document; d.Kind == evidence.OnSite {
 		c.printf("  ON SITE, not recorded: with the laptop %s. No certificate is for it.\n", d.Laptop)
 	}
+	c.standingSays(r.Document)
 	c.printf("  %s %s\n  %s\n", r.Document.Can, r.Document.Stopper, r.Document.Worst)
 	if weak := r.Document.Weak; weak != "" {
 		c.printf("  ! %s\n", weak)

@@ -253,6 +253,14 @@ func gallery() []galleryPage {
 	quickLine := openLine
 	quickLine.ID, quickLine.Emergency, quickLine.May.Step = "W-216", true, true
 	full.Alarm = []WindowLine{quickLine}
+	monitorLine := WindowLine{ID: "W-12", Request: "R-12", Firm: "Krall Fillers", What: "Krall condition monitor gateway", Rights: "look", State: "open, ends 20 Feb 10:00", Word: "open",
+		Who: []string{"Krall condition monitor"}, Until: after(60 * 24 * 60), May: stepsAllowed{Extend: true, Pause: true, End: true, Cut: true, Watch: true}}
+	held := boundView{"Krall condition monitor", "Ann Keller", "198.51.100.7/32", "SHA256:3q2+7wAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "filler-monitor"}
+	confirmTo := after(90 * 24 * 60)
+	soonLine := monitorLine
+	soonLine.ID, soonLine.Until = "W-9", after(3*24*60)
+	standing := []standingLine{{soonLine, held, false, "OT security or IT network", &confirmTo, true}, {monitorLine, held, true, "OT security or IT network", nil, false}}
+	full.Standing = standing
 	full.Files = []filesWaiting{{"W-211", 2, 1}, {"W-214", 0, 1}}
 	full.Shown = []shownKeyView{{Title: "Filler controller"}}
 	full.Paper, full.NoPaper = []string{"Envelope 1 (control room) was opened 03:01 by “Mia Voss” from 10.0.0.9, and counts for four hours."}, []string{"Envelope 2 (OT security) was never made."}
@@ -297,6 +305,12 @@ func gallery() []galleryPage {
 		{"board-down", "board", boardView{Closed: true, Blocks: []blockView{{ID: "B-4", What: "Everybody: the plant is an island", By: "Mia Voss", Why: "ammonia alarm", All: true, Island: true, MayLift: true}}},
 			func(f *frame) { f.Down = "The recording disk is nearly full. Call whoever runs the broker." }},
 		{"request", "request", sampleRequest(), someone},
+		{"standing", "standing", standingView{Runs: standing, Waits: []waitingView{full.Waits[1]}, Machines: []tick{{"krall-monitor", "Krall condition monitor, Krall Fillers", true}}, Keepers: []tick{{"ann", "Ann Keller, Krall Fillers", true}},
+			Frames: []frameLine{{Name: "filler-monitor", What: "look, Krall condition monitor gateway"}}, Ways: []wayChoice{{"filler-gateway/https/", "FIL-1-GW-01", "Krall condition monitor gateway", "by https: can look", "Worst case: somebody sees what they should not. The machine stops everything else.", true}},
+			Form: url.Values{"reason": {"Condition monitoring"}, "networks": {"198.51.100.7"}}, Say: "198.51.101.7/32 is in none of the firm's networks: 198.51.100.0/24. Have the plant add it first, or name one inside."}, codeGood},
+		{"standing-none", "standing", standingView{Vendor: true, Frames: []frameLine{{Name: "filler-monitor"}}}, func(f *frame) { f.Plant = false }},
+		{"request-standing", "request", standingRequest(held), codeGood},
+		{"window-standing", "window", windowView{WindowLine: soonLine, Bound: &held, Confirm: &confirmTo, Minutes: "90 days", Targets: []targetView{fillerPLC}, From: after(-100), To: after(200 * 24 * 60), Opened: after(-90), OpenedBy: "Penstock"}, codeGood},
 		{"request-emergency", "request", emergencyRequest(), codeGood},
 		{"window-emergency", "window", windowView{WindowLine: quickLine, Minutes: "1 hour", Targets: []targetView{fillerPLC}, From: after(-10), To: after(300), Opened: after(-19), OpenedBy: "Mia Voss",
 			Step: []tick{{"set", "change values", true}, {"operate", "start and stop", true}}}, codeGood},
@@ -650,4 +664,11 @@ func sampleOutage() outageView {
 	return outageView{ID: "O-2", Name: "Winter overhaul", By: "Paul Winter", Document: "sha256:" + strings.Repeat("9f3c", 16), From: after(20000), To: after(22000), Rev: 3, Agreed: 1, Waits: 2, Phone: "ORANGE TIGER",
 		Conflicts: []string{"capper-drive is on two work orders at the same time: WO-1 (R-304) and WO-2 (R-305)."}, Look: []outageRow{odd}, Rest: []outageRow{usual}, MayTake: true, Open: true,
 		Crews: []crewView{{"A", []outageRow{usual, agreed}, 1}, {"B", []outageRow{odd}, 0}}, Unlisted: []string{"R-309"}}
+}
+
+// standingRequest is a machine's.
+func standingRequest(b boundView) requestView {
+	r := sampleRequest()
+	r.ID, r.Bound, r.Who, r.Length, r.Does, r.Prep = "R-12", &b, []string{"Krall condition monitor"}, "90 days", "look at", ""
+	return r
 }

@@ -164,7 +164,7 @@ func (v *visit) firmChoices(n roll, on []string) (all []firmChoice) {
 		}
 		c := firmChoice{string(f.ID), f.Name, nil}
 		for _, p := range n.people {
-			if _, keyed := p.Key(people.SSH); p.Firm == f.ID && !p.Disabled && keyed {
+			if _, keyed := p.Key(people.SSH); p.Firm == f.ID && !p.Disabled && !p.Machine && keyed {
 				c.People = append(c.People, tick{string(p.ID), p.Name, slices.Contains(on, string(p.ID))})
 			}
 		}

@@ -13,33 +13,34 @@ import (
 
 // boardView is the board (pages.md S3), as far as this build feeds it.
 type boardView struct {
-	Waits   []waitingView
-	In      []inView
-	Ready   []WindowLine
-	Open    []WindowLine // open, and nobody of it is in
-	OnSite  []WindowLine // laptops at machines: open, and not recorded
-	Off     []WindowLine // of them those that a block or an island is for: somebody has to go there
-	Left    []WindowLine
-	Blocks  []blockView
-	Closed  bool           // island: nobody comes in
-	Alarm   []WindowLine   // emergencies that run
-	Shown   []shownKeyView // machines that show another key than the plant pinned; for the plant's people
-	Owed    []owedView     // emergencies whose review is due
-	Paper   []string       // sealed envelopes that were opened
-	NoPaper []string       // that are missing, or old
-	Often   string         // how many emergencies there were, where that is too often
-	LastOut *WindowLine    // shown where nobody is in and nothing waits
-	Vendor  bool
-	Outside outsideView // for the plant's people
-	Agents  []string    // ways into zones that are not there; likewise
-	SIEM    []string    // what is wrong with it, for the plant's people
-	Trial   bool        // loopback_targets is set; for the plant's people
-	Review  string      // what waits of the past, for who reads recordings
-	Gates   []gateView  // of the whole plant, for its people
-	Handed  []handedOver
-	Files   []filesWaiting
-	Coming  []comingView // outages that run or begin
-	Hands   bool         // the reader may hand a shift over
+	Waits    []waitingView
+	In       []inView
+	Ready    []WindowLine
+	Open     []WindowLine   // open, and nobody of it is in
+	Standing []standingLine // machines that come in day and night
+	OnSite   []WindowLine   // laptops at machines: open, and not recorded
+	Off      []WindowLine   // of them those that a block or an island is for: somebody has to go there
+	Left     []WindowLine
+	Blocks   []blockView
+	Closed   bool           // island: nobody comes in
+	Alarm    []WindowLine   // emergencies that run
+	Shown    []shownKeyView // machines that show another key than the plant pinned; for the plant's people
+	Owed     []owedView     // emergencies whose review is due
+	Paper    []string       // sealed envelopes that were opened
+	NoPaper  []string       // that are missing, or old
+	Often    string         // how many emergencies there were, where that is too often
+	LastOut  *WindowLine    // shown where nobody is in and nothing waits
+	Vendor   bool
+	Outside  outsideView // for the plant's people
+	Agents   []string    // ways into zones that are not there; likewise
+	SIEM     []string    // what is wrong with it, for the plant's people
+	Trial    bool        // loopback_targets is set; for the plant's people
+	Review   string      // what waits of the past, for who reads recordings
+	Gates    []gateView  // of the whole plant, for its people
+	Handed   []handedOver
+	Files    []filesWaiting
+	Coming   []comingView // outages that run or begin
+	Hands    bool         // the reader may hand a shift over
 
 	Access   int           // access reviews that wait for the reader's word
 	Ends     int           // contracts, terms and trainings that end soon, for who answers for them
@@ -107,7 +108,7 @@ type WindowLine struct {
 // Busy says that something is on the board for the plant, so that an empty
 // column of it says what is not.
 func (b boardView) Busy() bool {
-	return !b.Vendor && len(b.Waits)+len(b.In)+len(b.Open)+len(b.OnSite)+len(b.Ready)+len(b.Left)+len(b.Blocks) > 0
+	return !b.Vendor && len(b.Waits)+len(b.In)+len(b.Open)+len(b.Standing)+len(b.OnSite)+len(b.Ready)+len(b.Left)+len(b.Blocks) > 0
 }
 
 // stepsAllowed are the buttons that would work for the reader.
@@ -147,6 +148,10 @@ func (g *Pages) boardOf(v *visit, f *boardFacts) (boardView, error) {
 		return 1
 	})
 	g.sortWindows(v, &b, f)
+	var err error
+	if b.Standing, err = g.standingLines(v, f.roll); err != nil {
+		return b, err
+	}
 	b.Blocks = v.blocks(f.blocks, f.roll)
 	if v.actor.Plant {
 		b.Outside = g.outside(v)
@@ -221,6 +226,9 @@ func (g *Pages) sortWindows(v *visit, b *boardView, f *boardFacts) {
 		}
 	}
 	for _, l := range f.sessions {
+		if n.people[l.Person].Machine { // under Standing
+			continue
+		}
 		in := g.inside(v, n, l, byID, inside)
 		for i, w := range in.Windows {
 			in.Windows[i].WindowLine = v.needing(w.WindowLine, f.needs[policy.WindowID(w.ID)], n)
@@ -244,7 +252,7 @@ func (g *Pages) sortWindows(v *visit, b *boardView, f *boardFacts) {
 				if slices.Contains(still, w.ID) {
 					b.Off = append(b.Off, line)
 				}
-			} else if !inside[w.ID] {
+			} else if !w.Claim.Machine.Is() && !inside[w.ID] {
 				b.Open = append(b.Open, line)
 			}
 		case approvals.WindowEnded, approvals.WindowCut:

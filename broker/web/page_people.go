@@ -179,7 +179,7 @@ func (v *visit) mayConfirm(f people.Firm, p people.Person, k people.Key) bool {
 func (g *Pages) invite(v *visit) error {
 	f := v.r.PostForm
 	i, err := g.Roster.Invite(v.ctx(), v.actor, people.Invitation{Person: policy.PersonID(strings.TrimSpace(f.Get("id"))),
-		Firm: policy.FirmID(f.Get("firm")), Name: strings.TrimSpace(f.Get("name")), Phone: strings.TrimSpace(f.Get("phone")), Roles: names[policy.Role](f["role"])})
+		Firm: policy.FirmID(f.Get("firm")), Name: strings.TrimSpace(f.Get("name")), Phone: strings.TrimSpace(f.Get("phone")), Roles: names[policy.Role](f["role"]), Machine: f.Get("machine") != ""})
 	if err != nil {
 		return err
 	}

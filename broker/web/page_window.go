@@ -34,6 +34,8 @@ type windowView struct {
 	Receipts         bool       // of what the viewer did with it
 	Under            *underView // the pattern that stood for the plan; nil: none
 	Step             []tick     // what a second tap would add
+	Bound            *boundView // of a machine; nil: people work in it
+	Confirm          *stamp     // how far the reader can confirm a machine's
 	Next             []string   // what somebody who works in it types
 }
 
@@ -79,7 +81,16 @@ func (g *Pages) windowOf(v *visit, w approvals.Window) (windowView, error) {
 			out.Sessions = append(out.Sessions, g.inside(v, n, l, windows, map[policy.WindowID]bool{}))
 		}
 	}
-	if out.May.Extend {
+	out.Bound = v.bound(c.Machine, c.People, n)
+	if out.May.Extend && out.Bound != nil {
+		most, err := g.confirmTo(v, w.ID)
+		if err != nil {
+			return out, err
+		}
+		if at := v.at(most); most.After(w.Until) {
+			out.Confirm = &at
+		}
+	} else if out.May.Extend {
 		for _, m := range []int{15, 30, 60, 120} {
 			if until := w.Until.Add(time.Duration(m) * time.Minute); !until.After(c.To) {
 				out.Later = append(out.Later, choice{m, minutesWords(m), v.at(until)})
@@ -287,6 +298,9 @@ func (g *Pages) later(v *visit, id policy.WindowID) (time.Time, error) {
 	w, err := g.Desk.Window(v.ctx(), v.actor, id)
 	if err != nil {
 		return time.Time{}, err
+	}
+	if w.Claim.Machine.Is() {
+		return g.confirmTo(v, id)
 	}
 	if shown, err := time.Parse(time.RFC3339, f.Get("until")); err == nil {
 		w.Until = shown

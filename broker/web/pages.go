@@ -239,6 +239,8 @@ func (g *Pages) table() []Route {
 		{"POST /spoken/{id}/yes/draft", PlantOnly, "", g.draftCountersign},
 		{"POST /spoken/{id}/yes", PlantOnly, "Sign it", g.countersign},
 		{"POST /spoken/{id}/clear", PlantOnly, "Let it stand", g.clearSpoken},
+		{"GET /standing", SignedIn, "", g.standingPage},
+		{"POST /standing/new", SignedIn, "Ask", g.askStanding},
 		{"GET /patterns", SignedIn, "", g.patternsPage},
 		{"GET /patterns/new", PlantOnly, "", g.proposePage},
 		{"POST /patterns/new", PlantOnly, "", doneOnce(g.propose)},

@@ -25,7 +25,7 @@ func (s *server) people(mux *http.ServeMux) {
 			return nil, err
 		}
 		return one(invitationJSON)(s.Roster.Invite(r.Context(), a, people.Invitation{Person: policy.PersonID(in.Person),
-			Firm: policy.FirmID(in.Firm), Name: in.Name, Phone: in.Phone, Mail: in.Mail, Roles: names[policy.Role](in.Roles)}))
+			Firm: policy.FirmID(in.Firm), Name: in.Name, Phone: in.Phone, Mail: in.Mail, Roles: names[policy.Role](in.Roles), Machine: in.Machine}))
 	}))
 	mux.HandleFunc("POST /api/v1/people/{id}/confirm", s.plant(func(r *http.Request, a people.Actor) (any, error) {
 		step, err := read[api.Step](r)
@@ -89,7 +89,7 @@ func (s *server) setFirm(r *http.Request, a people.Actor) (any, error) {
 }
 
 func personJSON(p people.Person) api.Person {
-	out := api.Person{ID: string(p.ID), Firm: string(p.Firm), Name: p.Name, Phone: p.Phone, Mail: p.Mail, Roles: words(p.Roles), Disabled: p.Disabled}
+	out := api.Person{ID: string(p.ID), Firm: string(p.Firm), Name: p.Name, Phone: p.Phone, Mail: p.Mail, Roles: words(p.Roles), Disabled: p.Disabled, Machine: p.Machine}
 	for _, t := range p.Training {
 		out.Training = append(out.Training, api.Training{Name: t.Name, Until: t.Until})
 	}
@@ -112,5 +112,5 @@ func firmJSON(f people.Firm) api.Firm {
 
 func invitationJSON(i people.Invitation) api.Invitation {
 	return api.Invitation{Person: string(i.Person), Firm: string(i.Firm), Name: i.Name, Phone: i.Phone, Roles: words(i.Roles),
-		Until: i.Until, Code: i.Code, Mail: i.Mail}
+		Until: i.Until, Code: i.Code, Mail: i.Mail, Machine: i.Machine}
 }

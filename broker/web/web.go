@@ -123,6 +123,7 @@ func New(p Parts) (http.Handler, error) {
 	s.kioskCalls(mux)
 	s.plantCalls(mux)
 	s.patternCalls(mux)
+	s.standings(mux)
 	s.spokenCalls(mux)
 	s.assetCalls(mux)
 	s.measureCalls(mux)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -151,8 +152,12 @@ func local(t time.Time, l *time.Location) string {
 func parseTime(s string, now time.Time, l *time.Location) (time.Time, error) {
 	if after, ok := strings.CutPrefix(s, "+"); ok {
 		d, err := time.ParseDuration(after)
+		if days, is := strings.CutSuffix(after, "d"); is {
+			n, bad := strconv.ParseUint(days, 10, 16)
+			d, err = time.Duration(n)*24*time.Hour, bad
+		}
 		if err != nil || d <= 0 {
-			return time.Time{}, usage("%q is no time: say +90m, 05:10, 2026-11-22 05:10 or RFC 3339", s)
+			return time.Time{}, usage("%q is no time: say +90m, +90d, 05:10, 2026-11-22 05:10 or RFC 3339", s)
 		}
 		return now.Add(d), nil
 	}

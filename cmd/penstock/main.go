@@ -56,7 +56,7 @@ Exit codes: 0 done, 1 error, 2 usage, 3 the answer is no, 4 the broker cannot be
 	})
 	root.AddCommand(serveCommand(), demoCommand(), policyCommand(), assetCommand(), debtCommand(), measuresCommand(), logCommand(), witnessCommand(), versionCommand())
 	root.AddCommand(requestCommands()...)
-	root.AddCommand(append(patternCommands(), spokenCommand())...)
+	root.AddCommand(append(patternCommands(), spokenCommand(), standingCommand())...)
 	root.AddCommand(windowCommands()...)
 	root.AddCommand(fileCommands()...)
 	root.AddCommand(blockCommands()...)

@@ -52,6 +52,7 @@ func inviteCommand() *cobra.Command {
 	c.flags(cmd)
 	cmd.Flags().StringVar(&in.Name, "name", "", "the person's name")
 	cmd.Flags().StringVar(&in.Phone, "phone", "", "the person's number with its country, such as \"+49 431 555 0121\"")
+	cmd.Flags().BoolVar(&in.Machine, "machine", false, "it is a vendor's machine: it comes by a standing agreement alone, with its one key and no code")
 	cmd.Flags().StringSliceVar(&in.Roles, "role", nil, "roles, for people of the plant")
 	_ = cmd.MarkFlagRequired("name") // only fails for a flag that is not there
 	return cmd

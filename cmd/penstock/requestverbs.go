@@ -57,6 +57,7 @@ type askFlags struct {
 	rights, from, to string
 	emergency        bool
 	onSite           string // the laptop
+	standing         api.Machine
 }
 
 func (a *askFlags) bind(cmd *cobra.Command, ask *api.Ask) {
@@ -77,10 +78,15 @@ func (a *askFlags) bind(cmd *cobra.Command, ask *api.Ask) {
 	f.StringSliceVar(&ask.FileHashes, "file-hash", nil, "SHA-256 of a file that will be brought; may be repeated: where files wait, it is released by itself once it was looked at")
 	f.BoolVar(&a.emergency, "emergency", false, "the quick way: one yes of the shift, look first, a second tap for more; everybody who must know is told, and it is reviewed")
 	f.StringVar(&a.onSite, "on-site", "", "the name or tag of a laptop that comes to the machine itself: agreed and opened like any other, and not recorded; --target names the machine alone")
+	f.StringVar(&a.standing.Frame, "standing", "", "the plant file's frame in which a machine shall come in day and night; --person names the machine, --to its last day")
+	f.StringVar(&a.standing.Keeper, "keeper", "", "of a standing agreement: who at the firm answers for the machine")
+	f.StringSliceVar(&a.standing.Networks, "network", nil, "of a standing agreement: whence the machine comes, such as 198.51.100.7/32; may be repeated")
 	f.IntVar(&ask.Minutes, "minutes", 60, "how long, once it is open")
 	f.StringVar(&a.from, "from", "+1s", "earliest start: +90m, 22:00, 2026-11-22 22:00 or RFC 3339")
-	f.StringVar(&a.to, "to", "+12h", "latest end")
+	f.StringVar(&a.to, "to", askTo, "latest end")
 }
+
+const askTo = "+12h"
 
 func (a *askFlags) fill(ask *api.Ask, l *time.Location) (err error) {
 	if a.onSite != "" {
@@ -102,10 +108,26 @@ func (a *askFlags) fill(ask *api.Ask, l *time.Location) (err error) {
 		ask.Kind = "emergency"
 	}
 	now := time.Now()
+	if a.standing.Frame != "" {
+		return a.stand(ask, now, l)
+	}
 	if ask.From, err = parseTime(a.from, now, l); err != nil {
 		return err
 	}
 	ask.To, err = parseTime(a.to, now, l)
+	return err
+}
+
+// stand is what a standing agreement has in place of minutes and a span: until
+// its last day, confirmed as often as its frame says.
+func (a *askFlags) stand(ask *api.Ask, now time.Time, l *time.Location) (err error) {
+	if ask.Kind != "" {
+		return usage("a standing agreement is for a machine from outside: leave --on-site and --emergency out")
+	}
+	ask.Kind, ask.Machine, ask.Minutes = "standing", &a.standing, 0
+	if a.to != askTo {
+		ask.To, err = parseTime(a.to, now, l)
+	}
 	return err
 }
 
@@ -179,6 +201,9 @@ func requestLines(l *time.Location) func(*tabwriter.Writer, api.Request) {
 		fmt.Fprintf(w, "may\t%s\n", strings.Join(q.Ask.Rights, ", "))
 		if q.Ask.Laptop != "" {
 			fmt.Fprintf(w, "ON SITE\twith the laptop %s; not recorded\n", printable(q.Ask.Laptop))
+		}
+		if m := q.Ask.Machine; m != nil {
+			fmt.Fprintf(w, "STANDING\ta machine, day and night, without a code: keeper %s, from %s, frame %s, key %s\n", m.Keeper, strings.Join(m.Networks, ", "), printable(m.Frame), printable(m.Key))
 		}
 		if len(q.Ask.Starts) > 0 {
 			fmt.Fprintf(w, "EMERGENCY\tbegins with %s; the rest by a second tap\n", strings.Join(q.Ask.Starts, ", "))

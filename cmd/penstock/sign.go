@@ -70,6 +70,9 @@ func signedWords(a evidence.Answer, r evidence.Request, zone *time.Location) []s
 		lines = append(lines, "  "+t.String())
 	}
 	lines = append(lines, "  why: "+printable(r.Reason))
+	if m := r.Machine; m.Is() {
+		lines = append(lines, "  STANDING, a machine without a code: keeper "+m.Keeper+", from "+strings.Join(m.Networks, ", ")+", frame "+printable(m.Frame)+", key "+printable(m.Key))
+	}
 	if r.Kind == evidence.OnSite {
 		lines = append(lines, "  ON SITE, not recorded: with the laptop "+printable(r.Laptop))
 	}
