@@ -1,16 +1,13 @@
 package main
 
 import (
-	"errors"
 	"fmt"
-	"io"
 	"net/url"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
 	"penstock/approvals/evidence"
-	"penstock/audit"
 	"penstock/broker/api"
 )
 
@@ -36,14 +33,13 @@ func liftCommand() *cobra.Command {
 				return err
 			}
 			if key != "" {
-				var d api.Draft
-				if err := client.Post(cmd.Context(), path+"/draft", step, &d); err != nil {
-					return apiError(err)
-				}
-				if err := showSignedLift(cmd.ErrOrStderr(), d, args[0], step.Zone); err != nil {
-					return err
-				}
-				if step.Signed, err = sign(cmd.Context(), key, d, cmd.ErrOrStderr()); err != nil {
+				step.Signed, err = signs(cmd, client, key, path, step, meant{by: c.as, says: evidence.Yes}, evidence.ParseLift, func(a evidence.Answer, l evidence.Lift) ([]string, error) {
+					if l.Block != args[0] || l.Zone != step.Zone {
+						return nil, errNotMeant
+					}
+					return []string{fmt.Sprintf("You sign: %s, as %s: island %s may be lifted%s.", a.Says, a.Role, l.Block, ofZone(l.Zone))}, nil
+				})
+				if err != nil {
 					return err
 				}
 			}
@@ -67,21 +63,4 @@ func ofZone(zone string) string {
 		return ""
 	}
 	return " for zone " + zone
-}
-
-// showSignedLift reads what is signed from its own bytes.
-func showSignedLift(out io.Writer, d api.Draft, block, zone string) error {
-	a, err := evidence.ParseAnswer([]byte(d.Text))
-	if err != nil {
-		return fmt.Errorf("the broker gave something else to sign: %w", err)
-	}
-	l, err := evidence.ParseLift([]byte(d.Request))
-	if err != nil {
-		return fmt.Errorf("the broker gave something else to sign: %w", err)
-	}
-	if d.Namespace != evidence.AnswerNamespace || audit.HashOf([]byte(d.Request)) != a.Request || l.Block != block || l.Zone != zone {
-		return errors.New("what the broker gave to sign is not what you asked for; nothing was signed. Tell OT security")
-	}
-	fmt.Fprintf(out, "You sign: %s, as %s: island %s may be lifted%s.\n", a.Says, a.Role, l.Block, ofZone(l.Zone))
-	return nil
 }

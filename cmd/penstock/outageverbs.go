@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -15,7 +14,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"penstock/approvals/evidence"
-	"penstock/audit"
 	"penstock/broker/api"
 )
 
@@ -201,14 +199,14 @@ func outageAnswerCommand() *cobra.Command {
 				a.Document = o.Document
 			}
 			if key != "" {
-				var d api.Draft
-				if err := client.Post(cmd.Context(), path+"/answer/draft", a, &d); err != nil {
-					return apiError(err)
-				}
-				if err := showSignedList(cmd.ErrOrStderr(), d, o, c.zone); err != nil {
-					return err
-				}
-				if a.Signed, err = sign(cmd.Context(), key, d, cmd.ErrOrStderr()); err != nil {
+				m := meant{by: c.as, says: evidence.Yes, text: a.Document}
+				a.Signed, err = signs(cmd, client, key, path+"/answer", a, m, evidence.ParseOutage, func(said evidence.Answer, list evidence.Outage) ([]string, error) {
+					if list.Outage != args[0] || len(a.Rows) > 0 && !onlyOf(said.Rows, a.Rows) || !onlyOf(said.Looked, a.Looked) {
+						return nil, errNotMeant
+					}
+					return signedList(said, list, o, c.zone)
+				})
+				if err != nil {
 					return err
 				}
 			}
@@ -228,25 +226,18 @@ func outageAnswerCommand() *cobra.Command {
 	return cmd
 }
 
-// showSignedList reads what is signed from its own bytes: which list, and which
-// rows of it, with the hash of each row's own text.
-func showSignedList(out io.Writer, d api.Draft, shown api.Outage, zone *time.Location) error {
-	a, err := evidence.ParseAnswer([]byte(d.Text))
-	if err != nil {
-		return fmt.Errorf("the broker gave something else to sign: %w", err)
-	}
-	o, err := evidence.ParseOutage([]byte(d.Request))
-	if err != nil {
-		return fmt.Errorf("the broker gave something else to sign: %w", err)
-	}
-	if d.Namespace != evidence.AnswerNamespace || audit.HashOf([]byte(d.Request)) != a.Request {
-		return errors.New("what the broker gave to sign does not answer the list that it gave; nothing was signed. Tell OT security")
-	}
-	fmt.Fprintf(out, "You sign: %s, as %s, to %d rows of %s, %s, %s to %s.\n", a.Says, a.Role, len(a.Rows), o.Outage, printable(o.Name), local(o.From, zone), local(o.To, zone))
+func onlyOf(list, of []string) bool {
+	return !slices.ContainsFunc(list, func(s string) bool { return !slices.Contains(of, s) })
+}
+
+// signedList is which rows of a list are signed, each as shown where it was the
+// row's own text.
+func signedList(a evidence.Answer, o evidence.Outage, shown api.Outage, zone *time.Location) ([]string, error) {
+	lines := []string{fmt.Sprintf("You sign: %s, as %s, to %d rows of %s, %s, %s to %s.", a.Says, a.Role, len(a.Rows), o.Outage, printable(o.Name), local(o.From, zone), local(o.To, zone))}
 	for _, id := range a.Rows {
 		row, ok := o.Row(id)
 		if !ok {
-			return fmt.Errorf("%s is not on the list that the broker gave; nothing was signed. Tell OT security", id)
+			return nil, errNotMeant
 		}
 		what := ""
 		for _, r := range shown.Rows {
@@ -258,11 +249,9 @@ func showSignedList(out io.Writer, d api.Draft, shown api.Outage, zone *time.Loc
 		if len(row.Look) > 0 {
 			look = " (looked at: " + printable(strings.Join(row.Look, "; ")) + ")"
 		}
-		fmt.Fprintf(out, "  %s%s%s\n", id, what, look)
+		lines = append(lines, fmt.Sprintf("  %s%s%s", id, what, look))
 	}
-	words := evidence.Words(a.Request)
-	fmt.Fprintf(out, "  its eight words: %s %s\n", strings.ToUpper(strings.Join(words[:2], " ")), strings.Join(words[2:], " "))
-	return nil
+	return lines, nil
 }
 
 func outageOpenCommand() *cobra.Command {

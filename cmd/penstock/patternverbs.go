@@ -2,9 +2,7 @@ package main
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
-	"io"
 	"net/url"
 	"strings"
 	"text/tabwriter"
@@ -13,7 +11,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"penstock/approvals/evidence"
-	"penstock/audit"
 	"penstock/broker/api"
 )
 
@@ -166,44 +163,25 @@ func answerPattern(c *caller, cmd *cobra.Command, client *api.Client, id, key st
 	}
 	a.Document = cmp.Or(a.Document, p.Document)
 	if key != "" {
-		var d api.Draft
-		if err := client.Post(cmd.Context(), path+"/answer/draft", a, &d); err != nil {
-			return apiError(err)
-		}
-		if err := showSignedPattern(cmd.ErrOrStderr(), d, c.zone); err != nil {
-			return err
-		}
 		var err error
-		if a.Signed, err = sign(cmd.Context(), key, d, cmd.ErrOrStderr()); err != nil {
+		m := meant{by: c.as, says: a.Says, text: a.Document}
+		a.Signed, err = signs(cmd, client, key, path+"/answer", a, m, evidence.ParsePattern, func(a evidence.Answer, p evidence.Pattern) ([]string, error) { return signedPattern(id, a, p, c.zone) })
+		if err != nil {
 			return err
 		}
 	}
 	return sends(c, cmd, client, path+"/answer", a, patternLines(c.zone))
 }
 
-// showSignedPattern reads what is signed from its own bytes.
-func showSignedPattern(out io.Writer, d api.Draft, zone *time.Location) error {
-	a, err := evidence.ParseAnswer([]byte(d.Text))
-	if err != nil {
-		return fmt.Errorf("the broker gave something else to sign: %w", err)
+func signedPattern(id string, a evidence.Answer, p evidence.Pattern, zone *time.Location) ([]string, error) {
+	if p.Pattern != id {
+		return nil, errNotMeant
 	}
-	p, err := evidence.ParsePattern([]byte(d.Request))
-	if err != nil {
-		return fmt.Errorf("the broker gave something else to sign: %w", err)
-	}
-	if d.Namespace != evidence.AnswerNamespace || audit.HashOf([]byte(d.Request)) != a.Request {
-		return errors.New("what the broker gave to sign does not answer the text that it gave; nothing was signed. Tell OT security")
-	}
-	words := evidence.Words(a.Request)
 	var ways []string
 	for _, t := range p.Assets {
 		ways = append(ways, t.String())
 	}
-	for _, line := range []string{fmt.Sprintf("You sign: %s, as %s, to pattern %s by %s of %s: from then on one yes of the shift stands for yours.", a.Says, a.Role, p.Pattern, p.By, local(p.At, zone)),
+	return []string{fmt.Sprintf("You sign: %s, as %s, to pattern %s by %s of %s: from then on one yes of the shift stands for yours.", a.Says, a.Role, p.Pattern, p.By, local(p.At, zone)),
 		"  for: " + printable(p.Purpose), "  who: " + strings.Join(p.People, ", ") + " of " + p.Firm, "  ways in: " + strings.Join(ways, "; "),
-		fmt.Sprintf("  rights: %s, %d minutes at a time", strings.Join(p.Rights, ", "), p.Minutes), "  until: " + local(p.Until, zone) + ", review " + local(p.Review, zone),
-		"  its eight words: " + strings.ToUpper(strings.Join(words[:2], " ")) + " " + strings.Join(words[2:], " ")} {
-		fmt.Fprintln(out, line)
-	}
-	return nil
+		fmt.Sprintf("  rights: %s, %d minutes at a time", strings.Join(p.Rights, ", "), p.Minutes), "  until: " + local(p.Until, zone) + ", review " + local(p.Review, zone)}, nil
 }

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -15,7 +14,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"penstock/approvals/evidence"
-	"penstock/audit"
 	"penstock/broker/api"
 )
 
@@ -244,41 +242,24 @@ func answerChange(c *caller, cmd *cobra.Command, client *api.Client, id, key str
 		a.Document = v.Document
 	}
 	if key != "" {
-		var d api.Draft
-		if err := client.Post(cmd.Context(), path+"/answer/draft", a, &d); err != nil {
-			return apiError(err)
-		}
-		if err := showSignedChange(cmd.ErrOrStderr(), d, c.zone); err != nil {
-			return err
-		}
 		var err error
-		if a.Signed, err = sign(cmd.Context(), key, d, cmd.ErrOrStderr()); err != nil {
+		m := meant{by: c.as, says: a.Says, text: a.Document}
+		a.Signed, err = signs(cmd, client, key, path+"/answer", a, m, evidence.ParsePlantChange, func(a evidence.Answer, v evidence.PlantChange) ([]string, error) {
+			return signedChange(id, a, v, c.zone)
+		})
+		if err != nil {
 			return err
 		}
 	}
 	return sends(c, cmd, client, path+"/answer", a, changeLines(c.zone))
 }
 
-// showSignedChange reads what is signed from its own bytes: whoever signs does
-// not have to believe the broker's words for them. The two plant files are named
-// by hash; penstock policy diff says what they change.
-func showSignedChange(out io.Writer, d api.Draft, zone *time.Location) error {
-	a, err := evidence.ParseAnswer([]byte(d.Text))
-	if err != nil {
-		return fmt.Errorf("the broker gave something else to sign: %w", err)
+// signedChange: the two plant files are named by hash; penstock policy diff says
+// what they change.
+func signedChange(id string, a evidence.Answer, v evidence.PlantChange, zone *time.Location) ([]string, error) {
+	if v.Change != id {
+		return nil, errNotMeant
 	}
-	v, err := evidence.ParsePlantChange([]byte(d.Request))
-	if err != nil {
-		return fmt.Errorf("the broker gave something else to sign: %w", err)
-	}
-	if d.Namespace != evidence.AnswerNamespace || audit.HashOf([]byte(d.Request)) != a.Request {
-		return errors.New("what the broker gave to sign does not answer the text that it gave; nothing was signed. Tell OT security")
-	}
-	words := evidence.Words(a.Request)
-	for _, line := range []string{fmt.Sprintf("You sign: %s, as %s, to %s, a change of the plant file by %s of %s.", a.Says, a.Role, v.Change, v.By, local(v.At, zone)),
-		"  why: " + printable(v.Why), "  from: " + v.From.String(), "  to: " + v.To.String(),
-		"  its eight words: " + strings.ToUpper(strings.Join(words[:2], " ")) + " " + strings.Join(words[2:], " ")} {
-		fmt.Fprintln(out, line)
-	}
-	return nil
+	return []string{fmt.Sprintf("You sign: %s, as %s, to %s, a change of the plant file by %s of %s.", a.Says, a.Role, v.Change, v.By, local(v.At, zone)),
+		"  why: " + printable(v.Why), "  from: " + v.From.String(), "  to: " + v.To.String()}, nil
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"penstock/approvals/evidence"
 	"penstock/broker/api"
 )
 
@@ -322,11 +323,8 @@ func answerCommand() *cobra.Command {
 				}
 			}
 			if key != "" {
-				d, err := draftOf(cmd.Context(), client, path+"/draft", a, l, cmd.ErrOrStderr())
-				if err != nil {
-					return err
-				}
-				if a.Signed, err = sign(cmd.Context(), key, d, cmd.ErrOrStderr()); err != nil {
+				m := meant{by: c.as, says: a.Says, text: a.Document, heard: a.Spoken, limits: a.Limits}
+				if a.Signed, err = signs(cmd, client, key, path, a, m, evidence.ParseRequest, readsRequest(args[0], l)); err != nil {
 					return err
 				}
 			}

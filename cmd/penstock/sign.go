@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"time"
 
@@ -38,29 +39,95 @@ func sign(ctx context.Context, key string, d api.Draft, errs io.Writer) (*api.Si
 	return &api.Signed{Text: d.Text, Kind: p.Kind, Key: p.Key, Data: p.Data}, nil
 }
 
-// draftOf asks for an answer's text and shows what it says, read from the very
-// bytes that are signed: whoever signs does not have to believe the broker's own
-// words for them.
-func draftOf(ctx context.Context, client *api.Client, path string, send any, zone *time.Location, out io.Writer) (api.Draft, error) {
+// meant is what somebody typed that they want to sign. A draft that says anything
+// else is not signed: whoever signs does not have to believe the broker's own
+// words, nor to read faster than an agent signs.
+type meant struct {
+	by     string // who signs
+	says   string
+	text   string     // hash of the text that they read; empty: whatever is about what they named
+	heard  string     // whose yes was heard on the telephone
+	window string     // of an extension, or a second tap
+	until  time.Time  // of an extension
+	limits api.Limits // of a yes: no wider
+}
+
+var errNotMeant = errors.New("what the broker gave to sign is not what you asked for; nothing was signed. Tell OT security")
+
+// draft asks for the text of an answer, and holds it to what was meant.
+func (m meant) draft(ctx context.Context, client *api.Client, path string, send any) (api.Draft, evidence.Answer, error) {
 	var d api.Draft
-	if err := client.Post(ctx, path, send, &d); err != nil {
-		return d, apiError(err)
+	if err := client.Post(ctx, path+"/draft", send, &d); err != nil {
+		return d, evidence.Answer{}, apiError(err)
 	}
 	a, err := evidence.ParseAnswer([]byte(d.Text))
 	if err != nil {
-		return d, fmt.Errorf("the broker gave something else to sign: %w", err)
+		return d, a, fmt.Errorf("the broker gave something else to sign: %w", err)
 	}
-	r, err := evidence.ParseRequest([]byte(d.Request))
+	if d.Namespace != evidence.AnswerNamespace || !m.is(a) {
+		return d, a, errNotMeant
+	}
+	return d, a, nil
+}
+
+func (m meant) is(a evidence.Answer) bool {
+	heard := ""
+	if a.Heard != "" {
+		heard = a.Person
+	}
+	return a.Signer() == m.by && a.Says == m.says && heard == m.heard && a.Window == m.window && a.Until.Equal(m.until.Truncate(time.Second)) &&
+		(m.text == "" || a.Request.String() == m.text) && (m.says == evidence.StepUp || m.noWider(a.Limits))
+}
+
+// noWider says whether these limits let no more be done than those that were typed.
+func (m meant) noWider(l evidence.Limits) bool {
+	w := m.limits
+	if len(w.Rights) > 0 && (len(l.Rights) == 0 || slices.ContainsFunc(l.Rights, func(r string) bool { return r != "look" && !slices.Contains(w.Rights, r) })) {
+		return false
+	}
+	typed := func(t evidence.Target) bool {
+		return slices.ContainsFunc(w.Targets, func(o api.Target) bool { return t == evidence.Target{Asset: o.Asset, Port: o.Port, Account: o.Account} })
+	}
+	if len(w.Targets) > 0 && (len(l.Assets) == 0 || slices.ContainsFunc(l.Assets, func(t evidence.Target) bool { return !typed(t) })) {
+		return false
+	}
+	return (w.Minutes == 0 || l.Minutes > 0 && l.Minutes <= w.Minutes) && (w.Until.IsZero() || !l.Until.IsZero() && !l.Until.After(w.Until))
+}
+
+// signs has an answer signed: asked for as a draft, held to what was meant, and
+// shown as it reads, from the very bytes. read gives the lines, and refuses a text
+// about something else.
+func signs[T any](cmd *cobra.Command, client *api.Client, key, path string, send any, m meant, text func([]byte) (T, error), read func(evidence.Answer, T) ([]string, error)) (*api.Signed, error) {
+	d, a, err := m.draft(cmd.Context(), client, path, send)
 	if err != nil {
-		return d, fmt.Errorf("the broker gave something else to sign: %w", err)
+		return nil, err
 	}
-	if d.Namespace != evidence.AnswerNamespace || audit.HashOf([]byte(d.Request)) != a.Request {
-		return d, errors.New("what the broker gave to sign does not answer the text that it gave; nothing was signed. Tell OT security")
+	t, err := text([]byte(d.Request))
+	if err != nil {
+		return nil, fmt.Errorf("the broker gave something else to sign: %w", err)
 	}
-	for _, line := range signedWords(a, r, zone) {
-		fmt.Fprintln(out, line)
+	if audit.HashOf([]byte(d.Request)) != a.Request {
+		return nil, errNotMeant
 	}
-	return d, nil
+	lines, err := read(a, t)
+	if err != nil {
+		return nil, err
+	}
+	words := evidence.Words(a.Request)
+	for _, line := range append(lines, "  its eight words: "+strings.ToUpper(strings.Join(words[:2], " "))+" "+strings.Join(words[2:], " ")) {
+		fmt.Fprintln(cmd.ErrOrStderr(), line)
+	}
+	return sign(cmd.Context(), key, d, cmd.ErrOrStderr())
+}
+
+// readsRequest shows an answer to a request, or to a window of one.
+func readsRequest(id string, zone *time.Location) func(evidence.Answer, evidence.Request) ([]string, error) {
+	return func(a evidence.Answer, r evidence.Request) ([]string, error) {
+		if id != cmp.Or(a.Window, r.Request) {
+			return nil, errNotMeant
+		}
+		return signedWords(a, r, zone), nil
+	}
 }
 
 func signedWords(a evidence.Answer, r evidence.Request, zone *time.Location) []string {
@@ -96,8 +163,7 @@ func signedWords(a evidence.Answer, r evidence.Request, zone *time.Location) []s
 	if !a.Until.IsZero() {
 		lines = append(lines, fmt.Sprintf("  %s ends at %s then", a.Window, local(a.Until, zone)))
 	}
-	words := evidence.Words(a.Request)
-	return append(lines, "  its eight words: "+strings.ToUpper(strings.Join(words[:2], " "))+" "+strings.Join(words[2:], " "))
+	return lines
 }
 
 // vouchCommand is one person's signed word for another's key.

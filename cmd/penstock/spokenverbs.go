@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"net/url"
 	"text/tabwriter"
@@ -61,13 +60,9 @@ func spokenSignCommand() *cobra.Command {
 			}
 			path := "/spoken/" + url.PathEscape(args[0]) + "/answer"
 			if key != "" {
-				var d api.Draft
-				if err := client.Post(cmd.Context(), path+"/draft", a, &d); err != nil {
-					return apiError(err)
-				}
-				said, err := evidence.ParseAnswer([]byte(d.Text))
-				if err != nil || said.Says != a.Says || d.Namespace != evidence.AnswerNamespace {
-					return errors.Join(errors.New("the broker gave something else to sign; nothing was signed. Tell OT security"), err)
+				d, said, err := meant{by: c.as, says: a.Says}.draft(cmd.Context(), client, path, a)
+				if err != nil {
+					return err
 				}
 				fmt.Fprintf(cmd.ErrOrStderr(), "You sign: %s, about the yes to %s, of the text %s.\n", said.Says, args[0], said.Request)
 				if a.Signed, err = sign(cmd.Context(), key, d, cmd.ErrOrStderr()); err != nil {

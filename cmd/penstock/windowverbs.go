@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"penstock/approvals/evidence"
 	"penstock/broker/api"
 )
 
@@ -54,11 +55,8 @@ func windowStep(name, short string, need proof) *cobra.Command {
 				step.Rights = strings.Split(rights, ",")
 			}
 			if key != "" {
-				d, err := draftOf(cmd.Context(), client, path+"/draft", step, c.zone, cmd.ErrOrStderr())
-				if err != nil {
-					return err
-				}
-				if step.Signed, err = sign(cmd.Context(), key, d, cmd.ErrOrStderr()); err != nil {
+				m := meant{by: c.as, says: name, window: args[0], until: step.Until}
+				if step.Signed, err = signs(cmd, client, key, path, step, m, evidence.ParseRequest, readsRequest(args[0], c.zone)); err != nil {
 					return err
 				}
 			}
