@@ -123,7 +123,7 @@ type Desk struct {
 // NewDesk does no I/O.
 func NewDesk(p Parts) *Desk {
 	d := &Desk{plant: p.Plant, roster: p.Roster, journal: p.Journal, rows: p.Rows, leaves: p.Leaves, docs: p.Docs, log: p.Log, now: p.Now, take: p.Take,
-		heads: heads{kinds: noRows()}, keys: keyring{ring: evidence.NewKeyring(p.Docs)}, lists: lists{requests: map[string]kept[Request]{}, windows: map[string]kept[Window]{}}, poke: make(chan struct{}, 1), repair: make(chan struct{}, 1),
+		heads: heads{kinds: noRows(), files: map[string][]string{}}, keys: keyring{ring: evidence.NewKeyring(p.Docs)}, lists: lists{requests: map[string]kept[Request]{}, windows: map[string]kept[Window]{}}, poke: make(chan struct{}, 1), repair: make(chan struct{}, 1),
 		pauses: map[policy.WindowID]uint64{}, plants: map[audit.Hash]*policy.Plant{}, agreeing: map[[2]audit.Hash][]policy.Need{}, rosters: map[audit.Hash][]evidence.Turn{}, checks: map[checked]bool{}, lapsed: map[string]int{},
 		stopped: map[policy.WindowID]int{}, held: map[policy.WindowID]int{}, winding: map[policy.WindowID]int{}, kept: map[policy.WindowID]string{}, blocking: map[int]policy.Block{}, kiosks: map[string]Kiosk{}, phases: map[policy.WindowID]phase{},
 		ways: map[policy.WindowID]way{}, inputs: map[string]*input{}, unsaid: map[string]int{}, manned: map[string]bool{}, narrowed: map[policy.WindowID][]policy.Rights{}}

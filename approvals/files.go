@@ -107,22 +107,15 @@ func (d *Desk) HoldFile(ctx context.Context, h audit.FileHeld) (File, error) {
 		return File{}, refuse("file-name", "A file that waits has a name of plain text, with its path at most %d bytes. Rename it.", mostFilePath)
 	}
 	return again(func() (File, error) {
-		waiting := 0
-		err := d.each(ctx, "file/", func(id string) error {
-			f, err := d.fileRow(ctx, id)
-			if err == nil && f.Waits() {
-				waiting++
-			}
-			if err == nil && f.State == FileRefused && h.Direction == "out" && f.SHA256 == h.SHA256 && f.from(policy.WindowID(h.Window), policy.AssetName(h.Asset), policy.AccountName(h.Account), h.Path) {
-				return refuse("file-refused", "This file was refused as %s: %s. It is not taken out in %s.", f.ID, cmp.Or(f.Why, "no reason was given"), f.Window)
-			}
-			return err
-		})
+		waiting, err := d.FilesWaiting(ctx)
 		if err != nil {
 			return File{}, err
 		}
-		if waiting >= mostFiles {
-			return File{}, refuse("files-waiting", "%d files wait at the plant already. Ask the control room to look at them.", waiting)
+		if err := d.refusedBefore(ctx, h); err != nil {
+			return File{}, err
+		}
+		if len(waiting) >= mostFiles {
+			return File{}, refuse("files-waiting", "%d files wait at the plant already. Ask the control room to look at them.", len(waiting))
 		}
 		h.File, h.At = d.heads.next("file/F-"), d.second()
 		if _, err := d.commit(ctx, fileKey(h.File), 1, h.Person, h); err != nil {
@@ -132,6 +125,23 @@ func (d *Desk) HoldFile(ctx context.Context, h audit.FileHeld) (File, error) {
 	})
 }
 
+// refusedBefore: what was refused is not fetched again, as long as it has the same bytes.
+func (d *Desk) refusedBefore(ctx context.Context, h audit.FileHeld) error {
+	if h.Direction != "out" {
+		return nil
+	}
+	list, err := d.filesOf(ctx, policy.WindowID(h.Window))
+	if err != nil {
+		return err
+	}
+	for _, f := range list {
+		if f.State == FileRefused && f.SHA256 == h.SHA256 && f.from(f.Window, policy.AssetName(h.Asset), policy.AccountName(h.Account), h.Path) {
+			return refuse("file-refused", "This file was refused as %s: %s. It is not taken out in %s.", f.ID, cmp.Or(f.Why, "no reason was given"), f.Window)
+		}
+	}
+	return nil
+}
+
 // from says whether it was fetched in this window from this place.
 func (f File) from(w policy.WindowID, a policy.AssetName, n policy.AccountName, path string) bool {
 	return f.Out && f.Window == w && f.Asset == a && f.Account == n && f.Path == path
@@ -139,13 +149,12 @@ func (f File) from(w policy.WindowID, a policy.AssetName, n policy.AccountName, 
 
 // Fetched is the newest file that waits, of those fetched in this window from this place; false: there is none.
 func (d *Desk) Fetched(ctx context.Context, w policy.WindowID, a policy.AssetName, n policy.AccountName, path string) (found File, ok bool, err error) {
-	err = d.each(ctx, "file/", func(id string) error {
-		f, err := d.fileRow(ctx, id)
-		if err == nil && f.Waits() && f.from(w, a, n, path) {
+	list, err := d.FilesWaiting(ctx)
+	for _, f := range list {
+		if f.from(w, a, n, path) {
 			found, ok = f, true
 		}
-		return err
-	})
+	}
 	return found, ok, err
 }
 
@@ -357,14 +366,21 @@ func (d *Desk) Files(ctx context.Context, by people.Actor, id policy.WindowID) (
 	if err := seen(by, w.Firm, "window", string(id)); err != nil {
 		return nil, err
 	}
-	err = d.each(ctx, "file/", func(one string) error {
-		f, err := d.fileRow(ctx, one)
-		if f.Window == id {
-			list = append(list, f)
+	return d.filesOf(ctx, id)
+}
+
+func (d *Desk) filesOf(ctx context.Context, w policy.WindowID) (list []File, err error) {
+	if err := d.heads.load(ctx, d.log, &d.keys); err != nil {
+		return nil, err
+	}
+	for _, id := range d.heads.filesOf(string(w)) {
+		f, err := d.fileRow(ctx, id)
+		if err != nil {
+			return nil, err
 		}
-		return err
-	})
-	return list, err
+		list = append(list, f)
+	}
+	return list, nil
 }
 
 // FilesWaiting are those of all windows that wait, for the broker itself.

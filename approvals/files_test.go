@@ -254,3 +254,26 @@ func TestAFileThatIsTakenOut(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A window's files are those of its own, also after a start, and only theirs are read.
+func TestFilesOfAWindow(t *testing.T) {
+	w, win := sending(t)
+	for range 2 {
+		if _, err := w.held(win, recipe); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := w.desk.HoldFile(w.ctx, audit.FileHeld{Window: "W-7", Session: "S-1", Person: "ann", Asset: "filler-plc", Account: "maint", Path: "/in/other", Bytes: 6, SHA256: recipe, Kept: "DEF"}); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		list, err := w.desk.Files(w.ctx, w.as("mia"), win.ID)
+		if err != nil || len(list) != 2 || list[0].ID != "F-1" || list[1].ID != "F-2" {
+			t.Errorf("%+v %v", list, err)
+		}
+		if got := w.desk.heads.filesOf("W-7"); len(got) != 1 || got[0] != "F-3" {
+			t.Errorf("%q", got)
+		}
+		w.restart()
+	}
+}

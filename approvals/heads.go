@@ -26,6 +26,8 @@ type heads struct {
 
 	mu    sync.Mutex         // never held across I/O
 	kinds map[string]ofAKind // by what stands before the "/"
+
+	files map[string][]string // of each window that ever had some, oldest first
 }
 
 // ofAKind is one kind of row. Channels and connections ask for all of some kinds
@@ -120,7 +122,17 @@ func (h *heads) note(leaf audit.Leaf) {
 		}
 		kind.rows[key] = head{leaf.Place(), hash}
 		h.kinds[name] = kind.added(key)
+		if b, ok := leaf.Body.(audit.FileHeld); ok && !known {
+			h.files[b.Window] = append(h.files[b.Window], b.File)
+		}
 	}
+}
+
+// filesOf are the files that ever waited in a window.
+func (h *heads) filesOf(window string) []string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Clone(h.files[window])
 }
 
 func (h *heads) get(key string) (head, bool) {

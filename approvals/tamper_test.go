@@ -112,7 +112,7 @@ func TestARowEditedByHandOpensNothing(t *testing.T) {
 				}
 				tc.edit(w)
 				if when == "before it starts" { // and nobody ran Journal.Check
-					w.desk.heads = heads{kinds: noRows()}
+					w.desk.heads = heads{kinds: noRows(), files: map[string][]string{}}
 				}
 				id := policy.WindowID("W-1")
 				if strings.HasPrefix(tc.story, "a window that") {

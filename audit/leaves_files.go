@@ -44,7 +44,15 @@ type FileMoved struct {
 	At       time.Time `json:"at"`
 }
 
-var _ = events(FileHeld{}, FileMoved{})
+// ScannerChanged: the scanner that looks into files which wait has not answered, or
+// was too old, for a while (Alarm says which, in words); empty Alarm: that is over.
+// A start of the node ends it too.
+type ScannerChanged struct {
+	Alarm string `json:"alarm,omitempty"`
+}
 
-func (FileHeld) Type() string  { return "file.held" }
-func (FileMoved) Type() string { return "file.moved" }
+var _ = events(FileHeld{}, FileMoved{}, ScannerChanged{})
+
+func (FileHeld) Type() string       { return "file.held" }
+func (FileMoved) Type() string      { return "file.moved" }
+func (ScannerChanged) Type() string { return "scanner.changed" }

@@ -173,6 +173,7 @@ var rules = map[string]rule{
 	"review.closed":       {manageEntity, read, informational},
 	"checkpoint.taken":    {manageEntity, read, informational},
 	"outside.changed":     {manageEntity, update, high},
+	"scanner.changed":     {manageEntity, update, medium},
 	"backup.taken":        {manageEntity, read, low},
 	"evidence.asked":      {manageEntity, read, low},
 	"evidence.delivered":  {manageEntity, read, low},
@@ -196,7 +197,7 @@ func judge(name string, b body) rule {
 		if b.text("says") == "stood-in" {
 			r.severity = medium
 		}
-	case "outside.changed":
+	case "outside.changed", "scanner.changed":
 		if b.text("alarm") == "" {
 			r.severity = informational
 		}

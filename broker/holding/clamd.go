@@ -24,6 +24,7 @@ type Verdict struct {
 // Scanner looks into a file. An error is no verdict: the file stays held.
 type Scanner interface {
 	Scan(ctx context.Context, r io.ReaderAt, size int64) (Verdict, error)
+	Well(ctx context.Context) error // nil: it would look into one now
 }
 
 // Clamd is a scanner that speaks clamd's protocol (clamd(8)): VERSION and INSTREAM.
@@ -64,6 +65,12 @@ func (c Clamd) Scan(ctx context.Context, r io.ReaderAt, size int64) (v Verdict, 
 	}
 	v.Says, v.Found, err = readReply(reply)
 	return v, err
+}
+
+// Well is Scanner: it answers, and its database is not too old.
+func (c Clamd) Well(ctx context.Context) error {
+	_, err := c.version(ctx)
+	return err
 }
 
 func (c Clamd) dial(ctx context.Context) (net.Conn, func(), error) {

@@ -112,7 +112,7 @@ func TestAScannerThatIsDown(t *testing.T) {
 	p.sends(s, "put "+p.file("recipe")+" "+p.root+"/recipe")
 	for until := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
 		p.h.mu.Lock()
-		failed := !p.h.tried["F-1"].IsZero()
+		failed := p.h.tried["F-1"].why != ""
 		p.h.mu.Unlock()
 		if failed {
 			break

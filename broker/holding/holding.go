@@ -73,7 +73,8 @@ type Parts struct {
 	Dial    Dial
 	Scanner Scanner // nil: there is none, and people look
 	Limits  Limits
-	Now     func() time.Time // nil: time.Now
+	Tell    func(alarm string) // tells OT security that the scanner cannot look; empty: it can again. nil: nobody is told
+	Now     func() time.Time   // nil: time.Now
 }
 
 // Holding keeps files, and brings them on. Safe for concurrent use.
@@ -86,14 +87,16 @@ type Holding struct {
 	used  int64           // bytes in the folder, those on their way in too
 	mine  map[string]bool // names that are on their way in, and in no row yet
 	under map[string]bool // files that somebody works on
-	tried map[string]time.Time
+	tried map[string]failure
 	taken map[string]bool // files that are taken out now
 	parts map[place]*part // uploads that broke off
+
+	health health // the scanner's
 }
 
 // Open makes the folder, and says what is in it.
 func Open(p Parts) (*Holding, error) {
-	h := &Holding{Parts: p, poke: make(chan struct{}, 1), mine: map[string]bool{}, under: map[string]bool{}, tried: map[string]time.Time{}, taken: map[string]bool{}, parts: map[place]*part{}}
+	h := &Holding{Parts: p, poke: make(chan struct{}, 1), mine: map[string]bool{}, under: map[string]bool{}, tried: map[string]failure{}, taken: map[string]bool{}, parts: map[place]*part{}}
 	h.Limits = p.Limits.defaults()
 	if h.Now == nil {
 		h.Now = time.Now

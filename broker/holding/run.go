@@ -7,7 +7,9 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -37,6 +39,7 @@ func (h *Holding) Run(ctx context.Context) error {
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
 	for {
+		h.askScanner(ctx, all.Go)
 		h.forgetOver(ctx)
 		files, err := h.sweep(ctx)
 		if ctx.Err() != nil {
@@ -44,6 +47,9 @@ func (h *Holding) Run(ctx context.Context) error {
 		}
 		if err != nil {
 			slog.Error("what is held cannot be listed or swept; looking again", "err", err)
+		}
+		if err == nil {
+			h.settled(files)
 		}
 		for _, f := range files {
 			if !h.begin(f) {
@@ -73,7 +79,7 @@ func (h *Holding) Run(ctx context.Context) error {
 func (h *Holding) begin(f approvals.File) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.under[f.ID] || h.Now().Sub(h.tried[f.ID]) < tryEvery {
+	if h.under[f.ID] || h.Now().Sub(h.tried[f.ID].at) < tryEvery {
 		return false
 	}
 	h.under[f.ID] = true
@@ -86,10 +92,39 @@ func (h *Holding) done(id string) {
 	delete(h.under, id)
 }
 
+// failure is what kept a file when somebody was at it last.
+type failure struct {
+	at  time.Time
+	why string
+}
+
+// Trouble says what keeps a file that waits; empty: nothing that is known here.
+func (h *Holding) Trouble(id string) string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.tried[id].why
+}
+
+// settled forgets what failed of files that are waited for no more.
+func (h *Holding) settled(waiting []approvals.File) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	maps.DeleteFunc(h.tried, func(id string, _ failure) bool {
+		return !slices.ContainsFunc(waiting, func(f approvals.File) bool { return f.ID == id })
+	})
+}
+
+// well: it took a step, and nothing keeps it any more.
+func (h *Holding) well(f approvals.File) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.tried, f.ID)
+}
+
 // later notes that something failed; it is tried again.
 func (h *Holding) later(f approvals.File, what string, err error) {
 	h.mu.Lock()
-	h.tried[f.ID] = h.Now()
+	h.tried[f.ID] = failure{h.Now(), plain(fmt.Sprintf("%s: %v", what, err))}
 	h.mu.Unlock()
 	slog.Warn("a file that waits", "file", f.ID, "what", what, "err", err)
 }
@@ -155,6 +190,7 @@ func (h *Holding) look(ctx context.Context, f approvals.File) {
 		h.later(f, "what was found", err)
 		return
 	}
+	h.well(f)
 	h.Poke()
 }
 

@@ -109,6 +109,12 @@ func (s *story) tell(ctx context.Context, leaf audit.Leaf, wanted bool) []Notice
 			n.Text = "A file waits at " + b.Window + ". It was looked at, and does not go on before somebody lets it through."
 			to = slices.DeleteFunc(to, func(id string) bool { return id == nobody })
 		}
+	case audit.ScannerChanged:
+		n.Type, n.Path, to = "scanner.changed", "/", s.security(ctx)
+		n.Text = "The scanner looks into files that wait again."
+		if b.Alarm != "" {
+			n.Text = "The scanner has not looked into files for minutes. What vendors send or take out waits until it does."
+		}
 	case audit.RequestUnanswered:
 		n.Type, to = "request.unanswered", s.asker(leaf.Subject)
 		n.Text = leaf.Subject + " was not answered in time. Call the plant, or ask anew."

@@ -115,3 +115,18 @@ func TestFilesThatWaitAreToldOnce(t *testing.T) {
 		t.Errorf("kept are %v", s.files)
 	}
 }
+
+// OT security hears once that the scanner cannot look, and once that it can again.
+func TestTheScannerIsTold(t *testing.T) {
+	plant, problems := policy.Parse("plant.yaml", map[string][]byte{"plant.yaml": []byte(plantText)})
+	if err := problems.Err(); err != nil {
+		t.Fatal(err)
+	}
+	s := newStory(Options{Roster: roster{"mia": {ID: "mia"}, "sara": {ID: "sara", Roles: []policy.Role{"ot-security"}}}, Plant: func() *policy.Plant { return plant }})
+	for alarm, want := range map[string]string{"reach clamd: connection refused": "has not looked", "": "again"} {
+		list := s.tell(t.Context(), audit.Leaf{Event: audit.Event{Subject: "scanner", Body: audit.ScannerChanged{Alarm: alarm}}}, true)
+		if len(list) != 1 || !slices.Equal(ids(list[0].People), []string{"sara"}) || list[0].Type != "scanner.changed" || !strings.Contains(list[0].Text, want) || strings.Contains(list[0].Text, "clamd") {
+			t.Errorf("%q is told as %+v", alarm, list)
+		}
+	}
+}

@@ -302,7 +302,7 @@ func gallery() []galleryPage {
 		{"board", "board", full, someone},
 		{"board-empty", "board", boardView{LastOut: &leftLine}, codeGood},
 		{"board-vendor", "board", boardView{Vendor: true, Ready: []WindowLine{readyLine}}, func(f *frame) { f.Plant, f.Name = false, "Ann Keller" }},
-		{"board-down", "board", boardView{Closed: true, Blocks: []blockView{{ID: "B-4", What: "Everybody: the plant is an island", By: "Mia Voss", Why: "ammonia alarm", All: true, Island: true, MayLift: true}}},
+		{"board-down", "board", boardView{Scanner: "The scanner has not looked since 02:30, for 37 min: reach clamd: dial unix /run/clamav/clamd.ctl: connect: connection refused. Files that wait stay held until it does.", Closed: true, Blocks: []blockView{{ID: "B-4", What: "Everybody: the plant is an island", By: "Mia Voss", Why: "ammonia alarm", All: true, Island: true, MayLift: true}}},
 			func(f *frame) { f.Down = "The recording disk is nearly full. Call whoever runs the broker." }},
 		{"request", "request", sampleRequest(), someone},
 		{"standing", "standing", standingView{Runs: standing, Waits: []waitingView{full.Waits[1]}, Machines: []tick{{"krall-monitor", "Krall condition monitor, Krall Fillers", true}}, Keepers: []tick{{"ann", "Ann Keller, Krall Fillers", true}},

@@ -80,13 +80,13 @@ func (g *Pages) heldOf(v *visit, w approvals.Window, n roll) ([]heldView, error)
 		runs := w.State == approvals.WindowOpen || w.State == approvals.WindowPaused || w.State == approvals.WindowEnding
 		switch f.State {
 		case approvals.FileHeld:
-			h.Says = "held, nobody has looked yet: it waits for the scanner"
+			h.Says = "held, nobody has looked yet: it waits for the scanner" + g.trouble(f)
 			h.MayRefuse = v.actor.Plant
 		case approvals.FileLooked:
 			h.Says = "held: " + looked
 			h.MayRelease, h.MayRefuse = opens && runs, v.actor.Plant
 		case approvals.FileReleased, approvals.FileDelivering:
-			h.Says = letWords[f.Out].by + by(f.By, n) + letWords[f.Out].next
+			h.Says = letWords[f.Out].by + by(f.By, n) + letWords[f.Out].next + g.trouble(f)
 			h.MayRefuse = v.actor.Plant && f.State == approvals.FileReleased
 		case approvals.FileDelivered:
 			h.Says = letWords[f.Out].done + because(f.Why)
@@ -127,6 +127,26 @@ func (g *Pages) filesWaiting(v *visit) (all []filesWaiting, err error) {
 		}
 	}
 	return all, err
+}
+
+// scannerLine says that nobody can look into files, and for how long; empty: somebody can.
+func (g *Pages) scannerLine(v *visit) string {
+	if g.Scanner == nil {
+		return ""
+	}
+	why, since := g.Scanner()
+	if why == "" {
+		return ""
+	}
+	return fmt.Sprintf("The scanner has not looked since %s, for %s: %s. Files that wait stay held until it does.", v.at(since).Text(), span(v.now.Sub(since)), why)
+}
+
+// trouble is what keeps a file that waits, where something failed.
+func (g *Pages) trouble(f approvals.File) string {
+	if g.FileTrouble == nil || f.State == approvals.FileLooked {
+		return ""
+	}
+	return because(g.FileTrouble(f.ID))
 }
 
 // by: what the broker did has no person's name.

@@ -51,3 +51,16 @@ func TestSIEMWords(t *testing.T) {
 		t.Errorf("%q", lines)
 	}
 }
+
+// What the board says of a scanner that cannot look, and for how long.
+func TestScannerWords(t *testing.T) {
+	why := "reach clamd: connection refused"
+	g := &Pages{server: &server{Parts: Parts{Scanner: func() (string, time.Time) { return why, galleryNow.Add(-37 * time.Minute) }}}}
+	v := &visit{now: galleryNow, plant: demoPlant(t)}
+	if line := g.scannerLine(v); !strings.Contains(line, "for 37 min: reach clamd: connection refused. Files that wait stay held") {
+		t.Errorf("%q", line)
+	}
+	if why = ""; g.scannerLine(v) != "" {
+		t.Errorf("%q", g.scannerLine(v))
+	}
+}

@@ -39,6 +39,7 @@ type boardView struct {
 	Gates    []gateView  // of the whole plant, for its people
 	Handed   []handedOver
 	Files    []filesWaiting
+	Scanner  string       // why it cannot look into files that wait, and since when; for the plant's people
 	Coming   []comingView // outages that run or begin
 	Hands    bool         // the reader may hand a shift over
 

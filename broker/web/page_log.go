@@ -217,6 +217,11 @@ func (v *visit) otherSentence(body audit.Body, n roll) (says, weight string) {
 			return "asked for " + path.Base(b.Path) + ", which was fetched and waits as " + b.File, ""
 		}
 		return "sent " + path.Base(b.Path) + ", which waits as " + b.File, ""
+	case audit.ScannerChanged:
+		if b.Alarm == "" {
+			return "the scanner looks into files again", "moved"
+		}
+		return "the scanner cannot look into files: " + b.Alarm, "refused"
 	case audit.FileMoved:
 		return fileMovedWords(b), map[bool]string{true: "refused", false: "moved"}[b.To == "refused" || b.To == "expired"]
 	case audit.PriorityChanged:

@@ -72,6 +72,10 @@ type Parts struct {
 	VerifyRecording func(ctx context.Context, session string) (verify.Report, error)
 	// Outside is how far copies of the log outside cover it; nil: not known here.
 	Outside func() publish.State
+	// Scanner says why the scanner cannot look into files that wait, and since when, "" where it can;
+	// FileTrouble what keeps one of them, in the broker's own words. nil: there is no holding here.
+	Scanner     func() (why string, since time.Time)
+	FileTrouble func(file string) string
 	// Search looks something up in what happened; nil: there is no search here.
 	Search func(context.Context, search.Query) (search.Found, error)
 	// SIEM is how far the plant's security monitoring has the log; nil, or none of them: not told of.

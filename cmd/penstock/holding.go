@@ -44,7 +44,7 @@ func readHolding(v, scanner source.Value, dir string) (h holdingFile) {
 
 // openHolding: files that wait, and whoever looks into them.
 func (h *plantHouse) openHolding(clock audit.Clock) (err error) {
-	parts := holding.Parts{Dir: filepath.Join(string(h.folder), "holding"), Desk: h.desk, Broker: h.broker, Limits: h.file.Holding.Limits, Now: clock.Wall,
+	parts := holding.Parts{Dir: filepath.Join(string(h.folder), "holding"), Desk: h.desk, Broker: h.broker, Limits: h.file.Holding.Limits, Now: clock.Wall, Tell: h.tellScanner,
 		Dial: func(ctx context.Context, c *broker.Channel, a policy.AccountName) (ssh.Conn, error) {
 			return h.dialer.SSH(ctx, c, a)
 		}}
@@ -53,4 +53,13 @@ func (h *plantHouse) openHolding(clock audit.Clock) (err error) {
 	}
 	h.holding, err = holding.Open(parts)
 	return err
+}
+
+// tellScanner writes that the scanner cannot look, or can again, into the log, and so to who follows it.
+func (h *plantHouse) tellScanner(alarm string) {
+	ctx, cancel := context.WithTimeout(context.Background(), drainTime)
+	defer cancel()
+	if _, err := h.log.Append(ctx, audit.Event{Subject: "scanner", Actor: "penstock", Body: audit.ScannerChanged{Alarm: alarm}}); err != nil {
+		h.slog.Error("that the scanner changed could not be written", "err", err)
+	}
 }

@@ -409,7 +409,7 @@ func (h *plantHouse) openRooms(past *history, clock audit.Clock) error {
 		return err
 	}
 	parts := web.Parts{Plant: h.plant, Roster: h.roster, Desk: h.desk, Proofs: h.proofs, Broker: h.broker,
-		Book: h.book, Receipts: h.receipts, Vault: h.vault, Authorities: h.authorities, AcceptClock: h.clock.accept, BackUp: h.backup, Measures: measures.NewBook(h.log, h.docs, h.plant), Evidence: h.evidence, VerifyRecording: h.verifyRecording, Outside: h.outside.State, SIEM: h.siem.States, Notices: h.noticeLines, Agents: h.agentLines(), Ports: func() []api.Port { return portRows(h.file, h.plant()) }, TakeCheckpoint: h.takeCheckpoint, Loopback: h.file.Loopback, Slog: h.slog, Now: clock.Wall}
+		Book: h.book, Receipts: h.receipts, Vault: h.vault, Authorities: h.authorities, AcceptClock: h.clock.accept, BackUp: h.backup, Measures: measures.NewBook(h.log, h.docs, h.plant), Evidence: h.evidence, VerifyRecording: h.verifyRecording, Outside: h.outside.State, Scanner: h.holding.Ill, FileTrouble: h.holding.Trouble, SIEM: h.siem.States, Notices: h.noticeLines, Agents: h.agentLines(), Ports: func() []api.Port { return portRows(h.file, h.plant()) }, TakeCheckpoint: h.takeCheckpoint, Loopback: h.file.Loopback, Slog: h.slog, Now: clock.Wall}
 	parts.CheckTarget, parts.ScanTarget = h.checkTarget, h.scanTarget
 	if h.search != nil {
 		parts.Search = h.search.Find
