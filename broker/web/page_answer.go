@@ -122,6 +122,10 @@ func (v *visit) after(q approvals.Request, r policy.Role, n roll) (rest []string
 // is offered where the way in can do no more, or Penstock stops the rest.
 func (v *visit) offers(out *requestView, d evidence.Request) {
 	out.May.AskedUntil = out.Until
+	if d.Machine.Is() { // nobody looks for half an hour there: it stands, or does not
+		v.parts(out, d)
+		return
+	}
 	short := min(lookMinutes, d.Minutes)
 	out.May.LookUntil = v.at(v.endIfOpened(short, d.From, d.To))
 	for i, t := range out.Targets {

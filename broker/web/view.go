@@ -27,6 +27,8 @@ func minutesWords(n int) string {
 		return count(n, "minute", "minutes")
 	case n == 60:
 		return "1 hour"
+	case n%(24*60) == 0 && n >= 48*60:
+		return fmt.Sprintf("%d days", n/60/24)
 	case n%60 == 0:
 		return fmt.Sprintf("%d hours", n/60)
 	}
