@@ -12,7 +12,6 @@ import (
 
 	"penstock/approvals"
 	"penstock/approvals/evidence"
-	"penstock/audit"
 	"penstock/policy"
 )
 
@@ -208,19 +207,10 @@ func (v *visit) pattern(p approvals.Pattern, n roll) patternView {
 	return view
 }
 
-// sayPattern takes a yes or a no to exactly the text that the page showed.
+// sayPattern takes a yes or a no.
 func (g *Pages) sayPattern(v *visit) error {
 	id := v.r.PathValue("id")
-	document, err := audit.ParseHash(v.r.PostForm.Get("document"))
-	if err != nil {
-		return badCall{err}
-	}
-	reply, said, keep := approvals.Reply{Says: evidence.Yes}, "Your yes stands.", func() {}
-	if strings.HasSuffix(v.r.URL.Path, "/no") {
-		reply, said = approvals.Reply{Says: evidence.No, Why: strings.TrimSpace(v.r.PostForm.Get("why"))}, "You said no. The pattern is refused."
-	} else if reply.Signed, err = g.signedForm(v); err == nil && reply.Signed != nil {
-		keep, err = g.stepUpSigned(v, reply.Signed)
-	}
+	document, reply, keep, err := g.saidOf(v)
 	if err != nil {
 		return err
 	}
@@ -229,23 +219,14 @@ func (g *Pages) sayPattern(v *visit) error {
 		return err
 	}
 	keep()
-	if p.State == approvals.PatternAgreed {
+	said := "Your yes stands."
+	switch {
+	case reply.Says == evidence.No:
+		said = "You said no. The pattern is refused."
+	case p.State == approvals.PatternAgreed:
 		said = "Agreed. It stands from now on."
 	}
 	return g.done(v, "/patterns/"+id, said)
-}
-
-// draftPatternYes is what the yes of this form would sign.
-func (g *Pages) draftPatternYes(v *visit) error {
-	document, err := audit.ParseHash(v.r.PostForm.Get("document"))
-	if err != nil {
-		return badCall{err}
-	}
-	a, _, err := g.Desk.DraftPattern(v.ctx(), v.actor, v.r.PathValue("id"), document, approvals.Reply{Says: evidence.Yes})
-	if err != nil {
-		return v.refusedPlan(err)
-	}
-	return g.plan(v, a, evidence.AnswerNamespace, document.String())
 }
 
 func (g *Pages) withdrawPattern(v *visit) error {

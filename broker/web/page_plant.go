@@ -181,19 +181,10 @@ func (v *visit) differences(view *changeView, d approvals.PlantDiff) {
 	}
 }
 
-// sayPlant takes a yes or a no to exactly the text that the page showed.
+// sayPlant takes a yes or a no.
 func (g *Pages) sayPlant(v *visit) error {
 	id := v.r.PathValue("id")
-	document, err := audit.ParseHash(v.r.PostForm.Get("document"))
-	if err != nil {
-		return badCall{err}
-	}
-	reply, said, keep := approvals.Reply{Says: evidence.Yes, Why: strings.TrimSpace(v.r.PostForm.Get("why"))}, "You said yes.", func() {}
-	if strings.HasSuffix(v.r.URL.Path, "/no") {
-		reply.Says, said = evidence.No, "You said no. The change is refused."
-	} else if reply.Signed, err = g.signedForm(v); err == nil && reply.Signed != nil {
-		keep, err = g.stepUpSigned(v, reply.Signed)
-	}
+	document, reply, keep, err := g.saidOf(v)
 	if err != nil {
 		return err
 	}
@@ -201,20 +192,11 @@ func (g *Pages) sayPlant(v *visit) error {
 		return err
 	}
 	keep()
+	said := "You said yes."
+	if reply.Says == evidence.No {
+		said = "You said no. The change is refused."
+	}
 	return g.done(v, "/plant/"+id, said)
-}
-
-// draftPlantYes is what the yes of this form would sign.
-func (g *Pages) draftPlantYes(v *visit) error {
-	document, err := audit.ParseHash(v.r.PostForm.Get("document"))
-	if err != nil {
-		return badCall{err}
-	}
-	a, _, err := g.Desk.DraftPlant(v.ctx(), v.actor, v.r.PathValue("id"), document, approvals.Reply{Says: evidence.Yes})
-	if err != nil {
-		return v.refusedPlan(err)
-	}
-	return g.plan(v, a, evidence.AnswerNamespace, document.String())
 }
 
 // stepPlant is one of the steps after the answers.

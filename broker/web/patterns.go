@@ -6,7 +6,6 @@ import (
 	"penstock/approvals"
 	"penstock/approvals/evidence"
 	"penstock/approvals/people"
-	"penstock/audit"
 	"penstock/broker/api"
 	"penstock/policy"
 )
@@ -36,8 +35,8 @@ func (s *server) patternCalls(mux *http.ServeMux) {
 		}
 		return one(patternJSON)(s.Desk.ProposePattern(r.Context(), a, ask))
 	}))
-	mux.HandleFunc("POST /api/v1/patterns/{id}/answer", s.plantDoes(s.answerPattern))
-	mux.HandleFunc("POST /api/v1/patterns/{id}/answer/draft", s.plant(s.draftPattern))
+	mux.HandleFunc("POST /api/v1/patterns/{id}/answer", s.plantDoes(answers(s.Desk.AnswerPattern, patternJSON)))
+	mux.HandleFunc("POST /api/v1/patterns/{id}/answer/draft", s.plant(drafts(s.Desk.DraftPattern)))
 	mux.HandleFunc("POST /api/v1/patterns/{id}/withdraw", s.plantDoes(func(r *http.Request, a people.Actor) (any, error) {
 		step, err := read[api.Step](r)
 		if err != nil {
@@ -55,41 +54,6 @@ func (s *server) patternCalls(mux *http.ServeMux) {
 		}
 		return one(patternJSON)(s.Desk.DoubtPattern(r.Context(), a, policy.WindowID(r.PathValue("id")), step.Why))
 	}))
-}
-
-func (s *server) answerPattern(r *http.Request, a people.Actor) (any, error) {
-	in, err := read[api.Answer](r)
-	if err != nil {
-		return nil, err
-	}
-	document, err := audit.ParseHash(in.Document)
-	if err != nil {
-		return nil, badCall{err}
-	}
-	reply := approvals.Reply{Says: in.Says, Role: policy.Role(in.Role), Why: in.Why}
-	if in.Signed != nil {
-		if reply.Signed, err = signedAnswer(in.Signed); err != nil {
-			return nil, err
-		}
-	}
-	return one(patternJSON)(s.Desk.AnswerPattern(r.Context(), a, r.PathValue("id"), document, reply))
-}
-
-// draftPattern is what somebody signs to answer a pattern, with the pattern's text.
-func (s *server) draftPattern(r *http.Request, by people.Actor) (any, error) {
-	in, err := read[api.Answer](r)
-	if err != nil {
-		return nil, err
-	}
-	document, err := audit.ParseHash(in.Document)
-	if err != nil {
-		return nil, badCall{err}
-	}
-	a, text, err := s.Desk.DraftPattern(r.Context(), by, r.PathValue("id"), document, approvals.Reply{Says: in.Says, Role: policy.Role(in.Role), Why: in.Why})
-	if err != nil {
-		return nil, err
-	}
-	return draft(a, evidence.AnswerNamespace, text)
 }
 
 func patternJSON(p approvals.Pattern) api.Pattern {

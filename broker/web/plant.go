@@ -76,8 +76,8 @@ func (s *server) plantCalls(mux *http.ServeMux) {
 	mux.HandleFunc("GET /api/v1/plant/changes/{id}/diff", s.plant(func(r *http.Request, a people.Actor) (any, error) {
 		return one(diffJSON)(s.Desk.ChangeDiff(r.Context(), a, r.PathValue("id")))
 	}))
-	mux.HandleFunc("POST /api/v1/plant/changes/{id}/answer", s.plantDoes(s.answerPlant))
-	mux.HandleFunc("POST /api/v1/plant/changes/{id}/answer/draft", s.plant(s.draftPlant))
+	mux.HandleFunc("POST /api/v1/plant/changes/{id}/answer", s.plantDoes(answers(s.Desk.AnswerPlant, changeJSON)))
+	mux.HandleFunc("POST /api/v1/plant/changes/{id}/answer/draft", s.plant(drafts(s.Desk.DraftPlant)))
 	for _, verb := range []string{"apply", "confirm", "back", "withdraw"} {
 		mux.HandleFunc("POST /api/v1/plant/changes/{id}/"+verb, s.plantDoes(func(r *http.Request, a people.Actor) (any, error) {
 			in, err := read[api.PlantStep](r)
@@ -90,41 +90,6 @@ func (s *server) plantCalls(mux *http.ServeMux) {
 			return one(changeJSON)(s.Desk.PlantChange(r.Context(), a, r.PathValue("id")))
 		}))
 	}
-}
-
-func (s *server) answerPlant(r *http.Request, a people.Actor) (any, error) {
-	in, err := read[api.Answer](r)
-	if err != nil {
-		return nil, err
-	}
-	document, err := audit.ParseHash(in.Document)
-	if err != nil {
-		return nil, badCall{err}
-	}
-	reply := approvals.Reply{Says: in.Says, Role: policy.Role(in.Role), Why: in.Why}
-	if in.Signed != nil {
-		if reply.Signed, err = signedAnswer(in.Signed); err != nil {
-			return nil, err
-		}
-	}
-	return one(changeJSON)(s.Desk.AnswerPlant(r.Context(), a, r.PathValue("id"), document, reply))
-}
-
-// draftPlant is what somebody signs to answer a change, with the change's text.
-func (s *server) draftPlant(r *http.Request, by people.Actor) (any, error) {
-	in, err := read[api.Answer](r)
-	if err != nil {
-		return nil, err
-	}
-	document, err := audit.ParseHash(in.Document)
-	if err != nil {
-		return nil, badCall{err}
-	}
-	a, text, err := s.Desk.DraftPlant(r.Context(), by, r.PathValue("id"), document, approvals.Reply{Says: in.Says, Role: policy.Role(in.Role), Why: in.Why})
-	if err != nil {
-		return nil, err
-	}
-	return draft(a, evidence.AnswerNamespace, text)
 }
 
 // plantStep is one of the steps after the answers, for page and API.

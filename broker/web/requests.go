@@ -7,7 +7,6 @@ import (
 	"penstock/approvals"
 	"penstock/approvals/evidence"
 	"penstock/approvals/people"
-	"penstock/audit"
 	"penstock/broker/api"
 	"penstock/policy"
 )
@@ -96,19 +95,9 @@ func (s *server) prioritised(r *http.Request, a people.Actor, says, why string) 
 func requestID(r *http.Request) policy.RequestID { return policy.RequestID(r.PathValue("id")) }
 
 func (s *server) answerRequest(r *http.Request, a people.Actor) (any, error) {
-	in, err := read[api.Answer](r)
+	document, reply, err := answering(r)
 	if err != nil {
 		return nil, err
-	}
-	document, err := audit.ParseHash(in.Document)
-	if err != nil {
-		return nil, badCall{err}
-	}
-	reply := replyOf(in)
-	if in.Signed != nil {
-		if reply.Signed, err = signedAnswer(in.Signed); err != nil {
-			return nil, err
-		}
 	}
 	return one(requestJSON)(s.Desk.Answer(r.Context(), a, requestID(r), document, reply))
 }

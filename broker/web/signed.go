@@ -1,9 +1,12 @@
 package web
 
 import (
+	"context"
 	"fmt"
 	"net/http"
+	"strings"
 
+	"penstock/approvals"
 	"penstock/approvals/evidence"
 	"penstock/approvals/people"
 	"penstock/audit"
@@ -37,16 +40,88 @@ func signedAnswer(in *api.Signed) (*evidence.Answer, error) {
 	return &a, nil
 }
 
-func (s *server) draftAnswer(r *http.Request, by people.Actor) (any, error) {
+// answering reads what somebody says, and to which text.
+func answering(r *http.Request) (document audit.Hash, reply approvals.Reply, err error) {
 	in, err := read[api.Answer](r)
+	if err != nil {
+		return document, reply, err
+	}
+	if document, err = audit.ParseHash(in.Document); err != nil {
+		return document, reply, badCall{err}
+	}
+	reply = replyOf(in)
+	if in.Signed != nil {
+		reply.Signed, err = signedAnswer(in.Signed)
+	}
+	return document, reply, err
+}
+
+// drafter gives what somebody would sign to answer a pattern, or a change of the
+// plant file, and its text.
+type drafter = func(context.Context, people.Actor, string, audit.Hash, approvals.Reply) (evidence.Answer, []byte, error)
+
+func drafts(draftOf drafter) func(*http.Request, people.Actor) (any, error) {
+	return func(r *http.Request, by people.Actor) (any, error) {
+		document, reply, err := answering(r)
+		if err != nil {
+			return nil, err
+		}
+		a, text, err := draftOf(r.Context(), by, r.PathValue("id"), document, reply)
+		if err != nil {
+			return nil, err
+		}
+		return draft(a, evidence.AnswerNamespace, text)
+	}
+}
+
+// answers takes such an answer.
+func answers[T, J any](answer func(context.Context, people.Actor, string, audit.Hash, approvals.Reply) (T, error), shown func(T) J) func(*http.Request, people.Actor) (any, error) {
+	return func(r *http.Request, by people.Actor) (any, error) {
+		document, reply, err := answering(r)
+		if err != nil {
+			return nil, err
+		}
+		return one(shown)(answer(r.Context(), by, r.PathValue("id"), document, reply))
+	}
+}
+
+// saidOf is the yes or the no of such a form, to exactly the text that its page
+// showed; keep is called once it was taken.
+func (g *Pages) saidOf(v *visit) (document audit.Hash, reply approvals.Reply, keep func(), err error) {
+	keep = func() {}
+	if document, err = audit.ParseHash(v.r.PostForm.Get("document")); err != nil {
+		return document, reply, keep, badCall{err}
+	}
+	reply = approvals.Reply{Says: evidence.Yes, Why: strings.TrimSpace(v.r.PostForm.Get("why"))}
+	if strings.HasSuffix(v.r.URL.Path, "/no") {
+		reply.Says = evidence.No
+	} else if reply.Signed, err = g.signedForm(v); err == nil && reply.Signed != nil {
+		keep, err = g.stepUpSigned(v, reply.Signed)
+	}
+	return document, reply, keep, err
+}
+
+// drafts is what the yes of such a form would sign.
+func (g *Pages) drafts(draftOf drafter) func(*visit) error {
+	return func(v *visit) error {
+		document, err := audit.ParseHash(v.r.PostForm.Get("document"))
+		if err != nil {
+			return badCall{err}
+		}
+		a, _, err := draftOf(v.ctx(), v.actor, v.r.PathValue("id"), document, approvals.Reply{Says: evidence.Yes})
+		if err != nil {
+			return v.refusedPlan(err)
+		}
+		return g.plan(v, a, evidence.AnswerNamespace, document.String())
+	}
+}
+
+func (s *server) draftAnswer(r *http.Request, by people.Actor) (any, error) {
+	document, reply, err := answering(r)
 	if err != nil {
 		return nil, err
 	}
-	document, err := audit.ParseHash(in.Document)
-	if err != nil {
-		return nil, badCall{err}
-	}
-	a, err := s.Desk.Draft(r.Context(), by, requestID(r), document, replyOf(in))
+	a, err := s.Desk.Draft(r.Context(), by, requestID(r), document, reply)
 	if err != nil {
 		return nil, err
 	}
