@@ -50,6 +50,8 @@ type conn struct {
 	bannered atomic.Bool  // one banner for a refused key is help, seven are noise
 	authed   atomic.Bool
 	panicked atomic.Bool
+	received atomic.Int64                    // bytes from the other end
+	heard    atomic.Int64                    // of these, when a keepalive was due last
 	asking   atomic.Bool                     // a keepalive has no answer yet
 	missed   atomic.Int32                    // and so many more were due since
 	quiet    bool                            // the self-test's: its refusals are no events
@@ -169,9 +171,18 @@ func (c *conn) authenticated() {
 	c.pulse.Reset(c.door.alive)
 }
 
+// Read counts what comes: who sends is there.
+func (c *conn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	c.received.Add(int64(n))
+	return n, err
+}
+
 // ask is the pulse: it closes a connection whose other end is gone, which is
-// three questions without an answer. Answers of any kind count. It is a timer's
-// and no goroutine of the connection's own: most connections are idle.
+// three questions without an answer. Answers of any kind count, and so does all
+// else that comes: over a narrow line a question may stand for a minute behind what
+// the vendor fetches. It is a timer's and no goroutine of the connection's own:
+// most connections are idle.
 func (c *conn) ask() {
 	if c.ctx.Err() != nil {
 		return
@@ -184,8 +195,12 @@ func (c *conn) ask() {
 	if !ok {
 		return
 	}
+	received := c.received.Load()
+	silent := c.heard.Swap(received) == received
 	if !c.asking.CompareAndSwap(false, true) {
-		if c.missed.Add(1) >= aliveMisses {
+		if !silent {
+			c.missed.Store(0)
+		} else if c.missed.Add(1) >= aliveMisses {
 			c.Close()
 		}
 		return
