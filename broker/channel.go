@@ -251,7 +251,7 @@ func (c *Channel) AskFor(ctx context.Context, kind string, need policy.Rights, d
 	if _, err := c.await(ctx); err != nil {
 		return denied(err)
 	}
-	switch kind {
+	switch first, _, _ := strings.Cut(kind, " "); first {
 	case "shell", "exec", "subsystem": // what the channel is from now on
 		c.change(func(p *pass) bool {
 			off := p.decision.Duties.InputOff // narrowed since it was asked

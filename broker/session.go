@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -115,7 +116,8 @@ func (s *Session) Open(ctx context.Context, q policy.Query) (_ *Channel, err err
 func (c *Channel) begin() error {
 	defer close(c.ready)
 	s, q, d := c.s, c.Query(), c.Decision()
-	tape, err := s.writer.Stream(c.number, c.kind)
+	kind, _, _ := strings.Cut(c.kind, " ") // the name of a subsystem is in the log
+	tape, err := s.writer.Stream(c.number, kind)
 	if err != nil {
 		err = s.recorderFailed(err)
 		c.end(err)

@@ -3,6 +3,7 @@ package policy
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"penstock/policy/source"
 )
@@ -58,8 +59,8 @@ func (w *walk) zoneLets() no {
 }
 
 // findWay looks the port and the account up. sftp is the ssh port with its
-// accounts, for which conduits must carry sftp; the ssh port's only subsystem
-// is sftp.
+// accounts, for which conduits must carry sftp; so is "subsystem" of the ssh
+// port. "subsystem NAME" is another one, which the account must have.
 func (w *walk) findWay() no {
 	if w.onSite() {
 		return w.atMachine()
@@ -91,12 +92,19 @@ func (w *walk) findWay() no {
 		}
 		w.way = a
 	}
+	if sub, other := strings.CutPrefix(w.q.Kind, "subsystem "); other && (name != "ssh" || !slices.Contains(w.way.Subsystems, sub)) {
+		return refusal("no-subsystem", fmt.Sprintf("account %s of %s may not be asked for the subsystem %s; it has: %s. Ask the plant to declare it at the account, or run a command or a shell", orNone(string(w.way.Name)), w.asset.Name, sub, orNone(strings.Join(w.way.Subsystems, ", "))),
+			"account %s of %s has no subsystem %s", w.way.Name, w.asset.Name, sub)
+	}
 	if w.trace == nil {
 		return nil
 	}
 	files := ""
 	if w.way.Files.Is() {
 		files = "; files " + w.way.Files.words()
+	}
+	if len(w.way.Subsystems) > 0 {
+		files += "; subsystems " + strings.Join(w.way.Subsystems, ", ")
 	}
 	return w.yes("way in", "by %s as %s; at its worst it can %s; the rest is stopped by %s%s", w.protocol, orNone(string(w.way.Name)), w.way.Worst, w.way.Enforced, files)
 }

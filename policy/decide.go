@@ -36,7 +36,7 @@ type Block struct {
 func (b Block) IsIsland() bool { return b.All || b.Island }
 
 // Query is one question. Kind names the channel request in SSH's words
-// ("shell", "exec", "pty-req", "subsystem", …) and may be empty.
+// ("shell", "exec", "pty-req", "subsystem" for files, "subsystem netconf", …) and may be empty.
 // At AtAsk, From and Until are the span asked for and Minutes the length.
 type Query struct {
 	Stage       Stage

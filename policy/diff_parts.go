@@ -167,7 +167,7 @@ func (p *Plant) assetParts(a *Asset, put putPart) {
 			fact{"host_keys", strings.Join(port.HostKeys, ", ")}, fact{"strict_both", fmt.Sprint(port.StrictBoth)}, fact{"unit", fmt.Sprint(port.Unit)}, fact{"umas", fmt.Sprint(port.UMAS)},
 			fact{"unlisted", "read " + port.Unlisted.Read.String() + ", write " + port.Unlisted.Write.String()}, fact{"registers", registerWords(port.Registers)})
 		for _, account := range port.Accounts {
-			put("account "+string(account.Name)+" at "+what, owner, append(loginFacts(account), fact{"rights", account.Worst.String()}, fact{"enforced", account.Enforced.String()}, fact{"files", flag(account.Hashes, "hashes")}, fact{"file rules", account.Files.words()})...)
+			put("account "+string(account.Name)+" at "+what, owner, append(loginFacts(account), fact{"rights", account.Worst.String()}, fact{"enforced", account.Enforced.String()}, fact{"files", flag(account.Hashes, "hashes")}, fact{"file rules", account.Files.words()}, fact{"subsystems", strings.Join(account.Subsystems, ", ")})...)
 		}
 		p.wayParts(a, port, what, put)
 	}
@@ -180,7 +180,7 @@ func (p *Plant) wayParts(a *Asset, port *Port, what string, put putPart) {
 		put("old algorithms at "+what, append(roles, o.Owner), fact{"allow", strings.Join(o.Algorithms, ", ")}, fact{"why", o.Why}, fact{"owner", string(o.Owner)}, fact{"review", dayOf(o.Review)})
 	}
 	for _, account := range port.Jumps {
-		put("account "+string(account.Name)+" for jumps at "+what, roles, append(loginFacts(account), fact{"rights", account.Worst.String()}, fact{"enforced", account.Enforced.String()}, fact{"files", flag(account.Hashes, "hashes")}, fact{"file rules", account.Files.words()})...)
+		put("account "+string(account.Name)+" for jumps at "+what, roles, append(loginFacts(account), fact{"rights", account.Worst.String()}, fact{"enforced", account.Enforced.String()}, fact{"files", flag(account.Hashes, "hashes")}, fact{"file rules", account.Files.words()}, fact{"subsystems", strings.Join(account.Subsystems, ", ")})...)
 	}
 }
 

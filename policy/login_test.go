@@ -187,3 +187,50 @@ func TestPromptFits(t *testing.T) {
 		}
 	}
 }
+
+func TestSubsystems(t *testing.T) {
+	const account = "viewer: {rights: [look], enforced: device"
+	p, wrong := waysPlant(t, account, account+", subsystems: [netconf, acme@maker.example]")
+	if p == nil {
+		t.Fatal(wrong)
+	}
+	f := policy.Facts{Person: policy.PersonFacts{ID: "ann", Firm: "krall", Plant: true}, Window: policy.WindowFacts{ID: "W-1", Agreed: true, Live: true,
+		From: day("2026-11-22 01:00"), Until: day("2026-11-22 05:00"), People: []policy.PersonID{"ann"}, Rights: policy.Look | policy.Set,
+		Targets: []policy.Target{{Asset: "plc", Port: "ssh", Account: "maint"}, {Asset: "plc", Port: "ssh", Account: "viewer"}, {Asset: "plc", Port: "modbus"}}}}
+	for name, ask := range map[string]struct {
+		account policy.AccountName
+		port    policy.PortName
+		kind    string
+		rule    string
+	}{
+		"declared":            {"viewer", "ssh", "subsystem netconf", ""},
+		"with a maker's name": {"viewer", "ssh", "subsystem acme@maker.example", ""},
+		"another":             {"viewer", "ssh", "subsystem netconf2", "no-subsystem"},
+		"no name":             {"viewer", "ssh", "subsystem ", "no-subsystem"},
+		"another account's":   {"maint", "ssh", "subsystem netconf", "no-subsystem"},
+		"files go their way":  {"viewer", "ssh", "subsystem", "no-conduit"},
+		"as a port of files":  {"viewer", "sftp", "subsystem netconf", "no-conduit"},
+		"on another port":     {"", "modbus", "subsystem netconf", "no-subsystem"},
+	} {
+		rights := policy.Look
+		if ask.account == "maint" {
+			rights |= policy.Set
+		}
+		d := p.Decide(f, policy.Query{Stage: policy.AtChannel, Asset: "plc", Port: ask.port, Account: ask.account, Rights: rights, Kind: ask.kind}, day("2026-11-22 02:00"))
+		if d.Allow != (ask.rule == "") || ask.rule != "" && d.Rule != ask.rule {
+			t.Errorf("%s: %+v", name, d)
+		}
+		if d.Rule == "no-subsystem" && ask.account == "viewer" && !strings.Contains(d.Say, "it has: acme@maker.example, netconf") {
+			t.Errorf("%s: %s", name, d.Say)
+		}
+	}
+	for text, want := range map[string]string{"[sftp]": "conduits carry it", "[SFTP]": "conduits carry it", "[a b]": "cannot name a subsystem", "[netconf, netconf]": "here twice", "[]": "", "netconf": ""} {
+		if p, wrong := waysPlant(t, account, account+", subsystems: "+text); p != nil || !strings.Contains(wrong, want) {
+			t.Errorf("subsystems: %s: %s", text, wrong)
+		}
+	}
+	const modbus = "modbus: {rights: [look], enforced: nobody}"
+	if p, wrong := waysPlant(t, modbus, "vnc: {accounts: {any: {rights: [look], enforced: nobody, subsystems: [netconf]}}}"); p != nil || !strings.Contains(wrong, "subsystems are SSH's") {
+		t.Errorf("without ssh: %s", wrong)
+	}
+}

@@ -281,7 +281,7 @@ func (f *file) accounts(e source.Entry, s source.Fields, p *Port) {
 			at.Name.Refuse(fmt.Sprintf("%q cannot name an account", at.Key), "a letter or underscore, then up to 31 letters, digits, dots, dashes, underscores")
 			continue
 		}
-		a := at.Fields("rights", "enforced", "files", "login", "prompts", "rotate")
+		a := at.Fields("rights", "enforced", "files", "login", "prompts", "rotate", "subsystems")
 		one := Account{Name: AccountName(at.Key), Worst: everything, Enforced: f.enforced(a.Get("enforced"), e.Key)}
 		if a.Get("rights").Here() {
 			one.Worst = f.rights(a.Get("rights"))
@@ -289,10 +289,36 @@ func (f *file) accounts(e source.Entry, s source.Fields, p *Port) {
 		f.fileRules(a.Get("files"), &one)
 		if e.Key == "ssh" {
 			f.login(a, &one)
+			f.subsystems(a.Get("subsystems"), &one)
+		} else if at := a.Get("subsystems"); at.Here() {
+			at.Refuse("subsystems are SSH's", "leave subsystems out")
 		}
 		p.Accounts = append(p.Accounts, one)
 	}
 	slices.SortFunc(p.Accounts, func(a, b Account) int { return strings.Compare(string(a.Name), string(b.Name)) })
+}
+
+// subsystemName is what stock clients and sshd take for one.
+var subsystemName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}$`)
+
+// subsystems reads which SSH subsystems an account may be asked for. Files keep
+// their own way: whether sftp passes is the conduits' to say.
+func (f *file) subsystems(v source.Value, a *Account) {
+	for _, at := range f.some(v) {
+		name := at.Text()
+		switch {
+		case name == "":
+		case strings.EqualFold(name, "sftp"):
+			at.Refuse("sftp passes where conduits carry it", "carries: [ssh, sftp] at the conduits")
+		case !subsystemName.MatchString(name):
+			at.Refuse(fmt.Sprintf("%q cannot name a subsystem", name), "letters, digits, dots, dashes, underscores, such as netconf")
+		case slices.Contains(a.Subsystems, name):
+			at.Refuse("subsystem "+name+" is here twice", "")
+		default:
+			a.Subsystems = append(a.Subsystems, name)
+		}
+	}
+	slices.Sort(a.Subsystems)
 }
 
 func (f *file) hostKeys(v source.Value, p *Port) {

@@ -209,6 +209,9 @@ type Account struct {
 	Login    LoginBy
 	Prompts  []Prompt // that are answered; others end the login
 	Rotate   Rotation // of its secret
+	// Subsystems are SSH subsystems beside sftp that it may be asked for, such as
+	// netconf; sorted. Each can do what the account can.
+	Subsystems []string
 
 	principal string // see Plant.Principal
 }

@@ -618,6 +618,9 @@ func TestWalk(t *testing.T) {
 		{"a channel with more rights", func(s *evidencetest.Story) {
 			change(s.Step("channel.opened", 0), func(b *audit.ChannelOpened) { b.Rights = []string{"look", "load", "device"} })
 		}, []string{"its rights are"}},
+		{"a channel for a subsystem that the account does not have", func(s *evidencetest.Story) {
+			change(s.Step("channel.opened", 0), func(b *audit.ChannelOpened) { b.Kind = "subsystem netconf" })
+		}, []string{"it is refused by no-subsystem"}},
 		{"a channel in a paused window", func(s *evidencetest.Story) {
 			s.Move(4010, "mia", "paused", at(7600))
 			s.Insert(s.Step("session.started", 0))

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -300,7 +301,7 @@ func (b *Book) work(leaf audit.Leaf) {
 			if w.channel.IsZero() {
 				w.channel = leaf.Wall
 			}
-			w.moved = w.moved || (e.Kind == "shell" || e.Kind == "exec" || e.Kind == "pty-req") && changes(e.Rights)
+			w.moved = w.moved || (e.Kind == "shell" || e.Kind == "exec" || e.Kind == "pty-req" || strings.HasPrefix(e.Kind, "subsystem ")) && changes(e.Rights)
 		}
 	case audit.OperationsSummary:
 		if w := b.windows[e.Window]; w != nil {

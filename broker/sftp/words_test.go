@@ -70,8 +70,8 @@ func TestCommandsAsClientsSendThem(t *testing.T) {
 	if j, err := Parse("subsystem", "sftp"); err != nil || j.Command != "" || j.Need != look {
 		t.Errorf("sftp: %+v %v", j, err)
 	}
-	if _, err := Parse("subsystem", "netconf"); err == nil {
-		t.Error("another subsystem passes")
+	if j, err := Parse("subsystem", "netconf"); j != nil || err != nil {
+		t.Errorf("another subsystem is no transfer: %+v, %v", j, err)
 	}
 }
 

@@ -3,6 +3,7 @@ package sshd
 import (
 	"context"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -238,7 +239,7 @@ func (j *job) begun(kind string, payload []byte) (*wire, error) {
 	if err != nil {
 		return nil, fmt.Errorf("admit: %w", err)
 	}
-	ch, err := session.Open(ctx, policy.Query{Source: j.c.source, Asset: j.who.asset, Port: port, Account: j.who.account, Kind: files.kindOr(kind)})
+	ch, err := session.Open(ctx, policy.Query{Source: j.c.source, Asset: j.who.asset, Port: port, Account: j.who.account, Kind: files.kindOr(askedFor(kind, command))})
 	if err != nil {
 		return nil, fmt.Errorf("open channel: %w", err)
 	}
@@ -288,12 +289,23 @@ func (w *wire) over() {
 	w.gate.Close(w.exit, w.cause)
 }
 
+// askedFor is what policy is asked for: of subsystems, each by its name.
+func askedFor(kind, command string) string {
+	if kind == "subsystem" {
+		return kind + " " + command
+	}
+	return kind
+}
+
 // wanted reads what was asked for, a transfer of files apart from the rest.
 func (j *job) wanted(kind string, payload []byte) (command string, files *transfer, err error) {
 	if kind == "shell" {
 		return "", nil, nil
 	}
 	command, err = parseCommand(payload)
+	if err == nil && kind == "subsystem" && !word(command, 1, 64, "._@+-") {
+		err = errors.New("a subsystem's name is 1 to 64 letters, digits and ._@+-")
+	}
 	if err != nil {
 		return "", nil, &policy.Refusal{Rule: "bad-request", Say: "That command cannot be passed on. It is at most 32 KiB of text; put what is longer into a script on the machine.", Why: err.Error()}
 	}
@@ -343,7 +355,7 @@ func (w *wire) ask(ctx context.Context, kind, command string) error {
 			detail = map[string]any{"command_base64": base64.StdEncoding.EncodeToString([]byte(command))}
 		}
 	}
-	return w.gate.Ask(ctx, kind, detail).Refusal()
+	return w.gate.Ask(ctx, askedFor(kind, command), detail).Refusal()
 }
 
 // reach dials the machine and starts there what was asked for here.

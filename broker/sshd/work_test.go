@@ -107,6 +107,45 @@ func TestTerminalPassesWithAllModes(t *testing.T) {
 	}
 }
 
+// TestSignalsAndBreaks: what a client sends beside the bytes reaches the machine
+// as it came and stands in the record; what is no signal's name does not.
+func TestSignalsAndBreaks(t *testing.T) {
+	h := newHouse(t, Limits{})
+	c := h.in(h.open(30))
+	ch, reqs := open(t, c)
+	go ssh.DiscardRequests(reqs)
+	if ok, err := ch.SendRequest("exec", true, ssh.Marshal(struct{ Command string }{"echo ready; cat"})); !ok || err != nil {
+		t.Fatal(ok, err)
+	}
+	must(io.ReadFull(ch, make([]byte, len("ready\n"))))
+	minute := []byte{0, 0, 1, 0xf4}
+	for _, beside := range []struct {
+		kind    string
+		payload []byte
+		ok      bool
+	}{
+		{"signal", ssh.Marshal(struct{ Name string }{"INT"}), true}, {"signal", ssh.Marshal(struct{ Name string }{"reload@maker.example"}), true},
+		{"break", minute, true}, {"break", nil, false}, {"signal", ssh.Marshal(struct{ Name string }{"$(id)"}), false}, {"signal", []byte{0xff, 0xff, 0xff, 0xff}, false},
+	} {
+		// A signal before the machine's own start of the command is taken by nobody, as with sshd.
+		eventually(t, fmt.Sprintf("%s %q is answered %v", beside.kind, beside.payload, beside.ok), func() bool {
+			ok, err := ch.SendRequest(beside.kind, true, beside.payload)
+			return err == nil && ok == beside.ok
+		})
+	}
+	h.ok(ch.CloseWrite())
+	_, _ = io.ReadAll(ch)
+	all := strings.Join(h.machine.requests(), "\n")
+	for _, want := range []string{fmt.Sprintf("signal %q", "\x00\x00\x00\x03INT"), "reload@maker.example", fmt.Sprintf("break %q", minute)} {
+		if !strings.Contains(all, want) {
+			t.Errorf("the machine did not see %s: %s", want, all)
+		}
+	}
+	if strings.Contains(all, "$(id)") || strings.Contains(all, "break \"\"") {
+		t.Errorf("the machine saw %s", all)
+	}
+}
+
 func TestHostilePtyRequests(t *testing.T) {
 	h := newHouse(t, Limits{})
 	c := h.in(h.open(30))

@@ -324,6 +324,9 @@ func channelKind(kind string) string {
 	case "direct-tcpip":
 		return "a connection"
 	}
+	if name, ok := strings.CutPrefix(kind, "subsystem "); ok {
+		return "the subsystem " + name
+	}
 	return kind
 }
 
