@@ -47,6 +47,7 @@ type Ask struct {
 	Laptop                                        string       // of work on site: its name or tag; Targets name the machines alone
 	Machine                                       Machine      // of kind standing
 	Outage                                        string       // O-1: it is to be a row of that list; empty: of none
+	Registers                                     []string     // that alone may be changed, as policy.OnlyOf reads them
 }
 
 // NoPattern asks for access under no pattern: for who would normally agree.
@@ -213,6 +214,11 @@ func (d *Desk) draw(ctx context.Context, by people.Actor, plant *policy.Plant, i
 		return doc, nil, nil, refuse("not-plant", "Only the plant says that something is a drill. Ask for access.")
 	}
 	doc.FileHashes = sortedHashes(a.FileHashes)
+	only, err := plant.OnlyOf(a.Targets, a.Registers)
+	if err != nil {
+		return doc, nil, nil, err
+	}
+	doc.Registers = evidence.AsRegisters(only)
 	if a.CallIn && !by.Plant {
 		return doc, nil, nil, refuse("not-plant", "Only the plant calls somebody in. Ask for access.")
 	}

@@ -27,8 +27,11 @@ type PatternAsk struct {
 	Minutes int
 	Gates   []string
 	Purpose string
-	Until   time.Time // zero: the review of its frame
-	Review  time.Time // zero: the review of its frame
+
+	Registers []string // that alone may be changed under it, as policy.OnlyOf reads them; empty: the frame's
+
+	Until  time.Time // zero: the review of its frame
+	Review time.Time // zero: the review of its frame
 }
 
 // ProposePattern puts a pattern before those who must agree to it, by somebody of
@@ -62,6 +65,14 @@ func (d *Desk) proposePattern(ctx context.Context, by people.Actor, a PatternAsk
 	if len(doc.Gates) == 0 {
 		doc.Gates = nil
 	}
+	only, err := plant.OnlyOf(a.Targets, a.Registers)
+	if err != nil {
+		return "", err
+	}
+	if len(a.Registers) == 0 {
+		only = policy.OnlyFor(frame.Only, a.Targets)
+	}
+	doc.Registers = evidence.AsRegisters(only)
 	b, err := audit.Canonical(doc)
 	if err != nil {
 		return "", asRefusal("bad-text", err)

@@ -74,6 +74,9 @@ func (d *Desk) choosePattern(ctx context.Context, plant *policy.Plant, doc *evid
 			return refuse("pattern-over", "Nothing can be asked under %s: %s.", want, why)
 		}
 		p, _, err := d.patternText(ctx, row.Document)
+		if err == nil && len(doc.Registers) == 0 { // who names the pattern takes its registers
+			doc.Registers = evidence.AsRegisters(policy.OnlyFor(evidence.OnlyOf(p.Registers), asPolicy(doc.Assets)))
+		}
 		if err == nil {
 			err = d.liesInside(plant, p, *doc)
 		}
@@ -116,6 +119,11 @@ func (d *Desk) quorumFor(ctx context.Context, a Ask) (policy.Quorum, error) {
 	plant := d.plant()
 	doc := evidence.Request{Kind: cmp.Or(a.Kind, evidence.Remote), Firm: string(a.Firm), People: sorted(words(a.People)), Assets: asTargets(a.Targets),
 		Rights: (a.Rights | policy.Look).Words(), Minutes: a.Minutes, From: whole(a.From), To: whole(a.To), Machine: evidence.Bound{Frame: a.Machine.Frame}}
+	only, err := plant.OnlyOf(a.Targets, a.Registers)
+	if err != nil {
+		return policy.Quorum{}, err
+	}
+	doc.Registers = evidence.AsRegisters(only)
 	if err := d.choosePattern(ctx, plant, &doc, a.Pattern); err != nil {
 		return policy.Quorum{}, err
 	}

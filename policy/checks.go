@@ -105,6 +105,11 @@ func (w *walk) window() no {
 	if !f.Rights.Has(w.q.Rights) {
 		return refusal("rights-beyond-window", fmt.Sprintf("this window allows: %s; ask for more if you need %s", f.Rights, w.q.Rights&^f.Rights), "asked %s, window %s has %s", w.q.Rights, f.ID, f.Rights)
 	}
+	if w.q.Asset != "" {
+		if r := w.registersHeld(); r != nil {
+			return r
+		}
+	}
 	if w.trace == nil {
 		return nil
 	}

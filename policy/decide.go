@@ -120,6 +120,7 @@ type WindowFacts struct {
 	Escort      bool         // agreed to under an escort, whatever the rules ask: it has a red item
 	Network     netip.Prefix // agreed to as a red item: whence they may come besides the firm's networks
 	Gates       []string     // that were agreed besides those of the rules
+	Only        []Only       // registers that alone may be changed, by way in
 }
 
 // LiveFacts are the present as the broker knows it. An absent gate is no.
@@ -142,6 +143,7 @@ type Duties struct {
 	Via        *Hop       // the host that is gone through; nil: the target is dialled itself. The plant's own: read only
 	Agent      ZoneName   // the zone through whose agent the target, or the host that is gone through, is dialled; empty: by the broker itself
 	Login      Login      // how the broker proves itself to the target
+	Only       []string   // labels of the registers that alone may be changed; nil: the rights and the sheet decide. The window's own: read only
 	InputOff   bool       // output goes on, the vendor's input is dropped (DESIGN 6: narrowed to look)
 }
 

@@ -206,7 +206,7 @@ func (p *Plant) ruleParts(put putPart) {
 	for i := range p.Patterns {
 		n := &p.Patterns[i]
 		put("pattern "+n.Name, append(slices.Clone(n.Owners), security), fact{"assets", list(n.Assets)}, fact{"rights", n.Rights.String()}, fact{"open", n.Open}, fact{"longest", length(n.Longest)},
-			fact{"machine", fmt.Sprint(n.Machine)}, fact{"confirm", length(n.Confirm)}, fact{"owners", list(n.Owners)}, fact{"why", n.Why}, fact{"review", dayOf(n.Review)})
+			fact{"machine", fmt.Sprint(n.Machine)}, fact{"confirm", length(n.Confirm)}, fact{"owners", list(n.Owners)}, fact{"why", n.Why}, fact{"review", dayOf(n.Review)}, fact{"registers", onlyWords(n.Only)})
 	}
 }
 
@@ -301,6 +301,14 @@ func spanWords(all []Span, loc *time.Location) string {
 		words = append(words, fmt.Sprintf("%s %s to %s", s.Name, s.From.In(loc).Format("2006-01-02 15:04"), s.To.In(loc).Format("2006-01-02 15:04")))
 	}
 	return strings.Join(words, ", ")
+}
+
+func onlyWords(all []Only) string {
+	var words []string
+	for _, o := range all {
+		words = append(words, string(o.Asset)+" by "+string(o.Port)+": "+strings.Join(o.Registers, ", "))
+	}
+	return strings.Join(words, "; ")
 }
 
 func registerWords(all []Register) string {

@@ -156,7 +156,7 @@ func (f *file) planRole(at source.Value) Role {
 
 func (f *file) patterns(v source.Value) {
 	for _, e := range f.named(v, "pattern") {
-		s := e.Fields("assets", "rights", "open", "longest", "machine", "confirm", "owners", "why", "review")
+		s := e.Fields("assets", "rights", "open", "longest", "machine", "confirm", "owners", "why", "review", "registers")
 		p := Pattern{Name: e.Key, Rights: f.rights(s.Need("rights")), Open: s.Need("open").OneOf("shift", "auto", "vendor", "standing"),
 			Longest: s.Get("longest").Duration(time.Minute, 31*24*time.Hour), Machine: s.Get("machine").Bool(),
 			Owners: f.teamList(s.Need("owners")), Why: s.Need("why").Text(), Review: s.Need("review").Date()}
@@ -178,7 +178,11 @@ func (f *file) patterns(v source.Value) {
 			s.Get("longest").Refuse("a standing pattern has no longest", "it ends at its review")
 		}
 		f.plant.Patterns = append(f.plant.Patterns, p)
-		f.paths = append(f.paths, func() { f.checkPattern(s, p) })
+		i := len(f.plant.Patterns) - 1
+		f.paths = append(f.paths, func() {
+			f.checkPattern(s, p)
+			f.plant.Patterns[i].Only = f.patternRegisters(s.Get("registers"), p)
+		})
 	}
 }
 
@@ -196,6 +200,43 @@ func (f *file) every(v source.Value) time.Duration {
 	}
 	v.Refuse(fmt.Sprintf("%q does not say how often", s), "write every 90d")
 	return 0
+}
+
+// patternRegisters are registers by asset: {filler-plc: [Fill volume]}.
+func (f *file) patternRegisters(v source.Value, p Pattern) (only []Only) {
+	if !v.Here() {
+		return nil
+	}
+	var targets []Target
+	for _, a := range p.Assets {
+		if asset := f.plant.assets[a]; asset != nil {
+			for i := range asset.Ports {
+				if len(asset.Ports[i].Registers) > 0 {
+					targets = append(targets, Target{Asset: a, Port: asset.Ports[i].Name})
+				}
+			}
+		}
+	}
+	var said []string
+	for _, e := range v.Entries() {
+		if !slices.Contains(p.Assets, AssetName(e.Key)) {
+			e.Name.Refuse(fmt.Sprintf("%s is no asset of this pattern", e.Key), "name one of its assets")
+			continue
+		}
+		for _, at := range f.some(e.Value) {
+			word := e.Key + ": " + at.Text()
+			if _, err := f.plant.OnlyOf(targets, []string{word}); err != nil {
+				at.Refuse(fmt.Sprintf("%s has no register %q that Penstock holds", e.Key, at.Text()), "name one of its register sheet")
+				continue
+			}
+			said = append(said, word)
+		}
+	}
+	only, err := f.plant.OnlyOf(targets, said)
+	if err != nil {
+		v.Refuse("these registers cannot be held", "at most 64")
+	}
+	return only
 }
 
 func (f *file) checkPattern(s source.Fields, p Pattern) {

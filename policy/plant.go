@@ -184,6 +184,8 @@ type Port struct {
 	UMAS       bool // the machine speaks UMAS inside Modbus (function 0x5A)
 	Unlisted   Unlisted
 	Registers  []Register
+
+	only []string // of one window (Narrowed), never of the file
 }
 
 // Login says whether accounts log in at the port.
@@ -340,6 +342,7 @@ type Pattern struct {
 	Owners  []Role
 	Why     string
 	Review  time.Time
+	Only    []Only // registers that alone may be changed under it
 }
 
 // Recordings says which roles may open one, and which of them may see what the

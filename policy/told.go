@@ -22,8 +22,9 @@ type Told struct {
 }
 
 // Told of these ways in with these rights. A way that the plant file does not
-// know can do everything, and nobody stops it.
-func (p *Plant) Told(targets []Target, rights Rights) Told {
+// know can do everything, and nobody stops it. only are registers that alone may
+// be changed.
+func (p *Plant) Told(targets []Target, rights Rights, only ...Only) Told {
 	t := Told{Reach: rights, By: ByPenstock}
 	for _, one := range targets {
 		worst, by := p.Worst(one)
@@ -38,7 +39,7 @@ func (p *Plant) Told(targets []Target, rights Rights) Told {
 		}
 	}
 	t.Weak, t.Files = p.weakly(targets), p.filesSay(targets, rights)
-	t.Can, t.Worst = p.canSay(targets, rights, t), "Worst case: "+WorstCase(t.Reach, t.Stops)
+	t.Can, t.Worst = p.canSay(targets, rights, t, only), "Worst case: "+WorstCase(t.Reach, t.Stops)
 	switch t.By {
 	case ByPenstock:
 		t.Stopper = "Penstock stops everything else."
@@ -104,8 +105,15 @@ func (r Rights) InWords() string {
 const mostNamed = 3
 
 // canSay says what they can do, and what nobody stops beyond what was asked.
-func (p *Plant) canSay(targets []Target, rights Rights, t Told) string {
+func (p *Plant) canSay(targets []Target, rights Rights, t Told, only []Only) string {
 	more := t.Reach &^ rights
+	if len(only) > 0 {
+		says, covers := p.onlySays(only, targets)
+		if covers {
+			return "Can change only: " + says + "."
+		}
+		return p.canSay(targets, rights, t, nil) + " But change only: " + says + "."
+	}
 	switch {
 	case more == 0 && rights.Has(Load|Operate):
 		last := "load programs"

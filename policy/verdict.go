@@ -216,6 +216,7 @@ func (w *walk) allow() {
 	duties.StrictBoth = w.port.StrictBoth || w.protocol != string(w.port.Name)
 	if w.way.Enforced == ByPenstock {
 		duties.Inspect = string(w.port.Name)
+		duties.Only = w.f.Window.only(w.asset.Name, w.port.Name)
 	}
 	duties.Hashes = w.way.Hashes
 	duties.Files = w.port.fileRules(w.way.Name)

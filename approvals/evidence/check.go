@@ -437,6 +437,7 @@ func (j *judge) window(given []yes, w WindowClaim) {
 	j.must(len(w.People) > 0 && within(w.People, widest.People), "the window is for %q, and the request for %q", w.People, widest.People)
 	j.must(len(w.Assets) > 0 && within(w.Assets, widest.Assets), "the window has a way in that the request and the limits do not have")
 	j.must(len(w.Rights) > 0 && within(w.Rights, widest.Rights), "the window's rights are %q, and the request and the limits allow %q", w.Rights, widest.Rights)
+	j.must(registersWithin(w.Registers, widest.Registers, w.Assets), "the window lets %s be changed, and the request names %s", registersSay(w.Registers), registersSay(widest.Registers))
 	j.must(w.Minutes > 0 && w.Minutes <= widest.Minutes, "the window is %d minutes long, and the request and the limits allow %d", w.Minutes, widest.Minutes)
 	j.must(!w.From.Before(widest.From), "the window begins at %s, before the span's begin %s", clock(w.From), clock(widest.From))
 	j.must(!w.To.After(widest.To), "the window ends at %s, after %s, which the request and the limits allow", clock(w.To), clock(widest.To))

@@ -62,6 +62,8 @@ type Request struct {
 	Pattern   audit.Hash `json:"pattern,omitzero"` // that it was asked under: its Pattern document
 	Nonce     string     `json:"nonce"`            // 32 random bytes, base64url without padding
 
+	Registers []Registers `json:"registers,omitempty"` // that alone may be changed; by way in, sorted
+
 	FileHashes []audit.Hash `json:"file_hashes,omitempty"` // files that may go in once they were looked at, sorted: these were agreed by their hash
 }
 
@@ -150,6 +152,8 @@ type WindowClaim struct {
 	Laptop  string     `json:"laptop,omitempty"`  // of work on site, which no certificate and no session is for
 	Machine Bound      `json:"machine,omitzero"`  // of a standing agreement, as the request says
 	Gates   []string   `json:"gates,omitempty"`   // that its pattern asks besides those of the rules
+
+	Registers []Registers `json:"registers,omitempty"` // as the request has them, for the ways in that are left
 }
 
 // Emergency says whether the window is an emergency's: it alone starts with less.

@@ -35,6 +35,12 @@ func Narrow(r Request, answers []Answer) (WindowClaim, error) {
 		said = append(said, a)
 	}
 	w.Rights = have.Words()
+	w.Registers = slices.DeleteFunc(slices.Clone(r.Registers), func(o Registers) bool {
+		return !slices.ContainsFunc(w.Assets, func(t Target) bool { return t.Asset == o.Asset && t.Port == o.Port })
+	})
+	if len(w.Registers) == 0 {
+		w.Registers = nil
+	}
 	if len(r.Starts) > 0 {
 		starts, err := policy.ParseRights(r.Starts)
 		if err != nil {

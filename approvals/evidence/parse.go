@@ -123,6 +123,7 @@ func (r Request) check() error {
 		waives(r.Kind == Emergency, r.Waives),
 		CheckText("weak", r.Weak, MaxReason), CheckText("files", r.Files, MaxReason),
 		hashes("file_hashes", r.FileHashes),
+		registers(r.Registers, r.Assets),
 		r.Red.check(),
 		spanOf(r.Kind == Machine, r.From, r.To, r.Minutes),
 		oneOf("open", r.Open, "shift", "auto", "vendor"),
@@ -238,6 +239,7 @@ func (w WindowClaim) check() error {
 		oneOf("open", w.Open, "shift", "auto", "vendor"),
 		network("network", w.Network),
 		gateNames(w.Gates),
+		registers(w.Registers, w.Assets),
 	)
 }
 

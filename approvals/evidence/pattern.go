@@ -40,6 +40,8 @@ type Pattern struct {
 	Review   time.Time  `json:"review"` // from then on it suffices no more, until it is agreed again
 	Plant    audit.Hash `json:"plant"`  // plant file in force
 	Nonce    string     `json:"nonce"`  // 32 random bytes, base64url without padding
+
+	Registers []Registers `json:"registers,omitempty"` // that alone may be changed under it; a request names no others
 }
 
 // ParsePattern reads a pattern's document, as strictly as a request's.
@@ -68,6 +70,7 @@ func (p Pattern) check() error {
 		filled("purpose", p.Purpose, MaxReason),
 		moment("at", p.At), moment("decide_by", p.DecideBy), moment("until", p.Until), moment("review", p.Review),
 		gateNames(p.Gates),
+		registers(p.Registers, p.Assets),
 		set("plant", !p.Plant.IsZero()),
 		nonce(p.Nonce),
 	)
@@ -142,7 +145,25 @@ func (p Pattern) frame(plant *policy.Plant) (f policy.Pattern, assets []policy.A
 	if set, err = policy.ParseRights(p.Rights); err == nil {
 		err = f.Outside(assets, set, time.Duration(p.Minutes)*time.Minute)
 	}
+	if err == nil {
+		err = p.holds(plant, f)
+	}
 	return f, assets, set, err
+}
+
+// holds: the registers are ones that the plant file holds, and lie in the frame's.
+func (p Pattern) holds(plant *policy.Plant, f policy.Pattern) error {
+	var targets []policy.Target
+	for _, t := range p.Assets {
+		targets = append(targets, t.Policy())
+	}
+	if err := plant.Holds(OnlyOf(p.Registers), targets); err != nil {
+		return err
+	}
+	if !policy.OnlyWithin(OnlyOf(p.Registers), f.Only, targets) {
+		return &policy.Refusal{Rule: "pattern-frame", Say: fmt.Sprintf("%s is for %s alone, and the pattern lets %s be changed.", f.Name, registersSay(AsRegisters(f.Only)), registersSay(p.Registers))}
+	}
+	return nil
 }
 
 // CheckPattern is empty if the answers suffice for this pattern: it lies in its
@@ -207,6 +228,7 @@ func (p Pattern) Uses(r Request, now time.Time) (findings []string) {
 	must(within(r.Assets, p.Assets), "the request has a way in that %s does not have", p.Pattern)
 	must(within(r.Rights, p.Rights), "%s is for %q, and the request for %q", p.Pattern, p.Rights, r.Rights)
 	must(len(r.FileHashes) == 0, "%s names no files by their hash, and the request does: somebody has to agree to them", p.Pattern)
+	must(registersWithin(r.Registers, p.Registers, r.Assets), "%s lets %s be changed, and the request %s", p.Pattern, registersSay(p.Registers), registersSay(r.Registers))
 	must(r.Minutes <= p.Minutes, "%s is for %d minutes, and the request for %d", p.Pattern, p.Minutes, r.Minutes)
 	must(!r.To.After(p.Ends()), "%s ends at %s, and the request's span at %s", p.Pattern, clock(p.Ends()), clock(r.To))
 	must(now.Before(p.Ends()), "%s ended at %s", p.Pattern, clock(p.Ends()))

@@ -18,7 +18,7 @@ func Tell(plant *policy.Plant, r *Request) {
 	if err != nil {
 		rights = ^policy.Rights(0) // what cannot be read is told as everything; parsing refuses it anyway
 	}
-	told := plant.Told(targets, rights)
+	told := plant.Told(targets, rights, OnlyOf(r.Registers)...)
 	r.Can, r.Worst, r.Stopper, r.Weak, r.Files = told.Can, told.Worst, told.Stopper, told.Weak, told.Files
 	r.Priority = plant.Priority(assets, r.Happening).String()
 	r.Starts, r.Waives = nil, nil
@@ -42,6 +42,10 @@ func CheckTold(plant *policy.Plant, r Request) (findings []string) {
 		if line.has != line.is {
 			findings = append(findings, "the request tells "+line.what+" as "+quoted(line.has)+", and the plant file says "+quoted(line.is))
 		}
+	}
+	targets, _ := r.ways()
+	if err := plant.Holds(OnlyOf(r.Registers), targets); err != nil {
+		findings = append(findings, "the request names registers that the plant file does not hold: "+err.Error())
 	}
 	return findings
 }

@@ -53,11 +53,14 @@ type Ask struct {
 	Drill     bool     `json:"drill,omitempty"`     // the plant's exercise: as real as any, and counted in no measure
 	// FileHashes are SHA-256 of files that will be brought: where files wait, these
 	// are released by themselves once they were looked at.
-	FileHashes []string  `json:"file_hashes,omitempty"`
-	Minutes    int       `json:"minutes"`
-	From       time.Time `json:"from"`
-	To         time.Time `json:"to"`
-	Pattern    string    `json:"pattern,omitempty"` // to ask under; empty: the first that it lies inside; none: under none
+	FileHashes []string `json:"file_hashes,omitempty"`
+	// Registers alone may be changed: by name, object or label of the plant file's
+	// register sheet, with "asset: " before it where two machines have it.
+	Registers []string  `json:"registers,omitempty"`
+	Minutes   int       `json:"minutes"`
+	From      time.Time `json:"from"`
+	To        time.Time `json:"to"`
+	Pattern   string    `json:"pattern,omitempty"` // to ask under; empty: the first that it lies inside; none: under none
 }
 
 // Limits narrow a yes; what is left out does not limit.

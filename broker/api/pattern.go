@@ -18,7 +18,8 @@ type Pattern struct {
 	Minutes  int          `json:"minutes"` // of one window, at most
 	Gates    []string     `json:"gates,omitempty"`
 	Purpose  string       `json:"purpose"`
-	Document string       `json:"document,omitempty"` // sha256:… of the exact text that is answered
+	Only     []string     `json:"registers,omitempty"` // that alone may be changed; sent empty: the frame's
+	Document string       `json:"document,omitempty"`  // sha256:… of the exact text that is answered
 	Words    []string     `json:"words,omitempty"`
 	At       time.Time    `json:"at,omitzero"`
 	DecideBy time.Time    `json:"decide_by,omitzero"`

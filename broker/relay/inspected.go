@@ -73,7 +73,7 @@ func Inspect(ch *broker.Channel, plant func() *policy.Plant, open inspect.New) (
 // of a frame did not come.
 func (i *Inspected) Broken() <-chan error { return i.broken }
 
-// port is the way in as a plant file has it.
+// port is the way in as a plant file has it, and as the window narrows it.
 func (i *Inspected) port(p *policy.Plant) (policy.Port, error) {
 	q := i.ch.Query()
 	asset, _ := p.Asset(q.Asset)
@@ -81,7 +81,7 @@ func (i *Inspected) port(p *policy.Plant) (policy.Port, error) {
 	if !ok {
 		return port, &policy.Refusal{Rule: "unknown-port", Say: "this way in is no longer in the plant file; ask the plant", Why: fmt.Sprintf("no port %s of %s", q.Port, q.Asset)}
 	}
-	return port, nil
+	return port.Narrowed(i.ch.Decision().Duties.Only), nil
 }
 
 // ToTarget takes the vendor's bytes through the inspector. nil at the vendor's

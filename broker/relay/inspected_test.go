@@ -39,13 +39,18 @@ type inspected struct {
 	in, out         chan error
 }
 
-func inspect(t *testing.T, rights policy.Rights) *inspected {
+func inspect(t *testing.T, rights policy.Rights, only ...string) *inspected {
 	t.Helper()
 	brokertest.Inspected = true
 	plant := brokertest.Plant(t, netip.MustParseAddrPort("127.0.0.1:2201"), 5020, pin)
 	brokertest.Inspected = false
 	s := &inspected{Rig: brokertest.New(t, plant, broker.Limits{}), plant: plant, mu: &sync.Mutex{}, in: make(chan error, 1), out: make(chan error, 1)}
-	s.Agreement.Put(brokertest.W1, time.Now(), time.Hour, func(f *policy.Facts) { f.Window.Rights = rights })
+	s.Agreement.Put(brokertest.W1, time.Now(), time.Hour, func(f *policy.Facts) {
+		f.Window.Rights = rights
+		if only != nil {
+			f.Window.Only = []policy.Only{{Asset: brokertest.PLC, Port: "modbus", Registers: only}}
+		}
+	})
 	s.session = s.Session(t, &brokertest.Guest{})
 	s.channel = s.Channel(t, s.session, brokertest.Modbus())
 	var err error
@@ -237,6 +242,32 @@ func TestASetWindowWritesWithinItsSheet(t *testing.T) {
 
 // Narrowing acts on the next operation of a stream that runs, and no byte of
 // the machine's is lost.
+// A window for one register alone: another that the rights would allow comes back
+// with the machine's own exception, also by a new sheet; the machine sees nothing.
+func TestAWindowForOneRegister(t *testing.T) {
+	s := inspect(t, policy.Look|policy.Set, "40012 (Fill volume)").start(t)
+	write := adu(t, 1, "06 000B 0064")
+	says(t, s.client, s.machine, write, write)
+	says(t, s.machine, s.client, write, write)
+	says(t, s.client, s.client, adu(t, 2, "05 0011 FF00"), adu(t, 2, "85 02")) // the lamp: set, and not named
+	brokertest.Inspected = true
+	plant := brokertest.Plant(t, netip.MustParseAddrPort("127.0.0.1:2201"), 5020, pin)
+	brokertest.Inspected = false
+	s.mu.Lock()
+	s.plant = plant
+	s.mu.Unlock()
+	says(t, s.client, s.client, adu(t, 3, "05 0011 FF00"), adu(t, 3, "85 02"))
+	read := adu(t, 4, "01 0011 0001")
+	says(t, s.client, s.machine, read, read)
+	says(t, s.machine, s.client, adu(t, 4, "01 01 00"), adu(t, 4, "01 01 00"))
+	if in, out := s.finish(t); in != nil || out != nil {
+		t.Error(in, out)
+	}
+	if sum := brokertest.Bodies[audit.OperationsSummary](s.Log)[0]; sum.Refused["register-not-agreed"] != 2 || sum.Allowed["set"] != 1 {
+		t.Errorf("%+v", sum)
+	}
+}
+
 func TestNarrowingActsOnTheNextOperation(t *testing.T) {
 	s := inspect(t, policy.Look|policy.Set).start(t)
 	write := adu(t, 1, "06 000B 0064")

@@ -129,6 +129,18 @@ func (a args) list(name string) []string {
 	return all
 }
 
+// phrases are words that may have spaces in them, with commas between.
+func (a args) phrases(name string) (all []string) {
+	for _, v := range a.flags[name] {
+		for part := range strings.SplitSeq(v, ",") {
+			if part = strings.TrimSpace(part); part != "" {
+				all = append(all, part)
+			}
+		}
+	}
+	return all
+}
+
 func (a args) number(name string) (int, error) {
 	v := a.text(name)
 	if v == "" {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"penstock/approvals"
+	"penstock/approvals/evidence"
 	"penstock/policy"
 )
 
@@ -52,6 +53,9 @@ func (c *call) patterns() error {
 		}
 		c.printf("%s  you may be called in under %s, to %s: %s\n      where   %s\n      what    %s, %d min at a time\n      who     %s\n", p.ID, p.Document.Frame, c.when(lines[i].Ends), p.Document.Purpose,
 			c.where(ways), strings.Join(p.Document.Rights, ", "), p.Document.Minutes, strings.Join(p.Document.People, ", "))
+		for _, r := range evidence.RegisterWords(p.Document.Registers) {
+			c.printf("      only    %s\n", r)
+		}
 	}
 	if !said {
 		c.printf("Nothing was agreed by day for your firm: each request is agreed for itself.\n")

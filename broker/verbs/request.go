@@ -86,6 +86,9 @@ func (c *call) fill(ask *approvals.Ask) (err error) {
 			return err
 		}
 	}
+	if names := c.args.phrases("register"); len(names) > 0 {
+		ask.Registers = names
+	}
 	if ask.Reason == "" {
 		return usage(`Why? --why "Alarm F-417, fill volume drifts"`)
 	}
@@ -207,8 +210,9 @@ type requestLine struct {
 	Weak    string       `json:"weak,omitempty"`
 	Files   string       `json:"files,omitempty"` // which files pass, and what waits for a look
 	Sums    []audit.Hash `json:"file_hashes,omitempty"`
-	Red     []string     `json:"red,omitempty"`    // what is out of order, for whoever answers
-	Escort  bool         `json:"escort,omitempty"` // they work under an escort, whatever the rules ask
+	Only    []string     `json:"registers,omitempty"` // that alone may be changed
+	Red     []string     `json:"red,omitempty"`       // what is out of order, for whoever answers
+	Escort  bool         `json:"escort,omitempty"`    // they work under an escort, whatever the rules ask
 	Minutes int          `json:"minutes"`
 	From    time.Time    `json:"from"`
 	To      time.Time    `json:"to"`
@@ -229,7 +233,7 @@ type answerLine struct {
 func (c *call) requestLine(r approvals.Request) requestLine {
 	d := r.Document
 	l := requestLine{Request: string(r.ID), State: string(r.State), Rev: r.Rev, By: d.By, People: d.People, Rights: d.Rights, Kind: d.Kind, Laptop: d.Laptop, Starts: d.Starts, Reason: d.Reason,
-		Now: d.Happening, Urgent: d.Priority, Can: d.Can, Worst: d.Worst, Stopper: d.Stopper, Weak: d.Weak, Files: d.Files, Sums: d.FileHashes, Red: d.Red.Lines(c.name, d.Firm), Escort: d.Escort,
+		Now: d.Happening, Urgent: d.Priority, Can: d.Can, Worst: d.Worst, Stopper: d.Stopper, Weak: d.Weak, Files: d.Files, Sums: d.FileHashes, Only: evidence.RegisterWords(d.Registers), Red: d.Red.Lines(c.name, d.Firm), Escort: d.Escort,
 		Minutes: d.Minutes, From: d.From.UTC(), To: d.To.UTC(), Window: string(r.Window), Words: evidence.Words(r.Hash), Targets: []targetLine{}}
 	for _, t := range d.Assets {
 		l.Targets = append(l.Targets, targetLine{Asset: t.Asset, Port: t.Port, Account: t.Account})
@@ -308,6 +312,9 @@ func (c *call) showRequest() error {
 		if f[1] != "" {
 			c.printf("  %-7s %s\n", f[0], f[1])
 		}
+	}
+	for _, r := range evidence.RegisterWords(d.Registers) {
+		c.printf("  only    %s\n", r)
 	}
 	c.sayTold(r)
 	c.sayUnder(r)

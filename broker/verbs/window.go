@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"penstock/approvals"
+	"penstock/approvals/evidence"
 	"penstock/policy"
 )
 
@@ -269,7 +270,7 @@ func (c *call) again(id policy.RequestID) error {
 		return fmt.Errorf("rights of %s: %w", id, err)
 	}
 	ask := approvals.Ask{Firm: policy.FirmID(doc.Firm), Kind: doc.Kind, Rights: rights, Reason: doc.Reason, WorkOrder: doc.WorkOrder,
-		Change: doc.Change, Backup: doc.Backup, Backout: doc.Backout, AreaClear: doc.AreaClear, Laptop: doc.Laptop, FileHashes: doc.FileHashes, Minutes: doc.Minutes}
+		Change: doc.Change, Backup: doc.Backup, Backout: doc.Backout, AreaClear: doc.AreaClear, Laptop: doc.Laptop, FileHashes: doc.FileHashes, Registers: evidence.RegisterWords(doc.Registers), Minutes: doc.Minutes}
 	for _, p := range doc.People {
 		ask.People = append(ask.People, policy.PersonID(p))
 	}

@@ -67,7 +67,7 @@ var sampleFiles = []heldView{
 func sampleRequest() requestView {
 	return requestView{ID: "R-214", State: "waiting", Document: "sha256:" + strings.Repeat("9f3c", 16), Rev: 1, At: after(-2), Who: []string{"Ann Keller"},
 		Firm: "Krall Fillers", Checked: "6 visits, last 12 Oct 09:14.", Does: "change values", Prep: "on", Targets: []targetView{fillerPLC},
-		Priority: "P1", Urgency: "Computed from what stops with it, and from: it stands still.", MayUrgent: true, Can: "Can take files out, change values.", Worst: "Worst case: wrong values, Filling line 1 may stop.", Enforced: "The machine stops everything else.",
+		Priority: "P1", Urgency: "Computed from what stops with it, and from: it stands still.", MayUrgent: true, Only: []string{"filler-plc: 40012 (Fill volume)", "filler-plc: 40013 (Cap torque)"}, Can: "Can take files out, change values.", Worst: "Worst case: wrong values, Filling line 1 may stop.", Enforced: "The machine stops everything else.",
 		Stops: "Filling line 1 stops.", Why: "Alarm F-417, fill volume drifts", WorkOrder: "WO 88-1204", Length: "2 hours", Until: after(123), From: after(-2), To: after(360),
 		Inside: "Nobody else is in.", Unusual: []string{"Backup of Filler controller is 61 days old."}, Phone: "ORANGE TIGER", Words: []string{"orange", "tulip", "meadow", "axle", "lemon", "river", "cello", "north"},
 		Path: []string{"Filling line 1"}, Interlocks: []string{"Guard door 3 trips Line 1 safety controller"}, Backout: "Recipe 14 of 3 March", Before: []WindowLine{leftLine}, Past: []pastView{{"W-188", "Krall Fillers", "Alarm F-417, fill volume drifts", "Flow sensor offset, 40012 reset.", after(-60000)}},

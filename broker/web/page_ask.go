@@ -91,7 +91,7 @@ func (a askView) More() (all []moreField) {
 }
 
 // askFields are the form's, in its order: what a draft carries over a sign-in.
-var askFields = []string{"pattern", "person", "way", "right", "reason", "kind", "laptop", "now", "minutes", "from", "to", "work_order", "change", "backup", "backout", "area_clear", "file_hashes"}
+var askFields = []string{"pattern", "person", "way", "right", "reason", "kind", "laptop", "now", "minutes", "from", "to", "work_order", "change", "backup", "backout", "area_clear", "registers", "file_hashes"}
 
 // askLabels are the words of those that a rule may ask for.
 var askLabels = map[string]string{"reason": "Why", "work_order": "Work order", "change": "Change", "backup": "Backup taken", "backout": "Backout", "area_clear": "Area clear: who says so"}
@@ -101,7 +101,7 @@ var askLabels = map[string]string{"reason": "Why", "work_order": "Work order", "
 var askRules = map[string]string{"nobody": "person", "no-such-person": "person", "no-such-firm": "person", "own-firm": "person", "not-active": "person",
 	"firm-ended": "person", "unknown-person": "person", "person-disabled": "person", "key-gone": "person", "source-network": "person",
 	"no-such-way": "way", "default-deny": "way", "not-possible": "way", "no-rights": "right", "emergency-rights": "right", "no-emergency": "kind", "on-site": "laptop", "on-site-laptop": "laptop", "reviews-due": "kind",
-	"bad-minutes": "minutes", "too-long": "minutes", "bad-span": "from", "bad-from": "from", "bad-to": "to", "span-empty": "from", "span-too-short": "to", "bad-text": "reason", "bad-hash": "file_hashes"}
+	"bad-minutes": "minutes", "too-long": "minutes", "bad-span": "from", "bad-from": "from", "bad-to": "to", "span-empty": "from", "span-too-short": "to", "bad-text": "reason", "bad-hash": "file_hashes", "registers": "registers"}
 
 // wrong says beside which field each thing to do stands.
 func (v *visit) wrong(r *policy.Refusal, form url.Values) (say string, at map[string]string) {
@@ -273,6 +273,7 @@ func (v *visit) readAsk(g *Pages, f url.Values) (approvals.Ask, error) {
 	if a.FileHashes, err = approvals.FileHashes(strings.Split(f.Get("file_hashes"), "\n")); err != nil {
 		return a, err
 	}
+	a.Registers = linesOf(f.Get("registers"))
 	p, err := g.Roster.Person(v.ctx(), a.People[0])
 	if err != nil {
 		return a, &policy.Refusal{Rule: "no-such-person", Say: "One of these people is not known here.", Why: err.Error()}
@@ -288,6 +289,16 @@ func (v *visit) readAsk(g *Pages, f url.Values) (approvals.Ask, error) {
 		return a, &policy.Refusal{Rule: "bad-minutes", Say: "Say for how many minutes."}
 	}
 	return a, v.span(f, &a)
+}
+
+// linesOf are the lines of a field that say something.
+func linesOf(s string) (all []string) {
+	for line := range strings.Lines(s) {
+		if line = strings.TrimSpace(line); line != "" {
+			all = append(all, line)
+		}
+	}
+	return all
 }
 
 // span: without times it is from now, for as long as the work takes and four hours more.

@@ -138,6 +138,7 @@ type patternView struct {
 	OverBy, Why         string
 	Targets             []targetView
 	Can, Worst, Stopper string
+	Only                []string // registers that alone may be changed
 	Length              string
 	People              []string
 	Gates               []string
@@ -172,10 +173,10 @@ func (g *Pages) patternPage(v *visit) error {
 
 func (v *visit) pattern(p approvals.Pattern, n roll) patternView {
 	d := p.Document
-	told := v.plant.Told(policyTargets(d.Assets), rightsOf(d.Rights))
+	told := v.plant.Told(policyTargets(d.Assets), rightsOf(d.Rights), evidence.OnlyOf(d.Registers)...)
 	view := patternView{patternLine: v.patternLine(p, n), Document: p.Hash.String(), Words: evidence.Words(p.Hash), Purpose: d.Purpose, By: n.person(policy.PersonID(d.By)), At: v.at(d.At), DecideBy: v.at(d.DecideBy),
 		Ends: v.day(d.Ends()), Until: v.day(d.Until), Review: v.day(d.Review), Agreed: v.at(p.Agreed), Over: v.at(p.Over), Why: p.Why,
-		Targets: v.targets(d.Assets), Can: told.Can, Worst: told.Worst, Stopper: told.Stopper, Length: minutesWords(d.Minutes), People: n.list(d.People), Follows: d.Follows, Follower: p.Follower}
+		Only: evidence.RegisterWords(d.Registers), Targets: v.targets(d.Assets), Can: told.Can, Worst: told.Worst, Stopper: told.Stopper, Length: minutesWords(d.Minutes), People: n.list(d.People), Follows: d.Follows, Follower: p.Follower}
 	view.Phone = strings.ToUpper(strings.Join(view.Words[:2], " "))
 	if p.OverBy != "" {
 		view.OverBy = n.person(p.OverBy)
@@ -345,7 +346,7 @@ func (g *Pages) propose(v *visit) error {
 }
 
 func (v *visit) readPattern(g *Pages, f url.Values) (approvals.PatternAsk, error) {
-	a := approvals.PatternAsk{Frame: f.Get("frame"), Follows: f.Get("follows"), People: names[policy.PersonID](f["person"]), Gates: f["gate"], Purpose: f.Get("purpose")}
+	a := approvals.PatternAsk{Frame: f.Get("frame"), Follows: f.Get("follows"), People: names[policy.PersonID](f["person"]), Gates: f["gate"], Purpose: f.Get("purpose"), Registers: linesOf(f.Get("registers"))}
 	rights, err := policy.ParseRights(f["right"])
 	if err != nil {
 		return a, &policy.Refusal{Rule: "no-rights", Say: "Tick what may be done.", Why: err.Error()}

@@ -29,9 +29,10 @@ type requestView struct {
 	Does, Prep               string
 	Targets                  []targetView
 	Can, Worst, Enforced     string
-	Weak                     string // machines that are spoken to in old SSH
-	Files                    string // which files pass, and what waits for a look
-	Named                    string // that files are named by their hash, and what follows
+	Only                     []string // registers that alone may be changed
+	Weak                     string   // machines that are spoken to in old SSH
+	Files                    string   // which files pass, and what waits for a look
+	Named                    string   // that files are named by their hash, and what follows
 	Sums                     []string
 	Danger                   bool // nobody but a person stops what goes beyond
 	Stops, Why, Length       string
@@ -202,7 +203,8 @@ func (v *visit) describe(out *requestView, d evidence.Request) {
 			out.Unusual = append(out.Unusual, t.Asset+" is not in the plant file any more.")
 		}
 	}
-	told := v.plant.Told(policyTargets(d.Assets), rights)
+	told := v.plant.Told(policyTargets(d.Assets), rights, evidence.OnlyOf(d.Registers)...)
+	out.Only = evidence.RegisterWords(d.Registers)
 	out.Can, out.Worst, out.Enforced = cmp.Or(d.Can, told.Can), cmp.Or(d.Worst, told.Worst), cmp.Or(d.Stopper, told.Stopper)
 	if out.Weak = cmp.Or(d.Weak, told.Weak); out.Weak != "" {
 		out.Unusual = append(out.Unusual, out.Weak)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"penstock/approvals"
+	"penstock/approvals/evidence"
 	"penstock/audit/recording"
 	"penstock/broker"
 	"penstock/policy"
@@ -21,6 +22,7 @@ type windowView struct {
 	Minutes          string
 	Targets          []targetView
 	From, To, Opened stamp
+	Only             []string // registers that alone may be changed
 	OpenedBy         string
 	Why, By          string
 	HandBackText     string
@@ -63,7 +65,7 @@ func (g *Pages) windowOf(v *visit, w approvals.Window) (windowView, error) {
 		return windowView{}, err
 	}
 	c := w.Claim
-	out := windowView{WindowLine: g.windowLine(v, w, n), Minutes: minutesWords(c.Minutes), Targets: v.targets(c.Assets), From: v.at(c.From), To: v.at(c.To),
+	out := windowView{WindowLine: g.windowLine(v, w, n), Minutes: minutesWords(c.Minutes), Targets: v.targets(c.Assets), Only: evidence.RegisterWords(c.Registers), From: v.at(c.From), To: v.at(c.To),
 		Opened: v.at(w.Opened), OpenedBy: n.person(w.OpenedBy), Why: w.Why, By: n.person(w.By), HandBackText: w.HandBack, Vendor: !v.actor.Plant}
 	if out.Receipts, err = g.receipted(v, string(w.ID)); err != nil {
 		return windowView{}, err

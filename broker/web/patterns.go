@@ -29,7 +29,7 @@ func (s *server) patternCalls(mux *http.ServeMux) {
 			return nil, badCall{err}
 		}
 		ask := approvals.PatternAsk{Frame: in.Frame, Follows: in.Follows, Firm: policy.FirmID(in.Firm), People: names[policy.PersonID](in.People), Rights: rights,
-			Minutes: in.Minutes, Gates: in.Gates, Purpose: in.Purpose, Until: in.Until, Review: in.Review}
+			Minutes: in.Minutes, Gates: in.Gates, Registers: in.Only, Purpose: in.Purpose, Until: in.Until, Review: in.Review}
 		for _, t := range in.Targets {
 			ask.Targets = append(ask.Targets, policy.Target{Asset: policy.AssetName(t.Asset), Port: policy.PortName(t.Port), Account: policy.AccountName(t.Account)})
 		}
@@ -59,7 +59,7 @@ func (s *server) patternCalls(mux *http.ServeMux) {
 func patternJSON(p approvals.Pattern) api.Pattern {
 	d := p.Document
 	out := api.Pattern{ID: p.ID, State: string(p.State), Frame: d.Frame, Follows: d.Follows, Firm: d.Firm, By: d.By, People: d.People, Targets: apiTargets(d.Assets), Rights: d.Rights, Minutes: d.Minutes,
-		Gates: d.Gates, Purpose: d.Purpose, Document: p.Hash.String(), Words: evidence.Words(p.Hash), At: d.At, DecideBy: d.DecideBy, Until: d.Until, Review: d.Review, Agreed: p.Agreed,
+		Gates: d.Gates, Only: evidence.RegisterWords(d.Registers), Purpose: d.Purpose, Document: p.Hash.String(), Words: evidence.Words(p.Hash), At: d.At, DecideBy: d.DecideBy, Until: d.Until, Review: d.Review, Agreed: p.Agreed,
 		Needs: needsJSON(p.Needs), Left: needsJSON(p.Left), Windows: words(p.Windows), Over: p.Over, OverBy: string(p.OverBy), Why: p.Why, Follower: p.Follower, Unfit: p.Unfit}
 	for _, l := range p.Answers {
 		out.Answers = append(out.Answers, api.AnswerLine{Person: string(l.Person), Role: string(l.Role), Says: l.Says, Why: l.Why, At: l.At, Proof: l.Proof})

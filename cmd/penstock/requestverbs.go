@@ -77,6 +77,7 @@ func (a *askFlags) bind(cmd *cobra.Command, ask *api.Ask) {
 	f.StringVar(&ask.Backout, "backout", "", "the way back if it fails")
 	f.StringVar(&ask.AreaClear, "area-clear", "", "who says that nobody stands at the machine")
 	f.StringSliceVar(&ask.FileHashes, "file-hash", nil, "SHA-256 of a file that will be brought; may be repeated: where files wait, it is released by itself once it was looked at")
+	f.StringArrayVar(&ask.Registers, "register", nil, "register that alone may be changed, by its name in the plant file; may be repeated, with \"asset: \" before it where two machines have it")
 	f.BoolVar(&a.emergency, "emergency", false, "the quick way: one yes of the shift, look first, a second tap for more; everybody who must know is told, and it is reviewed")
 	f.StringVar(&a.onSite, "on-site", "", "the name or tag of a laptop that comes to the machine itself: agreed and opened like any other, and not recorded; --target names the machine alone")
 	f.StringVar(&a.standing.Frame, "standing", "", "the plant file's frame in which a machine shall come in day and night; --person names the machine, --to its last day")

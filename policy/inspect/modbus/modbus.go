@@ -110,7 +110,7 @@ func exceptionFor(r inspect.Request, no *policy.Refusal, has policy.Rights) byte
 	switch no.Rule {
 	case ruleFunction:
 		return illegalFunction
-	case ruleObject:
+	case ruleObject, ruleAgreed:
 		return illegalAddress
 	case ruleValue, ruleLimits:
 		return illegalValue

@@ -461,3 +461,56 @@ func FuzzModbus(f *testing.F) {
 		whole.Gone()
 	})
 }
+
+// A window that is for some registers alone: the rest may be read, where reading
+// does nothing, and nothing else changes anything, whatever the rights are.
+func TestSomeRegistersAlone(t *testing.T) {
+	p := port()
+	p.UMAS = true
+	i := open(t, p.Narrowed([]string{"40012 (Fill volume)", "coil 17 (Start filler)", "40013 (Another name)"}))
+	for _, row := range []struct{ story, pdu, rule string }{
+		{"one that is named", "06 000B 03E8", ""},
+		{"its limits hold as ever", "06 000B 03E9", "register-limits"},
+		{"a coil that is named", "05 0010 FF00", ""},
+		{"one that is not", "06 000D 0001", "register-not-agreed"},
+		{"one that the sheet calls otherwise", "06 000C 00FA", "register-not-agreed"},
+		{"a named one and the next", "10 000B 0002 04 0064 0064", "register-not-agreed"},
+		{"what no sheet names", "06 0001 0001", "register-not-agreed"},
+		{"a named one and what no sheet names", "10 000A 0002 04 0001 0064", "register-not-agreed"},
+		{"a coil nobody listed", "0F 0010 0003 01 01", "register-not-agreed"},
+		{"a mask on another", "16 000D 00F2 0025", "register-not-agreed"},
+		{"writing another while reading a named one", "17 000B 0001 000D 0001 02 00FF", "register-not-agreed"},
+		{"writing a named one while reading what does something", "17 0059 0001 000B 0001 02 00FF", "register-not-agreed"},
+		{"a read that does something", "03 0059 0001", "register-not-agreed"},
+		{"a read", "03 000B 0020", ""},
+		{"a queue of what does something", "18 0059", "register-not-agreed"},
+		{"restart", "08 0001 FF00", "register-not-agreed"},
+		{"query data", "08 0000 A5A5 1234", ""},
+		{"writing a file", "15 09 06 0004 0007 0001 06AF", "register-not-agreed"},
+		{"CANopen", "2B 0D 00 01 02 03", "register-not-agreed"},
+		{"UMAS", "5A 00 20 00", "register-not-agreed"},
+		{"identification", "2B 0E 01 00", ""},
+	} {
+		all, err := i.FromVendor(adu(t, row.pdu))
+		if err != nil || len(all) != 1 {
+			t.Errorf("%s: %v, %d requests", row.story, err, len(all))
+			continue
+		}
+		rule := ""
+		if w := all[0].Wrong; w != nil {
+			rule = w.Rule
+		}
+		if rule != row.rule || (rule == "") != (all[0].Forward != nil) {
+			t.Errorf("%s: %q, want %q (%v)", row.story, rule, row.rule, all[0].Wrong)
+		}
+		if no := all[0].Wrong; no != nil && rule == "register-not-agreed" {
+			if answer := i.Deny(all[0], no, policy.Look|policy.Set|policy.Operate|policy.Load); len(answer) != 9 || answer[8] != 2 {
+				t.Errorf("%s: the machine's no is %x, want an illegal address", row.story, answer)
+			}
+		} else if no != nil {
+			i.Deny(all[0], no, policy.Look)
+		} else {
+			i.Gone()
+		}
+	}
+}

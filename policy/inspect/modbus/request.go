@@ -72,8 +72,15 @@ func (s *stream) request(unit byte, pdu []byte) (r request) {
 	}
 	r.Service = read.service
 	read.read(s, &r, rest)
+	if s.sheet.only != nil && r.Need&^harmless != 0 && !byRegister[fc] {
+		r.needs(0, notAgreed(r.Service))
+	}
 	return r
 }
+
+// byRegister are the functions whose objects the sheet judges one by one.
+var byRegister = [256]bool{fcReadCoils: true, fcReadDiscrete: true, fcReadHolding: true, fcReadInput: true, fcWriteCoil: true, fcWriteRegister: true,
+	fcWriteCoils: true, fcWriteRegisters: true, fcMaskWrite: true, fcReadWrite: true, fcReadFIFO: true}
 
 // notCarried names what is refused whoever asks: what is not known, and what
 // has no published form that could be checked.

@@ -39,11 +39,18 @@ type sheet struct {
 	unit     byte
 	umas     bool
 	unlisted policy.Unlisted
-	objects  [4][]object // by table, in order of address
+	objects  [4][]object     // by table, in order of address
+	only     map[string]bool // labels of what alone may be changed; nil: what the rights allow
 }
 
 func newSheet(port policy.Port) (*sheet, error) {
 	s := &sheet{unit: byte(port.Unit), umas: port.UMAS, unlisted: port.Unlisted}
+	if only := port.Only(); only != nil {
+		s.only = map[string]bool{}
+		for _, label := range only {
+			s.only[label] = true
+		}
+	}
 	for _, r := range port.Registers {
 		name, address, err := r.Place()
 		if err != nil {
@@ -94,7 +101,13 @@ func (s *sheet) reading(t table, at, n int) (policy.Rights, *policy.Refusal) {
 		if listed[i].Read == 0 {
 			return need, refuse(ruleObject, "%s (%s) is never read from here", listed[i].Object, listed[i].Name)
 		}
+		if listed[i].Read&^harmless != 0 && !s.agreed(&listed[i]) {
+			return need, notAgreed("reading " + listed[i].Label() + ", which does something,")
+		}
 		need |= listed[i].Read
+	}
+	if unlisted && s.only != nil && s.unlisted.Read&^harmless != 0 {
+		return need, notAgreed("reading " + t.at(at) + ", which the sheet does not name,")
 	}
 	if unlisted {
 		if s.unlisted.Read == 0 {
@@ -116,6 +129,9 @@ func (s *sheet) writing(t table, at int, words []uint16, mask bool) (policy.Righ
 			return need, refuse(ruleObject, "%s (%s) is never written from here", o.Object, o.Name)
 		}
 		need |= o.Write
+		if !s.agreed(o) {
+			return need, notAgreed("writing " + o.Label())
+		}
 		if !o.Limited {
 			continue
 		}
@@ -127,6 +143,9 @@ func (s *sheet) writing(t table, at int, words []uint16, mask bool) (policy.Righ
 			return need, refuse(ruleLimits, "%s (%s) goes from %s to %s, and this is %s", o.Object, o.Name, o.text(o.Min), o.text(o.Max), o.text(v))
 		}
 	}
+	if unlisted && s.only != nil {
+		return need, notAgreed("writing " + t.at(at) + ", or what follows it, which the sheet does not name,")
+	}
 	if unlisted {
 		if s.unlisted.Write == 0 {
 			return need, refuse(ruleObject, "writes to what the register sheet does not name are closed; %s is, or is followed by, such a register", t.at(at))
@@ -134,6 +153,15 @@ func (s *sheet) writing(t table, at int, words []uint16, mask bool) (policy.Righ
 		need |= s.unlisted.Write
 	}
 	return need, nil
+}
+
+// harmless is what reading takes where it does nothing.
+const harmless = policy.Look | policy.Copy
+
+func (s *sheet) agreed(o *object) bool { return s.only == nil || s.only[o.Label()] }
+
+func notAgreed(what string) *policy.Refusal {
+	return refuse(ruleAgreed, "%s was not agreed: this window is for some registers alone; ask for it by a new request", what)
 }
 
 // within holds a value to the limits; what is off by less than the wire can
@@ -293,6 +321,7 @@ const (
 	ruleValue    = "modbus-value"
 	ruleLimits   = "register-limits"
 	ruleUnit     = "modbus-unit"
+	ruleAgreed   = "register-not-agreed"
 )
 
 func refuse(rule, format string, args ...any) *policy.Refusal {
