@@ -94,11 +94,7 @@ func TestClamd(t *testing.T) {
 	if f := p.becomes("F-2", approvals.FileLooked); f.Scan != approvals.ScanClean {
 		t.Errorf("%+v", f)
 	}
-	for until := time.Now().Add(time.Minute); len(p.kept()) != 1; time.Sleep(time.Millisecond) {
-		if time.Now().After(until) {
-			t.Fatal("what was refused is kept")
-		}
-	}
+	p.until("what was refused is deleted", func() bool { return len(p.kept()) == 1 })
 	if p.onMachine("bad") != "" {
 		t.Error("it is on the machine")
 	}
@@ -110,17 +106,7 @@ func TestAScannerThatIsDown(t *testing.T) {
 	p := newPlant(t, Clamd{Network: "unix", Address: sock})
 	s := p.rig.Session(t, &brokertest.Guest{})
 	p.sends(s, "put "+p.file("recipe")+" "+p.root+"/recipe")
-	for until := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
-		p.h.mu.Lock()
-		failed := p.h.tried["F-1"].why != ""
-		p.h.mu.Unlock()
-		if failed {
-			break
-		}
-		if time.Now().After(until) {
-			t.Fatal("never asked")
-		}
-	}
+	p.failed("the scanner")
 	if files := p.desk.all(); files[0].State != approvals.FileHeld {
 		t.Errorf("%+v", files[0])
 	}

@@ -442,12 +442,17 @@ func (p *plant) kept() []os.DirEntry {
 
 func (p *plant) gone(what string) {
 	p.t.Helper()
-	for until := time.Now().Add(20 * time.Second); len(p.kept()) > 0; time.Sleep(time.Millisecond) {
-		if time.Now().After(until) {
-			i, _ := p.kept()[0].Info()
-			p.t.Fatalf("%s: its bytes are kept: %d of them; %+v", what, i.Size(), p.desk.files)
-		}
-	}
+	p.until(what+": its bytes are deleted", func() bool { return len(p.kept()) == 0 })
+}
+
+// failed waits until F-1 is to be tried again.
+func (p *plant) failed(what string) {
+	p.t.Helper()
+	p.until(what+" has failed", func() bool {
+		p.h.mu.Lock()
+		defer p.h.mu.Unlock()
+		return p.h.tried["F-1"].why != ""
+	})
 }
 
 func (p *plant) onMachine(name string) string {
@@ -547,17 +552,7 @@ func TestACrashAtEachStep(t *testing.T) {
 		p.desk.fail = string(step)
 		s := p.rig.Session(t, &brokertest.Guest{})
 		p.sends(s, "put "+p.file("recipe")+" "+p.root+"/recipe")
-		for until := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
-			p.h.mu.Lock()
-			failed := len(p.h.tried) > 0
-			p.h.mu.Unlock()
-			if failed {
-				break
-			}
-			if time.Now().After(until) {
-				t.Fatalf("%s never failed", step)
-			}
-		}
+		p.failed(string(step))
 		p.stop()
 		if err := os.WriteFile(filepath.Join(p.parts.Dir, "ORPHAN"), []byte("of an upload that broke off"), 0o600); err != nil {
 			t.Fatal(err)
@@ -659,17 +654,7 @@ func TestWhatIsNotDelivered(t *testing.T) {
 		p.h.Poke()
 		p.becomes("F-1", c.want)
 		if c.want != approvals.FileExpired {
-			for until := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
-				p.h.mu.Lock()
-				failed := p.h.tried["F-1"].why != ""
-				p.h.mu.Unlock()
-				if failed {
-					break
-				}
-				if time.Now().After(until) {
-					t.Fatalf("%s: never tried", name)
-				}
-			}
+			p.failed(name)
 		}
 		if p.delivered() != 0 || p.onMachine("in/recipe") != "" || p.onMachine("was/recipe") != "" {
 			t.Errorf("%s: it was delivered", name)

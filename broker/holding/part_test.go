@@ -62,11 +62,7 @@ func (p *plant) counts(parts int, bytes int64) {
 
 func (p *plant) until(what string, is func() bool) {
 	p.t.Helper()
-	for late := time.Now().Add(time.Minute); !is(); time.Sleep(time.Millisecond) {
-		if time.Now().After(late) {
-			p.t.Fatal("it never was that " + what)
-		}
-	}
+	brokertest.Until(p.t, what, is)
 }
 
 // An upload that broke off is gone on with, by the clients' own ways; what then

@@ -2,6 +2,7 @@ package sftp
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"net/netip"
 	"os"
@@ -335,24 +336,21 @@ func greetedWith(t *testing.T, rules string) *scene {
 // answers waits for a question of ours and answers it.
 func (s *scene) answers(kind byte, with func(id uint32) []byte) {
 	s.t.Helper()
-	for until := time.Now().Add(time.Minute); time.Now().Before(until); time.Sleep(time.Millisecond) {
-		f := s.r.(*files)
+	f, id := s.r.(*files), uint32(0)
+	brokertest.Until(s.t, fmt.Sprintf("we asked a question of kind %d", kind), func() bool {
 		f.mu.Lock()
-		id, found := uint32(0), false
+		defer f.mu.Unlock()
 		for n, r := range f.asked {
 			if r.answer != nil && r.kind == kind {
-				id, found = n, true
+				id = n
+				return true
 			}
 		}
-		f.mu.Unlock()
-		if found {
-			if show := s.machine(with(id)); len(show) > 0 {
-				s.t.Errorf("the vendor saw the answer to our own question: %q", show)
-			}
-			return
-		}
+		return false
+	})
+	if show := s.machine(with(id)); len(show) > 0 {
+		s.t.Errorf("the vendor saw the answer to our own question: %q", show)
 	}
-	s.t.Fatalf("no question of kind %d", kind)
 }
 
 // What cannot be held to the rules is not carried; what can be, is.

@@ -8,10 +8,12 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"penstock/audit"
 	"strings"
 	"testing"
 	"time"
+
+	"penstock/audit"
+	"penstock/broker/brokertest"
 
 	"golang.org/x/crypto/ssh"
 )
@@ -363,14 +365,7 @@ func TestRecordHasWhatPassed(t *testing.T) {
 // what hangs; how soon an end comes is held in broker, by a clock of its own.
 const patience = time.Minute
 
-// eventually looks again until it is so: for what another process or goroutine finishes in its own time.
 func eventually(t *testing.T, what string, so func() bool) {
 	t.Helper()
-	end := time.Now().Add(patience)
-	for !so() {
-		if time.Now().After(end) {
-			t.Fatalf("waited %v for %s", patience, what)
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
+	brokertest.Until(t, what, so)
 }
