@@ -91,6 +91,7 @@ func BenchmarkAppend(b *testing.B) {
 	w := r.create(b, "S-1")
 	s := stream(b, w, 0, "exec")
 	b.SetBytes(piece)
+	b.ReportAllocs()
 	b.ResetTimer()
 	for i := range b.N {
 		at := i % 256 * piece
@@ -98,6 +99,22 @@ func BenchmarkAppend(b *testing.B) {
 	}
 	must(b, s.Close(b.Context()))
 	b.StopTimer()
+	_, err := w.Close(b.Context(), "client")
+	must(b, err)
+}
+
+// BenchmarkUpload: what a vendor sends as fast as it is durable, a MiB at a time.
+func BenchmarkUpload(b *testing.B) {
+	r := newRoom(b, b.TempDir())
+	w := r.create(b, "S-1")
+	s := stream(b, w, 0, "exec")
+	p := make([]byte, 1<<20)
+	b.SetBytes(int64(len(p)))
+	b.ReportAllocs()
+	for b.Loop() {
+		must(b, s.Commit(b.Context(), 'i', p))
+	}
+	must(b, s.Close(b.Context()))
 	_, err := w.Close(b.Context(), "client")
 	must(b, err)
 }

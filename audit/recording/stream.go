@@ -10,19 +10,9 @@ import (
 
 const (
 	maxWaiting = 1 << 20   // bytes that wait for the recorder; Append and Commit block above it
-	itemCost   = 64        // what one item counts beside its bytes, so that empty ones are bounded too
 	enough     = 256 << 10 // waiting bytes that are flushed without waiting for company
 	forever    = time.Hour // nothing waits
 )
-
-// item is what one call put in, on its way to the recorder.
-type item struct {
-	mark Mark
-	at   time.Duration
-	wall int64
-	data []byte
-	done chan<- struct{} // closed once durable; nil: Append
-}
 
 // Stream is one channel's frames. Callers put items into a bounded queue; the
 // stream's own goroutine compresses, seals, writes and syncs them in order. It is
@@ -121,7 +111,6 @@ func (s *Stream) put(ctx context.Context, m Mark, p []byte, done chan<- struct{}
 		s.w.fail(err)
 		return err
 	}
-	it := item{mark: m, data: append([]byte(nil), p...), done: done}
 	s.mu.Lock()
 	for {
 		if err := s.w.Err(); err != nil {
@@ -145,10 +134,7 @@ func (s *Stream) put(ctx context.Context, m Mark, p []byte, done chan<- struct{}
 		}
 		s.mu.Lock()
 	}
-	now := time.Now() // under the lock: frames of a channel never go back in time
-	it.at, it.wall = max(0, now.Sub(s.w.start)), now.UnixNano()
-	s.queue = append(s.queue, it)
-	s.waiting += len(p) + itemCost
+	s.enqueue(m, p, done)
 	s.urgent = s.urgent || done != nil || s.waiting >= enough
 	s.stir()
 	s.mu.Unlock()
@@ -286,6 +272,7 @@ func (s *Stream) flush(batch []item) error {
 	defer cancel()
 	for len(batch) > 0 {
 		n := s.tape.add(batch)
+		giveBack(batch[:n])
 		if err := s.tape.flush(ctx); err != nil {
 			return err
 		}

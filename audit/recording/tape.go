@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"penstock/audit"
@@ -44,6 +45,7 @@ type tape struct {
 	chain audit.Hash
 	made  File // the part with what is in buf
 	buf   []byte
+	roll  *[rollSize]byte // what buf stands in; nil: in memory of its own
 	pack  packer
 	full  bool     // the part ends with what is in buf
 	term  terminal // that is there; its size stands again at the beginning of each part
@@ -94,6 +96,7 @@ func (t *tape) create(path string) (durable.File, error) {
 
 // add seals items into buf until they, or the part, are at an end, and says how many.
 func (t *tape) add(batch []item) (n int) {
+	t.room(batch)
 	for n < len(batch) && !t.full {
 		run, data := join(batch[n:])
 		t.frame(batch[n], data)
@@ -103,6 +106,23 @@ func (t *tape) add(batch []item) (n int) {
 		t.pack.end()
 	}
 	return n
+}
+
+// room makes buf large enough for a batch: grown frame by frame it would be
+// copied again with each. flush gives what is lent back.
+func (t *tape) room(batch []item) {
+	need := len(t.buf)
+	for i := range batch {
+		need += len(batch[i].data) + frameAdd*(1+len(batch[i].data)/maxPlain)
+	}
+	switch {
+	case need <= cap(t.buf) || t.roll != nil:
+	case need > keptBuffer:
+		t.roll = rolls.Get().(*[rollSize]byte)
+		t.buf = append(t.roll[:0], t.buf...)
+	default:
+		t.buf = slices.Grow(t.buf, need-len(t.buf))
+	}
 }
 
 // join gives the bytes of the first item and of those after it that make one
@@ -179,7 +199,10 @@ func (t *tape) flush(ctx context.Context) error {
 	}
 	t.w.written.Add(int64(len(t.buf)))
 	t.good = t.made
-	if t.buf = t.buf[:0]; cap(t.buf) > keptBuffer {
+	if t.buf = t.buf[:0]; t.roll != nil {
+		rolls.Put(t.roll)
+		t.buf, t.roll = nil, nil
+	} else if cap(t.buf) > keptBuffer {
 		t.buf = nil
 	}
 	if err := t.w.a.p.Disk.Sync(ctx, t.file); err != nil {
@@ -210,7 +233,7 @@ func (t *tape) head() Head {
 // quiet lets go what a channel without traffic does not need.
 func (t *tape) quiet() {
 	t.pack.quiet()
-	t.buf = nil
+	t.buf, t.roll = nil, nil
 }
 
 // rest lets go what only a running recorder needs.

@@ -166,9 +166,17 @@ func (c *Carrier) transferred(f audit.FileTransferred) error {
 type queue struct {
 	mu    sync.Mutex
 	moved *sync.Cond
-	buf   []byte
-	err   error // no more comes; io.EOF: well
+	buf   []byte           // what waits stands at its end
+	taken int              // bytes of buf that were read
+	lent  *[queueRoom]byte // what buf stands in; nil: in memory of its own
+	err   error            // no more comes; io.EOF: well
 }
+
+// queueRoom is lent to a queue while something waits in it, most of the time
+// that is enough.
+const queueRoom = 128 << 10
+
+var rooms = sync.Pool{New: func() any { return new([queueRoom]byte) }}
 
 // put waits for room.
 func (q *queue) put(p []byte) error {
@@ -177,11 +185,18 @@ func (q *queue) put(p []byte) error {
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for len(q.buf) > 0 && len(q.buf)+len(p) > maxShown && q.err == nil {
+	for len(q.buf) > q.taken && len(q.buf)-q.taken+len(p) > maxShown && q.err == nil {
 		q.moved.Wait()
 	}
 	if q.err != nil {
 		return io.ErrClosedPipe
+	}
+	if q.buf == nil && len(p) > 512 { // an idle channel's answers need none
+		q.lent = rooms.Get().(*[queueRoom]byte)
+		q.buf = q.lent[:0]
+	}
+	if q.taken > 0 && len(q.buf)+len(p) > cap(q.buf) {
+		q.buf, q.taken = q.buf[:copy(q.buf, q.buf[q.taken:])], 0
 	}
 	q.buf = append(q.buf, p...)
 	q.moved.Broadcast()
@@ -201,16 +216,18 @@ func (q *queue) quit(why error) {
 func (q *queue) Read(p []byte) (int, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for len(q.buf) == 0 && q.err == nil {
+	for len(q.buf) == q.taken && q.err == nil {
 		q.moved.Wait()
 	}
-	if q.err != nil && q.err != io.EOF || len(q.buf) == 0 {
+	if q.err != nil && q.err != io.EOF || len(q.buf) == q.taken {
 		return 0, q.err
 	}
-	n := copy(p, q.buf)
-	q.buf = q.buf[n:]
-	if len(q.buf) == 0 {
-		q.buf = nil
+	n := copy(p, q.buf[q.taken:])
+	if q.taken += n; q.taken == len(q.buf) {
+		if q.lent != nil {
+			rooms.Put(q.lent)
+		}
+		q.buf, q.taken, q.lent = nil, 0, nil
 	}
 	q.moved.Broadcast()
 	return n, nil

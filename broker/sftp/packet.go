@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"sync"
 )
 
 // Packets of SFTP version 3 (draft-ietf-secsh-filexfer-02, section 3).
@@ -148,13 +149,23 @@ func (f *fields) end() error {
 }
 
 // splitter cuts a stream into packets. It keeps at most one.
-type splitter struct{ rest []byte }
+type splitter struct {
+	rest []byte
+	lent *[4 + maxPacket]byte // what rest stands in; nil: in memory of its own
+}
+
+// whole are lent to splitters while a large packet comes.
+var whole = sync.Pool{New: func() any { return new([4 + maxPacket]byte) }}
+
+// ownRest is the most of a packet that a splitter keeps in memory of its own.
+const ownRest = 4 << 10
 
 // next gives the first whole packet of p, from its kind on, with all that it is
 // on the wire; what is left is for the next call. raw nil: there is none yet.
-// raw is good until the next call with other bytes.
+// raw is good until the next call.
 func (s *splitter) next(p []byte) (raw, left []byte, err error) {
 	if len(s.rest) == 0 { // mostly: packets stand whole in what was read
+		s.giveBack() // what was given last
 		n, err := packetSize(p)
 		if err != nil {
 			return nil, nil, err
@@ -162,28 +173,42 @@ func (s *splitter) next(p []byte) (raw, left []byte, err error) {
 		if n > 0 && n <= len(p) {
 			return p[:n], p[n:], nil
 		}
-		s.rest = append(s.rest, p...)
+		s.keep(p, n)
 		return nil, nil, nil
 	}
 	if len(s.rest) < 5 {
 		n := min(5-len(s.rest), len(p))
-		s.rest, p = append(s.rest, p[:n]...), p[n:]
+		s.keep(p[:n], 0)
+		p = p[n:]
 	}
 	n, err := packetSize(s.rest)
 	if err != nil || n == 0 {
 		return nil, nil, err
 	}
 	more := min(n-len(s.rest), len(p))
-	s.rest, p = append(s.rest, p[:more]...), p[more:]
-	if len(s.rest) < n {
+	s.keep(p[:more], n)
+	if p = p[more:]; len(s.rest) < n {
 		return nil, nil, nil
 	}
-	raw = s.rest
-	s.rest = s.rest[:0]
-	if cap(s.rest) > 64<<10 { // an idle channel keeps no large buffer
-		s.rest = nil
-	}
+	raw, s.rest = s.rest, s.rest[:0]
 	return raw, p, nil
+}
+
+// keep puts p behind what is kept of a packet of n bytes; 0: not known yet.
+func (s *splitter) keep(p []byte, n int) {
+	if s.lent == nil && n > ownRest {
+		s.lent = whole.Get().(*[4 + maxPacket]byte)
+		s.rest = append(s.lent[:0], s.rest...)
+	}
+	s.rest = append(s.rest, p...)
+}
+
+// giveBack lets a large packet's room go: an idle channel holds none.
+func (s *splitter) giveBack() {
+	if s.lent != nil {
+		whole.Put(s.lent)
+		s.rest, s.lent = nil, nil
+	}
 }
 
 // packetSize is that of the packet at the beginning of p, with its length; 0: too little is there to say.

@@ -39,9 +39,10 @@ type request struct {
 
 // files reads SFTP along. Its lock is held for no I/O but hashing.
 type files struct {
-	c    *Carrier
-	vend splitter
-	targ splitter
+	c     *Carrier
+	vend  splitter
+	targ  splitter
+	shown []byte // fromTarget's
 
 	mu      sync.Mutex
 	less    *sync.Cond // asked has become fewer, or gone is set
@@ -73,7 +74,7 @@ func broken(who, what string, args ...any) error {
 
 // fromVendor takes the requests of p one by one.
 func (s *files) fromVendor(ctx context.Context, p []byte, send func([]byte) error) error {
-	var out []byte // requests that go on together
+	var out []byte // small requests that go on together
 	flush := func() error {
 		b := out
 		out = out[:0]
@@ -98,8 +99,16 @@ func (s *files) fromVendor(ctx context.Context, p []byte, send func([]byte) erro
 			}
 			continue
 		}
-		if out = append(out, v.forward...); len(out) >= step {
+		if len(v.forward) < step/4 {
+			out = append(out, v.forward...)
+		}
+		if len(v.forward) >= step/4 || len(out) >= step {
 			if err := flush(); err != nil {
+				return err
+			}
+		}
+		if len(v.forward) >= step/4 {
+			if err := send(v.forward); err != nil {
 				return err
 			}
 		}

@@ -7,14 +7,19 @@ import (
 	"penstock/policy"
 )
 
-// fromTarget takes the answers of p one by one.
-func (s *files) fromTarget(p []byte) (show []byte, err error) {
+// fromTarget takes the answers of p one by one. What it gives is good until the
+// next call.
+func (s *files) fromTarget(p []byte) ([]byte, error) {
+	show := s.shown[:0]
 	for {
 		raw, left, err := s.targ.next(p)
 		if err != nil {
 			return nil, broken("machine", "%v", err)
 		}
 		if raw == nil {
+			if s.shown = show; len(s.targ.rest) == 0 { // nothing is on its way: an idle channel keeps none
+				s.shown = nil
+			}
 			return show, nil
 		}
 		p = left
