@@ -66,6 +66,7 @@ const (
 
 const (
 	mostFiles    = 256 // that wait, of all windows; each is bytes that a vendor can cause without anybody's yes
+	mostOwnFiles = 128 // of one window: nobody takes all of it
 	mostFilePath = 512 // bytes
 )
 
@@ -100,11 +101,19 @@ func (f File) Waits() bool { return len(fileSteps[f.State]) > 0 }
 
 func fileKey(id string) string { return "file/" + id }
 
+// FilePath says whether a file of this path can wait: people read it, and it stands in a leaf.
+func FilePath(path string) error {
+	if len(path) > mostFilePath || !utf8.ValidString(path) || strings.ContainsFunc(path, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		return refuse("file-name", "A file that waits has a name of plain text, with its path at most %d bytes. Rename it.", mostFilePath)
+	}
+	return nil
+}
+
 // HoldFile tells of a file whose bytes are durable in the holding folder. It
 // gives nothing to anybody: what was sent does not go on.
 func (d *Desk) HoldFile(ctx context.Context, h audit.FileHeld) (File, error) {
-	if len(h.Path) > mostFilePath || !utf8.ValidString(h.Path) || strings.ContainsFunc(h.Path, func(r rune) bool { return !unicode.IsPrint(r) }) {
-		return File{}, refuse("file-name", "A file that waits has a name of plain text, with its path at most %d bytes. Rename it.", mostFilePath)
+	if err := FilePath(h.Path); err != nil {
+		return File{}, err
 	}
 	return again(func() (File, error) {
 		waiting, err := d.FilesWaiting(ctx)
@@ -114,8 +123,14 @@ func (d *Desk) HoldFile(ctx context.Context, h audit.FileHeld) (File, error) {
 		if err := d.refusedBefore(ctx, h); err != nil {
 			return File{}, err
 		}
-		if len(waiting) >= mostFiles {
-			return File{}, refuse("files-waiting", "%d files wait at the plant already. Ask the control room to look at them.", len(waiting))
+		own := 0
+		for _, f := range waiting {
+			if string(f.Window) == h.Window {
+				own++
+			}
+		}
+		if len(waiting) >= mostFiles || own >= mostOwnFiles {
+			return File{}, refuse("files-waiting", "%d files wait at the plant already, %d of them of %s. Ask the control room to look at them.", len(waiting), own, h.Window)
 		}
 		h.File, h.At = d.heads.next("file/F-"), d.second()
 		if _, err := d.commit(ctx, fileKey(h.File), 1, h.Person, h); err != nil {

@@ -173,20 +173,28 @@ func TestAFileThatWasNamed(t *testing.T) {
 	}
 }
 
-// What waits is bounded, and what was altered is found.
+// What waits is bounded, in all and of one window.
 func TestFilesThatWaitAreBounded(t *testing.T) {
 	w, win := sending(t)
-	for range mostFiles {
-		if _, err := w.held(win, recipe); err != nil {
+	hold := func(window string) error {
+		_, err := w.desk.HoldFile(w.ctx, audit.FileHeld{Window: window, Session: "S-1", Person: "ann", Asset: "filler-plc", Account: "maint", Path: "/in/recipe", Bytes: 6, SHA256: recipe, Kept: "ABC"})
+		return err
+	}
+	for range mostOwnFiles {
+		if err := hold(string(win.ID)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	_, err := w.held(win, recipe)
-	wants(t, err, "files-waiting")
-	_, err = w.desk.RefuseFile(w.ctx, w.as("mia"), "F-7", "")
+	wants(t, hold(string(win.ID)), "files-waiting")
+	for range mostFiles - mostOwnFiles {
+		if err := hold("W-7"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	wants(t, hold("W-8"), "files-waiting")
+	_, err := w.desk.RefuseFile(w.ctx, w.as("mia"), "F-7", "")
 	wants(t, err, "")
-	_, err = w.held(win, recipe)
-	wants(t, err, "")
+	wants(t, hold("W-8"), "")
 }
 
 // What is taken out waits for a person in any case, is taken by whoever of its

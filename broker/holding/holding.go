@@ -124,6 +124,9 @@ var errFull = &policy.Refusal{Rule: "holding-full", Say: "The plant's place for 
 
 // Begin is sftp.Holding.
 func (h *Holding) Begin(gate *broker.Channel, way sftp.Way, path string, most int64) (sftp.Held, error) {
+	if err := approvals.FilePath(path); err != nil { // before all of it has come
+		return nil, err
+	}
 	most = h.most(most)
 	name := rand.Text()
 	h.mu.Lock()

@@ -33,6 +33,8 @@ type file struct {
 	taken         Taken  // it was let out and is read from here; nil: it is on the machine
 }
 
+func (f *file) writes() bool { return !f.folder && f.held == nil && f.flags&^uint32(flagRead) != 0 }
+
 // told is what file.transferred says of it: nothing, one direction or both.
 func (f *file) told(by string) (all []audit.FileTransferred) {
 	if f.done != nil {

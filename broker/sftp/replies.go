@@ -185,8 +185,19 @@ func (s *files) opened(r *request, f *fields) error {
 	} else {
 		o.done = s.c.gate.Busy(o.half())
 	}
+	s.overlap(o)
 	s.open[h] = o
 	return nil
+}
+
+// overlap: what is written through two handles at once is not known to be what either of them wrote.
+func (s *files) overlap(o *file) {
+	const twice = "written through two handles at once"
+	for _, other := range s.open {
+		if o.writes() && other.writes() && other.path == o.path && !other.closing {
+			o.failed, other.failed = twice, twice
+		}
+	}
 }
 
 func (s *files) data(r *request, f *fields) error {
