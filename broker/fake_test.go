@@ -181,7 +181,7 @@ func (s *tapeStream) Commit(ctx context.Context, m recording.Mark, p []byte) err
 	s.w.a.mu.Lock()
 	hang := s.w.a.hang
 	s.w.a.mu.Unlock()
-	if hang != nil && (m == recording.In || m == recording.Passed) {
+	if hang != nil && m != recording.Resize && m != recording.EOF {
 		s.w.a.hanging <- struct{}{}
 		select {
 		case <-hang:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -194,6 +195,37 @@ func TestNoByteWithoutARecord(t *testing.T) {
 		}
 		if in := s.tape.of(recording.In); len(in) != 1 || in[0] != "x" {
 			t.Errorf("recorded: %q", in)
+		}
+	})
+}
+
+// Nor does a byte reach the vendor before it is durable, where the plant says so: by
+// default on a TCP port, and for files; a shell's output is on its way at once.
+func TestStrictBothHoldsOutput(t *testing.T) {
+	plant := brokertest.Plant(t, netip.MustParseAddrPort("127.0.0.1:2201"), 502, pin)
+	inBubbleOf(t, plant, func(t *testing.T, s *scene) {
+		ses := s.admit(t, brokertest.W1)
+		files := brokertest.Shell(brokertest.Maint)
+		files.Port, files.Kind = "sftp", "sftp"
+		shell, strict := s.open(t, ses, brokertest.Shell(brokertest.Maint)), []*broker.Channel{s.open(t, ses, brokertest.Modbus()), s.open(t, ses, files)}
+		disk := make(chan struct{})
+		s.tape.hangFrom(disk)
+		if err := shell.Out(t.Context(), recording.Out, []byte("$ ")); err != nil {
+			t.Errorf("a shell's output: %v", err)
+		}
+		out := make(chan error, len(strict))
+		for _, c := range strict {
+			go func() { out <- c.Out(t.Context(), recording.Out, []byte("y")) }()
+			synctest.Wait()
+			if len(out) > 0 {
+				t.Fatalf("%s: Out returned before the commit did: %v", c.Query().Kind, <-out)
+			}
+		}
+		close(disk)
+		for range strict {
+			if err := <-out; err != nil {
+				t.Errorf("after the commit: %v", err)
+			}
 		}
 	})
 }
