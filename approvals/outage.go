@@ -141,7 +141,20 @@ func (d *Desk) Outage(ctx context.Context, by people.Actor, id string) (Outage, 
 		texts[r.Request] = one.Text
 		o.Rows = append(o.Rows, one)
 	}
-	o.Conflicts = evidence.Conflicts(d.plant(), o.Document, texts)
+	waits := map[string]evidence.Request{} // or are agreed and not begun: what runs or is over is past planning
+	for _, r := range o.Rows {
+		if r.State == RequestWaiting || r.State == RequestAsleep || r.Runs == WindowAgreed {
+			waits[r.Request] = r.Text
+		}
+	}
+	other, err := d.elsewhere(ctx, waits, func(id string, doc evidence.Request) bool { return doc.Outage == o.ID })
+	if err != nil {
+		return o, err
+	}
+	for i := range o.Rows {
+		o.Rows[i].Look = lookAt(o.Rows[i].Look, o.Rows[i].Request, other)
+	}
+	o.Conflicts = append(evidence.Conflicts(d.plant(), o.Document, texts), other...)
 	if o.Escorts, err = d.tooFewEscorts(ctx, o.Document, texts); err != nil {
 		return o, err
 	}

@@ -72,13 +72,18 @@ func (d *Desk) PlanOutage(ctx context.Context, by people.Actor, a OutageAsk) (Pl
 		texts[id] = doc
 	}
 	plan.Conflicts = evidence.Conflicts(d.plant(), list, texts)
+	other, err := d.elsewhere(ctx, texts, func(string, evidence.Request) bool { return false })
+	if err != nil {
+		return plan, err
+	}
+	plan.Conflicts = append(plan.Conflicts, other...)
 	look := evidence.Unusual(d.plant(), list, texts)
 	for i := range a.Rows {
-		if l := look[fmt.Sprintf("R-%d", i+1)]; len(l) > 0 {
+		id := fmt.Sprintf("R-%d", i+1)
+		if l := lookAt(look[id], id, other); len(l) > 0 {
 			plan.Look[i] = l
 		}
 	}
-	var err error
 	plan.Escorts, err = d.tooFewEscorts(ctx, list, texts)
 	return plan, err
 }

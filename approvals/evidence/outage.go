@@ -132,7 +132,7 @@ func (o Outage) Before(first, then string) bool {
 
 // Conflict is what does not go together in a list.
 type Conflict struct {
-	Rule string   // two-writers, two-orders, order
+	Rule string   // two-writers, two-orders, two-firms, order
 	Rows []string // requests
 	Say  string
 }
@@ -180,6 +180,35 @@ func clashes(plant *policy.Plant, a, b Request) (list []Conflict) {
 		case a.WorkOrder != b.WorkOrder && (changes(a) || changes(b)):
 			list = append(list, Conflict{"two-orders", both, fmt.Sprintf("%s is on two work orders at the same time: %s (%s) and %s (%s).", t.Asset, orNone(a.WorkOrder), a.Request, orNone(b.WorkOrder), b.Request)})
 		}
+	}
+	return list
+}
+
+// Elsewhere are what does not go together between a row and work that is on no
+// list, or on another one: name says which, and when.
+func Elsewhere(plant *policy.Plant, row, other Request, name string) (list []Conflict) {
+	if !row.From.Before(other.To) || !other.From.Before(row.To) || !changes(row) && !changes(other) {
+		return nil
+	}
+	seen := map[string]bool{}
+	for _, t := range row.Assets {
+		if seen[t.Asset] || !slices.ContainsFunc(other.Assets, func(o Target) bool { return o.Asset == t.Asset }) {
+			continue
+		}
+		seen[t.Asset] = true
+		asset, _ := plant.Asset(policy.AssetName(t.Asset))
+		one := Conflict{Rows: []string{row.Request}}
+		switch {
+		case asset.OneWriter && changes(row) && changes(other):
+			one.Rule, one.Say = "two-writers", fmt.Sprintf("%s and %s change %s at the same time, and it has one writer.", row.Request, name, t.Asset)
+		case row.Firm != other.Firm:
+			one.Rule, one.Say = "two-firms", fmt.Sprintf("Two firms are on %s at the same time, and not only to look: %s in %s, and %s.", t.Asset, row.Firm, row.Request, name)
+		case row.WorkOrder != other.WorkOrder:
+			one.Rule, one.Say = "two-orders", fmt.Sprintf("%s is on two work orders at the same time: %s (%s) and %s (%s).", t.Asset, orNone(row.WorkOrder), row.Request, orNone(other.WorkOrder), name)
+		default:
+			continue
+		}
+		list = append(list, one)
 	}
 	return list
 }
