@@ -25,10 +25,11 @@ import (
 
 // Commands of the attackers' stories. Beside story_test.go's own there are:
 //
-//	scene [shift|auto] [strict] [files|quarantine] [grace] [signed] [NETWORK]  a plant whose vendors ann and ben are known (from NETWORK, 127.0.0.0/8), broker, target;
+//	scene [shift|auto] [strict] [files|quarantine|sealed] [grace] [signed] [NETWORK]  a plant whose vendors ann and ben are known (from NETWORK, 127.0.0.0/8), broker, target;
 //	                       the owner alone agrees, and asking for the certificate opens (shift: the shift does; strict: the
 //	                       rules of "plant"; files: conduits carry sftp, filler-plc takes files, press-plc gives some, whose content is not kept;
-//	                       quarantine: files, and what filler-plc takes and gives waits at the broker)
+//	                       quarantine: files, and what filler-plc takes and gives waits at the broker;
+//	                       sealed: filler-plc knows no certificate, and its password is replaced after each window)
 //	enrols totp|password PERSON…  one of the two, over their own key
 //	agreed PERSON ASSET RIGHTS MINUTES  PERSON asks, olaf says yes
 //	certified PERSON       cert@, and the certificate lies where ssh looks for it
@@ -108,7 +109,7 @@ func withFiles(plant string) string {
 }
 
 func (s *story) scene(ts *testscript.TestScript, args []string) error {
-	network, open, strict, files, wait, grace, signed := "127.0.0.0/8", "vendor", false, false, false, "", false
+	network, open, strict, files, wait, grace, signed, sealed := "127.0.0.0/8", "vendor", false, false, false, "", false, false
 	for _, arg := range args {
 		switch arg {
 		case "shift", "auto":
@@ -117,6 +118,8 @@ func (s *story) scene(ts *testscript.TestScript, args []string) error {
 			strict = true
 		case "files":
 			files = true
+		case "sealed":
+			sealed = true
 		case "quarantine":
 			files, wait = true, true
 		case "grace":
@@ -152,6 +155,9 @@ func (s *story) scene(ts *testscript.TestScript, args []string) error {
 	}
 	if wait {
 		plant = strings.Replace(plant, "rights: [look, copy, load], enforced: nobody", "rights: [look, copy, load], enforced: nobody, files: {in: {quarantine: true}, out: {quarantine: true}}", 1)
+	}
+	if sealed {
+		plant = strings.Replace(plant, "rights: [look, copy, set], enforced: nobody}", `rights: [look, copy, set], enforced: nobody, login: password, rotate: {run: chpasswd, lines: ["{account}:{new}"], length: 24}}`, 1)
 	}
 	plant = strings.Replace(plant, "longest: 2h", "longest: 2h"+grace, 1)
 	if signed {

@@ -110,6 +110,7 @@ type story struct {
 	served        chan struct{}
 	errs          *lockedBuffer
 	sshd          *exec.Cmd
+	device        *device // in its place
 }
 
 type background struct {
