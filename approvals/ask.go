@@ -32,7 +32,7 @@ const (
 type Ask struct {
 	Firm                                          policy.FirmID // of the people who will work
 	People                                        []policy.PersonID
-	Kind                                          string // evidence.Remote, Emergency, OnSite, Machine; "" is remote
+	Kind                                          string // evidence.Remote, Emergency, OnSite, Machine, Connectivity; "" is remote
 	Targets                                       []policy.Target
 	Rights                                        policy.Rights
 	Reason                                        string
@@ -228,6 +228,9 @@ func (d *Desk) draw(ctx context.Context, by people.Actor, plant *policy.Plant, i
 	if err := onSite(doc); err != nil {
 		return doc, nil, nil, err
 	}
+	if doc.Kind == evidence.Connectivity && (doc.Outage != "" || len(doc.FileHashes) > 0) {
+		return doc, nil, nil, refuse("connectivity", "A connectivity test stands on no outage's list and names no files. Ask for it by itself.")
+	}
 	if err := d.bind(ctx, by, plant, &doc, a.Machine, now); err != nil {
 		return doc, nil, nil, err
 	}
@@ -325,7 +328,7 @@ func (d *Desk) possible(ctx context.Context, plant *policy.Plant, q policy.Quoru
 		}
 		for _, t := range doc.Assets {
 			q := policy.Query{Stage: policy.AtAsk, Asset: policy.AssetName(t.Asset), Port: policy.PortName(t.Port), Account: policy.AccountName(t.Account),
-				Rights: rights, From: doc.From, Until: doc.To, Minutes: doc.Minutes, Emergency: doc.Kind == evidence.Emergency, OnSite: doc.Kind == evidence.OnSite, Frame: doc.Machine.Frame}
+				Rights: rights, From: doc.From, Until: doc.To, Minutes: doc.Minutes, Emergency: doc.Kind == evidence.Emergency, OnSite: doc.Kind == evidence.OnSite, Frame: doc.Machine.Frame, Probe: doc.Kind == evidence.Connectivity}
 			if !q.OnSite { // on site it does not matter whence somebody asks
 				q.Source = odd.source(p.ID)
 			}

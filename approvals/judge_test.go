@@ -284,6 +284,12 @@ func (h *history) agreed(b audit.WindowAgreed) error {
 		}
 		q.Needs = []policy.Need{{Role: e.Agree[0], Count: 1}}
 	}
+	if r.doc.Kind == evidence.Connectivity { // the shift of the one zone, to look and for half an hour
+		if rights != policy.Look || claim.Minutes > 30 || !claim.Probe {
+			return fmt.Errorf("a connectivity test for %s, %d minutes", rights, claim.Minutes)
+		}
+		q.Needs = []policy.Need{{Role: "shift", Count: 1}}
+	}
 	for _, n := range q.Needs {
 		for range n.Count {
 			needed = append(needed, string(n.Role))

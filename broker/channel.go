@@ -303,7 +303,7 @@ func (c *Channel) decide(ctx context.Context, kind string, need policy.Rights) (
 	switch {
 	case d.Allow && d.Target != p.decision.Target:
 		d = denied(targetMoved)
-	case d.Allow && d.Duties.InputOff:
+	case d.Allow && d.Duties.InputOff && !d.Duties.Probe: // of a connectivity test nothing runs on
 		d = denied(inputOff)
 	}
 	return d, q

@@ -37,6 +37,8 @@ func (w *walk) rule() no {
 // it harmless. Opening a window is opening all of it.
 func (w *walk) effect() Rights {
 	switch {
+	case w.probe():
+		return Look
 	case w.q.Stage == AtOpen:
 		return w.q.Rights | w.f.Window.Rights
 	case w.way.Enforced == ByPenstock:
@@ -53,6 +55,9 @@ func (w *walk) longest() (time.Duration, string) {
 		if r.Longest > 0 && (least == 0 || r.Longest < least) && r.matches(w.asset, PortName(w.protocol), w.agreedRights()) {
 			least, name = r.Longest, r.Name
 		}
+	}
+	if w.probe() && (least == 0 || LongestProbe < least) {
+		least, name = LongestProbe, "connectivity"
 	}
 	if e := &w.p.Emergency; w.emergency() && (least == 0 || e.Longest < least) {
 		least, name = e.Longest, "emergency"

@@ -136,7 +136,7 @@ func (w *walk) rights() no {
 	if w.q.Rights&everything != w.q.Rights || w.q.Rights == 0 {
 		return refusal("no-rights", "say what you need to do: look, copy, set, operate, load or device", "rights %d", w.q.Rights)
 	}
-	return nil
+	return w.probed()
 }
 
 func (w *walk) conduit() no {
@@ -158,7 +158,7 @@ func (w *walk) conduit() no {
 // account holds the worst that the way in can do to what was asked and to
 // what the window allows.
 func (w *walk) account() no {
-	if w.onSite() {
+	if w.onSite() || w.probe() {
 		return nil
 	}
 	if !w.way.Worst.Has(w.q.Rights) && w.way.Enforced != ByPenstock {

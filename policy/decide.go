@@ -52,6 +52,7 @@ type Query struct {
 	Minutes     int
 	Emergency   bool   // AtAsk: of kind emergency; afterwards the window's facts say it
 	OnSite      bool   // AtAsk: of kind on-site; afterwards the window's facts say it
+	Probe       bool   // AtAsk: of kind connectivity; afterwards the window's facts say it
 	Frame       string // AtAsk: of kind standing, its pattern in the plant file; afterwards the window's facts say it
 }
 
@@ -114,6 +115,7 @@ type WindowFacts struct {
 	Targets     []Target
 	Rights      Rights
 	OnSite      bool         // a laptop at the machine itself: nothing of it ever passes here, and no connection is for it
+	Probe       bool         // of kind connectivity: it proves the way, and nothing passes
 	Emergency   bool         // of kind emergency: calendars are waived, where the plant file still has an emergency
 	Most        Rights       // of an emergency: with all that a second tap may add
 	Standing    Standing     // of a machine's window: what it is held to besides
@@ -144,6 +146,7 @@ type Duties struct {
 	Agent      ZoneName   // the zone through whose agent the target, or the host that is gone through, is dialled; empty: by the broker itself
 	Login      Login      // how the broker proves itself to the target
 	Only       []string   // labels of the registers that alone may be changed; nil: the rights and the sheet decide. The window's own: read only
+	Probe      bool       // the machine is reached, logged in to and left: nothing passes either way
 	InputOff   bool       // output goes on, the vendor's input is dropped (DESIGN 6: narrowed to look)
 }
 

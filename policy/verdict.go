@@ -218,6 +218,9 @@ func (w *walk) allow() {
 		duties.Inspect = string(w.port.Name)
 		duties.Only = w.f.Window.only(w.asset.Name, w.port.Name)
 	}
+	if w.probe() {
+		duties.Probe, duties.InputOff, duties.Inspect = true, true, ""
+	}
 	duties.Hashes = w.way.Hashes
 	duties.Files = w.port.fileRules(w.way.Name)
 	duties.HostKeys = w.goodKeys(w.asset, w.port.HostKeys)

@@ -211,6 +211,9 @@ func QuorumOf(plant *policy.Plant, r Request, under ...Basis) (policy.Quorum, er
 			assets = append(assets, n)
 		}
 	}
+	if r.Kind == Connectivity {
+		return plant.ProbeQuorum(assets, set)
+	}
 	if r.Kind == Machine {
 		return standingQuorum(plant, r, set)
 	}
@@ -447,6 +450,7 @@ func (j *judge) window(given []yes, w WindowClaim) {
 	j.must(slices.Equal(w.Starts, widest.Starts), "the window starts with %q, and by request and limits it starts with %q", w.Starts, widest.Starts)
 	j.must(w.Escort == r.Escort && w.Network == r.Red.Network, "the window and the request differ in who watches, or whence they may come")
 	j.must(w.Laptop == r.Laptop, "the window is for the laptop %q, and the request for %q", short(w.Laptop), short(r.Laptop))
+	j.must(w.Probe == (r.Kind == Connectivity), "the window tries the way: %t, and the request is %s", w.Probe, r.Kind)
 	j.must(w.Machine.equal(r.Machine), "the window and the request differ in what holds the machine")
 	j.must(within(j.gates, w.Gates), "the window does not ask the gates %q, which the pattern asks", j.gates)
 	j.must(w.Open == j.quorum.Open, "the window says that %s opens, and the rules say %s", w.Open, j.quorum.Open)

@@ -29,7 +29,7 @@ type Request struct {
 	Firm      string     `json:"firm"`
 	By        string     `json:"by"`               // who wrote it
 	People    []string   `json:"people"`           // who will work, sorted
-	Kind      string     `json:"kind"`             // Remote, Emergency, OnSite, Machine
+	Kind      string     `json:"kind"`             // Remote, Emergency, OnSite, Machine, Connectivity
 	Called    bool       `json:"called,omitempty"` // By is of the plant and calls them in: their yes may be the ask
 	Assets    []Target   `json:"assets"`
 	Rights    []string   `json:"rights"`
@@ -69,10 +69,11 @@ type Request struct {
 
 // Kinds of requests.
 const (
-	Remote    = "remote"
-	OnSite    = "on-site"   // with a laptop at the machine itself: agreed, opened and ended like any other, and not recorded
-	Machine   = "standing"  // a machine of the vendor's, day and night, until it is not confirmed (Bound)
-	Emergency = "emergency" // one yes, look first, a second tap for more (policy.Emergency)
+	Remote       = "remote"
+	OnSite       = "on-site"      // with a laptop at the machine itself: agreed, opened and ended like any other, and not recorded
+	Machine      = "standing"     // a machine of the vendor's, day and night, until it is not confirmed (Bound)
+	Connectivity = "connectivity" // proves before the job that the way works; nothing passes
+	Emergency    = "emergency"    // one yes, look first, a second tap for more (policy.Emergency)
 )
 
 // Limits narrow a yes. A zero field does not limit.
@@ -150,6 +151,7 @@ type WindowClaim struct {
 	Escort  bool       `json:"escort,omitempty"`  // as the request says
 	Network string     `json:"network,omitempty"` // of the request's red item: whence they may come besides
 	Laptop  string     `json:"laptop,omitempty"`  // of work on site, which no certificate and no session is for
+	Probe   bool       `json:"probe,omitempty"`   // of kind connectivity
 	Machine Bound      `json:"machine,omitzero"`  // of a standing agreement, as the request says
 	Gates   []string   `json:"gates,omitempty"`   // that its pattern asks besides those of the rules
 

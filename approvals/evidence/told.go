@@ -20,6 +20,9 @@ func Tell(plant *policy.Plant, r *Request) {
 	}
 	told := plant.Told(targets, rights, OnlyOf(r.Registers)...)
 	r.Can, r.Worst, r.Stopper, r.Weak, r.Files = told.Can, told.Worst, told.Stopper, told.Weak, told.Files
+	if r.Kind == Connectivity {
+		r.tellProbe()
+	}
 	r.Priority = plant.Priority(assets, r.Happening).String()
 	r.Starts, r.Waives = nil, nil
 	if r.Kind == Emergency {

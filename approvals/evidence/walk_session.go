@@ -262,7 +262,7 @@ func (w *Walk) decided(plant *policy.Plant, s *session, v *window, b audit.Chann
 	}
 	f := policy.Facts{
 		Person: w.facts(s.person),
-		Window: policy.WindowFacts{ID: policy.WindowID(v.claim.Window), Agreed: true, Live: true, From: v.opened, Until: at.Add(time.Hour), Rights: claimed, Emergency: v.claim.Emergency(), OnSite: v.claim.OnSite(), Escort: v.claim.Escort, Standing: v.claim.Machine.Policy()},
+		Window: policy.WindowFacts{ID: policy.WindowID(v.claim.Window), Agreed: true, Live: true, From: v.opened, Until: at.Add(time.Hour), Rights: claimed, Emergency: v.claim.Emergency(), OnSite: v.claim.OnSite(), Escort: v.claim.Escort, Standing: v.claim.Machine.Policy(), Probe: v.claim.Probe},
 		Live:   policy.LiveFacts{Escort: v.escort.there(at, settleTime) || v.escort.there(at.Add(-settleTime), 0), Gates: map[string]bool{}},
 	}
 	f.HostKeys = w.hostKeys(plant, at)
@@ -437,6 +437,7 @@ func (w *Walk) channelClosed(b audit.ChannelClosed) {
 		return
 	}
 	w.outlived(b.Session, b.Channel, c)
+	w.probed(c, b)
 	w.must(!c.inspected || b.In == 0 || c.summed, "%d bytes went to %s by %s, which Penstock enforces, and nothing says which operations they were", b.In, c.opened.Asset, c.opened.Port)
 	w.must(c.late == "" || b.In == 0, "%d bytes went to %s although %s", b.In, c.opened.Asset, c.late)
 	c.closed = true

@@ -43,7 +43,7 @@ type Ask struct {
 	Backup    string   `json:"backup,omitempty"`
 	Backout   string   `json:"backout,omitempty"`
 	AreaClear string   `json:"area_clear,omitempty"`
-	Kind      string   `json:"kind,omitempty"`      // remote, emergency, on-site, standing; empty: remote
+	Kind      string   `json:"kind,omitempty"`      // remote, emergency, on-site, standing, connectivity; empty: remote
 	Laptop    string   `json:"laptop,omitempty"`    // of kind on-site: its name or tag; the targets name machines alone
 	Machine   *Machine `json:"machine,omitempty"`   // of kind standing: what holds the one machine that is its people
 	Starts    []string `json:"starts,omitempty"`    // of an emergency, computed: the rights until the second tap
@@ -179,6 +179,7 @@ type Window struct {
 	Gates    []Gate    `json:"gates,omitempty"`     // that its rules ask, as they stand; while it is not over
 	Escort   *Escort   `json:"escort,omitempty"`    // where its rules ask for one
 
+	Probe     bool     `json:"probe,omitempty"`   // a connectivity test: nothing passes
 	Machine   *Machine `json:"machine,omitempty"` // of a standing agreement
 	Laptop    string   `json:"laptop,omitempty"`  // of work on site: which laptop; not recorded, and no certificate is for it
 	Emergency bool     `json:"emergency,omitempty"`

@@ -118,7 +118,9 @@ func (d *Door) forward(_ *glider.Server, sc *ssh.ServerConn, nc ssh.NewChannel, 
 		}
 		if err := d.lead(c, sc, nc, who); err != nil && c.ctx.Err() == nil {
 			rule, why := ruleOf(err)
-			d.told.refused(c.source, string(who.claim.Person), rule, why)
+			if rule != ruleWorks {
+				d.told.refused(c.source, string(who.claim.Person), rule, why)
+			}
 			reason := ssh.Prohibited
 			if rule == "target-unreachable" {
 				reason = ssh.ConnectionFailed
@@ -170,6 +172,9 @@ func (d *Door) carry(ctx context.Context, c *conn, nc ssh.NewChannel, session *b
 			return ended
 		}
 		return s.cause
+	}
+	if s.gate.Decision().Duties.Probe { // reached, and left
+		return s.proven(ctx)
 	}
 	if err := s.accept(nc); err != nil {
 		return nil // the client took its ask back

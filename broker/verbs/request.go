@@ -56,6 +56,9 @@ func (c *call) fill(ask *approvals.Ask) (err error) {
 			return err
 		}
 	}
+	if c.args.text("kind") == evidence.Connectivity { // it has no other
+		ask.Rights = policy.Look
+	}
 	if ask.Rights == 0 {
 		return usage("What do you want to do? --rights look,copy,set,operate,load,device; name only what you need")
 	}
@@ -101,6 +104,9 @@ func (c *call) fillSpan(ask *approvals.Ask) (err error) {
 		return err
 	} else if n > 0 {
 		ask.Minutes = n
+	}
+	if ask.Minutes == 0 && c.args.text("kind") == evidence.Connectivity {
+		ask.Minutes = 15
 	}
 	if ask.Minutes == 0 {
 		return usage("For how long? --minutes 60")

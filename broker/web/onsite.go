@@ -13,6 +13,11 @@ func siteTick(on bool) tick {
 	return tick{evidence.OnSite, "Agreed, opened and ended like any other, on the board, and handed back. It is not recorded, and nobody stops what the laptop does.", on}
 }
 
+// probeTick says what trying the way means.
+func probeTick(on bool) tick {
+	return tick{evidence.Connectivity, "Before the job: it is reached, the host key compared, logged in to, and closed. Nothing passes, by any account; half an hour at most, and the shift alone agrees.", on}
+}
+
 // machines are the assets of what was ticked: on site no way in counts.
 func machines(ways []policy.Target) (all []policy.Target) {
 	for _, t := range ways {
@@ -31,7 +36,7 @@ func kindOf(ticked []string) (string, error) {
 	case 1:
 		return ticked[0], nil
 	}
-	return "", &policy.Refusal{Rule: "on-site", Say: "An emergency is quick access from outside, and a laptop on site is not. Tick one of the two."}
+	return "", &policy.Refusal{Rule: "on-site", Say: "A laptop on site, trying the way, and an emergency are three different things. Tick one of them."}
 }
 
 // stillThere are laptops on site whose person, firm, machine or zone is blocked:

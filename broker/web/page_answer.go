@@ -122,7 +122,7 @@ func (v *visit) after(q approvals.Request, r policy.Role, n roll) (rest []string
 // is offered where the way in can do no more, or Penstock stops the rest.
 func (v *visit) offers(out *requestView, d evidence.Request) {
 	out.May.AskedUntil = out.Until
-	if d.Machine.Is() { // nobody looks for half an hour there: it stands, or does not
+	if d.Machine.Is() || d.Kind == evidence.Connectivity { // there is nothing less to agree to
 		v.parts(out, d)
 		return
 	}

@@ -27,6 +27,7 @@ type askView struct {
 	Now    []tick // what is happening there
 	Under  string // the pattern that the form began with, in words
 	Site   tick   // what work on site means
+	Probe  tick   // what trying the way means
 	Quick  *tick  // what an emergency means here; nil: the plant has none
 	Vendor bool
 	Before []pastView // on the machine that the form began with
@@ -100,7 +101,7 @@ var askLabels = map[string]string{"reason": "Why", "work_order": "Work order", "
 // stands above it.
 var askRules = map[string]string{"nobody": "person", "no-such-person": "person", "no-such-firm": "person", "own-firm": "person", "not-active": "person",
 	"firm-ended": "person", "unknown-person": "person", "person-disabled": "person", "key-gone": "person", "source-network": "person",
-	"no-such-way": "way", "default-deny": "way", "not-possible": "way", "no-rights": "right", "emergency-rights": "right", "no-emergency": "kind", "on-site": "laptop", "on-site-laptop": "laptop", "reviews-due": "kind",
+	"no-such-way": "way", "default-deny": "way", "not-possible": "way", "no-rights": "right", "emergency-rights": "right", "no-emergency": "kind", "on-site": "laptop", "on-site-laptop": "laptop", "connectivity": "kind", "reviews-due": "kind",
 	"bad-minutes": "minutes", "too-long": "minutes", "bad-span": "from", "bad-from": "from", "bad-to": "to", "span-empty": "from", "span-too-short": "to", "bad-text": "reason", "bad-hash": "file_hashes", "registers": "registers"}
 
 // wrong says beside which field each thing to do stands.
@@ -150,6 +151,7 @@ func (g *Pages) showAsk(v *visit, status int, r *policy.Refusal, form url.Values
 		view.Now = append(view.Now, tick{value, nowWords[value], form.Get("now") == value})
 	}
 	view.Quick, view.Site = v.quickTick(slices.Contains(form["kind"], evidence.Emergency)), siteTick(slices.Contains(form["kind"], evidence.OnSite))
+	view.Probe = probeTick(slices.Contains(form["kind"], evidence.Connectivity))
 	for _, value := range (^policy.Rights(0)).Words() {
 		view.Rights = append(view.Rights, tick{value, rightWord(value), slices.Contains(form["right"], value) || fresh && value == "look"})
 	}
@@ -267,6 +269,9 @@ func (v *visit) readAsk(g *Pages, f url.Values) (approvals.Ask, error) {
 	if a.Kind, err = kindOf(f["kind"]); err != nil {
 		return a, err
 	}
+	if a.Kind == evidence.Connectivity {
+		a.Rights = policy.Look
+	}
 	if len(a.People) == 0 || len(f["way"]) == 0 {
 		return a, &policy.Refusal{Rule: map[bool]string{true: "nobody", false: "no-such-way"}[len(a.People) == 0], Say: "Tick who will work, and on which machine."}
 	}
@@ -287,6 +292,9 @@ func (v *visit) readAsk(g *Pages, f url.Values) (approvals.Ask, error) {
 	}
 	if a.Minutes, err = strconv.Atoi(f.Get("minutes")); err != nil || a.Minutes < 1 {
 		return a, &policy.Refusal{Rule: "bad-minutes", Say: "Say for how many minutes."}
+	}
+	if a.Kind == evidence.Connectivity {
+		a.Minutes = min(a.Minutes, int(policy.LongestProbe/time.Minute))
 	}
 	return a, v.span(f, &a)
 }

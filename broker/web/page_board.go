@@ -100,6 +100,7 @@ type WindowLine struct {
 	May                                          stepsAllowed
 	Emergency                                    bool
 	Laptop                                       string   // of work on site
+	Probe                                        bool     // it only tries the way
 	Call                                         *call    // for the plant's people, where a number is known
 	Lacks                                        []string // what it waits for: gates, an escort; for the plant's people
 	Escort                                       string   // who watches, or "you"
@@ -416,7 +417,7 @@ func titles(targets []targetView) string {
 func (g *Pages) windowLine(v *visit, w approvals.Window, n roll) WindowLine {
 	c := w.Claim
 	return WindowLine{ID: string(w.ID), Request: string(w.Request), Firm: n.firm(w.Firm), What: titles(v.targets(c.Assets)),
-		Rights: rightsOf(c.Rights).InWords(), State: v.windowState(w, n), Word: string(w.State), Who: n.list(c.People), Until: v.at(w.Until), May: v.may(w, n), Call: v.call(n, c.People), Emergency: w.Emergency, Laptop: c.Laptop}
+		Rights: rightsOf(c.Rights).InWords(), State: v.windowState(w, n), Word: string(w.State), Who: n.list(c.People), Until: v.at(w.Until), May: v.may(w, n), Call: v.call(n, c.People), Emergency: w.Emergency, Laptop: c.Laptop, Probe: c.Probe}
 }
 
 // may is which buttons would work; the Desk decides again at the tap.

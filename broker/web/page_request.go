@@ -68,6 +68,7 @@ type requestView struct {
 	Outcome                  string // who decided, and what
 	Emergency                *emergencyView
 	Laptop                   string     // of work on site
+	Probe                    bool       // it only tries the way
 	Bound                    *boundView // of a machine; nil: people would work in it
 	Vendor, Yours, Withdrawn bool
 }
@@ -113,6 +114,7 @@ func (g *Pages) requestOf(v *visit, q approvals.Request) (requestView, error) {
 		Who: n.list(d.People), Firm: n.firm(policy.FirmID(d.Firm)), Why: d.Reason, Length: minutesWords(d.Minutes), From: v.at(d.From), To: v.at(d.To),
 		Asleep: v.at(q.Asleep), Words: evidence.Words(q.Hash), WorkOrder: d.WorkOrder, Change: d.Change, Backup: d.Backup, Backout: d.Backout,
 		Area: d.AreaClear, Escort: d.Escort, Drill: d.Drill, Laptop: d.Laptop, Vendor: !v.actor.Plant}
+	out.Probe = d.Kind == evidence.Connectivity
 	out.Bound = v.bound(d.Machine, d.People, n)
 	out.Urgency = v.urgency(q, n)
 	out.MayUrgent = v.actor.Plant && (q.State == approvals.RequestWaiting || q.State == approvals.RequestAsleep)

@@ -59,6 +59,7 @@ type askFlags struct {
 	emergency        bool
 	onSite           string // the laptop
 	standing         api.Machine
+	connectivity     bool
 }
 
 func (a *askFlags) bind(cmd *cobra.Command, ask *api.Ask) {
@@ -80,6 +81,7 @@ func (a *askFlags) bind(cmd *cobra.Command, ask *api.Ask) {
 	f.StringArrayVar(&ask.Registers, "register", nil, "register that alone may be changed, by its name in the plant file; may be repeated, with \"asset: \" before it where two machines have it")
 	f.BoolVar(&a.emergency, "emergency", false, "the quick way: one yes of the shift, look first, a second tap for more; everybody who must know is told, and it is reviewed")
 	f.StringVar(&a.onSite, "on-site", "", "the name or tag of a laptop that comes to the machine itself: agreed and opened like any other, and not recorded; --target names the machine alone")
+	f.BoolVar(&a.connectivity, "connectivity", false, "only try whether the way works, before the job: reached, host key compared, logged in, closed; nothing passes, half an hour at most, and the shift alone agrees")
 	f.StringVar(&a.standing.Frame, "standing", "", "the plant file's frame in which a machine shall come in day and night; --person names the machine, --to its last day")
 	f.StringVar(&a.standing.Keeper, "keeper", "", "of a standing agreement: who at the firm answers for the machine")
 	f.StringSliceVar(&a.standing.Networks, "network", nil, "of a standing agreement: whence the machine comes, such as 198.51.100.7/32; may be repeated")
@@ -103,8 +105,11 @@ func (a *askFlags) fill(ask *api.Ask, l *time.Location) (err error) {
 		return err
 	}
 	ask.Rights = strings.Split(a.rights, ",")
-	if a.emergency && a.onSite != "" {
-		return usage("an emergency is quick access from outside: leave --on-site or --emergency out")
+	if a.emergency && a.onSite != "" || a.connectivity && (a.emergency || a.onSite != "") {
+		return usage("--emergency, --on-site and --connectivity are three different things: leave all but one out")
+	}
+	if a.connectivity {
+		ask.Kind, ask.Minutes = "connectivity", min(ask.Minutes, 30)
 	}
 	if a.emergency {
 		ask.Kind = "emergency"
