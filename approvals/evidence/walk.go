@@ -97,12 +97,39 @@ type silence struct{ from, to time.Time }
 
 // NewWalk begins before leaf 0.
 func NewWalk(docs Documents) *Walk {
-	return &Walk{docs: docs, revs: map[string]uint64{}, firms: map[string]*firm{}, people: map[string]*person{},
-		invited: map[audit.Hash]*invitation{}, owners: map[string]string{}, agents: map[string]*agentSeen{}, removed: map[string]bool{}, words: map[string]bool{}, access: map[string]*access{}, plants: map[audit.Hash]*policy.Plant{}, changes: map[string]*change{},
-		requests: map[string]*asked{}, backups: map[policy.AssetName]time.Time{}, owed: map[string]bool{}, been: map[string]bool{}, windows: map[string]*window{}, patterns: map[string]*pattern{}, blocks: map[string]*blocked{}, outages: map[string]*outage{}, kiosks: map[string]*kiosk{}, duty: duties{},
-		owing: NewOwing(), sealed: map[string]*sealedIn{},
-		spoken: map[string]*spokenYes{},
-		certs:  map[string]audit.CertIssued{}, sessions: map[string]*session{}, gates: map[string]gateWord{}, handed: map[string]*handover{}, guarded: map[string]*guard{}, unknown: map[string]int64{}}
+	return &Walk{
+		docs:     docs,
+		access:   map[string]*access{},
+		agents:   map[string]*agentSeen{},
+		backups:  map[policy.AssetName]time.Time{},
+		been:     map[string]bool{},
+		blocks:   map[string]*blocked{},
+		certs:    map[string]audit.CertIssued{},
+		changes:  map[string]*change{},
+		duty:     duties{},
+		firms:    map[string]*firm{},
+		gates:    map[string]gateWord{},
+		guarded:  map[string]*guard{},
+		handed:   map[string]*handover{},
+		invited:  map[audit.Hash]*invitation{},
+		kiosks:   map[string]*kiosk{},
+		outages:  map[string]*outage{},
+		owed:     map[string]bool{},
+		owing:    NewOwing(),
+		owners:   map[string]string{},
+		patterns: map[string]*pattern{},
+		people:   map[string]*person{},
+		plants:   map[audit.Hash]*policy.Plant{},
+		removed:  map[string]bool{},
+		requests: map[string]*asked{},
+		revs:     map[string]uint64{},
+		sealed:   map[string]*sealedIn{},
+		sessions: map[string]*session{},
+		spoken:   map[string]*spokenYes{},
+		unknown:  map[string]int64{},
+		windows:  map[string]*window{},
+		words:    map[string]bool{},
+	}
 }
 
 // Leaf judges the next leaf and returns what is wrong with it.
