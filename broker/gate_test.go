@@ -137,8 +137,13 @@ func TestAnIdleSessionEndsWithinASecond(t *testing.T) {
 	})
 }
 
+// twoWays is the test plant with a TCP port, whose output is durable first.
+func twoWays(t *testing.T) *policy.Plant {
+	return brokertest.Plant(t, netip.MustParseAddrPort("127.0.0.1:2201"), 502, pin)
+}
+
 // Promise 1, the look after the commit: the end comes while the bytes are on
-// their way to the disk.
+// their way to the disk, the vendor's and the target's.
 func TestTheEndComesWhileACommitRuns(t *testing.T) {
 	for name, end := range map[string]func(*scene){
 		"cut":        func(s *scene) { s.Stop(brokertest.W1, errors.New("cut by Mia")) },
@@ -150,12 +155,15 @@ func TestTheEndComesWhileACommitRuns(t *testing.T) {
 		"the zone":   func(s *scene) { s.Block(policy.Block{ID: "B-1", Zone: "line-1"}, nil) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			inBubble(t, func(t *testing.T, s *scene) {
-				_, c := s.shell(t)
+			inBubbleOf(t, twoWays(t), func(t *testing.T, s *scene) {
+				ses, c := s.shell(t)
+				modbus := s.open(t, ses, brokertest.Modbus())
 				disk := make(chan struct{})
 				s.tape.hangFrom(disk)
-				got := make(chan string, 1)
+				got, back := make(chan string, 1), make(chan error, 1)
 				go func() { got <- in(c, "rm -rf /") }()
+				<-s.tape.hanging
+				go func() { back <- modbus.Out(t.Context(), recording.Out, []byte("y")) }()
 				<-s.tape.hanging
 				began := time.Now()
 				end(s)
@@ -165,6 +173,9 @@ func TestTheEndComesWhileACommitRuns(t *testing.T) {
 				close(disk)
 				if got := <-got; got == "passed" {
 					t.Error("bytes passed after the end")
+				}
+				if err := <-back; err == nil {
+					t.Error("the target's bytes passed after the end")
 				}
 				if got := in(c, "more"); got == "passed" {
 					t.Error("more bytes passed after the end")
@@ -202,8 +213,7 @@ func TestNoByteWithoutARecord(t *testing.T) {
 // Nor does a byte reach the vendor before it is durable, where the plant says so: by
 // default on a TCP port, and for files; a shell's output is on its way at once.
 func TestStrictBothHoldsOutput(t *testing.T) {
-	plant := brokertest.Plant(t, netip.MustParseAddrPort("127.0.0.1:2201"), 502, pin)
-	inBubbleOf(t, plant, func(t *testing.T, s *scene) {
+	inBubbleOf(t, twoWays(t), func(t *testing.T, s *scene) {
 		ses := s.admit(t, brokertest.W1)
 		files := brokertest.Shell(brokertest.Maint)
 		files.Port, files.Kind = "sftp", "sftp"
