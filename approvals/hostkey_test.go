@@ -159,6 +159,17 @@ func TestOTSecurityConfirmsAKey(t *testing.T) {
 	w.judge(t)
 }
 
+// Who has both offices gives one of the two words.
+func TestAKeyIsNotConfirmedByWhoAcceptedIt(t *testing.T) {
+	w, win := loading(t)
+	wants(t, w.folk.Change(w.ctx, w.as("sara"), "mia", "Mia", []policy.Role{"shift", "ot-security"}), "")
+	w.shows(newKey, win.ID)
+	wants(t, w.desk.AcceptKey(w.ctx, w.as("mia"), "filler-plc", win.ID, newKey, ""), "")
+	wants(t, w.desk.ConfirmKey(w.ctx, w.as("mia"), "filler-plc", newKey, ""), "two-people")
+	wants(t, w.desk.ConfirmKey(w.ctx, w.as("sara"), "filler-plc", newKey, ""), "")
+	w.verified()
+}
+
 func TestOTSecurityClearsAKey(t *testing.T) {
 	w, win := loading(t)
 	w.shows(newKey, win.ID)

@@ -390,3 +390,15 @@ func TestPatternSeen(t *testing.T) {
 	_, err := w.desk.Pattern(w.ctx, w.as("eve"), p.ID)
 	wants(t, err, "no-such-pattern")
 }
+
+// The fold's own look, whoever commits: no window is agreed under a pattern that
+// does not stand, or that its request does not name.
+func TestNoEventUsesAPatternThatDoesNotStand(t *testing.T) {
+	w := newWorldOf(t, nil, framedPlant)
+	p := w.pattern(t)
+	wants(t, stands(w.ctx, w.desk.rows, p.ID, p.ID), "")
+	wants(t, stands(w.ctx, w.desk.rows, p.ID, "P-9"), "illegal-step")
+	wants(t, w.desk.WithdrawPattern(w.ctx, w.as("olaf"), p.ID, ""), "")
+	wants(t, stands(w.ctx, w.desk.rows, p.ID, p.ID), "illegal-step")
+	wants(t, stands(w.ctx, w.desk.rows, "", p.ID), "")
+}
