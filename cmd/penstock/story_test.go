@@ -24,6 +24,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"penstock/broker/brokertest"
 	"penstock/cmd/penstock/demo"
 )
 
@@ -104,6 +105,7 @@ type story struct {
 	background map[string]*background
 	last       demo.Said
 	lives      map[string]*liveRun
+	lines      map[string]*brokertest.Line
 
 	ssh, sshdPort int
 	serving       *exec.Cmd
