@@ -203,24 +203,34 @@ func (d *Disk) timed(what string, op func() error) error {
 	done := make(chan error, 1)
 	go func() { done <- op() }()
 	defer d.syncs.Since(time.Now())
-	t := time.NewTimer(d.patience)
-	defer t.Stop()
-	var err error
-	select {
-	case err = <-done:
-	case <-t.C:
-		// A process that was stopped (SIGSTOP) sees timer and end together.
-		t.Reset(d.patience / 10)
-		select {
-		case err = <-done:
-		case <-t.C:
-			err = fmt.Errorf("not done after %v", d.patience)
-		}
-	}
+	err := d.waits(done)
 	if err != nil {
 		return d.fail(fmt.Errorf("%s: %w; the disk is not used any more, start again when it is well", what, err))
 	}
 	return nil
+}
+
+// patienceTicks are what the patience is made of. A process that was stopped
+// (SIGSTOP), or whose machine has too much to do, has not run op either: where
+// this goroutine stands still it takes one tick, and not the disk's whole time.
+const patienceTicks = 20
+
+func (d *Disk) waits(done <-chan error) error {
+	tick := time.NewTicker(max(d.patience/patienceTicks, time.Nanosecond))
+	defer tick.Stop()
+	for range patienceTicks + 1 { // the first may have waited for us
+		select {
+		case err := <-done:
+			return err
+		case <-tick.C:
+		}
+	}
+	select {
+	case err := <-done:
+		return err
+	default:
+		return fmt.Errorf("not done after %v", d.patience)
+	}
 }
 
 // fail keeps the first error for good, and gives it to everybody who waits.
