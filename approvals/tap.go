@@ -12,9 +12,10 @@ import (
 	"penstock/policy"
 )
 
-// At a kiosk nobody is signed in: a person says which name is theirs, and taps
-// their own passkey over the very text of what they give (evidence.CheckTap). The
-// Actor of such a tap carries the screen, and gives by nothing else.
+// A tap is a person's own key over the very text of what they give
+// (evidence.CheckTap). On a page of their own it stands for a code. At a kiosk nobody
+// is signed in: a person says which name is theirs, and taps; the Actor of such a tap
+// carries the screen, and gives by nothing else.
 
 // tapGood is how long what is tapped may wait to be done, as a signed answer may.
 const tapGood = signGood
@@ -27,7 +28,7 @@ func (d *Desk) atScreen(by people.Actor) error {
 	return d.kioskStands(by.Screen)
 }
 
-// DraftTap is what somebody taps at a kiosk to let a window open
+// DraftTap is what somebody taps to let a window open
 // (evidence.Opens) or go on (evidence.GoesOn), without its proof. Nothing is
 // written.
 func (d *Desk) DraftTap(ctx context.Context, by people.Actor, id policy.WindowID, says string) (evidence.Answer, error) {
@@ -39,7 +40,7 @@ func (d *Desk) DraftTap(ctx context.Context, by people.Actor, id policy.WindowID
 	if err != nil {
 		return evidence.Answer{}, err
 	}
-	if err := d.kioskStands(by.Screen); err != nil {
+	if err := d.atScreen(by); err != nil {
 		return evidence.Answer{}, err
 	}
 	if from := map[string]WindowState{evidence.Opens: WindowAgreed, evidence.GoesOn: WindowPaused}[says]; w.State != from {
@@ -83,7 +84,7 @@ func (d *Desk) openerBy(ctx context.Context, by people.Actor, w windowRow, claim
 	}
 	p, q, err := d.isOpener(ctx, by, claim)
 	if err == nil {
-		err = d.kioskStands(by.Screen)
+		err = d.atScreen(by)
 	}
 	if err != nil {
 		return p, audit.Hash{}, err
@@ -117,14 +118,14 @@ func (d *Desk) opensByYes(ctx context.Context, by people.Actor, w windowRow, tap
 	return audit.HashOf(body), nil
 }
 
-// DraftTakeOver is what somebody taps at a kiosk to take windows of a handover
-// over, without its proof.
+// DraftTakeOver is what somebody taps to take windows of a handover over, without
+// its proof.
 func (d *Desk) DraftTakeOver(ctx context.Context, by people.Actor, id string, windows []policy.WindowID) (evidence.Answer, error) {
 	h, p, take, err := d.taking(ctx, by, id, windows)
 	if err != nil {
 		return evidence.Answer{}, err
 	}
-	if err := d.kioskStands(by.Screen); err != nil {
+	if err := d.atScreen(by); err != nil {
 		return evidence.Answer{}, err
 	}
 	a, _, err := d.takingText(by, p, h, take)
@@ -148,7 +149,7 @@ func (d *Desk) takingText(by people.Actor, p people.Person, h handoverRow, take 
 
 // tapTaking keeps text and tap, held to the verifier's own check.
 func (d *Desk) tapTaking(ctx context.Context, by people.Actor, p people.Person, h handoverRow, take []string, tap evidence.Answer) (text, answer audit.Hash, err error) {
-	if err := d.kioskStands(by.Screen); err != nil {
+	if err := d.atScreen(by); err != nil {
 		return text, answer, err
 	}
 	want, body, err := d.takingText(by, p, h, take)

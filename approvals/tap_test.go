@@ -78,6 +78,24 @@ func TestATapGivesWhatItSays(t *testing.T) {
 	w.judge(t)
 }
 
+// On a page of their own a tap stands for a code, and is checked like the others.
+func TestATapStandsForACode(t *testing.T) {
+	w, _, mia, max, win := screen(t)
+	as := w.stale("mia")
+	_, err := w.desk.Open(w.ctx, as, win)
+	wants(t, err, "code-needed")
+	a, err := w.desk.DraftTap(w.ctx, as, win, evidence.Opens)
+	_, err = w.desk.OpenTapped(w.ctx, as, win, tapped(mia, a, err))
+	wants(t, err, "")
+	h := w.offered(15 * time.Minute)
+	a, err = w.desk.DraftTakeOver(w.ctx, w.stale("max"), h.ID, []policy.WindowID{win})
+	if _, err := w.desk.TakeOverTapped(w.ctx, w.stale("max"), h.ID, []policy.WindowID{win}, tapped(max, a, err)); err != nil {
+		t.Error(err)
+	}
+	noFindings(t, w)
+	w.judge(t)
+}
+
 // A yes that was the last one opens by the same tap, and by no older one.
 func TestAYesOpensByItsTap(t *testing.T) {
 	w, kiosk, _, max, _ := screen(t)
@@ -138,7 +156,7 @@ func TestATapIsForNothingElse(t *testing.T) {
 		"another revision":            {openIt(as, win, changed(func(a *evidence.Answer) { a.Rev++ })), "signed-other"},
 		"another screen":              {openIt(as, win, changed(func(a *evidence.Answer) { a.Kiosk = "K-2" })), "signed-other"},
 		"at a screen not enrolled":    {openIt(stranger, win, open), "not-enrolled"},
-		"on a person's own page":      {openIt(w.as("mia"), win, open), "not-enrolled"},
+		"on a person's own page":      {openIt(w.as("mia"), win, open), "signed-other"},
 		"another's tap":               {openIt(as, win, tapped(max, a, nil)), "no-such-key"},
 		"without finger or PIN":       {openIt(as, win, tapped(&unseen, a, nil)), "bad-signature"},
 		"in another's name":           {openIt(w.atKiosk("max", kiosk), win, open), "signed-other"},

@@ -55,7 +55,7 @@ type HandoverAccepted struct {
 	By       string    `json:"by"`
 	Windows  []string  `json:"windows"`
 	At       time.Time `json:"at"`
-	Text     Hash      `json:"text,omitzero"`   // by a tap at a kiosk: evidence.Taking,
+	Text     Hash      `json:"text,omitzero"`   // by a tap of a key: evidence.Taking,
 	Answer   Hash      `json:"answer,omitzero"` // and the person's yes to it
 }
 

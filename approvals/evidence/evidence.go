@@ -92,8 +92,8 @@ const (
 	Question  = "question"
 	Extend    = "extend"  // the opener's answer to a window and its new end
 	StepUp    = "step-up" // the opener's second tap: from now on an emergency's window has the rights in Limits
-	Opens     = "open"    // the opener's tap at a kiosk: this window, with the rights and minutes in Limits
-	GoesOn    = "go-on"   // the opener's tap at a kiosk: this paused window, with the rights in Limits, to Until
+	Opens     = "open"    // the opener's tap: this window, with the rights and minutes in Limits
+	GoesOn    = "go-on"   // the opener's tap: this paused window, with the rights in Limits, to Until
 )
 
 // Named says what it means that a request names files by their hash; "" where it names none.
@@ -120,7 +120,7 @@ type Answer struct {
 	Why       string     `json:"why,omitempty"`
 	Limits    Limits     `json:"limits,omitzero"`
 	NotBefore time.Time  `json:"not_before,omitzero"`
-	Window    string     `json:"window,omitempty"` // of an extension, a second tap, or a tap at a kiosk
+	Window    string     `json:"window,omitempty"` // of an extension, a second tap, open and go-on
 	Until     time.Time  `json:"until,omitzero"`   // of an extension: the new end; of go-on: the end in force
 	Rev       uint64     `json:"rev,omitempty"`    // of open and go-on: the revision of the window's row, so that no tap counts for another pause
 	Kiosk     string     `json:"kiosk,omitempty"`  // K-1: the control room's screen at which the person tapped their passkey

@@ -11,11 +11,11 @@ import (
 	"penstock/policy"
 )
 
-// A tap is an answer that somebody signs with their own passkey at a kiosk, whose
-// computer nobody signs in to. The answer names the screen, and what it is good
-// for: a yes is to one text, open and go-on are to one window as it stands, and a
-// taking over is a yes to one Taking. So a tap that a screen keeps back lets
-// nothing else happen, and nothing a second time.
+// A tap is an answer that somebody signs with their own key for one thing: a yes is
+// to one text, open and go-on are to one window as it stands, and a taking over is a
+// yes to one Taking. At a kiosk, whose computer nobody signs in to, everything that
+// gives is a tap of a passkey, and names the screen. So a tap that a screen keeps
+// back lets nothing else happen, and nothing a second time.
 
 // taps says whether it is about a window that opens, or goes on, by a tap.
 func (a Answer) taps() bool { return a.Says == Opens || a.Says == GoesOn }
@@ -36,15 +36,15 @@ func (a Answer) atKiosk() error {
 		return errors.Join(errs...)
 	}
 	l := a.Limits
-	if a.Kiosk == "" || len(l.Rights) == 0 || len(l.Assets) > 0 || !l.Until.IsZero() || (a.Says == Opens) != (l.Minutes > 0) {
-		errs = append(errs, errors.New("open and go-on name the kiosk and the window's rights, open its minutes too, and nothing else"))
+	if len(l.Rights) == 0 || len(l.Assets) > 0 || !l.Until.IsZero() || (a.Says == Opens) != (l.Minutes > 0) {
+		errs = append(errs, errors.New("open and go-on name the window's rights, open its minutes too, and nothing else"))
 	}
 	return errors.Join(errs...)
 }
 
-// CheckTap is empty if an opener's tap at a kiosk lets this window open (opened is
+// CheckTap is empty if an opener's tap lets this window open (opened is
 // zero then), or go on after a pause: with the rights and the minutes or end that
-// it would have, by their own passkey. That it is about the window's newest state
+// it would have, by their own key. That it is about the window's newest state
 // (Rev), that the screen was enrolled, and that the tap was not used before is the
 // caller's to compare.
 func CheckTap(plant *policy.Plant, request []byte, says string, yes []Given, tap Given, keys []Key, w WindowClaim, opened time.Time, rights []string, until time.Time, under ...Basis) (findings []string) {
@@ -52,12 +52,17 @@ func CheckTap(plant *policy.Plant, request []byte, says string, yes []Given, tap
 	if err != nil {
 		return []string{err.Error()}
 	}
-	j.must(a.Proof.Kind == ProofWebAuthn, "it is no tap of a passkey")
+	j.tapped(a)
 	j.must(slices.Equal(a.Limits.Rights, rights), "it is for %q, and the window has %q", a.Limits.Rights, rights)
 	j.must(says != Opens || a.Limits.Minutes == w.Minutes, "it is for %d minutes, and %d were agreed", a.Limits.Minutes, w.Minutes)
 	j.must(says != GoesOn || a.Until.Equal(until), "it is for an end at %s, and the window ends at %s", clock(a.Until), clock(until))
 	j.beside(yes, a, func(Answer) {})
 	return j.findings
+}
+
+// tapped: by a key of the person's own, at a kiosk by a passkey.
+func (j *judge) tapped(a Answer) {
+	j.must(a.Proof.Signed() && (a.Kiosk == "" || a.Proof.Kind == ProofWebAuthn), "it is no tap of a key")
 }
 
 // Taking is the exact text that somebody says yes to who takes windows of a
@@ -91,7 +96,7 @@ func ParseTaking(b []byte) (Taking, error) {
 }
 
 // CheckTaking is empty if the tap takes exactly this over: a yes to this text, by
-// a person of the plant with their own passkey.
+// a person of the plant with their own key.
 func CheckTaking(plant *policy.Plant, text []byte, tap Given, keys []Key) (findings []string) {
 	t, err := ParseTaking(text)
 	if err != nil {
@@ -108,7 +113,7 @@ func CheckTaking(plant *policy.Plant, text []byte, tap Given, keys []Key) (findi
 	j := &judge{request: Request{Request: t.Handover, To: a.DecideBy}, hash: audit.HashOf(text), origin: plant.Site.Origin, about: at(tap)}
 	j.must(a.Says == Yes && a.Limits.none() && len(a.Rows) == 0 && a.Heard == "", "it is no plain yes")
 	j.must(a.Request == j.hash, "it answers something else than this taking over")
-	j.must(a.Proof.Kind == ProofWebAuthn && a.Kiosk != "", "it is no tap of a passkey at a kiosk")
+	j.tapped(a)
 	j.outsider(a, tap)
 	j.timely(a, tap)
 	j.proved(a, tap, keys)

@@ -68,8 +68,8 @@ func sampleRequest() requestView {
 	return requestView{ID: "R-214", State: "waiting", Document: "sha256:" + strings.Repeat("9f3c", 16), Rev: 1, At: after(-2), Who: []string{"Ann Keller"},
 		Firm: "Krall Fillers", Checked: "6 visits, last 12 Oct 09:14.", Does: "change values", Prep: "on", Targets: []targetView{fillerPLC},
 		Priority: "P1", Urgency: "Computed from what stops with it, and from: it stands still.", MayUrgent: true, Only: []string{"filler-plc: 40012 (Fill volume)", "filler-plc: 40013 (Cap torque)"}, Can: "Can take files out, change values.", Worst: "Worst case: wrong values, Filling line 1 may stop.", Enforced: "The machine stops everything else.",
-		Stops: "Filling line 1 stops.", Why: "Alarm F-417, fill volume drifts", WorkOrder: "WO 88-1204", Length: "2 hours", Until: after(123), From: after(-2), To: after(360),
-		Inside: "Nobody else is in.", Unusual: []string{"Backup of Filler controller is 61 days old."}, Phone: "ORANGE TIGER", Words: []string{"orange", "tulip", "meadow", "axle", "lemon", "river", "cello", "north"},
+		Why: "Alarm F-417, fill volume drifts", WorkOrder: "WO 88-1204", Length: "2 hours", Until: after(123), From: after(-2), To: after(360),
+		Inside: "Nobody else is in.", Now: []string{"Key switch A3: yes since 02:48."}, Unusual: []string{"Backup is 61 days old."}, Phone: "ORANGE TIGER", Words: []string{"orange", "tulip", "meadow", "axle", "lemon", "river", "cello", "north"},
 		Path: []string{"Filling line 1"}, Interlocks: []string{"Guard door 3 trips Line 1 safety controller"}, Backout: "Recipe 14 of 3 March", Before: []WindowLine{leftLine}, Past: []pastView{{"W-188", "Krall Fillers", "Alarm F-417, fill volume drifts", "Flow sensor offset, 40012 reset.", after(-60000)}},
 		Call:   &call{"Ann", "Krall Fillers", "+494315550121"},
 		Next:   "Next asked at 03:12: Duty engineer.",
@@ -80,7 +80,7 @@ func sampleRequest() requestView {
 
 func dangerousRequest() requestView {
 	r := sampleRequest()
-	r.Does, r.Targets, r.Danger = "work in a shell", []targetView{fillerMaint}, true
+	r.Does, r.Targets, r.Danger, r.Only, r.Now = "work in a shell", []targetView{fillerMaint}, true, nil, nil // the owner does not open it
 	r.Prep, r.Can = "on", "Can do anything, also load programs."
 	r.Worst, r.Enforced = "Worst case: a wrong program runs, Filling line 1 stops.", "Nobody stops it but you."
 	r.Stops = ""
@@ -152,7 +152,7 @@ func severalRequest() requestView {
 func redRequest() requestView {
 	r := sampleRequest()
 	r.Does, r.Prep, r.Can, r.Worst = "look", "at", "Can look.", "Worst case: somebody sees what they should not."
-	r.Checked, r.Escort, r.May.AskLook = "First visit.", true, ""
+	r.Checked, r.Escort, r.May.AskLook, r.Only, r.Now, r.Stops = "First visit.", true, "", nil, nil, "Filling line 1 stops."
 	r.Unusual = []string{"First visit of Ann Keller.", "From 203.0.113.7, no network of Krall Fillers.", "No work order."}
 	r.WorkOrder = ""
 	return r
@@ -626,6 +626,7 @@ func runBrowser(t *testing.T, script string, with any) {
 
 var (
 	tags     = regexp.MustCompile(`<[^>]*>`)
+	folded   = regexp.MustCompile(`(?s)(<details[^>]*><summary>.*?</summary>).*?</details>`) // what nobody sees before they open it
 	wordlike = regexp.MustCompile(`[\pL\d]`)
 )
 
@@ -647,6 +648,7 @@ func TestWordsAtNight(t *testing.T) {
 		if !there {
 			t.Fatalf("%s has no buttons", name)
 		}
+		text = folded.ReplaceAllString(text, "$1")
 		n := 0
 		for _, w := range strings.Fields(tags.ReplaceAllString(strings.TrimPrefix(text, " data-part>"), " ")) {
 			if wordlike.MatchString(w) {

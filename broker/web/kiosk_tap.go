@@ -172,6 +172,14 @@ func (g *Pages) kioskHandoverPage(v *visit) error {
 			return err
 		}
 		page.Handover.MayTake = page.By.As != ""
+		for _, list := range [][]handedLine{page.Handover.One, page.Handover.Rest} {
+			for i := range list {
+				list[i].Screen = true
+			}
+		}
+		for i := range page.Handover.Coming {
+			page.Handover.Coming[i].Screen = true
+		}
 		return g.show(v, http.StatusOK, "kiosk-handover", h.ID, page)
 	})
 }

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -215,8 +216,9 @@ func (g *Pages) sayYes(v *visit) error {
 		return g.show(v, http.StatusOK, "sure", "Are you sure?", sureView{v.narrowed(before, q, reply.Limits), again(f)})
 	}
 	keep := func() {}
-	if reply.Signed, err = g.signedForm(v); err == nil && reply.Signed != nil {
-		keep, err = g.stepUpSigned(v, reply.Signed)
+	tap, err := g.signedForm(v)
+	if reply.Signed = tap; err == nil && tap != nil {
+		keep, err = g.stepUpSigned(v, tap)
 	}
 	if err != nil {
 		return err
@@ -232,7 +234,7 @@ func (g *Pages) sayYes(v *visit) error {
 		return g.notTaken(v, err)
 	}
 	keep()
-	return g.open(v, before, after)
+	return g.open(v, before, after, tap)
 }
 
 // wantsSure: what nobody would stop is asked about once more.
@@ -335,8 +337,9 @@ func (v *visit) leaveOut(q approvals.Request, view requestView, f url.Values, l 
 	return nil
 }
 
-// open goes on from a yes that was the last one.
-func (g *Pages) open(v *visit, before requestView, q approvals.Request) error {
+// open goes on from a yes that was the last one; tap is how that was signed, which
+// then opens as well.
+func (g *Pages) open(v *visit, before requestView, q approvals.Request, tap *evidence.Answer) error {
 	page := "/requests/" + string(q.ID)
 	if q.State != approvals.RequestAgreed || q.Window == "" {
 		return g.done(v, page, "Your yes stands. Asked next: "+before.May.Next+".")
@@ -344,7 +347,13 @@ func (g *Pages) open(v *visit, before requestView, q approvals.Request) error {
 	if !before.May.Opens {
 		return g.done(v, page, "Agreed."+v.opensThen(q.Document, before.Who))
 	}
-	w, err := g.Desk.Open(v.ctx(), v.actor, q.Window)
+	open := g.Desk.Open
+	if tap != nil {
+		open = func(ctx context.Context, by people.Actor, id policy.WindowID) (approvals.Window, error) {
+			return g.Desk.OpenTapped(ctx, by, id, *tap)
+		}
+	}
+	w, err := open(v.ctx(), v.actor, q.Window)
 	if err != nil {
 		if _, ok := errors.AsType[*policy.Refusal](err); !ok {
 			return err

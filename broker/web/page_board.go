@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"net/http"
 	"slices"
 	"strings"
@@ -96,6 +97,8 @@ type inWindow struct {
 type WindowLine struct {
 	ID, Request, Firm, What, Rights, State, Word string
 	Who                                          []string
+	Machines                                     []string // by tag
+	Screen                                       bool     // it stands on a page of the control room's screen
 	Until                                        stamp
 	May                                          stepsAllowed
 	Emergency                                    bool
@@ -111,6 +114,19 @@ type WindowLine struct {
 // column of it says what is not.
 func (b boardView) Busy() bool {
 	return !b.Vendor && len(b.Waits)+len(b.In)+len(b.Open)+len(b.Standing)+len(b.OnSite)+len(b.Ready)+len(b.Left)+len(b.Blocks) > 0
+}
+
+// Machines counts those that somebody is in.
+func (b boardView) Machines() int {
+	seen := map[string]bool{}
+	for _, in := range b.In {
+		for _, w := range in.Windows {
+			for _, one := range w.Machines {
+				seen[one] = true
+			}
+		}
+	}
+	return len(seen)
 }
 
 // stepsAllowed are the buttons that would work for the reader.
@@ -416,7 +432,11 @@ func titles(targets []targetView) string {
 
 func (g *Pages) windowLine(v *visit, w approvals.Window, n roll) WindowLine {
 	c := w.Claim
-	return WindowLine{ID: string(w.ID), Request: string(w.Request), Firm: n.firm(w.Firm), What: titles(v.targets(c.Assets)),
+	var machines []string
+	for _, t := range v.targets(c.Assets) {
+		machines = append(machines, cmp.Or(t.Tag, t.Asset))
+	}
+	return WindowLine{Machines: machines, ID: string(w.ID), Request: string(w.Request), Firm: n.firm(w.Firm), What: titles(v.targets(c.Assets)),
 		Rights: rightsOf(c.Rights).InWords(), State: v.windowState(w, n), Word: string(w.State), Who: n.list(c.People), Until: v.at(w.Until), May: v.may(w, n), Call: v.call(n, c.People), Emergency: w.Emergency, Laptop: c.Laptop, Probe: c.Probe}
 }
 

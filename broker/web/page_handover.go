@@ -27,6 +27,7 @@ type handoverView struct {
 	MayTake, Mine      bool
 	Rang, Late         bool
 	Left, All          int
+	Coming             []WindowLine // agreed, and may be opened in the next shift
 }
 
 type handedLine struct {
@@ -54,7 +55,7 @@ func (g *Pages) handoverOf(v *visit) (handoverPage, error) {
 	if err != nil {
 		return handoverPage{}, err
 	}
-	page := handoverPage{Due: v.now.In(v.plant.Location()).Round(30 * time.Minute).Format("15:04")}
+	page := handoverPage{Due: v.changesAt().Format("15:04")}
 	for _, h := range all {
 		view, err := g.handover(v, n, h)
 		if err != nil {
@@ -70,6 +71,16 @@ func (g *Pages) handoverOf(v *visit) (handoverPage, error) {
 		}
 	}
 	return page, nil
+}
+
+// changesAt is when a shift most likely changes: the nearest half hour that can
+// still be offered.
+func (v *visit) changesAt() time.Time {
+	due := v.now.In(v.plant.Location()).Round(30 * time.Minute)
+	if due.Before(v.now.Add(-evidence.HandoverRings / 2)) {
+		due = due.Add(30 * time.Minute)
+	}
+	return due
 }
 
 func (g *Pages) handover(v *visit, n roll, h approvals.Handover) (handoverView, error) {
@@ -102,10 +113,43 @@ func (g *Pages) handover(v *visit, n roll, h approvals.Handover) (handoverView, 
 			out.Rest = append(out.Rest, line)
 		}
 	}
+	if out.Coming, err = g.comingIn(v, n, h); err != nil {
+		return out, err
+	}
 	for _, list := range [][]handedLine{out.One, out.Rest} {
 		slices.SortStableFunc(list, func(a, b handedLine) int { return strings.Compare(a.Place, b.Place) })
 	}
 	return out, nil
+}
+
+// nextShift is how far ahead a handover looks, from the change of shift.
+const nextShift = 12 * time.Hour
+
+// comingIn are the windows that are agreed and that this team may have to open in
+// its next shift.
+func (g *Pages) comingIn(v *visit, n roll, h approvals.Handover) (list []WindowLine, err error) {
+	all, err := g.Desk.Windows(v.ctx(), v.actor)
+	if err != nil {
+		return nil, err
+	}
+	for _, w := range all {
+		c := w.Claim
+		if w.State != approvals.WindowAgreed || !c.From.Before(h.Due.Add(nextShift)) || !c.To.After(h.Due) {
+			continue
+		}
+		var assets []policy.AssetName
+		for _, t := range c.Assets {
+			assets = append(assets, policy.AssetName(t.Asset))
+		}
+		if q, err := v.plant.Quorum(assets, rightsOf(c.Rights)&63); err == nil && slices.Contains(q.Openers, h.Team) {
+			line := g.windowLine(v, w, n)
+			if line.State = "any time to " + v.at(c.To).Text(); c.From.After(v.now) {
+				line.State = v.at(c.From).Text()
+			}
+			list = append(list, line)
+		}
+	}
+	return list, nil
 }
 
 // placeWords is where in an outage a window is, so that a list of forty is one by
@@ -171,7 +215,16 @@ func (g *Pages) takeHandover(v *visit) error {
 	if err != nil {
 		return err
 	}
-	h, err := g.Desk.TakeOver(v.ctx(), v.actor, id, view.ticked(f))
+	signed, err := g.signedForm(v)
+	if err != nil {
+		return err
+	}
+	var h approvals.Handover
+	if signed != nil {
+		h, err = g.Desk.TakeOverTapped(v.ctx(), v.actor, id, view.ticked(f), *signed)
+	} else {
+		h, err = g.Desk.TakeOver(v.ctx(), v.actor, id, view.ticked(f))
+	}
 	if err != nil {
 		return err
 	}

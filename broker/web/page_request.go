@@ -39,8 +39,9 @@ type requestView struct {
 	Until                    stamp
 	Asleep                   stamp
 	From, To                 stamp
-	Inside                   string // who else is in
-	Opens                    string // where no shift does
+	Inside                   string   // who else is in
+	Now                      []string // what the inputs say that its rules ask for
+	Opens                    string   // where no shift does
 	Unusual                  []string
 	Drill                    bool
 	Escort                   bool   // they look under an escort, whatever the rules ask
@@ -163,6 +164,9 @@ func (g *Pages) requestOf(v *visit, q approvals.Request) (requestView, error) {
 		return out, err
 	}
 	v.mayAnswer(&out, q, n)
+	if out.May.Opens { // else it is not theirs to wait for
+		out.Now = g.inputsNow(v, d, n)
+	}
 	if v.actor.Plant && !out.May.Answer && q.State == approvals.RequestWaiting {
 		if err := g.speak(v, &out, q, n); err != nil {
 			return out, err
@@ -216,8 +220,9 @@ func (v *visit) describe(out *requestView, d evidence.Request) {
 		out.Sums = append(out.Sums, strings.TrimPrefix(h.String(), "sha256:"))
 	}
 	out.Danger = told.By == policy.ByNobody && told.Reach != policy.Look
-	switch stopsAnyway := told.Reach&(policy.Operate|policy.Load|policy.Device) != 0; {
-	case len(told.Stops) > 0 && stopsAnyway: // the worst case says it
+	said := !slices.ContainsFunc(told.Stops, func(line string) bool { return !strings.Contains(out.Worst, line) })
+	switch {
+	case len(told.Stops) > 0 && said: // the worst case says it
 	case len(told.Stops) > 0:
 		out.Stops = strings.Join(told.Stops, ", ") + map[bool]string{true: " stops.", false: " stop."}[len(told.Stops) == 1]
 	default:
@@ -299,12 +304,16 @@ func (v *visit) unusual(out *requestView, d evidence.Request, rights policy.Righ
 		if rights&^(policy.Look|policy.Copy) == 0 {
 			continue
 		}
+		of := " of " + a.Title
+		if len(d.Assets) == 1 { // it stands above already
+			of = ""
+		}
 		last := v.plant.LastBackup(a.Name, v.saved)
 		switch age := v.now.Sub(last); {
 		case last.IsZero():
-			backups = append(backups, old{"No backup of " + a.Title + " is known.", time.Duration(1<<63 - 1)})
+			backups = append(backups, old{"No backup" + of + " is known.", time.Duration(1<<63 - 1)})
 		case age > oldBackup:
-			backups = append(backups, old{"Backup of " + a.Title + " is " + span(age) + " old.", age})
+			backups = append(backups, old{"Backup" + of + " is " + span(age) + " old.", age})
 		}
 	}
 	slices.SortStableFunc(backups, func(a, b old) int { return cmp.Compare(b.age, a.age) })
@@ -356,6 +365,33 @@ func (g *Pages) around(v *visit, out *requestView, q approvals.Request, n roll) 
 	out.Unusual = slices.Concat(d.Red.Lines(n.person, out.Firm), behind, out.Unusual)
 	out.Unusual = out.Unusual[:min(len(out.Unusual), mostUnusual)]
 	return nil
+}
+
+// mostNow is how many inputs a request's page tells of.
+const mostNow = 2
+
+// inputsNow says what the inputs show that the rules for this work ask for: what
+// says no comes first.
+func (g *Pages) inputsNow(v *visit, d evidence.Request, n roll) (lines []string) {
+	asked := v.plant.Conditions(policyTargets(d.Assets), rightsOf(d.Rights))
+	var yes []string
+	for _, c := range g.Desk.Gates(v.ctx()) {
+		if !slices.ContainsFunc(asked.Gates, func(a policy.GateAsked) bool { return a.Name == c.Gate.Name }) {
+			continue
+		}
+		one := v.gate(c, n)
+		line := one.Title + ": " + one.Says
+		if !one.Since.IsZero() {
+			line += " since " + one.Since.Text()
+		}
+		if line += "."; one.OK {
+			yes = append(yes, line)
+			continue
+		}
+		lines = append(lines, line)
+	}
+	lines = append(lines, yes...)
+	return lines[:min(len(lines), mostNow)]
 }
 
 func (g *Pages) othersInside(v *visit, n roll) string {

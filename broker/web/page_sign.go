@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"path"
+	"slices"
 	"strings"
 
 	"penstock/approvals/evidence"
@@ -38,7 +40,7 @@ const (
 // signs says whether the form comes from somebody who signs: a code would be
 // asked for in vain. What needs one still refuses without it (Desk, Roster).
 func (v *visit) signs() bool {
-	if p := v.r.URL.Path; !strings.HasSuffix(p, "/yes") && !strings.HasSuffix(p, "/extend") && !strings.HasSuffix(p, "/step-up") {
+	if !slices.Contains([]string{"yes", "extend", "step-up", "open", "go-on"}, path.Base(v.r.URL.Path)) {
 		return false
 	}
 	return v.r.PostForm.Get(signedText) != "" || v.r.PostForm.Get(signingField) != ""
@@ -169,6 +171,29 @@ func (g *Pages) draftLater(v *visit) error {
 		return v.refusedPlan(err)
 	}
 	return g.plan(v, a, evidence.AnswerNamespace, a.Request.String())
+}
+
+// draftTap is what opening a window, or letting it go on, would sign.
+func (g *Pages) draftTap(v *visit) error {
+	says := path.Base(path.Dir(v.r.URL.Path))
+	a, err := g.Desk.DraftTap(v.ctx(), v.actor, windowID(v.r.PathValue("id")), says)
+	if err != nil {
+		return v.refusedPlan(err)
+	}
+	return g.plan(v, a, evidence.AnswerNamespace, "")
+}
+
+// draftTaking is what taking over by this form would sign.
+func (g *Pages) draftTaking(v *visit) error {
+	_, view, _, err := g.handoverAt(v, v.r.PathValue("id"))
+	if err != nil {
+		return v.refusedPlan(err)
+	}
+	a, err := g.Desk.DraftTakeOver(v.ctx(), v.actor, view.ID, view.ticked(v.r.PostForm))
+	if err != nil {
+		return v.refusedPlan(err)
+	}
+	return g.plan(v, a, evidence.AnswerNamespace, "")
 }
 
 func (g *Pages) draftVouch(v *visit) error {

@@ -2,6 +2,7 @@ package web
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -12,6 +13,7 @@ import (
 
 	"penstock/approvals"
 	"penstock/approvals/evidence"
+	"penstock/approvals/people"
 	"penstock/audit/recording"
 	"penstock/broker"
 	"penstock/policy"
@@ -172,7 +174,7 @@ func (g *Pages) windowStep(v *visit) error {
 	said := ""
 	switch parts[len(parts)-1] {
 	case "open":
-		w, err = d.Open(ctx, a, id)
+		w, err = g.tapped(v, id, d.Open, d.OpenTapped)
 		said = "Open. Ends " + v.at(w.Until).Text() + " by itself."
 	case "extend":
 		w, err = g.extend(v, id)
@@ -184,7 +186,7 @@ func (g *Pages) windowStep(v *visit) error {
 		_, err = d.Pause(ctx, a, id, why)
 		said = "Paused. Nothing they type passes. The clock runs on."
 	case "go-on":
-		_, err = d.GoOn(ctx, a, id)
+		_, err = g.tapped(v, id, d.GoOn, d.GoOnTapped)
 		said = "It goes on."
 	case "narrow":
 		_, err = d.Narrow(ctx, a, id, policy.Look, why)
@@ -217,6 +219,19 @@ func (g *Pages) windowStep(v *visit) error {
 		return err
 	}
 	return g.done(v, cmp.Or(watchBack.FindString(f.Get("back")), "/windows/"+string(id)), said)
+}
+
+// tapped opens a window, or lets it go on: by what the form signs or by a code.
+func (g *Pages) tapped(v *visit, id policy.WindowID, coded func(context.Context, people.Actor, policy.WindowID) (approvals.Window, error),
+	signed func(context.Context, people.Actor, policy.WindowID, evidence.Answer) (approvals.Window, error)) (approvals.Window, error) {
+	a, err := g.signedForm(v)
+	if err != nil {
+		return approvals.Window{}, err
+	}
+	if a == nil {
+		return coded(v.ctx(), v.actor, id)
+	}
+	return signed(v.ctx(), v.actor, id, *a)
 }
 
 // sameTap is how long after a step the same one by the same person is taken

@@ -281,7 +281,7 @@ func TestSigningFieldsGiveNothing(t *testing.T) {
 	if page := h.get(cookie, "/requests/R-1"); page.status != 200 {
 		t.Fatal(page.status)
 	}
-	for path, want := range map[string]int{"/requests/R-1/yes": 403, "/windows/W-1/open": 200, "/windows/W-1/extend": 404, "/people/invite": 200, "/keys/new": 200} {
+	for path, want := range map[string]int{"/requests/R-1/yes": 403, "/windows/W-1/open": 403, "/windows/W-1/extend": 404, "/people/invite": 200, "/keys/new": 200} {
 		status, text := h.post(cookie, path, url.Values{"document": {q.Hash.String()}, signingField: {"yes"}, "minutes": {"30"}})
 		asked := strings.Contains(text, "give your code")
 		if status != want && status != 403 || want == 200 && !asked {

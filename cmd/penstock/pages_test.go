@@ -472,7 +472,7 @@ func TestPagesDanger(t *testing.T) {
 		want(t, http.StatusForbidden, "Fill in: Work order.", `id="w-work_order"`, "volume", `value="90"`, "checked", "Refused by rule: fields-missing")
 	mia.post("/requests/new", "person", "ann", "way", "filler-plc/ssh/tester", "right", "set", "right", "copy", "reason", "volume", "work_order", "WO 1", "minutes", "90").want(t, http.StatusSeeOther)
 	page := olaf.get("/requests/R-1")
-	page.want(t, 200, "<strong>WORK IN A SHELL</strong> on the", "Nobody stops it but you. Watch", "Hold to say yes, and ask OT security", "1 of 2", "No backup of Filler controller is known")
+	page.want(t, 200, "<strong>WORK IN A SHELL</strong> on the", "Nobody stops it but you. Watch", "Hold to say yes, and ask OT security", "1 of 2", "No backup is known")
 	olaf.post("/requests/R-1/yes", "document", page.document(t), "code", h.code(t, "olaf")).want(t, 200, "Open as asked?", "sure")
 	olaf.post("/requests/R-1/yes", "document", page.document(t), "sure", "yes").want(t, http.StatusSeeOther)
 	olaf.get("/requests/R-1").want(t, 200, "Your yes stands. Asked next: OT security.")
