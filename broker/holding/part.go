@@ -6,6 +6,7 @@ import (
 	"os"
 	"time"
 
+	"penstock/approvals"
 	"penstock/broker"
 	"penstock/broker/sftp"
 	"penstock/policy"
@@ -40,14 +41,15 @@ type part struct {
 }
 
 // Leave keeps what came in order, for whoever sent it to go on with.
-func (c *coming) Leave() {
+func (c *coming) Leave() (whole bool) {
 	if c.over {
-		return
+		return false
 	}
 	h, p := c.h, &part{name: c.name, size: c.next, at: c.h.Now()}
-	if c.way == sftp.Out || c.next == 0 || c.Truncate(c.next) != nil {
+	whole = c.next == c.size
+	if c.way == sftp.Out || c.Truncate(c.next) != nil {
 		c.Drop()
-		return
+		return false
 	}
 	c.over = true
 	c.f.Close()
@@ -60,6 +62,7 @@ func (c *coming) Leave() {
 	if many {
 		h.forgetOldest()
 	}
+	return whole
 }
 
 // Part is sftp.Holding.
@@ -78,7 +81,10 @@ func (h *Holding) Part(gate *broker.Channel, path string) (size int64, there boo
 }
 
 // Resume is sftp.Holding.
-func (h *Holding) Resume(gate *broker.Channel, path string, most int64) (sftp.Held, bool) {
+func (h *Holding) Resume(gate *broker.Channel, path, to string, most int64) (sftp.Held, bool) {
+	if approvals.FilePath(to) != nil {
+		return nil, false
+	}
 	at := placeOf(gate, path)
 	h.mu.Lock()
 	p := h.parts[at]
@@ -93,7 +99,7 @@ func (h *Holding) Resume(gate *broker.Channel, path string, most int64) (sftp.He
 		h.drop(p)
 		return nil, false
 	}
-	return &coming{h: h, gate: gate, way: sftp.In, path: path, most: h.most(most), name: p.name, f: f, size: p.size, next: p.size}, true
+	return &coming{h: h, gate: gate, way: sftp.In, path: to, most: h.most(most), name: p.name, f: f, size: p.size, next: p.size}, true
 }
 
 // drop deletes a part that is in parts no more.

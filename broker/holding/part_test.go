@@ -30,13 +30,16 @@ func (p *plant) breaksOff(s *broker.Session, mine, path string) int64 {
 	batch := p.file("put " + mine + " " + path + "\n")
 	client := exec.CommandContext(ctx, "sftp", "-q", "-l", "1600", "-b", batch, "-D", self) // 200 KiB a second
 	client.Env = append(os.Environ(), "PENSTOCK_TEST_BRIDGE="+sock)
+	p.h.mu.Lock()
+	before := p.h.used
+	p.h.mu.Unlock()
 	if err := client.Start(); err != nil {
 		p.t.Fatal(err)
 	}
 	p.until("something of it came", func() bool {
 		p.h.mu.Lock()
 		defer p.h.mu.Unlock()
-		return p.h.used > 32<<10
+		return p.h.used > before+32<<10
 	})
 	_ = client.Process.Kill()
 	_ = client.Wait()
@@ -145,7 +148,7 @@ func TestPartsAreBounded(t *testing.T) {
 	if _, there := p.h.Part(gate, "/in/a"); there {
 		t.Error("another person has a part")
 	}
-	if _, there := p.h.Resume(gate, "/in/a", 0); there {
+	if _, there := p.h.Resume(gate, "/in/a", "/in/a", 0); there {
 		t.Error("another person goes on")
 	}
 	// What came out of order behind a hole is sent again.
@@ -247,4 +250,34 @@ func TestAFileWithHolesWaits(t *testing.T) {
 		t.Errorf("%+v", f)
 	}
 	p.counts(0, 1<<20+3)
+}
+
+// WinSCP sends a file as NAME.filepart and then gives it its name: it waits under
+// that, once, and what is on the machine stays.
+func TestAFileThatIsNamedWhenItIsWhole(t *testing.T) {
+	p := newPlant(t, nil)
+	s := p.rig.Session(t, &brokertest.Guest{})
+	p.machineFile("recipe", "old")
+	if err := os.Mkdir(p.root+"/folder", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	text := strings.Repeat("0123456789abcdef", 10_000)
+	part := p.root + "/recipe.filepart"
+	said := p.sends(s, "put "+p.file(text)+" "+part, "rename "+part+" "+p.root+"/folder", "rename "+part+" "+p.root+"/recipe", "rename "+part+" "+p.root+"/recipe", "put "+p.file("")+" "+p.root+"/empty.filepart", "rename "+p.root+"/empty.filepart "+p.root+"/empty")
+	if f := p.becomes("F-1", approvals.FileLooked); f.Path != p.root+"/recipe" || f.SHA256 != audit.HashOf([]byte(text)) {
+		t.Errorf("%+v\n%s", f, said)
+	}
+	if f := p.becomes("F-2", approvals.FileLooked); f.Path != p.root+"/empty" || f.Kind != "empty" {
+		t.Errorf("%+v\n%s", f, said)
+	}
+	if !strings.Contains(said, "o such file") || p.onMachine("recipe") != "old" || len(p.desk.all()) != 2 || len(p.said) < 2 || !strings.Contains(strings.Join(p.said, "\n"), "recipe is held at the plant as F-1") {
+		t.Errorf("%+v, said %q\n%s", p.desk.all(), p.said, said)
+	}
+	if kept := p.breaksOff(s, p.file(text), part); kept == 0 { // and WinSCP goes on with it under that name
+		t.Error("nothing is kept")
+	}
+	p.sends(s, "reput "+p.file(text)+" "+part, "rename "+part+" "+p.root+"/recipe")
+	if f := p.becomes("F-3", approvals.FileLooked); f.SHA256 != audit.HashOf([]byte(text)) {
+		t.Errorf("%+v", f)
+	}
 }

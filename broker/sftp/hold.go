@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"penstock/broker"
 	"penstock/policy"
@@ -17,9 +18,10 @@ type Holding interface {
 	// *policy.Refusal says why not.
 	Begin(gate *broker.Channel, w Way, path string, most int64) (Held, error)
 	// Part is how much of a file came to path before its upload broke off, from the same
-	// person in the same window; false: there is none. Path "": of any file. Resume goes on with it.
+	// person in the same window; false: there is none. Path "": of any file. Resume
+	// goes on with it, as a file that is to go to the path to, which is mostly the same.
 	Part(gate *broker.Channel, path string) (size int64, there bool)
-	Resume(gate *broker.Channel, path string, most int64) (Held, bool)
+	Resume(gate *broker.Channel, path, to string, most int64) (Held, bool)
 	// Take gives a file that was let out, durably told before: until it is closed nobody
 	// else takes it. Where one waits, waits says so to the person; nil and "": none is here.
 	Take(ctx context.Context, gate *broker.Channel, path string) (t Taken, waits string, err error)
@@ -41,9 +43,12 @@ type Held interface {
 	Size() int64
 	// Done makes it durable, tells of it, and says what happens now.
 	Done(ctx context.Context) (say string, err error)
-	Drop()  // nobody wants it; after Done it does nothing
-	Leave() // it broke off: whoever sent it may go on with it
+	Drop()               // nobody wants it; after Done it does nothing
+	Leave() (whole bool) // it broke off: whoever sent it may go on with it. whole: all of it is kept, in one piece
 }
+
+// unnamed is how WinSCP calls a file, with this behind its name, until it is whole and is given its name.
+const unnamed = ".filepart"
 
 // hold begins to keep a file that is opened for writing.
 func (s *files) hold(w *wish, canonical string, is standing) error {
@@ -57,7 +62,7 @@ func (s *files) hold(w *wish, canonical string, is standing) error {
 		return fileRefusal("no-holding", "The plant has files wait here, and this broker has no place for them. Tell the plant's OT security.", "no holding")
 	}
 	if !fresh {
-		if part, there := s.c.holding.Resume(s.c.gate, canonical, w.most); there {
+		if part, there := s.c.holding.Resume(s.c.gate, canonical, canonical, w.most); there {
 			w.held = part
 			return nil
 		}
@@ -152,6 +157,41 @@ func heldAttrs(id uint32, size uint64) []byte {
 	return newPacket(fxAttrs).u32(id).u32(attrSize | attrMode).u64(size).u32(0o100600).done()
 }
 
+// nameHeld gives a file that came under another name its own, and it waits: that is said as an inBand. nil: no
+// such file is here.
+func (s *files) nameHeld(at sending, w *wish, rules *policy.FileRules) error {
+	if _, any := s.c.holding.Part(s.c.gate, ""); !any {
+		return nil
+	}
+	from, _, err := s.where(at, w.path, itself)
+	if err != nil {
+		return err
+	}
+	if _, there := s.c.holding.Part(s.c.gate, from); !there || !strings.HasSuffix(from, unnamed) {
+		return nil
+	}
+	to, is, err := s.where(at, w.to, followed)
+	switch {
+	case err != nil:
+		return err
+	case is.there && !is.regular():
+		return fileRefusal("file-kind", safe(to)+" is no plain file, so nothing waits for it.", "mode %o", is.mode)
+	case !rules.In.May(to):
+		return outside(w.to, to, "in", rules.In)
+	}
+	held, there := s.c.holding.Resume(s.c.gate, from, to, rules.In.Most)
+	if !there {
+		return &inBand{statusNoFile, safe(from) + " is not there"}
+	}
+	say, err := held.Done(at.ctx)
+	if err != nil {
+		held.Drop()
+		return holdingFailed(err)
+	}
+	s.c.say(say)
+	return &inBand{statusOK, say}
+}
+
 // heldStatus answers what the holding said; a file that it could not keep is not told as one.
 func (s *files) heldStatus(ctx context.Context, id uint32, f *file, err error) (verdict, error) {
 	if err == nil {
@@ -182,6 +222,12 @@ func (s *files) closeHeld(ctx context.Context, id uint32, f *file) (verdict, err
 	if f.failed != "" {
 		f.held.Drop()
 		return verdict{answer: statusPacket(id, statusFailure, cmp.Or(f.failed, "it was not kept"))}, nil
+	}
+	if strings.HasSuffix(f.path, unnamed) {
+		if !f.held.Leave() {
+			return verdict{answer: statusPacket(id, statusFailure, "it did not come whole, from its beginning to its end; send it anew")}, nil
+		}
+		return verdict{answer: statusPacket(id, statusOK, "it is kept until it is given its name")}, nil
 	}
 	say, err := f.held.Done(ctx)
 	if err != nil {

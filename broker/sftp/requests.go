@@ -15,7 +15,7 @@ type wish struct {
 	data   []byte         // of a write; part of the packet
 }
 
-// inBand is a no that is answered with a status, and nothing more.
+// inBand is what is answered with a status, mostly a no, and nothing more.
 type inBand struct {
 	code uint32
 	say  string

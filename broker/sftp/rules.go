@@ -167,6 +167,11 @@ func (s *files) rulePath(at sending, id uint32, w *wish, raw []byte, rules *poli
 }
 
 func (s *files) ruleRename(at sending, id uint32, w *wish, raw []byte, rules *policy.FileRules) ([]byte, error) {
+	if rules.In.Quarantine && s.c.holding != nil {
+		if err := s.nameHeld(at, w, rules); err != nil {
+			return nil, err
+		}
+	}
 	if len(rules.In.Paths)+len(rules.Out.Paths) == 0 {
 		return raw, nil
 	}

@@ -43,7 +43,7 @@ func (m *memory) Part(_ *broker.Channel, path string) (int64, bool) {
 	return int64(len(p.b)), true
 }
 
-func (m *memory) Resume(_ *broker.Channel, path string, _ int64) (Held, bool) {
+func (m *memory) Resume(_ *broker.Channel, path, _ string, _ int64) (Held, bool) {
 	p := m.parts["in "+path]
 	delete(m.parts, "in "+path)
 	return p, p != nil
@@ -87,11 +87,12 @@ func (f *memoryFile) ReadAt(p []byte, at int64) (int, error) {
 
 func (f *memoryFile) Size() int64 { return int64(len(f.b)) }
 func (f *memoryFile) Drop()       {}
-func (f *memoryFile) Leave() {
+func (f *memoryFile) Leave() bool {
 	if f.m.parts == nil {
 		f.m.parts = map[string]*memoryFile{}
 	}
 	f.m.parts[f.name] = f
+	return true
 }
 func (f *memoryFile) File() string                        { return "F-1" }
 func (f *memoryFile) Close(_ context.Context, whole bool) { f.m.over = append(f.m.over, whole) }
