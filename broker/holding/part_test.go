@@ -29,7 +29,7 @@ func (p *plant) breaksOff(s *broker.Session, mine, path string) int64 {
 	sock, over := p.bridge(s)
 	batch := p.file("put " + mine + " " + path + "\n")
 	client := exec.CommandContext(ctx, "sftp", "-q", "-l", "1600", "-b", batch, "-D", self) // 200 KiB a second
-	client.Env = append(os.Environ(), "PENSTOCK_TEST_BRIDGE="+sock)
+	client.Env = append(os.Environ(), "PENSTOCK_TEST_BRIDGE="+sock, quickRace)
 	p.h.mu.Lock()
 	before := p.h.used
 	p.h.mu.Unlock()

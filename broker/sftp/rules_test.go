@@ -102,7 +102,7 @@ func (r *real) sftp(commands ...string) string {
 		r.t.Fatal(err)
 	}
 	client := exec.CommandContext(ctx, "sftp", "-q", "-b", batch, "-D", self)
-	client.Env = append(os.Environ(), "PENSTOCK_TEST_BRIDGE="+r.sock)
+	client.Env = append(os.Environ(), "PENSTOCK_TEST_BRIDGE="+r.sock, quickRace)
 	out, err := client.CombinedOutput()
 	if err != nil {
 		r.t.Fatalf("sftp: %v\n%s", err, out)
