@@ -210,20 +210,14 @@ func (d *Disk) timed(what string, op func() error) error {
 	return nil
 }
 
-// patienceTicks are what the patience is made of. A process that was stopped
-// (SIGSTOP), or whose machine has too much to do, has not run op either: where
-// this goroutine stands still it takes one tick, and not the disk's whole time.
-const patienceTicks = 20
-
 func (d *Disk) waits(done <-chan error) error {
-	tick := time.NewTicker(max(d.patience/patienceTicks, time.Nanosecond))
-	defer tick.Stop()
-	for range patienceTicks + 1 { // the first may have waited for us
-		select {
-		case err := <-done:
-			return err
-		case <-tick.C:
-		}
+	late := make(chan struct{})
+	stop := Lapse(d.patience, func() { close(late) })
+	defer stop()
+	select {
+	case err := <-done:
+		return err
+	case <-late:
 	}
 	select {
 	case err := <-done:

@@ -99,8 +99,9 @@ func (a *Archive) Run(ctx context.Context) error {
 // round commits heads once. It does not end with ctx: heads that were taken
 // are written and committed, or recording has failed.
 func (a *Archive) round(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*slowFlush)
-	defer cancel()
+	ctx, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer cancel(nil)
+	defer durable.Lapse(2*slowFlush, func() { cancel(context.DeadlineExceeded) })()
 	err := a.commitHeads(ctx)
 	if err != nil {
 		a.fail(err)

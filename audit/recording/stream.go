@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"penstock/audit/durable"
 )
 
 const (
@@ -266,10 +268,12 @@ var errSlow = errors.New("the disk took longer than 2 s for one flush")
 
 // flush makes a batch durable and lets those go who wait for it.
 func (s *Stream) flush(batch []item) error {
-	guard := time.AfterFunc(slowFlush, func() { s.w.fail(fmt.Errorf("channel %d: %w", s.channel, errSlow)) })
-	defer guard.Stop()
-	ctx, cancel := context.WithTimeout(context.Background(), slowFlush)
-	defer cancel()
+	ctx, cancel := context.WithCancelCause(context.Background())
+	defer cancel(nil)
+	defer durable.Lapse(slowFlush, func() {
+		s.w.fail(fmt.Errorf("channel %d: %w", s.channel, errSlow))
+		cancel(errSlow)
+	})()
 	for len(batch) > 0 {
 		n := s.tape.add(batch)
 		giveBack(batch[:n])
