@@ -196,6 +196,25 @@ func TestTheVerifierOnAccessReviews(t *testing.T) {
 				l.Lines = append(l.Lines, evidence.AccessLine{Person: "eve", Since: l.At})
 			})
 		}},
+		{"it gives them years", "it is due in", func(w *world) {
+			begin(w, penstock, func(l *evidence.AccessList) { l.Due = l.At.AddDate(5, 0, 0) })
+		}},
+		{"it is of another day", "its list is of", func(w *world) {
+			begin(w, penstock, func(l *evidence.AccessList) { l.At, l.Due = l.At.AddDate(0, 0, -30), l.Due.AddDate(0, 0, -30) })
+		}},
+		{"nobody is ever asked", "nobody was asked since", func(w *world) {
+			w.pass(105 * day)
+			r := w.yes("olaf", w.submit())
+			row, err := w.desk.windowRow(w.ctx, r.Window)
+			w.ok(err)
+			w.commit("window/"+string(r.Window), audit.Event{Subject: string(r.Window), Rev: row.row + 1, Actor: "mia", Body: audit.WindowMoved{Window: string(r.Window), To: "opened", By: "mia", At: w.now(), Until: w.now().Add(time.Hour)}})
+		}},
+		{"somebody who has left signs", "neither the sponsor nor", func(w *world) {
+			begin(w, penstock, same)
+			w.ok(w.folk.Disable(w.ctx, w.as("sara"), "olaf", "left"))
+			w.pass(time.Minute)
+			sign(w, "olaf", []string{"ann"}, nil)
+		}},
 		{"a vendor begins it", "begun by ann", func(w *world) { begin(w, "ann", same) }},
 		{"a new list gives time", "is put on a new one", func(w *world) { begin(w, penstock, same); begin(w, penstock, same) }},
 		{"the shift signs", "neither the sponsor nor of OT security", func(w *world) { begin(w, penstock, same); sign(w, "mia", []string{"ann"}, nil) }},

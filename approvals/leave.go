@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"penstock/approvals/evidence"
 	"penstock/approvals/people"
@@ -28,6 +29,8 @@ type Leaving struct {
 	Turns     []LeavingTurn      // of rosters
 	Deputies  []LeavingDeputy
 	Sponsors  []policy.FirmID // they need another sponsor
+	Said      []string        // patterns and changes of the plant file that wait: their yes is taken back
+	Stands    []string        // patterns that stand by a yes of theirs, and go on: look at them
 
 	machines []policy.WindowID // of Ended, those of machines that the person keeps
 }
@@ -174,8 +177,11 @@ func (d *Desk) LeavingFirm(ctx context.Context, by people.Actor, id policy.FirmI
 	return l, d.leavingWork(ctx, g, &l)
 }
 
-// leavingWork looks through requests and windows.
+// leavingWork looks through requests, windows, patterns and changes.
 func (d *Desk) leavingWork(ctx context.Context, g gone, l *Leaving) error {
+	if err := d.leavingSaid(ctx, g, l); err != nil {
+		return err
+	}
 	err := d.each(ctx, "request/", func(id string) error {
 		r, err := d.requestRow(ctx, policy.RequestID(id))
 		if err != nil || !r.waits() {
@@ -340,6 +346,12 @@ func (d *Desk) settleLeft(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	for _, kind := range []string{"pattern/", "change/"} {
+		err = d.each(ctx, kind, func(id string) error { return d.settleGone(func() error { return d.leftSaid(ctx, g, kind+id) }) })
+		if err != nil {
+			return err
+		}
+	}
 	return d.each(ctx, "roster/", func(team string) error { return d.settleGone(func() error { return d.leftRoster(ctx, g, team) }) })
 }
 
@@ -445,6 +457,9 @@ func (d *Desk) leftRoster(ctx context.Context, g gone, team string) error {
 // withdrawAnswer takes the yes of somebody who has left out of a request's row.
 func (f folder) withdrawAnswer(ctx context.Context, rows state.Reader, leaf audit.Leaf) ([]state.Change, error) {
 	b := leaf.Body.(audit.AnswerWithdrawn)
+	if !strings.HasPrefix(leaf.Subject, "R-") {
+		return f.withdrawSaid(ctx, rows, leaf, b)
+	}
 	r, err := load[requestRow](ctx, rows, requestKey(leaf.Subject))
 	if err != nil || leaf.Rev != r.rev+1 {
 		return nil, err

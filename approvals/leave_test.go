@@ -157,6 +157,53 @@ func TestAContractEnds(t *testing.T) {
 	w.judge(t)
 }
 
+// The yes of a leaver to a pattern, or to a change of the plant file, that still
+// waits is taken back, and somebody else can give it; what stands is named.
+func TestWhatALeaverSaidByDay(t *testing.T) {
+	w := newWorldOf(t, nil, framedPlant)
+	stands := w.pattern(t)
+	waits, err := w.saysTo(w.propose(t, callout(func(a *PatternAsk) { a.Purpose = "Labels" })), "olaf", evidence.Yes)
+	w.ok(err)
+	l, err := w.desk.LeavingOf(w.ctx, w.as("sara"), "olaf")
+	w.ok(err)
+	if !slices.Equal(l.Said, []string{waits.ID}) || !slices.Equal(l.Stands, []string{stands.ID}) {
+		t.Fatalf("the preview says %+v", l)
+	}
+	if _, err := w.desk.Leave(w.ctx, w.as("sara"), "olaf", "left"); err != nil {
+		t.Fatal(err)
+	}
+	now, err := w.desk.Pattern(w.ctx, w.as("sara"), waits.ID)
+	w.ok(err)
+	if len(now.Answers) != 0 || now.State != PatternWaiting {
+		t.Fatalf("%s %+v", now.State, now.Answers)
+	}
+	if now, err = w.saysTo(now, "sara", evidence.Yes); err != nil || now.State != PatternWaiting {
+		t.Fatalf("security alone: %s %v", now.State, err)
+	}
+	if now, err = w.saysTo(now, "max", evidence.Yes); err != nil || now.State != PatternAgreed {
+		t.Fatalf("and another owner: %s %v, left %v", now.State, err, now.Left)
+	}
+	w.judge(t)
+}
+
+func TestALeaversYesToThePlantFile(t *testing.T) {
+	r := newRuled(t)
+	c := r.says2(t, r.proposes(t, "sara", longer()), "olaf")
+	if roleList(c.Left) != "1 × ot-security" {
+		t.Fatal(roleList(c.Left))
+	}
+	if _, err := r.desk.Leave(r.ctx, r.as("sara"), "olaf", "left"); err != nil {
+		t.Fatal(err)
+	}
+	c, err := r.desk.PlantChange(r.ctx, r.as("sara"), c.ID)
+	if err != nil || roleList(c.Left) != "1 × line-1-owner and 1 × ot-security" {
+		t.Fatalf("still needed: %s %v", roleList(c.Left), err)
+	}
+	r.says2(t, c, "sara", "max")
+	wants(t, r.desk.ApplyPlant(r.ctx, r.as("sara"), c.ID, 0), "")
+	r.judge(t)
+}
+
 // What Penstock may not do in a leaver's name, and the verifier finds.
 func TestTheVerifierOnLeavers(t *testing.T) {
 	for _, tc := range []struct {
@@ -178,12 +225,38 @@ func TestTheVerifierOnLeavers(t *testing.T) {
 			w.ok(err)
 			w.commit("roster/shift", audit.Event{Subject: "shift", Rev: 2, Actor: penstock, Body: audit.RosterWritten{Team: "shift", Document: h, By: penstock, At: w.now()}})
 		}},
+		{"the yes of somebody who is here to a pattern", "who has not left", func(w *world) {
+			p := w.propose(w.t.(testing.TB), callout())
+			_, err := w.saysTo(p, "olaf", evidence.Yes)
+			w.ok(err)
+			w.commit("pattern/"+p.ID, audit.Event{Subject: p.ID, Rev: 3, Actor: penstock, Body: audit.AnswerWithdrawn{Request: p.ID, Person: "olaf"}})
+		}},
+		{"a pattern by the yes of a leaver", "rests on the yes of olaf, who had left", func(w *world) {
+			p := w.propose(w.t.(testing.TB), callout())
+			p, err := w.saysTo(p, "olaf", evidence.Yes)
+			w.ok(err)
+			w.ok(w.folk.Disable(w.ctx, w.as("sara"), "olaf", "left"))
+			w.pass(time.Minute)
+			row, err := w.desk.patternRow(w.ctx, p.ID)
+			w.ok(err)
+			all, err := w.desk.patternAnswers(w.ctx, row)
+			w.ok(err)
+			w.commit("pattern/"+p.ID, audit.Event{Subject: p.ID, Rev: row.row + 1, Actor: penstock, Body: audit.PatternMoved{Pattern: p.ID, To: "agreed", By: penstock, Answers: []string{all[0].given.Leaf.String()}, At: w.now()}})
+		}},
+		{"a window opened by the yes of a leaver", "left", func(w *world) {
+			win := w.yes("olaf", w.submit()).Window
+			w.ok(w.folk.Disable(w.ctx, w.as("sara"), "olaf", "left"))
+			w.pass(time.Minute)
+			row, err := w.desk.windowRow(w.ctx, win)
+			w.ok(err)
+			w.commit("window/"+string(win), audit.Event{Subject: string(win), Rev: row.row + 1, Actor: "mia", Body: audit.WindowMoved{Window: string(win), To: "opened", By: "mia", At: w.now(), Until: w.now().Add(time.Hour)}})
+		}},
 		{"a firm's contract by a vendor", "nobody of the plant", func(w *world) {
 			w.commit("firm/krall", audit.Event{Subject: "krall", Rev: 2, Actor: "ann", Body: audit.FirmEnded{Firm: "krall", By: "ann", At: w.now()}})
 		}},
 	} {
 		t.Run(tc.story, func(t *testing.T) {
-			w := newWorld(t, nil)
+			w := newWorldOf(t, nil, framedPlant)
 			tc.do(w)
 			walk := evidence.NewWalk(w.docs)
 			var found []string

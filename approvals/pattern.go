@@ -77,6 +77,7 @@ type patternRow struct {
 	DecideBy time.Time    `json:"decide_by"`
 	Ends     time.Time    `json:"ends"`
 	Answers  []said       `json:"answers,omitempty"`
+	Gone     int          `json:"gone,omitempty"`    // answers that were taken back
 	Counted  []string     `json:"counted,omitempty"` // places of the answers that it was agreed by
 	Agreed   time.Time    `json:"agreed,omitzero"`
 	Doubts   []doubtRow   `json:"doubts,omitempty"`
@@ -304,7 +305,7 @@ func (f folder) pattern(ctx context.Context, rows state.Reader, leaf audit.Leaf)
 		if v.State != PatternWaiting {
 			return nil, illegal(leaf.Subject, string(v.State), "answered")
 		}
-		n := len(v.Answers) + 1
+		n := len(v.Answers) + v.Gone + 1
 		v.Answers = append(v.Answers, said{N: n, Person: b.Person, Roles: b.Roles, Says: b.Says, Document: b.Document})
 		if b.Says == evidence.No {
 			v.State = PatternRefused

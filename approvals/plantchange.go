@@ -64,6 +64,7 @@ type changeRow struct {
 	To       audit.Hash  `json:"to"`
 	Until    time.Time   `json:"until"`
 	Answers  []said      `json:"answers,omitempty"`
+	Gone     int         `json:"gone,omitempty"` // answers that were taken back
 	Confirm  time.Time   `json:"confirm,omitzero"`
 
 	row uint64 // revision of the row
@@ -359,7 +360,7 @@ func (f folder) change(ctx context.Context, rows state.Reader, leaf audit.Leaf) 
 		if b.Says == evidence.No {
 			err = v.move(ChangeRefused)
 		}
-		n := len(v.Answers) + 1
+		n := len(v.Answers) + v.Gone + 1
 		v.Answers = append(v.Answers, said{N: n, Person: b.Person, Roles: b.Roles, Says: b.Says, Document: b.Document})
 		line := stored[answerRow]{key: answerKey(v.Change, n), value: answerRow{v.Change, n, b.Document}}
 		if err != nil {

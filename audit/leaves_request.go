@@ -73,8 +73,9 @@ func (RequestWoken) Type() string      { return "request.woken" }
 func (PersonAsked) Type() string       { return "person.asked" }
 func (AnswerGiven) Type() string       { return "answer.given" }
 
-// AnswerWithdrawn takes the yes of somebody who has left back from a request
-// that still waits: what is missing is asked anew. Its actor is penstock.
+// AnswerWithdrawn takes the yes of somebody who has left back from what still
+// waits: a request, or (Rev 0) a pattern P-1 or a change C-1 of the plant file.
+// What is missing is asked anew. Its actor is penstock.
 type AnswerWithdrawn struct {
 	Request string `json:"request"`
 	Rev     int    `json:"rev"`

@@ -84,7 +84,7 @@ func (l AccessList) check() error {
 // access is the newest list of a scope, as the leaves tell it.
 type access struct {
 	document audit.Hash
-	due      time.Time
+	at, due  time.Time
 	open     map[string]bool
 }
 
@@ -122,7 +122,7 @@ func (w *Walk) accessListed(b audit.AccessListed) {
 			w.must(w.gone(id) || !w.members(b.Scope)[id], "%s, whom the list before was to confirm, is put on a new one", short(id))
 		}
 	}
-	one := &access{document: b.Document, due: b.Due, open: map[string]bool{}}
+	one := &access{document: b.Document, at: b.At, due: b.Due, open: map[string]bool{}}
 	w.access[b.Scope] = one
 	doc := w.document("access list", b.Document)
 	if doc == nil {
@@ -132,6 +132,7 @@ func (w *Walk) accessListed(b audit.AccessListed) {
 	if !w.must(err == nil, "%v", err) {
 		return
 	}
+	w.inTime(l)
 	w.must(l.Scope == b.Scope && l.At.Equal(b.At) && l.Due.Equal(b.Due), "the leaf and its list differ")
 	for _, line := range l.Lines {
 		one.open[line.Person] = true
@@ -143,6 +144,39 @@ func (w *Walk) accessListed(b audit.AccessListed) {
 	for _, id := range slices.Sorted(maps.Keys(one.open)) {
 		w.must(is[id], "%s is on the list of %s, and not in it", short(id), short(b.Scope))
 	}
+}
+
+// inTime: a list is of the moment when it was written, and due when the plant file
+// says, or that before it, where that was changed a moment ago.
+func (w *Walk) inTime(l AccessList) {
+	w.must(!l.At.After(w.leaf.Wall.Add(settleTime)) && !w.leaf.Wall.After(l.At.Add(crossTime)), "its list is of %s", clock(l.At))
+	var within time.Duration
+	for _, p := range w.now() {
+		if p != nil {
+			within = max(within, p.Access.Within)
+		}
+	}
+	w.must(within == 0 || l.Due.Sub(l.At) <= within, "it is due in %s, and the plant file says within %s", l.Due.Sub(l.At), within)
+}
+
+// unreviewed finds that nobody was asked for longer than the plant file lets it
+// rest whether people of a firm go on; called where one of its windows is opened.
+func (w *Walk) unreviewed(firm string) {
+	p := w.plant(w.inForce)
+	if p == nil || p.Access.Every == 0 || firm == "" || w.partial {
+		return
+	}
+	since := w.began
+	if one := w.access["firm/"+firm]; one != nil {
+		if len(one.open) > 0 {
+			return // whoever nobody confirmed is kept out, and no new list gives them time
+		}
+		since = one.at
+	}
+	if w.newPlant.After(since) { // the rule may be that old only
+		since = w.newPlant
+	}
+	w.must(!w.leaf.Wall.After(since.Add(p.Access.Every+p.Access.Within)), "nobody was asked since %s whether people of %s go on, and the plant file says every %s", clock(since), short(firm), p.Access.Every)
 }
 
 // accessSigned: by somebody else of the plant than whom it is about: the firm's

@@ -54,6 +54,7 @@ type Walk struct {
 	windows    map[string]*window
 	patterns   map[string]*pattern
 	spoken     map[string]*spokenYes // by window
+	began      time.Time             // the first leaf
 	recovering bool                  // between recovery.began and recovery.done
 	blocks     map[string]*blocked
 	outages    map[string]*outage
@@ -137,6 +138,9 @@ func (w *Walk) Leaf(ctx context.Context, leaf audit.Leaf) (findings []string) {
 	w.ctx, w.leaf, w.wrong = ctx, leaf, nil
 	w.clock()
 	w.partial = w.partial || leaf.Index > w.next
+	if w.began.IsZero() {
+		w.began = leaf.Wall
+	}
 	_, created := leaf.Body.(audit.LogCreated)
 	w.must(created == (leaf.Index == 0), "log.created is the first leaf of a log and no other")
 	w.overdue()

@@ -2,6 +2,7 @@ package evidence
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"penstock/audit"
@@ -30,6 +31,15 @@ func (w *Walk) left(r *asked) bool {
 		len(r.workers) > 0 && !slices.ContainsFunc(r.workers, func(id string) bool { return !w.gone(id) })
 }
 
+// stillHere: what is agreed to rests on the yes of nobody who had left.
+func (w *Walk) stillHere(answers []heard) {
+	for _, h := range answers {
+		if who := w.sayer(h); w.gone(who) {
+			w.must(w.justKnown(who) != nil, "it rests on the yes of %s, who had left", short(who))
+		}
+	}
+}
+
 // sayer is who gave an answer, by its document; empty where that cannot be read.
 func (w *Walk) sayer(h heard) string {
 	doc := w.document("answer", h.document)
@@ -45,15 +55,33 @@ func (w *Walk) sayer(h heard) string {
 
 // answerWithdrawn: the yes of somebody who has left, while its request awaits.
 func (w *Walk) answerWithdrawn(b audit.AnswerWithdrawn) {
+	w.must(w.leaf.Actor == penstock && w.gone(b.Person), "the answer of %s, who has not left, was taken back by %s", short(b.Person), short(w.leaf.Actor))
+	without := func(list []heard) []heard {
+		before := len(list)
+		list = slices.DeleteFunc(slices.Clone(list), func(h heard) bool { return w.sayer(h) == b.Person })
+		w.must(len(list) < before, "%s had said nothing that still counts", short(b.Person))
+		return list
+	}
+	switch {
+	case strings.HasPrefix(b.Request, "P-"):
+		if p := w.pattern(b.Request); p != nil {
+			w.must(p.state == "waiting", "the pattern was %s", p.state)
+			p.asked = without(p.asked)
+		}
+		return
+	case strings.HasPrefix(b.Request, "C-"):
+		if c := w.plantChange(b.Request); c != nil {
+			w.must(c.state == "waiting", "the change was %s", c.state)
+			c.answers = without(c.answers)
+		}
+		return
+	}
 	r := w.request(b.Request)
 	if r == nil {
 		return
 	}
-	w.must(w.leaf.Actor == penstock && w.gone(b.Person), "the answer of %s, who has not left, was taken back by %s", short(b.Person), short(w.leaf.Actor))
 	w.must(r.awaits() && b.Rev == r.rev, "revision %d was %s", r.rev, r.state)
-	before := len(r.answers)
-	r.answers = slices.DeleteFunc(slices.Clone(r.answers), func(h heard) bool { return w.sayer(h) == b.Person })
-	w.must(len(r.answers) < before, "%s had said nothing that still counts", short(b.Person))
+	r.answers = without(r.answers)
 }
 
 // dropped: Penstock writes a roster only to leave out the turns of people who

@@ -151,6 +151,7 @@ func (w *Walk) patternAgreed(p *pattern, b audit.PatternMoved) {
 			p.agreed = append(p.agreed, p.asked[i])
 		}
 	}
+	w.stillHere(p.agreed)
 	plant, text := w.plant(p.doc.Plant), w.document("pattern", p.text)
 	if plant != nil && text != nil {
 		given, keys := w.bodies(p.agreed)

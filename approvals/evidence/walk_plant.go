@@ -93,6 +93,7 @@ func (w *Walk) recheckPlant(c *change) {
 	if from == nil || to == nil || text == nil {
 		return
 	}
+	w.stillHere(c.answers)
 	given, keys := w.bodies(c.answers)
 	for _, f := range CheckPlantChange(from, to, text, given, keys) {
 		w.must(false, "%s", f)

@@ -166,6 +166,7 @@ func (w *Walk) agree(b audit.WindowAgreed) {
 	w.must(claim.Window == b.Window, "its claim is for %s", claim.Window)
 	v.claim = claim
 	v.answers = w.named(r, b.Answers)
+	w.stillHere(v.answers)
 	w.recheck(b, v)
 	w.wasSpoken(b.Window, v)
 }
@@ -226,6 +227,10 @@ func (w *Walk) moved(b audit.WindowMoved) {
 		"it says %s, and the log has it at %s", clock(b.At), clock(w.leaf.Wall))
 	switch b.To {
 	case "opened":
+		w.stillHere(v.answers)
+		if r := w.requests[v.request]; r != nil {
+			w.unreviewed(r.firm)
+		}
 		w.tapped(b, v)
 		w.open(b, v)
 	case "extended":

@@ -97,6 +97,7 @@ func (s *server) leavingSays(ctx context.Context, l approvals.Leaving) (says []s
 	each(words(l.Unused), "%s, agreed and not open, is not opened any more: whoever needs it asks anew.")
 	each(words(l.Withdrawn), "%s is withdrawn.")
 	each(words(l.Answers), "Their yes to %s is taken back; somebody else is asked.")
+	each(l.Said, "Their yes to %s is taken back; somebody else has to give it.")
 	each(words(l.Escorts), "%s, which they watch, is paused until somebody else takes it.")
 	for _, t := range l.Turns {
 		add("Their turn on the roster of %s goes, from %s to %s.", t.Team, t.From.In(s.Plant().Location()).Format("Mon 2 Jan 15:04"), t.To.In(s.Plant().Location()).Format("Mon 2 Jan 15:04"))
@@ -106,6 +107,9 @@ func (s *server) leavingSays(ctx context.Context, l approvals.Leaving) (says []s
 	}
 	for _, id := range words(l.Rests) {
 		look = append(look, lookAt{"/windows/" + id, id, "Look at " + id + ": it runs by their word, and goes on."})
+	}
+	for _, id := range l.Stands {
+		look = append(look, lookAt{"/patterns/" + id, id, "Look at " + id + ": it stands by their yes, and goes on."})
 	}
 	for _, id := range words(l.Sponsors) {
 		look = append(look, lookAt{"/firms/" + id, id, "Firm " + id + " needs another sponsor."})
