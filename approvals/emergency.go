@@ -49,11 +49,7 @@ func (d *Desk) StepUpSigned(ctx context.Context, by people.Actor, id policy.Wind
 
 // DraftStepUp is what StepUpSigned takes, without its proof.
 func (d *Desk) DraftStepUp(ctx context.Context, by people.Actor, id policy.WindowID, rights policy.Rights) (evidence.Answer, error) {
-	w, err := d.windowRow(ctx, id)
-	if err != nil {
-		return evidence.Answer{}, err
-	}
-	claim, err := d.claim(ctx, w)
+	w, claim, err := d.claimed(ctx, id)
 	if err != nil {
 		return evidence.Answer{}, err
 	}

@@ -220,11 +220,7 @@ func (d *Desk) FileAsks(ctx context.Context, id string) (who []policy.PersonID, 
 	if named, err := d.isNamed(ctx, f); err != nil || named {
 		return nil, false, err
 	}
-	w, err := d.windowRow(ctx, f.Window)
-	if err != nil {
-		return nil, false, err
-	}
-	claim, err := d.claim(ctx, w)
+	_, claim, err := d.claimed(ctx, f.Window)
 	if err != nil {
 		return nil, false, err
 	}
@@ -252,11 +248,7 @@ func (d *Desk) isNamed(ctx context.Context, f File) (bool, error) {
 	if f.Out {
 		return false, nil
 	}
-	w, err := d.windowRow(ctx, f.Window)
-	if err != nil {
-		return false, err
-	}
-	claim, err := d.claim(ctx, w)
+	_, claim, err := d.claimed(ctx, f.Window)
 	if err != nil {
 		return false, err
 	}

@@ -111,11 +111,7 @@ func (d *Desk) AcceptKey(ctx context.Context, by people.Actor, asset policy.Asse
 		if err != nil {
 			return none{}, err
 		}
-		w, err := d.windowRow(ctx, id)
-		if err != nil {
-			return none{}, err
-		}
-		claim, err := d.claim(ctx, w)
+		w, claim, err := d.claimed(ctx, id)
 		if err != nil {
 			return none{}, err
 		}

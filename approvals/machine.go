@@ -189,11 +189,7 @@ func (d *Desk) standings(ctx context.Context) (all []Standing, err error) {
 		if d.noMachine(id, false) {
 			return nil
 		}
-		w, err := d.windowRow(ctx, policy.WindowID(id))
-		if err != nil {
-			return err
-		}
-		claim, err := d.claim(ctx, w)
+		w, claim, err := d.claimed(ctx, policy.WindowID(id))
 		if err != nil {
 			return err
 		}

@@ -43,11 +43,7 @@ func (d *Desk) Document(ctx context.Context, by people.Actor, id policy.RequestI
 
 // DraftExtension is likewise what ExtendSigned takes.
 func (d *Desk) DraftExtension(ctx context.Context, by people.Actor, id policy.WindowID, until time.Time) (evidence.Answer, error) {
-	w, err := d.windowRow(ctx, id)
-	if err != nil {
-		return evidence.Answer{}, err
-	}
-	claim, err := d.claim(ctx, w)
+	w, claim, err := d.claimed(ctx, id)
 	if err != nil {
 		return evidence.Answer{}, err
 	}

@@ -230,11 +230,7 @@ func (d *Desk) Countersigns(ctx context.Context, by people.Actor, id policy.Wind
 		if err != nil {
 			return none{}, err
 		}
-		w, err := d.windowRow(ctx, id)
-		if err != nil {
-			return none{}, err
-		}
-		claim, err := d.claim(ctx, w)
+		_, claim, err := d.claimed(ctx, id)
 		if err != nil {
 			return none{}, err
 		}

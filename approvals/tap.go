@@ -32,11 +32,7 @@ func (d *Desk) atScreen(by people.Actor) error {
 // (evidence.Opens) or go on (evidence.GoesOn), without its proof. Nothing is
 // written.
 func (d *Desk) DraftTap(ctx context.Context, by people.Actor, id policy.WindowID, says string) (evidence.Answer, error) {
-	w, err := d.windowRow(ctx, id)
-	if err != nil {
-		return evidence.Answer{}, err
-	}
-	claim, err := d.claim(ctx, w)
+	w, claim, err := d.claimed(ctx, id)
 	if err != nil {
 		return evidence.Answer{}, err
 	}

@@ -271,6 +271,16 @@ func (d *Desk) mended(ctx context.Context, id policy.WindowID) (windowRow, evide
 	return w, claim, err
 }
 
+// claimed is a window's row, and what was agreed of it.
+func (d *Desk) claimed(ctx context.Context, id policy.WindowID) (windowRow, evidence.WindowClaim, error) {
+	w, err := d.windowRow(ctx, id)
+	if err != nil {
+		return w, evidence.WindowClaim{}, err
+	}
+	claim, err := d.claim(ctx, w)
+	return w, claim, err
+}
+
 // Window is one window; everybody of the plant sees all, a vendor's person the
 // firm's own.
 func (d *Desk) Window(ctx context.Context, by people.Actor, id policy.WindowID) (Window, error) {
@@ -309,11 +319,7 @@ func (d *Desk) OpenFor(ctx context.Context, p policy.PersonID) ([]Window, error)
 }
 
 func (d *Desk) windowView(ctx context.Context, id policy.WindowID) (Window, error) {
-	w, err := d.windowRow(ctx, id)
-	if err != nil {
-		return Window{}, err
-	}
-	claim, err := d.claim(ctx, w)
+	w, claim, err := d.claimed(ctx, id)
 	if err != nil {
 		return Window{}, err
 	}

@@ -19,17 +19,7 @@ func framed(t *testing.T, edits ...string) *policy.Plant {
 	text := evidencetest.PlantText() + `patterns:
   callout: {assets: [filler-plc], rights: [look, copy, set, load], open: shift, longest: 2h, owners: [line-1-owner, ot-security], why: Night call-out, review: 2027-03-31}
 `
-	for i := 0; i < len(edits); i += 2 {
-		if !strings.Contains(text, edits[i]) {
-			t.Fatalf("the plant file does not say %q", edits[i])
-		}
-		text = strings.Replace(text, edits[i], edits[i+1], 1)
-	}
-	p, problems := policy.Parse("plant.yaml", map[string][]byte{"plant.yaml": []byte(text)})
-	if problems != nil {
-		t.Fatal(problems)
-	}
-	return p
+	return edited(t, text, edits...)
 }
 
 // callOut is the day after: a pattern is agreed, ann asks under it, mia's yes is

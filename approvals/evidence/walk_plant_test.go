@@ -17,13 +17,19 @@ import (
 func governed(t *testing.T, edits ...string) *policy.Plant {
 	t.Helper()
 	text := strings.Replace(evidencetest.PlantText(), "plant_changes: by_file", "plant_changes: agreed", 1)
+	return edited(t, text, edits...)
+}
+
+// edited is a plant file in which each second text stands in the place of the first.
+func edited(t *testing.T, text string, edits ...string) *policy.Plant {
+	t.Helper()
 	for i := 0; i < len(edits); i += 2 {
 		if !strings.Contains(text, edits[i]) {
 			t.Fatalf("the plant file does not say %q", edits[i])
 		}
 		text = strings.Replace(text, edits[i], edits[i+1], 1)
 	}
-	p, problems := policy.Parse("plant.yaml", map[string][]byte{"plant.yaml": []byte(text)})
+	p, problems := policy.ParseWith(policy.Options{Inspectors: []string{"modbus"}}, "plant.yaml", map[string][]byte{"plant.yaml": []byte(text)})
 	if problems != nil {
 		t.Fatal(problems)
 	}

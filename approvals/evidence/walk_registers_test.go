@@ -17,18 +17,8 @@ func registered(t *testing.T) *policy.Plant {
 	text := evidencetest.PlantText() + `patterns:
   callout: {assets: [filler-plc], rights: [look, set], open: shift, longest: 2h, owners: [line-1-owner, ot-security], why: Night call-out, review: 2027-03-31, registers: {filler-plc: [Fill volume, Cap torque]}}
 `
-	for _, edit := range [][2]string{{"carries: [ssh, sftp]", "carries: [ssh, sftp, modbus]"},
-		{"enforced: nobody}, viewer: {rights: [look], enforced: device}}}}}", "enforced: nobody}, viewer: {rights: [look], enforced: device}}}, modbus: {unit: 1, enforced: penstock, unlisted: {read: look, write: operate}, registers: {40012: {name: Fill volume, right: set}, 40013: {name: Cap torque, right: set}, 40014: {name: Recipe, right: set}}}}}"}} {
-		if !strings.Contains(text, edit[0]) {
-			t.Fatalf("the plant file does not say %q", edit[0])
-		}
-		text = strings.Replace(text, edit[0], edit[1], 1)
-	}
-	p, problems := policy.ParseWith(policy.Options{Inspectors: []string{"modbus"}}, "plant.yaml", map[string][]byte{"plant.yaml": []byte(text)})
-	if problems != nil {
-		t.Fatal(problems)
-	}
-	return p
+	return edited(t, text, "carries: [ssh, sftp]", "carries: [ssh, sftp, modbus]",
+		"enforced: nobody}, viewer: {rights: [look], enforced: device}}}}}", "enforced: nobody}, viewer: {rights: [look], enforced: device}}}, modbus: {unit: 1, enforced: penstock, unlisted: {read: look, write: operate}, registers: {40012: {name: Fill volume, right: set}, 40013: {name: Cap torque, right: set}, 40014: {name: Recipe, right: set}}}}}")
 }
 
 // The registers that a request names stand in its text: nobody changes others by a

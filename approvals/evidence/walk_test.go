@@ -931,20 +931,9 @@ func byModbus(s *evidencetest.Story) {
 // TestTeamOfTeams: the owner's yes counts for a team of teams, and a leaf that
 // leaves that out, or makes it up, is found.
 func TestTeamOfTeams(t *testing.T) {
-	text := evidencetest.PlantText()
-	for from, to := range map[string]string{
-		"  ot-security: {name: OT security": "  either: {name: Either, any: [line-1-owner, shift]}\n  ot-security: {name: OT security",
-		"plan: [owner, ot-security], ":      "plan: [either, ot-security], ",
-	} {
-		if !strings.Contains(text, from) {
-			t.Fatalf("the plant file does not say %q", from)
-		}
-		text = strings.Replace(text, from, to, 1)
-	}
-	plant, problems := policy.Parse("plant.yaml", map[string][]byte{"plant.yaml": []byte(text)})
-	if err := problems.Err(); err != nil {
-		t.Fatal(err)
-	}
+	plant := edited(t, evidencetest.PlantText(),
+		"  ot-security: {name: OT security", "  either: {name: Either, any: [line-1-owner, shift]}\n  ot-security: {name: OT security",
+		"plan: [owner, ot-security], ", "plan: [either, ot-security], ")
 	as := func(role string, counts map[string][]string) func(*evidencetest.Story) {
 		return func(s *evidencetest.Story) {
 			for i := range 2 {

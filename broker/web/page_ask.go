@@ -11,6 +11,7 @@ import (
 	"penstock/approvals"
 	"penstock/approvals/evidence"
 	"penstock/approvals/people"
+	"penstock/broker/api"
 	"penstock/policy"
 )
 
@@ -238,17 +239,26 @@ func (v *visit) wayWorst(a policy.Asset, port policy.PortName, account policy.Ac
 
 func (g *Pages) ask(v *visit) error {
 	f := v.r.PostForm
+	return g.askOnce(v, func() (approvals.Ask, error) { return v.readAsk(g, f) }, func(p *api.Problem) error {
+		return g.showAsk(v, p.Status, &policy.Refusal{Rule: p.Rule, Say: p.Detail}, f)
+	})
+}
+
+// askOnce asks for what a form says; again shows it with what is wrong. A double
+// tap asks once.
+func (g *Pages) askOnce(v *visit, read func() (approvals.Ask, error), again func(*api.Problem) error) error {
+	once := v.r.PostForm.Get("once")
 	v.s.asking.Lock()
 	defer v.s.asking.Unlock()
-	if id, again := v.s.askedBy(f.Get("once")); again { // a double tap asks once
+	if id, did := v.s.askedBy(once); did {
 		http.Redirect(v.w, v.r, "/requests/"+string(id), http.StatusSeeOther)
 		return nil
 	}
-	a, err := v.readAsk(g, f)
+	a, err := read()
 	if err == nil {
 		var q approvals.Request
 		if q, err = g.Desk.Submit(v.ctx(), v.actor, a); err == nil {
-			v.s.hasAsked(f.Get("once"), q.ID)
+			v.s.hasAsked(once, q.ID)
 			return g.done(v, "/requests/"+string(q.ID), "Asked. "+string(q.ID)+" waits for an answer.")
 		}
 	}
@@ -256,7 +266,7 @@ func (g *Pages) ask(v *visit) error {
 	if p.Status >= 500 {
 		return err
 	}
-	return g.showAsk(v, p.Status, &policy.Refusal{Rule: p.Rule, Say: p.Detail}, f)
+	return again(p)
 }
 
 func (v *visit) readAsk(g *Pages, f url.Values) (approvals.Ask, error) {

@@ -10,6 +10,7 @@ import (
 
 	"penstock/approvals"
 	"penstock/approvals/evidence"
+	"penstock/broker/api"
 	"penstock/policy"
 )
 
@@ -128,25 +129,9 @@ func (g *Pages) standingLines(v *visit, n roll) (lines []standingLine, err error
 
 func (g *Pages) askStanding(v *visit) error {
 	f := v.r.PostForm
-	v.s.asking.Lock()
-	defer v.s.asking.Unlock()
-	if id, again := v.s.askedBy(f.Get("once")); again { // a double tap asks once
-		http.Redirect(v.w, v.r, "/requests/"+string(id), http.StatusSeeOther)
-		return nil
-	}
-	a, err := v.readStanding(g, f)
-	if err == nil {
-		var q approvals.Request
-		if q, err = g.Desk.Submit(v.ctx(), v.actor, a); err == nil {
-			v.s.hasAsked(f.Get("once"), q.ID)
-			return g.done(v, "/requests/"+string(q.ID), "Asked. "+string(q.ID)+" waits for an answer.")
-		}
-	}
-	p := problem(err)
-	if p.Status >= 500 {
-		return err
-	}
-	return g.showStanding(v, p.Status, p.Detail, f)
+	return g.askOnce(v, func() (approvals.Ask, error) { return v.readStanding(g, f) }, func(p *api.Problem) error {
+		return g.showStanding(v, p.Status, p.Detail, f)
+	})
 }
 
 func (v *visit) readStanding(g *Pages, f url.Values) (a approvals.Ask, err error) {
