@@ -32,6 +32,10 @@ func (b *Book) inside(l audit.Leaf) {
 		if s := b.sessions[e.Session]; s != nil {
 			b.to(s.bound[e.Channel], sessions, l, "%s channel %d closed: %d bytes in, %d out, exit %s, %s", e.Session, e.Channel, e.In, e.Out, cmp.Or(e.Exit, "–"), e.Cause)
 		}
+	case audit.FileHeld:
+		b.held(l, e)
+	case audit.FileMoved:
+		b.fileMoved(l, e)
 	case audit.FileTransferred:
 		b.to(e.Window, files, l, "%s", transferred(e))
 	case audit.OperationsSummary:
@@ -106,6 +110,9 @@ func transferred(e audit.FileTransferred) string {
 		way = "from " + e.Asset
 	}
 	s := fmt.Sprintf("%s, %s, %d bytes, %s by %s (%s channel %d), over %s", e.Path, way, e.Bytes, e.SHA256, e.By, e.Session, e.Channel, e.Hashed)
+	if e.File != "" {
+		s += ", let out as " + e.File
+	}
 	if !e.Whole {
 		s += "; not known to be whole" + why(e.Why)
 	}

@@ -89,6 +89,7 @@ type Holding struct {
 	under map[string]bool // files that somebody works on
 	tried map[string]failure
 	taken map[string]bool // files that are taken out now
+	said  map[string]bool // files of which the person was told that they are let out
 	parts map[place]*part // uploads that broke off
 
 	health health // the scanner's
@@ -96,7 +97,7 @@ type Holding struct {
 
 // Open makes the folder, and says what is in it.
 func Open(p Parts) (*Holding, error) {
-	h := &Holding{Parts: p, poke: make(chan struct{}, 1), mine: map[string]bool{}, under: map[string]bool{}, tried: map[string]failure{}, taken: map[string]bool{}, parts: map[place]*part{}}
+	h := &Holding{Parts: p, poke: make(chan struct{}, 1), mine: map[string]bool{}, under: map[string]bool{}, tried: map[string]failure{}, taken: map[string]bool{}, said: map[string]bool{}, parts: map[place]*part{}}
 	h.Limits = p.Limits.defaults()
 	if h.Now == nil {
 		h.Now = time.Now

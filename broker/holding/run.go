@@ -112,6 +112,20 @@ func (h *Holding) settled(waiting []approvals.File) {
 	maps.DeleteFunc(h.tried, func(id string, _ failure) bool {
 		return !slices.ContainsFunc(waiting, func(f approvals.File) bool { return f.ID == id })
 	})
+	maps.DeleteFunc(h.said, func(id string, _ bool) bool {
+		return !slices.ContainsFunc(waiting, func(f approvals.File) bool { return f.ID == id })
+	})
+}
+
+// tellOnce says to the person, where they are in, that what they asked for was let out.
+func (h *Holding) tellOnce(f approvals.File) {
+	h.mu.Lock()
+	told := h.said[f.ID]
+	h.said[f.ID] = true
+	h.mu.Unlock()
+	if s := h.Broker.With(f.Person, f.Window); s != nil && !told {
+		s.Say(fmt.Sprintf("%s is let out: %s. Get it again, and you have it.", f.ID, f.Path))
+	}
 }
 
 // well: it took a step, and nothing keeps it any more.
@@ -152,6 +166,8 @@ func (h *Holding) work(ctx context.Context, f approvals.File) {
 		} else if named {
 			h.Poke()
 		}
+	case f.Out && f.State == approvals.FileReleased:
+		h.tellOnce(f)
 	case !f.Out: // what is taken out waits for whoever asks for it
 		h.deliver(ctx, f)
 	}

@@ -56,8 +56,8 @@ func TestAFileThatIsTakenOutWaits(t *testing.T) {
 	for name, text := range map[string]string{"log": large, "empty": "", "small": "a log"} {
 		p := newPlantOf(t, nil, outWaits)
 		path := p.machineFile(name, text)
-		mine := filepath.Join(t.TempDir(), "mine")
-		s := p.rig.Session(t, &brokertest.Guest{})
+		mine, guest := filepath.Join(t.TempDir(), "mine"), &brokertest.Guest{}
+		s := p.rig.Session(t, guest)
 		get := "get " + path + " " + mine
 		said := p.sends(s, get, get)
 		if _, err := os.Stat(mine); err == nil && got(mine) != "" {
@@ -74,6 +74,8 @@ func TestAFileThatIsTakenOutWaits(t *testing.T) {
 			t.Errorf("told %+v, %d files", p.told(), len(p.desk.files))
 		}
 		p.letOut("F-1")
+		p.h.Poke()
+		p.until("ann is told that it is let out", func() bool { return strings.Contains(strings.Join(guest.Told(), "\n"), "F-1 is let out: "+path) })
 		p.machineFile(name, "another by now")
 		p.sends(s, get)
 		if got(mine) != text {
