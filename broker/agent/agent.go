@@ -147,7 +147,7 @@ func login(ctx context.Context, c Config, auth ...ssh.AuthMethod) (ssh.Conn, <-c
 		BannerCallback: func(m string) error { said = m[:min(len(m), 1000)]; return nil }}
 	_ = conn.SetDeadline(time.Now().Add(3 * time.Minute)) // a code may be typed; a connection that takes none is dead, and the handshake says so
 	over := context.AfterFunc(ctx, func() { conn.Close() })
-	sc, chans, reqs, err := ssh.NewClientConn(conn, c.Broker, config)
+	sc, chans, reqs, err := connect.NewClientConn(conn, c.Broker, config)
 	if !over() {
 		err = context.Cause(ctx)
 	}

@@ -16,12 +16,14 @@ import (
 	"time"
 
 	"golang.org/x/crypto/ssh"
+
+	"penstock/broker/connect"
 )
 
 const (
 	maxStreams = 512
-	machine    = 8 * time.Second  // to reach a machine
-	aliveEvery = 15 * time.Second // between questions whether the broker is there; two without an answer end the line
+	machine    = 8 * time.Second // to reach a machine
+	silences   = 2               // questions whether the broker is there, 15 s apart, that end the line where nothing comes
 )
 
 // brokenRequest says in a stream's channel that it is closed because it broke.
@@ -62,7 +64,7 @@ func serve(ctx context.Context, c Config, log *slog.Logger) error {
 		return fmt.Errorf("%w: %.40q, and here it is %s", errElsewhere, got, c.Zone)
 	}
 	log.Info("ready", "broker", c.Broker, "zone", c.Zone, "allow", len(c.Allow), "key", ssh.FingerprintSHA256(key.PublicKey()))
-	all.Go(func() { alive(ctx, conn) })
+	defer connect.Alive(conn, silences)()
 	return conn.Wait()
 }
 
@@ -71,38 +73,6 @@ func answer(conn ssh.Conn, reqs <-chan *ssh.Request) {
 	for r := range reqs {
 		if r.WantReply {
 			_ = r.Reply(r.Type == "keepalive@openssh.com", nil) // the connection may be gone
-		}
-	}
-}
-
-// alive closes a connection whose other end does not answer.
-func alive(ctx context.Context, conn ssh.Conn) {
-	tick := time.NewTicker(aliveEvery)
-	defer tick.Stop()
-	answered := make(chan error, 1)
-	asking, missed := false, 0
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case err := <-answered:
-			if asking, missed = false, 0; err != nil {
-				conn.Close()
-				return
-			}
-		case <-tick.C:
-			if asking {
-				if missed++; missed >= 2 {
-					conn.Close()
-					return
-				}
-				continue
-			}
-			asking = true
-			go func() {
-				_, _, err := conn.SendRequest("keepalive@openssh.com", true, nil)
-				answered <- err
-			}()
 		}
 	}
 }

@@ -16,10 +16,9 @@ import (
 
 const (
 	dialTime    = 15 * time.Second
-	loginTime   = 3 * time.Minute  // a person types a code in it
-	maxAnswer   = 1 << 20          // bytes of what desk@ prints
-	maxFollowed = 64 << 20         // bytes of what it says while a window runs
-	aliveIn     = 15 * time.Second // between questions whether the broker is there; three without an answer end the line
+	loginTime   = 3 * time.Minute // a person types a code in it
+	maxAnswer   = 1 << 20         // bytes of what desk@ prints
+	maxFollowed = 64 << 20        // bytes of what it says while a window runs
 )
 
 // window is what desk@ says of one (broker/verbs, windowLine).
@@ -85,7 +84,7 @@ func (v *visit) login(ctx context.Context, user string, auth ...ssh.AuthMethod) 
 		}}
 	_ = conn.SetDeadline(time.Now().Add(loginTime)) // a connection that takes none is dead, and the handshake says so
 	over := context.AfterFunc(ctx, func() { conn.Close() })
-	c, chans, reqs, err := ssh.NewClientConn(conn, v.addr, config)
+	c, chans, reqs, err := NewClientConn(conn, v.addr, config)
 	if over() && err == nil {
 		_ = conn.SetDeadline(time.Time{})
 		return ssh.NewClient(c, chans, reqs), nil
@@ -309,7 +308,7 @@ func (v *visit) follow(ctx context.Context, heard func(window)) error {
 	if err != nil {
 		return stop(ExitNoReach, "the broker takes no line: %s", clean(err.Error()))
 	}
-	defer alive(c)()
+	defer Alive(c.Conn, aliveMisses)()
 	words := json.NewDecoder(io.LimitReader(out, maxFollowed))
 	for {
 		var w struct {
@@ -339,41 +338,4 @@ func orElse(s, other string) string {
 		return other
 	}
 	return s
-}
-
-// alive asks the other end again and again, and closes a connection that does
-// not answer; the function ends it.
-func alive(c *ssh.Client) func() {
-	done := make(chan struct{})
-	answered := make(chan error, 1)
-	go func() {
-		tick := time.NewTicker(aliveIn)
-		defer tick.Stop()
-		asking, missed := false, 0
-		for {
-			select {
-			case <-done:
-				return
-			case err := <-answered:
-				if err != nil {
-					return
-				}
-				asking, missed = false, 0
-			case <-tick.C:
-				if asking {
-					if missed++; missed >= 3 {
-						c.Close()
-						return
-					}
-					continue
-				}
-				asking = true
-				go func() {
-					_, _, err := c.SendRequest("keepalive@openssh.com", true, nil)
-					answered <- err
-				}()
-			}
-		}
-	}()
-	return func() { close(done) }
 }

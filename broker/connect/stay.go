@@ -91,7 +91,7 @@ func (v *visit) carry(ctx context.Context) error {
 		v.up(c)
 		v.say.line("up", "the line is back; what you had open has to be opened again", nil)
 	}
-	stopAsking := alive(c)
+	stopAsking := Alive(c.Conn, aliveMisses)
 	over := context.AfterFunc(ctx, func() { c.Close() })
 	_ = c.Wait() // why the other end went is what follow says
 	over()

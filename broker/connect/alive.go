@@ -1,0 +1,90 @@
+package connect
+
+import (
+	"net"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+)
+
+const (
+	aliveIn     = 15 * time.Second // between questions whether the broker is there
+	aliveMisses = 3
+)
+
+// heard is an SSH connection with the line below it.
+type heard struct {
+	ssh.Conn
+	line *counted
+}
+
+// counted counts what comes: who sends is there.
+type counted struct {
+	net.Conn
+	n atomic.Int64
+}
+
+func (c *counted) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	c.n.Add(int64(n))
+	return n, err
+}
+
+// NewClientConn is ssh.NewClientConn for a connection that Alive is asked about.
+func NewClientConn(line net.Conn, addr string, config *ssh.ClientConfig) (ssh.Conn, <-chan ssh.NewChannel, <-chan *ssh.Request, error) {
+	from := &counted{Conn: line}
+	c, chans, reqs, err := ssh.NewClientConn(from, addr, config)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	return heard{c, from}, chans, reqs, nil
+}
+
+// Alive asks the other end every 15 s whether it is there, and closes a connection
+// on which, so many more times, neither an answer has come nor anything else: over
+// a narrow line the question may stand behind what is being sent. The function ends it.
+func Alive(c ssh.Conn, misses int) (stop func()) {
+	done := make(chan struct{})
+	go func() {
+		tick := time.NewTicker(aliveIn)
+		defer tick.Stop()
+		answered := make(chan error, 1)
+		asking, missed, before := false, 0, int64(0)
+		for {
+			select {
+			case <-done:
+				return
+			case err := <-answered:
+				if err != nil {
+					c.Close()
+					return
+				}
+				asking, missed = false, 0
+			case <-tick.C:
+				came := before
+				if h, ok := c.(heard); ok {
+					came = h.line.n.Load()
+				}
+				silent := came == before
+				before = came
+				switch {
+				case asking && !silent:
+					missed = 0
+				case asking:
+					if missed++; missed >= misses {
+						c.Close()
+						return
+					}
+				default:
+					asking = true
+					go func() {
+						_, _, err := c.SendRequest("keepalive@openssh.com", true, nil)
+						answered <- err
+					}()
+				}
+			}
+		}
+	}()
+	return func() { close(done) }
+}
