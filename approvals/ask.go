@@ -46,6 +46,7 @@ type Ask struct {
 	FileHashes                                    []audit.Hash // of files that may go in once they were looked at, without anybody's further yes
 	Laptop                                        string       // of work on site: its name or tag; Targets name the machines alone
 	Machine                                       Machine      // of kind standing
+	Jack                                          string       // of work on site through a service jack, recorded; empty: beside Penstock
 	Outage                                        string       // O-1: it is to be a row of that list; empty: of none
 	Registers                                     []string     // that alone may be changed, as policy.OnlyOf reads them
 }
@@ -209,7 +210,7 @@ func (d *Desk) draw(ctx context.Context, by people.Actor, plant *policy.Plant, i
 		People: sorted(words(a.People)), Assets: asTargets(a.Targets), Rights: (a.Rights | policy.Look).Words(),
 		Reason: strings.TrimSpace(a.Reason), WorkOrder: strings.TrimSpace(a.WorkOrder), Change: strings.TrimSpace(a.Change),
 		Backup: strings.TrimSpace(a.Backup), Backout: strings.TrimSpace(a.Backout), AreaClear: strings.TrimSpace(a.AreaClear), Happening: a.Happening, Drill: a.Drill,
-		Laptop: strings.TrimSpace(a.Laptop), Outage: a.Outage, Minutes: a.Minutes, From: whole(a.From), To: whole(a.To), Nonce: nonce()}
+		Laptop: strings.TrimSpace(a.Laptop), Jack: a.Jack, Outage: a.Outage, Minutes: a.Minutes, From: whole(a.From), To: whole(a.To), Nonce: nonce()}
 	if a.Drill && !by.Plant {
 		return doc, nil, nil, refuse("not-plant", "Only the plant says that something is a drill. Ask for access.")
 	}
@@ -328,8 +329,8 @@ func (d *Desk) possible(ctx context.Context, plant *policy.Plant, q policy.Quoru
 		}
 		for _, t := range doc.Assets {
 			q := policy.Query{Stage: policy.AtAsk, Asset: policy.AssetName(t.Asset), Port: policy.PortName(t.Port), Account: policy.AccountName(t.Account),
-				Rights: rights, From: doc.From, Until: doc.To, Minutes: doc.Minutes, Emergency: doc.Kind == evidence.Emergency, OnSite: doc.Kind == evidence.OnSite, Frame: doc.Machine.Frame, Probe: doc.Kind == evidence.Connectivity}
-			if !q.OnSite { // on site it does not matter whence somebody asks
+				Rights: rights, From: doc.From, Until: doc.To, Minutes: doc.Minutes, Emergency: doc.Kind == evidence.Emergency, OnSite: doc.AtMachine(), Jack: doc.Jack, Frame: doc.Machine.Frame, Probe: doc.Kind == evidence.Connectivity}
+			if doc.Kind != evidence.OnSite { // on site it does not matter whence somebody asks
 				q.Source = odd.source(p.ID)
 			}
 			decision := plant.Decide(policy.Facts{Person: facts, Blocks: blocks, Ask: odd.facts(p.ID), Backups: backups}, q, now)

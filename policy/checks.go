@@ -77,6 +77,9 @@ func (w *walk) names(b *Block) bool {
 
 // source holds vendors to their firm's networks.
 func (w *walk) source() no {
+	if name := w.f.Window.Jack; name != "" {
+		return w.atJack(name)
+	}
 	if !w.f.Person.Plant {
 		if !inside(w.f.Person.Networks, w.q.Source) && !w.f.Window.byNight(w.q.Source) {
 			return refusal("source-network", "your address is not in your firm's networks; connect from there, or have the plant add this one", "source %s is in none of %v of firm %s", w.q.Source, w.f.Person.Networks, w.f.Person.Firm)

@@ -145,6 +145,13 @@ func (p *Plant) wholePlant(put putPart) {
 			fact{"name", g.Title}, fact{"kind", g.Kind}, fact{"at", g.At}, fact{"pointer", g.Pointer}, fact{"is", g.Is}, fact{"cert", g.Cert},
 			fact{"stale", length(g.Stale)}, fact{"by", string(g.By)}, fact{"safety", fmt.Sprint(g.Safety)}, fact{"stand_in", string(g.StandIn)}, fact{"stands", string(g.Stands)})
 	}
+	for i := range p.Jacks {
+		j, roles := &p.Jacks[i], []Role{security}
+		for _, z := range j.Zones {
+			roles = append(roles, p.zones[z].Owner)
+		}
+		put("jack "+j.Name, roles, fact{"name", j.Title}, fact{"network", j.Network.String()}, fact{"zones", list(j.Zones)})
+	}
 }
 
 func (p *Plant) assetParts(a *Asset, put putPart) {

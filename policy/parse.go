@@ -88,7 +88,7 @@ type mention struct {
 }
 
 func (f *file) read(top source.Value) {
-	s := top.Fields("site", "teams", "lines", "zones", "conduits", "assets", "imported", "calendars", "gates", "rules", "patterns", "emergency", "recordings", "reviews", "retention", "plant_changes", "night", "access_reviews")
+	s := top.Fields("site", "teams", "lines", "zones", "conduits", "assets", "imported", "calendars", "gates", "jacks", "rules", "patterns", "emergency", "recordings", "reviews", "retention", "plant_changes", "night", "access_reviews")
 	f.site(s.Need("site"))
 	f.teams(s.Need("teams"))
 	f.lines(s.Get("lines"))
@@ -97,6 +97,7 @@ func (f *file) read(top source.Value) {
 	f.assets(s.Get("assets"), s.Get("imported"))
 	f.calendars(s.Get("calendars"))
 	f.gates(s.Get("gates"))
+	f.jacks(s.Get("jacks"))
 	f.rules(s.Get("rules"))
 	f.patterns(s.Get("patterns"))
 	f.emergency(s.Get("emergency"))

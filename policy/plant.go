@@ -23,6 +23,7 @@ type Plant struct {
 	Unplaced   []Unplaced // imported, and not reached by anybody
 	Calendars  []Calendar
 	Gates      []Gate
+	Jacks      []Jack
 	Rules      []Rule
 	Patterns   []Pattern
 	Emergency  Emergency

@@ -97,6 +97,7 @@ var checks = []check{
 	{"asset", always, true, true, (*walk).findAsset},
 	{"block", always, false, false, (*walk).block},
 	{"zone", always, true, false, (*walk).zoneLets},
+	{"jack", always, true, false, (*walk).jack},
 	{"way in", always, true, true, (*walk).findWay},
 	{"source", session, false, false, (*walk).source},
 	{"window", at(AtOpen, AtAdmit, AtChannel, AtOperation), false, false, (*walk).window},

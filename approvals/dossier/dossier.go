@@ -267,7 +267,7 @@ func (b *Book) submitted(ctx context.Context, l audit.Leaf, e audit.RequestSubmi
 	zone := zoneOf(b.plantOf(ctx, e.Plant))
 	for _, f := range []struct{ name, text string }{
 		{"who works", b.people(doc.People)}, {"where", targets(doc.Assets)}, {"rights", strings.Join(doc.Rights, ", ")}, {"changes only", strings.Join(evidence.RegisterWords(doc.Registers), ", ")}, {"why", doc.Reason},
-		{"ON SITE, not recorded, with the laptop", doc.Laptop}, {"STANDING, a machine of the keeper", doc.Machine.Keeper}, {"by the key", doc.Machine.Key}, {"from", strings.Join(doc.Machine.Networks, ", ")}, {"EMERGENCY, begins with", strings.Join(doc.Starts, ", ")}, {"calendars waived", strings.Join(doc.Waives, ", ")},
+		{"ON SITE, with the laptop", doc.Laptop}, {"through the service jack, else not recorded", doc.Jack}, {"STANDING, a machine of the keeper", doc.Machine.Keeper}, {"by the key", doc.Machine.Key}, {"from", strings.Join(doc.Machine.Networks, ", ")}, {"EMERGENCY, begins with", strings.Join(doc.Starts, ", ")}, {"calendars waived", strings.Join(doc.Waives, ", ")},
 		{"work order", doc.WorkOrder}, {"change", doc.Change}, {"backup", doc.Backup}, {"backout", doc.Backout}, {"area clear", doc.AreaClear},
 		{"files named by hash", named(doc)},
 		{"time", fmt.Sprintf("%d minutes between %s and %s", doc.Minutes, When(doc.From, zone), When(doc.To, zone))},

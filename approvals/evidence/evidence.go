@@ -40,6 +40,7 @@ type Request struct {
 	Backout   string     `json:"backout,omitempty"`
 	AreaClear string     `json:"area_clear,omitempty"`
 	Laptop    string     `json:"laptop,omitempty"`    // of kind on-site: its name or tag, by which people find it
+	Jack      string     `json:"jack,omitempty"`      // of kind on-site: the plant file's service jack that the laptop works through, recorded; empty: it does not
 	Machine   Bound      `json:"machine,omitzero"`    // of kind standing: what holds the one machine that is its people
 	Outage    string     `json:"outage,omitempty"`    // O-1: it is a row of that list, or is to be
 	Happening string     `json:"happening,omitempty"` // safety, stopped, degraded, planned: as whoever asks sees it
@@ -152,6 +153,7 @@ type WindowClaim struct {
 	Network string     `json:"network,omitempty"` // of the request's red item: whence they may come besides
 	Laptop  string     `json:"laptop,omitempty"`  // of work on site, which no certificate and no session is for
 	Probe   bool       `json:"probe,omitempty"`   // of kind connectivity
+	Jack    string     `json:"jack,omitempty"`    // the service jack that the laptop works through
 	Machine Bound      `json:"machine,omitzero"`  // of a standing agreement, as the request says
 	Gates   []string   `json:"gates,omitempty"`   // that its pattern asks besides those of the rules
 
@@ -161,8 +163,12 @@ type WindowClaim struct {
 // Emergency says whether the window is an emergency's: it alone starts with less.
 func (w WindowClaim) Emergency() bool { return len(w.Starts) > 0 }
 
-// OnSite says whether the window is for a laptop at the machine itself.
-func (w WindowClaim) OnSite() bool { return w.Laptop != "" }
+// OnSite says whether the window is for a laptop at the machine itself, which
+// nothing connects: through a service jack it is a connection like any other.
+func (w WindowClaim) OnSite() bool { return w.Laptop != "" && w.Jack == "" }
+
+// AtMachine is OnSite of a request.
+func (r Request) AtMachine() bool { return r.Kind == OnSite && r.Jack == "" }
 
 // Given is an answer as the log has it: the leaf's place and time, the document,
 // and firm and roles of the person as the log's own earlier leaves say.

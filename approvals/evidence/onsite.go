@@ -20,16 +20,34 @@ func atMachine(q policy.Quorum) policy.Quorum {
 // outage's list and files that wait are for connections.
 func (r Request) onSite() error {
 	if r.Kind != OnSite {
-		if r.Laptop != "" {
-			return errors.New("laptop: belongs to work on site, and only to it")
+		if r.Laptop != "" || r.Jack != "" {
+			return errors.New("laptop, jack: belong to work on site, and only to it")
 		}
 		return nil
 	}
-	err := filled("laptop", r.Laptop, maxName)
+	err := errors.Join(filled("laptop", r.Laptop, maxName), jackOf(r.Laptop, r.Jack))
 	if r.Called || r.Outage != "" || len(r.FileHashes) > 0 || !r.Pattern.IsZero() {
 		err = errors.Join(err, errors.New("work on site is no call-in, stands on no outage's list, under no pattern and names no files"))
 	}
 	return err
+}
+
+// jackOf: a jack is for a laptop.
+func jackOf(laptop, jack string) error {
+	if jack == "" {
+		return nil
+	}
+	if laptop == "" {
+		return errors.New("jack: is for a laptop, and none is named")
+	}
+	return name("jack", jack)
+}
+
+// throughJack is who agrees to work through a service jack: as from outside, and
+// somebody on shift opens it, because a person must see the laptop there.
+func throughJack(q policy.Quorum) policy.Quorum {
+	q.Open = "shift"
+	return q
 }
 
 // targetsOf reads where work is done: ways in; on site, machines alone.
@@ -50,6 +68,9 @@ func targetsOf(onSite bool) func(field string, list []Target) error {
 
 // opensOnSite says what the log cannot: nothing of such work passes the broker.
 func (w *Walk) opensOnSite(b audit.WindowMoved, v *window) {
+	if v.claim.Jack != "" {
+		w.noteHere("%s is on site, recorded: %q with the laptop %q at the service jack %s", b.Window, v.claim.People, v.claim.Laptop, v.claim.Jack)
+	}
 	if v.claim.OnSite() {
 		w.noteHere("%s is on site, not recorded: %q work at the machine with the laptop %q, and the log has only who agreed, opened and ended it", b.Window, v.claim.People, v.claim.Laptop)
 	}

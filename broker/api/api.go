@@ -45,6 +45,7 @@ type Ask struct {
 	AreaClear string   `json:"area_clear,omitempty"`
 	Kind      string   `json:"kind,omitempty"`      // remote, emergency, on-site, standing, connectivity; empty: remote
 	Laptop    string   `json:"laptop,omitempty"`    // of kind on-site: its name or tag; the targets name machines alone
+	Jack      string   `json:"jack,omitempty"`      // of kind on-site: the service jack, through which it is recorded; targets then name ways in
 	Machine   *Machine `json:"machine,omitempty"`   // of kind standing: what holds the one machine that is its people
 	Starts    []string `json:"starts,omitempty"`    // of an emergency, computed: the rights until the second tap
 	Waives    []string `json:"waives,omitempty"`    // of an emergency, computed: calendars that it passes over
@@ -179,6 +180,7 @@ type Window struct {
 	Gates    []Gate    `json:"gates,omitempty"`     // that its rules ask, as they stand; while it is not over
 	Escort   *Escort   `json:"escort,omitempty"`    // where its rules ask for one
 
+	Jack      string   `json:"jack,omitempty"`    // of work on site through a service jack, which is recorded
 	Probe     bool     `json:"probe,omitempty"`   // a connectivity test: nothing passes
 	Machine   *Machine `json:"machine,omitempty"` // of a standing agreement
 	Laptop    string   `json:"laptop,omitempty"`  // of work on site: which laptop; not recorded, and no certificate is for it

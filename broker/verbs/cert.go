@@ -67,6 +67,9 @@ func (c *call) issue(open []approvals.Window) error {
 	for _, w := range open {
 		claim.Windows = append(claim.Windows, w.ID)
 		networks = append(networks, w.Claim.Machine.Prefixes()...)
+		if j, at := c.Plant().Jack(w.Claim.Jack); at && !slices.Contains(networks, j.Network) {
+			networks = append(networks, j.Network)
+		}
 		if at, err := netip.ParsePrefix(w.Claim.Network); err == nil { // agreed to as a red item: the gate lets it through for that window alone
 			networks = append(networks, at)
 		}

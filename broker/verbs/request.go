@@ -79,7 +79,7 @@ func (c *call) fill(ask *approvals.Ask) (err error) {
 		ask.Firm = policy.FirmID(firm)
 	}
 	for flag, to := range map[string]*string{"why": &ask.Reason, "work-order": &ask.WorkOrder, "change": &ask.Change,
-		"backup": &ask.Backup, "backout": &ask.Backout, "area-clear": &ask.AreaClear, "now": &ask.Happening, "outage": &ask.Outage, "kind": &ask.Kind, "laptop": &ask.Laptop, "pattern": &ask.Pattern} {
+		"backup": &ask.Backup, "backout": &ask.Backout, "area-clear": &ask.AreaClear, "now": &ask.Happening, "outage": &ask.Outage, "kind": &ask.Kind, "laptop": &ask.Laptop, "jack": &ask.Jack, "pattern": &ask.Pattern} {
 		if v := c.args.text(flag); v != "" {
 			*to = v
 		}
@@ -130,7 +130,7 @@ func (c *call) fillSpan(ask *approvals.Ask) (err error) {
 // ASSET:PORT, which may be repeated.
 func (c *call) fillTargets(ask *approvals.Ask) error {
 	var all []policy.Target
-	if cmp.Or(c.args.text("kind"), ask.Kind) == evidence.OnSite {
+	if cmp.Or(c.args.text("kind"), ask.Kind) == evidence.OnSite && cmp.Or(c.args.text("jack"), ask.Jack) == "" {
 		return c.fillMachines(ask)
 	}
 	if assets := c.args.list("asset"); len(assets) > 0 {
@@ -471,7 +471,9 @@ func (c *call) sayTold(r approvals.Request) {
 		}
 		c.printf("\n")
 	}
-	if d := r.Document; d.Kind == evidence.OnSite {
+	if d := r.Document; d.Jack != "" {
+		c.printf("  ON SITE, recorded: with the laptop %s at the service jack %s.\n", d.Laptop, d.Jack)
+	} else if d.AtMachine() {
 		c.printf("  ON SITE, not recorded: with the laptop %s. No certificate is for it.\n", d.Laptop)
 	}
 	c.standingSays(r.Document)

@@ -80,12 +80,12 @@ type verb struct {
 }
 
 func (c *Clerk) verbs() []verb {
-	asking := []string{"asset", "account", "port", "target", "rights", "minutes", "from", "to", "why", "work-order", "change", "backup", "backout", "area-clear", "file-hash", "register", "now", "people", "firm", "kind", "laptop", "frame", "keeper", "network", "pattern", "outage"}
+	asking := []string{"asset", "account", "port", "target", "rights", "minutes", "from", "to", "why", "work-order", "change", "backup", "backout", "area-clear", "file-hash", "register", "now", "people", "firm", "kind", "laptop", "jack", "frame", "keeper", "network", "pattern", "outage"}
 	return []verb{
 		{"help", "help", "this text", nil, (*call).help},
 		{"setup", "setup", "the lines for ssh, PuTTY and WinSCP, ready to copy", nil, (*call).setup},
 		{"assets", "assets", "the machines you have asked for, and their accounts", nil, (*call).assets},
-		{"request", "request --asset A --account U --rights look,copy --minutes 60 --why TEXT …", "ask for access; request R-1 shows one; --kind emergency is the quick way, where the plant has one; --kind on-site --laptop NAME brings a laptop to the machine, and needs no account; --register 'Fill volume' names what alone you will change, where Penstock reads along; --kind standing --people MACHINE --frame F --network 198.51.100.7 lets a machine of yours in day and night; --kind connectivity only tries whether the way works", asking, (*call).request},
+		{"request", "request --asset A --account U --rights look,copy --minutes 60 --why TEXT …", "ask for access; request R-1 shows one; --kind emergency is the quick way, where the plant has one; --kind on-site --laptop NAME brings a laptop to the machine, and needs no account; with --jack NAME it comes through a service jack, by an account, and is recorded; --register 'Fill volume' names what alone you will change, where Penstock reads along; --kind standing --people MACHINE --frame F --network 198.51.100.7 lets a machine of yours in day and night; --kind connectivity only tries whether the way works", asking, (*call).request},
 		{"requests", "requests", "what your firm has asked for, and how it stands", nil, (*call).requests},
 		{"patterns", "patterns", "what the plant agreed by day, under which you may be called in", nil, (*call).patterns},
 		{"here", "here K7Q-4MD", "answer the plant's call with the code that was read to you", nil, (*call).here},

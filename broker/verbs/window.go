@@ -83,6 +83,7 @@ type windowLine struct {
 	Rights  []string     `json:"rights"`
 	Targets []targetLine `json:"targets"`
 	Laptop  string       `json:"laptop,omitempty"` // of work on site, which is not recorded
+	Jack    string       `json:"jack,omitempty"`   // unless it comes through this service jack
 	Until   time.Time    `json:"until,omitzero"`
 	From    time.Time    `json:"from"`
 	To      time.Time    `json:"to"`
@@ -138,6 +139,9 @@ func (c *call) windows() error {
 		if w.Claim.OnSite() {
 			c.printf("      on site with the laptop %s, not recorded; no certificate is for it\n", w.Claim.Laptop)
 		}
+		if w.Claim.Jack != "" {
+			c.printf("      on site with the laptop %s, at the service jack %s: plug it in there, then:\n", w.Claim.Laptop, w.Claim.Jack)
+		}
 		for _, line := range c.windowLine(w).Type {
 			c.printf("      %s\n", line)
 		}
@@ -146,7 +150,7 @@ func (c *call) windows() error {
 }
 
 func (c *call) windowLine(w approvals.Window) windowLine {
-	l := windowLine{Window: string(w.ID), Request: string(w.Request), State: string(w.State), Rights: w.Claim.Rights, Laptop: w.Claim.Laptop,
+	l := windowLine{Window: string(w.ID), Request: string(w.Request), State: string(w.State), Rights: w.Claim.Rights, Laptop: w.Claim.Laptop, Jack: w.Claim.Jack,
 		Until: w.Until.UTC(), From: w.Claim.From.UTC(), To: w.Claim.To.UTC(), Targets: []targetLine{}}
 	mine := slices.Contains(w.Claim.People, string(c.by.Person))
 	l.Says, l.Opens, l.Yours = c.stands(w), w.Claim.Open, mine
@@ -270,7 +274,7 @@ func (c *call) again(id policy.RequestID) error {
 		return fmt.Errorf("rights of %s: %w", id, err)
 	}
 	ask := approvals.Ask{Firm: policy.FirmID(doc.Firm), Kind: doc.Kind, Rights: rights, Reason: doc.Reason, WorkOrder: doc.WorkOrder,
-		Change: doc.Change, Backup: doc.Backup, Backout: doc.Backout, AreaClear: doc.AreaClear, Laptop: doc.Laptop, FileHashes: doc.FileHashes, Registers: evidence.RegisterWords(doc.Registers), Minutes: doc.Minutes}
+		Change: doc.Change, Backup: doc.Backup, Backout: doc.Backout, AreaClear: doc.AreaClear, Laptop: doc.Laptop, Jack: doc.Jack, FileHashes: doc.FileHashes, Registers: evidence.RegisterWords(doc.Registers), Minutes: doc.Minutes}
 	for _, p := range doc.People {
 		ask.People = append(ask.People, policy.PersonID(p))
 	}

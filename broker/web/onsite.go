@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"slices"
 
 	"penstock/approvals"
@@ -16,6 +17,31 @@ func siteTick(on bool) tick {
 // probeTick says what trying the way means.
 func probeTick(on bool) tick {
 	return tick{evidence.Connectivity, "Before the job: it is reached, the host key compared, logged in to, and closed. Nothing passes, by any account; half an hour at most, and the shift alone agrees.", on}
+}
+
+// jackWords are a laptop and the service jack that it works through; empty: it does not.
+func (v *visit) jackWords(laptop, jack string) string {
+	if jack == "" {
+		return ""
+	}
+	j, _ := v.plant.Jack(jack)
+	return laptop + " at " + cmp.Or(j.Title, jack)
+}
+
+// laptopAt is a laptop at the machine itself, beside Penstock; empty: there is none.
+func laptopAt(c evidence.WindowClaim) string {
+	if c.OnSite() {
+		return c.Laptop
+	}
+	return ""
+}
+
+// atMachine is the same of a request.
+func atMachine(d evidence.Request) string {
+	if d.AtMachine() {
+		return d.Laptop
+	}
+	return ""
 }
 
 // machines are the assets of what was ticked: on site no way in counts.

@@ -136,7 +136,7 @@ func (v *visit) offers(out *requestView, d evidence.Request) {
 	}
 	asksMore := rightsOf(d.Rights) != policy.Look || d.Minutes > lookMinutes
 	out.May.Look = len(out.May.LookTargets) > 0 && asksMore
-	if !out.May.Look && d.Kind != evidence.OnSite && rightsOf(d.Rights) != policy.Look {
+	if !out.May.Look && !d.AtMachine() && rightsOf(d.Rights) != policy.Look {
 		out.May.AskLook = v.lookAccount(d)
 	}
 	for _, m := range []int{30, 60, 120} {
@@ -156,7 +156,7 @@ func (v *visit) parts(out *requestView, d evidence.Request) {
 		if len(out.Targets) > 1 {
 			out.May.Parts = append(out.May.Parts, tick{strconv.Itoa(i), t.whereWords(), true})
 		}
-		if t.Enforced != policy.ByPenstock && d.Kind != evidence.OnSite {
+		if t.Enforced != policy.ByPenstock && !d.AtMachine() {
 			held |= t.Worst
 		}
 	}

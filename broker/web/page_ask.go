@@ -28,6 +28,7 @@ type askView struct {
 	Now    []tick // what is happening there
 	Under  string // the pattern that the form began with, in words
 	Site   tick   // what work on site means
+	Jacks  []tick // service jacks of the plant
 	Probe  tick   // what trying the way means
 	Quick  *tick  // what an emergency means here; nil: the plant has none
 	Vendor bool
@@ -93,7 +94,7 @@ func (a askView) More() (all []moreField) {
 }
 
 // askFields are the form's, in its order: what a draft carries over a sign-in.
-var askFields = []string{"pattern", "person", "way", "right", "reason", "kind", "laptop", "now", "minutes", "from", "to", "work_order", "change", "backup", "backout", "area_clear", "registers", "file_hashes"}
+var askFields = []string{"pattern", "person", "way", "right", "reason", "kind", "laptop", "jack", "now", "minutes", "from", "to", "work_order", "change", "backup", "backout", "area_clear", "registers", "file_hashes"}
 
 // askLabels are the words of those that a rule may ask for.
 var askLabels = map[string]string{"reason": "Why", "work_order": "Work order", "change": "Change", "backup": "Backup taken", "backout": "Backout", "area_clear": "Area clear: who says so"}
@@ -102,7 +103,7 @@ var askLabels = map[string]string{"reason": "Why", "work_order": "Work order", "
 // stands above it.
 var askRules = map[string]string{"nobody": "person", "no-such-person": "person", "no-such-firm": "person", "own-firm": "person", "not-active": "person",
 	"firm-ended": "person", "unknown-person": "person", "person-disabled": "person", "key-gone": "person", "source-network": "person",
-	"no-such-way": "way", "default-deny": "way", "not-possible": "way", "no-rights": "right", "emergency-rights": "right", "no-emergency": "kind", "on-site": "laptop", "on-site-laptop": "laptop", "connectivity": "kind", "reviews-due": "kind",
+	"no-such-way": "way", "default-deny": "way", "not-possible": "way", "no-rights": "right", "emergency-rights": "right", "no-emergency": "kind", "on-site": "laptop", "on-site-laptop": "laptop", "jack": "laptop", "connectivity": "kind", "reviews-due": "kind",
 	"bad-minutes": "minutes", "too-long": "minutes", "bad-span": "from", "bad-from": "from", "bad-to": "to", "span-empty": "from", "span-too-short": "to", "bad-text": "reason", "bad-hash": "file_hashes", "registers": "registers"}
 
 // wrong says beside which field each thing to do stands.
@@ -152,6 +153,9 @@ func (g *Pages) showAsk(v *visit, status int, r *policy.Refusal, form url.Values
 		view.Now = append(view.Now, tick{value, nowWords[value], form.Get("now") == value})
 	}
 	view.Quick, view.Site = v.quickTick(slices.Contains(form["kind"], evidence.Emergency)), siteTick(slices.Contains(form["kind"], evidence.OnSite))
+	for _, j := range v.plant.Jacks {
+		view.Jacks = append(view.Jacks, tick{j.Name, j.Title, form.Get("jack") == j.Name})
+	}
 	view.Probe = probeTick(slices.Contains(form["kind"], evidence.Connectivity))
 	for _, value := range (^policy.Rights(0)).Words() {
 		view.Rights = append(view.Rights, tick{value, rightWord(value), slices.Contains(form["right"], value) || fresh && value == "look"})
@@ -298,6 +302,9 @@ func (v *visit) readAsk(g *Pages, f url.Values) (approvals.Ask, error) {
 		return a, err
 	}
 	if a.Kind == evidence.OnSite {
+		a.Jack = f.Get("jack")
+	}
+	if a.Kind == evidence.OnSite && a.Jack == "" {
 		a.Targets = machines(a.Targets)
 	}
 	if a.Minutes, err = strconv.Atoi(f.Get("minutes")); err != nil || a.Minutes < 1 {

@@ -69,6 +69,7 @@ type requestView struct {
 	Outcome                  string // who decided, and what
 	Emergency                *emergencyView
 	Laptop                   string     // of work on site
+	Jack                     string     // of work on site through a service jack: laptop and jack
 	Probe                    bool       // it only tries the way
 	Bound                    *boundView // of a machine; nil: people would work in it
 	Vendor, Yours, Withdrawn bool
@@ -114,7 +115,7 @@ func (g *Pages) requestOf(v *visit, q approvals.Request) (requestView, error) {
 	out := requestView{ID: string(q.ID), State: requestWords[q.State], Document: q.Hash.String(), Rev: q.Rev, At: v.at(q.At), Priority: q.Priority.String(),
 		Who: n.list(d.People), Firm: n.firm(policy.FirmID(d.Firm)), Why: d.Reason, Length: minutesWords(d.Minutes), From: v.at(d.From), To: v.at(d.To),
 		Asleep: v.at(q.Asleep), Words: evidence.Words(q.Hash), WorkOrder: d.WorkOrder, Change: d.Change, Backup: d.Backup, Backout: d.Backout,
-		Area: d.AreaClear, Escort: d.Escort, Drill: d.Drill, Laptop: d.Laptop, Vendor: !v.actor.Plant}
+		Area: d.AreaClear, Escort: d.Escort, Drill: d.Drill, Laptop: atMachine(d), Jack: v.jackWords(d.Laptop, d.Jack), Vendor: !v.actor.Plant}
 	out.Probe = d.Kind == evidence.Connectivity
 	out.Bound = v.bound(d.Machine, d.People, n)
 	out.Urgency = v.urgency(q, n)
@@ -220,6 +221,9 @@ func (v *visit) describe(out *requestView, d evidence.Request) {
 		out.Sums = append(out.Sums, strings.TrimPrefix(h.String(), "sha256:"))
 	}
 	out.Danger = told.By == policy.ByNobody && told.Reach != policy.Look
+	if d.Kind == evidence.Connectivity { // whatever the way in can do, nothing passes
+		out.Danger, out.Does, out.Prep = false, "try the way", "to"
+	}
 	said := !slices.ContainsFunc(told.Stops, func(line string) bool { return !strings.Contains(out.Worst, line) })
 	switch {
 	case len(told.Stops) > 0 && said: // the worst case says it

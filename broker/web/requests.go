@@ -123,7 +123,7 @@ func askOf(in api.Ask) (approvals.Ask, error) {
 	}
 	ask := approvals.Ask{Firm: policy.FirmID(in.Firm), People: names[policy.PersonID](in.People), Rights: rights,
 		Reason: in.Reason, WorkOrder: in.WorkOrder, Change: in.Change, Backup: in.Backup, Backout: in.Backout,
-		AreaClear: in.AreaClear, Kind: in.Kind, Laptop: in.Laptop, Happening: in.Happening, Drill: in.Drill, Minutes: in.Minutes, From: in.From, To: in.To, Pattern: in.Pattern, Outage: in.Outage, Registers: in.Registers}
+		AreaClear: in.AreaClear, Kind: in.Kind, Laptop: in.Laptop, Jack: in.Jack, Happening: in.Happening, Drill: in.Drill, Minutes: in.Minutes, From: in.From, To: in.To, Pattern: in.Pattern, Outage: in.Outage, Registers: in.Registers}
 	if ask.Machine, err = machineOf(in.Machine); err != nil {
 		return ask, err
 	}
@@ -146,7 +146,7 @@ func askJSON(d evidence.Request) api.Ask {
 		sums = append(sums, h.String())
 	}
 	return api.Ask{Firm: d.Firm, People: d.People, Targets: apiTargets(d.Assets), Rights: d.Rights, Reason: d.Reason,
-		WorkOrder: d.WorkOrder, Change: d.Change, Backup: d.Backup, Backout: d.Backout, AreaClear: d.AreaClear, Kind: d.Kind, Laptop: d.Laptop, Starts: d.Starts, Waives: d.Waives, Happening: d.Happening, Drill: d.Drill,
+		WorkOrder: d.WorkOrder, Change: d.Change, Backup: d.Backup, Backout: d.Backout, AreaClear: d.AreaClear, Kind: d.Kind, Laptop: d.Laptop, Jack: d.Jack, Starts: d.Starts, Waives: d.Waives, Happening: d.Happening, Drill: d.Drill,
 		Minutes: d.Minutes, From: d.From, To: d.To, Outage: d.Outage, FileHashes: sums, Registers: evidence.RegisterWords(d.Registers), Machine: machineJSON(d.Machine)}
 }
 

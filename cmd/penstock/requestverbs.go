@@ -58,6 +58,7 @@ type askFlags struct {
 	rights, from, to string
 	emergency        bool
 	onSite           string // the laptop
+	jack             string
 	standing         api.Machine
 	connectivity     bool
 }
@@ -81,6 +82,7 @@ func (a *askFlags) bind(cmd *cobra.Command, ask *api.Ask) {
 	f.StringArrayVar(&ask.Registers, "register", nil, "register that alone may be changed, by its name in the plant file; may be repeated, with \"asset: \" before it where two machines have it")
 	f.BoolVar(&a.emergency, "emergency", false, "the quick way: one yes of the shift, look first, a second tap for more; everybody who must know is told, and it is reviewed")
 	f.StringVar(&a.onSite, "on-site", "", "the name or tag of a laptop that comes to the machine itself: agreed and opened like any other, and not recorded; --target names the machine alone")
+	f.StringVar(&a.jack, "jack", "", "with --on-site: the plant file's service jack that the laptop works through; then it is recorded, and --target names ways in")
 	f.BoolVar(&a.connectivity, "connectivity", false, "only try whether the way works, before the job: reached, host key compared, logged in, closed; nothing passes, half an hour at most, and the shift alone agrees")
 	f.StringVar(&a.standing.Frame, "standing", "", "the plant file's frame in which a machine shall come in day and night; --person names the machine, --to its last day")
 	f.StringVar(&a.standing.Keeper, "keeper", "", "of a standing agreement: who at the firm answers for the machine")
@@ -93,8 +95,13 @@ func (a *askFlags) bind(cmd *cobra.Command, ask *api.Ask) {
 const askTo = "+12h"
 
 func (a *askFlags) fill(ask *api.Ask, l *time.Location) (err error) {
+	if a.jack != "" && a.onSite == "" {
+		return usage("a service jack is for a laptop on site: say which laptop, --on-site NAME")
+	}
 	if a.onSite != "" {
-		ask.Kind, ask.Laptop = "on-site", a.onSite
+		ask.Kind, ask.Laptop, ask.Jack = "on-site", a.onSite, a.jack
+	}
+	if a.onSite != "" && a.jack == "" {
 		for _, asset := range a.targets {
 			if strings.ContainsAny(asset, "@:") {
 				return usage("on site %q has no account and no port: say the asset alone", asset)
@@ -207,7 +214,11 @@ func requestLines(l *time.Location) func(*tabwriter.Writer, api.Request) {
 		fmt.Fprintf(w, "where\t%s\n", targetWords(q.Ask.Targets))
 		fmt.Fprintf(w, "may\t%s\n", strings.Join(q.Ask.Rights, ", "))
 		if q.Ask.Laptop != "" {
-			fmt.Fprintf(w, "ON SITE\twith the laptop %s; not recorded\n", printable(q.Ask.Laptop))
+			recorded := "not recorded"
+			if q.Ask.Jack != "" {
+				recorded = "recorded, at the service jack " + printable(q.Ask.Jack)
+			}
+			fmt.Fprintf(w, "ON SITE\twith the laptop %s; %s\n", printable(q.Ask.Laptop), recorded)
 		}
 		if m := q.Ask.Machine; m != nil {
 			fmt.Fprintf(w, "STANDING\ta machine, day and night, without a code: keeper %s, from %s, frame %s, key %s\n", m.Keeper, strings.Join(m.Networks, ", "), printable(m.Frame), printable(m.Key))

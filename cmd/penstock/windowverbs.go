@@ -110,7 +110,9 @@ func windowLine(t *tabwriter.Writer, w api.Window, l *time.Location) {
 	if w.State == "ended" && w.HandBack != "" {
 		state = "ended, hand-back waits to be accepted: " + printable(w.HandBack)
 	}
-	if w.Laptop != "" {
+	if w.Jack != "" {
+		state = "on site, laptop " + printable(w.Laptop) + " at " + printable(w.Jack) + ": " + state
+	} else if w.Laptop != "" {
 		state = "on site, laptop " + printable(w.Laptop) + ", not recorded: " + state
 		if w.State == "cut" || w.State == "ended" {
 			state += "; see that the laptop is off"
