@@ -115,6 +115,9 @@ func (l *Log) write(batch []*pending) error {
 	if s.err != nil {
 		return s.err
 	}
+	for _, p := range batch {
+		l.kept.appended(p.at, p.text)
+	}
 	l.publish(s.note, s.root, batch[len(batch)-1].wall)
 	for _, p := range batch {
 		close(p.done)

@@ -45,6 +45,7 @@ type Log struct {
 	appends durable.Latency
 	hashes  hashFile
 	tiles   *tileCache
+	kept    kept
 
 	queue   chan *pending
 	closing chan struct{} // closed by Close

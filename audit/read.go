@@ -19,12 +19,23 @@ func (l *Log) Leaf(ctx context.Context, at Place) (Leaf, error) {
 	if at.Node != l.o.Node || at.Index >= l.Size() {
 		return Leaf{}, absent(at)
 	}
+	if text := l.kept.get(at.Index); text != nil {
+		return ParseLeaf(text)
+	}
 	c, err := l.segs.seek(at.Index)
 	if err != nil {
 		return Leaf{}, fmt.Errorf("read leaf %s: %w", at, err)
 	}
 	defer c.close()
-	return l.read(c)
+	e, err := l.read(c)
+	if err != nil {
+		return Leaf{}, err
+	}
+	leaf, err := parseAt(e)
+	if err == nil {
+		l.kept.proved(at.Index, e.leaf)
+	}
+	return leaf, err
 }
 
 // Upto yields leaves from an index to the size at the call.
@@ -111,6 +122,13 @@ func (r *leaves) upto(ctx context.Context, end Index, yield func(Leaf, error) bo
 }
 
 func (r *leaves) one() (Leaf, error) {
+	if text := r.l.kept.get(r.next); text != nil {
+		return ParseLeaf(text)
+	}
+	if r.c != nil && r.c.at != r.next { // it went on without the cursor
+		r.close()
+		r.c = nil
+	}
 	if r.c == nil {
 		c, err := r.l.segs.seek(r.next)
 		if err != nil {
@@ -118,30 +136,30 @@ func (r *leaves) one() (Leaf, error) {
 		}
 		r.c = c
 	}
-	return r.l.read(r.c)
+	e, err := r.l.read(r.c)
+	if err != nil {
+		return Leaf{}, err
+	}
+	return parseAt(e)
 }
 
 // read takes the next frame and holds it to the tree.
-func (l *Log) read(c *cursor) (Leaf, error) {
+func (l *Log) read(c *cursor) (entry, error) {
 	e, err := c.next()
 	if errors.Is(err, io.EOF) {
 		err = c.damage(errors.New("the file ends before this leaf"))
 	}
 	if err != nil {
-		return Leaf{}, fmt.Errorf("read leaf %d: %w", c.at, err)
+		return e, fmt.Errorf("read leaf %d: %w", c.at, err)
 	}
 	hashes, err := l.tile(int64(e.at)/tileSize, e.at)
 	if err != nil {
-		return Leaf{}, fmt.Errorf("read leaf %d: %w", e.at, err)
+		return e, fmt.Errorf("read leaf %d: %w", e.at, err)
 	}
 	if tlog.RecordHash(e.leaf) != hashes[e.at%tileSize] {
-		return Leaf{}, &Damage{File: e.file, Offset: e.off, Index: e.at, What: "other bytes than those under the log's root"}
+		return e, &Damage{File: e.file, Offset: e.off, Index: e.at, What: "other bytes than those under the log's root"}
 	}
-	leaf, err := parseAt(e)
-	if err != nil {
-		return Leaf{}, err
-	}
-	return leaf, nil
+	return e, nil
 }
 
 // parseAt reads the leaf of a frame and holds it to its place.

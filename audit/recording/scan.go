@@ -109,7 +109,11 @@ func (s *scanner) openPart(number int) error {
 	}
 	s.f, s.fresh = f, true
 	if s.in == nil {
-		s.in = bufio.NewReaderSize(f, 64<<10)
+		size := int64(64 << 10)
+		if info, err := f.Stat(); err == nil { // short sessions are many
+			size = min(size, max(info.Size(), 4<<10))
+		}
+		s.in = bufio.NewReaderSize(f, int(size))
 	}
 	s.in.Reset(f)
 	s.at = File{File: s.name(number), First: s.seq, Head: s.chain}

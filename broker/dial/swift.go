@@ -28,7 +28,9 @@ func Swift(c net.Conn) net.Conn {
 	if raw == nil {
 		return c
 	}
-	return &swift{Conn: c, raw: raw}
+	s := &swift{Conn: c, raw: raw}
+	s.one = s.take
+	return s
 }
 
 type swift struct {
@@ -36,8 +38,10 @@ type swift struct {
 	raw   syscall.RawConn
 	reads int // up to quickReads
 
-	came     *[readAhead]byte // nil: nothing waits
-	from, to int              // what of it does
+	came     *[readAhead]byte   // nil: nothing waits
+	from, to int                // what of it does
+	one      func(uintptr) bool // take, made once: it and its results stand on no stack
+	failed   error              // of take
 }
 
 func (s *swift) Read(p []byte) (int, error) {
@@ -57,32 +61,42 @@ func (s *swift) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// fill waits until something has come. The buffer is taken only then.
+// fill waits until something has come.
 func (s *swift) fill() error {
-	var n int
-	var failed error
-	err := s.raw.Read(func(fd uintptr) bool {
-		b := ahead.Get().(*[readAhead]byte)
-		if n, failed = readOnce(int(fd), b[:]); n <= 0 || failed != nil {
-			ahead.Put(b)
-			return failed != syscall.EAGAIN
-		}
-		s.came, s.from, s.to = b, 0, n
-		return true
-	})
-	switch {
-	case err != nil:
+	if err := s.raw.Read(s.one); err != nil {
 		return err // closed, or past its deadline, as net says it
-	case failed != nil:
-		return &net.OpError{Op: "read", Net: "tcp", Source: s.LocalAddr(), Addr: s.RemoteAddr(), Err: failed}
-	case n == 0:
-		return io.EOF
 	}
+	if s.came != nil {
+		return nil
+	}
+	if s.failed != nil {
+		return s.readError()
+	}
+	return io.EOF
+}
+
+// readError is apart, and not inlined, so that it takes nothing from the stack of who waits.
+//
+//go:noinline
+func (s *swift) readError() error {
+	return &net.OpError{Op: "read", Net: "tcp", Source: s.LocalAddr(), Addr: s.RemoteAddr(), Err: s.failed}
+}
+
+// take reads what has come, which is at least one byte where came is set then;
+// false: wait. The buffer is taken only now.
+func (s *swift) take(fd uintptr) bool {
+	b := ahead.Get().(*[readAhead]byte)
+	n, err := readOnce(int(fd), b[:])
+	if s.failed = err; n <= 0 || err != nil {
+		ahead.Put(b)
+		return err != syscall.EAGAIN
+	}
+	s.came, s.from, s.to = b, 0, n
 	if s.reads < quickReads {
 		s.reads++
-		s.quickAck()
+		quickAck(int(fd))
 	}
-	return nil
+	return true
 }
 
 func readOnce(fd int, b []byte) (int, error) {
@@ -102,11 +116,8 @@ func (s *swift) CloseWrite() error {
 	return s.Conn.Close()
 }
 
-func (s *swift) quickAck() {
-	_ = s.raw.Control(func(fd uintptr) { // it is a hint: without it the handshake is slower, no more
-		_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_QUICKACK, 1)
-	})
-}
+// quickAck is a hint: without it the handshake is slower, no more.
+func quickAck(fd int) { _ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_QUICKACK, 1) }
 
 func syscallConn(c net.Conn) syscall.RawConn {
 	var tcp *net.TCPConn
