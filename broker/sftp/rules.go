@@ -327,7 +327,13 @@ func (s *files) ask(at sending, build func(id uint32) packet) (question, error) 
 	p := build(id).done()
 	s.asked[id] = &request{kind: p[4], answer: q.answer}
 	s.mu.Unlock()
-	return q, at.send(p)
+	if err := at.send(p); err != nil {
+		return q, err
+	}
+	if s.c.gate.Decision().Duties.InputOff { // it may not have been sent, so no answer is waited for
+		return q, fileRefusal("input-off", "The window may only look now, so nothing more is asked of the machine.", "narrowed")
+	}
+	return q, nil
 }
 
 // hear waits for the answer.

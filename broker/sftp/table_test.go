@@ -8,6 +8,7 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"time"
 
 	"penstock/audit"
 	"penstock/broker"
@@ -420,6 +421,27 @@ func FuzzWaiting(f *testing.F) {
 			s.passed = nil
 		}
 	})
+}
+
+// A window that is narrowed while a file is fetched ends the fetching, and nothing is kept.
+func TestNarrowedWhileFetching(t *testing.T) {
+	s := greetedWith(t, bothWait)
+	m := &memory{}
+	s.r.(*files).c.holding = m
+	err := s.machined(openFile(1, "/x", flagRead), func(kind byte, id uint32, f *fields) []byte {
+		if kind == fxOpen {
+			s.rig.Agreement.Change(brokertest.W1, func(f *policy.Facts) { f.Window.Rights = policy.Look })
+			for until := time.Now().Add(time.Minute); !s.c.Decision().Duties.InputOff; time.Sleep(time.Millisecond) {
+				if time.Now().After(until) {
+					t.Fatal("the channel is not narrowed")
+				}
+			}
+		}
+		return plainMachine(kind, id, f)
+	})
+	if a := s.ours(); err != nil || len(m.kept) > 0 || !strings.Contains(string(a), "may only look now") {
+		t.Errorf("%v; kept %v; answered %q", err, m.kept, a)
+	}
 }
 
 // Our questions are the machine's to answer: what is no answer ends the channel, and nothing is kept.
