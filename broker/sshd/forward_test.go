@@ -47,7 +47,12 @@ func newController(t *testing.T) *controller {
 			p.conns[c] = true
 			p.mu.Unlock()
 			p.all.Go(func() {
-				defer c.Close()
+				defer func() {
+					c.Close()
+					p.mu.Lock()
+					defer p.mu.Unlock()
+					delete(p.conns, c)
+				}()
 				if f := p.serve.Load(); f != nil {
 					(*f)(c.(*net.TCPConn))
 					return

@@ -84,6 +84,12 @@ func (l *lockedBuffer) Write(p []byte) (int, error) {
 	return l.b.Write(p)
 }
 
+func (l *lockedBuffer) reset() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.b = bytes.Buffer{}
+}
+
 func (l *lockedBuffer) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -131,6 +137,12 @@ func newHouse(t *testing.T, limits Limits) *house {
 
 // newHouseOf is newHouse with another plant file, and a disk that may fail.
 func newHouseOf(t *testing.T, limits Limits, text string, on ...func(dir string) durable.FS) *house {
+	t.Helper()
+	return newHouseWith(t, limits, broker.Limits{}, text, on...)
+}
+
+// newHouseWith is newHouseOf with other limits of the broker.
+func newHouseWith(t *testing.T, limits Limits, most broker.Limits, text string, on ...func(dir string) durable.FS) *house {
 	t.Helper()
 	h := &house{t: t, dir: t.TempDir(), said: &lockedBuffer{}, codes: map[string]string{}}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -186,7 +198,7 @@ func newHouseOf(t *testing.T, limits Limits, text string, on ...func(dir string)
 	h.archive = archive
 	clock := audit.SystemClock()
 	var sessions atomic.Int64
-	h.broker = broker.New(plant, h.desk, h.log, archive, broker.Limits{}, broker.Clock{Wall: clock.Wall, Boot: clock.Mono},
+	h.broker = broker.New(plant, h.desk, h.log, archive, most, broker.Clock{Wall: clock.Wall, Boot: clock.Mono},
 		func() policy.SessionID { return policy.SessionID(fmt.Sprintf("S-%d", sessions.Add(1))) })
 	h.desk.Stops(h.broker)
 	l := &listener{Listener: must(net.Listen("tcp", "127.0.0.1:0"))}
@@ -359,6 +371,12 @@ func (m *machine) saw(s string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.seen = append(m.seen, s)
+}
+
+func (m *machine) forget() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.seen = nil
 }
 
 func (m *machine) requests() []string {
