@@ -98,7 +98,11 @@ func (d *Desk) debtsNow(ctx context.Context) ([]policy.Debt, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, one := range slices.Concat(d.plant().Debts(d.now(), k), owed, machines) {
+	envelopes, err := d.envelopeDebts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, one := range slices.Concat(d.plant().Debts(d.now(), k), owed, machines, envelopes) {
 		id := debtID(one.Kind, one.What)
 		if i, twice := at[id]; twice {
 			all[i].Text += "; " + one.Text

@@ -305,3 +305,39 @@ func TestEnvelopesAreRecomputed(t *testing.T) {
 		})
 	}
 }
+
+// An envelope that was opened, or has lain for a year, is owed until it is sealed anew.
+func TestEnvelopesAreOwed(t *testing.T) {
+	w := newWorldOf(t, nil, anxious)
+	owed := func() (all []string) {
+		t.Helper()
+		list, err := w.desk.Debts(w.ctx, w.as("sara"))
+		wants(t, err, "")
+		for _, d := range list {
+			if d.Kind == "envelope" {
+				all = append(all, d.What+": "+d.Text)
+			}
+		}
+		return all
+	}
+	if got := owed(); len(got) != 0 {
+		t.Fatalf("a plant without envelopes owes %q", got)
+	}
+	w.paper(t, evidence.EnvelopeRoom)
+	if got := owed(); len(got) != 1 || !strings.HasPrefix(got[0], "envelope 2 (OT security): it was never sealed") {
+		t.Fatalf("%q", got)
+	}
+	key := w.paper(t, evidence.EnvelopeSecurity)
+	if got := owed(); len(got) != 0 {
+		t.Fatalf("%q", got)
+	}
+	w.torn(t, evidence.EnvelopeSecurity, key)
+	if got := owed(); len(got) != 1 || !strings.Contains(got[0], "none was sealed in its place") {
+		t.Fatalf("%q", got)
+	}
+	w.paper(t, evidence.EnvelopeSecurity)
+	w.pass(366 * 24 * time.Hour)
+	if got := owed(); len(got) != 2 || !strings.Contains(got[0], "more than a year ago") {
+		t.Fatalf("%q", got)
+	}
+}

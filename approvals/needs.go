@@ -83,6 +83,7 @@ type roster interface {
 	Disable(ctx context.Context, by people.Actor, who policy.PersonID, why string) error
 	MayEndFirm(ctx context.Context, by people.Actor, id policy.FirmID) error
 	EndFirm(ctx context.Context, by people.Actor, id policy.FirmID, why string) error
+	Envelopes(ctx context.Context) ([]people.Envelope, error)
 }
 
 // reads is the half of audit.Documents that a fold needs.

@@ -2,9 +2,11 @@ package web
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"time"
 
+	"penstock/approvals/people"
 	"penstock/audit/review"
 	"penstock/policy"
 )
@@ -21,6 +23,25 @@ type leaving struct {
 	looked time.Time
 	passed int // bytes since then
 	over   error
+}
+
+// inContract refuses somebody whose firm's contract is over: pages and API are
+// closed to them, whatever sign-in they have. What is still to be handed back goes
+// by their key: desk@.
+func (p *Parts) inContract(ctx context.Context, who people.Person) error {
+	f, err := p.Roster.Firm(ctx, who.Firm)
+	if err != nil {
+		return fmt.Errorf("look up the firm of %s: %w", who.ID, err)
+	}
+	now := time.Now()
+	if p.Now != nil {
+		now = p.Now()
+	}
+	if f.Plant || f.Until.IsZero() || now.Before(f.Until) {
+		return nil
+	}
+	return &policy.Refusal{Rule: "firm-ended", Say: "Your firm's contract here has ended, and with it your sign-in. What is still to be handed back goes by your key: ssh desk@… handback. Else call your contact at the plant.",
+		Why: fmt.Sprintf("the contract of %s ended %s", f.ID, f.Until)}
 }
 
 // leaves is to, for as long as who asked is not disabled, and has the rights with

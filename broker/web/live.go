@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"penstock/audit"
@@ -42,6 +43,7 @@ type watcher struct {
 	news  chan struct{}
 	may   func(subject string) bool
 	board bool
+	left  atomic.Bool // somebody has left: whoever reads may be they
 }
 
 func newLive(log Log, settled func()) *live {
@@ -130,8 +132,15 @@ func (l *live) tell(leaf audit.Leaf) {
 		told = append(told, w)
 	}
 	l.mu.Unlock()
+	left := false
+	switch leaf.Body.(type) {
+	case audit.PersonDisabled, audit.FirmEnded:
+		left = true
+	}
 	for _, w := range told {
-		if w.may != nil && !w.may(leaf.Subject) {
+		if left {
+			w.left.Store(true)
+		} else if w.may != nil && !w.may(leaf.Subject) {
 			continue
 		}
 		select {
@@ -208,6 +217,11 @@ func (g *Pages) missed(v *visit, w *watcher) bool {
 // anew: whoever may not see it any more gets nothing. Nil: the session is over.
 func (g *Pages) news(v *visit, w *watcher) ([]byte, error) {
 	id := fmt.Appendf(nil, "id: %d\n", g.log.Size())
+	if w.left.Swap(false) {
+		if here, err := g.here(v); err != nil || !here {
+			return nil, err
+		}
+	}
 	if !w.board {
 		return fmt.Appendf(id, "event: changed\ndata: %d\n\n", g.live.spread().Milliseconds()), nil
 	}
@@ -217,6 +231,13 @@ func (g *Pages) news(v *visit, w *watcher) ([]byte, error) {
 	}
 	b, err := g.boardNews(now)
 	return append(id, b...), err
+}
+
+// here says whether who follows may still be signed in; if not, they are not.
+func (g *Pages) here(v *visit) (bool, error) {
+	now := &visit{w: v.w, r: v.r, plant: g.Plant(), now: g.Now(), zone: v.zone}
+	err := g.recognise(now)
+	return now.s != nil, err
 }
 
 var streamOver = []byte("event: over\ndata: signed out\n\n")
@@ -238,6 +259,11 @@ func (g *Pages) stream(v *visit, w *watcher, write func([]byte) error) {
 		case <-beat.C:
 			if v.s.over(g.Now()) {
 				g.sessions.end(v.s)
+			} else if !v.actor.Plant { // a contract ends by the clock, and no leaf says so
+				if _, err := g.here(v); err != nil {
+					g.Slog.Error("who follows could not be looked up", "person", v.actor.Person, "err", err)
+					return
+				}
 			}
 		case <-w.news:
 			var err error

@@ -76,6 +76,9 @@ func (g *Pages) enterAs(v *visit, a people.Actor, by entry, next string, draft u
 	if err != nil {
 		return fmt.Errorf("look up who signs in: %w", err)
 	}
+	if err := g.inContract(v.ctx(), p); err != nil {
+		return err
+	}
 	s, token, err := g.sessions.begin(a, by)
 	if err != nil {
 		return err

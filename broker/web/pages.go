@@ -152,6 +152,13 @@ func (g *Pages) recognise(v *visit) error {
 		g.sessions.end(s)
 		return nil
 	}
+	if err := g.inContract(v.ctx(), p); err != nil {
+		if _, over := errors.AsType[*policy.Refusal](err); over {
+			g.sessions.end(s)
+			return nil
+		}
+		return err
+	}
 	a.Roles, a.Source = a.Narrow(p.Roles), source(v.r) // now, and not where they signed in
 	v.s, v.actor, v.name = s, a, p.Name
 	return nil

@@ -226,6 +226,9 @@ func (s *server) actor(r *http.Request) (people.Actor, error) {
 	if p.Disabled {
 		return people.Actor{}, errSignedOut
 	}
+	if err := s.inContract(r.Context(), p); err != nil {
+		return people.Actor{}, err
+	}
 	a.Firm, a.Roles = p.Firm, a.Narrow(p.Roles)
 	return a, nil
 }
@@ -242,6 +245,9 @@ func (s *server) signIn(r *http.Request) (any, error) {
 	p, err := s.Roster.Person(r.Context(), a.Person)
 	if err != nil {
 		return nil, fmt.Errorf("look up who signs in: %w", err)
+	}
+	if err := s.inContract(r.Context(), p); err != nil {
+		return nil, err
 	}
 	token, until, err := s.tokens.issue(a)
 	if err != nil {
