@@ -5,6 +5,13 @@ import (
 	"golang.org/x/sys/cpu"
 )
 
+// serverVersion names us (RFC 4253, 4.2: what clients turn their extensions on
+// by). It begins as OpenSSH's does, since most machines behind us are that: its
+// client tells such a server alone that nobody reads any more (eow@openssh.com;
+// else "ssh … tail -f | head" never ends and fills the recording), and others
+// send SFTP's SYMLINK with its arguments in OpenSSH's order.
+const serverVersion = "SSH-2.0-OpenSSH_Penstock"
+
 // algorithms is the list of DESIGN 5.1. x/crypto drops names that it does not
 // know in silence: a test holds every one of these to it.
 func algorithms() ssh.Config {

@@ -78,7 +78,7 @@ func (d *Door) config(ctx glider.Context) *ssh.ServerConfig {
 		Config:                  algorithms(),
 		PublicKeyAuthAlgorithms: keyAlgorithms(),
 		MaxAuthTries:            maxTries,
-		ServerVersion:           "SSH-2.0-Penstock",
+		ServerVersion:           serverVersion,
 		// gliderlabs sets NoClientAuth where it knows of no handler: this is what refuses "none".
 		NoClientAuthCallback: func(ssh.ConnMetadata) (*ssh.Permissions, error) { return nil, errDenied },
 		PublicKeyCallback: func(m ssh.ConnMetadata, k ssh.PublicKey) (*ssh.Permissions, error) {

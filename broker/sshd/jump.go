@@ -128,7 +128,7 @@ func (i *inner) config(host ssh.Signer) *ssh.ServerConfig {
 		Config:                    algorithms(),
 		PublicKeyAuthAlgorithms:   keyAlgorithms(),
 		MaxAuthTries:              maxTries,
-		ServerVersion:             "SSH-2.0-Penstock",
+		ServerVersion:             serverVersion,
 		PublicKeyCallback:         i.offered,
 		VerifiedPublicKeyCallback: i.proven,
 	}

@@ -114,6 +114,23 @@ func parseSignal(payload []byte) (string, error) {
 	return wire.Name, nil
 }
 
+// endOfWrite is how OpenSSH's client says that nobody reads what it shows any
+// more, as in "ssh … | head" (OpenSSH's PROTOCOL, 2.1): the machine's program
+// is to be told, or it goes on for ever.
+const endOfWrite = "eow@openssh.com"
+
+// readable says whether a signal, break or end of showing is what it says.
+func readable(req *ssh.Request) bool {
+	switch req.Type {
+	case "signal":
+		_, err := parseSignal(req.Payload)
+		return err == nil
+	case "break":
+		return len(req.Payload) == 4
+	}
+	return len(req.Payload) == 0
+}
+
 // exitOf reads exit-status and exit-signal (RFC 4254, 6.10) of a target, for the record.
 func exitOf(kind string, payload []byte) (string, bool) {
 	switch kind {

@@ -70,6 +70,8 @@ func (d *Door) textual(c *conn, nc ssh.NewChannel, who caller) {
 			}
 			reply(req, false)
 			_, _ = io.WriteString(ch.Stderr(), "Penstock: files are not carried here. For the certificate: "+d.Clerk.CertLine()+"\n")
+		case endOfWrite:
+			cancel(errClientGone)
 		default: // env, agent, X11, resize: nothing here uses them
 			reply(req, false)
 		}

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -166,7 +167,7 @@ func (j *job) request(req *ssh.Request) {
 			j.aside.resize(append([]byte(nil), req.Payload...))
 		}
 		reply(req, false)
-	case "signal", "break":
+	case "signal", "break", endOfWrite:
 		j.queue(req)
 	case "auth-agent-req@openssh.com":
 		reply(req, false)
@@ -179,18 +180,10 @@ func (j *job) request(req *ssh.Request) {
 	}
 }
 
-// queue hands signals and breaks (RFC 4335) on; too many are dropped.
+// queue hands signals, breaks (RFC 4335) and the end of showing on; too many
+// are dropped.
 func (j *job) queue(req *ssh.Request) {
-	if req.Type == "signal" {
-		if _, err := parseSignal(req.Payload); err != nil {
-			reply(req, false)
-			return
-		}
-	} else if len(req.Payload) != 4 {
-		reply(req, false)
-		return
-	}
-	if !j.aside.signal(req) {
+	if !readable(req) || !j.aside.signal(req) {
 		reply(req, false)
 	}
 }
@@ -517,7 +510,9 @@ func (w *wire) input(ctx context.Context) error {
 	if w.files != nil {
 		take = func() error { return w.files.carrier.ToTarget(ctx, w.target, w.ch) }
 	}
-	if err := take(); err != nil {
+	if err := take(); errors.Is(err, io.EOF) { // of a write: the machine takes no more, and what it said is still on its way
+		return nil
+	} else if err != nil {
 		return err
 	}
 	if w.gone.Err() != nil || ctx.Err() != nil {

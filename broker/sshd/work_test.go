@@ -50,6 +50,29 @@ func TestHalfCloseAndBinary(t *testing.T) {
 	}
 }
 
+// endless is what somebody sends who does not look whether it is read.
+type endless struct{}
+
+func (endless) Read(p []byte) (int, error) { return len(p), nil }
+
+// A command that ends while its input still comes has said all it said: the
+// write that fails takes nothing of the output with it, nor the exit code.
+func TestOutputOfACommandThatEndsBeforeItsInput(t *testing.T) {
+	h := newHouse(t, Limits{})
+	c := h.in(h.open(30))
+	for i := range 40 {
+		s := must(c.NewSession())
+		s.Stdin = endless{}
+		var out bytes.Buffer
+		s.Stdout = &out
+		err := s.Run("head -c 100000 | tr '\\0' x; exit 7")
+		var exit *ssh.ExitError
+		if !errors.As(err, &exit) || exit.ExitStatus() != 7 || out.Len() != 100_000 {
+			t.Fatalf("round %d: %d bytes, %v; %s", i, out.Len(), err, h.said)
+		}
+	}
+}
+
 // ask opens a session channel by hand, to send what clients do not.
 func open(t *testing.T, c *ssh.Client) (ssh.Channel, <-chan *ssh.Request) {
 	t.Helper()
