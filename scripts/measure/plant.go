@@ -172,7 +172,7 @@ func (p *plant) machines(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read whom the target trusts: %w", err)
 	}
-	for name, text := range map[string][]byte{"out_ca.pub": trusted, "principals": []byte(p.account + "@filler-plc.kiel\n")} {
+	for name, text := range map[string][]byte{"out_ca.pub": trusted, "principals": []byte(p.account + "@filler-plc.kiel\n" + p.account + "@store-plc.kiel\n")} {
 		if err := os.WriteFile(p.at(name), text, 0o600); err != nil {
 			return fmt.Errorf("tell the target whom it trusts: %w", err)
 		}
@@ -326,7 +326,7 @@ Host *
 func (p *plant) window(ctx context.Context) error {
 	lines := []struct{ who, line string }{
 		{"ann", p.asks("ann") + "desk@" + p.demo.Broker.Name + " request --people " + strings.Join(crew(), ",") +
-			" --target " + p.account + "@filler-plc --rights look,copy,set,load --minutes 60 --why Bench"},
+			" --target " + p.account + "@filler-plc --target " + p.account + "@store-plc --rights look,copy,set,load --minutes 60 --why Bench"},
 		{"olaf", "penstock answer R-1 yes --as olaf"},
 		{"lena", "penstock answer R-1 yes --as lena"},
 		{"mia", "penstock open W-1 --as mia"},
@@ -345,7 +345,7 @@ func (p *plant) window(ctx context.Context) error {
 // toward is where each column's ssh goes.
 func (p *plant) toward(who, column string) string {
 	return map[string]string{direct: "direct", stock: "by-stock", penstock: who + "+" + p.account + "+filler-plc@" + p.demo.Broker.Name,
-		jump: "filler-plc.kiel"}[column]
+		hashes: who + "+" + p.account + "+store-plc@" + p.demo.Broker.Name, jump: "filler-plc.kiel"}[column]
 }
 
 // way is somebody's ssh line of each column.

@@ -18,6 +18,8 @@ const (
 	penstock = "penstock" // ssh person+account+asset@broker
 	jump     = "by -J"    // ssh -J person@broker account@asset.site
 	baseline = stock      // what ratios are of
+
+	hashes = "hashes only" // as penstock, to an account of whose files hashes are kept; no column of its own
 )
 
 var columns = []string{direct, stock, penstock, jump}

@@ -86,7 +86,7 @@ sync    ms   –       –       0.20      –
 
 func TestUsedTime(t *testing.T) {
 	got, err := usedTime("4711 (a) b) S 1 4711 4711 0 -1 4194560 100 0 0 0 150 25 3 4 20 0 9 0 100")
-	if err != nil || got != 1750*time.Millisecond {
+	if err != nil || got != 1820*time.Millisecond {
 		t.Fatalf("got %v, %v", got, err)
 	}
 	for _, bad := range []string{"", "1 (x) S 1", "1 (x) S 1 1 1 0 -1 1 1 0 0 0 many 2 0"} {
