@@ -20,10 +20,12 @@ import (
 //	                       has the same name, and goes to the same sshd with nothing between
 //	same [-stdin F] [-tty] [-turns F] PERSON CMD…  run CMD as plain and then as PERSON: standard output, errors,
 //	                       terminal and exit code are the same, and stay for saw and exited
+//	alike NAME NAME        wait until two screens are the same to the colour and the cursor
 //	resized NAME COLS ROWS the terminal of a screen has another size
 func init() {
 	sceneCommands["beside"] = noNeg((*story).beside)
 	sceneCommands["same"] = noNeg((*story).same)
+	sceneCommands["alike"] = noNeg((*story).alike)
 	sceneCommands["resized"] = noNeg((*story).resized)
 }
 
@@ -101,6 +103,25 @@ func (s *story) same(ts *testscript.TestScript, args []string) error {
 
 func shownSaid(a demo.Said) string {
 	return fmt.Sprintf("exit %d, stdout %.2000q, stderr %.2000q, terminal %.2000q", a.Code, a.Stdout, a.Stderr, a.TTY)
+}
+
+func (s *story) alike(_ *testscript.TestScript, args []string) error {
+	if len(args) != 2 {
+		return errors.New("usage: alike NAME NAME")
+	}
+	var looks [2]string
+	err := rarely(args[0]+" and "+args[1]+" look the same", func() (same bool, err error) {
+		for i, name := range args {
+			if looks[i], err = s.looks(name); err != nil {
+				return false, err
+			}
+		}
+		return looks[0] == looks[1], nil
+	})
+	if err != nil {
+		return fmt.Errorf("%w:\n%s\n%s", err, indent(looks[0]), indent(looks[1]))
+	}
+	return nil
 }
 
 func (s *story) resized(_ *testscript.TestScript, args []string) error {

@@ -73,6 +73,11 @@ func (s *story) title(_ *testscript.TestScript, args []string) error {
 	return s.looked(args, "title", func() (string, error) { return s.tmux("display-message", "-p", "-t", args[0], "#{pane_title}") })
 }
 
+// looks is a screen with its colours and where the cursor is.
+func (s *story) looks(name string) (string, error) {
+	return s.tmux("capture-pane", "-p", "-e", "-t", name, ";", "display-message", "-p", "-t", name, "cursor #{cursor_x},#{cursor_y}")
+}
+
 // shot keeps a screen with its colours and where the cursor is, once it has not
 // changed for a quarter of a second: a program that starts draws in steps.
 func (s *story) shot(_ *testscript.TestScript, args []string) error {
@@ -81,7 +86,7 @@ func (s *story) shot(_ *testscript.TestScript, args []string) error {
 	}
 	last, same := "", 0
 	err := until("the screen rests", func() (bool, error) {
-		now, err := s.tmux("capture-pane", "-p", "-e", "-t", args[0], ";", "display-message", "-p", "-t", args[0], "cursor #{cursor_x},#{cursor_y}")
+		now, err := s.looks(args[0])
 		if same++; now != last {
 			last, same = now, 0
 		}
