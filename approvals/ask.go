@@ -32,7 +32,7 @@ const (
 type Ask struct {
 	Firm                                          policy.FirmID // of the people who will work
 	People                                        []policy.PersonID
-	Kind                                          string // evidence.Remote, Emergency, OnSite, Machine, Connectivity; "" is remote
+	Kind                                          string // evidence.Remote, Emergency, OnSite, Machine, Connectivity, Exception; "" is remote
 	Targets                                       []policy.Target
 	Rights                                        policy.Rights
 	Reason                                        string
@@ -238,6 +238,12 @@ func (d *Desk) draw(ctx context.Context, by people.Actor, plant *policy.Plant, i
 	if doc.From.Before(now) || doc.To.Before(now) || doc.To.Sub(doc.From) > longestSpan && doc.Kind != evidence.Machine {
 		return doc, nil, nil, refuse("bad-span", "The span must begin now or later, end after that, and be 14 days long at most.")
 	}
+	if doc.Kind == evidence.Exception {
+		if doc.Called || doc.Outage != "" {
+			return doc, nil, nil, refuse("exception", "An exception is no call-in and stands on no outage's list. Ask for it by itself.")
+		}
+		a.Pattern = NoPattern
+	}
 	if a.Outage != "" { // a list is signed by those who would normally agree
 		a.Pattern = NoPattern
 	}
@@ -258,6 +264,9 @@ func (d *Desk) draw(ctx context.Context, by people.Actor, plant *policy.Plant, i
 	doc.Open = quorum.Open
 	doc.Plant = audit.HashOf(plant.Document())
 	evidence.Tell(plant, &doc)
+	if doc.Kind == evidence.Exception && len(doc.Waives) == 0 {
+		return doc, nil, nil, refuse("exception", "No calendar and no length stands against this. Ask as usual.")
+	}
 	b, err = canonicalRequest(doc)
 	if err != nil {
 		return doc, nil, nil, err
@@ -329,7 +338,7 @@ func (d *Desk) possible(ctx context.Context, plant *policy.Plant, q policy.Quoru
 		}
 		for _, t := range doc.Assets {
 			q := policy.Query{Stage: policy.AtAsk, Asset: policy.AssetName(t.Asset), Port: policy.PortName(t.Port), Account: policy.AccountName(t.Account),
-				Rights: rights, From: doc.From, Until: doc.To, Minutes: doc.Minutes, Emergency: doc.Kind == evidence.Emergency, OnSite: doc.AtMachine(), Jack: doc.Jack, Frame: doc.Machine.Frame, Probe: doc.Kind == evidence.Connectivity}
+				Rights: rights, From: doc.From, Until: doc.To, Minutes: doc.Minutes, Emergency: doc.Kind == evidence.Emergency, OnSite: doc.AtMachine(), Jack: doc.Jack, Exception: doc.Kind == evidence.Exception, Frame: doc.Machine.Frame, Probe: doc.Kind == evidence.Connectivity}
 			if doc.Kind != evidence.OnSite { // on site it does not matter whence somebody asks
 				q.Source = odd.source(p.ID)
 			}

@@ -94,6 +94,10 @@ func (d *Desk) debtsNow(ctx context.Context) ([]policy.Debt, error) {
 	if err != nil {
 		return nil, err
 	}
+	exceptions, err := d.exceptionDebts(ctx)
+	if err != nil {
+		return nil, err
+	}
 	machines, err := d.standingDebts(ctx)
 	if err != nil {
 		return nil, err
@@ -102,7 +106,7 @@ func (d *Desk) debtsNow(ctx context.Context) ([]policy.Debt, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, one := range slices.Concat(d.plant().Debts(d.now(), k), owed, machines, envelopes) {
+	for _, one := range slices.Concat(d.plant().Debts(d.now(), k), owed, machines, exceptions, envelopes) {
 		id := debtID(one.Kind, one.What)
 		if i, twice := at[id]; twice {
 			all[i].Text += "; " + one.Text

@@ -173,8 +173,8 @@ func (d *Desk) Standings(ctx context.Context, by people.Actor) (all []Standing, 
 	return slices.DeleteFunc(all, func(s Standing) bool { return seen(by, string(s.Firm), "window", string(s.ID)) != nil }), err
 }
 
-// noMachine remembers windows that are no machine's, or over: of years of them
-// only those that are neither are read anew.
+// noMachine remembers windows that are neither a machine's nor an exception, or
+// over: of years of them only the others are read anew.
 func (d *Desk) noMachine(id string, is bool) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -193,11 +193,11 @@ func (d *Desk) standings(ctx context.Context) (all []Standing, err error) {
 		if err != nil {
 			return err
 		}
-		if over := !w.runs() && w.State != WindowAgreed; over || !claim.Machine.Is() {
+		if over := !w.runs() && w.State != WindowAgreed; over || !claim.Machine.Is() && !claim.Exception {
 			d.noMachine(id, true)
 			return nil
 		}
-		if !w.runs() {
+		if !w.runs() || !claim.Machine.Is() {
 			return nil
 		}
 		v, err := d.windowView(ctx, policy.WindowID(id))
@@ -237,6 +237,35 @@ func (d *Desk) standingDebts(ctx context.Context) (debts []policy.Debt, err erro
 			debts = append(debts, policy.Debt{Kind: "standing", What: string(s.ID) + " " + strings.Join(s.Claim.People, ", "), Since: from, Text: text})
 		}
 	}
+	return debts, err
+}
+
+// exceptionDebts are the exceptions that are agreed, or run: each ends by itself.
+func (d *Desk) exceptionDebts(ctx context.Context) (debts []policy.Debt, err error) {
+	err = d.each(ctx, "window/", func(id string) error {
+		if d.noMachine(id, false) {
+			return nil
+		}
+		w, err := d.windowRow(ctx, policy.WindowID(id))
+		if err != nil || !w.runs() && w.State != WindowAgreed {
+			return err
+		}
+		claim, err := d.claim(ctx, w)
+		if err != nil || !claim.Exception {
+			return err
+		}
+		doc, _, err := d.request(ctx, claim.Request)
+		if err != nil {
+			return err
+		}
+		end := claim.To
+		if w.runs() {
+			end = w.Until
+		}
+		debts = append(debts, policy.Debt{Kind: "exception", What: id + " " + w.Firm, Since: claim.From,
+			Text: fmt.Sprintf("waives %s until %s: %s", strings.Join(doc.Waives, ", "), end.In(d.plant().Location()).Format("2 Jan 15:04"), doc.Reason)})
+		return nil
+	})
 	return debts, err
 }
 

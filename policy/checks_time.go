@@ -56,6 +56,9 @@ func (w *walk) longest() (time.Duration, string) {
 			least, name = r.Longest, r.Name
 		}
 	}
+	if w.excepted() {
+		least, name = w.p.Exception.Longest, "exception"
+	}
 	if w.probe() && (least == 0 || LongestProbe < least) {
 		least, name = LongestProbe, "connectivity"
 	}
@@ -108,6 +111,12 @@ func (w *walk) spanAsked(longest time.Duration, rule string) no {
 // calendar asks whether work may be done now; at the ask, whether there is a
 // moment for it within the span.
 func (w *walk) calendar() no {
+	if w.excepted() {
+		if w.trace == nil {
+			return nil
+		}
+		return w.yes("calendar", "waived by the exception")
+	}
 	if w.emergency() {
 		if w.trace == nil {
 			return nil

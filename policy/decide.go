@@ -53,6 +53,7 @@ type Query struct {
 	Emergency   bool   // AtAsk: of kind emergency; afterwards the window's facts say it
 	OnSite      bool   // AtAsk: of kind on-site; afterwards the window's facts say it
 	Probe       bool   // AtAsk: of kind connectivity; afterwards the window's facts say it
+	Exception   bool   // AtAsk: of kind exception; afterwards the window's facts say it
 	Jack        string // AtAsk: on site through this service jack; afterwards the window's facts say it
 	Frame       string // AtAsk: of kind standing, its pattern in the plant file; afterwards the window's facts say it
 }
@@ -118,6 +119,7 @@ type WindowFacts struct {
 	OnSite      bool         // a laptop at the machine itself: nothing of it ever passes here, and no connection is for it
 	Probe       bool         // of kind connectivity: it proves the way, and nothing passes
 	Jack        string       // on site through this service jack, and from nowhere else
+	Exception   bool         // of kind exception: calendars and the rules' longest are waived, where the plant file still has exceptions
 	Emergency   bool         // of kind emergency: calendars are waived, where the plant file still has an emergency
 	Most        Rights       // of an emergency: with all that a second tap may add
 	Standing    Standing     // of a machine's window: what it is held to besides

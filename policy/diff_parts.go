@@ -130,6 +130,7 @@ func (p *Plant) wholePlant(put putPart) {
 	e := &p.Emergency
 	put("emergency", all, fact{"agree", list(e.Agree)}, fact{"starts_as", e.StartsAs.String()}, fact{"second_tap", e.SecondTap.String()}, fact{"longest", length(e.Longest)},
 		fact{"tell", list(e.Tell)}, fact{"review", length(e.Review)}, fact{"notice_above", fmt.Sprint(e.NoticeAbove)}, fact{"notice_in", length(e.NoticeIn)})
+	put("exception", all, fact{"longest", length(p.Exception.Longest)}, fact{"ends", length(p.Exception.Ends)})
 	for i := range p.Calendars {
 		c := &p.Calendars[i]
 		roles := p.ruleOwners(func(r *Rule) bool { return slices.Contains(r.During, c.Name) || slices.Contains(r.NotDuring, c.Name) })

@@ -88,7 +88,7 @@ type mention struct {
 }
 
 func (f *file) read(top source.Value) {
-	s := top.Fields("site", "teams", "lines", "zones", "conduits", "assets", "imported", "calendars", "gates", "jacks", "rules", "patterns", "emergency", "recordings", "reviews", "retention", "plant_changes", "night", "access_reviews")
+	s := top.Fields("site", "teams", "lines", "zones", "conduits", "assets", "imported", "calendars", "gates", "jacks", "rules", "patterns", "emergency", "exception", "recordings", "reviews", "retention", "plant_changes", "night", "access_reviews")
 	f.site(s.Need("site"))
 	f.teams(s.Need("teams"))
 	f.lines(s.Get("lines"))
@@ -101,6 +101,7 @@ func (f *file) read(top source.Value) {
 	f.rules(s.Get("rules"))
 	f.patterns(s.Get("patterns"))
 	f.emergency(s.Get("emergency"))
+	f.exception(s.Get("exception"))
 	f.nights(s.Get("night"))
 	f.recordings(s.Get("recordings").Fields("read", "input"))
 	f.reviews(s.Get("reviews"))

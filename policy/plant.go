@@ -27,6 +27,7 @@ type Plant struct {
 	Rules      []Rule
 	Patterns   []Pattern
 	Emergency  Emergency
+	Exception  Exception
 	Night      Night
 	Recordings Recordings
 	Reviews    Reviews

@@ -29,7 +29,7 @@ type Request struct {
 	Firm      string     `json:"firm"`
 	By        string     `json:"by"`               // who wrote it
 	People    []string   `json:"people"`           // who will work, sorted
-	Kind      string     `json:"kind"`             // Remote, Emergency, OnSite, Machine, Connectivity
+	Kind      string     `json:"kind"`             // Remote, Emergency, OnSite, Machine, Connectivity, Exception
 	Called    bool       `json:"called,omitempty"` // By is of the plant and calls them in: their yes may be the ask
 	Assets    []Target   `json:"assets"`
 	Rights    []string   `json:"rights"`
@@ -74,6 +74,7 @@ const (
 	OnSite       = "on-site"      // with a laptop at the machine itself: agreed, opened and ended like any other, and not recorded
 	Machine      = "standing"     // a machine of the vendor's, day and night, until it is not confirmed (Bound)
 	Connectivity = "connectivity" // proves before the job that the way works; nothing passes
+	Exception    = "exception"    // what calendars or the rules' longest would refuse (policy.Exception)
 	Emergency    = "emergency"    // one yes, look first, a second tap for more (policy.Emergency)
 )
 
@@ -138,24 +139,25 @@ type Answer struct {
 // WindowClaim is what the broker says was agreed: canonical JSON, put as a
 // document, named by window.agreed.
 type WindowClaim struct {
-	V       int        `json:"v"` // 1
-	Window  string     `json:"window"`
-	Request audit.Hash `json:"request"`
-	People  []string   `json:"people"`
-	Assets  []Target   `json:"assets"`
-	Rights  []string   `json:"rights"`
-	Minutes int        `json:"minutes"`
-	From    time.Time  `json:"from"`
-	To      time.Time  `json:"to"`
-	Open    string     `json:"open"`
-	Starts  []string   `json:"starts,omitempty"`  // of an emergency: Rights until the second tap
-	Escort  bool       `json:"escort,omitempty"`  // as the request says
-	Network string     `json:"network,omitempty"` // of the request's red item: whence they may come besides
-	Laptop  string     `json:"laptop,omitempty"`  // of work on site, which no certificate and no session is for
-	Probe   bool       `json:"probe,omitempty"`   // of kind connectivity
-	Jack    string     `json:"jack,omitempty"`    // the service jack that the laptop works through
-	Machine Bound      `json:"machine,omitzero"`  // of a standing agreement, as the request says
-	Gates   []string   `json:"gates,omitempty"`   // that its pattern asks besides those of the rules
+	V         int        `json:"v"` // 1
+	Window    string     `json:"window"`
+	Request   audit.Hash `json:"request"`
+	People    []string   `json:"people"`
+	Assets    []Target   `json:"assets"`
+	Rights    []string   `json:"rights"`
+	Minutes   int        `json:"minutes"`
+	From      time.Time  `json:"from"`
+	To        time.Time  `json:"to"`
+	Open      string     `json:"open"`
+	Starts    []string   `json:"starts,omitempty"`    // of an emergency: Rights until the second tap
+	Escort    bool       `json:"escort,omitempty"`    // as the request says
+	Network   string     `json:"network,omitempty"`   // of the request's red item: whence they may come besides
+	Laptop    string     `json:"laptop,omitempty"`    // of work on site, which no certificate and no session is for
+	Probe     bool       `json:"probe,omitempty"`     // of kind connectivity
+	Exception bool       `json:"exception,omitempty"` // of kind exception
+	Jack      string     `json:"jack,omitempty"`      // the service jack that the laptop works through
+	Machine   Bound      `json:"machine,omitzero"`    // of a standing agreement, as the request says
+	Gates     []string   `json:"gates,omitempty"`     // that its pattern asks besides those of the rules
 
 	Registers []Registers `json:"registers,omitempty"` // as the request has them, for the ways in that are left
 }

@@ -19,7 +19,7 @@ func Narrow(r Request, answers []Answer) (WindowClaim, error) {
 		return WindowClaim{}, fmt.Errorf("request: %w", err)
 	}
 	w := WindowClaim{V: 1, Request: audit.HashOf(b), People: slices.Clone(r.People), Assets: slices.Clone(r.Assets),
-		Rights: slices.Clone(r.Rights), Minutes: r.Minutes, From: r.From, To: r.To, Open: r.Open, Escort: r.Escort, Network: r.Red.Network, Laptop: r.Laptop, Jack: r.Jack, Machine: r.Machine, Probe: r.Kind == Connectivity}
+		Rights: slices.Clone(r.Rights), Minutes: r.Minutes, From: r.From, To: r.To, Open: r.Open, Escort: r.Escort, Network: r.Red.Network, Laptop: r.Laptop, Jack: r.Jack, Machine: r.Machine, Probe: r.Kind == Connectivity, Exception: r.Kind == Exception}
 	have, err := policy.ParseRights(r.Rights)
 	if err != nil {
 		return WindowClaim{}, fmt.Errorf("request: rights: %w", err)

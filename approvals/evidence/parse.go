@@ -103,9 +103,9 @@ func (r Request) check() error {
 		id("firm", r.Firm),
 		id("by", r.By),
 		ids("people", r.People),
-		oneOf("kind", r.Kind, Remote, Emergency, OnSite, Machine, Connectivity),
+		oneOf("kind", r.Kind, Remote, Emergency, OnSite, Machine, Connectivity, Exception),
 		targetsOf(r.AtMachine())("assets", r.Assets),
-		r.onSite(), r.machine(), r.probe(),
+		r.onSite(), r.machine(), r.probe(), r.exception(),
 		rights("rights", r.Rights),
 		filled("reason", r.Reason, MaxReason),
 		CheckText("work_order", r.WorkOrder, MaxText),
@@ -120,7 +120,7 @@ func (r Request) check() error {
 		filled("worst", r.Worst, MaxReason),
 		filled("stopper", r.Stopper, MaxText),
 		starts(r.Kind == Emergency, r.Starts),
-		waives(r.Kind == Emergency, r.Waives),
+		waives(r.Kind == Emergency || r.Kind == Exception, r.Waives),
 		CheckText("weak", r.Weak, MaxReason), CheckText("files", r.Files, MaxReason),
 		hashes("file_hashes", r.FileHashes),
 		registers(r.Registers, r.Assets),
@@ -195,7 +195,7 @@ func waives(emergency bool, list []string) error {
 		return nil
 	}
 	if !emergency {
-		return errors.New("waives belongs to an emergency, and only to it")
+		return errors.New("waives belongs to an emergency or an exception, and only to these")
 	}
 	return ids("waives", list)
 }

@@ -59,7 +59,7 @@ func TestParseRequest(t *testing.T) {
 		{"no priority", func(r *Request) { r.Priority = "" }, "priority"},
 		{"no worst case", func(r *Request) { r.Worst = "" }, "worst: is empty"},
 		{"another kind", func(r *Request) { r.Kind = "by-drone" }, "kind"},
-		{"a laptop that comes from outside", func(r *Request) { r.Laptop = "laptop 07" }, "laptop: belongs to work on site"},
+		{"a laptop that comes from outside", func(r *Request) { r.Laptop = "laptop 07" }, "laptop, jack: belong to work on site"},
 		{"on site with a way in", func(r *Request) { r.Kind, r.Laptop = OnSite, "laptop 07" }, "names the machine alone"},
 		{"on site with a laptop that nobody finds", func(r *Request) { r.Kind, r.Assets = OnSite, []Target{{Asset: "filler-plc"}} }, "laptop: is empty"},
 		{"called in to work on site", func(r *Request) {

@@ -25,6 +25,9 @@ func Tell(plant *policy.Plant, r *Request) {
 	}
 	r.Priority = plant.Priority(assets, r.Happening).String()
 	r.Starts, r.Waives = nil, nil
+	if r.Kind == Exception {
+		r.Waives = excepted(plant, *r, assets, rights)
+	}
 	if r.Kind == Emergency {
 		r.Starts = plant.Emergency.Starts(rights).Words()
 		r.Waives = plant.Waived(assets, rights, r.From, r.To)

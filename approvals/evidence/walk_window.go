@@ -322,6 +322,7 @@ func (w *Walk) open(b audit.WindowMoved, v *window) {
 	w.opensEmergency(b, v)
 	w.opensOnSite(b, v)
 	w.opensMachine(b, v)
+	w.opensException(b, v)
 	w.youngEnough(v.claim.Assets, v.allowed(), w.now()...)
 	for _, id := range v.claim.People {
 		w.been[id] = true

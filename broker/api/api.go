@@ -43,12 +43,12 @@ type Ask struct {
 	Backup    string   `json:"backup,omitempty"`
 	Backout   string   `json:"backout,omitempty"`
 	AreaClear string   `json:"area_clear,omitempty"`
-	Kind      string   `json:"kind,omitempty"`      // remote, emergency, on-site, standing, connectivity; empty: remote
+	Kind      string   `json:"kind,omitempty"`      // remote, emergency, on-site, standing, connectivity, exception; empty: remote
 	Laptop    string   `json:"laptop,omitempty"`    // of kind on-site: its name or tag; the targets name machines alone
 	Jack      string   `json:"jack,omitempty"`      // of kind on-site: the service jack, through which it is recorded; targets then name ways in
 	Machine   *Machine `json:"machine,omitempty"`   // of kind standing: what holds the one machine that is its people
 	Starts    []string `json:"starts,omitempty"`    // of an emergency, computed: the rights until the second tap
-	Waives    []string `json:"waives,omitempty"`    // of an emergency, computed: calendars that it passes over
+	Waives    []string `json:"waives,omitempty"`    // of an emergency or exception, computed: calendars, and longest, that it passes over
 	Happening string   `json:"happening,omitempty"` // safety, stopped, degraded or planned, as the one who asks sees it
 	Outage    string   `json:"outage,omitempty"`    // O-1: it is to be a row of that list
 	Drill     bool     `json:"drill,omitempty"`     // the plant's exercise: as real as any, and counted in no measure
@@ -180,6 +180,7 @@ type Window struct {
 	Gates    []Gate    `json:"gates,omitempty"`     // that its rules ask, as they stand; while it is not over
 	Escort   *Escort   `json:"escort,omitempty"`    // where its rules ask for one
 
+	Exception bool     `json:"exception,omitempty"`
 	Jack      string   `json:"jack,omitempty"`    // of work on site through a service jack, which is recorded
 	Probe     bool     `json:"probe,omitempty"`   // a connectivity test: nothing passes
 	Machine   *Machine `json:"machine,omitempty"` // of a standing agreement

@@ -476,6 +476,9 @@ func (c *call) sayTold(r approvals.Request) {
 	} else if d.AtMachine() {
 		c.printf("  ON SITE, not recorded: with the laptop %s. No certificate is for it.\n", d.Laptop)
 	}
+	if d := r.Document; d.Kind == evidence.Exception {
+		c.printf("  EXCEPTION: it waives %s.\n", strings.Join(d.Waives, ", "))
+	}
 	c.standingSays(r.Document)
 	c.printf("  %s %s\n  %s\n", r.Document.Can, r.Document.Stopper, r.Document.Worst)
 	if weak := r.Document.Weak; weak != "" {

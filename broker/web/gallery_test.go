@@ -314,6 +314,12 @@ func gallery() []galleryPage {
 			r.Probe, r.Can, r.Worst, r.Enforced = true, "Can try whether the way works: connect, host key, login.", "Worst case: the machine logs a login.", "Penstock closes it at once; nothing passes."
 			return r
 		}(), codeGood},
+		{"request-exception", "request", func() requestView { r := sampleRequest(); r.Except = []string{"campaign", "longest"}; return r }(), codeGood},
+		{"window-jack", "window", windowView{WindowLine: func() WindowLine {
+			l := openLine
+			l.Jack, l.Except = "laptop 07 at Service jack on panel A3", true
+			return l
+		}(), Minutes: "60 minutes", Targets: []targetView{fillerPLC}, From: after(-100), To: after(200), Opened: after(-9), OpenedBy: "Mia Voss"}, codeGood},
 		{"request-standing", "request", standingRequest(held), codeGood},
 		{"window-standing", "window", windowView{WindowLine: soonLine, Bound: &held, Confirm: &confirmTo, Minutes: "90 days", Targets: []targetView{fillerPLC}, From: after(-100), To: after(200 * 24 * 60), Opened: after(-90), OpenedBy: "Penstock"}, codeGood},
 		{"request-emergency", "request", emergencyRequest(), codeGood},
@@ -358,7 +364,7 @@ func gallery() []galleryPage {
 			Word: "ended", Who: []string{"Ann Keller"}, Until: after(-5), May: stepsAllowed{HandBack: true}}, Minutes: "1 hour", Targets: []targetView{fillerPLC}, Vendor: true, Next: []string{"scp -P 2222 cert@broker.kiel.example:W-208 ~/.ssh/id_ed25519-cert.pub", "ssh -p 2222 ann+recipes+filler-plc@broker.kiel.example"}},
 			func(f *frame) { f.Plant, f.Name = false, "Ann Keller" }},
 		{"requests", "requests", []requestLine{{"R-214", "change values on", "Filler controller", "Krall Fillers", "waiting", after(-3)}}, someone},
-		{"ask", "ask", askView{Probe: probeTick(true), Quick: &tick{"emergency", "One yes of Filling shift supervisor. It begins with: look. Only by a second tap: change values, start and stop. Everybody who must know is told at once, and it is reviewed.", false}, Say: "The plant asks for more here. Fill in: Work order.", Rule: "fields-missing", Wrong: map[string]string{"work_order": "The plant asks for this here."}, Form: form, Firms: []firmChoice{{"krall", "Krall Fillers", []tick{{"ann", "Ann Keller", true}, {"ben", "Ben Ito", false}}}},
+		{"ask", "ask", askView{Probe: probeTick(true), Except: &tick{"exception", "Outside a calendar, or for longer than the rules allow: at most 12 hours, and over within 3 days. Both owners of the way and OT security agree, each by a key; nothing else is waived.", false}, Jacks: []tick{{"panel-a3", "Service jack on panel A3", true}}, Quick: &tick{"emergency", "One yes of Filling shift supervisor. It begins with: look. Only by a second tap: change values, start and stop. Everybody who must know is told at once, and it is reviewed.", false}, Say: "The plant asks for more here. Fill in: Work order.", Rule: "fields-missing", Wrong: map[string]string{"work_order": "The plant asks for this here."}, Form: form, Firms: []firmChoice{{"krall", "Krall Fillers", []tick{{"ann", "Ann Keller", true}, {"ben", "Ben Ito", false}}}},
 			Ways:   []wayChoice{{"a/ssh/viewer", "FIL-1-PLC-01", "Filler controller", "by ssh as viewer: can look", "Worst case: somebody sees what they should not. The machine stops the rest.", true}, {"a/ssh/maint", "FIL-1-PLC-01", "Filler controller", "by ssh as maint: can look, take files out, change values, start and stop, load programs", "Worst case: a wrong program runs, Filling line 1 stops. Nobody stops the rest.", false}},
 			Rights: []tick{{"look", "look", true}, {"copy", "take files out", false}, {"set", "change values", false}},
 			Now:    []tick{{"stopped", nowWords["stopped"], true}, {"degraded", nowWords["degraded"], false}, {"planned", nowWords["planned"], false}}, Before: sampleRequest().Past}, someone},

@@ -3,6 +3,7 @@ package web
 import (
 	"cmp"
 	"slices"
+	"time"
 
 	"penstock/approvals"
 	"penstock/approvals/evidence"
@@ -12,6 +13,12 @@ import (
 // siteTick says what work on site means.
 func siteTick(on bool) tick {
 	return tick{evidence.OnSite, "Agreed, opened and ended like any other, on the board, and handed back. It is not recorded, and nobody stops what the laptop does.", on}
+}
+
+// exceptTick says what an exception means.
+func (v *visit) exceptTick(on bool) *tick {
+	e := v.plant.Exception
+	return &tick{evidence.Exception, "Outside a calendar, or for longer than the rules allow: at most " + minutesWords(int(e.Longest/time.Minute)) + ", and over within " + minutesWords(int(e.Ends/time.Minute)) + ". Both owners of the way and OT security agree, each by a key; nothing else is waived.", on}
 }
 
 // probeTick says what trying the way means.
@@ -62,7 +69,7 @@ func kindOf(ticked []string) (string, error) {
 	case 1:
 		return ticked[0], nil
 	}
-	return "", &policy.Refusal{Rule: "on-site", Say: "A laptop on site, trying the way, and an emergency are three different things. Tick one of them."}
+	return "", &policy.Refusal{Rule: "on-site", Say: "A laptop on site, trying the way, an exception and an emergency are different things. Tick one of them."}
 }
 
 // stillThere are laptops on site whose person, firm, machine or zone is blocked:

@@ -29,6 +29,7 @@ type askView struct {
 	Under  string // the pattern that the form began with, in words
 	Site   tick   // what work on site means
 	Jacks  []tick // service jacks of the plant
+	Except *tick  // what an exception means; nil: the plant makes none
 	Probe  tick   // what trying the way means
 	Quick  *tick  // what an emergency means here; nil: the plant has none
 	Vendor bool
@@ -103,7 +104,7 @@ var askLabels = map[string]string{"reason": "Why", "work_order": "Work order", "
 // stands above it.
 var askRules = map[string]string{"nobody": "person", "no-such-person": "person", "no-such-firm": "person", "own-firm": "person", "not-active": "person",
 	"firm-ended": "person", "unknown-person": "person", "person-disabled": "person", "key-gone": "person", "source-network": "person",
-	"no-such-way": "way", "default-deny": "way", "not-possible": "way", "no-rights": "right", "emergency-rights": "right", "no-emergency": "kind", "on-site": "laptop", "on-site-laptop": "laptop", "jack": "laptop", "connectivity": "kind", "reviews-due": "kind",
+	"no-such-way": "way", "default-deny": "way", "not-possible": "way", "no-rights": "right", "emergency-rights": "right", "no-emergency": "kind", "on-site": "laptop", "on-site-laptop": "laptop", "jack": "laptop", "connectivity": "kind", "exception": "kind", "no-exception": "kind", "exception-ends": "to", "reviews-due": "kind",
 	"bad-minutes": "minutes", "too-long": "minutes", "bad-span": "from", "bad-from": "from", "bad-to": "to", "span-empty": "from", "span-too-short": "to", "bad-text": "reason", "bad-hash": "file_hashes", "registers": "registers"}
 
 // wrong says beside which field each thing to do stands.
@@ -155,6 +156,9 @@ func (g *Pages) showAsk(v *visit, status int, r *policy.Refusal, form url.Values
 	view.Quick, view.Site = v.quickTick(slices.Contains(form["kind"], evidence.Emergency)), siteTick(slices.Contains(form["kind"], evidence.OnSite))
 	for _, j := range v.plant.Jacks {
 		view.Jacks = append(view.Jacks, tick{j.Name, j.Title, form.Get("jack") == j.Name})
+	}
+	if v.plant.Exception.There() {
+		view.Except = v.exceptTick(slices.Contains(form["kind"], evidence.Exception))
 	}
 	view.Probe = probeTick(slices.Contains(form["kind"], evidence.Connectivity))
 	for _, value := range (^policy.Rights(0)).Words() {

@@ -104,6 +104,7 @@ type WindowLine struct {
 	Emergency                                    bool
 	Laptop                                       string   // of work on site
 	Jack                                         string   // of work on site through a service jack: laptop and jack
+	Except                                       bool     // an exception from calendars and lengths
 	Probe                                        bool     // it only tries the way
 	Call                                         *call    // for the plant's people, where a number is known
 	Lacks                                        []string // what it waits for: gates, an escort; for the plant's people
@@ -441,7 +442,7 @@ func (g *Pages) windowLine(v *visit, w approvals.Window, n roll) WindowLine {
 		machines = append(machines, cmp.Or(t.Tag, t.Asset))
 	}
 	return WindowLine{Machines: machines, ID: string(w.ID), Request: string(w.Request), Firm: n.firm(w.Firm), What: titles(v.targets(c.Assets)),
-		Rights: rightsOf(c.Rights).InWords(), State: v.windowState(w, n), Word: string(w.State), Who: n.list(c.People), Until: v.at(w.Until), May: v.may(w, n), Call: v.call(n, c.People), Emergency: w.Emergency, Laptop: laptopAt(c), Jack: v.jackWords(c.Laptop, c.Jack), Probe: c.Probe}
+		Rights: rightsOf(c.Rights).InWords(), State: v.windowState(w, n), Word: string(w.State), Who: n.list(c.People), Until: v.at(w.Until), May: v.may(w, n), Call: v.call(n, c.People), Emergency: w.Emergency, Laptop: laptopAt(c), Jack: v.jackWords(c.Laptop, c.Jack), Probe: c.Probe, Except: c.Exception}
 }
 
 // may is which buttons would work; the Desk decides again at the tap.

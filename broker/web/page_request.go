@@ -70,6 +70,7 @@ type requestView struct {
 	Emergency                *emergencyView
 	Laptop                   string     // of work on site
 	Jack                     string     // of work on site through a service jack: laptop and jack
+	Except                   []string   // of an exception: what it waives
 	Probe                    bool       // it only tries the way
 	Bound                    *boundView // of a machine; nil: people would work in it
 	Vendor, Yours, Withdrawn bool
@@ -117,6 +118,9 @@ func (g *Pages) requestOf(v *visit, q approvals.Request) (requestView, error) {
 		Asleep: v.at(q.Asleep), Words: evidence.Words(q.Hash), WorkOrder: d.WorkOrder, Change: d.Change, Backup: d.Backup, Backout: d.Backout,
 		Area: d.AreaClear, Escort: d.Escort, Drill: d.Drill, Laptop: atMachine(d), Jack: v.jackWords(d.Laptop, d.Jack), Vendor: !v.actor.Plant}
 	out.Probe = d.Kind == evidence.Connectivity
+	if d.Kind == evidence.Exception {
+		out.Except = d.Waives
+	}
 	out.Bound = v.bound(d.Machine, d.People, n)
 	out.Urgency = v.urgency(q, n)
 	out.MayUrgent = v.actor.Plant && (q.State == approvals.RequestWaiting || q.State == approvals.RequestAsleep)

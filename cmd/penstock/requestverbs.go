@@ -61,6 +61,7 @@ type askFlags struct {
 	jack             string
 	standing         api.Machine
 	connectivity     bool
+	exception        bool
 }
 
 func (a *askFlags) bind(cmd *cobra.Command, ask *api.Ask) {
@@ -83,6 +84,7 @@ func (a *askFlags) bind(cmd *cobra.Command, ask *api.Ask) {
 	f.BoolVar(&a.emergency, "emergency", false, "the quick way: one yes of the shift, look first, a second tap for more; everybody who must know is told, and it is reviewed")
 	f.StringVar(&a.onSite, "on-site", "", "the name or tag of a laptop that comes to the machine itself: agreed and opened like any other, and not recorded; --target names the machine alone")
 	f.StringVar(&a.jack, "jack", "", "with --on-site: the plant file's service jack that the laptop works through; then it is recorded, and --target names ways in")
+	f.BoolVar(&a.exception, "exception", false, "outside a calendar, or for longer than the rules allow: both owners of the way and OT security agree, each by a key")
 	f.BoolVar(&a.connectivity, "connectivity", false, "only try whether the way works, before the job: reached, host key compared, logged in, closed; nothing passes, half an hour at most, and the shift alone agrees")
 	f.StringVar(&a.standing.Frame, "standing", "", "the plant file's frame in which a machine shall come in day and night; --person names the machine, --to its last day")
 	f.StringVar(&a.standing.Keeper, "keeper", "", "of a standing agreement: who at the firm answers for the machine")
@@ -114,6 +116,12 @@ func (a *askFlags) fill(ask *api.Ask, l *time.Location) (err error) {
 	ask.Rights = strings.Split(a.rights, ",")
 	if a.emergency && a.onSite != "" || a.connectivity && (a.emergency || a.onSite != "") {
 		return usage("--emergency, --on-site and --connectivity are three different things: leave all but one out")
+	}
+	if a.exception {
+		if ask.Kind != "" || a.connectivity || a.emergency {
+			return usage("an exception is access from outside: leave --on-site, --connectivity and --emergency out")
+		}
+		ask.Kind = "exception"
 	}
 	if a.connectivity {
 		ask.Kind, ask.Minutes = "connectivity", min(ask.Minutes, 30)
@@ -219,6 +227,9 @@ func requestLines(l *time.Location) func(*tabwriter.Writer, api.Request) {
 				recorded = "recorded, at the service jack " + printable(q.Ask.Jack)
 			}
 			fmt.Fprintf(w, "ON SITE\twith the laptop %s; %s\n", printable(q.Ask.Laptop), recorded)
+		}
+		if q.Ask.Kind == "exception" {
+			fmt.Fprintf(w, "EXCEPTION\twaives %s\n", strings.Join(q.Ask.Waives, ", "))
 		}
 		if m := q.Ask.Machine; m != nil {
 			fmt.Fprintf(w, "STANDING\ta machine, day and night, without a code: keeper %s, from %s, frame %s, key %s\n", m.Keeper, strings.Join(m.Networks, ", "), printable(m.Frame), printable(m.Key))

@@ -140,6 +140,9 @@ func signedWords(a evidence.Answer, r evidence.Request, zone *time.Location) []s
 	if m := r.Machine; m.Is() {
 		lines = append(lines, "  STANDING, a machine without a code: keeper "+m.Keeper+", from "+strings.Join(m.Networks, ", ")+", frame "+printable(m.Frame)+", key "+printable(m.Key))
 	}
+	if r.Kind == evidence.Exception {
+		lines = append(lines, "  EXCEPTION from the rules: waives "+strings.Join(r.Waives, ", "))
+	}
 	if r.Jack != "" {
 		lines = append(lines, "  ON SITE, recorded: with the laptop "+printable(r.Laptop)+" at the service jack "+printable(r.Jack))
 	} else if r.AtMachine() {
