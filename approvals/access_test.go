@@ -202,6 +202,13 @@ func TestTheVerifierOnAccessReviews(t *testing.T) {
 		{"it is of another day", "its list is of", func(w *world) {
 			begin(w, penstock, func(l *evidence.AccessList) { l.At, l.Due = l.At.AddDate(0, 0, -30), l.Due.AddDate(0, 0, -30) })
 		}},
+		{"the leaf gives another day than the list", "the leaf and its list differ", func(w *world) {
+			list, _, err := w.desk.accessList(w.ctx, "firm/krall", 14*day)
+			w.ok(err)
+			b, err := audit.Canonical(list)
+			w.ok(err)
+			w.commit("access/firm/krall", audit.Event{Subject: "firm/krall", Rev: 1, Actor: penstock, Body: audit.AccessListed{Scope: "firm/krall", Document: w.put(b), At: list.At, Due: list.Due.AddDate(1, 0, 0), By: penstock}})
+		}},
 		{"nobody is ever asked", "nobody was asked since", func(w *world) {
 			w.pass(105 * day)
 			r := w.yes("olaf", w.submit())
