@@ -44,13 +44,12 @@ func TestAScannerThatIsIllIsToldOnce(t *testing.T) {
 		t.Errorf("%q, asked %d times", why, asked)
 	}
 	after(wellEvery, down)
-	began := now
 	after(wellEvery, nil) // back before anybody was told
 	if len(told) != 0 {
 		t.Errorf("told %q", told)
 	}
 	after(wellEvery, down)
-	began = now
+	began := now
 	if why, since := h.Ill(); why != "no answer?[2J" || since != began {
 		t.Errorf("%q since %v", why, since)
 	}
