@@ -134,17 +134,19 @@ func (c *call) moment(name, s string) (time.Time, error) {
 		return t, nil
 	}
 	for _, layout := range []string{"2006-01-02 15:04", "2006-01-02T15:04"} {
-		if t, err := time.ParseInLocation(layout, s, zone); err == nil {
-			return t, nil
+		t, err := policy.ParseClock(layout, s, zone)
+		if _, skipped := errors.AsType[*policy.Refusal](err); err == nil || skipped {
+			return t, err
 		}
 	}
 	if clock, err := time.Parse("15:04", s); err == nil {
 		now := c.now().In(zone)
-		t := time.Date(now.Year(), now.Month(), now.Day(), clock.Hour(), clock.Minute(), 0, 0, zone)
-		if t.Before(now.Add(-time.Hour)) {
-			t = time.Date(now.Year(), now.Month(), now.Day()+1, clock.Hour(), clock.Minute(), 0, 0, zone)
+		t, err := policy.OnClock(now.Year(), now.Month(), now.Day(), clock.Hour(), clock.Minute(), zone)
+		if err == nil && t.Before(now.Add(-time.Hour)) {
+			now = now.AddDate(0, 0, 1)
+			t, err = policy.OnClock(now.Year(), now.Month(), now.Day(), clock.Hour(), clock.Minute(), zone)
 		}
-		return t, nil
+		return t, err
 	}
 	return time.Time{}, usage("--" + name + " is a time such as 22:00 or 2026-11-28 22:00 in the plant's zone (" + zone.String() + "), or RFC 3339")
 }

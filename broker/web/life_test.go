@@ -201,6 +201,7 @@ func TestLocalTime(t *testing.T) {
 	v := &visit{plant: plant, now: time.Date(2026, 11, 22, 2, 7, 0, 0, time.UTC)} // 03:07 in Kiel
 	for in, want := range map[string]string{
 		"06:00": "2026-11-22T06:00:00+01:00", "03:07": "2026-11-23T03:07:00+01:00", "02:30": "2026-11-23T02:30:00+01:00", "2026-12-24T18:00": "2026-12-24T18:00:00+01:00",
+		"2027-03-28T02:30": "", "2026-10-25T02:30": "2026-10-25T02:30:00+02:00", // the nights when clocks change
 		"25:00": "", "six": "", "": "", "2026-13-01T00:00": "",
 	} {
 		got, err := v.localTime(in)

@@ -424,19 +424,21 @@ func (g *Pages) notNow(v *visit) error {
 // localTime reads a moment on the plant's clock: an hour (the next such), or a
 // day with its hour.
 func (v *visit) localTime(s string) (time.Time, error) {
-	if t, err := time.ParseInLocation("2006-01-02T15:04", s, v.plant.Location()); err == nil {
-		return t, nil
+	at, err := policy.ParseClock("2006-01-02T15:04", s, v.plant.Location())
+	if _, skipped := errors.AsType[*policy.Refusal](err); err == nil || skipped {
+		return at, err
 	}
 	t, err := time.Parse("15:04", s)
 	if err != nil {
 		return time.Time{}, badCall{fmt.Errorf("%.40q is no time; write it as 06:00", s)}
 	}
 	now := v.now.In(v.plant.Location())
-	at := time.Date(now.Year(), now.Month(), now.Day(), t.Hour(), t.Minute(), 0, 0, now.Location())
-	if !at.After(now) {
-		at = time.Date(now.Year(), now.Month(), now.Day()+1, t.Hour(), t.Minute(), 0, 0, now.Location())
+	at, err = policy.OnClock(now.Year(), now.Month(), now.Day(), t.Hour(), t.Minute(), now.Location())
+	if err == nil && !at.After(now) {
+		next := now.AddDate(0, 0, 1)
+		at, err = policy.OnClock(next.Year(), next.Month(), next.Day(), t.Hour(), t.Minute(), now.Location())
 	}
-	return at, nil
+	return at, err
 }
 
 // passkey says whether the reader has a passkey that signs, in this browser's place.

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"errors"
 	"net/http"
 	"net/url"
 	"slices"
@@ -335,16 +336,25 @@ func (v *visit) span(f url.Values, a *approvals.Ask) (err error) {
 	a.From = v.now
 	if s := f.Get("from"); s != "" {
 		if a.From, err = v.localTime(s); err != nil {
-			return &policy.Refusal{Rule: "bad-from", Say: "Write the time as the field shows it, on the plant's clock.", Why: err.Error()}
+			return badMoment("bad-from", err)
 		}
 	}
 	a.To = a.From.Add(time.Duration(a.Minutes)*time.Minute + 4*time.Hour)
 	if s := f.Get("to"); s != "" {
 		if a.To, err = v.localTime(s); err != nil {
-			return &policy.Refusal{Rule: "bad-to", Say: "Write the time as the field shows it, on the plant's clock.", Why: err.Error()}
+			return badMoment("bad-to", err)
 		}
 	}
 	return nil
+}
+
+// badMoment is a time that does not read, or that the plant's clock leaps over.
+func badMoment(rule string, err error) error {
+	say := "Write the time as the field shows it, on the plant's clock."
+	if no, skipped := errors.AsType[*policy.Refusal](err); skipped {
+		say = no.Say
+	}
+	return &policy.Refusal{Rule: rule, Say: say, Why: err.Error()}
 }
 
 // rightWord is one right as people say it: look is in every set, and is left out of others.

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
@@ -89,8 +90,11 @@ func (v *visit) readPlan() (form planForm, ask approvals.OutageAsk, say string) 
 	f := v.r.PostForm
 	form = planForm{strings.TrimSpace(f.Get("name")), f.Get("from"), f.Get("to"), f.Get("rows")}
 	zone := v.plant.Location()
-	from, err := time.ParseInLocation("2006-01-02T15:04", form.From, zone)
-	to, err2 := time.ParseInLocation("2006-01-02T15:04", form.To, zone)
+	from, err := policy.ParseClock("2006-01-02T15:04", form.From, zone)
+	to, err2 := policy.ParseClock("2006-01-02T15:04", form.To, zone)
+	if no, skipped := errors.AsType[*policy.Refusal](cmp.Or(err, err2)); skipped {
+		return form, ask, no.Say
+	}
 	if err != nil || err2 != nil {
 		return form, ask, "Say when it begins and when it ends."
 	}

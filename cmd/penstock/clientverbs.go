@@ -17,6 +17,7 @@ import (
 	"golang.org/x/term"
 
 	"penstock/broker/api"
+	"penstock/policy"
 )
 
 // caller is what every verb that goes through the running broker shares: which
@@ -163,19 +164,29 @@ func parseTime(s string, now time.Time, l *time.Location) (time.Time, error) {
 	}
 	if t, err := time.ParseInLocation("15:04", s, l); err == nil {
 		n := now.In(l)
-		t = time.Date(n.Year(), n.Month(), n.Day(), t.Hour(), t.Minute(), 0, 0, l)
-		if t.Before(now) {
-			t = time.Date(n.Year(), n.Month(), n.Day()+1, t.Hour(), t.Minute(), 0, 0, l)
+		at, err := policy.OnClock(n.Year(), n.Month(), n.Day(), t.Hour(), t.Minute(), l)
+		if err == nil && at.Before(now) {
+			n = n.AddDate(0, 0, 1)
+			at, err = policy.OnClock(n.Year(), n.Month(), n.Day(), t.Hour(), t.Minute(), l)
 		}
-		return t, nil
+		return at, skipped(err)
 	}
-	if t, err := time.ParseInLocation("2006-01-02 15:04", s, l); err == nil {
-		return t, nil
+	t, err := policy.ParseClock("2006-01-02 15:04", s, l)
+	if no := skipped(err); err == nil || no != nil {
+		return t, no
 	}
 	if t, err := time.Parse(time.RFC3339, s); err == nil {
 		return t, nil
 	}
 	return time.Time{}, usage("%q is no time: say +90m, 05:10, 2026-11-22 05:10 or RFC 3339", s)
+}
+
+// skipped is a time that the plant's clock leaps over, as a usage error.
+func skipped(err error) error {
+	if no, ok := errors.AsType[*policy.Refusal](err); ok {
+		return usage("%s", no.Say)
+	}
+	return nil
 }
 
 func targetWords(list []api.Target) string {
