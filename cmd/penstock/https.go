@@ -95,7 +95,7 @@ func (h *plantHouse) listen() (ssh net.Listener, https *httpsListener, err error
 			return nil, nil, err
 		}
 	}
-	if ssh, err = net.Listen("tcp", h.file.SSH); err != nil {
+	if ssh, err = h.tcp(h.file.SSH); err != nil {
 		return nil, nil, fmt.Errorf("listen for SSH: %w", err)
 	}
 	h.ownAddress(ssh.Addr())
@@ -106,7 +106,7 @@ func (h *plantHouse) listen() (ssh net.Listener, https *httpsListener, err error
 		first, second := sharePort(ssh)
 		return first, newHTTPS(second, cert, h.hasKiosks), nil
 	}
-	l, err := net.Listen("tcp", f.Listen)
+	l, err := h.tcp(f.Listen)
 	if err != nil {
 		ssh.Close()
 		return nil, nil, fmt.Errorf("listen for HTTPS: %w; another address is https.listen in the server's file, and https: off serves no pages", err)
