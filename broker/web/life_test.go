@@ -223,7 +223,7 @@ func TestTheMiddleBlock(t *testing.T) {
 	}{
 		{"viewer", "ssh", "look", "look at", "look", "somebody sees what they should not.", "The machine", "Filling line 1 stops.", false},
 		{"recipes", "ssh", "look copy", "take files out of", "take files out", "somebody else learns how you work.", "The machine", "Filling line 1 stops.", false},
-		{"recipes", "ssh", "look copy set", "change values on", "take files out, change values", "wrong values, Filling line 1 may stop.", "The machine", "Filling line 1 stops.", false},
+		{"recipes", "ssh", "look copy set", "change values on", "take files out, change values", "wrong values, Filling line 1 may stop.", "The machine", "", false},
 		{"maint", "ssh", "look copy set operate load", "work in a shell on", "do anything, also load programs", "a wrong program runs, Filling line 1 stops.", "Nobody", "", true},
 		{"maint", "ssh", "look copy set operate load device", "work in a shell on", "do anything, also change the device itself", "Filling line 1 stops and the device may have to be replaced.", "Nobody", "", true},
 		// asked for little, and nobody stops the rest
@@ -231,7 +231,7 @@ func TestTheMiddleBlock(t *testing.T) {
 		// a TCP port has no account; this one is read along
 		{"", "modbus", "look", "look at", "look", "somebody sees what they should not.", "Penstock", "Filling line 1 stops.", false},
 		{"", "modbus", "look set operate", "start and stop", "change values, start and stop", "Filling line 1 stops.", "Penstock", "", false},
-		{"", "modbus", "look set", "change values on", "change only: Fill volume, Cap torque", "wrong values, Filling line 1 may stop.", "Penstock", "Filling line 1 stops.", false},
+		{"", "modbus", "look set", "change values on", "change only: Fill volume, Cap torque", "wrong values, Filling line 1 may stop.", "Penstock", "", false},
 	} {
 		d := requestFor(row.account, strings.Fields(row.rights))
 		d.Assets[0].Port = row.port
