@@ -462,6 +462,25 @@ func FuzzModbus(f *testing.F) {
 	})
 }
 
+// A plant file may say that writing what its sheet does not name is as harmless as
+// looking. A window for some registers alone lets no record of a file be written all
+// the same, and no word that the sheet does not name.
+func TestSomeRegistersAloneWhereTheRestIsHarmless(t *testing.T) {
+	p := port()
+	p.Unlisted = policy.Unlisted{Read: policy.Look, Write: policy.Look}
+	i := open(t, p.Narrowed([]string{"40012 (Fill volume)"}))
+	for story, pdu := range map[string]string{"a file": "15 09 06 0004 0007 0001 06AF", "a word": "06 0001 0001"} {
+		all, err := i.FromVendor(adu(t, pdu))
+		if err != nil || len(all) != 1 {
+			t.Fatalf("%s: %v, %d requests", story, err, len(all))
+		}
+		if no := all[0].Wrong; no == nil || no.Rule != "register-not-agreed" || all[0].Forward != nil {
+			t.Fatalf("writing %s passes: %v", story, no)
+		}
+		i.Deny(all[0], all[0].Wrong, policy.Look)
+	}
+}
+
 // A window that is for some registers alone: the rest may be read, where reading
 // does nothing, and nothing else changes anything, whatever the rights are.
 func TestSomeRegistersAlone(t *testing.T) {

@@ -72,7 +72,7 @@ func (s *stream) request(unit byte, pdu []byte) (r request) {
 	}
 	r.Service = read.service
 	read.read(s, &r, rest)
-	if s.sheet.only != nil && r.Need&^harmless != 0 && !byRegister[fc] {
+	if s.sheet.only != nil && (r.Need&^harmless != 0 && !byRegister[fc] || fc == fcWriteFile) { // it changes something, however little the sheet asks for it
 		r.needs(0, notAgreed(r.Service))
 	}
 	return r
