@@ -143,6 +143,28 @@ func OnlyWithin(part, whole []Only, targets []Target) bool {
 	return true
 }
 
+// Past are the ways in of those machines that a text names registers of, by which
+// its registers are not held and something could be changed with these rights.
+func (p *Plant) Past(only []Only, targets []Target, rights Rights) (ways []Target) {
+	for _, t := range targets {
+		named, held := false, false
+		for _, o := range only {
+			named = named || o.Asset == t.Asset
+			held = held || o.Asset == t.Asset && o.Port == t.Port
+		}
+		a, _ := p.Asset(t.Asset)
+		port, _ := a.Port(t.Port)
+		worst := port.Worst
+		if account, login := port.Account(t.Account); login {
+			worst = account.Worst
+		}
+		if named && !held && rights&worst&^MachineRights != 0 {
+			ways = append(ways, t)
+		}
+	}
+	return ways
+}
+
 // Narrowed is the port as one window has it: these registers alone may be changed.
 func (p Port) Narrowed(labels []string) Port {
 	p.only = labels

@@ -146,13 +146,14 @@ func (p Pattern) frame(plant *policy.Plant) (f policy.Pattern, assets []policy.A
 		err = f.Outside(assets, set, time.Duration(p.Minutes)*time.Minute)
 	}
 	if err == nil {
-		err = p.holds(plant, f)
+		err = p.holds(plant, f, set)
 	}
 	return f, assets, set, err
 }
 
-// holds: the registers are ones that the plant file holds, and lie in the frame's.
-func (p Pattern) holds(plant *policy.Plant, f policy.Pattern) error {
+// holds: the registers are ones that the plant file holds, and lie in the frame's;
+// no way in goes past those.
+func (p Pattern) holds(plant *policy.Plant, f policy.Pattern, set policy.Rights) error {
 	var targets []policy.Target
 	for _, t := range p.Assets {
 		targets = append(targets, t.Policy())
@@ -162,6 +163,9 @@ func (p Pattern) holds(plant *policy.Plant, f policy.Pattern) error {
 	}
 	if !policy.OnlyWithin(OnlyOf(p.Registers), f.Only, targets) {
 		return &policy.Refusal{Rule: "pattern-frame", Say: fmt.Sprintf("%s is for %s alone, and the pattern lets %s be changed.", f.Name, registersSay(AsRegisters(f.Only)), registersSay(p.Registers))}
+	}
+	if past := plant.Past(f.Only, targets, set); len(past) > 0 {
+		return &policy.Refusal{Rule: "pattern-frame", Say: fmt.Sprintf("%s is for %s alone, and by %s of %s Penstock holds nobody to registers. Leave that way in out, or ask to look there.", f.Name, registersSay(AsRegisters(f.Only)), past[0].Port, past[0].Asset)}
 	}
 	return nil
 }

@@ -12,13 +12,13 @@ import (
 
 // registered is framed with a way in that Penstock reads along on, and a frame that
 // is for two of its registers alone.
-func registered(t *testing.T) *policy.Plant {
+func registered(t *testing.T, edits ...string) *policy.Plant {
 	t.Helper()
 	text := evidencetest.PlantText() + `patterns:
   callout: {assets: [filler-plc], rights: [look, set], open: shift, longest: 2h, owners: [line-1-owner, ot-security], why: Night call-out, review: 2027-03-31, registers: {filler-plc: [Fill volume, Cap torque]}}
 `
-	return edited(t, text, "carries: [ssh, sftp]", "carries: [ssh, sftp, modbus]",
-		"enforced: nobody}, viewer: {rights: [look], enforced: device}}}}}", "enforced: nobody}, viewer: {rights: [look], enforced: device}}}, modbus: {unit: 1, enforced: penstock, unlisted: {read: look, write: operate}, registers: {40012: {name: Fill volume, right: set}, 40013: {name: Cap torque, right: set}, 40014: {name: Recipe, right: set}}}}}")
+	return edited(t, text, append(edits, "carries: [ssh, sftp]", "carries: [ssh, sftp, modbus]",
+		"enforced: nobody}, viewer: {rights: [look], enforced: device}}}}}", "enforced: nobody}, viewer: {rights: [look], enforced: device}}}, modbus: {unit: 1, enforced: penstock, unlisted: {read: look, write: operate}, registers: {40012: {name: Fill volume, right: set}, 40013: {name: Cap torque, right: set}, 40014: {name: Recipe, right: set}}}}}")...)
 }
 
 // The registers that a request names stand in its text: nobody changes others by a
@@ -56,6 +56,12 @@ func TestWalkRegisters(t *testing.T) {
 			}
 		}, nil,
 			[]string{"callout is for", "*"}},
+		{"the pattern is by a way in where nobody holds them", func(c *callOut) {
+			c.plant = registered(t, "maint: {rights: [look, load]", "maint: {rights: [look, set]")
+			c.pattern = func(p *evidence.Pattern) {
+				p.Assets[0], p.Rights = evidence.Target{Asset: "filler-plc", Port: "ssh", Account: "maint"}, []string{"look", "set"}
+			}
+		}, nil, []string{"callout is for", "*"}},
 		{"a register that the plant file does not have", func(c *callOut) { c.request = func(r *evidence.Request) { r.Registers = only("40012 (Flow)") } }, nil,
 			[]string{"names registers that the plant file does not hold", "*"}},
 		{"the text that was answered named another", nil, func(c *callOut) {
