@@ -231,7 +231,7 @@ func (m *importing) firmOf(row SheetRow) (*importFirm, string) {
 	if i := slices.IndexFunc(m.haveFirms, func(h Firm) bool { return h.ID == id }); i >= 0 {
 		f.have, f.there = m.haveFirms[i], true
 	}
-	if from, _, imported := strings.Cut(f.have.Source, "/"); imported && from == m.system && source != "" && f.have.Source != source {
+	if m.another(f.have.Source, source) {
 		return nil, fmt.Sprintf("firm_id: %s is %s here, and %s in this line: give the new firm another short name in the column firm", id, f.have.Source, source)
 	}
 	m.firms[id], m.order = f, append(m.order, f)
@@ -273,6 +273,9 @@ func (m *importing) firm(f *importFirm) {
 		return
 	}
 	does, text := "new", fmt.Sprintf("%s, sponsor %s, from %s, contract to %s", want.Name, want.Sponsor, cmp.Or(prefixes(want.Networks), "nowhere yet: nobody of it gets in"), m.day(want.Until))
+	if want.Source != "" {
+		text += ", " + want.Source
+	}
 	if f.there {
 		diff := m.differences(f.have, want)
 		if len(diff) == 0 {

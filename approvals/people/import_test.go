@@ -113,7 +113,7 @@ func TestImportOfFirms(t *testing.T) {
 	_, text = h.plans("sven", again)
 	h.says(text, "changed mueller-kaelte/ name was Müller Kälte, becomes Kälte-Müller AG; networks was 203.0.113.0/24 203.0.113.9/32, becomes 203.0.113.0/24",
 		"changed mueller-kaelte/joerg-mueller name was Jörg Müller, becomes Jörg Schmidt; phone was +494315550177, becomes +494315550178",
-		"invited mueller-kaelte/eva-gross Eva Groß, again: the code of before is over", "missing polar/ the list does not have it any more")
+		"invited mueller-kaelte/eva-gross Eva Groß, sap/E2, again: the code of before is over", "missing polar/ the list does not have it any more")
 	done = h.imports("sven", again)
 	if joerg, err = h.r.Person(ctx, "joerg-mueller"); err != nil || joerg.Name != "Jörg Schmidt" || joerg.Phone != "+494315550178" || joerg.Source != "sap/E1" || len(done.Invitations) != 1 {
 		t.Errorf("%+v %v, %+v", joerg, err, done)
@@ -126,6 +126,44 @@ func TestImportOfFirms(t *testing.T) {
 		t.Errorf("a firm that somebody writes by hand forgets where it came from: %+v %v", f, err)
 	}
 	h.rebuilt()
+}
+
+// A short name that is somebody's is not another one's, however much a list says so:
+// the keys, patterns and windows of the first would be called the second's.
+func TestImportTakesNobodysPlace(t *testing.T) {
+	h := newHouse(t, documents(t))
+	done := h.imports("sven", "firm_id;firm;vendor;sponsor;networks;person_id;person;engineer;phone\n4711;kaelte;Kälte;olaf;203.0.113.0/24;E1;jo;Jo Kahn;+49 431 555 0177\n")
+	if len(done.Invitations) != 1 {
+		t.Fatalf("%+v", done)
+	}
+	other := "firm_id;firm;person_id;person;engineer;phone\n4711;kaelte;E2;jo;Jo Krug;+49 431 555 0199\n"
+	_, text := h.plans("sven", other) // the first one's code is not used yet
+	h.says(text, "person_id: jo is sap/E1 here, and sap/E2 in this line")
+	_, err := h.r.Join(ctx, done.Invitations[0].Code, key("jo"))
+	h.ok(err)
+	_, text = h.plans("sven", other)
+	h.says(text, "person_id: jo is sap/E1 here, and sap/E2 in this line")
+	if done = h.imports("sven", other); len(done.Done) != 0 {
+		t.Errorf("%+v", done.Done)
+	}
+	if jo, err := h.r.Person(ctx, "jo"); err != nil || jo.Name != "Jo Kahn" || jo.Phone != "+494315550177" {
+		t.Errorf("jo is somebody else now: %+v %v", jo, err)
+	}
+}
+
+// Whoever looked at a plan saw the number that the code will be read out to: a list
+// with another number, address or id is another plan.
+func TestImportPlanSaysHowNewPeopleAreReached(t *testing.T) {
+	h := newHouse(t, documents(t))
+	sheet := "firm_id;firm;vendor;sponsor;networks;person_id;person;engineer;phone;mail\n4711;kaelte;Kälte;olaf;203.0.113.0/24;E1;jo;Jo Kahn;+49 431 555 0177;jo@kaelte.example\n"
+	plan, text := h.plans("sven", sheet)
+	h.says(text, "+494315550177", "jo@kaelte.example", "sap/E1", "sap/4711")
+	for _, edit := range [][2]string{{"0177", "0199"}, {"jo@kaelte", "jo@kalte"}, {"E1;", "E2;"}, {"4711;", "4712;"}} {
+		h.refused("plan-changed", func() error {
+			_, err := h.r.Import(ctx, h.actor("sven"), "sap", h.read(strings.Replace(sheet, edit[0], edit[1], 1)), berlin, plan.Hash, true)
+			return err
+		})
+	}
 }
 
 // Who has left and what is over do not come back by a list, and nobody moves.

@@ -50,6 +50,8 @@ func (m *importing) person(row SheetRow) {
 		return
 	case there && have.Firm != f.id, invited && !there && open.Firm != f.id:
 		problem = fmt.Sprintf("person: %s is somebody of %s here, and a person does not move: write another short name in the column person", id, cmp.Or(have.Firm, open.Firm))
+	case there && m.another(have.Source, source), invited && !there && m.another(open.Source, source):
+		problem = fmt.Sprintf("person_id: %s is %s here, and %s in this line: give the other one another short name in the column person", id, cmp.Or(have.Source, open.Source), source)
 	case !m.mayWrite(f):
 		problem = fmt.Sprintf("person: people of %s are invited by its sponsor or OT security", f.id)
 	case there:
@@ -61,6 +63,13 @@ func (m *importing) person(row SheetRow) {
 	if problem != "" {
 		m.problem(row.Line, "%s", problem)
 	}
+}
+
+// another says whether somebody known by an id of this system is not who this
+// line is about: keys, patterns and windows of the one are not the other's.
+func (m *importing) another(have, source string) bool {
+	from, _, imported := strings.Cut(have, "/")
+	return imported && from == m.system && source != "" && have != source
 }
 
 // mayWrite: of a new firm OT security alone, or nobody could be its sponsor.
@@ -95,7 +104,12 @@ func (m *importing) newcomer(row SheetRow, f *importFirm, id policy.PersonID, op
 		}
 		return "person: " + err.Error()
 	}
-	text := row.PersonName
+	text := row.PersonName // how they are reached too: the code is read out to that number
+	for _, said := range []string{who.Phone, who.Mail, who.Source} {
+		if said != "" {
+			text += ", " + said
+		}
+	}
 	if invited {
 		text += ", again: the code of before is over"
 	}
