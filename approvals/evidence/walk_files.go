@@ -143,7 +143,8 @@ func (w *Walk) waitsFirst(b audit.FileTransferred, c *channel) {
 	if b.By == penstock {
 		for _, f := range w.files {
 			if f.on == [2]any{b.Session, b.Channel} && f.state == "delivering" {
-				w.must(!b.Whole || b.SHA256 == f.held.SHA256 && b.Bytes == f.held.Bytes, "Penstock delivered other bytes than were let through")
+				w.must(b.Whole && b.SHA256 == f.held.SHA256 && b.Bytes == f.held.Bytes, "Penstock delivered other bytes than were let through")
+				w.must(b.Path == f.held.Path, "Penstock delivered to another place than was let through: %s", short(b.Path))
 				return
 			}
 		}

@@ -53,6 +53,12 @@ func TestWalkFiles(t *testing.T) {
 		{"other bytes than were let through", func(s *evidencetest.Story) {
 			change(s.Step("file.transferred", 0), func(b *audit.FileTransferred) { b.SHA256 = audit.HashOf(nil) })
 		}, []string{"delivered other bytes"}},
+		{"to another place than was let through", func(s *evidencetest.Story) {
+			change(s.Step("file.transferred", 0), func(b *audit.FileTransferred) { b.Path = "/etc/rc.local" })
+		}, []string{"delivered to another place"}},
+		{"more than was let through, told as a part", func(s *evidencetest.Story) {
+			change(s.Step("file.transferred", 0), func(b *audit.FileTransferred) { b.Whole, b.Bytes, b.SHA256 = false, 4096, audit.HashOf(nil) })
+		}, []string{"delivered other bytes"}},
 		{"in another channel", func(s *evidencetest.Story) {
 			moved(s, 2, func(b *audit.FileMoved) { b.Channel = 7 })
 		}, []string{"channel 7 is not open", "that nobody let through"}},

@@ -18,7 +18,7 @@ import (
 // Delivery is a file that goes from the broker to a machine.
 type Delivery struct {
 	File   string // F-1
-	Path   string // canonical, when it was sent
+	Path   string // canonical, when it was sent; plain text, as the event says it that it was held by
 	Bytes  int64
 	SHA256 audit.Hash
 	From   io.ReaderAt
@@ -54,7 +54,7 @@ func Deliver(ctx context.Context, gate *broker.Channel, machine io.ReadWriter, d
 	if err := x.upload(); err != nil {
 		return false, err
 	}
-	return false, gate.Transferred(audit.FileTransferred{By: "penstock", Direction: "in", Path: safe(d.Path), Bytes: d.Bytes, SHA256: d.SHA256, Hashed: "content", Whole: true})
+	return false, gate.Transferred(audit.FileTransferred{By: "penstock", Direction: "in", Path: d.Path, Bytes: d.Bytes, SHA256: d.SHA256, Hashed: "content", Whole: true})
 }
 
 // courier is a small client of SFTP version 3.
