@@ -216,6 +216,24 @@ func sampleHandover() handoverView {
 		One: []handedLine{{WindowLine: pausedLine, Half: []string{"upload of fil1.prg"}}, {WindowLine: leftLine}}, Rest: []handedLine{{WindowLine: openLine}}, Taken: []handedLine{{WindowLine: readyLine, By: "Jan Brandt"}}, MayTake: true, Rang: true, Left: 3, All: 4}
 }
 
+// onSiteRequest is a contractor's laptop at the machine.
+func onSiteRequest() requestView {
+	r := sampleRequest()
+	r.Does, r.Prep, r.Laptop, r.Only, r.Now, r.May.AskLook = "change values", "on", "laptop 07", nil, nil, ""
+	r.Targets = []targetView{{Asset: "filler-plc", Tag: "FIL-1-PLC-01", Title: "Filler controller", Zone: "Filling line 1", Worst: 63, Enforced: policy.ByNobody, Known: true}}
+	r.Can, r.Worst, r.Enforced = "Can do anything, also load programs.", "Worst case: a wrong program runs, Filling line 1 stops.", "Nobody stops it but you."
+	return r
+}
+
+// filesRequest names the files that it brings.
+func filesRequest() requestView {
+	r := sampleRequest()
+	r.Only, r.Now = nil, nil // its owner answers, who does not open it
+	r.Files, r.Named = "Files in wait for a look.", "2 files are named by their hash: once looked at, they are released by themselves."
+	r.Sums = []string{strings.Repeat("9f3c", 16), strings.Repeat("17aa", 16)}
+	return r
+}
+
 // waitingRequest is what a screen shows before somebody says who they are.
 func waitingRequest() requestView {
 	r := sampleRequest()
@@ -234,6 +252,10 @@ func gallery() []galleryPage {
 	someone := func(f *frame) {}
 	twoTappers := []tapper{{"jan", "Jan Brandt"}, {"mia", "Mia Voss"}}
 	oneTapper := tapping{Who: twoTappers[1:], As: "mia", Tap: true}
+	onSiteLine := WindowLine{ID: "W-220", Request: "R-220", Firm: "Krall Fillers", What: "Filler controller", Rights: "look, change values", State: "open, ends 04:10", Word: "open", Who: []string{"Ben Ito"}, Until: after(63), Laptop: "laptop 07",
+		May: stepsAllowed{End: true, Cut: true, Extend: true}, Call: &call{"Ben", "Krall Fillers", "+494315550123"}}
+	onSiteCut := onSiteLine
+	onSiteCut.State, onSiteCut.Word, onSiteCut.May = "cut by Mia Voss", "cut", stepsAllowed{Accept: true}
 	kioskFrame := func(f *frame) { f.Name, f.Live, f.Every, f.Home = "", false, 3, "/kiosk" }
 	nobody := func(f *frame) { f.Name, f.Plant, f.Live = "", false, false }
 	codeGood := func(f *frame) { f.CodeUntil = after(4) }
@@ -345,6 +367,12 @@ func gallery() []galleryPage {
 		{"propose-frame", "propose", patternAskView{Form: url.Values{}, Frames: []frameLine{{"filler-callout", "Night call-out of the filler maker", "look, Filler controller, 4 hours at most", "Line 1 process owner", "31 Mar 2027", false}}}, someone},
 		{"window-pattern", "window", windowView{WindowLine: leftLine, Minutes: "1 hour", Targets: []targetView{fillerPLC}, From: after(-600), To: after(300), Opened: after(-619), OpenedBy: "Mia Voss", HandBackText: "Labels changed.",
 			Under: &underView{"P-12", "filler-callout", "Fill volume drifts", true}}, codeGood},
+		{"request-on-site", "request", onSiteRequest(), someone},
+		{"request-files", "request", filesRequest(), someone},
+		{"window-on-site", "window", windowView{WindowLine: onSiteLine, Minutes: "1 hour", Targets: onSiteRequest().Targets, From: after(-10), To: after(300), Opened: after(-19), OpenedBy: "Mia Voss"}, someone},
+		{"window-on-site-cut", "window", windowView{WindowLine: onSiteCut, Minutes: "1 hour", Targets: onSiteRequest().Targets, From: after(-10), To: after(300), Opened: after(-19), OpenedBy: "Mia Voss"}, someone},
+		{"board-on-site", "board", boardView{OnSite: []WindowLine{onSiteLine}, Off: []WindowLine{onSiteLine}, Closed: true}, someone},
+		{"island-on-site", "island", blocksView{MayBlock: true, PeopleIn: 2, WindowsRun: 2, OnSite: []WindowLine{onSiteLine}, Zones: []tick{{"line-1", "Filling line 1", false}}}, someone},
 		{"request-danger", "request", dangerousRequest(), codeGood},
 		{"request-red", "request", redRequest(), codeGood},
 		{"request-several", "request", severalRequest(), codeGood},
@@ -644,7 +672,7 @@ func TestWordsAtNight(t *testing.T) {
 		t.Fatal(err)
 	}
 	g := &Pages{server: &server{}, pages: pages}
-	for name, page := range map[string]requestView{"request": sampleRequest(), "danger": dangerousRequest(), "red": redRequest()} {
+	for name, page := range map[string]requestView{"request": sampleRequest(), "danger": dangerousRequest(), "red": redRequest(), "on site": onSiteRequest(), "files": filesRequest()} {
 		b, err := g.render("request", fullFrame("request", page))
 		if err != nil {
 			t.Fatal(err)
