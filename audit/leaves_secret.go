@@ -47,6 +47,7 @@ type SecretRotating struct {
 	To      Hash      `json:"to"`
 	Public  string    `json:"public,omitempty"`
 	Why     string    `json:"why"`
+	By      string    `json:"by,omitempty"` // who asked for it; empty: it was due
 	At      time.Time `json:"at"`
 }
 type SecretRotated struct {

@@ -33,6 +33,7 @@ func (w *Walk) judgeSecret() {
 	case audit.SecretRotating:
 		if s := w.secretOf(b.Asset, b.Account); s != nil {
 			w.must(w.leaf.Actor == penstock, "rotated by %s, and only the broker does", short(w.leaf.Actor))
+			w.must(b.By == "" || w.isSecurity(b.By), "asked for by %s, who is not OT security", short(b.By))
 			w.must(b.From == s.now && s.next.IsZero(), "it begins from %s, and the secret was %s, being rotated %t", b.From, s.now, !s.next.IsZero())
 			w.must(w.loginBy(b.Asset, b.Account, func(a policy.Account) bool { return a.Rotate.Is() }), "the plant file does not say how %s on %s is rotated", short(b.Account), short(b.Asset))
 			s.next = b.To

@@ -785,6 +785,10 @@ func TestWalk(t *testing.T) {
 			bySecret(s)
 			change(s.Step("secret.rotating", 0), func(b *audit.SecretRotating) { b.From = audit.HashOf([]byte("other")) })
 		}, []string{"it begins from"}},
+		{"a rotation that the shift asked for", func(s *evidencetest.Story) {
+			bySecret(s)
+			change(s.Step("secret.rotating", 0), func(b *audit.SecretRotating) { b.By = "mia" })
+		}, []string{"asked for by mia, who is not OT security"}},
 		{"another secret put in place than was made", func(s *evidencetest.Story) {
 			bySecret(s)
 			change(s.Step("secret.rotated", 0), func(b *audit.SecretRotated) { b.Document = audit.HashOf([]byte("other")) })

@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
+	"penstock/approvals/people"
 	"penstock/audit"
 	"penstock/policy"
 )
@@ -87,7 +88,7 @@ func (v *Vault) Rotate(ctx context.Context) error {
 		if !due {
 			continue
 		}
-		if err := v.rotate(ctx, k.Row, why); err != nil {
+		if err := v.rotate(ctx, k.Row, why, ""); err != nil {
 			var r *policy.Refusal
 			if !errors.As(err, &r) {
 				return err
@@ -96,6 +97,32 @@ func (v *Vault) Rotate(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// RotateNow replaces a secret at its machine at once, asked for by OT security with
+// a code. While a window that used it runs, it waits: a new one in the middle of
+// somebody's work helps nobody. What the machine said is in the log and in Secrets.
+func (v *Vault) RotateNow(ctx context.Context, by people.Actor, asset policy.AssetName, account policy.AccountName) error {
+	if _, err := v.Roster.MaySeal(ctx, by); err != nil {
+		return err
+	}
+	row, err := v.row(ctx, asset, account)
+	if err != nil {
+		return err
+	}
+	a, ok := v.Plant().LoginOf(asset, account)
+	if !ok || !a.Rotate.Is() || v.Machine == nil {
+		return refuse("no-rotation", "The plant file does not say how the secret of %s on %s is replaced. Change it at the machine, then seal the new one.", account, asset)
+	}
+	for _, used := range row.Used {
+		if !strings.HasPrefix(used, "W-") {
+			continue
+		}
+		if over, err := v.Over(ctx, policy.WindowID(used)); err != nil || !over {
+			return errors.Join(err, refuse("in-use", "%s still runs with it. It is replaced by itself when that is over.", used))
+		}
+	}
+	return v.rotate(context.WithoutCancel(ctx), row, "asked for", string(by.Person))
 }
 
 // due says whether a secret is to be rotated now, or a rotation to be finished.
@@ -127,7 +154,8 @@ func (v *Vault) due(ctx context.Context, k Known) (due bool, why string, err err
 // rotate is the two phases: what is new is durable, then the target is told,
 // then it must log in, and only then the old one is given up. A row with Next is
 // one that was told, or may have been.
-func (v *Vault) rotate(ctx context.Context, row Row, why string) error {
+// rotate replaces a secret; by is who asked for it, empty: nobody, it was due.
+func (v *Vault) rotate(ctx context.Context, row Row, why, by string) error {
 	v.rotating.Lock()
 	defer v.rotating.Unlock()
 	row, err := v.row(ctx, policy.AssetName(row.Asset), policy.AccountName(row.Account))
@@ -146,7 +174,7 @@ func (v *Vault) rotate(ctx context.Context, row Row, why string) error {
 	}
 	defer clear(old)
 	if row.Next.IsZero() {
-		return v.begin(ctx, row, account, old, why)
+		return v.begin(ctx, row, account, old, why, by)
 	}
 	next, err := v.open(ctx, row, row.Next)
 	if err != nil {
@@ -156,7 +184,7 @@ func (v *Vault) rotate(ctx context.Context, row Row, why string) error {
 	return v.finish(ctx, row, old, next, nil)
 }
 
-func (v *Vault) begin(ctx context.Context, row Row, account policy.Account, old Secret, why string) error {
+func (v *Vault) begin(ctx context.Context, row Row, account policy.Account, old Secret, why, by string) error {
 	if !account.Rotate.Is() {
 		return refuse("no-rotation", "the plant file does not say how %s on %s is rotated", row.Account, row.Asset)
 	}
@@ -170,7 +198,7 @@ func (v *Vault) begin(ctx context.Context, row Row, account policy.Account, old 
 		return err
 	}
 	err = v.commit(ctx, row, penstock, func(now Row) (audit.Body, error) {
-		return audit.SecretRotating{Asset: row.Asset, Account: row.Account, From: row.Document, To: document, Public: public, Why: why, At: v.second()}, nil
+		return audit.SecretRotating{Asset: row.Asset, Account: row.Account, From: row.Document, To: document, Public: public, Why: why, By: by, At: v.second()}, nil
 	})
 	if err != nil {
 		return err

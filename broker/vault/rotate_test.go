@@ -9,8 +9,10 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
+	"penstock/approvals/people"
 	"penstock/approvals/state"
 	"penstock/audit"
+	"penstock/policy"
 )
 
 // newest is the third word of what maint's machine is told: {account}:{old}:{new}.
@@ -216,5 +218,48 @@ func TestRowsComeBackFromTheLog(t *testing.T) {
 	w.crash()
 	if after := rows(); len(before) != 2 || !slices.Equal(before, after) {
 		t.Errorf("before %q\nafter %q", before, after)
+	}
+}
+
+// Whoever handles secrets may have one replaced at once, and not while somebody
+// works by it; that they asked is in the log.
+func TestRotateNow(t *testing.T) {
+	w := newWorld(t)
+	w.set("maint", "correct horse")
+	w.machine.takes, w.machine.change = "correct horse", newest
+	security, other := people.Actor{Person: "olaf"}, people.Actor{Person: "mia"}
+	refused := func(err error, rule string) {
+		t.Helper()
+		var r *policy.Refusal
+		if !errors.As(err, &r) || r.Rule != rule {
+			t.Errorf("got %v, want %s", err, rule)
+		}
+	}
+	refused(w.RotateNow(t.Context(), other, "plc", "maint"), "not-security")
+	refused(w.RotateNow(t.Context(), security, "plc", "robot"), "no-secret")
+	w.set("panel", "another")
+	refused(w.RotateNow(t.Context(), security, "plc", "panel"), "no-rotation")
+	w.use("maint", "W-1")
+	refused(w.RotateNow(t.Context(), security, "plc", "maint"), "in-use")
+	if w.machine.told != nil {
+		t.Fatal("the machine was told")
+	}
+	w.over["W-1"] = true
+	if err := w.RotateNow(t.Context(), security, "plc", "maint"); err != nil {
+		t.Fatal(err)
+	}
+	if w.machine.takes == "correct horse" {
+		t.Error("the old one still logs in")
+	}
+	asked := false
+	for leaf, err := range w.log.Upto(t.Context(), 0) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, is := leaf.Body.(audit.SecretRotating)
+		asked = asked || is && b.By == "olaf"
+	}
+	if !asked {
+		t.Error("the log does not say who asked")
 	}
 }

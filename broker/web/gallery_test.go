@@ -181,10 +181,16 @@ func askedRequest() requestView {
 func sampleTargets() targetsPage {
 	return targetsPage{Keys: []shownKeyView{{Asset: "filler-plc", Title: "Filler controller", Tag: "FIL-1-PLC-01", Key: "ssh-ed25519 AAAA", Print: "ssh-ed25519 SHA256:3q2+7wAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
 		Pinned: []string{"ssh-ed25519 SHA256:q80kAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}, At: after(-4), Seen: "in W-208, session S-341", Accept: []choiceID{{"W-208", "W-208, Ann Keller of Krall Fillers"}}}},
-		Secrets: []secretView{{"filler-plc", "Filler controller", "maint", "password", "replaced by Penstock", "Replaced after each window that used it.", false, after(-700)},
-			{"capper-drive", "Capper drive", "panel", "password", "not sealed, so nobody gets in by it", "", true, stamp{}},
-			{"pasteur-plc", "Pasteuriser controller", "robot", "key", "sealed by Lena Lang", "Not known which of two secrets logs in; both are kept and tried: the machine takes neither secret", true, after(-4000)}},
-		Old: []oldView{{"capper-drive", "Capper drive", "ssh-rsa, diffie-hellman-group14-sha1, aes128-cbc, hmac-sha1", "the maker has no newer firmware", "OT security", "Wed 30 Sep", true}}}
+		Secrets: secretsCount{3, 2, 2},
+		Old:     []oldView{{"capper-drive", "Capper drive", "ssh-rsa, diffie-hellman-group14-sha1, aes128-cbc, hmac-sha1", "the maker has no newer firmware", "OT security", "Wed 30 Sep", true}}}
+}
+
+func sampleSecrets(security bool) secretsPage {
+	return secretsPage{Security: security, Secrets: []secretView{
+		{Asset: "pasteur-plc", Title: "Pasteuriser controller", Tag: "PAS-1-PLC-01", Account: "robot", Login: "key", State: "sealed by Lena Lang", Public: "SHA256:q80kAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", Used: []string{"W-201", "read by Lena Lang"},
+			Rotation: "Not known which of two secrets logs in; both are kept and tried: the machine takes neither secret", Bad: true, Held: true, At: after(-4000)},
+		{Asset: "capper-drive", Title: "Capper drive", Tag: "CAP-1-DRV-01", Account: "panel", Login: "password", State: "not sealed, so nobody gets in by it", Bad: true},
+		{Asset: "filler-plc", Title: "Filler controller", Tag: "FIL-1-PLC-01", Account: "maint", Login: "password", State: "replaced by Penstock", Rotation: "Replaced after each window that used it.", Held: true, MayRotate: true, At: after(-700)}}}
 }
 
 // securityTargets is OT security's by day: accepted by the shift, and one confirmed.
@@ -509,6 +515,9 @@ func gallery() []galleryPage {
 		{"log", "log", logView{Size: 2190, Root: "mTeMRcN3Wz2EtXhCqZHe7vG0jnq1wYJtjPy6Gx5mUqk=", Origin: "kiel/penstock/audit/a", Checkpoint: "kiel/penstock/audit/a\n2190\nmTeMRcN3Wz2EtXhCqZHe7vG0jnq1wYJtjPy6Gx5mUqk=\n\n— kiel/penstock/audit/a Zm9vYmFyYmF6\n",
 			Leaves: events, Older: 2090, Newer: -1, Key: "kiel/penstock/audit/a+1a2b3c4d+AbCd", Outside: outsideView{"No copy outside for 14 min: siem: connection refused.", true,
 				[]outsidePlace{{"witness", "https://witness.kiel.example:7443", "Last 02:53, 2180 leaves: cosigned", "It has seen another tree."}, {"siem", "siem.kiel.example:6514", "", "Not reached for 14 min: connection refused. 84 checkpoints wait."}}}}, someone},
+		{"secrets", "secrets", sampleSecrets(false), someone},
+		{"secrets-security", "secrets", sampleSecrets(true), someone},
+		{"secrets-none", "secrets", secretsPage{}, someone},
 		{"targets", "targets", sampleTargets(), someone},
 		{"targets-security", "targets", securityTargets(), codeGood},
 		{"problem", "problem", problemView{"Only the Filling shift supervisor may do this.", "/"}, someone},

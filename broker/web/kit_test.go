@@ -34,6 +34,8 @@ import (
 	"penstock/broker/api"
 	"penstock/broker/ca"
 	"penstock/broker/login"
+	"penstock/broker/seal"
+	"penstock/broker/vault"
 	"penstock/policy"
 )
 
@@ -93,7 +95,7 @@ func newHouseWith(t *testing.T, shifts int, codes bool, service *login.OIDC) *ho
 	h.log = log
 	h.docs = must(audit.OpenDocuments(filepath.Join(dir, "documents"), disk))
 	rows := state.NewMemory()
-	h.journal = state.NewJournal("a", log, rows, people.Fold(h.docs), approvals.Fold(h.docs), ca.Fold(), login.Fold())
+	h.journal = state.NewJournal("a", log, rows, people.Fold(h.docs), approvals.Fold(h.docs), ca.Fold(), login.Fold(), vault.Fold())
 	h.bootstrap(shifts)
 	h.roster = people.NewRoster(h.journal, rows, h.docs)
 	h.server = httptest.NewUnstartedServer(nil) // its address is known from here on
@@ -108,6 +110,8 @@ func newHouseWith(t *testing.T, shifts int, codes bool, service *login.OIDC) *ho
 		Take: func(_ context.Context, p *policy.Plant) { h.plant.Store(p) }})
 	proofs := must(login.New(login.Parts{Roster: h.roster, Journal: h.journal, Rows: rows, Docs: h.docs, Log: log, Seal: filepath.Join(dir, "keys", "seal.key"), Cost: login.CheapCost,
 		Origin: func() string { return h.origin }, OIDC: service}))
+	keep := vault.New(vault.Parts{Plant: func() *policy.Plant { return loginPlant(t, h.origin) }, Roster: h.roster, Journal: h.journal, Rows: rows, Log: log,
+		Box: must(seal.Open(filepath.Join(dir, "keys", "seal.key"), h.docs)), Over: h.desk.Over})
 	id := must(age.GenerateX25519Identity())
 	archive := must(recording.OpenArchive(recording.Parts{Dir: filepath.Join(dir, "recordings"), HeadsDir: filepath.Join(dir, "log", "heads"),
 		Disk: disk, Log: log, Mode: "readable", Recipients: []string{id.Recipient().String()}, Identity: id.String(), MinFree: -1}))
@@ -120,7 +124,7 @@ func newHouseWith(t *testing.T, shifts int, codes bool, service *login.OIDC) *ho
 		return review.Rules{Always: thePlant.Reviews.Always, OneIn: thePlant.Reviews.OneIn, Security: func(roles []string) bool { return slices.Contains(roles, "ot-security") },
 			Keeps: func(review.Target) (string, time.Duration, bool) { return "", 0, false }}
 	}})
-	parts := Parts{Plant: plant, Roster: h.roster, Desk: h.desk, Proofs: proofs, Broker: b, Book: book, Measures: measures.NewBook(log, h.docs, plant), Slog: slog.New(slog.NewTextHandler(t.Output(), nil)),
+	parts := Parts{Plant: plant, Vault: keep, Roster: h.roster, Desk: h.desk, Proofs: proofs, Broker: b, Book: book, Measures: measures.NewBook(log, h.docs, plant), Slog: slog.New(slog.NewTextHandler(t.Output(), nil)),
 		Authorities: func() api.Authorities { return api.Authorities{Name: "broker.example", Port: 2222} }}
 	h.pages = must(NewPages(parts, log, must(New(parts))))
 	for _, run := range []func(context.Context) error{archive.Run, h.desk.Run, b.Run} {

@@ -8,7 +8,6 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"penstock/approvals"
-	"penstock/broker/vault"
 	"penstock/policy"
 )
 
@@ -16,9 +15,12 @@ import (
 // in place of the pinned ones, sealed secrets, and what is spoken in old SSH.
 type targetsPage struct {
 	Keys    []shownKeyView
-	Secrets []secretView
+	Secrets secretsCount
 	Old     []oldView
 }
+
+// secretsCount is how many secrets of machines are wanted, held, and want a look.
+type secretsCount struct{ Wanted, Held, Bad int }
 
 // shownKeyView is a machine that showed another key than the plant pinned.
 type shownKeyView struct {
@@ -36,12 +38,6 @@ type shownKeyView struct {
 
 type choiceID struct{ ID, Text string }
 
-type secretView struct {
-	Asset, Title, Account, Login, State, Rotation string
-	Bad                                           bool
-	At                                            stamp
-}
-
 type oldView struct {
 	Asset, Title, Allow, Why, Owner string
 	Review                          string
@@ -57,8 +53,18 @@ func (g *Pages) targetsPage(v *visit) error {
 	if page.Keys, err = g.shownKeys(v, n); err != nil {
 		return err
 	}
-	if page.Secrets, err = g.secretLines(v, n); err != nil {
+	secrets, err := g.secretLines(v, n)
+	if err != nil {
 		return err
+	}
+	for _, s := range secrets {
+		page.Secrets.Wanted++
+		if s.Held {
+			page.Secrets.Held++
+		}
+		if s.Bad {
+			page.Secrets.Bad++
+		}
 	}
 	for i := range v.plant.Assets {
 		a := &v.plant.Assets[i]
@@ -139,45 +145,6 @@ func printOf(line string) string {
 		return "a key that cannot be read"
 	}
 	return k.Type() + " " + ssh.FingerprintSHA256(k)
-}
-
-func (g *Pages) secretLines(v *visit, n roll) (list []secretView, err error) {
-	if g.Vault == nil {
-		return nil, nil
-	}
-	all, err := g.Vault.List(v.ctx(), v.actor)
-	if err != nil {
-		return nil, err
-	}
-	for _, k := range all {
-		a, _ := v.plant.Asset(policy.AssetName(k.Asset))
-		one := secretView{Asset: k.Asset, Title: a.Title, Account: k.Account, Login: k.Wanted.String(), State: "not sealed, so nobody gets in by it", Bad: true}
-		if k.Is() {
-			one.State, one.Bad, one.At = "sealed by "+n.person(policy.PersonID(k.By)), false, v.at(k.At)
-			if k.By == "penstock" {
-				one.State = "replaced by Penstock"
-			}
-		}
-		one.Rotation, one.Bad = rotationWords(k, one.Bad)
-		list = append(list, one)
-	}
-	return list, nil
-}
-
-func rotationWords(k vault.Known, bad bool) (string, bool) {
-	switch {
-	case k.Lost:
-		return "Not known which of two secrets logs in; both are kept and tried: " + k.Failed, true
-	case k.Failed != "":
-		return "Not replaced; the old one stays: " + k.Failed, true
-	case !k.Next.IsZero():
-		return "Being replaced now.", bad
-	case !k.Is():
-		return "", bad
-	case k.Rotate:
-		return "Replaced after each window that used it.", bad
-	}
-	return "Not replaced: the plant file does not say how.", bad
 }
 
 // keyWord is a person's word about a key that a machine showed.

@@ -344,6 +344,9 @@ func (g *Pages) wantsCode(v *visit, does string) (asked bool, err error) {
 	view := codeView{Does: does, Say: why, Action: v.r.URL.Path, Back: backTo(v.r.URL.Path)}
 	view.Service = g.serviceHere(v, view.Back, true)
 	for name, values := range v.r.PostForm {
+		if name == secretField || name == secretAgain { // no page holds one
+			continue
+		}
 		for _, value := range values {
 			view.Fields = append(view.Fields, field{name, value})
 		}

@@ -54,6 +54,9 @@ func (s *server) targetCalls(mux *http.ServeMux) {
 		defer clear(secret)
 		return api.Receipted{}, s.Vault.Set(r.Context(), a, policy.AssetName(r.PathValue("asset")), policy.AccountName(r.PathValue("account")), secret)
 	}))
+	mux.HandleFunc("POST /api/v1/targets/{asset}/{account}/rotate", s.plantDoes(func(r *http.Request, a people.Actor) (any, error) {
+		return api.Receipted{}, s.Vault.RotateNow(r.Context(), a, policy.AssetName(r.PathValue("asset")), policy.AccountName(r.PathValue("account")))
+	}))
 	mux.HandleFunc("POST /api/v1/targets/{asset}/{account}/show", s.plantDoes(func(r *http.Request, a people.Actor) (any, error) {
 		step, err := read[api.Step](r)
 		if err != nil {

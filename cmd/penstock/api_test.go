@@ -160,7 +160,7 @@ var apiPaths = []string{
 	"POST /people/ann/confirm", "POST /people/ann/phone", "POST /people/ann/disable", "GET /people/ann", "GET /people/ann/leaving", "GET /firms/krall/leaving", "POST /firms/krall/end", "GET /endings", "POST /people/ann/link", "GET /access", "GET /access/firm/krall", "POST /access/firm/krall/begin", "POST /access/firm/krall/sign", "GET /firms/krall/terms", "POST /firms/krall/terms", "POST /people/ann/training", "GET /terms", "POST /terms", "GET /recordings",
 	"GET /recordings/S-1/export?form=text&channel=0", "POST /clock/accept",
 	"GET /reviews", "GET /recordings/S-1/review", "POST /recordings/S-1/verdict", "POST /recordings/S-1/threads/1", "POST /recordings/S-1/notes",
-	"GET /targets/secrets", "POST /targets/filler-plc/maint/secret", "POST /targets/filler-plc/maint/show", "GET /targets/keys", "POST /targets/filler-plc/key", "POST /targets/filler-plc/check", "POST /targets/filler-plc/scan",
+	"GET /targets/secrets", "POST /targets/filler-plc/maint/secret", "POST /targets/filler-plc/maint/show", "POST /targets/filler-plc/maint/rotate", "GET /targets/keys", "POST /targets/filler-plc/key", "POST /targets/filler-plc/check", "POST /targets/filler-plc/scan",
 	"GET /holds", "POST /holds", "POST /holds/H-1/lift", "GET /expiry", "POST /expiry", "POST /recordings/S-1/delete",
 }
 
@@ -280,6 +280,7 @@ func TestAPIWho(t *testing.T) {
 		{"the plant sees which secrets there are", "mia", "GET /targets/secrets", nil, nil, 200, "[]"},
 		{"and which machines show another key", "mia", "GET /targets/keys", nil, nil, 200, "[]"},
 		{"to seal a secret needs a code", "sec", "POST /targets/filler-plc/maint/secret", api.Secret{Secret: "x"}, nil, 403, "code"},
+		{"to replace one, too", "olaf", "POST /targets/filler-plc/maint/rotate", struct{}{}, nil, 403, "Only OT security"},
 		{"and security", "olaf", "POST /targets/filler-plc/maint/secret", api.Secret{Secret: "x"}, nil, 403, "Only OT security"},
 		{"and so does reading one", "olaf", "POST /targets/filler-plc/maint/show", api.Step{Why: "x"}, nil, 403, "Only OT security"},
 		{"no key that nobody saw is accepted", "olaf", "POST /targets/filler-plc/key", api.KeyWord{Says: "accept", Key: "SHA256:x", Window: "W-1"}, nil, 403, "No key of"},

@@ -19,7 +19,7 @@ import (
 func targetCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "target", Short: "How the broker gets into machines: secrets, host keys, what is missing there"}
 	secret := &cobra.Command{Use: "secret", Short: "The sealed passwords and keys of machines that know no certificates"}
-	secret.AddCommand(secretSet(), secretShow(),
+	secret.AddCommand(secretSet(), secretShow(), secretRotate(),
 		listCommand("list", "List which accounts log in with a secret, and how each stands", "/targets/secrets", "No account of the plant file says login: password or login: key.", secretLine))
 	cmd.AddCommand(secret, targetKey(), targetCheck(), targetPin())
 	return cmd
@@ -101,6 +101,18 @@ func secretShow() *cobra.Command {
 	c.flags(cmd)
 	cmd.Flags().StringVar(&step.Why, "why", "", "why somebody must know it; the log keeps it")
 	_ = cmd.MarkFlagRequired("why") // only fails for a flag that is not there
+	return cmd
+}
+
+func secretRotate() *cobra.Command {
+	var c caller
+	cmd := &cobra.Command{Use: "rotate ASSET ACCOUNT", Short: "Replace a secret at its machine now, as the plant file says how", Args: exactly(2, "an asset and an account"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return does(&c, cmd, withCode, secretPath(args, "rotate"), itself(&struct{}{}), func(t *tabwriter.Writer, _ api.Receipted) {
+				fmt.Fprintf(t, "Told %s. How it went: penstock target secret list\n", args[0])
+			})
+		}}
+	c.doing(cmd)
 	return cmd
 }
 
