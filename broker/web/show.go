@@ -57,7 +57,7 @@ func backTo(p string) string {
 		return "/import/firms"
 	case parts[0] == "people" || parts[0] == "firms":
 		return "/people"
-	case parts[0] == "keys" || parts[0] == "agents":
+	case parts[0] == "keys" || parts[0] == "agents" || parts[0] == "secrets":
 		return "/" + parts[0]
 	case parts[0] == "blocks" || parts[0] == "roster" || parts[0] == "kiosks" || parts[0] == "kiosk":
 		return "/" + parts[0]
