@@ -90,7 +90,21 @@ func TestException(t *testing.T) {
 	if d := w.plant().Decide(facts, q, w.now().Add(8*time.Hour+time.Minute)); d.Rule != "host-key-not-pinned" { // this plant pins none: all before it said yes
 		t.Errorf("in the campaign, after eight hours: %s (%s)", d.Rule, d.Why)
 	}
-	facts.Window.Exception = false
+	for _, row := range []struct {
+		named []string
+		rule  string
+	}{{[]string{"longest"}, "freeze:campaign"}, {[]string{"campaign"}, "too-long"}, {nil, "too-long"}} {
+		facts.Window.Waives = row.named // as where the plant file has got another freeze, or a shorter longest, since
+		if d := w.plant().Decide(facts, q, w.now().Add(8*time.Hour+time.Minute)); d.Rule != row.rule {
+			t.Errorf("agreed to pass over %q alone: %s (%s)", row.named, d.Rule, d.Why)
+		}
+	}
+	short := r.Document
+	short.Minutes = 60
+	if q, err := evidence.QuorumOf(w.plant(), short); err != nil || q.Longest != 8*time.Hour {
+		t.Errorf("an hour in the campaign may be extended to %s (%v)", q.Longest, err)
+	}
+	facts.Window.Waives, facts.Window.Exception = []string{"campaign"}, false
 	if d := w.plant().Decide(facts, q, w.now().Add(time.Minute)); d.Rule != "freeze:campaign" {
 		t.Errorf("without the exception: %s (%s)", d.Rule, d.Why)
 	}
@@ -105,7 +119,8 @@ func TestException(t *testing.T) {
 		change  func(*world, *audit.Leaf)
 	}{
 		{"", func(*world, *audit.Leaf) {}},
-		{"the window is an exception: false", claimed(func(c *evidence.WindowClaim) { c.Exception = false })},
+		{"the window is an exception: false", claimed(func(c *evidence.WindowClaim) { c.Exception, c.Waives = false, nil })},
+		{"the window waives", claimed(func(c *evidence.WindowClaim) { c.Waives = c.Waives[1:] })},
 		{"minutes long", claimed(func(c *evidence.WindowClaim) { c.Minutes = 24 * 60 })},
 		{"yes of ot-security missing", func(_ *world, l *audit.Leaf) {
 			if b, is := l.Body.(audit.WindowAgreed); is {

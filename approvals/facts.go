@@ -80,7 +80,7 @@ func (d *Desk) windowFacts(row windowRow, claim evidence.WindowClaim, agreed, he
 		return policy.WindowFacts{}, fmt.Errorf("rights of %s: %w", row.Window, err)
 	}
 	f := policy.WindowFacts{ID: policy.WindowID(row.Window), Rev: row.row, Agreed: agreed, Ending: row.State == WindowEnding, Idle: row.Idle,
-		From: claim.From, Until: claim.To, People: named[policy.PersonID](claim.People), Targets: asPolicy(claim.Assets), Rights: rights, Emergency: claim.Emergency(), OnSite: claim.OnSite(), Escort: claim.Escort, Gates: claim.Gates, Only: evidence.OnlyOf(claim.Registers), Standing: claim.Machine.Policy(), Probe: claim.Probe, Jack: claim.Jack, Exception: claim.Exception}
+		From: claim.From, Until: claim.To, People: named[policy.PersonID](claim.People), Targets: asPolicy(claim.Assets), Rights: rights, Emergency: claim.Emergency(), OnSite: claim.OnSite(), Escort: claim.Escort, Gates: claim.Gates, Only: evidence.OnlyOf(claim.Registers), Standing: claim.Machine.Policy(), Probe: claim.Probe, Jack: claim.Jack, Exception: claim.Exception, Waives: claim.Waives}
 	if f.Most, err = policy.ParseRights(claim.Rights); err != nil {
 		return f, fmt.Errorf("rights of %s: %w", row.Window, err)
 	}

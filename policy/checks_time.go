@@ -56,7 +56,7 @@ func (w *walk) longest() (time.Duration, string) {
 			least, name = r.Longest, r.Name
 		}
 	}
-	if w.excepted() {
+	if w.passesOver(Overlong) {
 		least, name = w.p.Exception.Longest, "exception"
 	}
 	if w.probe() && (least == 0 || LongestProbe < least) {
@@ -111,7 +111,7 @@ func (w *walk) spanAsked(longest time.Duration, rule string) no {
 // calendar asks whether work may be done now; at the ask, whether there is a
 // moment for it within the span.
 func (w *walk) calendar() no {
-	if w.excepted() {
+	if w.q.Stage == AtAsk && w.excepted() {
 		if w.trace == nil {
 			return nil
 		}
@@ -151,6 +151,9 @@ func (w *walk) calendarNow(r *Rule, rights Rights) no {
 		horizon = later(u, w.now.Add(time.Minute))
 	}
 	for _, name := range r.During {
+		if w.passesOver(name) {
+			continue
+		}
 		c := w.p.calendars[name]
 		times := c.times(room[:], w.p.location, rights, w.now, horizon)
 		if len(times) == 0 || times[0].from.After(w.now) {
@@ -159,6 +162,9 @@ func (w *walk) calendarNow(r *Rule, rights Rights) no {
 		w.until(times[0].to)
 	}
 	for _, name := range r.NotDuring {
+		if w.passesOver(name) {
+			continue
+		}
 		c := w.p.calendars[name]
 		times := c.times(room[:], w.p.location, rights, w.now, horizon)
 		if len(times) == 0 {

@@ -119,6 +119,7 @@ type WindowFacts struct {
 	OnSite      bool         // a laptop at the machine itself: nothing of it ever passes here, and no connection is for it
 	Probe       bool         // of kind connectivity: it proves the way, and nothing passes
 	Jack        string       // on site through this service jack, and from nowhere else
+	Waives      []string     // of kind exception: the calendars that were agreed to be passed over, and Overlong; nothing else is
 	Exception   bool         // of kind exception: calendars and the rules' longest are waived, where the plant file still has exceptions
 	Emergency   bool         // of kind emergency: calendars are waived, where the plant file still has an emergency
 	Most        Rights       // of an emergency: with all that a second tap may add

@@ -90,6 +90,17 @@ func (p *Plant) ownersOnTheWay(t Target, rights Rights) (owners []Role) {
 	return owners
 }
 
+// Overlong stands among what an exception waives where its minutes are more than
+// the rules' longest.
+const Overlong = "longest"
+
+// passesOver says whether a calendar, or Overlong, is waived: at the asking whatever
+// stands against it, which is then named; afterwards what was named and agreed. A
+// freeze that came into the plant file since is nobody's to pass.
+func (w *walk) passesOver(what string) bool {
+	return w.excepted() && (w.q.Stage == AtAsk || slices.Contains(w.f.Window.Waives, what))
+}
+
 // excepted: so was asked or agreed, and the plant file in force still has it.
 func (w *walk) excepted() bool {
 	is := w.f.Window.Exception

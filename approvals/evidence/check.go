@@ -212,8 +212,7 @@ func QuorumOf(plant *policy.Plant, r Request, under ...Basis) (policy.Quorum, er
 		}
 	}
 	if r.Kind == Exception {
-		targets, _ := r.ways()
-		return plant.ExceptionQuorum(targets, set, policy.Within{From: r.From, To: r.To})
+		return exceptionQuorum(plant, r, assets, set)
 	}
 	if r.Kind == Connectivity {
 		return plant.ProbeQuorum(assets, set)
@@ -457,6 +456,7 @@ func (j *judge) window(given []yes, w WindowClaim) {
 	j.must(slices.Equal(w.Starts, widest.Starts), "the window starts with %q, and by request and limits it starts with %q", w.Starts, widest.Starts)
 	j.must(w.Escort == r.Escort && w.Network == r.Red.Network, "the window and the request differ in who watches, or whence they may come")
 	j.must(w.Laptop == r.Laptop, "the window is for the laptop %q, and the request for %q", short(w.Laptop), short(r.Laptop))
+	j.must(slices.Equal(w.Waives, widest.Waives), "the window waives %q, and the request says %q", w.Waives, widest.Waives)
 	j.must(w.Exception == (r.Kind == Exception), "the window is an exception: %t, and the request is %s", w.Exception, r.Kind)
 	j.must(w.Jack == r.Jack, "the window is for the service jack %q, and the request for %q", short(w.Jack), short(r.Jack))
 	j.must(w.Probe == (r.Kind == Connectivity), "the window tries the way: %t, and the request is %s", w.Probe, r.Kind)

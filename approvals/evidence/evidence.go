@@ -155,6 +155,7 @@ type WindowClaim struct {
 	Laptop    string     `json:"laptop,omitempty"`    // of work on site, which no certificate and no session is for
 	Probe     bool       `json:"probe,omitempty"`     // of kind connectivity
 	Exception bool       `json:"exception,omitempty"` // of kind exception
+	Waives    []string   `json:"waives,omitempty"`    // of it, as the request says; what is not named here is not passed over
 	Jack      string     `json:"jack,omitempty"`      // the service jack that the laptop works through
 	Machine   Bound      `json:"machine,omitzero"`    // of a standing agreement, as the request says
 	Gates     []string   `json:"gates,omitempty"`     // that its pattern asks besides those of the rules

@@ -9,10 +9,6 @@ import (
 	"penstock/policy"
 )
 
-// Overlong stands among what an exception waives where its minutes are more than
-// the rules' longest.
-const Overlong = "longest"
-
 // exception: it is agreed by itself, and says what it waives.
 func (r Request) exception() error {
 	if r.Kind != Exception {
@@ -29,10 +25,25 @@ func (r Request) exception() error {
 func excepted(plant *policy.Plant, r Request, assets []policy.AssetName, rights policy.Rights) (what []string) {
 	what = plant.Waived(assets, rights, r.From, r.To)
 	if q, err := plant.Quorum(assets, rights); err == nil && time.Duration(r.Minutes)*time.Minute > q.Longest {
-		what = append(what, Overlong)
+		what = append(what, policy.Overlong)
 	}
 	slices.Sort(what)
 	return what
+}
+
+// exceptionQuorum is who agrees to an exception. Where its minutes fit the rules'
+// longest that is not waived, and no extension passes it.
+func exceptionQuorum(plant *policy.Plant, r Request, assets []policy.AssetName, rights policy.Rights) (policy.Quorum, error) {
+	targets, _ := r.ways()
+	q, err := plant.ExceptionQuorum(targets, rights, policy.Within{From: r.From, To: r.To})
+	if err != nil {
+		return q, err
+	}
+	as, err := plant.Quorum(assets, rights)
+	if time.Duration(r.Minutes)*time.Minute <= as.Longest {
+		q.Longest = as.Longest
+	}
+	return q, err
 }
 
 // opensException tells of each that was opened.

@@ -24,6 +24,9 @@ func Narrow(r Request, answers []Answer) (WindowClaim, error) {
 	if err != nil {
 		return WindowClaim{}, fmt.Errorf("request: rights: %w", err)
 	}
+	if w.Exception {
+		w.Waives = slices.Clone(r.Waives)
+	}
 	var said []Answer
 	for _, a := range answers {
 		if a.Says != Yes || a.Request != w.Request {

@@ -239,7 +239,7 @@ func (w WindowClaim) check() error {
 		oneOf("open", w.Open, "shift", "auto", "vendor"),
 		network("network", w.Network),
 		gateNames(w.Gates),
-		registers(w.Registers, w.Assets),
+		registers(w.Registers, w.Assets), waives(w.Exception, w.Waives),
 	)
 }
 

@@ -262,7 +262,7 @@ func (w *Walk) decided(plant *policy.Plant, s *session, v *window, b audit.Chann
 	}
 	f := policy.Facts{
 		Person: w.facts(s.person),
-		Window: policy.WindowFacts{ID: policy.WindowID(v.claim.Window), Agreed: true, Live: true, From: v.opened, Until: at.Add(time.Hour), Rights: claimed, Emergency: v.claim.Emergency(), OnSite: v.claim.OnSite(), Escort: v.claim.Escort, Standing: v.claim.Machine.Policy(), Probe: v.claim.Probe, Jack: v.claim.Jack, Exception: v.claim.Exception, Only: OnlyOf(v.claim.Registers)},
+		Window: policy.WindowFacts{ID: policy.WindowID(v.claim.Window), Agreed: true, Live: true, From: v.opened, Until: at.Add(time.Hour), Rights: claimed, Emergency: v.claim.Emergency(), OnSite: v.claim.OnSite(), Escort: v.claim.Escort, Standing: v.claim.Machine.Policy(), Probe: v.claim.Probe, Jack: v.claim.Jack, Exception: v.claim.Exception, Waives: v.claim.Waives, Only: OnlyOf(v.claim.Registers)},
 		Live:   policy.LiveFacts{Escort: v.escort.there(at, settleTime) || v.escort.there(at.Add(-settleTime), 0), Gates: map[string]bool{}},
 	}
 	f.HostKeys = w.hostKeys(plant, at)
