@@ -72,14 +72,29 @@ func (p *Plant) ExceptionQuorum(targets []Target, rights Rights, within Within) 
 }
 
 // ownersOnTheWay are the owner of a machine's zone, and both owners of each
-// conduit that leads there.
+// conduit that any channel with some of these rights would go along.
 func (p *Plant) ownersOnTheWay(t Target, rights Rights) (owners []Role) {
 	a := p.assets[t.Asset]
 	if a == nil {
 		return nil // a refusal already
 	}
 	owners = append(owners, p.zones[a.Zone].Owner)
-	path := p.path(a.Zone, string(t.Port), rights|Look)
+	protocols := []string{string(t.Port)}
+	if t.Port == "ssh" {
+		protocols = append(protocols, "sftp") // by the same accounts
+	}
+	for _, protocol := range protocols {
+		for some := Look; some != 0 && some <= rights|Look; some++ { // what takes less may go another way
+			if (rights | Look).Has(some) && some.Has(Look) {
+				owners = append(owners, p.ownersOf(p.path(a.Zone, protocol, some))...)
+			}
+		}
+	}
+	return owners
+}
+
+// ownersOf are both owners of each conduit along a path.
+func (p *Plant) ownersOf(path []ZoneName) (owners []Role) {
 	for i := 1; i < len(path); i++ {
 		for _, c := range p.Conduits {
 			if c.From == path[i-1] && c.To == path[i] {
