@@ -3,6 +3,7 @@ package policy_test
 import (
 	"bytes"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -33,5 +34,13 @@ func TestExceptionAsksTheOwnersOfEveryWay(t *testing.T) {
 				t.Errorf("%s: %s is not asked: %+v", story, role, q.Needs)
 			}
 		}
+	}
+}
+
+// What a signed text waives is one thing: no calendar is called as the rules' longest is.
+func TestNoCalendarIsCalledLongest(t *testing.T) {
+	_, problems := policy.ParseWith(thisBuild, "plant.yaml", edited(t, "calendars:  ", "calendars:\n  longest: {weekly: [Mon-Sun 23:00-04:00]}\n#"))
+	if err := problems.Err(); err == nil || !strings.Contains(err.Error(), "would read as one that waives the rules' longest") {
+		t.Error(err)
 	}
 }
