@@ -45,7 +45,10 @@
   }
 
   async function sign(form, button) {
-    if (form.elements.code && form.elements.code.value) return goOn(form, button); // a code was chosen
+    if (form.elements.code && form.elements.code.value) { // a code was chosen
+      await new Promise((later) => setTimeout(later)); // a form that is being submitted submits no second time (HTML, requestSubmit)
+      return goOn(form, button);
+    }
     const reply = await fetch(form.dataset.sign, { method: "POST", body: new URLSearchParams(new FormData(form, button)) });
     if (!reply.ok) throw new Error("The broker did not answer (" + reply.status + "). Nothing was done.");
     const plan = await reply.json();
