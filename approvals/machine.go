@@ -69,7 +69,7 @@ func (d *Desk) bind(ctx context.Context, by people.Actor, plant *policy.Plant, d
 		doc.From = now
 	}
 	if doc.To.Year() < 2000 {
-		doc.To = whole(plant.Ends(f))
+		doc.To = whole(earlier(plant.Ends(f), doc.From.Add(evidence.MaxStanding)))
 	}
 	if doc.Minutes == 0 {
 		doc.Minutes = int(min(f.Confirm, doc.To.Sub(doc.From)) / time.Minute)

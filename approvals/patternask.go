@@ -58,7 +58,7 @@ func (d *Desk) proposePattern(ctx context.Context, by people.Actor, a PatternAsk
 		return "", refuse("no-such-frame", "The plant file has no pattern %.40q. What it declares is on the page Patterns.", a.Frame)
 	}
 	ends := plant.Ends(frame)
-	a.Until, a.Review = cmp.Or(utc(a.Until), whole(ends)), cmp.Or(utc(a.Review), whole(ends))
+	a.Until, a.Review = cmp.Or(utc(a.Until), whole(earlier(ends, at.Add(evidence.MaxPatternTime)))), cmp.Or(utc(a.Review), whole(ends))
 	doc := evidence.Pattern{V: 1, Pattern: d.heads.next("pattern/P-"), Frame: a.Frame, Follows: a.Follows, Firm: string(a.Firm), By: string(by.Person),
 		People: sorted(words(a.People)), Assets: asTargets(a.Targets), Rights: (a.Rights | policy.Look).Words(), Minutes: a.Minutes, Gates: sorted(a.Gates),
 		Purpose: strings.TrimSpace(a.Purpose), At: at, DecideBy: at.Add(changeTime), Until: a.Until, Review: a.Review, Plant: d.inForce(), Nonce: nonce()}

@@ -232,7 +232,7 @@ func (r *rig) life(calls, errno string, at int) []*stream {
 	r.must(s.over())
 	if r.struck() && !r.spared(errno) {
 		// A log that broke before the first host certificate leaves the door without one.
-		r.refused("record|disk|broker|host key", "ann", r.ann("true")...)
+		r.refused("record|disk|broker|host key|reference", "ann", r.ann("true")...)
 	}
 	r.end(syscall.SIGTERM)
 	return []*stream{s}
