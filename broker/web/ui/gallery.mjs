@@ -37,6 +37,8 @@ try {
     for (const [i, p] of given.pages.entries()) {
       const hostile = p.startsWith("hostile-");
       if (p.endsWith("once-more") || p.endsWith("go-on") || hostile && (size !== "phone" || scheme !== "light")) continue;
+      // The dark colours are a dozen tokens: every third page is seen in them, and all when somebody takes pictures to look at.
+      if (scheme === "dark" && i % 3 !== 0 && !given.shots) continue;
       name = `${p}-${size}-${scheme}`;
       await page.goto(`${given.url}/gallery/${p}`, { waitUntil: "load" });
       if (!hostile && await page.$("#operations")) await page.waitForSelector("#operations li", { state: "attached" });
@@ -45,9 +47,8 @@ try {
       if (over > 0) faults.push(`${name}: ${over} px wider than the screen`);
       faults.push(...(await page.evaluate(markup)).map((f) => `${name}: ${f}`));
       if (hostile) continue;
-      // At a desk stands what stands on a phone, beside each other, and the dark colours are a dozen tokens: of these
-      // axe sees every third page, and all when somebody takes pictures to look at.
-      if (given.shots || size === "phone" && (scheme === "light" || i % 3 === 0)) await accessible(page, name, scheme === "dark" ? ["color-contrast"] : undefined);
+      // At a desk stands what stands on a phone, beside each other: axe sees that only with pictures.
+      if (given.shots || size === "phone") await accessible(page, name, scheme === "dark" ? ["color-contrast"] : undefined);
       const small = await page.$$eval("button, .button, summary, .tabs a, a.id, .channels a, .links a, label.tick, input:not([type=hidden]):not([type=checkbox]):not([type=radio]), select", (all) => all.filter((e) => e.offsetParent && e.getBoundingClientRect().height < 43.5).map((e) => e.textContent.trim()));
       if (small.length) faults.push(`${name}: too small to tap: ${small}`);
       if (given.shots) await page.screenshot({ path: `${given.shots}/${name}.png`, fullPage: true });
