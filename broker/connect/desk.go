@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
+	"regexp"
 	"strings"
 	"time"
 
@@ -161,11 +163,47 @@ func (v *visit) windows(ctx context.Context) ([]window, error) {
 	if err != nil {
 		return nil, err
 	}
-	var all []window
-	if err := json.Unmarshal(out, &all); err != nil {
-		return nil, fmt.Errorf("the broker's list of windows: %w", err)
+	all, err := parseWindows(out)
+	if err != nil {
+		return nil, stop(ExitError, "the broker's list of windows: %s", clean(err.Error()))
 	}
 	return all, nil
+}
+
+func parseWindows(b []byte) ([]window, error) {
+	var all []window
+	if err := json.Unmarshal(b, &all); err != nil {
+		return nil, err
+	}
+	for i := range all {
+		if err := all[i].sound(); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+// name is what a plant's names may be made of. They come into lines that a
+// person pastes into a shell, some with sudo before them: nothing else is shown.
+var name = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]{0,254}$`)
+
+// sound holds a broker's word to names and addresses. An address that is none,
+// or has an interface's name behind it, is as good as not told.
+func (w *window) sound() error {
+	if !name.MatchString(w.Window) {
+		return fmt.Errorf("%.40q is no window", w.Window)
+	}
+	for i, t := range w.Targets {
+		for _, n := range []string{t.Asset, t.Port, t.Account, t.Host} {
+			if n != "" && !name.MatchString(n) {
+				return fmt.Errorf("%.40q is no name of a plant's", n)
+			}
+		}
+		if a, err := netip.ParseAddr(t.Address); err != nil || a.Zone() != "" {
+			w.Targets[i].Address = ""
+		}
+	}
+	return nil
 }
 
 // choose are the windows that this call is about: those named, or all of the
@@ -321,6 +359,9 @@ func (v *visit) follow(ctx context.Context, heard func(window)) error {
 		}
 		if w.Window == "" {
 			return stop(ExitNo, "%s", orElse(clean(w.Say), "the broker's word about your window cannot be read"))
+		}
+		if err := w.sound(); err != nil {
+			return stop(ExitError, "the broker's word about your window: %s", clean(err.Error()))
 		}
 		heard(w.window)
 	}
