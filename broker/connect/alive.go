@@ -1,6 +1,7 @@
 package connect
 
 import (
+	"errors"
 	"net"
 	"sync/atomic"
 	"time"
@@ -17,6 +18,30 @@ const (
 type heard struct {
 	ssh.Conn
 	line *counted
+	gone chan struct{} // closed once the connection has ended
+}
+
+var errGone = errors.New("the connection ended before the channel was open")
+
+// OpenChannel ends with the connection at the latest: x/crypto waits for ever for
+// the answer to a channel that is opened while the connection comes to its end.
+func (h heard) OpenChannel(kind string, payload []byte) (ssh.Channel, <-chan *ssh.Request, error) {
+	type opened struct {
+		ch   ssh.Channel
+		reqs <-chan *ssh.Request
+		err  error
+	}
+	ready := make(chan opened, 1)
+	go func() {
+		ch, reqs, err := h.Conn.OpenChannel(kind, payload)
+		ready <- opened{ch, reqs, err}
+	}()
+	select {
+	case o := <-ready:
+		return o.ch, o.reqs, o.err
+	case <-h.gone:
+		return nil, nil, errGone
+	}
 }
 
 // counted counts what comes: who sends is there.
@@ -31,14 +56,20 @@ func (c *counted) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// NewClientConn is ssh.NewClientConn for a connection that Alive is asked about.
+// NewClientConn is ssh.NewClientConn for a connection that Alive is asked about,
+// and on which no channel is waited for that cannot come.
 func NewClientConn(line net.Conn, addr string, config *ssh.ClientConfig) (ssh.Conn, <-chan ssh.NewChannel, <-chan *ssh.Request, error) {
 	from := &counted{Conn: line}
 	c, chans, reqs, err := ssh.NewClientConn(from, addr, config)
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	return heard{c, from}, chans, reqs, nil
+	h := heard{c, from, make(chan struct{})}
+	go func() {
+		_ = c.Wait() // it says why it ended to whoever asks
+		close(h.gone)
+	}()
+	return h, chans, reqs, nil
 }
 
 // Alive asks the other end every 15 s whether it is there, and closes a connection

@@ -28,7 +28,7 @@ func TestANarrowLineIsNotADeadOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := mute{closed: make(chan struct{})}
 		line := &counted{}
-		stop := Alive(heard{m, line}, 3)
+		stop := Alive(heard{Conn: m, line: line}, 3)
 		defer stop()
 		for range 60 {
 			time.Sleep(10 * time.Second)

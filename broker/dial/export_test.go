@@ -11,6 +11,7 @@ import (
 var (
 	ParsePins     = parsePins
 	PinAlgorithms = pinAlgorithms
+	Reach         = reach
 )
 
 // Allowed is allowed.

@@ -130,8 +130,7 @@ func (d *Dialer) login(ctx context.Context, l leg, dial func(context.Context) (n
 		conn.Close()
 		return nil, err
 	}
-	go deaf(chans, reqs)
-	return c, nil
+	return reach(c, chans, reqs), nil
 }
 
 // keyID is what the target's own log shows of the person behind the login.

@@ -92,13 +92,28 @@ func (h *house) outer(w ...policy.WindowID) *ssh.Client {
 	return c
 }
 
-// tunnel is a channel of direct-tcpip, by hand: x/crypto's Dial hides half of it.
+// tunnel is a channel of direct-tcpip, by hand: x/crypto's Dial hides half of it,
+// and waits for ever where the connection ends at that moment.
 func tunnel(c *ssh.Client, host string, port int) (ssh.Channel, error) {
-	ch, reqs, err := c.OpenChannel("direct-tcpip", ssh.Marshal(forwardWish{host, uint32(port), "127.0.0.1", 50000}))
-	if err == nil {
-		go ssh.DiscardRequests(reqs)
+	type opened struct {
+		ch  ssh.Channel
+		err error
 	}
-	return ch, err
+	ready, gone := make(chan opened, 1), make(chan error, 1)
+	go func() {
+		ch, reqs, err := c.OpenChannel("direct-tcpip", ssh.Marshal(forwardWish{host, uint32(port), "127.0.0.1", 50000}))
+		ready <- opened{ch, err}
+		if err == nil {
+			ssh.DiscardRequests(reqs)
+		}
+	}()
+	go func() { gone <- c.Wait() }()
+	select {
+	case o := <-ready:
+		return o.ch, o.err
+	case err := <-gone:
+		return nil, errors.Join(errors.New("the connection ended"), err)
+	}
 }
 
 func (h *house) plcOf(c *ssh.Client) ssh.Channel {

@@ -129,42 +129,41 @@ func (r *rig) injected(calls, errno, when string) []string {
 // words for the search are an index, without which the broker goes on. strace
 // counts per thread, so that several may be struck.
 func (r *rig) struck() bool {
-	b, err := os.ReadFile(r.path("strace.log"))
-	if err != nil {
-		return false
-	}
-	for line := range strings.Lines(string(b)) {
-		if strings.Contains(line, "(INJECTED)") && !strings.Contains(line, r.path("data", "search")+"/") {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(r.injections(), func(line string) bool { return !strings.Contains(line, r.path("data", "search")+"/") })
 }
 
 // spared says whether all that was struck was a full disk under the log: its
 // reserve lets that write through, and once it is whole again people are let in.
 func (r *rig) spared(errno string) bool {
-	for line := range strings.Lines(r.injections()) {
-		if errno != "ENOSPC" || !strings.Contains(line, r.path("data", "search")+"/") && !strings.Contains(line, r.path("data", "log")+"/") {
-			return false
-		}
-	}
-	return true
+	return !slices.ContainsFunc(r.injections(), func(line string) bool {
+		return errno != "ENOSPC" || !strings.Contains(line, r.path("data", "search")+"/") && !strings.Contains(line, r.path("data", "log")+"/")
+	})
 }
 
-// injections are the lines of strace that say what was struck.
-func (r *rig) injections() string {
+// injections are the lines of strace that say what was struck. A call during
+// which another thread was seen stands on two lines: its file on the first, how
+// it ended on the second.
+func (r *rig) injections() []string {
 	b, err := os.ReadFile(r.path("strace.log"))
 	if err != nil {
-		return err.Error()
+		return nil
 	}
 	var all []string
+	begun := map[string]string{}
 	for line := range strings.Lines(string(b)) {
-		if strings.Contains(line, "(INJECTED)") && len(all) < 8 {
-			all = append(all, strings.TrimSpace(line[:min(len(line), 200)]))
+		thread, call, _ := strings.Cut(strings.TrimSpace(line), " ")
+		if strings.HasSuffix(call, "<unfinished ...>") {
+			begun[thread] = call
 		}
+		if !strings.Contains(call, "(INJECTED)") {
+			continue
+		}
+		if strings.Contains(call, " resumed>") {
+			call = begun[thread] + " " + call
+		}
+		all = append(all, thread+" "+call)
 	}
-	return strings.Join(all, "\n")
+	return all
 }
 
 const syncs = "fsync,fdatasync"
@@ -203,7 +202,7 @@ func every(t *testing.T, golden *rig, calls, errno string, n, step int) {
 		r.proved()
 		reached += r.recorded(streams...)
 		if t.Failed() {
-			t.Fatalf("%s number %d failed with %s: %s", calls, at, errno, r.injections())
+			t.Fatalf("%s number %d failed with %s:\n%s", calls, at, errno, strings.Join(r.injections(), "\n"))
 		}
 	}
 	if strikes == 0 || reached == 0 {
