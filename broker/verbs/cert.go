@@ -91,6 +91,12 @@ func (c *call) issue(open []approvals.Window) error {
 	}
 	c.warnf("Penstock: certificate for %s, good to %s. Reach the machine with:\n", strings.Join(ids, ", "), c.when(time.Unix(int64(cert.ValidBefore), 0)))
 	for _, w := range open {
+		switch {
+		case w.Claim.Jack != "":
+			c.warnf("  %s, with the laptop %s plugged in at the service jack %s alone:\n", w.ID, w.Claim.Laptop, w.Claim.Jack)
+		case w.Claim.Probe:
+			c.warnf("  %s, to try the way; nothing passes:\n", w.ID)
+		}
 		for _, t := range targets(w) {
 			c.warnf("    %s\n", c.reach(c.by.Person, t))
 		}

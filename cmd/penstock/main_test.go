@@ -12,6 +12,13 @@ import (
 // TestMain lets more tests run side by side than there are processors: those
 // that are long mostly wait, for the next code or for a window's end.
 func TestMain(m *testing.M) {
+	if os.Getenv(zoneProcess) != "" {
+		if err := liveInZone(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
 	flag.Parse()
 	asked := false
 	flag.Visit(func(f *flag.Flag) { asked = asked || f.Name == "test.parallel" })

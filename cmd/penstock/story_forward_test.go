@@ -41,7 +41,7 @@ const meterAsset = `  meter-plc:
     name: Energy meter
     zone: line-1
     level: 1
-    address: 127.0.0.2
+    address: %s
     stops: [filling-1]
     ports:
       modbus: {tcp: %d, rights: [look, copy, set], enforced: nobody}
@@ -55,20 +55,14 @@ func (s *story) meter(ts *testscript.TestScript, _ []string) error {
 		return err
 	}
 	s.env.Defer(func() { l.Close() })
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer c.Close()
-				answerModbus(c)
-			}()
-		}
-	}()
+	go serveEach(l, func(c net.Conn) { defer c.Close(); answerModbus(c) })
 	port := l.Addr().(*net.TCPAddr).Port
 	ts.Setenv("MODBUS", strconv.Itoa(port))
+	return s.withMeter(ts, "127.0.0.2", port)
+}
+
+// withMeter writes it into the plant file, which the broker reads again.
+func (s *story) withMeter(ts *testscript.TestScript, address string, port int) error {
 	b, err := os.ReadFile(s.path("plant.yaml"))
 	if err != nil {
 		return err
@@ -78,7 +72,7 @@ func (s *story) meter(ts *testscript.TestScript, _ []string) error {
 	if !ok {
 		return errors.New("the plant file has no rules")
 	}
-	if err := os.WriteFile(s.path("plant.yaml"), []byte(head+fmt.Sprintf(meterAsset, port)+"rules:\n"+rules), 0o600); err != nil {
+	if err := os.WriteFile(s.path("plant.yaml"), []byte(head+fmt.Sprintf(meterAsset, address, port)+"rules:\n"+rules), 0o600); err != nil {
 		return err
 	}
 	if err := s.hangup(ts, nil); err != nil {
