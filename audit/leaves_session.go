@@ -148,18 +148,24 @@ type FileTransferred struct {
 // OperationsSummary says, when a stream that an inspector read has ended, how
 // many operations it let through, by what they took beside look, how many it
 // refused, by rule (at most 20 rules; "other" is the rest), and how many of
-// those let through the machine refused or left without an answer. What they
-// were stands in the recording. A crash leaves none.
+// those let through the machine refused or left without an answer. Changed are
+// the objects that those let through wrote, and SetOff those that did something
+// by being read, and services without an object; both by right, as Span texts,
+// in order, each once. More is how many of these had no room. What they were
+// stands in the recording. A crash leaves none.
 type OperationsSummary struct {
-	Session    string         `json:"session"`
-	Channel    int            `json:"channel"`
-	Window     string         `json:"window"`
-	Asset      string         `json:"asset"`
-	Port       string         `json:"port"`
-	Allowed    map[string]int `json:"allowed,omitempty"`
-	Refused    map[string]int `json:"refused,omitempty"`
-	Failed     int            `json:"failed,omitempty"`
-	Unanswered int            `json:"unanswered,omitempty"`
+	Session    string              `json:"session"`
+	Channel    int                 `json:"channel"`
+	Window     string              `json:"window"`
+	Asset      string              `json:"asset"`
+	Port       string              `json:"port"`
+	Allowed    map[string]int      `json:"allowed,omitempty"`
+	Refused    map[string]int      `json:"refused,omitempty"`
+	Failed     int                 `json:"failed,omitempty"`
+	Unanswered int                 `json:"unanswered,omitempty"`
+	Changed    map[string][]string `json:"changed,omitempty"`
+	SetOff     map[string][]string `json:"set_off,omitempty"`
+	More       int                 `json:"more,omitempty"`
 }
 
 // FirstByte: the first byte to the vendor of a session in a window.

@@ -175,6 +175,51 @@ func (p Port) Narrowed(labels []string) Port {
 // rights and the sheet allow.
 func (p Port) Only() []string { return p.only }
 
+// Changes says whether all of a table's objects from one number to another, as
+// sheets count, belong to registers with these labels: then they may be changed
+// where those alone were agreed.
+func (p Port) Changes(labels []string, table string, from, to int) bool {
+	for from <= to {
+		end := 0
+		for i := range p.Registers {
+			if first, last, fits := p.Registers[i].numbers(table); fits && first <= from && from <= last && slices.Contains(labels, p.Registers[i].Label()) {
+				end = last
+				break
+			}
+		}
+		if end == 0 {
+			return false
+		}
+		from = end + 1
+	}
+	return true
+}
+
+// SetsOff says whether reading these objects does nothing but what reading
+// registers with these labels does.
+func (p Port) SetsOff(labels []string, table string, from, to int) bool {
+	const harmless = Look | Copy
+	listed := 0
+	for i := range p.Registers {
+		r := &p.Registers[i]
+		first, last, fits := r.numbers(table)
+		if !fits || last < from || to < first {
+			continue
+		}
+		if r.Read&^harmless != 0 && !slices.Contains(labels, r.Label()) {
+			return false
+		}
+		listed += min(to, last) - max(from, first) + 1
+	}
+	return listed > to-from || p.Unlisted.Read&^harmless == 0
+}
+
+// numbers are the register's first and last in a table, as sheets count.
+func (r *Register) numbers(table string) (first, last int, fits bool) {
+	name, address, err := r.Place()
+	return address + 1, address + r.Size(), err == nil && name == table
+}
+
 // only is what the window holds this way in to; nil: the rights alone.
 func (f *WindowFacts) only(asset AssetName, port PortName) []string {
 	for i := range f.Only {

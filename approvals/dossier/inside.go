@@ -100,8 +100,19 @@ func operations(e audit.OperationsSummary) string {
 		}
 		return cmp.Or(strings.Join(all, ", "), "none")
 	}
-	return fmt.Sprintf("%s channel %d: operations on %s by %s let through: %s; refused: %s; %d refused by the machine, %d without an answer",
-		e.Session, e.Channel, e.Asset, e.Port, counts(e.Allowed), counts(e.Refused), e.Failed, e.Unanswered)
+	objects := func(m map[string][]string) string {
+		var all []string
+		for _, k := range slices.Sorted(maps.Keys(m)) {
+			all = append(all, strings.Join(m[k], ", ")+" ("+k+")")
+		}
+		return cmp.Or(strings.Join(all, "; "), "nothing")
+	}
+	more := ""
+	if e.More > 0 {
+		more = fmt.Sprintf(", and %d more that are in the recording", e.More)
+	}
+	return fmt.Sprintf("%s channel %d: operations on %s by %s let through: %s; refused: %s; %d refused by the machine, %d without an answer; changed: %s; set off: %s%s",
+		e.Session, e.Channel, e.Asset, e.Port, counts(e.Allowed), counts(e.Refused), e.Failed, e.Unanswered, objects(e.Changed), objects(e.SetOff), more)
 }
 
 func transferred(e audit.FileTransferred) string {

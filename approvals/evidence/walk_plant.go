@@ -55,6 +55,7 @@ func (w *Walk) config(b audit.ConfigChanged) {
 		w.must(false, "the plant file was changed on the broker's disk, and nobody agreed: the one in force does not say plant_changes: by_file")
 	}
 	w.former, w.newPlant, w.inForce = w.inForce, w.leaf.Wall, b.Document
+	w.resheet(b.Document)
 	if p := w.plant(b.Document); p != nil {
 		w.byFile = p.ByFile
 	}

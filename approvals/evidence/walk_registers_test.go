@@ -17,8 +17,8 @@ func registered(t *testing.T, edits ...string) *policy.Plant {
 	text := evidencetest.PlantText() + `patterns:
   callout: {assets: [filler-plc], rights: [look, set], open: shift, longest: 2h, owners: [line-1-owner, ot-security], why: Night call-out, review: 2027-03-31, registers: {filler-plc: [Fill volume, Cap torque]}}
 `
-	return edited(t, text, append(edits, "carries: [ssh, sftp]", "carries: [ssh, sftp, modbus]",
-		"enforced: nobody}, viewer: {rights: [look], enforced: device}}}}}", "enforced: nobody}, viewer: {rights: [look], enforced: device}}}, modbus: {unit: 1, enforced: penstock, unlisted: {read: look, write: operate}, registers: {40012: {name: Fill volume, right: set}, 40013: {name: Cap torque, right: set}, 40014: {name: Recipe, right: set}}}}}")...)
+	return edited(t, text, append([]string{"carries: [ssh, sftp]", "carries: [ssh, sftp, modbus]",
+		"enforced: nobody}, viewer: {rights: [look], enforced: device}}}}}", "enforced: nobody}, viewer: {rights: [look], enforced: device}}}, modbus: {unit: 1, enforced: penstock, unlisted: {read: look, write: operate}, registers: {40012: {name: Fill volume, right: set}, 40013: {name: Cap torque, right: set}, 40014: {name: Recipe, right: set}}}}}"}, edits...)...)
 }
 
 // The registers that a request names stand in its text: nobody changes others by a

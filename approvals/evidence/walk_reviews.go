@@ -13,9 +13,9 @@ import (
 
 // now is the plant file in force, and for a moment after a change the one before. nil in it is a finding already.
 func (w *Walk) now() []*policy.Plant {
-	plants := []*policy.Plant{w.plant(w.inForce)}
-	if w.former != (audit.Hash{}) && !w.leaf.Wall.After(w.newPlant.Add(crossTime)) {
-		plants = append(plants, w.plant(w.former))
+	var plants []*policy.Plant
+	for _, h := range w.filesNow() {
+		plants = append(plants, w.plant(h))
 	}
 	return plants
 }

@@ -36,8 +36,9 @@ type channel struct {
 	late   string // why no byte may have passed in it; empty: it fits
 	closed bool
 
-	inspected bool // the plant file in force lets it through an inspector only
-	summed    bool // operations.summary is there
+	inspected bool         // the plant file in force lets it through an inspector only
+	summed    bool         // operations.summary is there
+	sheets    []audit.Hash // plant files that were in force, where registers alone were agreed; nil: not so
 
 	takes []*heldFile // files that waited here and were let out in it
 }
@@ -325,6 +326,9 @@ func (w *Walk) channelOpened(b audit.ChannelOpened) {
 	w.must(!again, "channel %d was opened before", b.Channel)
 	w.must(len(s.channels) < maxChannel, "more than %d channels", maxChannel)
 	c := &channel{opened: b, inspected: w.inspects(b)}
+	if w.onlyIn(b) != nil {
+		c.sheets = w.filesNow()
+	}
 	s.channels[b.Channel] = c
 	w.must(slices.Contains(s.windows, b.Window), "session %s does not name window %s", b.Session, b.Window)
 	w.must(w.worksIn(s.person, v), "%s does not work in %s", s.person, b.Window)
@@ -400,31 +404,6 @@ func (w *Walk) inspects(b audit.ChannelOpened) bool {
 	asset, _ := plant.Asset(policy.AssetName(b.Asset))
 	port, there := asset.Port(policy.PortName(b.Port))
 	return there && !port.Login() && port.Enforced == policy.ByPenstock
-}
-
-// operations: within a channel that is open, once, and nothing was let through
-// that takes more than the channel's rights.
-func (w *Walk) operations(b audit.OperationsSummary) {
-	s := w.session(b.Session)
-	if s == nil {
-		return
-	}
-	c := s.channels[b.Channel]
-	if !w.must(c != nil && !c.closed, "channel %d is not open", b.Channel) {
-		return
-	}
-	o := c.opened
-	w.must(!c.summed, "channel %d has told its operations before", b.Channel)
-	w.must(b.Window == o.Window && b.Asset == o.Asset && b.Port == o.Port, "channel %d is by %s on %s in %s, and its operations by %s on %s in %s",
-		b.Channel, o.Port, o.Asset, o.Window, short(b.Port), short(b.Asset), short(b.Window))
-	had := o.Rights
-	if v := w.windows[o.Window]; v != nil { // a second tap gives to the connections that are there
-		had = slices.Concat(had, v.reached)
-	}
-	for _, takes := range slices.Sorted(maps.Keys(b.Allowed)) {
-		w.must(within(strings.Split(takes, ", "), had), "%d operations that take %s were let through, and the channel's rights are %q", b.Allowed[takes], short(takes), o.Rights)
-	}
-	c.summed = true
 }
 
 func (w *Walk) channelClosed(b audit.ChannelClosed) {

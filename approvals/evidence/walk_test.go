@@ -600,13 +600,13 @@ func TestWalk(t *testing.T) {
 			s.Insert(s.Step("window.agreed", 0))
 		}, []string{"freeze:holy"}},
 		{"operations within the channel's rights", func(s *evidencetest.Story) {
-			operations(s, audit.OperationsSummary{Allowed: map[string]int{"look": 3, "load": 1}})
+			operations(s, audit.OperationsSummary{Allowed: map[string]int{"look": 3, "load": 1}, SetOff: map[string][]string{"load": {"UMAS"}}})
 		}, nil},
 		{"an operation beyond them", func(s *evidencetest.Story) {
-			operations(s, audit.OperationsSummary{Allowed: map[string]int{"look": 3, "set, load": 1}})
+			operations(s, audit.OperationsSummary{Allowed: map[string]int{"look": 3, "set, load": 1}, SetOff: map[string][]string{"set, load": {"UMAS"}}})
 		}, []string{"1 operations that take set, load were let through"}},
 		{"an operation that nothing allows", func(s *evidencetest.Story) {
-			operations(s, audit.OperationsSummary{Allowed: map[string]int{"never": 1}})
+			operations(s, audit.OperationsSummary{Allowed: map[string]int{"never": 1}, SetOff: map[string][]string{"never": {"x"}}})
 		}, []string{"that take never"}},
 		{"operations on another machine", func(s *evidencetest.Story) { operations(s, audit.OperationsSummary{Asset: "capper-plc"}) }, []string{"its operations by ssh on capper-plc"}},
 		{"operations told twice", func(s *evidencetest.Story) {

@@ -18,20 +18,38 @@ func TestOperationsAreHeldToTheirRows(t *testing.T) {
 		{N: 1, Outcome: "done"},
 		{N: 3, Allowed: true, Right: "look", Rule: "look", Service: "read"},
 	}
-	for n := range uint64(30) {
-		rows = append(rows, recording.Operation{N: 4 + n, Rule: "register-limits", Right: "load", Service: "write"})
+	wrote := func(n uint64, object string, count int, rule string) recording.Operation {
+		changes := []recording.Change{{Object: object, New: "1"}}
+		return recording.Operation{N: n, Allowed: rule == "", Right: "load", Rule: rule, Service: "write", Object: object, Count: count, Changes: changes}
 	}
-	const refused = 31
+	rows = append(rows, wrote(40, "holding 12", 1, ""), wrote(41, "holding 13", 2, ""), wrote(42, "coil 7", 1, ""), wrote(43, "holding 90", 1, "register-not-agreed"),
+		recording.Operation{N: 44, Allowed: true, Right: "load", Service: "restart communications"})
+	for n := range uint64(30) {
+		rows = append(rows, recording.Operation{N: 50 + n, Rule: "register-limits", Right: "load", Service: "write"})
+	}
+	const refused = 32
+	set := func(spans ...string) map[string][]string { return map[string][]string{"load": spans} }
+	off := map[string][]string{"load": {"restart communications"}}
+	allowed := map[string]int{"look": 2, "load": 4}
+	rules := map[string]int{"register-limits": 30, "rights-beyond-window": 1, "register-not-agreed": 1}
+	all := set("coil 7", "holding 12-14")
+	counts, objects := "refused, and its rows say map[load:4", "it changed"
 	for story, row := range map[string]struct {
-		sum   audit.OperationsSummary
-		wrong bool
+		sum  audit.OperationsSummary
+		want string
 	}{
-		"as it was":                    {audit.OperationsSummary{Allowed: map[string]int{"look": 2}, Refused: map[string]int{"register-limits": 30, "rights-beyond-window": 1}}, false},
-		"the last batch went nowhere":  {audit.OperationsSummary{Allowed: map[string]int{"look": 1}, Refused: map[string]int{"register-limits": refused - 16}}, false},
-		"fewer refused":                {audit.OperationsSummary{Allowed: map[string]int{"look": 2}, Refused: map[string]int{"register-limits": refused - 17}}, true},
-		"more looked at":               {audit.OperationsSummary{Allowed: map[string]int{"look": 3}, Refused: map[string]int{"register-limits": refused}}, true},
-		"something else was let pass":  {audit.OperationsSummary{Allowed: map[string]int{"look": 2, "load": 1}, Refused: map[string]int{"register-limits": refused}}, true},
-		"nothing is said to have been": {audit.OperationsSummary{}, true},
+		"as it was":                    {audit.OperationsSummary{Allowed: allowed, Refused: rules, Changed: all, SetOff: off}, ""},
+		"the last batch went nowhere":  {audit.OperationsSummary{Allowed: map[string]int{"look": 1, "load": 4}, Refused: map[string]int{"register-limits": refused - 16}, Changed: all, SetOff: off}, ""},
+		"fewer refused":                {audit.OperationsSummary{Allowed: allowed, Refused: map[string]int{"register-limits": refused - 17}, Changed: all, SetOff: off}, counts},
+		"more looked at":               {audit.OperationsSummary{Allowed: map[string]int{"look": 3, "load": 4}, Refused: rules, Changed: all, SetOff: off}, counts},
+		"something else was let pass":  {audit.OperationsSummary{Allowed: map[string]int{"look": 2, "load": 4, "set": 1}, Refused: rules, Changed: all, SetOff: off}, counts},
+		"nothing is said to have been": {audit.OperationsSummary{}, counts},
+		"one object is left out":       {audit.OperationsSummary{Allowed: allowed, Refused: rules, Changed: set("holding 12-14"), SetOff: off}, objects},
+		"a part of what follows is":    {audit.OperationsSummary{Allowed: allowed, Refused: rules, Changed: set("coil 7", "holding 12-13"), SetOff: off}, objects},
+		"another object":               {audit.OperationsSummary{Allowed: allowed, Refused: rules, Changed: set("coil 7", "holding 12-15"), SetOff: off}, objects},
+		"what was refused is named":    {audit.OperationsSummary{Allowed: allowed, Refused: rules, Changed: set("coil 7", "holding 12-14", "holding 90"), SetOff: off}, objects},
+		"what was set off is left out": {audit.OperationsSummary{Allowed: allowed, Refused: rules, Changed: all}, objects},
+		"as if there were no room":     {audit.OperationsSummary{Allowed: allowed, Refused: rules, Changed: set("coil 7"), SetOff: off, More: 1}, objects},
 	} {
 		t.Run(story, func(t *testing.T) {
 			s := night()
@@ -50,7 +68,7 @@ func TestOperationsAreHeldToTheirRows(t *testing.T) {
 				t.Fatal(err)
 			}
 			wrong := strings.Join(weights(r, verify.Wrong), "\n")
-			if strings.Contains(wrong, "and its rows say") != row.wrong || !row.wrong && wrong != "" {
+			if !strings.Contains(wrong, row.want) || row.want == "" && wrong != "" {
 				t.Errorf("findings:\n%s", wrong)
 			}
 		})

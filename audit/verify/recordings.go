@@ -199,13 +199,8 @@ func (c *checker) folder(s *session, dir string, heads []recording.Head) error {
 	return nil
 }
 
-// mostSummed bounds what is kept of one session; inLastBatch is how many rows a
-// channel may have beyond its summary: those of requests that were decided when
-// it ended, and went nowhere.
-const (
-	mostSummed  = 1 << 12
-	inLastBatch = 16
-)
+// mostSummed bounds what is kept of one session.
+const mostSummed = 1 << 12
 
 // operations holds what the log says was done on inspected channels to the rows
 // of the recording, where a key opens it.
@@ -229,11 +224,17 @@ func (c *checker) operations(s *session, dir string, r recording.FolderReport) {
 		if !fits {
 			c.wrong(c.in(dir), "channel %d: the log says that %v were let through and %d refused, and its rows say %v and %d", sum.Channel, sum.Allowed, refused, did.Allowed, did.Refused)
 		}
+		if !did.Tells(sum.Changed, sum.SetOff, sum.More) {
+			changed, setOff, more := did.All.Told()
+			c.wrong(c.in(dir), "channel %d: the log says that it changed %v, set off %v and %d more, and its rows say %v, %v and %d", sum.Channel, sum.Changed, sum.SetOff, sum.More, changed, setOff, more)
+		}
 	}
 }
 
 // fewerBy says that told is what was recorded, less at most the last batch.
-func fewerBy(told, recorded int) bool { return told <= recorded && recorded-told <= inLastBatch }
+func fewerBy(told, recorded int) bool {
+	return told <= recorded && recorded-told <= recording.LastBatch
+}
 
 // folderNames holds the files around the frames to the hashes in the log.
 func (c *checker) folderNames(s *session, dir string, r recording.FolderReport) {

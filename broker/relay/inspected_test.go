@@ -263,7 +263,7 @@ func TestAWindowForOneRegister(t *testing.T) {
 	if in, out := s.finish(t); in != nil || out != nil {
 		t.Error(in, out)
 	}
-	if sum := brokertest.Bodies[audit.OperationsSummary](s.Log)[0]; sum.Refused["register-not-agreed"] != 2 || sum.Allowed["set"] != 1 {
+	if sum := brokertest.Bodies[audit.OperationsSummary](s.Log)[0]; sum.Refused["register-not-agreed"] != 2 || sum.Allowed["set"] != 1 || !slices.Equal(sum.Changed["set"], []string{"holding 12"}) || len(sum.SetOff) != 0 || sum.More != 0 {
 		t.Errorf("%+v", sum)
 	}
 }

@@ -44,6 +44,7 @@ const mostRules = 20
 type tally struct {
 	allowed, refused   map[string]int
 	failed, unanswered int
+	objects            recording.Objects
 }
 
 func newTally() tally { return tally{allowed: map[string]int{}, refused: map[string]int{}} }
@@ -51,6 +52,7 @@ func newTally() tally { return tally{allowed: map[string]int{}, refused: map[str
 func (t *tally) decided(d *decided) {
 	if d.no == nil {
 		t.allowed[d.row.Right]++
+		t.objects.Add(d.row)
 		if !d.Silent {
 			t.unanswered++
 		}
@@ -87,14 +89,15 @@ func (t *tally) answered(waiting map[uint64]pending, all []inspect.Answer) (rows
 // once, when nothing passes any more.
 func (i *Inspected) Summary() error {
 	i.mu.Lock()
-	t := tally{maps.Clone(i.tally.allowed), maps.Clone(i.tally.refused), i.tally.failed, i.tally.unanswered}
+	sum := audit.OperationsSummary{Allowed: maps.Clone(i.tally.allowed), Refused: maps.Clone(i.tally.refused), Failed: i.tally.failed, Unanswered: i.tally.unanswered}
+	sum.Changed, sum.SetOff, sum.More = i.tally.objects.Told()
 	if i.busy != nil {
 		i.busy()
 		i.busy = nil
 	}
 	i.mu.Unlock()
-	if len(t.allowed)+len(t.refused) == 0 {
+	if len(sum.Allowed)+len(sum.Refused) == 0 {
 		return nil
 	}
-	return i.ch.Summarised(audit.OperationsSummary{Allowed: t.allowed, Refused: t.refused, Failed: t.failed, Unanswered: t.unanswered})
+	return i.ch.Summarised(sum)
 }

@@ -35,7 +35,35 @@ func operationsWords(b audit.OperationsSummary) string {
 	if b.Unanswered > 0 {
 		said += fmt.Sprintf("; %d without an answer", b.Unanswered)
 	}
-	return fmt.Sprintf("operations on %s by %s: %s", b.Asset, b.Port, said)
+	return fmt.Sprintf("operations on %s by %s: %s%s", b.Asset, b.Port, said, objectWords(b))
+}
+
+// objectWords are what was changed, the first few of it.
+func objectWords(b audit.OperationsSummary) (says string) {
+	const most = 12
+	for _, part := range []struct {
+		verb string
+		by   map[string][]string
+	}{{"changed: ", b.Changed}, {"set off: ", b.SetOff}} {
+		var all []string
+		for _, right := range slices.Sorted(maps.Keys(part.by)) {
+			for _, s := range part.by[right] {
+				if !slices.Contains(all, s) {
+					all = append(all, s)
+				}
+			}
+		}
+		if n := len(all) - most; n > 0 {
+			all = append(all[:most], fmt.Sprintf("%d more", n))
+		}
+		if len(all) > 0 {
+			says += "; " + part.verb + strings.Join(all, ", ")
+		}
+	}
+	if b.More > 0 {
+		says += fmt.Sprintf("; %d more stand in the recording", b.More)
+	}
+	return says
 }
 
 func countWords(counts map[string]int, between string) string {
