@@ -56,3 +56,31 @@ func (d *Desk) Recover(ctx context.Context, told func(done, all int)) (windows, 
 	}
 	return windows, requests, nil
 }
+
+// RevokeKiosks takes every screen of the control room back: whoever had the
+// machine could have enrolled one. For the way back after an incident only; can
+// be begun again at any point.
+func (d *Desk) RevokeKiosks(ctx context.Context) (n int, err error) {
+	list, err := d.allKiosks(ctx)
+	for _, k := range list {
+		if k.Revoked != "" {
+			continue
+		}
+		k.Revoked = penstock
+		d.mu.Lock()
+		d.kiosks[k.ID] = k
+		d.mu.Unlock()
+		_, err := again(func() (none, error) {
+			row, err := d.kioskRow(ctx, k.ID)
+			if err == nil {
+				_, err = d.commit(ctx, kioskKey(k.ID), row.row+1, penstock, audit.KioskRevoked{Kiosk: k.ID, By: penstock, Why: "everything is taken back after an incident", At: d.second()})
+			}
+			return none{}, err
+		})
+		if err != nil {
+			return n, fmt.Errorf("take %s back: %w", k.ID, err)
+		}
+		n++
+	}
+	return n, err
+}

@@ -24,7 +24,11 @@ func (w *world) recovers(t *testing.T) (windows, requests, suspended int) {
 	wants(t, err, "")
 	suspended, err = w.folk.Suspend(w.ctx, told)
 	wants(t, err, "")
-	say(audit.RecoveryDone{Windows: windows, Requests: requests, People: suspended, At: w.now()})
+	agents, err := w.folk.DropAgents(w.ctx)
+	wants(t, err, "")
+	kiosks, err := w.desk.RevokeKiosks(w.ctx)
+	wants(t, err, "")
+	say(audit.RecoveryDone{Agents: agents, Kiosks: kiosks, Windows: windows, Requests: requests, People: suspended, At: w.now()})
 	return windows, requests, suspended
 }
 
@@ -39,7 +43,18 @@ func TestRecover(t *testing.T) {
 	_, err := w.desk.End(w.ctx, w.as("mia"), over, "")
 	wants(t, err, "")
 
+	k, der := w.kiosk(t)
+	w.folk.Zones = func(policy.ZoneName) bool { return true }
+	_, _, err = w.folk.InviteAgent(w.ctx, w.as("sara"), "line-1")
+	wants(t, err, "")
+
 	windows, requests, suspended := w.recovers(t)
+	if _, _, stands := w.desk.KioskBy(w.ctx, der); stands {
+		t.Errorf("%s, which whoever had the machine could have enrolled, still stands", k.Person)
+	}
+	if all, err := w.folk.Agents(w.ctx); err != nil || len(all) != 1 || !all[0].Code.IsZero() {
+		t.Errorf("an agent's invitation of before stands: %+v, %v", all, err)
+	}
 	if windows != 2 || requests != 1 || suspended != len(cast) {
 		t.Errorf("%d windows, %d requests, %d people", windows, requests, suspended)
 	}
@@ -90,6 +105,10 @@ func TestWhatOnlyARecoveryDoes(t *testing.T) {
 	w := newWorld(t, nil)
 	w.open()
 	w.submit()
+	w.kiosk(t)
+	w.folk.Zones = func(policy.ZoneName) bool { return true }
+	_, _, err := w.folk.InviteAgent(w.ctx, w.as("sara"), "line-1")
+	wants(t, err, "")
 	w.recovers(t)
 	walk := evidence.NewWalk(w.docs)
 	var found []string
@@ -98,7 +117,7 @@ func TestWhatOnlyARecoveryDoes(t *testing.T) {
 			found = append(found, walk.Leaf(context.Background(), leaf)...)
 		}
 	}
-	for _, want := range []string{"cut by nobody", "withdrawn by penstock", "suspended outside of a recovery", "no recovery had begun"} {
+	for _, want := range []string{"cut by nobody", "withdrawn by penstock", "suspended outside of a recovery", "no recovery had begun", "an agent removed by penstock", "revoked by penstock"} {
 		if !strings.Contains(strings.Join(found, "\n"), want) {
 			t.Errorf("nothing says %q:\n%s", want, strings.Join(found, "\n"))
 		}

@@ -36,6 +36,8 @@ type RecoveryDone struct {
 	Windows  int       `json:"windows"`
 	Requests int       `json:"requests"`
 	People   int       `json:"people"`
+	Agents   int       `json:"agents,omitempty"` // of zones, that were removed
+	Kiosks   int       `json:"kiosks,omitempty"` // that were revoked
 	At       time.Time `json:"at"`
 }
 

@@ -59,7 +59,7 @@ func (w *Walk) judgeAgents() bool {
 		a.pending, a.stands = "", true
 	case audit.AgentRemoved:
 		p := w.justKnown(b.By)
-		w.must(p != nil && w.ofPlant(p), "an agent removed by %s, who is nobody of the plant", short(b.By))
+		w.must(p != nil && w.ofPlant(p) || w.recovering && b.By == penstock && w.leaf.Actor == penstock, "an agent removed by %s, who is nobody of the plant", short(b.By))
 		w.agents[b.Zone] = &agentSeen{removed: w.leaf.Wall}
 	default:
 		return false

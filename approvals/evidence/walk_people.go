@@ -1,6 +1,7 @@
 package evidence
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"time"
@@ -255,7 +256,7 @@ func (w *Walk) joined(b audit.PersonJoined) {
 	} else { // a new key of somebody known; firm and roles are person.changed's
 		w.must(!p.disabled && p.firm == i.firm && p.machine == i.machine, "%s is disabled, or not of %s as invited", b.Person, i.firm)
 	}
-	w.hold(b.Person, heldKey{kind: KeySSH, id: b.Key, public: []byte(b.Public), pending: true, by: i.by, broken: unvouched, since: w.leaf.Place()})
+	w.hold(b.Person, heldKey{kind: KeySSH, id: b.Key, public: []byte(b.Public), pending: true, by: cmp.Or(i.by, "?"), broken: unvouched, since: w.leaf.Place()})
 }
 
 // confirmed: by another person, of the plant. The key counts from here on, and

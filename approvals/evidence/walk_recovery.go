@@ -17,7 +17,7 @@ func (w *Walk) judgeRecovery() bool {
 	case audit.RecoveryDone:
 		w.must(w.recovering, "no recovery had begun")
 		w.recovering = false
-		w.noteHere("the recovery is done: %d windows cut, %d requests withdrawn, the keys of %d people suspended", b.Windows, b.Requests, b.People)
+		w.noteHere("the recovery is done: %d windows cut, %d requests withdrawn, the keys of %d people suspended, %d agents and %d kiosks removed", b.Windows, b.Requests, b.People, b.Agents, b.Kiosks)
 	case audit.AuthoritiesRotated:
 		w.must(w.recovering, "keys were rotated outside of a recovery")
 		for file, print := range b.New {

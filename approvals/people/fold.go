@@ -1,6 +1,7 @@
 package people
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"encoding/json"
@@ -203,11 +204,15 @@ func (f folding) joined(ctx context.Context, b audit.PersonJoined) ([]state.Chan
 		return nil, knownKey(b.Key, owner.Person)
 	}
 	p.Keys = slices.DeleteFunc(p.Keys, func(k Key) bool { return k.Kind == SSH && k.Pending })
-	p.Keys = append(p.Keys, Key{Kind: SSH, ID: b.Key, Public: b.Public, Pending: true, By: inv.By})
+	p.Keys = append(p.Keys, Key{Kind: SSH, ID: b.Key, Public: b.Public, Pending: true, By: cmp.Or(inv.By, unsaid)})
 	all.put(personRow+b.Person, f.leaf.Rev, p)
 	all.delete(inviteKey(b.Code), invRev+1)
 	return all.done()
 }
+
+// unsaid is who invited, where an invitation does not say: no verb makes one, and
+// its key must not look as if the plant began with it. No person has such an id.
+const unsaid = "?"
 
 // fits: an invitation never changes somebody who is there. One that was made
 // before the person's roles were is void.

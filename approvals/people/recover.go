@@ -42,14 +42,39 @@ func (p Person) suspendable() bool {
 }
 
 // suspend leaves at most one ssh key to be confirmed again: the one that counted.
+// An account of the sign-in service is linked anew.
 func (p *Person) suspend() {
 	counted := slices.ContainsFunc(p.Keys, func(k Key) bool { return k.Kind == SSH && !k.Pending })
 	p.Keys = slices.DeleteFunc(p.Keys, func(k Key) bool {
-		return k.Kind == Password || k.Kind == TOTP || k.Kind == SSH && k.Pending && counted
+		return k.Kind == Password || k.Kind == TOTP || k.Kind == Account || k.Kind == SSH && k.Pending && counted
 	})
 	for i, k := range p.Keys {
 		if !k.first() {
 			p.Keys[i].Pending, p.Keys[i].Vouched = true, ""
 		}
 	}
+}
+
+// DropAgents takes the way into every zone that has an agent, and every agent's
+// invitation that is open: whoever had the machine could have made both. For the
+// way back after an incident only; can be begun again at any point.
+func (r *Roster) DropAgents(ctx context.Context) (n int, err error) {
+	all, err := r.Agents(ctx)
+	for _, one := range all {
+		if one.Key == "" && one.Pending == "" && one.Code.IsZero() {
+			continue
+		}
+		err := again(func() error {
+			a, err := r.agent(ctx, one.Zone)
+			if err != nil {
+				return err
+			}
+			return r.commit(ctx, agentRow+string(a.Zone), a.Rev+1, "penstock", audit.AgentRemoved{Zone: string(a.Zone), By: "penstock", Why: "everything is taken back after an incident"})
+		})
+		if err != nil {
+			return n, err
+		}
+		n++
+	}
+	return n, err
 }

@@ -30,20 +30,13 @@ func Prints(dir string) (map[string]string, error) {
 	return prints, nil
 }
 
-// Rotate makes each key anew that is still the one in old, or gone. The old one is
-// deleted first: certificates that it signed are worth nothing from the next start
-// on. It can be begun again at any point; no Authorities may be open on dir that
-// are to issue anything afterwards.
-func Rotate(dir string, old map[string]string) error {
+// Rotate makes every key anew. The old one is deleted first: certificates that it
+// signed are worth nothing from the next start on. Begun again, it makes all of
+// them once more: what somebody wrote about an earlier time is no reason to keep
+// one. No Authorities may be open on dir that are to issue anything afterwards.
+func Rotate(dir string) error {
 	for _, k := range rotated {
 		path := filepath.Join(dir, k.file)
-		now, err := Prints(dir)
-		if err != nil {
-			return err
-		}
-		if now[k.file] != "" && now[k.file] != old[k.file] {
-			continue // was made before
-		}
 		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("take %s away: %w", path, err)
 		}

@@ -1,12 +1,15 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -15,7 +18,9 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/crypto/ssh"
 
+	"penstock/approvals/evidence"
 	"penstock/audit"
+	"penstock/audit/verify"
 	"penstock/broker/ca"
 )
 
@@ -35,13 +40,15 @@ func recoverCommand() *cobra.Command {
 	var config string
 	cmd := &cobra.Command{Use: "recover --config penstock.yaml", Short: "Take everything back after an incident: windows, certificates, authorities, people's keys",
 		Long: `For after somebody else may have had this machine. Stop the broker first. Without --yes nothing is
-changed, and you read what would be. It can be begun again at any point, and goes on where it stopped:
-  1 reads the whole log and holds it to each --checkpoint that was kept elsewhere; if it does not fit, it stops
+changed, and you read what would be. It can be begun again at any point, and is done once it says so:
+  1 reads the whole log and holds it to each --checkpoint that was kept elsewhere; if it does not fit, it stops.
+    What somebody had to agree to, and is not proved to have, is listed
   2 cuts every window that is agreed or open, and withdraws every request that waits
   3 suspends people's keys: only what the bootstrap file has still counts. ssh keys and passkeys wait to be
-    confirmed and vouched for again; passwords and code generators are gone
-  4 makes the three authorities and the host key anew: every certificate that was issued is worth nothing
-  5 says what people do next: what vendors and targets must be given, whose keys to confirm, which pins to compare
+    confirmed and vouched for again; passwords, code generators and linked accounts are gone
+  4 removes the agents of zones, and the screens of the control room
+  5 makes the three authorities, the host key and our own key for browsers anew: every certificate that was issued is worth nothing
+  6 says what people do next: what vendors and targets must be given, whose keys to confirm, which pins to compare
 What it did is in the log. It opens nothing. The log's own key stays, because checkpoints outside are by it:
 witnesses and copies outside keep it honest. Secrets of machines in the vault count as known: change them there.`,
 		Example: `  penstock recover --config penstock.yaml --checkpoint siem.txt --says "Lena Lang, laptop of the night shift"
@@ -78,9 +85,8 @@ func (r *recovery) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if found.began != nil { // and not done: the keys that go are those of then
-		r.say("A recovery that began %s goes on.", found.began.At.Format(time.RFC3339))
-		old = found.began.Keys
+	if found.began != nil { // whoever had the machine can have written that, too: it is no reason to leave anything out
+		r.say("A recovery that began %s was not finished. This one does all of it again.", found.began.At.Format(time.RFC3339))
 	}
 	if !r.yes {
 		r.say("Would cut %s, withdraw %s, and suspend the keys of up to %s.", count(uint64(found.windows), "window", "windows"), count(uint64(found.requests), "request", "requests"), count(uint64(found.people), "person", "people"))
@@ -99,7 +105,7 @@ func (r *recovery) run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("open the broker's data (is it still running? stop it first): %w", err)
 	}
-	err = r.take(ctx, h, found, old)
+	err = r.take(ctx, h, found, old, keys)
 	if err == nil {
 		err = r.next(ctx, h, keys)
 	}
@@ -134,7 +140,8 @@ func (r *recovery) look(ctx context.Context) (incident, error) {
 		return found, err
 	}
 	open, waits, known := map[string]bool{}, map[string]bool{}, map[string]bool{}
-	var damage []string
+	walk := evidence.NewWalk(verify.NewDocuments(r.file.Data))
+	var damage, wrong []string
 	for leaf, err := range reader.All(ctx, outside...) {
 		if d, is := errors.AsType[*audit.Damage](err); is {
 			damage = append(damage, d.Error())
@@ -145,6 +152,9 @@ func (r *recovery) look(ctx context.Context) (incident, error) {
 		}
 		found.leaves++
 		found.fold(leaf, open, waits, known)
+		for _, f := range walk.Leaf(ctx, leaf) {
+			wrong = append(wrong, fmt.Sprintf("leaf %d, %s of %s: %s", leaf.Index, leaf.Body.Type(), leaf.Subject, f))
+		}
 	}
 	found.windows, found.requests, found.people = len(open), len(waits), len(known)
 	r.say("The log has %d leaves; %s from outside, the newest of %d leaves.", found.leaves, count(uint64(found.outside), "checkpoint", "checkpoints"), found.covered)
@@ -159,6 +169,12 @@ func (r *recovery) look(ctx context.Context) (incident, error) {
 			r.say("NOT WHOLE: a checkpoint outside covers %d leaves, and here are %d: what came after was taken out.", found.covered, found.leaves)
 		}
 		return found, exit{exitNo, errors.New("the log is not what was seen outside: keep this disk as evidence, and bring the plant back from a backup with penstock restore; nothing was changed")}
+	}
+	for _, f := range wrong[:min(len(wrong), 50)] {
+		r.say("NOT PROVED: %s", visible(f))
+	}
+	if len(wrong) > 0 {
+		r.say("The log has %s that nobody who had to agree to it is proved to have agreed to: whoever had the machine can have written it. penstock-verify %s says more.", count(uint64(len(wrong)), "thing", "things"), r.file.Data)
 	}
 	return found, nil
 }
@@ -195,8 +211,9 @@ func (f *incident) fold(leaf audit.Leaf, open, waits, known map[string]bool) {
 	}
 }
 
-// take does it, step by step; each is passed over where it was done before.
-func (r *recovery) take(ctx context.Context, h *plantHouse, found incident, old map[string]string) error {
+// take does it, step by step. Rows that were taken before are passed over; the
+// keys are made anew each time.
+func (r *recovery) take(ctx context.Context, h *plantHouse, found incident, old map[string]string, keys string) error {
 	now := func() time.Time { return h.clock.clock.Wall().UTC().Truncate(time.Second) }
 	write := func(body audit.Body) error {
 		_, err := h.log.Append(ctx, audit.Event{Subject: "recovery", Actor: "penstock", Body: body})
@@ -205,10 +222,8 @@ func (r *recovery) take(ctx context.Context, h *plantHouse, found incident, old 
 		}
 		return nil
 	}
-	if found.began == nil {
-		if err := write(audit.RecoveryBegan{Says: r.says, Leaves: found.leaves, Outside: found.outside, Covered: found.covered, Keys: old, At: now()}); err != nil {
-			return err
-		}
+	if err := write(audit.RecoveryBegan{Says: r.says, Leaves: found.leaves, Outside: found.outside, Covered: found.covered, Keys: old, At: now()}); err != nil {
+		return err
 	}
 	p := func(what string) func(done, all int) {
 		return func(done, all int) {
@@ -225,20 +240,35 @@ func (r *recovery) take(ctx context.Context, h *plantHouse, found incident, old 
 	if err != nil {
 		return err
 	}
-	if err := ca.Rotate(h.folder.keys(), old); err != nil {
-		return err
-	}
-	made, err := ca.Prints(h.folder.keys())
+	agents, err := h.roster.DropAgents(ctx)
 	if err != nil {
 		return err
+	}
+	kiosks, err := h.desk.RevokeKiosks(ctx)
+	if err != nil {
+		return err
+	}
+	if err := ca.Rotate(keys); err != nil {
+		return err
+	}
+	made, err := ca.Prints(keys)
+	if err != nil {
+		return err
+	}
+	for file := range made {
+		old[file] = cmp.Or(old[file], "gone") // one that was taken away when the last recovery broke off
+	}
+	if err := os.Remove(filepath.Join(keys, "https.pem")); err != nil && !errors.Is(err, fs.ErrNotExist) { // the next start makes another
+		return fmt.Errorf("take the key for browsers away: %w", err)
 	}
 	if err := write(audit.AuthoritiesRotated{Old: old, New: made, At: now()}); err != nil {
 		return err
 	}
-	if err := write(audit.RecoveryDone{Windows: windows, Requests: requests, People: suspended, At: now()}); err != nil {
+	if err := write(audit.RecoveryDone{Windows: windows, Requests: requests, People: suspended, Agents: agents, Kiosks: kiosks, At: now()}); err != nil {
 		return err
 	}
-	r.say("Cut %s, withdrew %s, suspended the keys of %s. Every certificate that was issued is void.", count(uint64(windows), "window", "windows"), count(uint64(requests), "request", "requests"), count(uint64(suspended), "person", "people"))
+	r.say("Cut %s, withdrew %s, suspended the keys of %s, removed %s and %s. Every certificate that was issued is void.", count(uint64(windows), "window", "windows"), count(uint64(requests), "request", "requests"),
+		count(uint64(suspended), "person", "people"), count(uint64(agents), "agent", "agents"), count(uint64(kiosks), "kiosk", "kiosks"))
 	return nil
 }
 
@@ -274,13 +304,14 @@ func (r *recovery) next(ctx context.Context, h *plantHouse, dir string) error {
 			}
 		}
 	}
-	r.say("\n6. Change the secrets of machines that are in the vault: count them as known (penstock target list).")
+	r.say("\n6. Invite the agent of each zone anew (penstock agent invite), enrol the screens of the control room (page Kiosks), and link accounts of the sign-in service (people link). Browsers are shown a new certificate; where https: names your own, have another one issued.")
+	r.say("\n7. Change the secrets of machines that are in the vault: count them as known (penstock target list).")
 	envelopes, err := h.roster.Envelopes(ctx)
 	if err != nil {
 		return err
 	}
 	for _, e := range envelopes {
-		r.say("7. Seal %s anew, if anybody could have read its paper: penstock envelope make %s.", e.Title(), e.ID)
+		r.say("8. Seal %s anew, if anybody could have read its paper: penstock envelope make %s.", e.Title(), e.ID)
 	}
 	return nil
 }

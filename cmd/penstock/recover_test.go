@@ -1,0 +1,102 @@
+package main
+
+import (
+	"bytes"
+	"encoding/hex"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"penstock/audit"
+	"penstock/broker/ca"
+	"penstock/cmd/penstock/demo"
+)
+
+// Whoever had the machine had the log's key, too, and could write that a recovery
+// began and never ended. It goes by nothing of that: every key is made anew, also
+// those that are not the ones which it says were taken away, and by whose word is
+// written down. Twice is no worse than once.
+func TestARecoveryThatNeverWas(t *testing.T) {
+	t.Parallel()
+	s := &story{dir: t.TempDir(), people: map[string]*demo.Person{}}
+	if err := s.write("tester"); err != nil {
+		t.Fatal(err)
+	}
+	f, err := readServerFile(s.path("penstock.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	plant, err := readPlantFile(f.Plant)
+	if err != nil {
+		t.Fatal(err)
+	}
+	logger := slog.New(slog.NewTextHandler(t.Output(), nil))
+	h, err := open(t.Context(), f, plant, logger)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys := filepath.Join(f.Data, "keys")
+	old, err := ca.Prints(keys)
+	if err != nil || len(old) != 4 {
+		t.Fatal(old, err)
+	}
+	stolen := filepath.Join(keys, "https.pem")
+	forged := map[string]string{"host_ca": "SHA256:a", "in_ca": "SHA256:b", "out_ca": "SHA256:c", "host_key": "SHA256:d", "extra": "e"}
+	if _, err := h.log.Append(t.Context(), audit.Event{Subject: "recovery", Actor: "penstock", Body: audit.RecoveryBegan{Says: "Mallory", Keys: forged}}); err != nil {
+		t.Fatal(err)
+	}
+	invited := audit.PersonInvited{Person: "eve", Firm: "krall", Name: "Eve", By: "Mallory", Code: audit.HashOf([]byte("x")), Until: h.clock.clock.Wall().Add(time.Hour)}
+	if _, err := h.journal.Commit(t.Context(), "invitation/"+hex.EncodeToString(invited.Code[:]), audit.Event{Subject: "eve", Rev: 1, Actor: "Mallory", Body: invited}); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.close(); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := os.WriteFile(stolen, []byte("copied"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		var out bytes.Buffer
+		r := &recovery{file: f, says: "Lena Lang", yes: true, out: &out, errs: t.Output()}
+		if err := r.run(t.Context()); err != nil {
+			t.Fatalf("%v\n%s", err, out.String())
+		}
+		if said := out.String(); !strings.Contains(said, "NOT PROVED") || !strings.Contains(said, "invited by Mallory, who is nobody of the plant") {
+			t.Errorf("what is not proved is not said:\n%s", said)
+		}
+		made, err := ca.Prints(keys)
+		if err != nil || len(made) != len(old) {
+			t.Fatal(made, err)
+		}
+		for file := range old {
+			if made[file] == old[file] {
+				t.Errorf("%s is the one that was stolen:\n%s", file, out.String())
+			}
+		}
+		if _, err := os.Stat(stolen); err == nil {
+			t.Error("the key for browsers is the one that was stolen")
+		}
+		old = made
+	}
+
+	var says []string
+	reader, err := openLogReader(f.Data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for leaf, err := range reader.All(t.Context()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if b, is := leaf.Body.(audit.RecoveryBegan); is {
+			says = append(says, b.Says)
+		}
+	}
+	if !slices.Equal(says, []string{"Mallory", "Lena Lang", "Lena Lang"}) {
+		t.Errorf("recoveries by %s", strings.Join(says, ", "))
+	}
+}
