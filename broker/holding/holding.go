@@ -19,6 +19,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"maps"
 	"net/netip"
@@ -163,13 +164,18 @@ type coming struct {
 	most int64
 	name string
 	f    *os.File
+
+	mu   sync.Mutex // before Holding's: a channel that ends gives the file up while bytes of it still come
 	size int64
 	next int64 // all before it came, in order
 	over bool
 }
 
-// take makes room up to size.
+// take makes room up to size. c.mu is held.
 func (c *coming) take(size int64) error {
+	if c.over {
+		return fs.ErrClosed
+	}
 	if size > c.most {
 		return &policy.Refusal{Rule: "file-size", Say: "This file is larger than what may wait at the plant. Ask the plant for more room, or split it.", Why: fmt.Sprintf("more than %d bytes", c.most)}
 	}
@@ -189,6 +195,8 @@ func (c *coming) take(size int64) error {
 }
 
 func (c *coming) WriteAt(p []byte, at int64) (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if at < 0 || at > c.most {
 		at = c.most + 1
 	}
@@ -203,6 +211,12 @@ func (c *coming) WriteAt(p []byte, at int64) (int, error) {
 }
 
 func (c *coming) Truncate(size int64) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.truncate(size)
+}
+
+func (c *coming) truncate(size int64) error {
 	if err := c.take(size); err != nil {
 		return err
 	}
@@ -214,10 +228,16 @@ func (c *coming) Truncate(size int64) error {
 	return nil
 }
 
-func (c *coming) Size() int64 { return c.size }
+func (c *coming) Size() int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.size
+}
 
 // Done: the bytes, their folder, then the event; what the event does not name is swept.
 func (c *coming) Done(ctx context.Context) (string, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	sum := sha256.New()
 	if n, err := io.Copy(sum, io.NewSectionReader(c.f, 0, c.size)); err != nil || n != c.size {
 		return "", fmt.Errorf("read back what was kept: %d of %d bytes: %w", n, c.size, err)
@@ -250,6 +270,12 @@ func (c *coming) Done(ctx context.Context) (string, error) {
 }
 
 func (c *coming) Drop() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.drop()
+}
+
+func (c *coming) drop() {
 	if c.over {
 		return
 	}

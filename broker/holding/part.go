@@ -42,13 +42,15 @@ type part struct {
 
 // Leave keeps what came in order, for whoever sent it to go on with.
 func (c *coming) Leave() (whole bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if c.over {
 		return false
 	}
 	h, p := c.h, &part{name: c.name, size: c.next, at: c.h.Now()}
 	whole = c.next == c.size
-	if c.way == sftp.Out || c.Truncate(c.next) != nil {
-		c.Drop()
+	if c.way == sftp.Out || c.truncate(c.next) != nil {
+		c.drop()
 		return false
 	}
 	c.over = true

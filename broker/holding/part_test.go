@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -280,4 +281,29 @@ func TestAFileThatIsNamedWhenItIsWhole(t *testing.T) {
 	if f := p.becomes("F-3", approvals.FileLooked); f.SHA256 != audit.HashOf([]byte(text)) {
 		t.Errorf("%+v", f)
 	}
+}
+
+// A channel's end gives up a file of which bytes still come: what is counted is
+// what is in the folder, whichever of the two is first.
+func TestGivenUpWhileBytesCome(t *testing.T) {
+	p := newPlant(t, nil)
+	for range 50 {
+		held, err := p.h.Begin(nil, sftp.In, "/srv/x", 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var comes sync.WaitGroup
+		comes.Go(func() {
+			for at := int64(0); ; at += 512 {
+				if _, err := held.WriteAt(make([]byte, 512), at); err != nil {
+					return // it was given up
+				}
+			}
+		})
+		brokertest.Until(t, "something of it came", func() bool { return held.Size() > 0 })
+		held.Leave()
+		comes.Wait()
+		p.h.forget(place{path: "/srv/x"})
+	}
+	p.counts(0, 0)
 }

@@ -36,7 +36,8 @@ const (
 	Out Way = "out"
 )
 
-// Held is one file on its way in, or on its way from the machine to the holding. One goroutine uses it.
+// Held is one file on its way in, or on its way from the machine to the holding. Safe for
+// concurrent use: a channel's end gives up a file of which bytes may still come.
 type Held interface {
 	WriteAt(p []byte, at int64) (int, error) // a *policy.Refusal where there is no room
 	Truncate(size int64) error
@@ -86,11 +87,20 @@ func (s *files) opensHeld(id uint32, w wish) (verdict, error) {
 // opensHere gives a handle of ours to a file that is not on the machine.
 func (s *files) opensHere(id uint32, f *file) (verdict, error) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.open)+s.opening >= maxOpen {
+	full := s.gone || len(s.open)+s.opening >= maxOpen // once the channel is over, nobody would give it up
+	if !full {
+		s.handles(f)
+	}
+	s.mu.Unlock()
+	if full {
 		f.leave()
 		return verdict{answer: statusPacket(id, statusFailure, "too many files are open at once; close some")}, nil
 	}
+	return verdict{answer: newPacket(fxHandle).u32(id).text(f.handle).done()}, nil
+}
+
+// handles gives f a handle of ours, by which it is open. mu is held.
+func (s *files) handles(f *file) {
 	for f.handle == "" || s.open[f.handle] != nil { // the machine may have thought of it too
 		s.holds++
 		f.handle = fmt.Sprintf("penstock-%d", s.holds)
@@ -98,7 +108,6 @@ func (s *files) opensHere(id uint32, f *file) (verdict, error) {
 	f.in.waiting, f.out.waiting = &s.held, &s.held
 	f.done = s.c.gate.Busy(f.half())
 	s.open[f.handle] = f
-	return verdict{answer: newPacket(fxHandle).u32(id).text(f.handle).done()}, nil
 }
 
 // onHeld is a request about a file that is kept here.
@@ -198,10 +207,15 @@ func (s *files) heldStatus(ctx context.Context, id uint32, f *file, err error) (
 		return verdict{answer: statusPacket(id, statusOK, "")}, nil
 	}
 	no := holdingFailed(err)
-	if f.failed != "" {
+	s.mu.Lock()
+	first := f.failed == ""
+	if first {
+		f.failed = no.Say
+	}
+	s.mu.Unlock()
+	if !first {
 		return verdict{answer: statusPacket(id, statusFailure, no.Say)}, nil
 	}
-	f.failed = no.Say
 	return s.refuse(ctx, id, map[string]any{"operation": "hold", "path": safe(f.path)}, no)
 }
 

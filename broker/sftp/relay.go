@@ -99,15 +99,16 @@ func (s *files) fromVendor(ctx context.Context, p []byte, send func([]byte) erro
 			}
 			continue
 		}
-		if len(v.forward) < step/4 {
+		large := len(v.forward) >= step/4 // it goes on from where it stands
+		if !large {
 			out = append(out, v.forward...)
 		}
-		if len(v.forward) >= step/4 || len(out) >= step {
+		if large || len(out) >= step {
 			if err := flush(); err != nil {
 				return err
 			}
 		}
-		if len(v.forward) >= step/4 {
+		if large {
 			if err := send(v.forward); err != nil {
 				return err
 			}
@@ -261,25 +262,30 @@ func (s *files) ended(string) {
 	s.gone = true
 	s.less.Broadcast()
 	var all []audit.FileTransferred
-	var taken []*file
+	var taken, left, bad []*file
 	for _, f := range s.open {
 		switch {
-		case f.held != nil: // it broke off, and nobody was told of it
-			if f.failed != "" {
-				f.held.Drop()
-			} else {
-				f.held.Leave()
-			}
-			f.done()
 		case f.taken != nil:
 			taken = append(taken, f)
-		default:
+		case f.held == nil:
 			all = append(all, f.told("sftp")...)
+		case f.failed != "":
+			bad = append(bad, f)
+		default: // it broke off, and nobody was told of it
+			left = append(left, f)
 		}
 	}
 	clear(s.open)
 	s.mu.Unlock()
 	s.c.tell(all)
+	for _, f := range bad {
+		f.held.Drop()
+		f.done()
+	}
+	for _, f := range left {
+		f.held.Leave()
+		f.done()
+	}
 	for _, f := range taken {
 		s.overTaken(context.Background(), f)
 	}

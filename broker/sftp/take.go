@@ -21,7 +21,7 @@ const (
 	mostFetched = uint64(1) << 62 // bytes
 )
 
-// Taken is a file that was let out. One goroutine uses it.
+// Taken is a file that was let out. One goroutine reads it; a channel's end may close it meanwhile.
 type Taken interface {
 	File() string // F-1
 	ReadAt(p []byte, at int64) (int, error)
@@ -192,9 +192,14 @@ func (s *files) onTaken(ctx context.Context, id uint32, w wish) (verdict, error)
 
 func (s *files) readTaken(id uint32, w wish) (verdict, error) {
 	f := w.f
+	over := w.at >= f.size
+	s.mu.Lock()
 	f.read = true
-	if w.at >= f.size {
+	if over {
 		f.eof = f.eof || w.at <= f.out.end()
+	}
+	s.mu.Unlock()
+	if over {
 		return verdict{answer: statusPacket(id, statusEOF, "end of file")}, nil
 	}
 	b := make([]byte, min(uint64(min(w.n, mostRead)), f.size-w.at))

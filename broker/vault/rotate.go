@@ -100,8 +100,8 @@ func (v *Vault) Rotate(ctx context.Context) error {
 }
 
 // RotateNow replaces a secret at its machine at once, asked for by OT security with
-// a code. While a window that used it runs, it waits: a new one in the middle of
-// somebody's work helps nobody. What the machine said is in the log and in Secrets.
+// a code. While a window that used it runs, it is refused (in-use): a new one in the
+// middle of somebody's work helps nobody. What the machine said is in the log and in List.
 func (v *Vault) RotateNow(ctx context.Context, by people.Actor, asset policy.AssetName, account policy.AccountName) error {
 	if _, err := v.Roster.MaySeal(ctx, by); err != nil {
 		return err
@@ -118,8 +118,12 @@ func (v *Vault) RotateNow(ctx context.Context, by people.Actor, asset policy.Ass
 		if !strings.HasPrefix(used, "W-") {
 			continue
 		}
-		if over, err := v.Over(ctx, policy.WindowID(used)); err != nil || !over {
-			return errors.Join(err, refuse("in-use", "%s still runs with it. It is replaced by itself when that is over.", used))
+		over, err := v.Over(ctx, policy.WindowID(used))
+		if err != nil {
+			return fmt.Errorf("whether %s is over: %w", used, err)
+		}
+		if !over {
+			return refuse("in-use", "%s still runs with it. It is replaced by itself when that is over.", used)
 		}
 	}
 	return v.rotate(context.WithoutCancel(ctx), row, "asked for", string(by.Person))
@@ -153,8 +157,7 @@ func (v *Vault) due(ctx context.Context, k Known) (due bool, why string, err err
 
 // rotate is the two phases: what is new is durable, then the target is told,
 // then it must log in, and only then the old one is given up. A row with Next is
-// one that was told, or may have been.
-// rotate replaces a secret; by is who asked for it, empty: nobody, it was due.
+// one that was told, or may have been. by is who asked for it; empty: it was due.
 func (v *Vault) rotate(ctx context.Context, row Row, why, by string) error {
 	v.rotating.Lock()
 	defer v.rotating.Unlock()

@@ -206,11 +206,9 @@ func (c *call) handback() error {
 	}
 	c.printf("Handed back %s. The plant looks at it and accepts it; you need to do nothing more.\n", w.ID)
 	if w.Pattern != "" {
-		p, err := c.Desk.Pattern(c.ctx, c.by, w.Pattern)
-		if err != nil {
-			return err
+		if p, err := c.Desk.Pattern(c.ctx, c.by, w.Pattern); err == nil { // it is handed back, whatever can be read now
+			c.printf("It was agreed under %s, for: %s. If you did anything else, hand it back again and say so: the plant asks itself whether that was outside the purpose.\n", p.ID, p.Document.Purpose)
 		}
-		c.printf("It was agreed under %s, for: %s. If you did anything else, hand it back again and say so: the plant asks itself whether that was outside the purpose.\n", p.ID, p.Document.Purpose)
 	}
 	c.receiptLine()
 	return nil

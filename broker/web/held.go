@@ -75,7 +75,7 @@ func (g *Pages) heldOf(v *visit, w approvals.Window, n roll) ([]heldView, error)
 	var waits, past []heldView
 	for _, f := range files {
 		a, _ := v.plant.Asset(f.Asset)
-		h := heldView{Out: f.Out, ID: f.ID, Name: path.Base(f.Path), Where: path.Dir(f.Path) + " on " + cmp.Or(a.Tag, string(f.Asset)), Size: (policy.FileRule{Most: f.Bytes}).Size(), At: v.at(f.Moved), SHA256: f.SHA256.String(), Short: shortHash(f.SHA256)}
+		h := heldView{Out: f.Out, ID: f.ID, Name: path.Base(f.Path), Where: path.Dir(f.Path) + " on " + cmp.Or(a.Tag, string(f.Asset)), Size: bytesText(f.Bytes), At: v.at(f.Moved), SHA256: f.SHA256.String(), Short: shortHash(f.SHA256)}
 		looked := f.Kind + " by its first bytes; " + scanWords[f.Scan]
 		runs := w.State == approvals.WindowOpen || w.State == approvals.WindowPaused || w.State == approvals.WindowEnding
 		switch f.State {

@@ -64,3 +64,18 @@ func TestScannerWords(t *testing.T) {
 		t.Errorf("%q", g.scannerLine(v))
 	}
 }
+
+// The board says so by itself, to the plant's people and not to vendors.
+func TestScannerOnTheBoard(t *testing.T) {
+	h := newHouse(t, 1)
+	h.pages.Scanner = func() (string, time.Time) {
+		return "reach clamd: connection refused", time.Now().Add(-37 * time.Minute)
+	}
+	const says = "Files that wait stay held until it does"
+	if page := h.get(h.cookie("mia0"), "/"); !strings.Contains(page.text, says) {
+		t.Errorf("the shift's board does not say that the scanner cannot look:\n%s", page.text)
+	}
+	if page := h.get(h.cookie("ann"), "/"); strings.Contains(page.text, says) {
+		t.Error("a vendor's board says how the plant's scanner is")
+	}
+}

@@ -178,6 +178,7 @@ func (g *Pages) boardOf(v *visit, f *boardFacts) (boardView, error) {
 		b.Trial = g.Loopback
 		b.Agents = g.agentsDown(v)
 		b.Review, b.AskedYou = g.backlog(v), f.asked[string(v.actor.Person)]
+		b.Scanner = g.scannerLine(v)
 		b.SIEM = g.siemLines()
 		if g.Notices != nil {
 			b.SIEM = append(b.SIEM, g.Notices()...)

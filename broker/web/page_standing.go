@@ -152,8 +152,8 @@ func (v *visit) readStanding(g *Pages, f url.Values) (a approvals.Ask, err error
 		return a, err
 	}
 	if s := f.Get("until"); s != "" {
-		if a.To, err = time.ParseInLocation(time.DateOnly, s, v.plant.Location()); err != nil {
-			return a, &policy.Refusal{Rule: "bad-to", Say: "Write the last day as 2027-03-31.", Why: err.Error()}
+		if a.To, err = v.dayEnd(s); err != nil {
+			return a, err
 		}
 	}
 	if s := f.Get("days"); s != "" {

@@ -65,13 +65,16 @@ func TestStandingOnThePages(t *testing.T) {
 		t.Fatalf("from elsewhere: %d %s", status, page)
 	}
 	form.Set("networks", "127.0.0.9, 127.0.1.0/28")
-	form.Set("until", time.Now().AddDate(0, 6, 0).Format(time.DateOnly))
+	last := time.Now().In(h.plant.Load().Location()).AddDate(0, 6, 0)
+	form.Set("until", last.Format(time.DateOnly))
 	if status, page := h.post(h.cookie("ann"), "/standing/new", form); status != http.StatusSeeOther {
 		t.Fatalf("asked: %d %s", status, page)
 	}
 	q := must(h.desk.Requests(h.ctx, must2(h.actor("lena"))))[0]
 	if d := q.Document; d.Kind != evidence.Machine || d.Minutes != 90*24*60 || !slices.Equal(d.Machine.Networks, []string{"127.0.0.9/32", "127.0.1.0/28"}) {
 		t.Fatalf("the text is %+v", d)
+	} else if want := time.Date(last.Year(), last.Month(), last.Day()+1, 0, 0, 0, 0, last.Location()); !d.To.Equal(want) {
+		t.Errorf("its last day is %s, and it ends %s, not with that day", last.Format(time.DateOnly), d.To)
 	}
 	says("lena", "/requests/"+string(q.ID), "STANDING.", "127.0.1.0/28", "Closes after 90 days")
 	if page := h.get(h.cookie("lena"), "/requests/"+string(q.ID)); strings.Contains(page.text, "30 minutes") {
