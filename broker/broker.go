@@ -66,7 +66,7 @@ func (l Limits) defaults() Limits {
 
 const (
 	maxWindows   = 64              // of one certificate
-	startMoment  = 2 * time.Second // how long Admit waits for Run to follow the Agreement
+	startMoment  = 2 * time.Second // how long Admit waits for Run to follow the Agreement, and for what is overdue
 	admitRecords = 15 * time.Second
 )
 
@@ -151,6 +151,8 @@ func (b *Broker) ready() error {
 		return b.refusing
 	case b.room >= recording.Low:
 		return diskLow
+	case b.late() != nil:
+		return b.late()
 	case !b.follows:
 		return &policy.Refusal{Rule: "starting", Say: "the broker is starting; try again in a moment", Why: "the agreement is not followed"}
 	}
@@ -196,8 +198,8 @@ func (b *Broker) all() []*Session {
 
 // append writes an event, durable; an error is final for the broker.
 func (b *Broker) append(ctx context.Context, who policy.PersonID, subject policy.SessionID, body audit.Body) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), logPatience)
-	defer cancel()
+	ctx, done := patiently(ctx, b.archive.Overdue(), lateEvent)
+	defer done()
 	_, err := b.log.Append(ctx, audit.Event{Subject: string(subject), Actor: cmp.Or(string(who), "penstock"), Body: body})
 	if errors.Is(err, audit.ErrFull) { // what is left is for the ends: this one is refused, and no more
 		return diskGone
@@ -291,12 +293,13 @@ func (b *Broker) enter(ctx context.Context, p policy.PersonID) error {
 	b.mu.Lock()
 	steady := b.steady
 	b.mu.Unlock()
-	late := time.NewTimer(startMoment)
-	defer late.Stop()
-	select {
-	case <-steady:
-	case <-late.C:
-	case <-ctx.Done():
+	moment, cancel := context.WithTimeout(ctx, startMoment)
+	defer cancel()
+	for _, ready := range []<-chan struct{}{steady, b.archive.Overdue().Well()} {
+		select {
+		case <-ready:
+		case <-moment.Done():
+		}
 	}
 	if err := b.Ready(); err != nil {
 		return err
@@ -460,7 +463,7 @@ func (b *Broker) letIn(s *Session, ad *admitted, entered func()) error {
 func (b *Broker) newSession(a Arrival, g Guest, ad *admitted) *Session {
 	id := b.newID()
 	return &Session{
-		clock: b.clock, limits: b.limits, board: b.board, metrics: b.metrics, decide: b.decide, judge: b.judge, rights: func(q policy.Query, w policy.Rights) policy.Rights { return b.plant().Wanted(q, w) }, then: b.then, where: func() *time.Location { return b.plant().Location() },
+		clock: b.clock, overdue: b.archive.Overdue(), limits: b.limits, board: b.board, metrics: b.metrics, decide: b.decide, judge: b.judge, rights: func(q policy.Query, w policy.Rights) policy.Rights { return b.plant().Wanted(q, w) }, then: b.then, where: func() *time.Location { return b.plant().Location() },
 		facts:  func(ctx context.Context, w policy.WindowID) (policy.Facts, error) { return b.facts(ctx, w, a.Person) },
 		append: func(body audit.Body) error { return b.append(context.Background(), a.Person, id, body) },
 		leave:  b.left,

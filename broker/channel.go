@@ -19,10 +19,8 @@ import (
 
 // Bounds of what a channel's end may wait for.
 const (
-	closePatience = 2 * time.Second  // for what it owns to be closed
-	quietPatience = 3 * time.Second  // for calls of In and Out to return
-	tapePatience  = 5 * time.Second  // for the stream to be on the disk
-	logPatience   = 10 * time.Second // for one event
+	closePatience = 2 * time.Second // for what it owns to be closed
+	quietPatience = 3 * time.Second // for calls of In and Out to return
 )
 
 const maxOwned = 64 // connections and cancels of one channel
@@ -136,8 +134,8 @@ func (c *Channel) finish(why error) {
 			c.recorderFailed(err)
 		}
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), tapePatience)
-	defer cancel()
+	ctx, done := patiently(context.Background(), c.s.overdue, lateClose)
+	defer done()
 	if err := c.stream.Close(ctx); err != nil {
 		c.recorderFailed(err)
 	}

@@ -5,6 +5,7 @@ type (
 	TestArchive = archive
 	TestWriter  = writer
 	TestStream  = stream
+	TestOverdue = overdue
 )
 
 // NewWith is New with another recorder.

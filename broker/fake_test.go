@@ -15,6 +15,7 @@ import (
 	"go.uber.org/goleak"
 
 	"penstock/audit"
+	"penstock/audit/durable"
 	"penstock/audit/recording"
 	"penstock/broker"
 	"penstock/broker/brokertest"
@@ -46,10 +47,13 @@ type tape struct {
 	err     error
 	torn    bool          // by something else than create
 	hear    []func(error) // told of it
+	overdue *durable.Overdue
 }
 
+func (a *tape) Overdue() broker.TestOverdue { return a.overdue }
+
 func newTape() *tape {
-	return &tape{gone: make(chan struct{}), hanging: make(chan struct{}, 100)}
+	return &tape{gone: make(chan struct{}), hanging: make(chan struct{}, 100), overdue: durable.NewOverdue(30 * time.Second)}
 }
 
 func (a *tape) failing(what string) error {

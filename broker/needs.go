@@ -3,6 +3,7 @@ package broker
 import (
 	"context"
 	"iter"
+	"time"
 
 	"penstock/approvals"
 	"penstock/audit"
@@ -39,6 +40,14 @@ type archive interface {
 	Failed() <-chan struct{}
 	Mode() string
 	Room() (recording.Room, error)
+	Overdue() overdue
+}
+
+// overdue is what takes too long to write, as durable.Overdue has it.
+type overdue interface {
+	Well() <-chan struct{}
+	Late() <-chan struct{}
+	Watch(soon time.Duration, give func()) (done func())
 }
 
 type writer interface {
@@ -56,6 +65,8 @@ type stream interface {
 }
 
 type recorded struct{ *recording.Archive }
+
+func (r recorded) Overdue() overdue { return r.Archive.Overdue() }
 
 func (r recorded) Create(ctx context.Context, h recording.Header) (writer, audit.Hash, audit.Hash, error) {
 	w, header, keys, err := r.Archive.Create(ctx, h)

@@ -18,7 +18,7 @@ import (
 
 const (
 	guestPatience = 5 * time.Second  // for Guest.Close
-	closeWriter   = 10 * time.Second // for close.json
+	closeWriter   = 10 * time.Second // for close.json, where nothing is overdue
 	askPatience   = 5 * time.Second  // for facts
 	openTries     = 8                // while the agreement keeps changing under a decision
 	maxChannel    = 1<<16 - 1        // numbers that a recording has
@@ -41,6 +41,7 @@ type Session struct {
 	rights  func(policy.Query, policy.Rights) policy.Rights              // what is asked for of a window's rights
 	append  func(audit.Body) error                                       // durable; an error has told the Broker
 	leave   func(*Session)
+	overdue overdue
 
 	id      policy.SessionID
 	person  policy.PersonID
@@ -368,8 +369,8 @@ func (s *Session) finish(why error, all []*Channel) {
 	for _, c := range all {
 		<-c.finished // bounded in itself
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), closeWriter)
-	defer cancel()
+	ctx, done := patiently(context.Background(), s.overdue, lateClose)
+	defer done()
 	word := causeWord(why)
 	hash, err := s.writer.Close(ctx, word)
 	if err != nil {

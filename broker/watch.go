@@ -30,6 +30,7 @@ func (b *Broker) Run(ctx context.Context) error {
 	wg.Go(func() { b.ticks(ctx) })
 	wg.Go(func() { b.asks(ctx) })
 	wg.Go(func() { b.rooms(ctx) })
+	wg.Go(func() { b.lates(ctx) })
 	wg.Go(func() {
 		select {
 		case <-b.archive.Failed():

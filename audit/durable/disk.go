@@ -29,6 +29,7 @@ type Disk struct {
 // committer is what all views of one Disk (Until) share.
 type committer struct {
 	patience time.Duration
+	overdue  *Overdue
 	syncs    Latency
 
 	wake   chan struct{} // one token: waiting is not empty
@@ -53,7 +54,8 @@ type Option func(*Disk)
 // On puts the Disk on another file system; the default is OS.
 func On(fs FS) Option { return func(d *Disk) { d.fs = fs } }
 
-// Patience is how long one flush may take before it counts as failed; the default is 2 s.
+// Patience is how long one flush may take before it counts as overdue, and after
+// 15 times as long as failed; the default is 2 s, and so 30 s.
 func Patience(t time.Duration) Option { return func(d *Disk) { d.patience = t } }
 
 // OpenDisk checks that dir can be written and synced.
@@ -65,6 +67,7 @@ func OpenDisk(dir string, options ...Option) (*Disk, error) {
 	for _, o := range options {
 		o(d)
 	}
+	d.overdue = NewOverdue(lostAfter * d.patience)
 	probe := filepath.Join(dir, ".probe")
 	if err := d.WriteFile(probe, []byte("penstock\n"), 0o600); err != nil {
 		return nil, fmt.Errorf("try the disk at %s: %w", dir, err)
@@ -196,9 +199,12 @@ func (d *Disk) flush(f File, fl *flush) {
 	close(fl.done)
 }
 
-// timed runs one operation that makes things durable. An error, or no end
-// within the patience, is final. What hangs in the kernel stays behind: nobody
-// can stop it.
+// Overdue is what hears of all that takes too long on d.
+func (d *Disk) Overdue() *Overdue { return d.overdue }
+
+// timed runs one operation that makes things durable. An error is final, and so
+// is no end within 15 times the patience. What hangs in the kernel then stays
+// behind: nobody can stop it.
 func (d *Disk) timed(what string, op func() error) error {
 	done := make(chan error, 1)
 	go func() { done <- op() }()
@@ -211,19 +217,18 @@ func (d *Disk) timed(what string, op func() error) error {
 }
 
 func (d *Disk) waits(done <-chan error) error {
-	late := make(chan struct{})
-	stop := Lapse(d.patience, func() { close(late) })
-	defer stop()
+	lost := make(chan struct{})
+	defer d.overdue.Watch(d.patience, func() { close(lost) })()
 	select {
 	case err := <-done:
 		return err
-	case <-late:
+	case <-lost:
 	}
 	select {
 	case err := <-done:
 		return err
 	default:
-		return fmt.Errorf("not done after %v", d.patience)
+		return fmt.Errorf("not done after %v", lostAfter*d.patience)
 	}
 }
 

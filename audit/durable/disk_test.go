@@ -17,7 +17,13 @@ import (
 	"penstock/audit/durable/faultdisk"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if os.Getenv(childDir) != "" {
+		child()
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // gate is a file system whose syncs wait until they are let through.
 type gate struct {
@@ -146,7 +152,61 @@ func TestFailureIsFinal(t *testing.T) {
 	})
 }
 
-func TestSlowFlushFails(t *testing.T) {
+// A flush that takes long is overdue, and nothing is wrong once it is done.
+func TestSlowFlushIsOverdue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d, g, a, _, stop := start(t, 2*time.Second)
+		o, began := d.Overdue(), time.Now()
+		errs := make(chan error, 1)
+		go func() { errs <- d.Sync(context.Background(), a) }()
+		<-g.asked
+		<-o.Late()
+		if took := time.Since(began); took != 2*time.Second {
+			t.Errorf("overdue after %v", took)
+		}
+		select {
+		case <-o.Well():
+			t.Error("late and well at once")
+		default:
+		}
+		time.Sleep(27 * time.Second)
+		g.let <- nil
+		if err := <-errs; err != nil {
+			t.Error(err)
+		}
+		<-o.Well()
+		select {
+		case <-o.Late():
+			t.Error("well and late at once")
+		default:
+		}
+		if err := stop(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// An error is final, also of a flush that was overdue.
+func TestAnErrorAfterTheDelayIsFinal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d, g, a, _, stop := start(t, 2*time.Second)
+		errs := make(chan error, 1)
+		go func() { errs <- d.Sync(context.Background(), a) }()
+		<-g.asked
+		<-d.Overdue().Late()
+		broken := errors.New("the device is gone")
+		g.let <- broken
+		if err := <-errs; !errors.Is(err, broken) {
+			t.Errorf("got %v", err)
+		}
+		<-d.Failed()
+		if err := stop(); !errors.Is(err, broken) {
+			t.Errorf("Run says %v", err)
+		}
+	})
+}
+
+func TestFlushThatHangsFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d, g, a, _, stop := start(t, 2*time.Second)
 		began := time.Now()
@@ -154,7 +214,7 @@ func TestSlowFlushFails(t *testing.T) {
 		go func() { errs <- d.Sync(context.Background(), a) }()
 		<-g.asked
 		err := <-errs // the bubble's clock goes on by itself
-		if err == nil || time.Since(began) > 3*time.Second {
+		if err == nil || time.Since(began) != 30*time.Second {
 			t.Errorf("after %v: %v", time.Since(began), err)
 		}
 		g.let <- nil // too late

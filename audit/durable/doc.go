@@ -3,7 +3,8 @@
 //
 // A failed fsync is final: Linux may drop the dirty pages and report success
 // the next time, so a Disk that failed once never succeeds again. A flush that
-// takes longer than the Disk's patience (2 s) counts as failed.
+// takes longer than the Disk's patience (2 s) is overdue: whoever gives something
+// away waits until it is done (Overdue). After 30 s it counts as failed.
 //
 // The package trusts the kernel and the device to keep what they have said is
 // kept. It does not find out what a device lies about, it does not check what

@@ -69,15 +69,15 @@ type Archive struct {
 	err      error // set before failed is closed
 
 	mu       sync.Mutex
-	sessions map[string]string // id → folder
-	unborn   []string          // folders of an interrupted Create
+	sessions folders
+	unborn   []string // folders of an interrupted Create
 	writers  map[string]*Writer
 	heads    headsFile // owned by Run
 }
 
 // OpenArchive opens or makes the folders.
 func OpenArchive(p Parts) (*Archive, error) {
-	a := &Archive{p: p, limits: partLimits, encoders: newEncoders(), failed: make(chan struct{}), sessions: map[string]string{}, writers: map[string]*Writer{}}
+	a := &Archive{p: p, limits: partLimits, encoders: newEncoders(), failed: make(chan struct{}), sessions: newFolders(), writers: map[string]*Writer{}}
 	a.p.bounds()
 	if p.Mode != "readable" && p.Mode != "sealed" {
 		return nil, fmt.Errorf("recordings are readable or sealed, not %q", p.Mode)
@@ -121,10 +121,10 @@ func (a *Archive) findSessions() error {
 			case e.IsDir() && hidden(e.Name()):
 				a.unborn = append(a.unborn, path)
 			case e.IsDir() && sessionName.MatchString(e.Name()):
-				if other, ok := a.sessions[e.Name()]; ok {
+				if other, ok := a.sessions.get(e.Name()); ok {
 					return fmt.Errorf("two recordings of one session: %s and %s; move one of them away and run penstock-verify", other, path)
 				}
-				a.sessions[e.Name()] = path
+				a.sessions.put(e.Name(), day)
 			}
 		}
 	}
@@ -144,6 +144,11 @@ func escapeGlob(path string) string {
 
 // Failed is closed when the disk or the log failed for good: no session may be admitted.
 func (a *Archive) Failed() <-chan struct{} { return a.failed }
+
+// Overdue hears of what takes too long on the archive's disk or in the log's.
+// While anything is, no bytes are taken into a recording; whoever admits people
+// or writes to the log beside the archive looks there too.
+func (a *Archive) Overdue() *durable.Overdue { return a.p.Disk.Overdue() }
 
 // Mode is "readable" or "sealed".
 func (a *Archive) Mode() string { return a.p.Mode }
@@ -218,7 +223,7 @@ func (a *Archive) Create(ctx context.Context, h Header) (w *Writer, header, keys
 	w, err = a.create(dir, h)
 	if err != nil {
 		a.mu.Lock()
-		delete(a.sessions, h.Session)
+		a.sessions.drop(h.Session)
 		a.mu.Unlock()
 		return nil, header, keys, fmt.Errorf("begin recording of %s: %w", h.Session, diskFull(err))
 	}
@@ -237,10 +242,10 @@ func (a *Archive) Create(ctx context.Context, h Header) (w *Writer, header, keys
 func (a *Archive) take(session, dir string) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if other, ok := a.sessions[session]; ok {
+	if other, ok := a.sessions.get(session); ok {
 		return fmt.Errorf("begin recording: session %s is recorded already in %s", session, other)
 	}
-	a.sessions[session] = dir
+	a.sessions.put(session, filepath.Dir(dir))
 	return nil
 }
 
@@ -309,7 +314,7 @@ func (a *Archive) forget(session string) {
 func (a *Archive) folder(session string) (string, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	dir, ok := a.sessions[session]
+	dir, ok := a.sessions.get(session)
 	if !ok {
 		return "", fmt.Errorf("no recording of %q: %w", session, fs.ErrNotExist)
 	}
@@ -377,8 +382,8 @@ func (a *Archive) Header(session string) (Header, error) {
 // are as they lie there: only a check against the log proves them.
 func (a *Archive) List() ([]Header, error) {
 	a.mu.Lock()
-	dirs := make([]string, 0, len(a.sessions))
-	for _, dir := range a.sessions {
+	dirs := make([]string, 0, a.sessions.len())
+	for _, dir := range a.sessions.all() {
 		dirs = append(dirs, dir)
 	}
 	a.mu.Unlock()

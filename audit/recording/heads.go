@@ -97,11 +97,12 @@ func (a *Archive) Run(ctx context.Context) error {
 }
 
 // round commits heads once. It does not end with ctx: heads that were taken
-// are written and committed, or recording has failed.
+// are written and committed, or recording has failed. What takes long only keeps
+// everybody waiting: a leaf whose wait was given up might stand in the log or not.
 func (a *Archive) round(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cancel(nil)
-	defer durable.Lapse(2*slowFlush, func() { cancel(context.DeadlineExceeded) })()
+	defer a.Overdue().Watch(2*slowFlush, func() { cancel(context.DeadlineExceeded) })()
 	err := a.commitHeads(ctx)
 	if err != nil {
 		a.fail(err)

@@ -64,7 +64,7 @@ func (a *Archive) Recover(ctx context.Context) error {
 // one but whose session.ended the log does not know.
 func (a *Archive) unfinished(ctx context.Context) (map[string]Header, error) {
 	found := map[string]Header{}
-	for session, dir := range maps.Clone(a.sessions) {
+	for session, dir := range a.sessions.all() {
 		if a.p.Started != nil && !a.p.Started(session) {
 			if err := a.sweep(session, dir); err != nil {
 				return nil, fmt.Errorf("sweep the recording of %s, which was never admitted: %w", session, err)
@@ -105,7 +105,7 @@ func (a *Archive) sweep(session, dir string) error {
 	if err := os.RemoveAll(dir); err != nil {
 		return err
 	}
-	delete(a.sessions, session)
+	a.sessions.drop(session)
 	return a.p.Disk.SyncDir(filepath.Dir(dir))
 }
 
@@ -187,7 +187,7 @@ func eachHead(path string, f func(Head)) error {
 }
 
 func (a *Archive) recoverOne(ctx context.Context, session string, heads map[string]Head) error {
-	dir := a.sessions[session]
+	dir, _ := a.sessions.get(session)
 	keys, err := readBounded(filepath.Join(dir, keyFile), maxKeyFile)
 	if err != nil {
 		return err

@@ -19,12 +19,12 @@ func (a *Archive) Has(session string) bool {
 // fs.ErrNotExist where there is none. Whoever calls has said in the log why.
 func (a *Archive) Remove(session string) error {
 	a.mu.Lock()
-	dir, ok := a.sessions[session]
+	dir, ok := a.sessions.get(session)
 	if _, running := a.writers[session]; running {
 		a.mu.Unlock()
 		return fmt.Errorf("the recording of %s is being written", session)
 	}
-	delete(a.sessions, session)
+	a.sessions.drop(session)
 	a.mu.Unlock()
 	if !ok {
 		return fmt.Errorf("no recording of %q: %w", session, fs.ErrNotExist)
@@ -32,7 +32,7 @@ func (a *Archive) Remove(session string) error {
 	day, hidden := filepath.Dir(dir), filepath.Join(filepath.Dir(dir), "."+session)
 	if err := a.p.Disk.FS().Rename(dir, hidden); err != nil {
 		a.mu.Lock()
-		a.sessions[session] = dir
+		a.sessions.put(session, day)
 		a.mu.Unlock()
 		return fmt.Errorf("remove the recording of %s: %w", session, err)
 	}

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"sync"
 	"time"
-
-	"penstock/audit/durable"
 )
 
 const (
@@ -86,8 +84,9 @@ func (s *Stream) Commit(ctx context.Context, m Mark, p []byte) error {
 }
 
 // Append returns at once; p is on its way to the disk within 40 ms, durable
-// within 100 ms on a disk that keeps up, and the Writer fails if a flush takes
-// 2 s. It copies p, and blocks while 1 MiB waits.
+// within 100 ms on a disk that keeps up. It copies p, and blocks while 1 MiB
+// waits, or anything is overdue (Archive.Overdue): a flush that takes 2 s is. One
+// that takes 30 s fails the Writer.
 func (s *Stream) Append(m Mark, p []byte) error {
 	for len(p) > maxWaiting {
 		if err := s.put(context.Background(), m, p[:maxWaiting], nil); err != nil {
@@ -112,6 +111,11 @@ func (s *Stream) put(ctx context.Context, m Mark, p []byte, done chan<- struct{}
 		err := fmt.Errorf("record: what is left of the disk is for the end: %w", ErrDiskFull)
 		s.w.fail(err)
 		return err
+	}
+	if m.bytes() || done != nil { // a note or an exit status gives nothing, and has room in the queue
+		if err := s.steady(ctx); err != nil {
+			return err
+		}
 	}
 	s.mu.Lock()
 	for {
@@ -141,6 +145,26 @@ func (s *Stream) put(ctx context.Context, m Mark, p []byte, done chan<- struct{}
 	s.stir()
 	s.mu.Unlock()
 	return nil
+}
+
+// steady waits while anything of the disk or the log is overdue.
+func (s *Stream) steady(ctx context.Context) error {
+	well := s.w.a.Overdue().Well()
+	select {
+	case <-well:
+		return nil
+	default:
+	}
+	select {
+	case <-well:
+		return nil
+	case <-s.w.failed:
+		return s.w.Err()
+	case <-s.done:
+		return ErrClosed
+	case <-ctx.Done():
+		return fmt.Errorf("record: %w", context.Cause(ctx))
+	}
 }
 
 // stir wakes the recorder, or starts it where it is not there. mu is held.
@@ -264,13 +288,13 @@ func (s *Stream) take() (batch []item, ended bool, wait time.Duration) {
 	return batch, s.ended, 0
 }
 
-var errSlow = errors.New("the disk took longer than 2 s for one flush")
+var errSlow = errors.New("the disk took longer than 30 s for one flush")
 
 // flush makes a batch durable and lets those go who wait for it.
 func (s *Stream) flush(batch []item) error {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
-	defer durable.Lapse(slowFlush, func() {
+	defer s.w.a.Overdue().Watch(slowFlush, func() {
 		s.w.fail(fmt.Errorf("channel %d: %w", s.channel, errSlow))
 		cancel(errSlow)
 	})()

@@ -18,8 +18,7 @@ import (
 
 const (
 	flushAfter = 40 * time.Millisecond // how long appended bytes wait for company; with the sync they stay under 100 ms
-	slowFlush  = 2 * time.Second       // a flush that takes longer is a failure
-	failNotice = 2 * time.Second       // how long recording.failed may take
+	slowFlush  = 2 * time.Second       // a flush that takes longer is overdue
 )
 
 // Writer is one session's recording. Safe for concurrent use by its streams.
@@ -141,8 +140,9 @@ func (w *Writer) fail(err error) {
 // tellFailed writes recording.failed, best effort: where the log failed too
 // there is nobody to tell but the error that the caller has.
 func (a *Archive) tellFailed(session string, why error) {
-	ctx, cancel := context.WithTimeout(context.Background(), failNotice)
-	defer cancel()
+	ctx, cancel := context.WithCancelCause(context.Background())
+	defer cancel(nil)
+	defer a.Overdue().Watch(slowFlush, func() { cancel(context.DeadlineExceeded) })()
 	_, err := a.p.Log.Append(ctx, audit.Event{Subject: session, Actor: "penstock", Body: audit.RecordingFailed{Session: session, Why: short(why.Error())}})
 	if err != nil {
 		a.fail(fmt.Errorf("log: %w", err))

@@ -7,7 +7,9 @@ import (
 	"math/rand/v2"
 	"net"
 	"os"
+	"path/filepath"
 	"runtime"
+	"runtime/pprof"
 	"strconv"
 	"strings"
 	"sync"
@@ -97,6 +99,7 @@ func TestSoakSessions(t *testing.T) {
 		last = s.rests()
 		t.Logf("round %d: %d logins, %d of them not let in, %d takings; at most %d sessions; at rest %d goroutines, %d files, %d KiB", i+1,
 			s.begun.Load()+s.missed.Load(), s.missed.Load(), s.taken.Load(), most, last.routines, last.files, last.heap>>10)
+		s.profile(i + 1)
 		if i == 0 { // pools, caches and connections that stay are made in the first
 			first = last
 		}
@@ -382,6 +385,19 @@ func (s *soak) lowest() (low held) {
 		time.Sleep(100 * time.Millisecond)
 	}
 	return low
+}
+
+// profile keeps what the heap at rest is made of, where SOAK_HEAP names a folder:
+// go tool pprof -base round-02.heap round-NN.heap says what grows.
+func (s *soak) profile(round int) {
+	dir := os.Getenv("SOAK_HEAP")
+	if dir == "" {
+		return
+	}
+	f, err := os.Create(filepath.Join(dir, fmt.Sprintf("round-%02d.heap", round)))
+	s.ok(err)
+	defer f.Close()
+	s.ok(pprof.Lookup("heap").WriteTo(f, 0))
 }
 
 // accounts: each session and channel that began has ended in the log, and each
