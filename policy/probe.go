@@ -5,7 +5,8 @@ import "time"
 // A connectivity test proves before the job that the way works: the vendor's
 // certificate and network, the conduits, the machine's port, its host key, and
 // that the account logs in. Then the connection is closed: no byte passes to the
-// machine or from it, so the account's worst, gates and one writer do not matter.
+// machine or from it, so the account's worst and one writer do not matter. Gates and
+// calendars do, where a rule for looking names them.
 
 // LongestProbe is the longest of such a window, and the rules' longest for looking
 // where that is shorter.

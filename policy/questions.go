@@ -80,7 +80,7 @@ func (p *Plant) Runs(maker, model, firmware string) []Asset {
 // Debt is something that the plant still owes: what the file lacks, or what is
 // overdue. Since is since when; zero: the file does not say.
 type Debt struct {
-	Kind  string // zone, backup, review, host-key, old-ssh, rights, stale, unused; access of the roster; standing and exception of windows
+	Kind  string // zone, backup, review, host-key, old-ssh, rights, stale, unused; access of the roster; standing and exception of windows; envelope
 	What  string // "asset filler-plc", "conduit dmz-ops"
 	Text  string
 	Since time.Time
