@@ -18,7 +18,7 @@ func (w *walk) person() no {
 	case w.q.Stage == AtAsk && !p.Until.IsZero() && !w.q.From.IsZero() && !w.q.From.Before(p.Until):
 		return refusal("firm-ended", "your firm's contract ends before that; ask for an earlier time", "firm %s ends %s, asked from %s", p.Firm, w.local(p.Until), w.local(w.q.From))
 	}
-	if r := w.standing(p); r != nil {
+	if r := w.lapsed(p); r != nil {
 		return r
 	}
 	if w.q.Key != "" && !slices.Contains(p.Keys, w.q.Key) {
@@ -170,83 +170,4 @@ func (w *walk) asked() string {
 		s += " as " + string(w.q.Account)
 	}
 	return s
-}
-
-// emergency: so was asked, and the plant file in force still has it.
-func (w *walk) emergency() bool {
-	if w.q.Stage == AtAsk {
-		return w.q.Emergency && w.p.Emergency.There()
-	}
-	return w.f.Window.Emergency && w.p.Emergency.There()
-}
-
-// agreedRights are what the window as a whole is for; at the ask, what is asked.
-func (w *walk) agreedRights() Rights {
-	if w.q.Stage == AtAsk {
-		return w.q.Rights
-	}
-	return w.f.Window.Rights
-}
-
-func (w *walk) gate() no {
-	rights := w.effect()
-	asked := 0
-	for _, r := range w.asset.rules {
-		if len(r.Gates) == 0 || !r.matches(w.asset, PortName(w.protocol), rights) {
-			continue
-		}
-		for _, name := range r.Gates {
-			if asked++; !w.f.Live.Gates[name] && !w.held() {
-				return refusal("gate:"+name, fmt.Sprintf("waits for: %s", w.p.gates[name].Title), "rule %s asks gate %s, and it does not say yes", r.Name, name)
-			}
-		}
-	}
-	for _, name := range w.f.Window.Gates {
-		if asked++; !w.f.Live.Gates[name] && !w.held() {
-			title := name
-			if g := w.p.gates[name]; g != nil {
-				title = g.Title
-			}
-			return refusal("gate:"+name, fmt.Sprintf("waits for: %s", title), "what was agreed asks gate %s, and it does not say yes", name)
-		}
-	}
-	if w.trace == nil {
-		return nil
-	}
-	return w.yes("gate", "%d asked, all say yes", asked)
-}
-
-// held: what is open stays while its input waits.
-func (w *walk) held() bool { return w.f.Live.Held && w.q.Stage == AtOperation }
-
-func (w *walk) escort() no {
-	if w.d.Duties.Escort && !w.f.Live.Escort && !w.held() {
-		return refusal("escort", "somebody of the plant must watch this work; wait until the escort is there", "no escort is watching")
-	}
-	if w.trace == nil {
-		return nil
-	}
-	return w.yes("escort", "asked: %t, there: %t", w.d.Duties.Escort, w.f.Live.Escort)
-}
-
-// oneWriter keeps two sessions from changing one machine at a time.
-func (w *walk) oneWriter() no {
-	writer := w.f.Live.Writers[w.asset.Name]
-	if w.asset.OneWriter && w.effect()&^(Look|Copy) != 0 && writer != "" && writer != w.q.Session {
-		return refusal("one-writer", fmt.Sprintf("somebody else is changing %s now; wait, or ask for look only", w.asset.Name), "session %s writes to %s", writer, w.asset.Name)
-	}
-	if w.trace == nil {
-		return nil
-	}
-	return w.yes("one writer", "nobody else writes, or many may")
-}
-
-func (w *walk) hostKey() no {
-	if w.port.Name == "ssh" && len(w.port.HostKeys) == 0 {
-		return refusal("host-key-not-pinned", fmt.Sprintf("the plant has not pinned the host key of %s yet; ask OT security to add it", w.asset.Name), "port ssh of %s has no host_keys in the plant file", w.asset.Name)
-	}
-	if w.trace == nil {
-		return nil
-	}
-	return w.yes("host key", "%d pinned", len(w.port.HostKeys))
 }

@@ -8,45 +8,6 @@ import (
 	"penstock/policy/source"
 )
 
-// rule looks for the rules that match: every right needs one that can allow.
-func (w *walk) rule() no {
-	rights := w.effect()
-	if left := w.p.uncovered(w.asset, PortName(w.protocol), rights); left != 0 {
-		return noRule(w.asset, left)
-	}
-	var strictest *Rule
-	w.d.Duties.Escort = w.f.Window.Escort && w.q.Stage != AtAsk
-	for _, r := range w.asset.rules {
-		if !r.matches(w.asset, PortName(w.protocol), rights) {
-			continue
-		}
-		w.d.Duties.Escort = w.d.Duties.Escort || r.Escort
-		if r.Open != "" && (strictest == nil || stricter(r, strictest)) {
-			strictest = r
-		}
-	}
-	w.d.Rule = strictest.Name
-	if w.trace == nil {
-		return nil
-	}
-	return w.yes("rule", "the strictest that matches is %s", strictest.Name)
-}
-
-// effect is what the channel can really do, and so what the rules are asked
-// for: where nobody stops the account, a question for look alone does not make
-// it harmless. Opening a window is opening all of it.
-func (w *walk) effect() Rights {
-	switch {
-	case w.probe():
-		return Look
-	case w.q.Stage == AtOpen:
-		return w.q.Rights | w.f.Window.Rights
-	case w.way.Enforced == ByPenstock:
-		return w.q.Rights
-	}
-	return w.q.Rights | w.way.Worst&w.agreedRights()
-}
-
 // longest is the shortest longest of the rules for these rights.
 func (w *walk) longest() (time.Duration, string) {
 	var least time.Duration

@@ -80,17 +80,8 @@ func (w *walk) findWay() no {
 	if w.port == nil {
 		return refusal("unknown-port", fmt.Sprintf("%s has no port %q; it has: %s", w.asset.Name, w.q.Port, orNone(portNames(w.asset))), "asset %s has no port %q", w.asset.Name, w.q.Port)
 	}
-	w.way = Account{Worst: w.port.Worst, Enforced: w.port.Enforced}
-	if !w.port.Login() {
-		if w.q.Account != "" {
-			return refusal("unknown-account", fmt.Sprintf("%s of %s has no accounts; leave the account out", w.port.Name, w.asset.Name), "port %s has no accounts", w.port.Name)
-		}
-	} else {
-		a, ok := w.port.Account(w.q.Account)
-		if !ok {
-			return refusal("unknown-account", fmt.Sprintf("%s has no account %q by %s; it has: %s", w.asset.Name, w.q.Account, w.port.Name, accountNames(w.port)), "no account %q at %s of %s", w.q.Account, w.port.Name, w.asset.Name)
-		}
-		w.way = a
+	if r := w.findAccount(); r != nil {
+		return r
 	}
 	if sub, other := strings.CutPrefix(w.q.Kind, "subsystem "); other && (name != "ssh" || !slices.Contains(w.way.Subsystems, sub)) {
 		return refusal("no-subsystem", fmt.Sprintf("account %s of %s may not be asked for the subsystem %s; it has: %s. Ask the plant to declare it at the account, or run a command or a shell", orNone(string(w.way.Name)), w.asset.Name, sub, orNone(strings.Join(w.way.Subsystems, ", "))),
@@ -99,14 +90,32 @@ func (w *walk) findWay() no {
 	if w.trace == nil {
 		return nil
 	}
-	files := ""
+	also := ""
 	if w.way.Files.Is() {
-		files = "; files " + w.way.Files.words()
+		also = "; files " + w.way.Files.words()
 	}
 	if len(w.way.Subsystems) > 0 {
-		files += "; subsystems " + strings.Join(w.way.Subsystems, ", ")
+		also += "; subsystems " + strings.Join(w.way.Subsystems, ", ")
 	}
-	return w.yes("way in", "by %s as %s; at its worst it can %s; the rest is stopped by %s%s", w.protocol, orNone(string(w.way.Name)), w.way.Worst, w.way.Enforced, files)
+	return w.yes("way in", "by %s as %s; at its worst it can %s; the rest is stopped by %s%s", w.protocol, orNone(string(w.way.Name)), w.way.Worst, w.way.Enforced, also)
+}
+
+// findAccount looks the account up at the port; a port without accounts is the way
+// in itself.
+func (w *walk) findAccount() no {
+	if !w.port.Login() {
+		w.way = Account{Worst: w.port.Worst, Enforced: w.port.Enforced}
+		if w.q.Account != "" {
+			return refusal("unknown-account", fmt.Sprintf("%s of %s has no accounts; leave the account out", w.port.Name, w.asset.Name), "port %s has no accounts", w.port.Name)
+		}
+		return nil
+	}
+	a, ok := w.port.Account(w.q.Account)
+	if !ok {
+		return refusal("unknown-account", fmt.Sprintf("%s has no account %q by %s; it has: %s", w.asset.Name, w.q.Account, w.port.Name, accountNames(w.port)), "no account %q at %s of %s", w.q.Account, w.port.Name, w.asset.Name)
+	}
+	w.way = a
+	return nil
 }
 
 func orNone(s string) string {
@@ -216,4 +225,14 @@ func (w *walk) fitting(allowed Rights) string {
 		}
 	}
 	return "; no way into " + string(w.asset.Name) + " fits exactly: ask for what this one can do, or have the plant set up an account"
+}
+
+func (w *walk) hostKey() no {
+	if w.port.Name == "ssh" && len(w.port.HostKeys) == 0 {
+		return refusal("host-key-not-pinned", fmt.Sprintf("the plant has not pinned the host key of %s yet; ask OT security to add it", w.asset.Name), "port ssh of %s has no host_keys in the plant file", w.asset.Name)
+	}
+	if w.trace == nil {
+		return nil
+	}
+	return w.yes("host key", "%d pinned", len(w.port.HostKeys))
 }

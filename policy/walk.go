@@ -19,7 +19,7 @@ const (
 //
 // At AtOpen and AtAdmit, q.Asset may be empty. At AtOpen the whole window is
 // then meant: every target is asked with all the window's rights, and the
-// first no is the answer. At AtAdmit only person, source and window are asked.
+// first no is the answer. At AtAdmit only those checks are asked that need no asset.
 func (p *Plant) Decide(f Facts, q Query, now time.Time) Decision {
 	w := walks.Get().(*walk)
 	w.facts, w.p, w.q, w.now = f, p, q, now
@@ -132,7 +132,7 @@ func (w *walk) decide() Decision {
 		return w.wholeWindow()
 	}
 	w.untilKnown()
-	var verdict *Decision // the first no; Explain goes on to hear the others
+	var first *Decision // the first no; Explain goes on to hear the others
 	for i := range checks {
 		c := &checks[i]
 		if c.at&at(w.q.Stage) == 0 || c.asset && w.q.Asset == "" && w.q.Stage == AtAdmit {
@@ -142,16 +142,16 @@ func (w *walk) decide() Decision {
 		if r == nil {
 			continue
 		}
-		if verdict == nil {
-			verdict = w.refused(r)
+		if first == nil {
+			first = w.refused(r)
 		}
 		w.note(c.name, r)
 		if w.trace == nil || c.last {
-			return *verdict
+			return *first
 		}
 	}
-	if verdict != nil {
-		return *verdict
+	if first != nil {
+		return *first
 	}
 	w.allow()
 	return w.d
