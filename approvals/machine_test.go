@@ -88,7 +88,7 @@ func (w *world) confirm(id policy.PersonID, win policy.WindowID, until time.Time
 	return err
 }
 
-// asks is what the rules say when the machine comes.
+// comes is by which rule the machine is let in, or refused, where it comes from there by this key.
 func (w *world) comes(t *testing.T, win policy.WindowID, key, from string) string {
 	t.Helper()
 	f, err := w.desk.Facts(w.ctx, win, "monitor")

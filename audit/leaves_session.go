@@ -76,7 +76,7 @@ type SessionEnded struct {
 	Close   Hash   `json:"close,omitzero"`
 }
 
-// ChannelOpened binds a channel to exactly one window. Decided names the rule
+// ChannelOpened binds a channel to exactly one window. Rule is the rule
 // that allowed, Target the address that will be dialled, Via the asset that is
 // gone through to reach it, Agent the zone whose agent dials.
 type ChannelOpened struct {

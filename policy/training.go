@@ -50,9 +50,9 @@ func (p *Plant) allTraining(now time.Time) (all []Training) {
 	return all
 }
 
-// standing is what of a person must not have run out: the acceptance of the
+// lapsed is what of a person must not have run out: the acceptance of the
 // firm's terms (a machine reads none), and the confirmation of an access review.
-func (w *walk) standing(p *PersonFacts) no {
+func (w *walk) lapsed(p *PersonFacts) no {
 	switch {
 	case p.Plant:
 	case !p.Machine && p.Terms && p.Accepted.IsZero():
@@ -67,9 +67,9 @@ func (w *walk) standing(p *PersonFacts) no {
 	return nil
 }
 
-// Standing is why a person may not work anywhere now, by contract, terms or
+// Lapsed is why a person may not work anywhere now, by contract, terms or
 // confirmation; nil: by these they may.
-func (p *Plant) Standing(f PersonFacts, now time.Time) *Refusal {
+func (p *Plant) Lapsed(f PersonFacts, now time.Time) *Refusal {
 	return (&walk{p: p, f: &Facts{Person: f}, q: Query{Stage: AtOpen}, now: now}).person()
 }
 

@@ -34,9 +34,9 @@ func AsksNext(plant *policy.Plant, team string, asked []Asked) (to string, after
 	return string(t.AsksNext), t.After, last, at
 }
 
-// Standing are a person's counting roles with those for which their team was
+// WithAsked are a person's counting roles with those for which their team was
 // asked in another's place, sorted.
-func Standing(roles []string, asked []Asked) []string {
+func WithAsked(roles []string, asked []Asked) []string {
 	out := slices.Clone(roles)
 	for _, s := range asked {
 		if slices.Contains(roles, s.Team) {

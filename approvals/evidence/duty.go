@@ -246,7 +246,7 @@ func Named(list []Deputy, at time.Time, who string) []Deputy {
 func (w *Walk) counts(person string, roles []string, next []Asked, at ...time.Time) bool {
 	is := func(t time.Time) bool {
 		own := w.counting(person, t)
-		return slices.ContainsFunc(w.teamed(own), func(all []string) bool { return sameSet(roles, Standing(all, next)) })
+		return slices.ContainsFunc(w.teamed(own), func(all []string) bool { return sameSet(roles, WithAsked(all, next)) })
 	}
 	return slices.ContainsFunc(at, func(t time.Time) bool { return is(t) || is(t.Add(-settleTime)) })
 }

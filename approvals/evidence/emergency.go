@@ -71,7 +71,7 @@ func (w *Walk) steppedUp(b audit.WindowMoved, v *window) {
 func (w *Walk) openersWord(who string, when time.Time, v *window, doc []byte, p *person) Given {
 	roles := w.voice(who, v.claim.Emergency(), w.leaf.Wall, when)
 	if r := w.requests[v.request]; r != nil {
-		roles = Standing(roles, r.next)
+		roles = WithAsked(roles, r.next)
 	}
 	return Given{Leaf: w.leaf.Place(), Wall: w.leaf.Wall, Body: doc, Firm: p.firm, Roles: roles, Plant: w.ofPlant(p)}
 }

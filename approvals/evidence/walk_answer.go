@@ -47,7 +47,7 @@ func (w *Walk) said(b audit.AnswerGiven, next []Asked) (a Answer, h heard, ok bo
 			roles := w.voice(b.Person, r != nil && r.quick)
 			return len(roles) > 0 && sameSet(b.Roles, roles), roles
 		}
-		return w.counts(b.Person, b.Roles, next, w.leaf.Wall, a.At), Standing(w.teamed(w.counting(b.Person, w.leaf.Wall))[0], next)
+		return w.counts(b.Person, b.Roles, next, w.leaf.Wall, a.At), WithAsked(w.teamed(w.counting(b.Person, w.leaf.Wall))[0], next)
 	})
 }
 

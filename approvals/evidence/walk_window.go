@@ -292,7 +292,7 @@ func (w *Walk) justAllowed(v *window) []string {
 func (w *Walk) opens(id string, v *window, at time.Time) bool {
 	roles := w.voice(id, v.claim.Emergency(), w.leaf.Wall, at)
 	if r := w.requests[v.request]; r != nil {
-		roles = Standing(roles, r.next)
+		roles = WithAsked(roles, r.next)
 	}
 	return !w.worksIn(id, v) && slices.ContainsFunc(v.quorum.Openers, func(r policy.Role) bool { return slices.Contains(roles, string(r)) })
 }

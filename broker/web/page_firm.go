@@ -77,7 +77,7 @@ func (g *Pages) firmPage(v *visit) error {
 		if err != nil {
 			return err
 		}
-		if no := v.plant.Standing(facts, v.now); no != nil {
+		if no := v.plant.Lapsed(facts, v.now); no != nil {
 			one.Not = no.Say
 		}
 		view.People = append(view.People, one)

@@ -159,7 +159,7 @@ func (s *server) powers(ctx context.Context, p people.Person, f people.Firm) (al
 			says += ", to " + dated(f.Until.In(s.Plant().Location()), s.Now().In(s.Plant().Location()))
 		}
 		one := api.Power{Does: says, From: "firm " + string(f.ID)}
-		if no := s.Plant().Standing(facts, s.Now()); no != nil {
+		if no := s.Plant().Lapsed(facts, s.Now()); no != nil {
 			one.Not = no.Say
 		}
 		return []api.Power{one}, nil
