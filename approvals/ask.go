@@ -1,6 +1,7 @@
 package approvals
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/base64"
@@ -203,60 +204,12 @@ func (d *Desk) write(ctx context.Context, by people.Actor, id policy.RequestID, 
 // draw is write without keeping anything: the document, and its canonical form.
 func (d *Desk) draw(ctx context.Context, by people.Actor, plant *policy.Plant, id policy.RequestID, rev int, a Ask) (doc evidence.Request, b []byte, on []people.Person, err error) {
 	now := d.second()
-	if a.From.Before(now) && now.Sub(a.From) <= latestStart {
-		a.From = now
+	if doc, err = d.filled(ctx, by, plant, id, rev, a, now); err != nil {
+		return doc, nil, nil, err
 	}
-	doc = evidence.Request{V: 1, Request: string(id), Rev: rev, Firm: string(a.Firm), By: string(by.Person), Kind: a.Kind, Called: a.CallIn,
-		People: sorted(words(a.People)), Assets: asTargets(a.Targets), Rights: (a.Rights | policy.Look).Words(),
-		Reason: strings.TrimSpace(a.Reason), WorkOrder: strings.TrimSpace(a.WorkOrder), Change: strings.TrimSpace(a.Change),
-		Backup: strings.TrimSpace(a.Backup), Backout: strings.TrimSpace(a.Backout), AreaClear: strings.TrimSpace(a.AreaClear), Happening: a.Happening, Drill: a.Drill,
-		Laptop: strings.TrimSpace(a.Laptop), Jack: a.Jack, Outage: a.Outage, Minutes: a.Minutes, From: whole(a.From), To: whole(a.To), Nonce: nonce()}
-	if a.Drill && !by.Plant {
-		return doc, nil, nil, refuse("not-plant", "Only the plant says that something is a drill. Ask for access.")
-	}
-	doc.FileHashes = sortedHashes(a.FileHashes)
-	only, err := plant.OnlyOf(a.Targets, a.Registers)
+	quorum, err := d.quorumAsked(ctx, plant, &doc, a.Pattern)
 	if err != nil {
 		return doc, nil, nil, err
-	}
-	doc.Registers = evidence.AsRegisters(only)
-	if a.CallIn && !by.Plant {
-		return doc, nil, nil, refuse("not-plant", "Only the plant calls somebody in. Ask for access.")
-	}
-	if doc.Kind == "" {
-		doc.Kind = evidence.Remote
-	}
-	if err := onSite(doc); err != nil {
-		return doc, nil, nil, err
-	}
-	if doc.Kind == evidence.Connectivity && (doc.Outage != "" || len(doc.FileHashes) > 0) {
-		return doc, nil, nil, refuse("connectivity", "A connectivity test stands on no outage's list and names no files. Ask for it by itself.")
-	}
-	if err := d.bind(ctx, by, plant, &doc, a.Machine, now); err != nil {
-		return doc, nil, nil, err
-	}
-	if doc.From.Before(now) || doc.To.Before(now) || doc.To.Sub(doc.From) > longestSpan && doc.Kind != evidence.Machine {
-		return doc, nil, nil, refuse("bad-span", "The span must begin now or later, end after that, and be 14 days long at most.")
-	}
-	if doc.Kind == evidence.Exception {
-		if doc.Called || doc.Outage != "" {
-			return doc, nil, nil, refuse("exception", "An exception is no call-in and stands on no outage's list. Ask for it by itself.")
-		}
-		a.Pattern = NoPattern
-	}
-	if a.Outage != "" { // a list is signed by those who would normally agree
-		a.Pattern = NoPattern
-	}
-	if err := d.choosePattern(ctx, plant, &doc, a.Pattern); err != nil {
-		return doc, nil, nil, err
-	}
-	under, err := d.under(ctx, doc)
-	if err != nil {
-		return doc, nil, nil, err
-	}
-	quorum, err := evidence.QuorumOf(plant, doc, under...)
-	if err != nil {
-		return doc, nil, nil, asRefusal("not-possible", err)
 	}
 	if missing := lacks(doc, quorum); len(missing) > 0 && (doc.Kind == evidence.Machine || !plant.MayMiss(missing)) {
 		return doc, nil, nil, refuse("fields-missing", "The plant asks for more here. Fill in: %s.", strings.Join(missing, ", "))
@@ -264,11 +217,10 @@ func (d *Desk) draw(ctx context.Context, by people.Actor, plant *policy.Plant, i
 	doc.Open = quorum.Open
 	doc.Plant = audit.HashOf(plant.Document())
 	evidence.Tell(plant, &doc)
-	if doc.Kind == evidence.Exception && len(doc.Waives) == 0 {
-		return doc, nil, nil, refuse("exception", "No calendar and no length stands against this. Ask as usual.")
+	if err := excepts(doc); err != nil {
+		return doc, nil, nil, err
 	}
-	b, err = canonicalRequest(doc)
-	if err != nil {
+	if b, err = canonicalRequest(doc); err != nil {
 		return doc, nil, nil, err
 	}
 	if err := d.paidFor(ctx, doc.Firm, doc.Kind); err != nil {
@@ -292,6 +244,64 @@ func (d *Desk) draw(ctx context.Context, by people.Actor, plant *policy.Plant, i
 		}
 	}
 	return doc, b, append(on, asker), nil
+}
+
+// filled is the document as somebody filled it in, if that fits its kind; what is
+// computed is not in it yet.
+func (d *Desk) filled(ctx context.Context, by people.Actor, plant *policy.Plant, id policy.RequestID, rev int, a Ask, now time.Time) (evidence.Request, error) {
+	if a.From.Before(now) && now.Sub(a.From) <= latestStart {
+		a.From = now
+	}
+	doc := evidence.Request{V: 1, Request: string(id), Rev: rev, Firm: string(a.Firm), By: string(by.Person), Kind: cmp.Or(a.Kind, evidence.Remote), Called: a.CallIn,
+		People: sorted(words(a.People)), Assets: asTargets(a.Targets), Rights: (a.Rights | policy.Look).Words(), FileHashes: sortedHashes(a.FileHashes),
+		Reason: strings.TrimSpace(a.Reason), WorkOrder: strings.TrimSpace(a.WorkOrder), Change: strings.TrimSpace(a.Change),
+		Backup: strings.TrimSpace(a.Backup), Backout: strings.TrimSpace(a.Backout), AreaClear: strings.TrimSpace(a.AreaClear), Happening: a.Happening, Drill: a.Drill,
+		Laptop: strings.TrimSpace(a.Laptop), Jack: a.Jack, Outage: a.Outage, Minutes: a.Minutes, From: whole(a.From), To: whole(a.To), Nonce: nonce()}
+	only, err := plant.OnlyOf(a.Targets, a.Registers)
+	if err != nil {
+		return doc, err
+	}
+	doc.Registers = evidence.AsRegisters(only)
+	switch {
+	case a.Drill && !by.Plant:
+		return doc, refuse("not-plant", "Only the plant says that something is a drill. Ask for access.")
+	case a.CallIn && !by.Plant:
+		return doc, refuse("not-plant", "Only the plant calls somebody in. Ask for access.")
+	case doc.Kind == evidence.Connectivity && (doc.Outage != "" || len(doc.FileHashes) > 0):
+		return doc, refuse("connectivity", "A connectivity test stands on no outage's list and names no files. Ask for it by itself.")
+	case doc.Kind == evidence.Exception && (doc.Called || doc.Outage != ""):
+		return doc, refuse("exception", "An exception is no call-in and stands on no outage's list. Ask for it by itself.")
+	}
+	if err := onSite(doc); err != nil {
+		return doc, err
+	}
+	if err := d.bind(ctx, by, plant, &doc, a.Machine, now); err != nil {
+		return doc, err
+	}
+	if doc.From.Before(now) || doc.To.Before(now) || doc.To.Sub(doc.From) > longestSpan && doc.Kind != evidence.Machine {
+		return doc, refuse("bad-span", "The span must begin now or later, end after that, and be 14 days long at most.")
+	}
+	return doc, nil
+}
+
+// quorumAsked is who has to agree to a request, under the pattern that is named or
+// the first that it lies inside, which is written into it.
+func (d *Desk) quorumAsked(ctx context.Context, plant *policy.Plant, doc *evidence.Request, pattern string) (policy.Quorum, error) {
+	if doc.Outage != "" || doc.Kind == evidence.Exception { // agreed to by those who would normally agree
+		pattern = NoPattern
+	}
+	if err := d.choosePattern(ctx, plant, doc, pattern); err != nil {
+		return policy.Quorum{}, err
+	}
+	under, err := d.under(ctx, *doc)
+	if err != nil {
+		return policy.Quorum{}, err
+	}
+	q, err := evidence.QuorumOf(plant, *doc, under...)
+	if err != nil {
+		return q, asRefusal("not-possible", err)
+	}
+	return q, nil
 }
 
 // canonicalRequest are the bytes of a request's document, if they read.

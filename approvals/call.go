@@ -92,14 +92,19 @@ func (d *Desk) CallIn(ctx context.Context, by people.Actor, a Ask) (Request, str
 	if err := d.proved(by, p); err != nil {
 		return Request{}, "", err
 	}
-	q, err := d.quorumFor(ctx, a)
+	a.CallIn = true
+	plant := d.plant()
+	doc, err := d.filled(ctx, by, plant, "", 1, a, d.second())
+	if err != nil {
+		return Request{}, "", err
+	}
+	q, err := d.quorumAsked(ctx, plant, &doc, a.Pattern)
 	if err != nil {
 		return Request{}, "", err
 	}
 	if !slices.ContainsFunc(q.Needs, func(n policy.Need) bool { return p.Has(n.Role) }) {
 		return Request{}, "", refuse("not-asked", "Your own yes would not count here: this needs %s. Ask for them instead, and the others say yes.", roleList(q.Needs))
 	}
-	a.CallIn = true
 	r, err := d.Submit(ctx, by, a)
 	if err != nil {
 		return r, "", err

@@ -3,7 +3,6 @@ package approvals
 import (
 	"context"
 	"fmt"
-	"net/netip"
 	"strconv"
 	"strings"
 	"time"
@@ -75,20 +74,14 @@ func (d *Desk) Facts(ctx context.Context, w policy.WindowID, p policy.PersonID) 
 }
 
 func (d *Desk) windowFacts(row windowRow, claim evidence.WindowClaim, agreed, held bool) (policy.WindowFacts, error) {
-	rights, err := policy.ParseRights(row.allowed(claim))
+	f, err := claim.Facts()
 	if err != nil {
-		return policy.WindowFacts{}, fmt.Errorf("rights of %s: %w", row.Window, err)
+		return f, err
 	}
-	f := policy.WindowFacts{ID: policy.WindowID(row.Window), Rev: row.row, Agreed: agreed, Ending: row.State == WindowEnding, Idle: row.Idle,
-		From: claim.From, Until: claim.To, People: named[policy.PersonID](claim.People), Targets: asPolicy(claim.Assets), Rights: rights, Emergency: claim.Emergency(), OnSite: claim.OnSite(), Escort: claim.Escort, Gates: claim.Gates, Only: evidence.OnlyOf(claim.Registers), Standing: claim.Machine.Policy(), Probe: claim.Probe, Jack: claim.Jack, Exception: claim.Exception, Waives: claim.Waives}
-	if f.Most, err = policy.ParseRights(claim.Rights); err != nil {
+	if f.Rights, err = policy.ParseRights(row.allowed(claim)); err != nil {
 		return f, fmt.Errorf("rights of %s: %w", row.Window, err)
 	}
-	if claim.Network != "" {
-		if f.Network, err = netip.ParsePrefix(claim.Network); err != nil {
-			return f, fmt.Errorf("network of %s: %w", row.Window, err)
-		}
-	}
+	f.Rev, f.Agreed, f.Ending, f.Idle = row.row, agreed, row.State == WindowEnding, row.Idle
 	switch row.State {
 	case WindowEnded, WindowCut, WindowClosed, WindowUnused:
 		f.Over = string(row.State)

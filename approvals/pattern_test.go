@@ -1,6 +1,7 @@
 package approvals
 
 import (
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -345,6 +346,7 @@ func TestPatternGates(t *testing.T) {
 	}
 	_, err = w.desk.Open(w.ctx, w.as("mia"), r.Window)
 	wants(t, err, "")
+	w.pass(time.Minute)
 	if err := w.desk.SayOutage(w.ctx, w.as("mia"), "line-key", false, "door open"); err != nil {
 		t.Fatal(err)
 	}
@@ -353,6 +355,28 @@ func TestPatternGates(t *testing.T) {
 		t.Errorf("it lost the gate and is %s", got)
 	}
 	w.judge(t)
+	// a channel that somebody with the log lets begin between the loss and the pause
+	walk := evidence.NewWalk(w.docs)
+	for _, l := range w.log.leaves() {
+		if b, is := l.Body.(audit.WindowMoved); !is || b.To != "paused" {
+			walk.Leaf(w.ctx, l)
+			continue
+		}
+		var found []string
+		for i, body := range []audit.Body{
+			audit.CertIssued{CA: "in", Serial: "1", Person: "ann", Names: []string{"ann"}, Windows: []string{string(r.Window)}, Before: w.now().Add(time.Hour)},
+			audit.SessionStarted{Session: "S-1", Person: "ann", Firm: "krall", Windows: []string{string(r.Window)}, Source: "198.51.100.7:4000", Serial: "1", Mode: "readable"},
+			audit.ChannelOpened{Session: "S-1", Window: string(r.Window), Kind: "shell", Asset: "filler-plc", Port: "ssh", Account: "maint", Path: []string{"dmz", "line-1"}, Rights: r.Document.Rights},
+		} {
+			forged := l
+			forged.Index, forged.Wall, forged.Event = l.Index+audit.Index(i), l.Wall.Add(10*time.Second), audit.Event{Actor: penstock, Body: body}
+			found = walk.Leaf(w.ctx, forged)
+		}
+		if !slices.ContainsFunc(found, func(f string) bool { return strings.Contains(f, "refused by gate:line-key") }) {
+			t.Errorf("the verifier on a channel without the pattern's gate: %q", found)
+		}
+		break
+	}
 }
 
 // One tap calls somebody on call in: the shift's own yes is enough under a pattern.
@@ -375,6 +399,20 @@ func TestPatternCallIn(t *testing.T) {
 	_, err = w.desk.Open(w.ctx, w.as("mia"), r.Window)
 	wants(t, err, "")
 	w.judge(t)
+}
+
+// Whoever calls in is told at once that their yes does not count, by the text that
+// would be written: what a pattern does not have needs who would normally agree.
+func TestACallInBeyondThePatternIsNotFiled(t *testing.T) {
+	w := newWorldOf(t, nil, framedPlant)
+	w.pattern(t)
+	_, _, err := w.desk.CallIn(w.ctx, w.as("mia"), w.ask(night, func(a *Ask) { a.FileHashes = []audit.Hash{recipe} }))
+	wants(t, err, "not-asked")
+	list, err := w.desk.Requests(w.ctx, w.as("mia"))
+	wants(t, err, "")
+	if len(list) != 0 {
+		t.Errorf("refused, and filed: %+v", list)
+	}
 }
 
 // A vendor's person sees the patterns of their own firm.

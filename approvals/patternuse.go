@@ -1,7 +1,6 @@
 package approvals
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -109,33 +108,6 @@ func (d *Desk) liesInside(plant *policy.Plant, p evidence.Pattern, doc evidence.
 		return refuse("pattern-wider", "This is wider than %s: %s. Ask for less, or without the pattern.", p.Pattern, strings.Join(no, "; "))
 	}
 	return nil
-}
-
-// quorumFor is who would have to agree to what somebody is about to ask.
-func (d *Desk) quorumFor(ctx context.Context, a Ask) (policy.Quorum, error) {
-	if err := d.heads.load(ctx, d.log, &d.keys); err != nil {
-		return policy.Quorum{}, err
-	}
-	plant := d.plant()
-	doc := evidence.Request{Kind: cmp.Or(a.Kind, evidence.Remote), Firm: string(a.Firm), People: sorted(words(a.People)), Assets: asTargets(a.Targets),
-		Rights: (a.Rights | policy.Look).Words(), Minutes: a.Minutes, From: whole(a.From), To: whole(a.To), Machine: evidence.Bound{Frame: a.Machine.Frame}}
-	only, err := plant.OnlyOf(a.Targets, a.Registers)
-	if err != nil {
-		return policy.Quorum{}, err
-	}
-	doc.Registers = evidence.AsRegisters(only)
-	if err := d.choosePattern(ctx, plant, &doc, a.Pattern); err != nil {
-		return policy.Quorum{}, err
-	}
-	under, err := d.under(ctx, doc)
-	if err != nil {
-		return policy.Quorum{}, err
-	}
-	q, err := evidence.QuorumOf(plant, doc, under...)
-	if err != nil {
-		return q, asRefusal("not-possible", err)
-	}
-	return q, nil
 }
 
 // patternNamed is the id of the pattern that a request's text names; empty: none.

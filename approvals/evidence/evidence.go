@@ -163,14 +163,8 @@ type WindowClaim struct {
 	Registers []Registers `json:"registers,omitempty"` // as the request has them, for the ways in that are left
 }
 
-// Emergency says whether the window is an emergency's: it alone starts with less.
-func (w WindowClaim) Emergency() bool { return len(w.Starts) > 0 }
-
-// OnSite says whether the window is for a laptop at the machine itself, which
-// nothing connects: through a service jack it is a connection like any other.
-func (w WindowClaim) OnSite() bool { return w.Laptop != "" && w.Jack == "" }
-
-// AtMachine is OnSite of a request.
+// AtMachine says whether a request is for a laptop at the machine itself, as
+// WindowClaim.OnSite does of a window.
 func (r Request) AtMachine() bool { return r.Kind == OnSite && r.Jack == "" }
 
 // Given is an answer as the log has it: the leaf's place and time, the document,

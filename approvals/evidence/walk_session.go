@@ -261,23 +261,19 @@ func (w *Walk) decided(plant *policy.Plant, s *session, v *window, b audit.Chann
 	if err != nil {
 		return err.Error()
 	}
-	f := policy.Facts{
-		Person: w.facts(s.person),
-		Window: policy.WindowFacts{ID: policy.WindowID(v.claim.Window), Agreed: true, Live: true, From: v.opened, Until: at.Add(time.Hour), Rights: claimed, Emergency: v.claim.Emergency(), OnSite: v.claim.OnSite(), Escort: v.claim.Escort, Standing: v.claim.Machine.Policy(), Probe: v.claim.Probe, Jack: v.claim.Jack, Exception: v.claim.Exception, Waives: v.claim.Waives, Only: OnlyOf(v.claim.Registers)},
-		Live:   policy.LiveFacts{Escort: v.escort.there(at, settleTime) || v.escort.there(at.Add(-settleTime), 0), Gates: map[string]bool{}},
+	window, err := v.claim.Facts()
+	if err != nil {
+		return err.Error()
 	}
+	window.Agreed, window.Live, window.From, window.Until, window.Rights = true, true, v.opened, at.Add(time.Hour), claimed
+	f := policy.Facts{Person: w.facts(s.person), Window: window,
+		Live: policy.LiveFacts{Escort: v.escort.there(at, settleTime) || v.escort.there(at.Add(-settleTime), 0), Gates: map[string]bool{}}}
 	f.HostKeys = w.hostKeys(plant, at)
 	if s.source.IsValid() {
 		f.Person.Networks = []netip.Prefix{netip.PrefixFrom(s.source, s.source.BitLen())}
 	}
 	for _, g := range plant.Gates {
 		f.Live.Gates[g.Name] = w.holds(v, g)
-	}
-	for _, id := range v.claim.People {
-		f.Window.People = append(f.Window.People, policy.PersonID(id))
-	}
-	for _, t := range v.claim.Assets {
-		f.Window.Targets = append(f.Window.Targets, policy.Target{Asset: policy.AssetName(t.Asset), Port: policy.PortName(t.Port), Account: policy.AccountName(t.Account)})
 	}
 	q := policy.Query{Stage: policy.AtChannel, Source: s.source, Asset: policy.AssetName(b.Asset), Port: policy.PortName(b.Port),
 		Account: policy.AccountName(b.Account), Kind: b.Kind, Session: policy.SessionID(b.Session)}
