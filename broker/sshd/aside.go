@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"golang.org/x/crypto/ssh"
+	"golang.org/x/time/rate"
 
 	"penstock/audit/recording"
 )
@@ -17,6 +18,7 @@ const maxSignals = 16 // signals and breaks that wait
 type aside struct {
 	mu      sync.Mutex
 	size    []byte         // the newest window-change; nil: none waits
+	pace    *rate.Limiter  // of sizes that go out; nil until there was one
 	signals []*ssh.Request // and breaks
 	pass    func()         // starts the goroutine; nil: the machine takes nothing, yet or any more
 	passing bool
@@ -27,6 +29,9 @@ func (a *aside) resize(raw []byte) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.size = raw
+	if a.pace == nil {
+		a.pace = rate.NewLimiter(50, maxRequests)
+	}
 	a.start()
 }
 
@@ -81,13 +86,25 @@ func (a *aside) next() (size []byte, req *ssh.Request) {
 	return size, req
 }
 
+// newest waits until a size may go out, and gives the one that counts by then:
+// whoever drags a terminal's edge sends hundreds, and the last one is right.
+func (a *aside) newest(ctx context.Context, size []byte) []byte {
+	_ = a.pace.Wait(ctx) // only ctx ends it, and then nothing passes
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.size != nil {
+		size, a.size = a.size, nil
+	}
+	return size
+}
+
 // outward passes on what waits, each recorded first. What waits when ctx ends
 // has no answer: nobody is there to hear it.
 func (w *wire) outward(ctx context.Context) {
 	for size, req := w.aside.next(); ctx.Err() == nil; size, req = w.aside.next() {
 		switch {
 		case size != nil:
-			w.passSize(ctx, size)
+			w.passSize(ctx, w.aside.newest(ctx, size))
 		case req != nil:
 			reply(req, w.passSignal(ctx, req))
 		default:

@@ -45,7 +45,7 @@ func TestUserNames(t *testing.T) {
 }
 
 func FuzzUserName(f *testing.F) {
-	for _, s := range []string{"join", "ann", "ann+maint+filler-plc", "a+b+c+d", "++", "ann+\x1b+f"} {
+	for _, s := range []string{"join", "ann", "ann+maint+filler-plc", "a+b+c+d", "++", "ann+\x1b+f", "agent"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
@@ -63,7 +63,7 @@ func FuzzUserName(f *testing.F) {
 				t.Errorf("%q became %+v", s, u)
 			}
 		default:
-			if s != "join" && s != "desk" && s != "cert" {
+			if s != "join" && s != "desk" && s != "cert" && s != "agent" {
 				t.Errorf("%q became %+v", s, u)
 			}
 		}
@@ -93,6 +93,30 @@ func FuzzRequests(f *testing.F) {
 		}
 		if text, ok := exitOf("exit-signal", b); ok && strings.ContainsAny(text, "\x1b\x00") {
 			t.Errorf("exit-signal %q", text)
+		}
+	})
+}
+
+// A machine may send what it likes: the state is the same however it is cut,
+// bounded, and a reset ends all of it.
+func FuzzTerminal(f *testing.F) {
+	for _, s := range []string{"plain\r\n", "\x1b[?1049h\x1b[5;7Hx", "\x1b[?25;1049l", "\x1b]0;t\x1b\\", "\x1bP+q\x1b", "\xe2\x82", "\xf0\x9f\x1b[", "\x1b[" + strings.Repeat("9;", 40) + "h", "\x1b\x18\x1a", "\xff\xc0\x80"} {
+		f.Add([]byte(s), 1)
+	}
+	f.Fuzz(func(t *testing.T, b []byte, at int) {
+		var whole, cut terminal
+		whole.watch(b)
+		at = min(max(at, 0), len(b))
+		cut.watch(b[:at])
+		cut.watch(b[at:])
+		if whole.state != cut.state || whole.alt != cut.alt || whole.placed != cut.placed || whole.rest != cut.rest {
+			t.Errorf("%q cut at %d: %+v, whole %+v", b, at, cut, whole)
+		}
+		if len(whole.params) > 32 || whole.rest < 0 || whole.rest > 3 {
+			t.Errorf("%q: %+v", b, whole)
+		}
+		if whole.watch([]byte("\x18\x1bc")); whole.full() || !whole.ground() {
+			t.Errorf("%q, and a reset: %+v", b, whole)
 		}
 	})
 }

@@ -97,7 +97,7 @@ func (j *job) say(text string) {
 func (j *job) serve(reqs <-chan *ssh.Request, late *time.Timer, run *sync.WaitGroup) {
 	pace := rate.NewLimiter(50, maxRequests)
 	for req := range reqs {
-		if !pace.Allow() {
+		if req.Type != "window-change" && !pace.Allow() { // of sizes only the newest counts; they have a pace of their own
 			reply(req, false)
 			continue
 		}

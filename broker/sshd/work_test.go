@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -130,6 +131,46 @@ func TestTerminalPassesWithAllModes(t *testing.T) {
 	if !strings.Contains(all, "window-change") || strings.Contains(all, "LD_PRELOAD") {
 		t.Errorf("the machine saw %s", all)
 	}
+}
+
+// Twenty thousand sizes at once: the machine and the recording get few, and the
+// last; the break behind them arrives, and others in the connection work on.
+func TestAFloodOfResizes(t *testing.T) {
+	h := newHouse(t, Limits{})
+	c := h.in(h.open(30))
+	ch, reqs := open(t, c)
+	go ssh.DiscardRequests(reqs)
+	for _, r := range []struct {
+		kind    string
+		payload []byte
+	}{{"pty-req", ssh.Marshal(ptyWire{"xterm", 80, 24, 0, 0, "\x00"})}, {"shell", nil}} {
+		if ok, err := ch.SendRequest(r.kind, true, r.payload); !ok || err != nil {
+			t.Fatalf("%s: %v %v", r.kind, ok, err)
+		}
+	}
+	size := func(cols uint32) []byte { return ssh.Marshal(struct{ C, R, W, H uint32 }{cols, 24, 0, 0}) }
+	began := time.Now()
+	for i := range uint32(20_000) {
+		if _, err := ch.SendRequest("window-change", false, size(100+i%7000)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	last := fmt.Sprintf("window-change %q", size(99))
+	if _, err := ch.SendRequest("window-change", false, size(99)); err != nil {
+		t.Fatal(err)
+	}
+	if ok, err := ch.SendRequest("break", true, ssh.Marshal(struct{ Length uint32 }{500})); !ok || err != nil {
+		t.Errorf("a break behind a flood: %v %v", ok, err)
+	}
+	if out, _, code, err := runLine(c, "echo beside"); err != nil || code != 0 || out != "beside\n" {
+		t.Errorf("beside the flood: %q %d %v", out, code, err)
+	}
+	eventually(t, "the last size at the machine", func() bool { return slices.Contains(h.machine.requests(), last) })
+	sizes := slices.DeleteFunc(h.machine.requests(), func(r string) bool { return !strings.HasPrefix(r, "window-change") })
+	if most := 2*maxRequests + int(60*time.Since(began).Seconds()); len(sizes) > most || sizes[len(sizes)-1] != last {
+		t.Errorf("%d sizes reached the machine, at most %d; the last is %s", len(sizes), most, sizes[len(sizes)-1])
+	}
+	_ = ch.Close()
 }
 
 // TestSignalsAndBreaks: what a client sends beside the bytes reaches the machine
