@@ -68,7 +68,7 @@ type Proofs struct {
 	plant     func() string
 	origin    func() string
 	now       func() time.Time
-	begun     ceremonies // sign-ins, by anybody
+	begun     *challenges // sign-ins, by anybody
 	envelopes envelopes
 	going     ceremonies // sign-ins at the service
 	service   *service   // nil: none
@@ -103,7 +103,7 @@ func New(p Parts) (*Proofs, error) {
 		return nil, fmt.Errorf("login: %w", err)
 	}
 	s := &Proofs{roster: p.Roster, envelopes: p.Roster, journal: p.Journal, rows: p.Rows, docs: p.Docs, log: p.Log, plant: p.Plant, origin: p.Origin, now: p.Now,
-		service: newService(p.OIDC), cost: p.Cost, box: box, hashing: newHashing(), slow: newThrottle(p.Now), told: newThrottleLog(p.Now)}
+		service: newService(p.OIDC), cost: p.Cost, box: box, hashing: newHashing(), begun: newChallenges(), slow: newThrottle(p.Now), told: newThrottleLog(p.Now)}
 	if s.nobody, err = s.cost.nobodysPassword(); err != nil {
 		return nil, fmt.Errorf("login: %w", err)
 	}

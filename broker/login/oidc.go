@@ -231,7 +231,7 @@ func (p *Proofs) BeginService(ctx context.Context, from netip.Addr, way ServiceW
 	if way.Step {
 		options = append(options, oauth2.SetAuthURLParam("max_age", "0"), oauth2.SetAuthURLParam("prompt", "login"), oauth2.SetAuthURLParam("acr_values", strings.Join(s.ACR, " ")))
 	}
-	p.going.keep(state, ceremony{at: place(from), until: p.now().Add(ceremonyLife), flow: f}, p.now())
+	p.going.keep(state, ceremony{at: place(from), near: network(from), until: p.now().Add(ceremonyLife), flow: f}, p.now())
 	return c.AuthCodeURL(state, options...), browser, nil
 }
 

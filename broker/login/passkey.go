@@ -3,7 +3,6 @@ package login
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
@@ -43,28 +42,27 @@ type ceremonies struct {
 type ceremony struct {
 	person policy.PersonID // who enrols; empty: somebody signs in
 	at     string          // whose it is: who enrols, or where somebody signs in, as guesses are counted
+	near   string          // its network, or who enrols
 	until  time.Time
 	begun  webauthn.SessionData // of an enrolment
 	flow   flow                 // of somebody who is at the sign-in service
 }
 
 // keep remembers a challenge; where the same caller has too many their oldest
-// goes, and where all have, the oldest.
+// goes, and where all together have, the oldest of the network that has most.
 func (c *ceremonies) keep(challenge string, one ceremony, now time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.all == nil {
 		c.all = map[string]ceremony{}
 	}
-	oldest, oldestOwn, own := "", "", 0
+	own, oldestOwn, near := 0, "", map[string]int{}
 	for k, v := range c.all {
 		if !now.Before(v.until) {
 			delete(c.all, k)
 			continue
 		}
-		if oldest == "" || v.until.Before(c.all[oldest].until) {
-			oldest = k
-		}
+		near[v.near]++
 		if v.at != one.at {
 			continue
 		}
@@ -76,9 +74,23 @@ func (c *ceremonies) keep(challenge string, one ceremony, now time.Time) {
 	case own >= ceremoniesOne:
 		delete(c.all, oldestOwn)
 	case len(c.all) >= maxCeremonies:
-		delete(c.all, oldest)
+		delete(c.all, c.oldestOfMost(near))
 	}
 	c.all[challenge] = one
+}
+
+// oldestOfMost is the oldest challenge of a network that has as many as any. mu is held.
+func (c *ceremonies) oldestOfMost(near map[string]int) (oldest string) {
+	most := 0
+	for _, n := range near {
+		most = max(most, n)
+	}
+	for k, v := range c.all {
+		if near[v.near] == most && (oldest == "" || v.until.Before(c.all[oldest].until)) {
+			oldest = k
+		}
+	}
+	return oldest
 }
 
 // spend gives a challenge's ceremony, once.
@@ -156,7 +168,7 @@ func (p *Proofs) BeginPasskey(ctx context.Context, a people.Actor) (json.RawMess
 	if err != nil {
 		return nil, fmt.Errorf("begin a passkey of %s: %w", a.Person, err)
 	}
-	p.making.keep(begun.Challenge, ceremony{person: a.Person, at: string(a.Person), until: p.now().Add(ceremonyLife), begun: *begun}, p.now())
+	p.making.keep(begun.Challenge, ceremony{person: a.Person, at: string(a.Person), near: string(a.Person), until: p.now().Add(ceremonyLife), begun: *begun}, p.now())
 	b, err := json.Marshal(creation.Response)
 	if err != nil {
 		return nil, fmt.Errorf("begin a passkey of %s: %w", a.Person, err)
@@ -256,15 +268,11 @@ func (p *Proofs) request(challenge []byte) Request {
 }
 
 // BeginSignIn is the request for signing in by a passkey, whoever it is.
-func (p *Proofs) BeginSignIn(from netip.Addr) (Request, error) {
+func (p *Proofs) BeginSignIn() (Request, error) {
 	if !p.Passkeys() {
 		return Request{}, errNoPasskeys
 	}
-	challenge := make([]byte, 32)
-	rand.Read(challenge) // never fails
-	r := p.request(challenge)
-	p.begun.keep(r.Challenge, ceremony{at: place(from), until: p.now().Add(ceremonyLife)}, p.now())
-	return r, nil
+	return p.request(p.begun.next(p.now().Add(ceremonyLife))), nil
 }
 
 // Assertion is a browser's answer to a Request, its credential's toJSON.
@@ -323,9 +331,9 @@ func (p *Proofs) passkeyIn(ctx context.Context, from netip.Addr, answer []byte) 
 	if err != nil {
 		return a, k, "a passkey's answer that cannot be read", nil
 	}
-	challenge := said.challenge()
-	if _, ok := p.begun.spend(challenge, "", p.now()); !ok {
-		return a, k, "a passkey over a challenge that was not given, is late, or was used", nil
+	challenge, err := base64.RawURLEncoding.DecodeString(said.challenge())
+	if err != nil || !p.begun.given(challenge, p.now()) {
+		return a, k, "a passkey over a challenge that was not given, or is late", nil
 	}
 	who, k, err := p.roster.ByCredential(ctx, said.ID)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -338,18 +346,14 @@ func (p *Proofs) passkeyIn(ctx context.Context, from netip.Addr, answer []byte) 
 	if !k.Signs() {
 		return a, k, "a passkey that nobody has vouched for", nil
 	}
-	raw, err := base64.RawURLEncoding.DecodeString(challenge)
-	if err != nil {
-		return a, k, "a challenge that is not base64url", nil
-	}
 	_, public, err := evidence.PublicKey(evidence.KeyPasskey, k.Public)
 	if err != nil {
 		return a, k, "", fmt.Errorf("passkey of %s: %w", who.ID, err)
 	}
-	if err := evidence.CheckAssertion(said.Proof(k.ID), public, raw, p.origin()); err != nil {
+	if err := evidence.CheckAssertion(said.Proof(k.ID), public, challenge, p.origin()); err != nil {
 		return a, k, "passkey: " + err.Error(), nil
 	}
-	return a, k, "", nil
+	return a, k, p.begun.spend(challenge, who.ID, p.now()), nil
 }
 
 // AtScreen names whoever stands at a kiosk and says that this is they. It proves

@@ -75,6 +75,21 @@ func place(from netip.Addr) string {
 	return from.String()
 }
 
+// network is what one operator of many addresses has: an IPv4 network of 24 bits,
+// an IPv6 one of 48.
+func network(from netip.Addr) string {
+	from = from.Unmap().WithZone("")
+	bits := 24
+	if from.Is6() {
+		bits = 48
+	}
+	p, err := from.Prefix(bits)
+	if err != nil {
+		return "local"
+	}
+	return p.String()
+}
+
 func keyName(name string) string {
 	if len(name) > 64 {
 		name = name[:64]

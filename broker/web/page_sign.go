@@ -251,7 +251,7 @@ func (g *Pages) removeKey(v *visit) error {
 
 // beginPasskeyIn gives a challenge to sign in with.
 func (g *Pages) beginPasskeyIn(v *visit) error {
-	ask, err := g.Proofs.BeginSignIn(source(v.r))
+	ask, err := g.Proofs.BeginSignIn()
 	if err != nil {
 		return err
 	}
