@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"golang.org/x/crypto/ssh"
+	"golang.org/x/time/rate"
 
 	"penstock/approvals/state"
 	"penstock/audit"
@@ -64,8 +65,9 @@ type Authorities struct {
 	host, in, out ssh.Signer
 	hostKey       ssh.Signer
 
-	mu      sync.Mutex // of the two below; never held across I/O
+	mu      sync.Mutex // of the three below; never held across I/O
 	hosts   map[string]hostCert
+	pace    map[policy.PersonID]*rate.Limiter
 	running map[string]time.Time // key fingerprint → end of its newest in certificate of this life of the process
 
 	renewing sync.Mutex // held while a host certificate is written; only HostSigner takes it
@@ -91,7 +93,7 @@ func Open(p Parts) (*Authorities, error) {
 		p.Now = time.Now
 	}
 	a := &Authorities{journal: p.Journal, rows: p.Rows, log: p.Log, now: p.Now,
-		hosts: map[string]hostCert{}, running: map[string]time.Time{}}
+		hosts: map[string]hostCert{}, pace: map[policy.PersonID]*rate.Limiter{}, running: map[string]time.Time{}}
 	seen := map[string]string{}
 	for _, k := range []struct {
 		file, kind string

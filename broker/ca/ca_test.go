@@ -327,6 +327,33 @@ func TestEndedCertificatesLeaveTheRow(t *testing.T) {
 	}
 }
 
+// A machine's key needs no code, so whoever has it could fill the log with
+// certificates; nobody gets more than is of use.
+func TestACertificateIsNotFetchedWithoutEnd(t *testing.T) {
+	w := newWorld(t)
+	key := newKey().PublicKey()
+	fetch := func() error {
+		_, err := w.a.IssueVendor(t.Context(), Claim{Person: "ann", Firm: "krall", Windows: []policy.WindowID{"W-17"}, Until: w.now.Add(time.Hour)}, key, networks)
+		return err
+	}
+	for i := range issueBurst {
+		if err := fetch(); err != nil {
+			t.Fatalf("certificate %d: %v", i, err)
+		}
+	}
+	var no *policy.Refusal
+	if err := fetch(); !errors.As(err, &no) || no.Rule != "many-certificates" {
+		t.Errorf("one more: %v", err)
+	}
+	if c, err := w.a.IssueVendor(t.Context(), Claim{Person: "ben", Firm: "krall", Windows: []policy.WindowID{"W-17"}, Until: w.now.Add(time.Hour)}, newKey().PublicKey(), networks); err != nil || c == nil {
+		t.Errorf("somebody else: %v", err)
+	}
+	w.now = w.now.Add(issueEvery)
+	if err := fetch(); err != nil {
+		t.Errorf("later: %v", err)
+	}
+}
+
 func rowsOf(t *testing.T, s state.Store) (all []state.Row) {
 	t.Helper()
 	for row, err := range s.All(t.Context()) {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"golang.org/x/crypto/ssh"
+	"golang.org/x/time/rate"
 
 	"penstock/audit"
 	"penstock/policy"
@@ -22,6 +23,9 @@ const (
 	maxWindows    = 32               // that one certificate names
 	maxNetworks   = 64
 	maxKeyID      = 128
+
+	issueBurst = 128              // certificates of one person at once
+	issueEvery = 10 * time.Second // and one more
 )
 
 // Rules of refusals. Only cert-expired is told apart to the person, and only
@@ -176,6 +180,9 @@ func (a *Authorities) IssueVendor(ctx context.Context, c Claim, k ssh.PublicKey,
 		return nil, err
 	}
 	now := a.now()
+	if !a.mayIssue(c.Person, now) {
+		return nil, &policy.Refusal{Rule: "many-certificates", Say: "Very many certificates were fetched with this key just now. Use the newest one: it is good for an hour.", Why: "certificates of one person above the rate"}
+	}
 	until := now.Add(vendorLife)
 	if c.Until.Before(until) {
 		until = c.Until
@@ -261,6 +268,19 @@ func keyIDPart(id, name string) string {
 		}
 	}
 	return ""
+}
+
+// mayIssue bounds what one person, or a machine whose key comes without a code, has
+// written to the log: each certificate is an event for good.
+func (a *Authorities) mayIssue(p policy.PersonID, now time.Time) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	l := a.pace[p]
+	if l == nil { // people who are enrolled are few
+		l = rate.NewLimiter(rate.Every(issueEvery), issueBurst)
+		a.pace[p] = l
+	}
+	return l.AllowN(now, 1)
 }
 
 // remember keeps what Running tells; ended ones are dropped as new ones come.

@@ -235,9 +235,12 @@ type agentStream struct {
 	once   sync.Once
 }
 
-// hear reads the agent's requests until it closes the stream.
+// hear reads the agent's requests until it closes the stream. Only then its place
+// is given back: an agent that reads nothing and closes nothing holds a goroutine of
+// ours for each, and so can hold no more than there are places.
 func (s *agentStream) hear(reqs <-chan *ssh.Request) {
 	defer recovered()
+	defer s.left()
 	defer close(s.ended)
 	for r := range reqs {
 		if r.Type == brokenRequest {
@@ -291,7 +294,6 @@ func (s *agentStream) Close() (err error) {
 		s.stopLimit()
 		_ = s.CloseWrite() // an error shows in Close too
 		err = s.Channel.Close()
-		s.left()
 	})
 	return err
 }

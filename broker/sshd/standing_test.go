@@ -75,6 +75,10 @@ func TestAMachineStands(t *testing.T) {
 	if from := key.(*ssh.Certificate).CriticalOptions["source-address"]; from != "127.0.0.1/32" {
 		t.Errorf("its certificate holds from %s", from)
 	}
+	before := len(h.events("cert.issued"))
+	if out, errs, code := m.ssh("", "-o", "BatchMode=yes", "-o", "BindAddress=127.0.0.2", "cert@127.0.0.1"); code != 3 || out != "" || !strings.Contains(errs, "comes from 127.0.0.2") || len(h.events("cert.issued")) != before {
+		t.Errorf("its stolen key has a certificate written from elsewhere: exit %d, %q %s", code, out, errs)
+	}
 	for what, args := range map[string][]string{
 		"a machine moves files by sftp": {"monitor+logs+filler-plc@127.0.0.1", "id"},
 		"has no port 503":               {"-W", "filler-plc:503", "monitor@127.0.0.1"},

@@ -109,6 +109,9 @@ func (c *call) open(only []policy.WindowID) ([]approvals.Window, error) {
 	if err := c.present(); err != nil {
 		return nil, err
 	}
+	if err := c.atHome(); err != nil {
+		return nil, err
+	}
 	// Windows whose rule says so open by asking for the certificate; one that may not open now stays as it is and is told below.
 	useErr := c.Desk.OpenByUse(c.ctx, c.by.Person, only...)
 	open, err := c.Desk.OpenFor(c.ctx, c.by.Person)
@@ -127,6 +130,29 @@ func (c *call) open(only []policy.WindowID) ([]approvals.Window, error) {
 		return nil, useErr
 	}
 	return nil, c.none(only)
+}
+
+// atHome: a machine has no second factor, so its key alone opens nothing and has
+// nothing written from anywhere but the networks that were agreed for it.
+func (c *call) atHome() error {
+	if !c.by.Machine {
+		return nil
+	}
+	windows, err := c.Desk.Windows(c.ctx, c.by)
+	if err != nil {
+		return fmt.Errorf("look whence the machine may come: %w", err)
+	}
+	var all []netip.Prefix
+	for _, w := range windows {
+		if slices.Contains(w.Claim.People, string(c.by.Person)) && !over(w.State) {
+			all = append(all, w.Claim.Machine.Prefixes()...)
+		}
+	}
+	if len(all) == 0 || slices.ContainsFunc(all, func(p netip.Prefix) bool { return p.Contains(c.by.Source.Unmap()) }) {
+		return nil
+	}
+	return &policy.Refusal{Rule: "standing-network", Say: fmt.Sprintf("This machine's agreement is for connections from %v, and this one comes from %s. Run it there, or have the agreement made anew.", all, c.by.Source),
+		Why: fmt.Sprintf("the key of the machine %s came from %s", c.by.Person, c.by.Source)}
 }
 
 // none says why no window is open and what comes next.
