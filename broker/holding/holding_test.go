@@ -575,7 +575,6 @@ func TestACrashAtEachStep(t *testing.T) {
 	}
 }
 
-// What is over, too old, gone or altered is not delivered.
 // slowDesk is a Desk on which something happens while the files are listed.
 type slowDesk struct {
 	*desk
@@ -628,6 +627,7 @@ func TestAFileThatComesWhileItIsSwept(t *testing.T) {
 	}
 }
 
+// What is over, too old, gone or altered is not delivered.
 func TestWhatIsNotDelivered(t *testing.T) {
 	for name, c := range map[string]struct {
 		do   func(*plant)

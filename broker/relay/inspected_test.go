@@ -240,8 +240,6 @@ func TestASetWindowWritesWithinItsSheet(t *testing.T) {
 	}
 }
 
-// Narrowing acts on the next operation of a stream that runs, and no byte of
-// the machine's is lost.
 // A window for one register alone: another that the rights would allow comes back
 // with the machine's own exception, also by a new sheet; the machine sees nothing.
 func TestAWindowForOneRegister(t *testing.T) {
@@ -268,6 +266,8 @@ func TestAWindowForOneRegister(t *testing.T) {
 	}
 }
 
+// Narrowing acts on the next operation of a stream that runs, and no byte of
+// the machine's is lost.
 func TestNarrowingActsOnTheNextOperation(t *testing.T) {
 	s := inspect(t, policy.Look|policy.Set).start(t)
 	write := adu(t, 1, "06 000B 0064")

@@ -8,7 +8,6 @@ import (
 	"io"
 	"strings"
 	"testing"
-	"time"
 
 	"penstock/audit"
 	"penstock/broker"
@@ -431,11 +430,7 @@ func TestNarrowedWhileFetching(t *testing.T) {
 	err := s.machined(openFile(1, "/x", flagRead), func(kind byte, id uint32, f *fields) []byte {
 		if kind == fxOpen {
 			s.rig.Agreement.Change(brokertest.W1, func(f *policy.Facts) { f.Window.Rights = policy.Look })
-			for until := time.Now().Add(time.Minute); !s.c.Decision().Duties.InputOff; time.Sleep(time.Millisecond) {
-				if time.Now().After(until) {
-					t.Fatal("the channel is not narrowed")
-				}
-			}
+			brokertest.Until(t, "the channel is narrowed", func() bool { return s.c.Decision().Duties.InputOff })
 		}
 		return plainMachine(kind, id, f)
 	})

@@ -190,7 +190,6 @@ func TestAResetPassesAnAgent(t *testing.T) {
 	}
 }
 
-// Who brings an agent, and which counts.
 // removing is a log; while it writes that an agent is up, somebody removes it.
 type removing struct {
 	Log
@@ -230,6 +229,7 @@ func TestAnAgentThatIsRemovedWhileItComesIn(t *testing.T) {
 	}
 }
 
+// Who brings an agent, and which counts.
 func TestAnAgentIsEnrolledByTwo(t *testing.T) {
 	h := newAgents(t)
 	h.roster.Zones = func(z policy.ZoneName) bool { zone, ok := h.plant.Zone(z); return ok && zone.ByAgent }

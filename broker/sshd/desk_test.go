@@ -82,6 +82,15 @@ func TestDeskFromRequestToHandback(t *testing.T) {
 	if _, errs, code = h.atDesk("ann", "withdraw R-2 not needed"); code != 0 {
 		t.Errorf("withdraw: exit %d, %s", code, errs)
 	}
+	out, errs, code = h.atDesk("ann", "help")
+	if code != 0 || !strings.Contains(out, "--kind connectivity\n") {
+		t.Errorf("help: exit %d, %s %s", code, out, errs)
+	}
+	for line := range strings.Lines(out) {
+		if len(line) > 140 {
+			t.Errorf("help has a line of %d characters: %s", len(line), line)
+		}
+	}
 	sum := strings.Repeat("9f3c", 16)
 	out, errs, code = h.atDesk("ann", "request --asset filler-plc --account logs --rights look,copy --minutes 60 --file-hash "+sum+" --why Recipe 14")
 	if code != 0 || !strings.Contains(out, "1 file is named by its hash: once looked at, it is released by itself.") || !strings.Contains(out, "sha256:"+sum) {

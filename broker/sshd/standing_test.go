@@ -90,6 +90,9 @@ func TestAMachineStands(t *testing.T) {
 			t.Errorf("%q: exit %d, stdout %q, stderr %s", args, code, out, errs)
 		}
 	}
+	if out, _, code := m.ssh("", "desk@127.0.0.1", "help"); code != 0 || !strings.Contains(out, "  windows ") || strings.Contains(out, "--kind") {
+		t.Errorf("help: exit %d, %s", code, out)
+	}
 	if out, _, code := m.ssh("", "desk@127.0.0.1", "windows"); code != 0 || !strings.Contains(out, string(w)) {
 		t.Errorf("windows: exit %d, %s", code, out)
 	}

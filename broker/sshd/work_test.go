@@ -13,10 +13,10 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/crypto/ssh"
+
 	"penstock/audit"
 	"penstock/broker/brokertest"
-
-	"golang.org/x/crypto/ssh"
 )
 
 func TestCommandPasses(t *testing.T) {

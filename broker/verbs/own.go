@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -16,9 +17,18 @@ import (
 func (c *call) help() error {
 	c.printf("Penstock, %s. You are %s.\nType: %s\n\n", c.Plant().Site.Name, c.name(c.by.Person), c.command("desk", "VERB"))
 	for _, v := range c.verbs() {
+		if c.by.Machine && !slices.Contains(machineVerbs, v.name) {
+			continue
+		}
 		c.printf("  %-10s %s\n", v.name, v.says)
 		if v.usage != v.name {
 			c.printf("             %s\n", v.usage)
+		}
+		if v.name != "request" {
+			continue
+		}
+		for _, also := range askAlso {
+			c.printf("               %s\n                 %s\n", also.flags, also.says)
 		}
 	}
 	c.printf("\nThe certificate of an open window:  %s\n--json prints for programs. Exit codes: 0 done, 1 error, 2 not understood, 3 the answer is no.\n", c.CertLine())

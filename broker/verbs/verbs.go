@@ -85,7 +85,7 @@ func (c *Clerk) verbs() []verb {
 		{"help", "help", "this text", nil, (*call).help},
 		{"setup", "setup", "the lines for ssh, PuTTY and WinSCP, ready to copy", nil, (*call).setup},
 		{"assets", "assets", "the machines you have asked for, and their accounts", nil, (*call).assets},
-		{"request", "request --asset A --account U --rights look,copy --minutes 60 --why TEXT …", "ask for access; request R-1 shows one; --kind emergency is the quick way, where the plant has one; --kind on-site --laptop NAME brings a laptop to the machine, and needs no account; with --jack NAME it comes through a service jack, by an account, and is recorded; --register 'Fill volume' names what alone you will change, where Penstock reads along; --kind standing --people MACHINE --frame F --network 198.51.100.7 lets a machine of yours in day and night; --kind connectivity only tries whether the way works; --kind exception asks for a time or a length that calendars and rules refuse, where the plant makes exceptions", asking, (*call).request},
+		{"request", "request --asset A --account U --rights look,copy --minutes 60 --why TEXT …", "ask for access; request R-1 shows one", asking, (*call).request},
 		{"requests", "requests", "what your firm has asked for, and how it stands", nil, (*call).requests},
 		{"patterns", "patterns", "what the plant agreed by day, under which you may be called in", nil, (*call).patterns},
 		{"here", "here K7Q-4MD", "answer the plant's call with the code that was read to you", nil, (*call).here},
@@ -104,6 +104,18 @@ func (c *Clerk) verbs() []verb {
 		{"totp", "totp", "set up, or replace, your code generator", nil, (*call).totp},
 		{"password", "password", "set your password (for the web pages)", nil, (*call).password},
 	}
+}
+
+// askAlso are what a request may say besides: help names them under it.
+var askAlso = []struct{ flags, says string }{
+	{"--kind emergency", "the quick way, where the plant has one"},
+	{"--kind on-site --laptop NAME", "with a laptop at the machine itself: no account, not recorded"},
+	{"--kind on-site --laptop NAME --jack J", "with a laptop at a service jack: by an account, recorded"},
+	{"--kind standing --people MACHINE --frame F --network 198.51.100.7", "a machine of yours, day and night"},
+	{"--kind connectivity", "only tries whether the way works; nothing passes"},
+	{"--kind exception", "outside a calendar, or for longer than the rules allow, where the plant makes exceptions"},
+	{"--register 'Fill volume'", "what alone you will change, where Penstock reads along"},
+	{"--file-hash SHA256", "a file that you will bring, where files wait at the plant"},
 }
 
 // machineVerbs are those that a machine has: nothing that asks or answers.
