@@ -138,7 +138,7 @@ func (g *Pages) windowRoutes() []Route {
 		{"POST /windows/{id}/pause", PlantOnly, "", g.windowStep},
 		{"POST /windows/{id}/narrow", PlantOnly, "", g.windowStep},
 		{"POST /windows/{id}/cut", PlantOnly, "", g.windowStep},
-		{"POST /windows/{id}/file", PlantOnly, "Let it in", g.fileStep},
+		{"POST /windows/{id}/file", PlantOnly, "Let it through", g.fileStep},
 		{"POST /windows/{id}/file-no", PlantOnly, "", g.fileStep},
 		{"POST /windows/{id}/gate", PlantOnly, "Say it", g.gateStep},
 		{"POST /windows/{id}/gate-back", PlantOnly, "", g.gateStep},

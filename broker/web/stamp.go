@@ -119,11 +119,14 @@ func (v *visit) days(says string) string {
 // ISO is for programs and for the countdown.
 func (s stamp) ISO() string { return s.Format(time.RFC3339) }
 
-// Left counts down in hours and minutes: "0:41".
+// Left counts down in hours and minutes, "0:41", and what is far off in days; app.js does the same.
 func (s stamp) Left() string {
 	left := s.Sub(s.now).Round(time.Minute)
 	if left < 0 {
 		left = 0
+	}
+	if left >= 48*time.Hour {
+		return fmt.Sprintf("%d days", int(left.Hours())/24)
 	}
 	return fmt.Sprintf("%d:%02d", int(left.Hours()), int(left.Minutes())%60)
 }

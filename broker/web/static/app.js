@@ -9,7 +9,7 @@
     const now = Date.now() + ahead;
     for (const t of document.querySelectorAll("[data-until]")) {
       const left = Math.max(0, Math.round((new Date(t.dataset.until) - now) / 60000));
-      const text = Math.floor(left / 60) + ":" + two(left % 60);
+      const text = left >= 2880 ? Math.floor(left / 1440) + " days" : Math.floor(left / 60) + ":" + two(left % 60);
       if (t.textContent !== text) t.textContent = text;
     }
   }
