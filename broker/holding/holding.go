@@ -88,17 +88,19 @@ type Holding struct {
 	used  int64           // bytes in the folder, those on their way in too
 	mine  map[string]bool // names that are on their way in, and in no row yet
 	under map[string]bool // files that somebody works on
-	tried map[string]failure
-	taken map[string]bool // files that are taken out now
-	said  map[string]bool // files of which the person was told that they are let out
-	parts map[place]*part // uploads that broke off
+
+	errands map[policy.AssetName]bool // machines that Penstock brings a file to by a session of its own
+	tried   map[string]failure
+	taken   map[string]bool // files that are taken out now
+	said    map[string]bool // files of which the person was told that they are let out
+	parts   map[place]*part // uploads that broke off
 
 	health health // the scanner's
 }
 
 // Open makes the folder, and says what is in it.
 func Open(p Parts) (*Holding, error) {
-	h := &Holding{Parts: p, poke: make(chan struct{}, 1), mine: map[string]bool{}, under: map[string]bool{}, tried: map[string]failure{}, taken: map[string]bool{}, said: map[string]bool{}, parts: map[place]*part{}}
+	h := &Holding{Parts: p, poke: make(chan struct{}, 1), mine: map[string]bool{}, under: map[string]bool{}, errands: map[policy.AssetName]bool{}, tried: map[string]failure{}, taken: map[string]bool{}, said: map[string]bool{}, parts: map[place]*part{}}
 	h.Limits = p.Limits.defaults()
 	if h.Now == nil {
 		h.Now = time.Now

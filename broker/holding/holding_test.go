@@ -28,19 +28,8 @@ import (
 	"penstock/policy"
 )
 
-// quickRace: else what is built with the race detector stands a second at its end.
-const quickRace = "GORACE=atexit_sleep_ms=10"
-
 func TestMain(m *testing.M) {
-	if sock := os.Getenv("PENSTOCK_TEST_BRIDGE"); sock != "" { // we are what sftp -D runs
-		c, err := net.Dial("unix", sock)
-		if err != nil {
-			os.Exit(1)
-		}
-		go func() { io.Copy(c, os.Stdin); c.(*net.UnixConn).CloseWrite() }()
-		io.Copy(os.Stdout, c)
-		os.Exit(0)
-	}
+	brokertest.Bridge()
 	slog.SetDefault(slog.New(slog.DiscardHandler)) // faults are made on purpose
 	os.Exit(m.Run())
 }
@@ -303,22 +292,7 @@ func (p *plant) carry(s *broker.Session, vendor io.ReadWriter) {
 		return
 	}
 	defer gate.Close("0", nil)
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	server := exec.CommandContext(ctx, "/usr/lib/openssh/sftp-server")
-	in, _ := server.StdinPipe()
-	out, _ := server.StdoutPipe()
-	if err := server.Start(); err != nil {
-		p.t.Error(err)
-		return
-	}
-	defer server.Wait()
-	c := j.Carry(gate, p.h, func(text string) { p.mu.Lock(); defer p.mu.Unlock(); p.said = append(p.said, text) })
-	shown := make(chan struct{})
-	go func() { defer close(shown); _ = c.ToVendor(ctx, vendor, out) }()
-	_ = c.ToTarget(ctx, in, vendor)
-	in.Close()
-	<-shown
+	brokertest.ServeFiles(p.t, j.Carry(gate, p.h, func(text string) { p.mu.Lock(); defer p.mu.Unlock(); p.said = append(p.said, text) }), vendor)
 }
 
 // bridge is where one client of sftp -D comes; over is closed when its channel has ended.
@@ -346,19 +320,9 @@ func (p *plant) bridge(s *broker.Session) (sock string, over chan struct{}) {
 func (p *plant) sends(s *broker.Session, commands ...string) string {
 	p.t.Helper()
 	sock, over := p.bridge(s)
-	self, err := os.Executable()
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	batch := filepath.Join(p.t.TempDir(), "batch")
-	if err := os.WriteFile(batch, []byte("-"+strings.Join(commands, "\n-")+"\n"), 0o600); err != nil {
-		p.t.Fatal(err)
-	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	client := exec.CommandContext(ctx, "sftp", "-q", "-b", batch, "-D", self)
-	client.Env = append(os.Environ(), "PENSTOCK_TEST_BRIDGE="+sock, quickRace)
-	text, err := client.CombinedOutput()
+	text, err := brokertest.SFTPClient(ctx, p.t, sock, commands).CombinedOutput()
 	if err != nil {
 		p.t.Fatalf("sftp: %v\n%s", err, text)
 	}
@@ -428,7 +392,7 @@ func (p *plant) becomes(id string, want approvals.FileState) approvals.File {
 		select {
 		case <-p.desk.moved:
 		case <-late:
-			p.t.Fatalf("%s never was %s: %+v", id, want, files)
+			p.t.Fatalf("%s never was %s (%s): %+v", id, want, p.h.Trouble(id), files)
 		}
 	}
 }
@@ -498,13 +462,14 @@ func TestAFileIsDelivered(t *testing.T) {
 			s.End(errors.New("left"))
 			<-s.Done()
 		}
-		for _, id := range []string{"F-1", "F-2"} {
+		for _, id := range []string{"F-1", "F-2"} { // both at once: this machine has one writer
 			if _, err := p.desk.release(id); err != nil {
 				t.Fatal(err)
 			}
-			p.h.Poke()
-			p.becomes(id, approvals.FileDelivered)
 		}
+		p.h.Poke()
+		p.becomes("F-1", approvals.FileDelivered)
+		p.becomes("F-2", approvals.FileDelivered)
 		if p.onMachine("recipe") != "new recipe" || p.delivered() != 2 {
 			t.Errorf("on the machine: %q, told %d times", p.onMachine("recipe"), p.delivered())
 		}

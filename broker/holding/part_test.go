@@ -3,7 +3,6 @@ package holding
 import (
 	"context"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -21,16 +20,10 @@ import (
 // gives how much was kept of it.
 func (p *plant) breaksOff(s *broker.Session, mine, path string) int64 {
 	p.t.Helper()
-	self, err := os.Executable()
-	if err != nil {
-		p.t.Fatal(err)
-	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	sock, over := p.bridge(s)
-	batch := p.file("put " + mine + " " + path + "\n")
-	client := exec.CommandContext(ctx, "sftp", "-q", "-l", "1600", "-b", batch, "-D", self) // 200 KiB a second
-	client.Env = append(os.Environ(), "PENSTOCK_TEST_BRIDGE="+sock, quickRace)
+	client := brokertest.SFTPClient(ctx, p.t, sock, []string{"put " + mine + " " + path}, "-l", "1600") // 200 KiB a second
 	p.h.mu.Lock()
 	before := p.h.used
 	p.h.mu.Unlock()

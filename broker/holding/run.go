@@ -223,11 +223,32 @@ func (h *Holding) deliver(ctx context.Context, f approvals.File) {
 		defer file.Close()
 		err = h.bring(ctx, f, file)
 	}
-	if err != nil {
+	switch {
+	case errors.Is(err, errAnother): // whose end looks again
+	case err != nil:
 		h.later(f, "it could not be delivered; trying again", err)
-		return
+	default:
+		h.Poke()
 	}
-	h.Poke()
+}
+
+// errAnother is no failure: Penstock's own sessions go to a machine one after the
+// other, since many machines take one writer at a time.
+var errAnother = errors.New("another file is on its way to this machine")
+
+// errand is false where Penstock is on its way to this machine already.
+func (h *Holding) errand(a policy.AssetName) (over func(), ok bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.errands[a] {
+		return nil, false
+	}
+	h.errands[a] = true
+	return func() {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		delete(h.errands, a)
+	}, true
 }
 
 // bring opens a channel of the vendor's own session, or of one that Penstock
@@ -235,6 +256,11 @@ func (h *Holding) deliver(ctx context.Context, f approvals.File) {
 func (h *Holding) bring(ctx context.Context, f approvals.File, file *os.File) (err error) {
 	s := h.Broker.With(f.Person, f.Window)
 	if s == nil {
+		over, ok := h.errand(f.Asset)
+		if !ok {
+			return errAnother
+		}
+		defer over()
 		a, err := arrival(f)
 		if err != nil {
 			return fmt.Errorf("whence %s came: %w", f.ID, err)

@@ -6,7 +6,6 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -66,44 +65,15 @@ func (r *real) serve(s *broker.Session, vendor net.Conn) {
 	}
 	gate := r.rig.Channel(r.t, s, policy.Query{Asset: brokertest.PLC, Port: "sftp", Account: brokertest.Maint, Kind: j.Kind})
 	defer gate.Close("0", nil)
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	server := exec.CommandContext(ctx, "/usr/lib/openssh/sftp-server")
-	in, _ := server.StdinPipe()
-	out, _ := server.StdoutPipe()
-	if err := server.Start(); err != nil {
-		r.t.Error(err)
-		return
-	}
-	defer server.Wait()
-	defer in.Close()
-	c := j.Carry(gate, r.holding, func(string) {})
-	over := make(chan struct{})
-	go func() { defer close(over); _ = c.ToVendor(ctx, vendor, out) }()
-	_ = c.ToTarget(ctx, in, vendor)
-	in.Close()
-	<-over
+	brokertest.ServeFiles(r.t, j.Carry(gate, r.holding, func(string) {}), vendor)
 }
 
 // sftp runs OpenSSH's client with these commands; each goes on after an error.
 func (r *real) sftp(commands ...string) string {
 	r.t.Helper()
-	batch := filepath.Join(r.t.TempDir(), "batch")
-	for i := range commands {
-		commands[i] = "-" + commands[i]
-	}
-	if err := os.WriteFile(batch, []byte(strings.Join(commands, "\n")+"\n"), 0o600); err != nil {
-		r.t.Fatal(err)
-	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	self, err := os.Executable()
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	client := exec.CommandContext(ctx, "sftp", "-q", "-b", batch, "-D", self)
-	client.Env = append(os.Environ(), "PENSTOCK_TEST_BRIDGE="+r.sock, quickRace)
-	out, err := client.CombinedOutput()
+	out, err := brokertest.SFTPClient(ctx, r.t, r.sock, commands).CombinedOutput()
 	if err != nil {
 		r.t.Fatalf("sftp: %v\n%s", err, out)
 	}

@@ -8,9 +8,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
-	"net"
 	"net/netip"
-	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -24,19 +22,8 @@ import (
 	"penstock/policy"
 )
 
-// quickRace: else what is built with the race detector stands a second at its end.
-const quickRace = "GORACE=atexit_sleep_ms=10"
-
 func TestMain(m *testing.M) {
-	if sock := os.Getenv("PENSTOCK_TEST_BRIDGE"); sock != "" { // we are what sftp -D runs
-		c, err := net.Dial("unix", sock)
-		if err != nil {
-			os.Exit(1)
-		}
-		go func() { io.Copy(c, os.Stdin); c.(*net.UnixConn).CloseWrite() }()
-		io.Copy(os.Stdout, c)
-		os.Exit(0)
-	}
+	brokertest.Bridge()
 	slog.SetDefault(slog.New(slog.DiscardHandler)) // faults are made on purpose
 	goleak.VerifyTestMain(m)
 }
