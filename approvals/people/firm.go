@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"penstock/audit"
@@ -84,6 +85,31 @@ func (r *Roster) plantSponsor(ctx context.Context, id policy.PersonID) error {
 }
 
 // cleanNetworks masks, sorts and drops doubles.
+// Networks reads networks as somebody typed them: with commas, semicolons, bars or
+// white space between them. An address alone is a network of one. An error is a
+// refusal (bad-network).
+func Networks(text string) ([]netip.Prefix, error) {
+	all, err := networks(text)
+	if err != nil {
+		return nil, refuse("bad-network", "That cannot be read: "+err.Error()+".", "%v", err)
+	}
+	return all, nil
+}
+
+func networks(text string) (all []netip.Prefix, err error) {
+	for word := range strings.FieldsFuncSeq(text, func(r rune) bool { return r == ',' || r == ';' || r == '|' || r <= ' ' }) {
+		n, err := netip.ParsePrefix(word)
+		if a, alone := netip.ParseAddr(word); alone == nil && a.Zone() == "" {
+			n, err = netip.PrefixFrom(a, a.BitLen()), nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%.60q is no network; write it as 198.51.100.0/24, or as 198.51.100.7 for one address", word)
+		}
+		all = append(all, n.Masked())
+	}
+	return all, nil
+}
+
 func cleanNetworks(list []netip.Prefix) (words []string, err error) {
 	if len(list) > maxNetworks {
 		return nil, fmt.Errorf("%d networks; %d are the most", len(list), maxNetworks)

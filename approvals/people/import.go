@@ -305,7 +305,7 @@ func (m *importing) wanted(f *importFirm) (Firm, string) {
 	}{
 		{"sponsor", f.Sponsor, func(s string) (err error) { want.Sponsor, err = m.sponsor(s); return err }},
 		{"until", f.Until, func(s string) (err error) { want.Until, err = lastDay(s, m.zone); return err }},
-		{"networks", f.Networks, func(s string) (err error) { want.Networks, err = networks(s); return err }},
+		{"networks", f.Networks, func(s string) (err error) { want.Networks, err = someNetworks(s); return err }},
 	} {
 		if part.said == "" {
 			continue
@@ -386,21 +386,16 @@ func lastDay(s string, zone *time.Location) (time.Time, error) {
 	return time.Time{}, fmt.Errorf("%.40q is no day; write it as 2027-03-31", s)
 }
 
-func networks(s string) (list []netip.Prefix, err error) {
-	for _, word := range strings.FieldsFunc(s, func(c rune) bool { return c == ' ' || c == ',' || c == ';' || c == '|' }) {
-		n, err := netip.ParsePrefix(word)
-		if a, alone := netip.ParseAddr(word); alone == nil && a.Zone() == "" {
-			n, err = netip.PrefixFrom(a, a.BitLen()), nil
-		}
-		if err != nil {
-			return nil, fmt.Errorf("%.60q is no network; write it as 198.51.100.0/24", word)
-		}
+// someNetworks are never the whole world, which one wrong figure in a list of
+// a thousand lines would be.
+func someNetworks(s string) ([]netip.Prefix, error) {
+	all, err := networks(s)
+	for _, n := range all {
 		if n.Bits() == 0 {
 			return nil, fmt.Errorf("%s is the whole world; write where the firm comes from", n)
 		}
-		list = append(list, n.Masked())
 	}
-	return list, nil
+	return all, err
 }
 
 var notInShort = regexp.MustCompile(`[^a-z0-9]+`)

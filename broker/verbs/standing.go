@@ -1,11 +1,11 @@
 package verbs
 
 import (
-	"net/netip"
 	"strings"
 
 	"penstock/approvals"
 	"penstock/approvals/evidence"
+	"penstock/approvals/people"
 	"penstock/policy"
 )
 
@@ -16,15 +16,8 @@ func (c *call) fillStanding(ask *approvals.Ask) (is bool, err error) {
 		return false, nil
 	}
 	ask.Machine = approvals.Machine{Frame: c.args.text("frame"), Keeper: policy.PersonID(c.args.text("keeper"))}
-	for _, word := range c.args.list("network") {
-		if a, alone := netip.ParseAddr(word); alone == nil {
-			word = netip.PrefixFrom(a, a.BitLen()).String()
-		}
-		p, err := netip.ParsePrefix(word)
-		if err != nil {
-			return true, usage(word + " is no network: write 198.51.100.7 or 198.51.100.0/28")
-		}
-		ask.Machine.Networks = append(ask.Machine.Networks, p)
+	if ask.Machine.Networks, err = people.Networks(strings.Join(c.args.list("network"), " ")); err != nil {
+		return true, err
 	}
 	if len(c.args.list("people")) != 1 {
 		return true, usage("Which machine? --people NAME, as the plant invited it")

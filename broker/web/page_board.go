@@ -151,55 +151,8 @@ func (g *Pages) boardOf(v *visit, f *boardFacts) (boardView, error) {
 	}
 	b.Blocks = v.blocks(f.blocks, f.roll)
 	if v.actor.Plant {
-		b.Outside = g.outside(v)
-		b.Trial = g.Loopback
-		b.Agents = g.agentsDown(v)
-		b.Review, b.AskedYou = g.backlog(v), f.asked[string(v.actor.Person)]
-		b.Scanner = g.scannerLine(v)
-		b.SIEM = g.siemLines()
-		if g.Notices != nil {
-			b.SIEM = append(b.SIEM, g.Notices()...)
-		}
-		for _, h := range f.handed {
-			b.Handed = append(b.Handed, handedOver{h.ID, v.role(h.Team), f.roll.person(h.By), h.Left(), v.at(h.Due), h.Rang})
-		}
-		for _, k := range f.keys {
-			if a, _ := v.plant.Asset(k.Asset); k.Closed {
-				b.Shown = append(b.Shown, shownKeyView{Title: a.Title, Accepted: string(k.Accepted)})
-			}
-		}
-		for _, r := range f.owed {
-			b.Owed = append(b.Owed, owedView{string(r.Window), f.roll.firm(r.Firm), r.Late, v.at(r.At)})
-		}
-		b.Paper, b.NoPaper = f.paper, f.noPaper
-		for _, s := range f.spoken {
-			if line := v.spokenWords(s, f.roll); s.Open() && (line.Mine || line.MayClear) {
-				b.Spoken = append(b.Spoken, line)
-			}
-		}
-		for _, p := range f.patterns {
-			if line := v.patternLine(p, f.roll); line.You || line.Warn {
-				b.Patterns = append(b.Patterns, line)
-			}
-		}
-		b.Hands = v.takes()
-		b.Coming, b.Files = v.coming(f), f.files
-		ends, err := g.endings(v, f.roll)
-		if err != nil {
+		if err := g.forThePlant(v, &b, f); err != nil {
 			return b, err
-		}
-		b.Ends = len(ends)
-		if b.Access, err = g.accessWaits(v); err != nil {
-			return b, err
-		}
-		if text, above := v.howOften(f.windows); above {
-			b.Often = text
-		}
-		for _, c := range f.gates {
-			one := v.gate(c, f.roll)
-			one.MaySay = one.Outage && !one.OK && v.standsFor(f.roll, nil)(c.Gate.By)
-			one.MayBack = one.Outage && one.OK && v.takes()
-			b.Gates = append(b.Gates, one)
 		}
 	}
 	if firm, p := f.roll.firms[v.actor.Firm], f.roll.people[v.actor.Person]; b.Vendor && !firm.Terms.IsZero() {
@@ -208,6 +161,61 @@ func (g *Pages) boardOf(v *visit, f *boardFacts) (boardView, error) {
 	b.Duty = v.onDuty(f)
 	b.Closed = slices.ContainsFunc(b.Blocks, func(b blockView) bool { return b.All })
 	return b, nil
+}
+
+// forThePlant adds what only the plant's own people see.
+func (g *Pages) forThePlant(v *visit, b *boardView, f *boardFacts) error {
+	b.Outside = g.outside(v)
+	b.Trial = g.Loopback
+	b.Agents = g.agentsDown(v)
+	b.Review, b.AskedYou = g.backlog(v), f.asked[string(v.actor.Person)]
+	b.Scanner = g.scannerLine(v)
+	b.SIEM = g.siemLines()
+	if g.Notices != nil {
+		b.SIEM = append(b.SIEM, g.Notices()...)
+	}
+	for _, h := range f.handed {
+		b.Handed = append(b.Handed, handedOver{h.ID, v.role(h.Team), f.roll.person(h.By), h.Left(), v.at(h.Due), h.Rang})
+	}
+	for _, k := range f.keys {
+		if a, _ := v.plant.Asset(k.Asset); k.Closed {
+			b.Shown = append(b.Shown, shownKeyView{Title: a.Title, Accepted: string(k.Accepted)})
+		}
+	}
+	for _, r := range f.owed {
+		b.Owed = append(b.Owed, owedView{string(r.Window), f.roll.firm(r.Firm), r.Late, v.at(r.At)})
+	}
+	b.Paper, b.NoPaper = f.paper, f.noPaper
+	for _, s := range f.spoken {
+		if line := v.spokenWords(s, f.roll); s.Open() && (line.Mine || line.MayClear) {
+			b.Spoken = append(b.Spoken, line)
+		}
+	}
+	for _, p := range f.patterns {
+		if line := v.patternLine(p, f.roll); line.You || line.Warn {
+			b.Patterns = append(b.Patterns, line)
+		}
+	}
+	b.Hands = v.takes()
+	b.Coming, b.Files = v.coming(f), f.files
+	ends, err := g.endings(v, f.roll)
+	if err != nil {
+		return err
+	}
+	b.Ends = len(ends)
+	if b.Access, err = g.accessWaits(v); err != nil {
+		return err
+	}
+	if text, above := v.howOften(f.windows); above {
+		b.Often = text
+	}
+	for _, c := range f.gates {
+		one := v.gate(c, f.roll)
+		one.MaySay = one.Outage && !one.OK && v.standsFor(f.roll, nil)(c.Gate.By)
+		one.MayBack = one.Outage && one.OK && v.takes()
+		b.Gates = append(b.Gates, one)
+	}
+	return nil
 }
 
 // sortWindows puts each window where it belongs on the board.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"slices"
 	"strconv"
@@ -16,11 +15,10 @@ import (
 	"penstock/policy"
 )
 
-// A calendar that is taken in: how far ahead, how much of a form beside the file,
-// and how long its repetitions may be worked out.
+// A calendar that is taken in: how far ahead, and how long its repetitions may be
+// worked out.
 const (
 	calendarDays = 60
-	calendarForm = calendar.MaxBytes + 64<<10
 	calendarTime = 5 * time.Second
 )
 
@@ -91,27 +89,6 @@ func (n roll) members(team policy.Role) (list []calendar.Member) {
 	}
 	slices.SortFunc(list, func(a, b calendar.Member) int { return strings.Compare(a.ID, b.ID) })
 	return list
-}
-
-// uploaded is a file of a form. The body is bounded before (bodyLimit), so nothing
-// of it goes to the disk.
-func (v *visit) uploaded(field string) ([]byte, error) {
-	if err := v.r.ParseMultipartForm(calendarForm); err != nil {
-		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-			return nil, err
-		}
-		return nil, badCall{fmt.Errorf("the form cannot be read: %w", err)}
-	}
-	f, _, err := v.r.FormFile(field)
-	if err != nil {
-		return nil, &policy.Refusal{Rule: "no-file", Say: "Choose a file first.", Why: err.Error()}
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, calendar.MaxBytes+1))
-	if err != nil {
-		return nil, fmt.Errorf("read the file: %w", err)
-	}
-	return text, nil
 }
 
 // saidNames reads "M. Voss = mia", one on a line, or several with semicolons.

@@ -61,8 +61,8 @@ func TestRosterFromACalendar(t *testing.T) {
 	if status, page := h.upload(lena, "/roster/shift/calendar", "", file); status != http.StatusUnprocessableEntity || !strings.Contains(page, "M. Voss") || strings.Contains(page, "Write this roster") {
 		t.Errorf("a name of nobody's: %d %s", status, page)
 	}
-	if status, _ := h.upload(lena, "/roster/shift/calendar", "", bytes.Repeat([]byte("x"), calendarForm)); status != http.StatusRequestEntityTooLarge {
-		t.Errorf("a file of %d bytes: %d", calendarForm, status)
+	if status, _ := h.upload(lena, "/roster/shift/calendar", "", bytes.Repeat([]byte("x"), uploadForm)); status != http.StatusRequestEntityTooLarge {
+		t.Errorf("a file of %d bytes: %d", uploadForm, status)
 	}
 	if status, page := h.upload(lena, "/roster/shift/calendar", "", bytes.Repeat([]byte("x"), calendar.MaxBytes+1)); status != http.StatusUnprocessableEntity {
 		t.Errorf("a calendar one byte too long: %d %s", status, page)

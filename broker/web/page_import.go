@@ -6,9 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"penstock/approvals/calendar"
 	"penstock/broker/api"
-	"penstock/policy"
 )
 
 // importView is a list of firms and people: what it would do, or did.
@@ -36,7 +34,7 @@ func (g *Pages) importPage(v *visit) error {
 }
 
 func (g *Pages) showImport(v *visit, status int, view importView) error {
-	view.Most = calendar.MaxBytes >> 10
+	view.Most = maxUpload >> 10
 	return g.show(v, status, "import", "Firms and people from a list", view)
 }
 
@@ -51,10 +49,11 @@ func (g *Pages) readImport(v *visit) error {
 		in.Format = "json"
 	}
 	view := importView{System: in.System, Format: in.Format}
-	plan, err := g.planImport(v.ctx(), v.actor, in)
-	if len(text) > calendar.MaxBytes {
-		err = &policy.Refusal{Rule: "long-list", Say: "The file is too long for this page: penstock people import reads it."}
+	if len(text) > maxUpload {
+		view.Say = "The file is too long for this page: penstock people import reads it."
+		return g.showImport(v, http.StatusUnprocessableEntity, view)
 	}
+	plan, err := g.planImport(v.ctx(), v.actor, in)
 	if no := say(err); err != nil && no != "" {
 		view.Say = no
 		return g.showImport(v, http.StatusUnprocessableEntity, view)

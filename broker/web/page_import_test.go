@@ -8,7 +8,6 @@ import (
 	"strings"
 	"testing"
 
-	"penstock/approvals/calendar"
 	"penstock/policy"
 )
 
@@ -30,7 +29,7 @@ func TestFirmsFromAList(t *testing.T) {
 	if status, page := plan(lena, []byte("person\nx\n")); status != http.StatusUnprocessableEntity || !strings.Contains(page, "no column is called firm") {
 		t.Errorf("a list without firms: %d %s", status, page)
 	}
-	if status, page := plan(lena, bytes.Repeat([]byte("x"), calendar.MaxBytes+1)); status != http.StatusUnprocessableEntity {
+	if status, page := plan(lena, bytes.Repeat([]byte("x"), maxUpload+1)); status != http.StatusUnprocessableEntity || !strings.Contains(page, "penstock people import reads it") {
 		t.Errorf("a list that is too long: %d %s", status, page)
 	}
 	status, page := plan(lena, sheet)

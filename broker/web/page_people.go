@@ -3,7 +3,6 @@ package web
 import (
 	"fmt"
 	"net/http"
-	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -223,12 +222,9 @@ func (g *Pages) mail(v *visit) error {
 func (g *Pages) firm(v *visit) error {
 	f := v.r.PostForm
 	firm := people.Firm{ID: policy.FirmID(strings.TrimSpace(f.Get("id"))), Name: strings.TrimSpace(f.Get("name")), Sponsor: policy.PersonID(f.Get("sponsor"))}
-	for _, n := range strings.FieldsFunc(f.Get("networks"), func(r rune) bool { return r == ',' || r == ' ' || r == '\n' || r == '\r' }) {
-		p, err := netip.ParsePrefix(n)
-		if err != nil {
-			return &policy.Refusal{Rule: "bad-network", Say: fmt.Sprintf("%.60q is no network. Write it as 198.51.100.0/24.", n)}
-		}
-		firm.Networks = append(firm.Networks, p)
+	var err error
+	if firm.Networks, err = people.Networks(f.Get("networks")); err != nil {
+		return err
 	}
 	if s := f.Get("until"); s != "" {
 		day, err := time.ParseInLocation(time.DateOnly, s, v.plant.Location())

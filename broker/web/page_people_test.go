@@ -2,7 +2,9 @@ package web
 
 import (
 	"net/http"
+	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -48,12 +50,16 @@ func TestPeoplePages(t *testing.T) {
 
 	zone := h.pages.Plant().Location()
 	last := time.Now().In(zone).AddDate(0, 0, 40)
-	h.posts(t, lena, "/firms", url.Values{"id": {"pumpen"}, "name": {"Pumpen Nord"}, "sponsor": {"olaf"}, "until": {last.Format(time.DateOnly)}}, http.StatusSeeOther)
+	h.posts(t, lena, "/firms", url.Values{"id": {"pumpen"}, "name": {"Pumpen Nord"}, "sponsor": {"olaf"}, "networks": {"pumpen.example"}}, http.StatusForbidden)
+	h.posts(t, lena, "/firms", url.Values{"id": {"pumpen"}, "name": {"Pumpen Nord"}, "sponsor": {"olaf"}, "networks": {"198.51.100.7"}, "until": {last.Format(time.DateOnly)}}, http.StatusSeeOther)
 	for _, path := range []string{"/people", "/firms/pumpen"} {
 		shows(lena, path, "contract to "+dayText(last, time.Now().In(zone)))
 	}
 	if f, err := h.roster.Firm(h.ctx, "pumpen"); err != nil || !f.Until.Equal(time.Date(last.Year(), last.Month(), last.Day()+1, 0, 0, 0, 0, zone)) {
 		t.Errorf("a contract to a day ends before the day does: %v %v", f.Until, err)
+	}
+	if f, err := h.roster.Firm(h.ctx, "pumpen"); err != nil || !slices.Equal(f.Networks, []netip.Prefix{netip.MustParsePrefix("198.51.100.7/32")}) {
+		t.Errorf("one address, typed: %v %v", f.Networks, err)
 	}
 	h.posts(t, mia, "/access/firm/krall/begin", nil, http.StatusForbidden)
 	h.posts(t, olaf, "/access/firm/krall/begin", nil, http.StatusSeeOther)

@@ -10,6 +10,7 @@ import (
 
 	"penstock/approvals"
 	"penstock/approvals/evidence"
+	"penstock/approvals/people"
 	"penstock/broker/api"
 	"penstock/policy"
 )
@@ -145,7 +146,7 @@ func (v *visit) readStanding(g *Pages, f url.Values) (a approvals.Ask, err error
 		return a, &policy.Refusal{Rule: "no-such-machine", Say: "Choose the machine. It is invited first, on the page People, and brings its key.", Why: err.Error()}
 	}
 	a.Firm = p.Firm
-	if a.Machine.Networks, err = prefixes(f.Get("networks")); err != nil {
+	if a.Machine.Networks, err = people.Networks(f.Get("networks")); err != nil {
 		return a, err
 	}
 	if a.Targets, err = readWays(f["way"]); err != nil {

@@ -2,7 +2,7 @@ package web
 
 import (
 	"net/http"
-	"net/netip"
+	"strings"
 
 	"penstock/approvals/people"
 	"penstock/broker/api"
@@ -75,12 +75,8 @@ func (s *server) setFirm(r *http.Request, a people.Actor) (any, error) {
 		return nil, err
 	}
 	f := people.Firm{ID: policy.FirmID(in.ID), Name: in.Name, Sponsor: policy.PersonID(in.Sponsor), Until: in.Until}
-	for _, n := range in.Networks {
-		p, err := netip.ParsePrefix(n)
-		if err != nil {
-			return nil, badCall{err}
-		}
-		f.Networks = append(f.Networks, p)
+	if f.Networks, err = people.Networks(strings.Join(in.Networks, " ")); err != nil {
+		return nil, err
 	}
 	if err := s.Roster.SetFirm(r.Context(), a, f); err != nil {
 		return nil, err

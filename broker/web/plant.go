@@ -35,10 +35,10 @@ func bodyLimit(r *http.Request) int64 {
 	case "/api/v1/firms/import/plan", "/api/v1/firms/import", "/import/firms":
 		return maxImport
 	case "/import/firms/plan":
-		return calendarForm
+		return uploadForm
 	}
 	if strings.HasPrefix(r.URL.Path, "/roster/") && strings.Contains(r.URL.Path, "/calendar") {
-		return calendarForm
+		return uploadForm
 	}
 	return maxBody
 }

@@ -2,7 +2,6 @@ package web
 
 import (
 	"net/http"
-	"net/netip"
 	"strings"
 
 	"penstock/approvals"
@@ -34,22 +33,6 @@ func machineOf(m *api.Machine) (out approvals.Machine, err error) {
 		return out, nil
 	}
 	out = approvals.Machine{Frame: m.Frame, Keeper: policy.PersonID(m.Keeper)}
-	out.Networks, err = prefixes(strings.Join(m.Networks, " "))
+	out.Networks, err = people.Networks(strings.Join(m.Networks, " "))
 	return out, err
-}
-
-// prefixes reads networks that somebody typed, with spaces, commas or lines
-// between them; an address alone is a network of one.
-func prefixes(text string) (all []netip.Prefix, err error) {
-	for word := range strings.FieldsFuncSeq(text, func(r rune) bool { return r == ',' || r == ';' || r <= ' ' }) {
-		p, err := netip.ParsePrefix(word)
-		if a, alone := netip.ParseAddr(word); alone == nil {
-			p, err = netip.PrefixFrom(a, a.BitLen()), nil
-		}
-		if err != nil {
-			return nil, &policy.Refusal{Rule: "standing-network", Say: "That is no network: write 198.51.100.7 or 198.51.100.0/28.", Why: err.Error()}
-		}
-		all = append(all, p)
-	}
-	return all, nil
 }
