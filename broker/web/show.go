@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"net/http"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -41,32 +42,41 @@ func (g *Pages) failPage(v *visit, err error) {
 
 type problemView struct{ Say, Back string }
 
-// backTo is the page on which a button was.
+// backTo is the page on which a button was: the board, where no other is said.
 func backTo(p string) string {
 	parts := strings.Split(strings.Trim(p, "/"), "/")
-	switch {
-	case len(parts) >= 2 && (parts[0] == "requests" || parts[0] == "windows" || parts[0] == "recordings" || parts[0] == "plant" || parts[0] == "patterns" || parts[0] == "outages" && parts[1] != "plan"):
-		return "/" + parts[0] + "/" + parts[1]
-	case len(parts) == 3 && (parts[0] == "people" && (parts[2] == "disable" || parts[2] == "training" || parts[2] == "link") || parts[0] == "firms"):
-		return "/" + parts[0] + "/" + parts[1]
-	case len(parts) == 4 && parts[0] == "access":
-		return "/access/" + parts[1] + "/" + parts[2]
-	case parts[0] == "terms":
-		return "/terms"
-	case parts[0] == "import":
-		return "/import/firms"
-	case parts[0] == "people" || parts[0] == "firms":
+	own := "/" + strings.Join(parts[:min(len(parts), 2)], "/")
+	switch parts[0] {
+	case "requests":
+		if own == "/requests/call" { // a button of the form
+			return "/requests/new"
+		}
+		return own
+	case "windows", "recordings", "plant", "patterns", "assets", "reviews":
+		return own
+	case "outages":
+		if own == "/outages/plan" {
+			return "/outages"
+		}
+		return own
+	case "people":
+		if len(parts) == 3 && slices.Contains([]string{"disable", "training", "link"}, parts[2]) {
+			return own
+		}
 		return "/people"
-	case parts[0] == "keys" || parts[0] == "agents" || parts[0] == "secrets":
-		return "/" + parts[0]
-	case parts[0] == "blocks" || parts[0] == "roster" || parts[0] == "kiosks" || parts[0] == "kiosk":
-		return "/" + parts[0]
-	case parts[0] == "outages":
-		return "/outages"
-	case parts[0] == "handover" || parts[0] == "spoken":
-		return "/" + parts[0]
-	case parts[0] == "holds" || parts[0] == "reviews":
+	case "firms":
+		if len(parts) == 3 {
+			return own
+		}
+		return "/people"
+	case "access":
+		return "/" + strings.Join(parts[:min(len(parts), 3)], "/")
+	case "import":
+		return "/import/firms"
+	case "holds":
 		return "/reviews"
+	case "terms", "keys", "agents", "secrets", "targets", "standing", "measures", "log", "envelope", "blocks", "roster", "kiosks", "kiosk", "handover", "spoken":
+		return "/" + parts[0]
 	}
 	return "/"
 }
