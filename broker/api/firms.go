@@ -52,6 +52,6 @@ func (f FirmsImported) Counts() string {
 	for _, c := range f.Changes {
 		n[c.Does]++
 	}
-	return fmt.Sprintf("%d new, %d changed, %d to be invited, %d left alone, %d missing, %d the same; %d lines left out",
+	return fmt.Sprintf("%d new, %d changed, %d to be invited, %d left alone, %d missing, %d the same; lines left out: %d",
 		n["new"], n["changed"], n["invited"], n["left-alone"], n["missing"], n["same"], len(f.LeftOut))
 }

@@ -2,7 +2,6 @@ package web
 
 import (
 	"errors"
-	"fmt"
 	"maps"
 	"net/http"
 	"net/url"
@@ -12,7 +11,6 @@ import (
 	"penstock/approvals"
 	"penstock/approvals/evidence"
 	"penstock/approvals/people"
-	"penstock/audit"
 	"penstock/policy"
 )
 
@@ -270,42 +268,32 @@ func lookInstead(account string) approvals.Reply {
 func (g *Pages) answerTap(v *visit, t *screenTap) error {
 	f, is := v.r.PostForm, t.is
 	id := policy.RequestID(f.Get("request"))
-	q, err := g.Desk.Request(v.ctx(), v.actor, id)
+	y, err := g.answered(is, id)
 	if err != nil {
 		return err
 	}
-	before, err := g.requestOf(is, q)
-	if err != nil {
-		return err
-	}
-	document, err := audit.ParseHash(f.Get("document"))
-	if err != nil {
-		return badCall{fmt.Errorf("the form does not say which text it answers: %w", err)}
-	}
-	t.document = document.String()
-	reply := approvals.Reply{Says: evidence.No}
+	t.document, y.reply = y.document.String(), approvals.Reply{Says: evidence.No}
 	if says := f.Get("says"); says != "" {
 		why, known := noWords[says]
 		switch {
 		case says == "look-only":
-			reply = lookInstead(f.Get("account"))
+			y.reply = lookInstead(f.Get("account"))
 		case !known:
 			return badCall{errors.New("the form does not say what you answer")}
 		default:
-			reply.Why = why
+			y.reply.Why = why
 		}
 	} else {
-		var asked bool
-		if reply, asked, err = is.reply(q, before, f); err != nil {
+		if err := is.reply(&y); err != nil {
 			return err
 		}
-		if is.wantsSure(before, q, reply, document, asked) {
+		if is.wantsSure(y) {
 			t.again = func() error { return g.kioskRequestAs(v, string(id), http.StatusOK, true) }
 		}
 	}
-	t.draft = func() (evidence.Answer, error) { return g.Desk.Draft(v.ctx(), is.actor, id, document, reply) }
+	t.draft = func() (evidence.Answer, error) { return g.Desk.Draft(v.ctx(), is.actor, id, y.document, y.reply) }
 	t.do = func(by people.Actor, signed evidence.Answer) (string, error) {
-		after, err := g.Desk.Answer(v.ctx(), by, id, document, approvals.Reply{Signed: &signed})
+		after, err := g.Desk.Answer(v.ctx(), by, id, y.document, approvals.Reply{Signed: &signed})
 		switch {
 		case err != nil:
 			return "", err
@@ -313,7 +301,7 @@ func (g *Pages) answerTap(v *visit, t *screenTap) error {
 			return "/kiosk?said=asks", nil
 		case signed.Says != evidence.Yes:
 			return "/kiosk?said=no", nil
-		case after.State != approvals.RequestAgreed || after.Window == "" || !before.May.Opens:
+		case after.State != approvals.RequestAgreed || after.Window == "" || !y.view.May.Opens:
 			return "/kiosk?said=yes", nil
 		}
 		_, err = g.Desk.OpenTapped(v.ctx(), by, after.Window, signed)

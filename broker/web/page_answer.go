@@ -193,28 +193,48 @@ func (v *visit) opens(n roll, asked []approvals.Asked, assets []evidence.Target,
 	return err == nil && slices.ContainsFunc(quorum.Openers, v.standsFor(n, asked))
 }
 
+// yesForm is the form of a yes, with the request that it answers as the reader saw it.
+type yesForm struct {
+	request  approvals.Request
+	view     requestView
+	document audit.Hash // the text that was on the page
+	reply    approvals.Reply
+	asked    bool // it is not the short look
+}
+
+// answered is the request that a form is about, as it was shown; not yet the reply.
+func (g *Pages) answered(v *visit, id policy.RequestID) (y yesForm, err error) {
+	if y.request, err = g.Desk.Request(v.ctx(), v.actor, id); err != nil {
+		return y, err
+	}
+	if y.view, err = g.requestOf(v, y.request); err != nil {
+		return y, err
+	}
+	if y.document, err = audit.ParseHash(v.r.PostForm.Get("document")); err != nil {
+		return y, badCall{fmt.Errorf("the form does not say which text it answers: %w", err)}
+	}
+	return y, nil
+}
+
+func (g *Pages) readYes(v *visit) (yesForm, error) {
+	y, err := g.answered(v, requestID(v.r))
+	if err != nil {
+		return y, err
+	}
+	err = v.reply(&y)
+	return y, err
+}
+
 // sayYes answers, and opens where that is all that is missing.
 func (g *Pages) sayYes(v *visit) error {
-	q, err := g.Desk.Request(v.ctx(), v.actor, requestID(v.r))
+	y, err := g.readYes(v)
 	if err != nil {
 		return err
 	}
-	before, err := g.requestOf(v, q)
-	if err != nil {
-		return err
+	if v.wantsSure(y) {
+		return g.show(v, http.StatusOK, "sure", "Are you sure?", sureView{v.narrowed(y.view, y.request, y.reply.Limits), again(v.r.PostForm)})
 	}
-	f := v.r.PostForm
-	document, err := audit.ParseHash(f.Get("document"))
-	if err != nil {
-		return badCall{fmt.Errorf("the form does not say which text it answers: %w", err)}
-	}
-	reply, asked, err := v.reply(q, before, f)
-	if err != nil {
-		return err
-	}
-	if v.wantsSure(before, q, reply, document, asked) {
-		return g.show(v, http.StatusOK, "sure", "Are you sure?", sureView{v.narrowed(before, q, reply.Limits), again(f)})
-	}
+	reply := y.reply
 	keep := func() {}
 	tap, err := g.signedForm(v)
 	if reply.Signed = tap; err == nil && tap != nil {
@@ -224,22 +244,22 @@ func (g *Pages) sayYes(v *visit) error {
 		return err
 	}
 	if reply.Signed == nil && v.envelope() {
-		a, err := g.Desk.Draft(v.ctx(), v.actor, q.ID, document, reply)
+		a, err := g.Desk.Draft(v.ctx(), v.actor, y.request.ID, y.document, reply)
 		if reply.Signed, err = v.onPaper(a, err); err != nil {
 			return g.notTaken(v, err)
 		}
 	}
-	after, err := g.Desk.Answer(v.ctx(), v.actor, q.ID, document, reply)
+	after, err := g.Desk.Answer(v.ctx(), v.actor, y.request.ID, y.document, reply)
 	if err != nil {
 		return g.notTaken(v, err)
 	}
 	keep()
-	return g.open(v, before, after, tap)
+	return g.open(v, y.view, after, tap)
 }
 
 // wantsSure: what nobody would stop is asked about once more.
-func (v *visit) wantsSure(view requestView, q approvals.Request, r approvals.Reply, document audit.Hash, asked bool) bool {
-	return v.narrowed(view, q, r.Limits).Danger && document == q.Hash && view.May.Answer && asked && v.r.PostForm.Get("sure") != "yes"
+func (v *visit) wantsSure(y yesForm) bool {
+	return v.narrowed(y.view, y.request, y.reply.Limits).Danger && y.document == y.request.Hash && y.view.May.Answer && y.asked && v.r.PostForm.Get("sure") != "yes"
 }
 
 type sureView struct {
@@ -276,28 +296,30 @@ func (v *visit) narrowed(view requestView, q approvals.Request, l evidence.Limit
 	return left
 }
 
-// reply reads the form; asked says that it is not the short look.
-func (v *visit) reply(q approvals.Request, view requestView, f url.Values) (r approvals.Reply, asked bool, err error) {
-	r.Says = evidence.Yes
+// reply reads the form of a yes.
+func (v *visit) reply(y *yesForm) error {
+	f, r, asks := v.r.PostForm, &y.reply, y.request.Document
+	r.Says, y.asked = evidence.Yes, f.Get("look") == ""
 	if m := f.Get("minutes"); m != "" {
+		var err error
 		if r.Limits.Minutes, err = strconv.Atoi(m); err != nil || r.Limits.Minutes < 1 {
-			return r, false, badCall{fmt.Errorf("%.20q is no number of minutes", m)}
+			return badCall{fmt.Errorf("%.20q is no number of minutes", m)}
 		}
 	}
-	if f.Get("look") == "" {
-		return r, true, v.leaveOut(q, view, f, &r.Limits)
+	if y.asked {
+		return v.leaveOut(y.request, y.view, f, &r.Limits)
 	}
-	if rightsOf(q.Document.Rights) != policy.Look {
+	if rightsOf(asks.Rights) != policy.Look {
 		r.Limits.Rights = []string{"look"}
 	}
-	if len(view.May.LookTargets) < len(q.Document.Assets) {
-		for _, at := range view.May.LookTargets {
+	if len(y.view.May.LookTargets) < len(asks.Assets) {
+		for _, at := range y.view.May.LookTargets {
 			i, _ := strconv.Atoi(at) // our own numbers
-			r.Limits.Assets = append(r.Limits.Assets, q.Document.Assets[i])
+			r.Limits.Assets = append(r.Limits.Assets, asks.Assets[i])
 		}
 	}
-	r.Limits.Minutes = min(lookMinutes, q.Document.Minutes)
-	return r, false, nil
+	r.Limits.Minutes = min(lookMinutes, asks.Minutes)
+	return nil
 }
 
 // leaveOut narrows a yes to the ways in and the rights that stayed ticked. The

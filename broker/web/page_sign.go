@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"penstock/approvals/evidence"
-	"penstock/audit"
 	"penstock/broker/login"
 	"penstock/policy"
 )
@@ -89,31 +88,18 @@ func (v *visit) refusedPlan(err error) error {
 
 // draftYes is what the yes of this form would sign.
 func (g *Pages) draftYes(v *visit) error {
-	q, err := g.Desk.Request(v.ctx(), v.actor, requestID(v.r))
-	if err != nil {
-		return err
-	}
-	view, err := g.requestOf(v, q)
-	if err != nil {
-		return err
-	}
-	f := v.r.PostForm
-	document, err := audit.ParseHash(f.Get("document"))
-	if err != nil {
-		return badCall{fmt.Errorf("the form does not say which text it answers: %w", err)}
-	}
-	reply, asked, err := v.reply(q, view, f)
+	y, err := g.readYes(v)
 	if err != nil {
 		return v.refusedPlan(err)
 	}
-	if v.wantsSure(view, q, reply, document, asked) {
+	if v.wantsSure(y) {
 		return v.answerJSON(signPlan{Go: "plain"})
 	}
-	a, err := g.Desk.Draft(v.ctx(), v.actor, q.ID, document, reply)
+	a, err := g.Desk.Draft(v.ctx(), v.actor, y.request.ID, y.document, y.reply)
 	if err != nil {
 		return v.refusedPlan(err)
 	}
-	return g.plan(v, a, evidence.AnswerNamespace, document.String())
+	return g.plan(v, a, evidence.AnswerNamespace, y.document.String())
 }
 
 // signedForm reads the answer that a form carries; nil: it carries none.
