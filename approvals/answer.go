@@ -46,6 +46,12 @@ type Reply struct {
 	Signed *evidence.Answer
 }
 
+// limited says whether it gives less than all of what it answers.
+func (r Reply) limited() bool {
+	l := r.Limits
+	return len(l.Rights)+len(l.Assets)+l.Minutes > 0 || !l.Until.IsZero()
+}
+
 // Answer is one person's answer to exactly the revision whose document hash is
 // given (a page gone stale is refused with what happened meanwhile). Yes asks
 // for a signature by the person's own key or, where the plant's rules let that be
@@ -112,7 +118,7 @@ func (d *Desk) fitted(ctx context.Context, by people.Actor, id policy.RequestID,
 		return a, p, row, err
 	}
 	if r.Spoken != "" {
-		if r.Says != evidence.Yes || len(r.Limits.Rights)+len(r.Limits.Assets)+r.Limits.Minutes > 0 || !r.Limits.Until.IsZero() {
+		if r.Says != evidence.Yes || r.limited() {
 			return a, p, row, refuse("bad-answer", "What is spoken is a plain yes. A no, or limits, somebody gives themselves.")
 		}
 		if p, err = d.spokenBy(ctx, p, row, doc, r.Spoken); err != nil {

@@ -110,6 +110,11 @@ func TestPlantChangeNeedsWhomItTouches(t *testing.T) {
 	wants(t, err, "stale-revision")
 	_, err = r.says("olaf", c, evidence.NotBefore)
 	wants(t, err, "bad-answer")
+	for _, narrow := range []Reply{{Limits: evidence.Limits{Minutes: 30}}, {Limits: evidence.Limits{Rights: []string{"look"}}}, {NotBefore: start.Add(time.Hour)}, {Spoken: "lena"}} {
+		narrow.Says = evidence.Yes
+		_, err = r.desk.AnswerPlant(r.ctx, r.as("olaf"), c.ID, c.Hash, narrow)
+		wants(t, err, "bad-answer") // and not a yes to all of it
+	}
 
 	c = r.says2(t, c, "olaf")
 	_, err = r.says("olaf", c, evidence.Yes)

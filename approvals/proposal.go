@@ -43,6 +43,8 @@ func (d *Desk) fitProposal(p people.Person, about proposal, document audit.Hash,
 		return none, refuse("already-answered", "You have said yes to %s. Say no to take it back while it still waits.", about.id)
 	case !slices.Contains([]string{evidence.Yes, evidence.No, evidence.Question}, r.Says):
 		return none, refuse("bad-answer", "An answer to %s is yes, no or question.", about.what)
+	case r.limited() || !r.NotBefore.IsZero() || r.Spoken != "": // nobody shall believe that they limited it
+		return none, refuse("bad-answer", "An answer to %s is to all of it, from now on, and one's own: leave limits, a later time and the telephone out.", about.what)
 	}
 	if err := text("why", r.Why, evidence.MaxReason); err != nil {
 		return none, err

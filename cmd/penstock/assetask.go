@@ -173,7 +173,7 @@ func policyDebtCommand() *cobra.Command {
 				if !d.Since.IsZero() {
 					age = fmt.Sprintf("%d days", int(now.Sub(d.Since)/(24*time.Hour)))
 				}
-				fmt.Fprintf(c.OutOrStdout(), "%-9s %-10s %s: %s\n", d.Kind, age, d.What, d.Text)
+				fmt.Fprintf(c.OutOrStdout(), "%-9s %-10s %s: %s\n", d.Kind, age, d.What, printable(d.Text))
 			}
 			if len(all) == 0 {
 				fmt.Fprintln(c.OutOrStdout(), "nothing is owed")

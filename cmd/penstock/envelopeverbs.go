@@ -73,7 +73,7 @@ Opening one is an alarm. It counts four hours, once; then a new one is sealed wi
 			}
 			v, err := evidence.ParseVouch([]byte(d.Text))
 			if err != nil || d.Namespace != evidence.VouchNamespace || v.Person != id || v.Public != public || v.By != c.as {
-				return fmt.Errorf("the broker gave something else to sign; nothing was signed. Tell OT security: %.200s (%w)", d.Text, err)
+				return fmt.Errorf("%w: %.200q", errNotMeant, d.Text)
 			}
 			step := api.Step{}
 			if step.Signed, err = sign(cmd.Context(), key, d, cmd.ErrOrStderr()); err != nil {

@@ -9,7 +9,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"penstock/approvals/evidence"
 	"penstock/broker/api"
 )
 
@@ -186,89 +185,4 @@ func requestsCommand() *cobra.Command {
 			fmt.Fprintf(w, "%s\t%s\t%s of %s\t%s\t%s\t%s\n", q.ID, q.State, strings.Join(q.Ask.People, ", "),
 				q.Ask.Firm, targetWords(q.Ask.Targets), strings.Join(q.Ask.Rights, ","), local(q.At, l))
 		})
-}
-
-func answerCommand() *cobra.Command {
-	var c caller
-	var a api.Answer
-	var targets []string
-	var rights, until, notBefore, key string
-	cmd := &cobra.Command{
-		Use:   "answer R-1 yes|no|not-before|question",
-		Short: "Answer a request, a pattern or a change of the plant file; a yes to a request may be limited",
-		Example: `  penstock answer R-1 yes --as olaf
-  penstock answer R-1 yes --as mia --rights look --minutes 30
-  penstock answer R-1 yes --as mia --sign-with ~/.ssh/id_ed25519
-  penstock answer R-1 no --as mia --why "CIP is running"
-  penstock answer C-1 yes --as olaf        # a change of the plant file
-  penstock answer R-1 yes --as mia --spoken jan   # jan said it on the telephone
-  penstock answer P-1 yes --as olaf        # a pattern: what is agreed by day for the night`,
-		Args: exactly(2, "a request and what you say: yes, no, not-before or question"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			a.Says = args[1]
-			need := withoutCode
-			if a.Says == "yes" && key == "" {
-				need = withCode
-			}
-			if err := keyFile(key); key != "" && err != nil {
-				return err
-			}
-			client, err := c.signIn(cmd.Context(), need)
-			if err != nil {
-				return err
-			}
-			switch {
-			case strings.HasPrefix(args[0], "C-"):
-				return answerChange(&c, cmd, client, args[0], key, a)
-			case strings.HasPrefix(args[0], "P-"):
-				return answerPattern(&c, cmd, client, args[0], key, a)
-			}
-			path := "/requests/" + url.PathEscape(args[0])
-			l, now := c.zone, time.Now()
-			var q api.Request
-			if err := client.Get(cmd.Context(), path, &q); err != nil {
-				return apiError(err)
-			}
-			// The answer is to exactly what is shown here, and to nothing that replaced it meanwhile.
-			if a.Document == "" {
-				a.Document = q.Document
-			}
-			if a.Limits.Targets, err = parseTargets(targets); err != nil {
-				return err
-			}
-			if rights != "" {
-				a.Limits.Rights = strings.Split(rights, ",")
-			}
-			if until != "" {
-				if a.Limits.Until, err = parseTime(until, now, l); err != nil {
-					return err
-				}
-			}
-			if notBefore != "" {
-				if a.NotBefore, err = parseTime(notBefore, now, l); err != nil {
-					return err
-				}
-			}
-			if key != "" {
-				m := meant{by: c.as, says: a.Says, text: a.Document, heard: a.Spoken, limits: a.Limits}
-				if a.Signed, err = signs(cmd, client, key, path, a, m, evidence.ParseRequest, readsRequest(args[0], l)); err != nil {
-					return err
-				}
-			}
-			return sends(&c, cmd, client, path+"/answer", a, requestLines(l))
-		},
-	}
-	c.doing(cmd)
-	f := cmd.Flags()
-	f.StringVar(&a.Role, "role", "", "role in which you answer, if you hold several that are needed")
-	f.StringVar(&a.Why, "why", "", "why")
-	f.StringVar(&a.Document, "document", "", "hash of the request text that you read; default: the newest revision")
-	f.StringVar(&rights, "rights", "", "limit: only these rights")
-	f.StringSliceVar(&targets, "target", nil, "limit: only these targets")
-	f.IntVar(&a.Limits.Minutes, "minutes", 0, "limit: at most so many minutes")
-	f.StringVar(&until, "until", "", "limit: ends at the latest then")
-	f.StringVar(&key, "sign-with", "", signFlag)
-	f.StringVar(&a.Spoken, "spoken", "", "whose yes you heard on the telephone: you sign that you did, and they sign within 12 hours")
-	f.StringVar(&notBefore, "not-before", "", "with not-before: when it may be asked again")
-	return cmd
 }

@@ -190,7 +190,7 @@ func vouchCommand() *cobra.Command {
 			}
 			v, err := evidence.ParseVouch([]byte(d.Text))
 			if err != nil || d.Namespace != evidence.VouchNamespace || v.Person != args[0] || v.Key != args[1] || v.By != c.as {
-				return fmt.Errorf("the broker gave something else to sign; nothing was signed. Tell OT security: %.200s (%w)", d.Text, err)
+				return fmt.Errorf("%w: %.200q", errNotMeant, d.Text)
 			}
 			signed, err := sign(cmd.Context(), key, d, cmd.ErrOrStderr())
 			if err != nil {
