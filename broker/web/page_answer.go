@@ -189,7 +189,7 @@ func (v *visit) opens(n roll, asked []approvals.Asked, assets []evidence.Target,
 	for _, t := range assets {
 		list = append(list, policy.AssetName(t.Asset))
 	}
-	quorum, err := v.plant.Quorum(list, rightsOf(rights)&63)
+	quorum, err := v.plant.Quorum(list, rightsOf(rights))
 	return err == nil && slices.ContainsFunc(quorum.Openers, v.standsFor(n, asked))
 }
 
@@ -350,7 +350,7 @@ func (v *visit) leaveOut(q approvals.Request, view requestView, f url.Values, l 
 	left := asked & able
 	for _, r := range view.May.Rights {
 		if !slices.Contains(f["right"], r.Value) {
-			left &^= rightsOf([]string{r.Value})
+			left &^= rightsOf([]string{r.Value}) &^ policy.Look // which is part of every right
 		}
 	}
 	if left != asked {

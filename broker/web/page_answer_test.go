@@ -132,3 +132,33 @@ func TestCallAnn(t *testing.T) {
 		}
 	}
 }
+
+// TestNoRightIsLeft: whoever takes the last tick from the rights agrees to looking,
+// and not to everything.
+func TestNoRightIsLeft(t *testing.T) {
+	for name, row := range map[string]struct{ ticked, limit []string }{
+		"the tick stands": {[]string{"set"}, nil},
+		"it is taken":     {nil, []string{"look"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newHouse(t, 1)
+			ann, _ := h.actor("ann")
+			now := time.Now()
+			q := must(h.desk.Submit(h.ctx, ann, approvals.Ask{Firm: "krall", People: []policy.PersonID{"ann"}, Targets: []policy.Target{{Asset: "filler-plc", Port: "modbus"}},
+				Rights: policy.Look | policy.Set, Reason: "Alarm F-417", WorkOrder: "WO-1", AreaClear: "mia0", Change: "CH-1", Backup: "of today", Backout: "the old values", Minutes: 60, From: now, To: now.Add(4 * time.Hour)}))
+			olaf := h.cookie("olaf")
+			if page := h.get(olaf, "/requests/R-1").text; !strings.Contains(page, "Only to look, and") {
+				t.Fatalf("no right can be left out:\n%s", page)
+			}
+			status, text := h.post(olaf, "/requests/R-1/yes", url.Values{"document": {q.Hash.String()}, "parts": {"yes"}, "sure": {"yes"}, "right": row.ticked})
+			if status != http.StatusSeeOther {
+				t.Fatalf("status %d:\n%s", status, text)
+			}
+			a, _ := h.actor("olaf")
+			q = must(h.desk.Request(h.ctx, a, q.ID))
+			if len(q.Answers) != 1 || !slices.Equal(q.Answers[0].Limits.Rights, row.limit) {
+				t.Errorf("ticked is %v, and the yes is limited to %+v", row.ticked, q.Answers)
+			}
+		})
+	}
+}

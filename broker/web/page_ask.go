@@ -162,7 +162,7 @@ func (g *Pages) showAsk(v *visit, status int, r *policy.Refusal, form url.Values
 		view.Except = v.exceptTick(slices.Contains(form["kind"], evidence.Exception))
 	}
 	view.Probe = probeTick(slices.Contains(form["kind"], evidence.Connectivity))
-	for _, value := range (^policy.Rights(0)).Words() {
+	for _, value := range everyRight.Words() {
 		view.Rights = append(view.Rights, tick{value, rightWord(value), slices.Contains(form["right"], value) || fresh && value == "look"})
 	}
 	return g.show(v, status, "ask", "Ask for access", view)

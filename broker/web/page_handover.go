@@ -141,7 +141,7 @@ func (g *Pages) comingIn(v *visit, n roll, h approvals.Handover) (list []WindowL
 		for _, t := range c.Assets {
 			assets = append(assets, policy.AssetName(t.Asset))
 		}
-		if q, err := v.plant.Quorum(assets, rightsOf(c.Rights)&63); err == nil && slices.Contains(q.Openers, h.Team) {
+		if q, err := v.plant.Quorum(assets, rightsOf(c.Rights)); err == nil && slices.Contains(q.Openers, h.Team) {
 			line := g.windowLine(v, w, n)
 			if line.State = "any time to " + v.at(c.To).Text(); c.From.After(v.now) {
 				line.State = v.at(c.From).Text()

@@ -126,7 +126,7 @@ type targetView struct {
 }
 
 func (v *visit) target(t evidence.Target) targetView {
-	out := targetView{Asset: t.Asset, Title: t.Asset, By: t.Port, Account: t.Account, Worst: ^policy.Rights(0)}
+	out := targetView{Asset: t.Asset, Title: t.Asset, By: t.Port, Account: t.Account, Worst: everyRight}
 	a, ok := v.plant.Asset(policy.AssetName(t.Asset))
 	if !ok {
 		return out
@@ -179,10 +179,12 @@ func (t targetView) Stopper() string {
 	return "nobody stops the rest"
 }
 
+const everyRight = policy.Look | policy.Copy | policy.Set | policy.Operate | policy.Load | policy.Device
+
 func rightsOf(words []string) policy.Rights {
 	r, err := policy.ParseRights(words)
 	if err != nil {
-		return ^policy.Rights(0) // what cannot be read is told as everything
+		return everyRight // what cannot be read is told as everything
 	}
 	return r
 }
