@@ -37,6 +37,15 @@ func (a Asset) ForwardNumber(port Port) uint16 {
 	return usual
 }
 
+// LocalNumber is the port on one's own computer that a forward to this number is
+// told to take: the same, or a thousand or two more where only root has it.
+func LocalNumber(there uint16) uint16 {
+	for there < 1024 {
+		there += 1000
+	}
+	return there
+}
+
 // overSSH are carried by conduits but are no ports: they use the ssh port's accounts.
 var overSSH = []string{"sftp"}
 

@@ -71,8 +71,8 @@ func waysOf(windows []window, device bool) (all []way) {
 
 // wished is the local number of a port: as "desk windows" writes it for ssh -L.
 func wished(n uint16) uint16 {
-	if n < 1024 {
-		return n + 1000
+	for n < 1024 { // only root has it
+		n += 1000
 	}
 	return n
 }

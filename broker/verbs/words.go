@@ -227,9 +227,5 @@ func (c *Clerk) reach(p policy.PersonID, t policy.Target) string {
 		return "# " + string(t.Port) + " of " + string(t.Asset) + " is no longer in the plant file"
 	}
 	there := asset.ForwardNumber(port)
-	local := int(there)
-	if local < 1024 { // needs no root
-		local += 1000
-	}
-	return fmt.Sprintf("ssh -N -L %d:%s:%d %s%s@%s", local, t.Asset, there, c.port(), p, c.Name)
+	return fmt.Sprintf("ssh -N -L %d:%s:%d %s%s@%s", policy.LocalNumber(there), t.Asset, there, c.port(), p, c.Name)
 }

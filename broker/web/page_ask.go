@@ -96,7 +96,7 @@ func (a askView) More() (all []moreField) {
 }
 
 // askFields are the form's, in its order: what a draft carries over a sign-in.
-var askFields = []string{"pattern", "person", "way", "right", "reason", "kind", "laptop", "jack", "now", "minutes", "from", "to", "work_order", "change", "backup", "backout", "area_clear", "registers", "file_hashes"}
+var askFields = []string{"pattern", "person", "way", "right", "reason", "kind", "laptop", "jack", "now", "minutes", "from", "to", "work_order", "change", "backup", "backout", "area_clear", "registers", "file_hashes", "drill", "asset"}
 
 // askLabels are the words of those that a rule may ask for.
 var askLabels = map[string]string{"reason": "Why", "work_order": "Work order", "change": "Change", "backup": "Backup taken", "backout": "Backout", "area_clear": "Area clear: who says so"}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -42,5 +44,24 @@ func TestFilesNamedByHash(t *testing.T) {
 	form.Set("file_hashes", strings.Join(many, "\n"))
 	if status, page := h.post(ann, "/requests/new", form); status != http.StatusForbidden || !strings.Contains(page, "at most 32 hashes") {
 		t.Errorf("33 of them: %d\n%s", status, page)
+	}
+}
+
+// A request that is being written loses nothing over a sign-in: a drill, above
+// all, does not become the real thing.
+func TestTheWholeFormIsKept(t *testing.T) {
+	h := newHouse(t, 1)
+	page := h.get(h.cookie("mia0"), "/requests/new?asset=filler-plc").text
+	_, form, _ := strings.Cut(page, `action="/requests/new"`)
+	form, _, _ = strings.Cut(form, "</form>")
+	fields := regexp.MustCompile(` name="([a-z_]+)"`).FindAllStringSubmatch(form, -1)
+	if len(fields) < 10 {
+		t.Fatalf("the form has %d fields:\n%s", len(fields), page)
+	}
+	anew := []string{"once", "code"} // of each page
+	for _, f := range fields {
+		if !slices.Contains(askFields, f[1]) && !slices.Contains(anew, f[1]) {
+			t.Errorf("%s is lost when somebody was signed out meanwhile", f[1])
+		}
 	}
 }

@@ -135,11 +135,7 @@ func (g *Pages) nextLines(v *visit, w approvals.Window) []string {
 		a, _ := v.plant.Asset(policy.AssetName(t.Asset))
 		if p, ok := a.Port(policy.PortName(t.Port)); ok && t.Account == "" {
 			there := a.ForwardNumber(p)
-			local := int(there)
-			if local < 1024 { // needs no root
-				local += 1000
-			}
-			lines = append(lines, strings.Replace(g.sshLine(string(v.actor.Person)), "ssh ", fmt.Sprintf("ssh -N -L %d:%s:%d ", local, t.Asset, there), 1))
+			lines = append(lines, strings.Replace(g.sshLine(string(v.actor.Person)), "ssh ", fmt.Sprintf("ssh -N -L %d:%s:%d ", policy.LocalNumber(there), t.Asset, there), 1))
 		}
 	}
 	return lines
