@@ -283,6 +283,11 @@ func (g *Pages) proposePage(v *visit) error {
 		}
 		d := p.Document
 		form = url.Values{"frame": {d.Frame}, "follows": {p.ID}, "person": d.People, "right": d.Rights, "minutes": {strconv.Itoa(d.Minutes)}, "purpose": {d.Purpose}, "gate": d.Gates}
+		frame, _ := v.plant.Pattern(d.Frame)
+		only := evidence.RegisterWords(d.Registers)
+		if !slices.Equal(only, evidence.RegisterWords(evidence.AsRegisters(policy.OnlyFor(frame.Only, policyTargets(d.Assets))))) { // fewer than the frame's
+			form.Set("registers", strings.Join(only, "\n"))
+		}
 		for _, t := range d.Assets {
 			form.Add("way", t.Asset+"/"+t.Port+"/"+t.Account)
 		}

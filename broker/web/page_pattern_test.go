@@ -3,6 +3,7 @@ package web
 import (
 	"net/http"
 	"net/url"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -186,5 +187,31 @@ func TestSpokenPages(t *testing.T) {
 	h.posts(t, lena, "/spoken/W-1/yes", url.Values{"says": {"countersign"}}, http.StatusSeeOther)
 	if page := h.get(lena, "/spoken").text; !strings.Contains(page, "Nothing is to be signed.") || !strings.Contains(page, "signed ") {
 		t.Errorf("afterwards:\n%s", page)
+	}
+}
+
+// What is agreed again is what was agreed: a pattern for one register is not
+// proposed anew for all that the frame has.
+func TestAgainForTheSameRegisters(t *testing.T) {
+	h := newHouse(t, 1)
+	lena := h.cookie("lena")
+	h.signed("ann")
+	form := url.Values{"frame": {"filler-callout"}, "purpose": {"Fill volume drifts"}, "person": {"ann"}, "way": {"filler-plc/modbus/"}, "right": {"look", "set"}, "minutes": {"60"}, "registers": {"Fill volume"}}
+	h.posts(t, lena, "/patterns/new", form, http.StatusSeeOther)
+	said := between(h.get(lena, "/patterns/new?again=P-1").text, `spellcheck="false">`, "</textarea>")
+	if !strings.Contains(said, "Fill volume") {
+		t.Errorf("to agree it again, only for %q", said)
+	}
+	form.Set("registers", said)
+	h.posts(t, lena, "/patterns/new", form, http.StatusSeeOther)
+	a, _ := h.actor("lena")
+	first, again := must(h.desk.Pattern(h.ctx, a, "P-1")), must(h.desk.Pattern(h.ctx, a, "P-2"))
+	if len(first.Document.Registers) != 1 || !reflect.DeepEqual(first.Document.Registers, again.Document.Registers) {
+		t.Errorf("%+v, and again %+v", first.Document.Registers, again.Document.Registers)
+	}
+	form.Del("registers")
+	h.posts(t, lena, "/patterns/new", form, http.StatusSeeOther)
+	if said := between(h.get(lena, "/patterns/new?again=P-3").text, `spellcheck="false">`, "</textarea>"); said != "" {
+		t.Errorf("what is as the frame says is listed: %q", said)
 	}
 }
