@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"errors"
 	"fmt"
 	"time"
 )
@@ -20,6 +21,18 @@ func OnClock(year int, month time.Month, day, hour, minute int, zone *time.Locat
 		}
 	}
 	return t, nil
+}
+
+// ClockOf is ParseClock in a zone, for the lines of a file: a refusal is its
+// sentence alone.
+func ClockOf(zone *time.Location) func(layout, s string) (time.Time, error) {
+	return func(layout, s string) (time.Time, error) {
+		t, err := ParseClock(layout, s, zone)
+		if no, skipped := errors.AsType[*Refusal](err); skipped {
+			return t, errors.New(no.Say)
+		}
+		return t, err
+	}
 }
 
 // ParseClock is OnClock of a text in a layout of day, hour and minute.

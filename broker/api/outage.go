@@ -126,12 +126,16 @@ const MaxRowFile = 256 << 10
 // maxRows is how many rows one outage has at most.
 const maxRows = 200
 
+// Clock reads a time of day in a layout as the plant's clock shows it
+// (policy.ParseClock, which this package cannot import).
+type Clock func(layout, s string) (time.Time, error)
+
 // ParseRows reads an outage's rows from CSV, as a planner's spreadsheet writes
 // it: a line of names, then a line each; separated by semicolons, commas or tabs,
-// with or without a byte-order mark. Times without a zone are in zone, and an
+// with or without a byte-order mark. Times without a zone are on the clock, and an
 // empty one is the outage's own; people and targets are separated by spaces. All
 // that is wrong is said at once, by line.
-func ParseRows(text string, zone *time.Location, from, to time.Time) ([]RowAsk, error) {
+func ParseRows(text string, clock Clock, from, to time.Time) ([]RowAsk, error) {
 	if len(text) > MaxRowFile {
 		return nil, fmt.Errorf("the file has more than %d bytes", MaxRowFile)
 	}
@@ -166,7 +170,7 @@ func ParseRows(text string, zone *time.Location, from, to time.Time) ([]RowAsk, 
 		if len(rows) >= maxRows {
 			return nil, fmt.Errorf("line %d: more than %d rows", line, maxRows)
 		}
-		row, err := readRow(columns, fields, zone, from, to)
+		row, err := readRow(columns, fields, clock, from, to)
 		if err != nil {
 			wrong = append(wrong, fmt.Errorf("line %d: %w", line, err))
 		}
@@ -208,7 +212,7 @@ func readColumns(r *csv.Reader) (map[string]int, error) {
 	return at, nil
 }
 
-func readRow(columns map[string]int, fields []string, zone *time.Location, from, to time.Time) (RowAsk, error) {
+func readRow(columns map[string]int, fields []string, clock Clock, from, to time.Time) (RowAsk, error) {
 	get := func(name string) string {
 		if i, ok := columns[name]; ok && i < len(fields) {
 			return strings.TrimSpace(fields[i])
@@ -234,9 +238,9 @@ func readRow(columns map[string]int, fields []string, zone *time.Location, from,
 	var err error
 	a.Minutes, err = minutes(get("minutes"))
 	wrong = append(wrong, err)
-	a.From, err = moment(get("from"), zone, from)
+	a.From, err = moment(get("from"), clock, from)
 	wrong = append(wrong, err)
-	a.To, err = moment(get("to"), zone, to)
+	a.To, err = moment(get("to"), clock, to)
 	wrong = append(wrong, err)
 	for _, s := range words(get("after")) {
 		n, err := strconv.Atoi(s)
@@ -282,13 +286,13 @@ func minutes(s string) (int, error) {
 	return 0, fmt.Errorf("minutes: %.20q is no number of minutes, such as 240 or 4h", s)
 }
 
-func moment(s string, zone *time.Location, otherwise time.Time) (time.Time, error) {
+func moment(s string, clock Clock, otherwise time.Time) (time.Time, error) {
 	if s == "" {
 		return otherwise, nil
 	}
 	for _, form := range []string{"2006-01-02 15:04", "2006-01-02T15:04", "02.01.2006 15:04"} {
-		if t, err := time.ParseInLocation(form, s, zone); err == nil {
-			return t, nil
+		if _, err := time.Parse(form, s); err == nil { // what the clock says of it: it leaps over some
+			return clock(form, s)
 		}
 	}
 	if t, err := time.Parse(time.RFC3339, s); err == nil {

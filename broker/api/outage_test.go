@@ -1,6 +1,7 @@
 package api
 
 import (
+	"penstock/policy"
 	"reflect"
 	"strings"
 	"testing"
@@ -34,7 +35,7 @@ func TestRowsOfASpreadsheet(t *testing.T) {
 	file := RowColumns() + "\r\n" + line1 + "\r\n;;;;;;;;;;;;;;;\r\n" + line2 + "\r\n"
 	for name, text := range map[string]string{"semicolons": file, "a byte-order mark": "\ufeff" + file, "other names": strings.Replace(file, "work_order", "Work order", 1),
 		"tabs": strings.ReplaceAll(strings.ReplaceAll(file, `"Valve; fill head 3"`, "Valve! fill head 3"), ";", "\t")} {
-		got, err := ParseRows(text, berlin(t), outageFrom, outageTo)
+		got, err := ParseRows(text, policy.ClockOf(berlin(t)), outageFrom, outageTo)
 		if err != nil || len(got) != 2 {
 			t.Errorf("%s: %v, %d rows", name, err, len(got))
 			continue
@@ -63,12 +64,13 @@ func TestRowsThatDoNotRead(t *testing.T) {
 		"minus an hour":       {head + "krall;ann;maint@filler-plc;look;-60;why\n", "no number of minutes"},
 		"a quote that runs":   {head + "krall;\"ann;maint@filler-plc;look;60;why\n", "no CSV"},
 		"no time":             {"from;" + head + "noon;" + good, "is no time"},
+		"a time leapt over":   {"from;" + head + "2027-03-28 02:30;" + good, "line 2: 02:30 does not come on 2027-03-28"},
 		"after nothing":       {"after;" + head + "0;" + good, "rows count from 1"},
 		"a row too many":      {head + strings.Repeat(good, 201), "more than 200 rows"},
 		"more than ever":      {head + strings.Repeat("x", MaxRowFile), "more than 262144 bytes"},
 		"forty wrong, in all": {head + strings.Repeat("krall;;x@y;look;60;why\n", 40), "and 20 lines more"},
 	} {
-		if _, err := ParseRows(row.text, time.UTC, outageFrom, outageTo); err == nil || !strings.Contains(err.Error(), row.want) {
+		if _, err := ParseRows(row.text, policy.ClockOf(berlin(t)), outageFrom, outageTo); err == nil || !strings.Contains(err.Error(), row.want) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -80,7 +82,7 @@ func FuzzParseRows(f *testing.F) {
 	f.Add("\ufefffirm,people,targets,rights,minutes,why\nkrall,ann,filler-plc:modbus,look,4h,=1+1\n")
 	f.Add("firm\tpeople\ttargets\trights\tminutes\twhy\n\x00\t\xff\t@\t:\t9\t\"\"\n")
 	f.Fuzz(func(t *testing.T, text string) {
-		rows, err := ParseRows(text, time.UTC, outageFrom, outageTo)
+		rows, err := ParseRows(text, policy.ClockOf(time.UTC), outageFrom, outageTo)
 		if err != nil {
 			return
 		}

@@ -2,7 +2,6 @@ package web
 
 import (
 	"cmp"
-	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
@@ -118,11 +117,10 @@ func (g *Pages) train(v *visit) error {
 	id, f := policy.PersonID(v.r.PathValue("id")), v.r.PostForm
 	var until time.Time
 	if f.Get("gone") == "" {
-		day, err := time.ParseInLocation(time.DateOnly, f.Get("until"), v.plant.Location())
-		if err != nil {
-			return &policy.Refusal{Rule: "bad-time", Say: fmt.Sprintf("%.40q is no day. Write it as 2027-03-31.", f.Get("until"))}
+		var err error
+		if until, err = v.dayEnd(f.Get("until")); err != nil {
+			return err
 		}
-		until = day.AddDate(0, 0, 1)
 	}
 	if err := g.Roster.NoteTraining(v.ctx(), v.actor, id, strings.TrimSpace(f.Get("training")), until); err != nil {
 		return err

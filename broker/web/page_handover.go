@@ -186,14 +186,14 @@ func (v *visit) nextClock(s string) (time.Time, error) {
 		return time.Time{}, &policy.Refusal{Rule: "bad-time", Say: "Say when the shift changes, such as 06:00."}
 	}
 	now := v.now.In(v.plant.Location())
-	due := time.Date(now.Year(), now.Month(), now.Day(), t.Hour(), t.Minute(), 0, 0, v.plant.Location())
-	switch {
+	day := now
+	switch due := time.Date(now.Year(), now.Month(), now.Day(), t.Hour(), t.Minute(), 0, 0, now.Location()); {
 	case due.Before(now.Add(-12 * time.Hour)):
-		due = due.AddDate(0, 0, 1)
+		day = now.AddDate(0, 0, 1)
 	case due.After(now.Add(12 * time.Hour)):
-		due = due.AddDate(0, 0, -1)
+		day = now.AddDate(0, 0, -1)
 	}
-	return due, nil
+	return policy.OnClock(day.Year(), day.Month(), day.Day(), t.Hour(), t.Minute(), now.Location())
 }
 
 // takeHandover is the incoming shift's: what was ticked, and all the rest by one tick.

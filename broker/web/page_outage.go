@@ -100,7 +100,7 @@ func (v *visit) readPlan() (form planForm, ask approvals.OutageAsk, say string) 
 	}
 	in := api.OutageAsk{Name: form.Name, From: from, To: to}
 	if strings.TrimSpace(form.Rows) != "" {
-		if in.Rows, err = api.ParseRows(form.Rows, zone, from, to); err != nil {
+		if in.Rows, err = api.ParseRows(form.Rows, policy.ClockOf(zone), from, to); err != nil {
 			return form, ask, err.Error()
 		}
 	}

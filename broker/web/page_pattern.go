@@ -385,7 +385,7 @@ func (v *visit) readPattern(g *Pages, f url.Values) (approvals.PatternAsk, error
 func (v *visit) dayEnd(s string) (time.Time, error) {
 	d, err := time.ParseInLocation(time.DateOnly, s, v.plant.Location())
 	if err != nil {
-		return d, &policy.Refusal{Rule: "bad-to", Say: "Write the day as the field shows it.", Why: err.Error()}
+		return d, &policy.Refusal{Rule: "bad-to", Say: fmt.Sprintf("%.40q is no day. Write it as 2027-03-31.", s), Why: err.Error()}
 	}
 	return d.AddDate(0, 0, 1), nil
 }

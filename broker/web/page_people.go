@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"time"
 
 	"penstock/approvals/people"
 	"penstock/policy"
@@ -227,11 +226,9 @@ func (g *Pages) firm(v *visit) error {
 		return err
 	}
 	if s := f.Get("until"); s != "" {
-		day, err := time.ParseInLocation(time.DateOnly, s, v.plant.Location())
-		if err != nil {
-			return &policy.Refusal{Rule: "bad-time", Say: fmt.Sprintf("%.40q is no day. Write it as 2027-03-31.", s)}
+		if firm.Until, err = v.dayEnd(s); err != nil { // the day itself is still good
+			return err
 		}
-		firm.Until = day.AddDate(0, 0, 1) // the day itself is still good
 	}
 	if err := g.Roster.SetFirm(v.ctx(), v.actor, firm); err != nil {
 		return err

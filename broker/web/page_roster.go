@@ -2,6 +2,7 @@ package web
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -225,11 +226,11 @@ func (v *visit) dayAndHour(s string) (time.Time, error) {
 	if t, err := time.Parse(time.RFC3339, s); err == nil {
 		return t, nil
 	}
-	t, err := time.ParseInLocation("2006-01-02T15:04", s, v.plant.Location())
-	if err != nil {
+	t, err := policy.ParseClock("2006-01-02T15:04", s, v.plant.Location())
+	if _, skipped := errors.AsType[*policy.Refusal](err); err != nil && !skipped {
 		return t, &policy.Refusal{Rule: "bad-time", Say: fmt.Sprintf("%.40q is no time. Write it as 2026-11-22T22:00, on the plant's clock.", s)}
 	}
-	return t, nil
+	return t, err
 }
 
 func (g *Pages) addTurn(v *visit) error {

@@ -72,3 +72,21 @@ func (h *house) signed(who string) people.Actor {
 	a, _ := h.actor(who)
 	return a
 }
+
+// The plant's clock leaps over an hour in March: nobody's turn begins then, and no
+// shift changes.
+func TestNoTurnInTheHourThatDoesNotCome(t *testing.T) {
+	h := newHouse(t, 1)
+	zone := h.pages.Plant().Location()
+	v := &visit{plant: h.pages.Plant(), now: time.Date(2027, 3, 28, 1, 0, 0, 0, zone)}
+	for said, read := range map[string]func(string) (time.Time, error){"2027-03-28T02:30": v.dayAndHour, "02:30": v.nextClock} {
+		if at, err := read(said); !strings.Contains(say(err), "02:30 does not come on 2027-03-28") {
+			t.Errorf("%s is %v, %v", said, at, err)
+		}
+	}
+	for said, want := range map[string]time.Time{"06:00": time.Date(2027, 3, 28, 6, 0, 0, 0, zone), "23:30": time.Date(2027, 3, 27, 23, 30, 0, 0, zone), "00:45": v.now.Add(-15 * time.Minute)} {
+		if at, err := v.nextClock(said); err != nil || !at.Equal(want) {
+			t.Errorf("%s is %v, %v", said, at, err)
+		}
+	}
+}

@@ -15,6 +15,7 @@ import (
 
 	"penstock/approvals/evidence"
 	"penstock/broker/api"
+	"penstock/policy"
 )
 
 // outageCommand is everything about lists of work.
@@ -57,7 +58,7 @@ func outagePlanCommand(use, short, path string) *cobra.Command {
 			if ask.To, err = parseTime(to, time.Now(), c.zone); err != nil {
 				return err
 			}
-			if ask.Rows, err = api.ParseRows(string(text), c.zone, ask.From, ask.To); err != nil {
+			if ask.Rows, err = api.ParseRows(string(text), policy.ClockOf(c.zone), ask.From, ask.To); err != nil {
 				return usage("%s: %v", args[0], err)
 			}
 			if use == "propose" {
