@@ -3,6 +3,7 @@ package web
 import (
 	"context"
 	"iter"
+	"log/slog"
 	"net/url"
 	"strings"
 	"sync"
@@ -139,7 +140,7 @@ func (stillLog) Follow(ctx context.Context, _ audit.Index) iter.Seq2[audit.Leaf,
 // TestWatchersAreBounded: a thousand pages may follow, one word waits for each,
 // and nobody follows the log when the last has gone.
 func TestWatchersAreBounded(t *testing.T) {
-	l := newLive(stillLog{}, func() {})
+	l := newLive(stillLog{}, func() {}, slog.New(slog.DiscardHandler))
 	var all []*watcher
 	for range maxStreams {
 		w := &watcher{news: make(chan struct{}, 1)}

@@ -3,8 +3,10 @@ package web
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"net/http"
 	"strconv"
 	"strings"
@@ -32,6 +34,7 @@ const (
 type live struct {
 	log     Log
 	settled func() // returns when the rows of what the log has are stored
+	slog    *slog.Logger
 
 	mu       sync.Mutex
 	watchers map[*watcher]bool
@@ -46,8 +49,8 @@ type watcher struct {
 	left  atomic.Bool // somebody has left: whoever reads may be they
 }
 
-func newLive(log Log, settled func()) *live {
-	return &live{log: log, settled: settled, watchers: map[*watcher]bool{}}
+func newLive(log Log, settled func(), slog *slog.Logger) *live {
+	return &live{log: log, settled: settled, slog: slog, watchers: map[*watcher]bool{}}
 }
 
 // join adds a watcher; false: there are too many.
@@ -93,14 +96,26 @@ func (l *live) spread() time.Duration {
 	return min(time.Duration(asking)*20*time.Millisecond, 20*time.Second)
 }
 
+// run follows the log until the last watcher has left. What keeps it from reading
+// passes, or the board of a control room would stand still and look alive.
 func (l *live) run(ctx context.Context, from audit.Index) {
-	for leaf, err := range l.log.Follow(ctx, from) {
-		if err != nil {
-			return
+	for ctx.Err() == nil {
+		for leaf, err := range l.log.Follow(ctx, from) {
+			if errors.Is(err, audit.ErrClosed) || ctx.Err() != nil {
+				return
+			}
+			if err != nil {
+				l.slog.Error("pages cannot follow the log", "from", from, "err", err)
+				break
+			}
+			if from = leaf.Index + 1; moves(leaf) {
+				l.settled() // else who looks at once would see what was before
+				l.tell(leaf)
+			}
 		}
-		if moves(leaf) {
-			l.settled() // else who looks at once would see what was before
-			l.tell(leaf)
+		select {
+		case <-time.After(heartbeat):
+		case <-ctx.Done():
 		}
 	}
 }
@@ -109,7 +124,7 @@ func (l *live) run(ctx context.Context, from audit.Index) {
 func moves(leaf audit.Leaf) bool {
 	kind, _, _ := strings.Cut(leaf.Body.Type(), ".")
 	switch kind {
-	case "request", "answer", "window", "handback", "call", "question", "gate", "escort", "handover", "block", "session", "channel", "clock", "node", "config", "person", "firm", "roster", "deputy", "agent", "outside", "checkpoint", "hold", "pattern", "spoken", "terms", "training", "ending", "hostkey", "scanner":
+	case "request", "answer", "window", "handback", "call", "question", "gate", "escort", "handover", "block", "session", "channel", "clock", "node", "config", "person", "firm", "roster", "deputy", "agent", "outside", "checkpoint", "hold", "pattern", "spoken", "terms", "training", "ending", "hostkey", "scanner", "outage", "priority", "plant", "island":
 		return true
 	case "file": // what passed stands on no board; what waits does
 		_, passed := leaf.Body.(audit.FileTransferred)

@@ -272,8 +272,9 @@ func (g *Pages) backlog(v *visit) string {
 		return ""
 	}
 	b, err := g.Book.Backlog(v.ctx())
-	if err != nil {
-		return ""
+	if err != nil { // the board stays, and does not say that nothing waits
+		g.Slog.Error("what waits for review cannot be read", "err", err)
+		return "what waits cannot be read now; tell OT security"
 	}
 	var parts []string
 	if b.Waiting > 0 {

@@ -56,7 +56,7 @@ func NewPages(p Parts, log Log, api http.Handler) (*Pages, error) {
 		return nil, err
 	}
 	g := &Pages{server: &server{Parts: p}, log: log, sessions: newSessions(p.Now), pages: pages, seeks: make(chan struct{}, mostSeeks)}
-	g.live, g.past, g.boards = newLive(log, g.Desk.Settled), newPast(log), newBoards()
+	g.live, g.past, g.boards = newLive(log, g.Desk.Settled, g.Slog), newPast(log), newBoards()
 	g.routes = g.table()
 	g.sessions.over = func(s *webSession) { g.Book.Seal(s.holder(), "") }
 	mux := http.NewServeMux()
