@@ -26,6 +26,15 @@ func (v *visit) recordingLine(n roll, h recording.Header) RecordingLine {
 	return RecordingLine{Session: h.Session, Who: n.person(personID(h.Person)), Firm: n.firm(firmID(h.Firm)), Mode: h.Mode, Windows: h.Windows, Started: v.at(h.Started)}
 }
 
+// mostListed is how many recordings a page lists; it says how many more there are.
+const mostListed = 500
+
+// recordingsView has the newest first.
+type recordingsView struct {
+	Lines []RecordingLine
+	More  int // older ones
+}
+
 // recordingList is through the Book: that somebody looked is an event.
 func (g *Pages) recordingList(v *visit) error {
 	list, err := g.Book.List(v.ctx(), reader(v.actor, "list", ""))
@@ -37,15 +46,13 @@ func (g *Pages) recordingList(v *visit) error {
 		return err
 	}
 	live := g.liveSessions()
-	var lines []RecordingLine
-	for _, h := range slices.Backward(list) {
+	view := recordingsView{More: max(0, len(list)-mostListed)}
+	for _, h := range slices.Backward(list[view.More:]) {
 		line := v.recordingLine(n, h)
 		line.Live = live[h.Session]
-		if lines = append(lines, line); len(lines) == 500 {
-			break
-		}
+		view.Lines = append(view.Lines, line)
 	}
-	return g.show(v, http.StatusOK, "recordings", "Recordings", lines)
+	return g.show(v, http.StatusOK, "recordings", "Recordings", view)
 }
 
 func (g *Pages) liveSessions() map[string]bool {

@@ -191,6 +191,7 @@ func (v *visit) unused(windows []approvals.Window, s review.Session) string {
 type reviewsView struct {
 	Reads    bool
 	Waits    []waitsLine
+	More     int // that wait, and are not listed
 	Threads  []threadView
 	Holds    []holdView
 	Security bool
@@ -246,7 +247,8 @@ func (g *Pages) waitsFor(v *visit, n roll, view *reviewsView) error {
 	if err != nil {
 		return err
 	}
-	for _, w := range list[:min(len(list), 500)] {
+	view.More = max(0, len(list)-mostListed)
+	for _, w := range list[:len(list)-view.More] {
 		view.Waits = append(view.Waits, waitsLine{RecordingLine{Session: w.ID, Who: n.person(personID(w.Person)), Firm: n.firm(firmID(w.Firm)), Windows: w.Windows, Started: v.at(w.Started)},
 			reasonsText(w.Reasons), v.at(w.Ended), w.Late})
 	}
