@@ -132,7 +132,6 @@ func (w *windowRow) runs() bool {
 
 func windowKey[T ~string](id T) string { return "window/" + string(id) }
 
-// windowRow reads a window's row as its newest leaf vouches for it.
 // Over says whether a window will never be live again.
 func (d *Desk) Over(ctx context.Context, id policy.WindowID) (bool, error) {
 	w, err := d.windowRow(ctx, id)
@@ -146,6 +145,7 @@ func (d *Desk) Over(ctx context.Context, id policy.WindowID) (bool, error) {
 	return false, nil
 }
 
+// windowRow reads a window's row as its newest leaf vouches for it.
 func (d *Desk) windowRow(ctx context.Context, id policy.WindowID) (w windowRow, err error) {
 	rev, there, err := d.read(ctx, windowKey(id), &w)
 	if w.row = rev; err == nil && !there {

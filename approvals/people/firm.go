@@ -84,7 +84,6 @@ func (r *Roster) plantSponsor(ctx context.Context, id policy.PersonID) error {
 	return nil
 }
 
-// cleanNetworks masks, sorts and drops doubles.
 // Networks reads networks as somebody typed them: with commas, semicolons, bars or
 // white space between them. An address alone is a network of one. An error is a
 // refusal (bad-network).
@@ -110,6 +109,7 @@ func networks(text string) (all []netip.Prefix, err error) {
 	return all, nil
 }
 
+// cleanNetworks masks, sorts and drops doubles.
 func cleanNetworks(list []netip.Prefix) (words []string, err error) {
 	if len(list) > maxNetworks {
 		return nil, fmt.Errorf("%d networks; %d are the most", len(list), maxNetworks)

@@ -216,7 +216,6 @@ func (r *Roster) Confirm(ctx context.Context, by Actor, who policy.PersonID, fin
 	}, p)
 }
 
-// present is somebody who is there and not disabled, and the firm.
 // invitedOnly says that somebody who was invited has brought no key yet; absent
 // is the answer where nobody of this name was invited either.
 func (r *Roster) invitedOnly(ctx context.Context, who policy.PersonID, absent error) error {
@@ -240,6 +239,7 @@ func (r *Roster) invitedOnly(ctx context.Context, who policy.PersonID, absent er
 	return absent
 }
 
+// present is somebody who is there and not disabled, and the firm.
 func (r *Roster) present(ctx context.Context, id policy.PersonID) (Person, Firm, error) {
 	p, err := r.Person(ctx, id)
 	if errors.Is(err, fs.ErrNotExist) || err == nil && p.Disabled {
