@@ -41,3 +41,31 @@ func (s *story) whomToTell(ctx context.Context) (list []people.Person) {
 	}
 	return list
 }
+
+// tapped is what somebody hears of a tap of their own key at a screen of the control
+// room, on their own telephone: a key shows no text, and a screen that was taken
+// over can show another one than is signed. No Type: it was tapped at none.
+func (s *story) tapped(ctx context.Context, leaf audit.Leaf) (n Notice) {
+	var who, did string
+	var answer audit.Hash
+	switch b := leaf.Body.(type) {
+	case audit.AnswerGiven:
+		who, answer, did, n.Path = b.Person, b.Document, "answer "+b.Request+": "+b.Says, "/requests/"+b.Request
+	case audit.WindowMoved:
+		who, answer, n.Path = b.By, b.Answer, "/windows/"+b.Window
+		did = map[string]string{"opened": "open " + b.Window, "wenton": "let " + b.Window + " go on"}[b.To]
+	case audit.HandoverAccepted:
+		who, answer, did, n.Path = b.By, b.Answer, "take over "+b.Handover, "/handover"
+	}
+	if s.o.Screen == nil || did == "" || answer.IsZero() {
+		return Notice{}
+	}
+	p, err := s.o.Roster.Person(ctx, policy.PersonID(who))
+	at := s.o.Screen(ctx, answer)
+	if at == "" || err != nil || p.Disabled {
+		return Notice{}
+	}
+	n.ID, n.At, n.About, n.Type, n.People = leaf.Place().String()+"/tap", leaf.Wall, leaf.Subject, "screen.tapped", []people.Person{p}
+	n.Text = "Your key was tapped at the screen " + at + ", to " + did + ". If that is not what you read there, cut it now, here or by the control room's telephone, and call OT security."
+	return n
+}

@@ -86,9 +86,11 @@ type Options struct {
 	Words  func(audit.Hash) []string
 	// FileAsks says whether a file waits for a person, and for whom; approvals.Desk.FileAsks is it. nil: of files nothing is told.
 	FileAsks func(ctx context.Context, file string) ([]policy.PersonID, bool, error)
-	Places   []Place
-	Now      func() time.Time
-	Slog     *slog.Logger
+	// Screen is the control room's screen at which a signed answer was tapped; empty: at none. nil: of taps nothing is told.
+	Screen func(ctx context.Context, answer audit.Hash) string
+	Places []Place
+	Now    func() time.Time
+	Slog   *slog.Logger
 }
 
 const (

@@ -119,8 +119,11 @@ func (s *story) tell(ctx context.Context, leaf audit.Leaf, wanted bool) []Notice
 		n.Type, to = "request.unanswered", s.asker(leaf.Subject)
 		n.Text = leaf.Subject + " was not answered in time. Call the plant, or ask anew."
 	}
-	loud := s.loud(leaf)
-	if n.Type == "" && loud.Type == "" || !wanted {
+	if !wanted {
+		return nil
+	}
+	loud, tapped := s.loud(leaf), s.tapped(ctx, leaf)
+	if n.Type == "" && loud.Type == "" && tapped.Type == "" {
 		return nil
 	}
 	n.Title = "Penstock " + s.o.Plant().Site.Name
@@ -130,14 +133,17 @@ func (s *story) tell(ctx context.Context, leaf audit.Leaf, wanted bool) []Notice
 			n.People = append(n.People, p)
 		}
 	}
-	if loud.Type == "" {
-		return []Notice{n}
+	if loud.Type != "" {
+		loud.People = s.whomToTell(ctx)
 	}
-	loud.Title, loud.Words, loud.People = n.Title, n.Words, s.whomToTell(ctx)
-	if n.Type == "" {
-		return []Notice{loud}
+	var all []Notice
+	for _, one := range []Notice{loud, tapped, n} {
+		if one.Type != "" {
+			one.Title, one.Words = n.Title, n.Words
+			all = append(all, one)
+		}
 	}
-	return []Notice{loud, n}
+	return all
 }
 
 // forget drops what nothing more will be told of, so that a log of years leaves

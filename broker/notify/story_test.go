@@ -130,3 +130,41 @@ func TestTheScannerIsTold(t *testing.T) {
 		}
 	}
 }
+
+// Whoever taps their key at a screen of the control room reads on their own telephone
+// what it was over: the screen may have shown something else.
+func TestATapAtAScreenIsToldToItsPerson(t *testing.T) {
+	plant, problems := policy.Parse("plant.yaml", map[string][]byte{"plant.yaml": []byte(plantText)})
+	if err := problems.Err(); err != nil {
+		t.Fatal(err)
+	}
+	atScreen, atHome := audit.HashOf([]byte("tapped")), audit.HashOf([]byte("signed at home"))
+	s := newStory(Options{Roster: roster{"mia": {ID: "mia"}, "olaf": {ID: "olaf", Disabled: true}}, Plant: func() *policy.Plant { return plant },
+		Screen: func(_ context.Context, answer audit.Hash) string {
+			return map[audit.Hash]string{atScreen: "K-1"}[answer]
+		}})
+	for _, row := range []struct {
+		body audit.Body
+		says string // empty: nothing
+	}{
+		{audit.AnswerGiven{Request: "R-1", Person: "mia", Says: "yes", Document: atScreen}, "at the screen K-1, to answer R-1: yes."},
+		{audit.WindowMoved{Window: "W-1", By: "mia", To: "opened", Answer: atScreen}, "to open W-1."},
+		{audit.WindowMoved{Window: "W-1", By: "mia", To: "wenton", Answer: atScreen}, "to let W-1 go on."},
+		{audit.HandoverAccepted{Handover: "H-1", By: "mia", Answer: atScreen}, "to take over H-1."},
+		{audit.AnswerGiven{Request: "R-1", Person: "mia", Says: "yes", Document: atHome}, ""},
+		{audit.WindowMoved{Window: "W-1", By: "K-1", To: "cut"}, ""},
+		{audit.AnswerGiven{Request: "R-1", Person: "olaf", Says: "yes", Document: atScreen}, ""},
+	} {
+		said := ""
+		for _, n := range s.tell(t.Context(), audit.Leaf{Event: audit.Event{Body: row.body}}, true) {
+			if n.Type == "screen.tapped" {
+				if said = n.Text; !slices.Equal(ids(n.People), []string{"mia"}) || n.Path == "" || n.Title == "" {
+					t.Errorf("%+v", n)
+				}
+			}
+		}
+		if !strings.Contains(said, row.says) || (row.says == "") != (said == "") {
+			t.Errorf("%+v is told as %q", row.body, said)
+		}
+	}
+}

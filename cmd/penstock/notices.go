@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -14,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"penstock/approvals/evidence"
+	"penstock/audit"
 	"penstock/broker/notify"
 	"penstock/policy/source"
 )
@@ -79,7 +81,7 @@ func readNotices(dir string, v source.Value) (all []noticePlace) {
 
 // openNotices prepares the ways on which people hear that something waits for them.
 func (h *plantHouse) openNotices() error {
-	o := notify.Options{Dir: h.folder.notices(), Base: h.pagesAddress(), Plant: h.plant, Roster: h.roster, Words: evidence.Words, FileAsks: h.desk.FileAsks, Now: time.Now, Slog: h.slog}
+	o := notify.Options{Dir: h.folder.notices(), Base: h.pagesAddress(), Plant: h.plant, Roster: h.roster, Words: evidence.Words, FileAsks: h.desk.FileAsks, Screen: h.screenOf, Now: time.Now, Slog: h.slog}
 	for _, p := range h.file.Notices {
 		one, err := p.open()
 		if err != nil {
@@ -90,6 +92,19 @@ func (h *plantHouse) openNotices() error {
 	var err error
 	h.notices, err = notify.Open(h.log, o)
 	return err
+}
+
+// screenOf is the control room's screen at which a signed answer was tapped.
+func (h *plantHouse) screenOf(ctx context.Context, answer audit.Hash) string {
+	b, err := h.docs.Get(ctx, answer)
+	if err != nil {
+		return "" // the verifier finds it
+	}
+	a, err := evidence.ParseAnswer(b)
+	if err != nil {
+		return ""
+	}
+	return a.Kiosk
 }
 
 // pagesAddress is where the pages are, as a link says it.
