@@ -2,7 +2,6 @@ package approvals
 
 import (
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -15,11 +14,7 @@ import (
 
 // reviewedPlant has access reviewed every 90 days, within 14.
 var reviewedPlant = sync.OnceValue(func() *policy.Plant {
-	p, problems := policy.Parse("plant.yaml", map[string][]byte{"plant.yaml": []byte(plantText + "access_reviews: {every: 90d, within: 14d}\n")})
-	if err := problems.Err(); err != nil {
-		panic(err)
-	}
-	return p
+	return plantOf(plantText + "access_reviews: {every: 90d, within: 14d}\n")
 })
 
 const day = 24 * time.Hour
@@ -230,14 +225,7 @@ func TestTheVerifierOnAccessReviews(t *testing.T) {
 		t.Run(tc.story, func(t *testing.T) {
 			w := newWorldOf(t, nil, reviewedPlant)
 			tc.do(w)
-			walk := evidence.NewWalk(w.docs)
-			var found []string
-			for _, leaf := range w.log.leaves() {
-				found = append(found, walk.Leaf(w.ctx, leaf)...)
-			}
-			if !strings.Contains(strings.Join(found, "\n"), tc.finds) {
-				t.Fatalf("found %q", found)
-			}
+			says(t, w.verify(), tc.finds)
 		})
 	}
 }

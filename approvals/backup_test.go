@@ -6,7 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"penstock/approvals/evidence"
 	"penstock/audit"
 	"penstock/policy"
 )
@@ -56,28 +55,14 @@ func TestABackupIsAskedFor(t *testing.T) {
 	w.judge(t)
 
 	// Whoever takes the word out of the log is found.
-	walk := evidence.NewWalk(w.docs)
-	var found []string
-	for _, leaf := range w.log.leaves() {
-		if _, is := leaf.Body.(audit.AssetBackup); !is {
-			found = append(found, walk.Leaf(w.ctx, leaf)...)
-		}
-	}
-	if !slices.ContainsFunc(found, func(f string) bool { return strings.Contains(f, "wants a backup of filler-plc") }) {
-		t.Errorf("%q", found)
-	}
+	says(t, w.walked(func(l *audit.Leaf) bool { _, is := l.Body.(audit.AssetBackup); return !is }), "wants a backup of filler-plc")
 	// And whoever says it without a right is, too.
-	walk, found = evidence.NewWalk(w.docs), nil
-	for _, leaf := range w.log.leaves() {
-		if b, is := leaf.Body.(audit.AssetBackup); is {
-			b.By, leaf.Actor = "ida", "ida"
-			leaf.Body = b
+	w.finds(t, "no role that may say this of filler-plc", func(_ *world, l *audit.Leaf) {
+		if b, is := l.Body.(audit.AssetBackup); is {
+			b.By, l.Actor = "ida", "ida"
+			l.Body = b
 		}
-		found = append(found, walk.Leaf(w.ctx, leaf)...)
-	}
-	if !slices.ContainsFunc(found, func(f string) bool { return strings.Contains(f, "no role that may say this of filler-plc") }) {
-		t.Errorf("%q", found)
-	}
+	})
 }
 
 // A backup that was young when it was asked for may be old when the shift opens.

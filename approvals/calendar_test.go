@@ -18,11 +18,7 @@ calendars:
   night:    {weekly: [Sun 02:30-03:30]}
   campaign: {freeze: [{from: "2028-02-29", to: "2028-02-29", name: Leap campaign}]}
 `
-	p, problems := policy.Parse("plant.yaml", map[string][]byte{"plant.yaml": []byte(text)})
-	if err := problems.Err(); err != nil {
-		panic(err)
-	}
-	return p
+	return plantOf(text)
 })
 
 // nightWorld is a world under nightPlant, at a time by the plant's clock.

@@ -1,9 +1,7 @@
 package approvals
 
 import (
-	"context"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -16,7 +14,7 @@ import (
 // anxious is thePlant with an emergency, a freeze that keeps everybody out of
 // line 1, a panel where values are set, and a gate for that.
 var anxious = sync.OnceValue(func() *policy.Plant {
-	text := strings.NewReplacer(
+	text := edited(plantText,
 		"viewer: {rights: [look], enforced: device}, recipes: {rights: [look, copy], enforced: device}, maint:",
 		"viewer: {rights: [look], enforced: device}, recipes: {rights: [look, copy], enforced: device}, panel: {rights: [look, set], enforced: nobody}, maint:",
 		"rules:\n", `calendars:
@@ -26,14 +24,10 @@ gates:
 rules:
   - {name: campaign, when: {zone: line-1}, not_during: campaign}
   - {name: hands,    when: {zone: line-1, right: [set]}, gates: [clear]}
-`).Replace(plantText) + `
+`) + `
 emergency: {agree: [shift], starts_as: [look], second_tap: [set], longest: 2h, tell: [ot-security], review: 3d, notice_above: 4 in 30d}
 `
-	p, problems := policy.Parse("plant.yaml", map[string][]byte{"plant.yaml": []byte(text)})
-	if err := problems.Err(); err != nil {
-		panic(err)
-	}
-	return p
+	return plantOf(text)
 })
 
 // down is what ann asks when the line stands: the panel, to look and to set.
@@ -180,15 +174,7 @@ func TestAnEmergencyIsRecomputed(t *testing.T) {
 			_, err := w.desk.SayGate(w.ctx, w.as("mia"), win.ID, "clear", GateYes, "")
 			wants(t, err, "")
 			wants(t, w.stepUp("mia", win.ID, policy.Set), "")
-			walk := evidence.NewWalk(w.docs)
-			var found []string
-			for _, leaf := range w.log.leaves() {
-				row.change(w, &leaf)
-				found = append(found, walk.Leaf(context.Background(), leaf)...)
-			}
-			if got := strings.Join(found, "\n"); row.finding == "" && got != "" || !strings.Contains(got, row.finding) {
-				t.Errorf("found: %s", got)
-			}
+			w.finds(t, row.finding, row.change)
 		})
 	}
 }

@@ -26,11 +26,7 @@ rules:
 `).Replace(plantText)
 
 var gatedPlant = sync.OnceValue(func() *policy.Plant {
-	p, problems := policy.Parse("plant.yaml", map[string][]byte{"plant.yaml": []byte(gatedText)})
-	if err := problems.Err(); err != nil {
-		panic(err)
-	}
-	return p
+	return plantOf(gatedText)
 })
 
 // says is what the input of a gate says, read twice as the poller would.
@@ -52,16 +48,6 @@ func (w *world) agree(change ...func(*Ask)) policy.WindowID {
 		w.t.Fatalf("not agreed: %+v", r)
 	}
 	return r.Window
-}
-
-// verified holds the whole log to the verifier.
-func (w *world) verified() {
-	walk := evidence.NewWalk(w.docs)
-	for _, leaf := range w.log.leaves() {
-		if wrong := walk.Leaf(w.ctx, leaf); len(wrong) > 0 {
-			w.t.Fatalf("the verifier finds: %v", wrong)
-		}
-	}
 }
 
 func (w *world) why(id policy.WindowID) string {

@@ -12,13 +12,9 @@ import (
 // withPins is the plant with the filler's key pinned, and the capper reached
 // through it.
 var withPins = sync.OnceValue(func() *policy.Plant {
-	text := strings.Replace(plantText, "address: 10.20.1.11, stops: [filling-1], ports: {ssh: {", "address: 10.20.1.11, stops: [filling-1], ports: {ssh: {host_keys: ["+oldKey+"], jumps: {hop: {login: certificate}}, ", 1)
-	text = strings.Replace(text, "address: 10.20.1.12, stops: [filling-1], ports: {ssh: {", "address: 10.20.1.12, stops: [filling-1], via: {asset: filler-plc, account: hop}, ports: {ssh: {host_keys: ["+oldKey+"], ", 1)
-	p, problems := policy.Parse("plant.yaml", map[string][]byte{"plant.yaml": []byte(text)})
-	if err := problems.Err(); err != nil {
-		panic(err)
-	}
-	return p
+	return plantOf(edited(plantText,
+		"address: 10.20.1.11, stops: [filling-1], ports: {ssh: {", "address: 10.20.1.11, stops: [filling-1], ports: {ssh: {host_keys: ["+oldKey+"], jumps: {hop: {login: certificate}}, ",
+		"address: 10.20.1.12, stops: [filling-1], ports: {ssh: {", "address: 10.20.1.12, stops: [filling-1], via: {asset: filler-plc, account: hop}, ports: {ssh: {host_keys: ["+oldKey+"], "))
 })
 
 const (

@@ -2,8 +2,6 @@ package approvals
 
 import (
 	"net/netip"
-	"slices"
-	"strings"
 	"sync"
 	"testing"
 
@@ -13,11 +11,7 @@ import (
 
 // jackedPlant is the kit's plant with a service jack for line 1.
 var jackedPlant = sync.OnceValue(func() *policy.Plant {
-	p, problems := policy.Parse("plant.yaml", map[string][]byte{"plant.yaml": []byte(plantText + "jacks:\n  a3: {name: Panel A3, network: 10.20.9.16/28, zones: [line-1]}\n")})
-	if err := problems.Err(); err != nil {
-		panic(err)
-	}
-	return p
+	return plantOf(plantText + "jacks:\n  a3: {name: Panel A3, network: 10.20.9.16/28, zones: [line-1]}\n")
 })
 
 // plugged is ann's laptop at the jack, to look and take files out.
@@ -66,23 +60,7 @@ func TestOnSiteThroughAJack(t *testing.T) {
 		{"claim", func(c *evidence.WindowClaim) { c.Jack = "" }}, // then it would name ways in without a jack
 		{"is for the laptop", func(c *evidence.WindowClaim) { c.Laptop = "laptop 08" }},
 	} {
-		walk := evidence.NewWalk(w.docs)
-		var found []string
-		for _, l := range w.log.leaves() {
-			claimed(row.change)(w, &l)
-			found = append(found, walk.Leaf(w.ctx, l)...)
-		}
-		if !slices.ContainsFunc(found, func(f string) bool { return strings.Contains(f, row.finding) }) {
-			t.Errorf("found %q, want %q", found, row.finding)
-		}
+		w.finds(t, row.finding, claimed(row.change))
 	}
-	var notes []string
-	walk := evidence.NewWalk(w.docs)
-	for _, l := range w.log.leaves() {
-		walk.Leaf(w.ctx, l)
-		notes = append(notes, walk.Notes()...)
-	}
-	if all := strings.Join(notes, "\n"); !strings.Contains(all, `on site, recorded: ["ann"] with the laptop "laptop 07" at the service jack a3`) {
-		t.Errorf("the verifier says\n%s", all)
-	}
+	w.noted(t, `on site, recorded: ["ann"] with the laptop "laptop 07" at the service jack a3`)
 }

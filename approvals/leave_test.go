@@ -2,7 +2,6 @@ package approvals
 
 import (
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -258,14 +257,7 @@ func TestTheVerifierOnLeavers(t *testing.T) {
 		t.Run(tc.story, func(t *testing.T) {
 			w := newWorldOf(t, nil, framedPlant)
 			tc.do(w)
-			walk := evidence.NewWalk(w.docs)
-			var found []string
-			for _, leaf := range w.log.leaves() {
-				found = append(found, walk.Leaf(w.ctx, leaf)...)
-			}
-			if !strings.Contains(strings.Join(found, "\n"), tc.finds) {
-				t.Fatalf("found %q", found)
-			}
+			says(t, w.verify(), tc.finds)
 		})
 	}
 }

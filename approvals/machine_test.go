@@ -25,11 +25,7 @@ patterns:
   monitor: {assets: [historian], rights: [look, copy], machine: true, open: standing, confirm: every 90d, owners: [ot-security, it-network], why: Monitoring, review: 2027-11-23}
   people:  {assets: [historian], rights: [look, copy], open: shift, longest: 4h, owners: [ot-security, it-network], why: Calls, review: 2027-03-31}
 `
-	p, problems := policy.Parse("plant.yaml", map[string][]byte{"plant.yaml": []byte(text)})
-	if err := problems.Err(); err != nil {
-		panic(err)
-	}
-	return p
+	return plantOf(text)
 })
 
 // machine lets krall's monitor in with its key, and gives its fingerprint.
@@ -321,7 +317,7 @@ func TestStandingIsRecomputed(t *testing.T) {
 		story, finding string
 		change         func(*world, *audit.Leaf)
 	}{
-		{"nothing", "", func(*world, *audit.Leaf) {}},
+		{"nothing", "", asItIs},
 		{"the claim has another key", "differ in what holds the machine", claimed(func(c *evidence.WindowClaim) { c.Machine.Key = "SHA256:x" })},
 		{"the claim has another network", "differ in what holds the machine", claimed(func(c *evidence.WindowClaim) { c.Machine.Networks = []string{"198.51.100.0/24"} })},
 		{"the claim hides the machine", "claim", claimed(func(c *evidence.WindowClaim) { c.Machine = evidence.Bound{} })},
@@ -353,15 +349,7 @@ func TestStandingIsRecomputed(t *testing.T) {
 			wants(t, err, "")
 			_, err = w.desk.Cut(w.ctx, w.as("mia"), win.ID, "looked")
 			wants(t, err, "")
-			walk := evidence.NewWalk(w.docs)
-			var found []string
-			for _, l := range w.log.leaves() {
-				row.change(w, &l)
-				found = append(found, walk.Leaf(w.ctx, l)...)
-			}
-			if row.finding == "" && len(found) > 0 || row.finding != "" && !slices.ContainsFunc(found, func(f string) bool { return strings.Contains(f, row.finding) }) {
-				t.Errorf("found %q, want %q", found, row.finding)
-			}
+			w.finds(t, row.finding, row.change)
 		})
 	}
 }

@@ -17,7 +17,7 @@ import (
 // monthPlant has what the ten measures ask about: an outage calendar, a night, an
 // emergency, and a gate that says that the line stands.
 var monthPlant = sync.OnceValue(func() *policy.Plant {
-	text := strings.NewReplacer(
+	text := edited(plantText,
 		"viewer: {rights: [look], enforced: device}, recipes: {rights: [look, copy], enforced: device}, maint:",
 		"viewer: {rights: [look], enforced: device}, panel: {rights: [look, set], enforced: nobody}, maint:",
 		"rules:\n", `calendars:
@@ -28,15 +28,11 @@ gates:
   stopped: {name: Line 1 stands, kind: outage, by: shift, stale: 12h, stands: filling-1}
 rules:
   - {name: weekend, when: {zone: line-1, right: [set, load]}, during: weekend}
-`).Replace(plantText) + `
+`) + `
 emergency: {agree: [shift], starts_as: [look], second_tap: [set], longest: 2h, tell: [ot-security], review: 3d, notice_above: 9 in 30d}
 recordings: {read: [ot-security]}
 `
-	p, problems := policy.Parse("plant.yaml", map[string][]byte{"plant.yaml": []byte(text)})
-	if err := problems.Err(); err != nil {
-		panic(err)
-	}
-	return p
+	return plantOf(text)
 })
 
 // script plays a month at a Desk: what the broker and the reviewers' book would

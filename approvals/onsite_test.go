@@ -1,7 +1,6 @@
 package approvals
 
 import (
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -79,15 +78,7 @@ func TestOnSite(t *testing.T) {
 	w.verified()
 	w.judge(t)
 
-	walk := evidence.NewWalk(w.docs)
-	var notes []string
-	for _, l := range w.log.leaves() {
-		walk.Leaf(w.ctx, l)
-		notes = append(notes, walk.Notes()...)
-	}
-	if all := strings.Join(notes, "\n"); !strings.Contains(all, `on site, not recorded: ["ann"] work at the machine with the laptop "laptop 07"`) {
-		t.Errorf("the verifier says\n%s", all)
-	}
+	w.noted(t, `on site, not recorded: ["ann"] work at the machine with the laptop "laptop 07"`)
 }
 
 // An island and a block keep it from being opened; a cut takes it from the board.
@@ -115,7 +106,7 @@ func TestOnSiteIsRecomputed(t *testing.T) {
 		story, finding string
 		change         func(*world, *audit.Leaf)
 	}{
-		{"nothing", "", func(*world, *audit.Leaf) {}},
+		{"nothing", "", asItIs},
 		{"the claim names another laptop", "is for the laptop", claimed(func(c *evidence.WindowClaim) { c.Laptop = "laptop 08" })},
 		{"the claim hides that it was on site", "claim", claimed(func(c *evidence.WindowClaim) { c.Laptop = "" })},
 		{"it opens by itself", "and the rules say shift", claimed(func(c *evidence.WindowClaim) { c.Open = "auto" })},
@@ -130,39 +121,7 @@ func TestOnSiteIsRecomputed(t *testing.T) {
 			w.open(beside)
 			w.pass(61 * time.Minute)
 			w.settle()
-			walk := evidence.NewWalk(w.docs)
-			var found []string
-			for _, l := range w.log.leaves() {
-				row.change(w, &l)
-				found = append(found, walk.Leaf(w.ctx, l)...)
-			}
-			if row.finding == "" && len(found) > 0 || row.finding != "" && !slices.ContainsFunc(found, func(f string) bool { return strings.Contains(f, row.finding) }) {
-				t.Errorf("found %q, want %q", found, row.finding)
-			}
+			w.finds(t, row.finding, row.change)
 		})
-	}
-}
-
-// claimed alters the claim that window.agreed names.
-func claimed(change func(*evidence.WindowClaim)) func(*world, *audit.Leaf) {
-	return func(w *world, l *audit.Leaf) {
-		b, is := l.Body.(audit.WindowAgreed)
-		if !is {
-			return
-		}
-		text, err := w.docs.Get(w.ctx, b.Claim)
-		if err != nil {
-			w.t.Fatalf("%v", err)
-		}
-		c, err := evidence.ParseClaim(text)
-		if err != nil {
-			w.t.Fatalf("%v", err)
-		}
-		change(&c)
-		if text, err = audit.Canonical(c); err != nil {
-			w.t.Fatalf("%v", err)
-		}
-		b.Claim = w.put(text)
-		l.Body = b
 	}
 }

@@ -13,12 +13,7 @@ import (
 
 // oneWriterPlant is the kit's plant, where one at a time changes the filler.
 var oneWriterPlant = sync.OnceValue(func() *policy.Plant {
-	text := strings.Replace(plantText, "{tag: F-1, name: Filler,", "{tag: F-1, name: Filler, one_writer: true,", 1)
-	p, problems := policy.Parse("plant.yaml", map[string][]byte{"plant.yaml": []byte(text)})
-	if err := problems.Err(); err != nil {
-		panic(err)
-	}
-	return p
+	return plantOf(edited(plantText, "{tag: F-1, name: Filler,", "{tag: F-1, name: Filler, one_writer: true,"))
 })
 
 // Before a list is signed it says what other work is in its way: of another

@@ -15,21 +15,17 @@ import (
 
 // framedPlant is the kit's plant with a frame and a gate that only patterns ask.
 var framedPlant = sync.OnceValue(func() *policy.Plant {
-	text := strings.Replace(plantText, "rules:\n", `gates:
+	text := edited(plantText, "rules:\n", `gates:
   line-key: {name: Key A3, kind: outage, by: shift, stale: 12h}
   area:     {name: Area clear, kind: manual}
 rules:
   - {name: area, when: {zone: utilities, right: [set]}, gates: [area, line-key]}
-`, 1) + `
+`) + `
 patterns:
   callout: {assets: [filler-plc], rights: [look, copy, set, load], open: shift, longest: 3h, owners: [line-1-owner, ot-security], why: Night call-out, review: 2027-03-31}
   monitor: {assets: [historian], rights: [look], machine: true, open: standing, confirm: every 90d, owners: [ot-security, it-network], why: Monitoring, review: 2027-03-31}
 `
-	p, problems := policy.Parse("plant.yaml", map[string][]byte{"plant.yaml": []byte(text)})
-	if err := problems.Err(); err != nil {
-		panic(err)
-	}
-	return p
+	return plantOf(text)
 })
 
 // callout is an agreement for ann and bob on the filler, for two hours at a time.

@@ -17,7 +17,7 @@ const pinned = "ssh: {host_keys: [ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEB2Usr139
 
 // strictPlant is the kit's plant, which changes only by agreement, with edits.
 func strictPlant(edits ...string) *policy.Plant {
-	text := strings.Replace(plantText, "plant_changes: by_file\n", "", 1)
+	text := edited(plantText, "plant_changes: by_file\n", "")
 	text = strings.ReplaceAll(text, "ssh: {accounts", pinned)
 	for i := 0; i < len(edits); i += 2 {
 		if !strings.Contains(text, edits[i]) {
@@ -25,11 +25,7 @@ func strictPlant(edits ...string) *policy.Plant {
 		}
 		text = strings.Replace(text, edits[i], edits[i+1], 1)
 	}
-	p, problems := policy.Parse("plant.yaml", map[string][]byte{"plant.yaml": []byte(text)})
-	if err := problems.Err(); err != nil {
-		panic(err)
-	}
-	return p
+	return plantOf(text)
 }
 
 // ruled is a world whose plant file can change.

@@ -1,8 +1,6 @@
 package approvals
 
 import (
-	"context"
-	"strings"
 	"testing"
 
 	"penstock/approvals/evidence"
@@ -110,16 +108,8 @@ func TestWhatOnlyARecoveryDoes(t *testing.T) {
 	_, _, err := w.folk.InviteAgent(w.ctx, w.as("sara"), "line-1")
 	wants(t, err, "")
 	w.recovers(t)
-	walk := evidence.NewWalk(w.docs)
-	var found []string
-	for _, leaf := range w.log.leaves() {
-		if _, is := leaf.Body.(audit.RecoveryBegan); !is {
-			found = append(found, walk.Leaf(context.Background(), leaf)...)
-		}
-	}
+	found := w.walked(func(l *audit.Leaf) bool { _, is := l.Body.(audit.RecoveryBegan); return !is })
 	for _, want := range []string{"cut by nobody", "withdrawn by penstock", "suspended outside of a recovery", "no recovery had begun", "an agent removed by penstock", "revoked by penstock"} {
-		if !strings.Contains(strings.Join(found, "\n"), want) {
-			t.Errorf("nothing says %q:\n%s", want, strings.Join(found, "\n"))
-		}
+		says(t, found, want)
 	}
 }

@@ -16,7 +16,7 @@ import (
 
 func nightly(night string) func() *policy.Plant {
 	return sync.OnceValue(func() *policy.Plant {
-		pinned := strings.Replace(plantText, "ports: {ssh: {accounts: {viewer", "ports: {ssh: {host_keys: [ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEB2Usr139kuZ6rYGMdLox0VMMWPU69aeVI3Cg/binFZ], accounts: {viewer", 1)
+		pinned := edited(plantText, "ports: {ssh: {accounts: {viewer", "ports: {ssh: {host_keys: [ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEB2Usr139kuZ6rYGMdLox0VMMWPU69aeVI3Cg/binFZ], accounts: {viewer")
 		text := pinned + "  - {name: number, when: {zone: line-1, right: look}, ask: [work_order]}\n" + night
 		p, problems := policy.Parse("plant.yaml", map[string][]byte{"plant.yaml": []byte(text)})
 		if err := problems.Err(); err != nil {
@@ -182,26 +182,13 @@ func TestAlteredRedItemsAreFound(t *testing.T) {
 			t.Error("a plant without a night has a red item")
 		}
 	}
-	walked := func(change func(*audit.Leaf)) (found []string) {
-		walk := evidence.NewWalk(w.docs)
-		for _, leaf := range w.log.leaves() {
-			change(&leaf)
-			found = append(found, walk.Leaf(w.ctx, leaf)...)
-		}
-		return found
-	}
-	if found := walked(func(*audit.Leaf) {}); len(found) > 0 {
-		t.Fatal(found)
-	}
-	found := walked(func(l *audit.Leaf) {
+	w.verified()
+	w.finds(t, "it was day", func(_ *world, l *audit.Leaf) {
 		if b, ok := l.Body.(audit.RequestSubmitted); ok {
 			b.At = b.At.Add(6 * time.Hour)
 			l.Body, l.Wall = b, l.Wall.Add(6*time.Hour)
 		}
 	})
-	if !slices.ContainsFunc(found, func(f string) bool { return strings.Contains(f, "it was day") }) {
-		t.Errorf("a red item by day: %q", found)
-	}
 	// A text that hides that she was never here.
 	hidden := r.Document
 	hidden.Red, hidden.Escort = evidence.Red{}, false
@@ -210,13 +197,10 @@ func TestAlteredRedItemsAreFound(t *testing.T) {
 		t.Fatal(err)
 	}
 	hash := w.put(b)
-	found = walked(func(l *audit.Leaf) {
+	w.finds(t, "was never here", func(_ *world, l *audit.Leaf) {
 		if b, ok := l.Body.(audit.RequestSubmitted); ok {
 			b.Document = hash
 			l.Body = b
 		}
 	})
-	if !slices.ContainsFunc(found, func(f string) bool { return strings.Contains(f, "was never here") }) {
-		t.Errorf("a hidden first visit: %q", found)
-	}
 }

@@ -2,7 +2,6 @@ package approvals
 
 import (
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 
@@ -13,20 +12,8 @@ import (
 // sheetPlant is the kit's plant with a register sheet on the capper, and a frame
 // that is for one of its registers.
 var sheetPlant = sync.OnceValue(func() *policy.Plant {
-	text := plantText
-	for _, edit := range [][2]string{{"to: line-1,    carries: [ssh]", "to: line-1,    carries: [ssh, modbus]"},
-		{"{tag: C-1, name: Capper, zone: line-1, level: 1, address: 10.20.1.12, stops: [filling-1], ports: {", "{tag: C-1, name: Capper, zone: line-1, level: 1, address: 10.20.1.12, stops: [filling-1], ports: {modbus: {unit: 1, enforced: penstock, unlisted: {read: look, write: set}, registers: {40001: {name: Torque, right: set}, 40002: {name: Speed, right: set}}}, "}} {
-		if !strings.Contains(text, edit[0]) {
-			panic(edit[0])
-		}
-		text = strings.Replace(text, edit[0], edit[1], 1)
-	}
-	text += "patterns:\n  caps: {assets: [capper-plc], rights: [look, set], open: shift, longest: 2h, owners: [line-1-owner, ot-security], why: Night, review: 2027-03-31, registers: {capper-plc: [Torque]}}\n"
-	p, problems := policy.ParseWith(policy.Options{Inspectors: []string{"modbus"}}, "plant.yaml", map[string][]byte{"plant.yaml": []byte(text)})
-	if err := problems.Err(); err != nil {
-		panic(err)
-	}
-	return p
+	return plantOf(edited(plantText, "to: line-1,    carries: [ssh]", "to: line-1,    carries: [ssh, modbus]",
+		"{tag: C-1, name: Capper, zone: line-1, level: 1, address: 10.20.1.12, stops: [filling-1], ports: {", "{tag: C-1, name: Capper, zone: line-1, level: 1, address: 10.20.1.12, stops: [filling-1], ports: {modbus: {unit: 1, enforced: penstock, unlisted: {read: look, write: set}, registers: {40001: {name: Torque, right: set}, 40002: {name: Speed, right: set}}}, ") + "patterns:\n  caps: {assets: [capper-plc], rights: [look, set], open: shift, longest: 2h, owners: [line-1-owner, ot-security], why: Night, review: 2027-03-31, registers: {capper-plc: [Torque]}}\n")
 })
 
 func capping(a *Ask) {

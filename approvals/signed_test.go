@@ -18,12 +18,7 @@ import (
 // signedPlant is the kit's plant where only keys make a yes.
 var signedPlant = sync.OnceValue(func() *policy.Plant {
 	text := strings.ReplaceAll(plantText, ", proof: code", "")
-	text = strings.Replace(text, `"+49 431 555 0100"}`, `"+49 431 555 0100", origin: "`+evidencetest.Origin+`"}`, 1)
-	p, problems := policy.Parse("plant.yaml", map[string][]byte{"plant.yaml": []byte(text)})
-	if err := problems.Err(); err != nil {
-		panic(err)
-	}
-	return p
+	return plantOf(edited(text, `"+49 431 555 0100"}`, `"+49 431 555 0100", origin: "`+evidencetest.Origin+`"}`))
 })
 
 // ssh signs with the key that somebody has in the bootstrap file.
@@ -109,19 +104,7 @@ func TestSignedAnswersMakeAWindow(t *testing.T) {
 	if !w.live(r.Window) {
 		t.Error("after a restart it is not live")
 	}
-	if wrong := w.verify(t); len(wrong) > 0 {
-		t.Errorf("the verifier: %q", wrong)
-	}
-}
-
-// verify walks the log as penstock-verify does.
-func (w *world) verify(t *testing.T) (wrong []string) {
-	t.Helper()
-	walk := evidence.NewWalk(w.docs)
-	for _, leaf := range w.log.leaves() {
-		wrong = append(wrong, walk.Leaf(w.ctx, leaf)...)
-	}
-	return wrong
+	w.verified()
 }
 
 // A passkey that was taken away proves nothing from that moment on, whatever
@@ -175,9 +158,7 @@ func TestASignedAnswerIsTakenOnce(t *testing.T) {
 	if r, err = w.signs("olaf", r, yesReply, w.ssh("olaf"), nil); err != nil || r.State != RequestAgreed {
 		t.Errorf("the yes after it: %s, %v", r.State, err)
 	}
-	if wrong := w.verify(t); len(wrong) > 0 {
-		t.Errorf("the verifier: %q", wrong)
-	}
+	w.verified()
 }
 
 func TestWhatIsNoSignedAnswer(t *testing.T) {
@@ -329,7 +310,7 @@ func TestRootCannotForgeASignedAnswer(t *testing.T) {
 	if s := w.requestState(r.ID); s != RequestWaiting {
 		t.Errorf("the Desk took it: %s", s)
 	}
-	wrong := w.verify(t)
+	wrong := w.verify()
 	if !slices.ContainsFunc(wrong, func(f string) bool {
 		return strings.Contains(f, "key.vouched") && strings.Contains(f, "sven had no such key")
 	}) {
@@ -358,9 +339,7 @@ func TestCallInIsSignedNext(t *testing.T) {
 	if _, err := w.desk.Open(w.ctx, w.as("mia"), r.Window); err != nil {
 		t.Fatal(err)
 	}
-	if wrong := w.verify(t); len(wrong) > 0 {
-		t.Errorf("the verifier: %q", wrong)
-	}
+	w.verified()
 }
 
 // Whose word lets a key sign, and whose does not.
@@ -439,9 +418,7 @@ func TestWhoMayVouch(t *testing.T) {
 	if differences, err := w.jour.Check(w.ctx); err != nil || len(differences) > 0 {
 		t.Errorf("folded anew the rows differ: %q %v", differences, err)
 	}
-	if wrong := w.verify(t); len(wrong) > 0 {
-		t.Errorf("the verifier: %q", wrong)
-	}
+	w.verified()
 }
 
 // print is the fingerprint of somebody's key in the first file.

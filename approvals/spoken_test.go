@@ -15,12 +15,7 @@ import (
 
 // spokenPlant wants two yeses to look, and lets one be spoken.
 var spokenPlant = sync.OnceValue(func() *policy.Plant {
-	text := strings.Replace(plantText, "plan: [owner],              open: shift,  longest: 8h, proof: code}", "plan: [owner, ot-security], open: shift,  longest: 8h, proof: code, spoken: true}", 1)
-	p, problems := policy.Parse("plant.yaml", map[string][]byte{"plant.yaml": []byte(text)})
-	if err := problems.Err(); err != nil {
-		panic(err)
-	}
-	return p
+	return plantOf(edited(plantText, "plan: [owner],              open: shift,  longest: 8h, proof: code}", "plan: [owner, ot-security], open: shift,  longest: 8h, proof: code, spoken: true}"))
 })
 
 func (w *world) hears(by, who policy.PersonID, r Request) (Request, error) {
@@ -96,23 +91,6 @@ func TestSpokenYes(t *testing.T) {
 	w.restart()
 	if s, err := w.desk.Spoken(w.ctx, w.as("max")); err != nil || len(s) != 1 || s[0].Open() {
 		t.Errorf("after a restart: %+v %v", s, err)
-	}
-}
-
-// noted fails unless the verifier notes these words.
-func (w *world) noted(t testing.TB, wants ...string) {
-	t.Helper()
-	walk, said := evidence.NewWalk(w.docs), ""
-	for _, leaf := range w.log.leaves() {
-		walk.Leaf(w.ctx, leaf)
-		said += strings.Join(walk.Notes(), "\n") + "\n"
-	}
-	walk.Done(w.ctx)
-	said += strings.Join(walk.Notes(), "\n")
-	for _, want := range wants {
-		if !strings.Contains(said, want) {
-			t.Errorf("the verifier does not say %q:\n%s", want, said)
-		}
 	}
 }
 
@@ -327,15 +305,7 @@ func TestWalkFindsSpoken(t *testing.T) {
 		}), "the leaf and what was signed differ"},
 	} {
 		t.Run(story, func(t *testing.T) {
-			walk, wrong := evidence.NewWalk(w.docs), []string{}
-			for _, leaf := range w.log.leaves() {
-				if row.edit(&leaf) {
-					wrong = append(wrong, walk.Leaf(w.ctx, leaf)...)
-				}
-			}
-			if all := strings.Join(wrong, "\n"); row.want == "" && all != "" || !strings.Contains(all, row.want) {
-				t.Errorf("found %q, want %q", wrong, row.want)
-			}
+			says(t, w.walked(row.edit), row.want)
 		})
 	}
 }

@@ -14,11 +14,7 @@ import (
 // trainedPlant asks for a training on line 1.
 var trainedPlant = sync.OnceValue(func() *policy.Plant {
 	text := plantText + "  - {name: trained, when: {zone: line-1}, training: [site-safety]}\n"
-	p, problems := policy.Parse("plant.yaml", map[string][]byte{"plant.yaml": []byte(text)})
-	if err := problems.Err(); err != nil {
-		panic(err)
-	}
-	return p
+	return plantOf(text)
 })
 
 // What runs out is refused at the request, at the answer and at the door, each
