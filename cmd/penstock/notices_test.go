@@ -1,11 +1,16 @@
 package main
 
 import (
+	"encoding/base64"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
+	"penstock/approvals/evidence"
+	"penstock/approvals/evidence/evidencetest"
+	"penstock/audit"
 	"penstock/policy/source"
 )
 
@@ -71,5 +76,32 @@ func TestNoticeSecrets(t *testing.T) {
 		if err != nil && strings.Contains(err.Error(), "secret-hook") {
 			t.Errorf("the error shows the address, which is a secret: %v", err)
 		}
+	}
+}
+
+// The screen that a signed answer names is what its person is told of.
+func TestTheScreenOfATap(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	phone := evidencetest.NewPasskey("mia")
+	now := time.Now().UTC().Truncate(time.Second)
+	for _, screen := range []string{"K-1", ""} {
+		a := evidence.Answer{V: 1, Request: audit.HashOf([]byte("request")), Person: "mia", Firm: "fjord", Role: "shift", Says: evidence.Yes, Kiosk: screen,
+			Nonce: base64.RawURLEncoding.EncodeToString(make([]byte, 32)), At: now, DecideBy: now.Add(time.Hour)}
+		evidencetest.Signed(phone.Sign)(&a)
+		text, err := audit.Canonical(a)
+		if err != nil {
+			t.Fatal(err)
+		}
+		hash, err := h.docs.Put(t.Context(), text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := h.screenOf(t.Context(), hash); got != screen {
+			t.Errorf("%q is read as %q", screen, got)
+		}
+	}
+	if got := h.screenOf(t.Context(), audit.HashOf([]byte("nothing"))); got != "" {
+		t.Errorf("of no answer: %q", got)
 	}
 }
