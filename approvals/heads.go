@@ -201,17 +201,20 @@ func (d *Desk) row(ctx context.Context, key string) (state.Row, error) {
 	if err := d.heads.load(ctx, d.log, &d.keys); err != nil {
 		return state.Row{}, err
 	}
+	// Looked up before the row is read, because a leaf is noted after its rows are
+	// stored: what somebody writes in between may be newer than this, never older.
+	newest, known := d.heads.get(key)
 	row, err := d.rows.Get(ctx, key)
 	if errors.Is(err, fs.ErrNotExist) {
-		if at, ok := d.heads.get(key); ok {
-			return state.Row{}, d.differs(key, fmt.Sprintf("the row is gone; leaf %s made it", at.at))
+		if known {
+			return state.Row{}, d.differs(key, fmt.Sprintf("the row is gone; leaf %s made it", newest.at))
 		}
 		return state.Row{}, err
 	}
 	if err != nil {
 		return state.Row{}, fmt.Errorf("read row %s: %w", key, err)
 	}
-	return row, d.vouched(ctx, row)
+	return row, d.vouched(ctx, row, newest, known)
 }
 
 // read decodes a row into v, and gives its revision; there is false where the log
@@ -227,9 +230,9 @@ func (d *Desk) read(ctx context.Context, key string, v any) (rev uint64, there b
 	return row.Rev, true, decode(row, v)
 }
 
-// vouched is nil if the row's newest leaf gives exactly this value.
-func (d *Desk) vouched(ctx context.Context, row state.Row) error {
-	at, known := d.heads.get(row.Key)
+// vouched is nil if the row's newest leaf, at or after the newest that was known when
+// it was read, gives exactly this value.
+func (d *Desk) vouched(ctx context.Context, row state.Row, at head, known bool) error {
 	hash := audit.HashOf(row.Value)
 	if known && row.Leaf == at.at {
 		if hash != at.hash {
