@@ -110,7 +110,7 @@ type Desk struct {
 	kiosks   map[string]Kiosk           // as they were last read, or revoked and not written yet
 	blocking map[int]policy.Block       // in force, and not written yet
 	blocks   int
-	manned   map[string]bool        // windows that are no machine's, or over
+	manned   map[string]bool        // windows that are neither a machine's nor an exception, or are over
 	shown    map[int]policy.HostKey // keys that machines showed, and not written yet
 	phases   map[policy.WindowID]phase
 	ways     map[policy.WindowID]way             // windows that run, as Facts saw them last
