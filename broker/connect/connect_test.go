@@ -24,7 +24,7 @@ func TestWaysAreTheSameEachTime(t *testing.T) {
 	for _, w := range waysOf([]window{a, b}, false) {
 		got = append(got, w.Asset+" "+w.Port+" "+strings.Join(w.accounts, ",")+" "+strings.Join(w.windows, ",")+" "+string(rune('0'+w.local/1000)))
 	}
-	want := []string{"filler modbus  W-2 1", "filler ssh viewer,maint W-1,W-2 1", "hmi vnc  W-2 5", "press modbus  W-1 1"}
+	want := []string{"filler modbus  W-2 1", "filler ssh viewer,maint W-1,W-2 2", "hmi vnc  W-2 5", "press modbus  W-1 1"}
 	if !slices.Equal(got, want) {
 		t.Errorf("%q", got)
 	}
