@@ -24,6 +24,12 @@ type RecordingFailed struct {
 	Why     string `json:"why"`
 }
 
+// RecordingLate says that for so long, up to this leaf, what passed could not be
+// recorded in time: nobody was admitted and nothing passed, and nothing is missing.
+type RecordingLate struct {
+	Millis int64 `json:"ms"`
+}
+
 // RecordingMode says who can open what is recorded from here on: the broker and
 // whoever has its key ("readable", which is also so where no such leaf stands
 // before), or these auditors alone ("sealed").
@@ -149,13 +155,14 @@ type RecordingDeleted struct {
 	Close   Hash   `json:"close,omitzero"`
 }
 
-var _ = events(RecordingHeads{}, RecordingRecovered{}, RecordingFailed{}, RecordingMode{}, ReviewOpened{}, ReviewClosed{},
+var _ = events(RecordingHeads{}, RecordingRecovered{}, RecordingFailed{}, RecordingLate{}, RecordingMode{}, ReviewOpened{}, ReviewClosed{},
 	ReviewNoted{}, ReviewSigned{}, ReviewReplied{}, ReviewDrawn{}, HoldSet{}, HoldLifted{}, RecordingExpired{},
 	DeletionAsked{}, RecordingDeleted{})
 
 func (RecordingHeads) Type() string     { return "recording.heads" }
 func (RecordingRecovered) Type() string { return "recording.recovered" }
 func (RecordingFailed) Type() string    { return "recording.failed" }
+func (RecordingLate) Type() string      { return "recording.late" }
 func (RecordingMode) Type() string      { return "recording.mode" }
 func (ReviewOpened) Type() string       { return "review.opened" }
 func (ReviewClosed) Type() string       { return "review.closed" }

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"time"
 
+	"penstock/audit"
 	"penstock/policy"
 )
 
@@ -57,12 +58,14 @@ func (b *Broker) lates(ctx context.Context) {
 		if !b.calms(ctx, o) {
 			return
 		}
-		slog.Warn("recording is in time again", "after", time.Since(begun).Round(time.Millisecond))
+		took := time.Since(begun) - calm
+		slog.Warn("recording is in time again", "after", took.Round(time.Millisecond))
 		b.sayAll("All is recorded again; your work goes on.")
+		_ = b.append(ctx, "", "recording", audit.RecordingLate{Millis: took.Milliseconds()}) // an error has ended everything
 	}
 }
 
-// calms waits until nothing has been overdue for a moment; false: it will not be.
+// calms waits until nothing has been overdue for a moment; false: that will not be.
 func (b *Broker) calms(ctx context.Context, o overdue) bool {
 	for {
 		select {

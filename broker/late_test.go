@@ -118,7 +118,7 @@ func lateRig(t *testing.T) (b *broker.Broker, ar *recording.Archive, disk *slow,
 // asked meanwhile is in the recording, in order.
 func TestALateDiskIsWaitedFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b, ar, disk, _, stop := lateRig(t)
+		b, ar, disk, log, stop := lateRig(t)
 		defer stop()
 		guest := &brokertest.Guest{}
 		s, err := b.Admit(t.Context(), brokertest.Arrival(brokertest.W1), guest)
@@ -155,6 +155,9 @@ func TestALateDiskIsWaitedFor(t *testing.T) {
 			t.Errorf("told %q", told)
 		}
 		must(t, b.Ready())
+		if said := brokertest.Bodies[audit.RecordingLate](log.Log); len(said) != 1 || said[0].Millis < 10_000 || said[0].Millis > 14_000 {
+			t.Errorf("the log says %v", said)
+		}
 		if got := in(c, "three"); got != "passed" {
 			t.Error(got)
 		}

@@ -101,7 +101,7 @@ func (c *chooser) leaf(l audit.Leaf) error {
 		}
 	}
 	switch b := l.Body.(type) {
-	case audit.LogCreated, audit.LogRecovered, audit.NodeStarted, audit.NodeStopped, audit.ClockStepped, audit.ClockAccepted,
+	case audit.LogCreated, audit.LogRecovered, audit.NodeStarted, audit.NodeStopped, audit.ClockStepped, audit.ClockAccepted, audit.RecordingLate,
 		audit.BlockSet, audit.BlockLifted, audit.IslandAnswered, audit.KioskEnrolled, audit.KioskRevoked, audit.BackupRestored,
 		audit.RosterWritten, audit.DeputyNamed, audit.DeputyEnded, // who was on duty decides whose word counted
 		audit.AssetBackup,                                                               // how old one was decides what could be asked

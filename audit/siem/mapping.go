@@ -157,6 +157,7 @@ var rules = map[string]rule{
 	"file.transferred":    {fileActivity, update, informational},
 	"operations.summary":  {network, passes, informational},
 	"recording.heads":     {manageEntity, update, informational},
+	"recording.late":      {manageEntity, update, medium},
 	"recording.mode":      {manageEntity, update, low},
 	"recording.recovered": {manageEntity, update, medium},
 	"recording.failed":    {manageEntity, update, high},

@@ -108,7 +108,7 @@ func TestEverybodyReadsThatTheRecordingFailed(t *testing.T) {
 type slowPage struct{ page }
 
 func (p *slowPage) Write(b []byte) (int, error) {
-	time.Sleep(time.Second)
+	time.Sleep(time.Second) // of the bubble's time: the line's own
 	return p.page.Write(b)
 }
 

@@ -398,6 +398,8 @@ func (v *visit) rareSentence(body audit.Body, n roll) (says, weight string) {
 		return "took a key of " + n.person(personID(b.Person)) + " away: " + b.Key, "refused"
 	case audit.RecordingRecovered:
 		return fmt.Sprintf("%s was found torn after a crash and made whole: %s cut off", b.File, bytesText(b.Lost)), "refused"
+	case audit.RecordingLate:
+		return fmt.Sprintf("nothing could be recorded in time for %.1f s, so nobody was admitted and nothing passed; it goes on", float64(b.Millis)/1000), "refused"
 	case audit.RecordingFailed:
 		return "the recording failed, so the session ended" + because(b.Why), "refused"
 	case audit.ClockAccepted:
