@@ -13,15 +13,24 @@ import (
 )
 
 var (
-	threatRow = regexp.MustCompile(`(?m)^\|.*\bTest[A-Z].*\|$`)
+	threatRow = regexp.MustCompile(`(?m)^\|.*\b(Test[A-Z]|stories ).*\|$`)
 	// A name in the table: perhaps with its package, perhaps with a subtest.
 	namedTest = regexp.MustCompile("(?:\\b([a-z]+)\\.)?\\b(Test[A-Z]\\w*)(/[^`,|]+)?")
 )
 
-// TestThreatsAreTested: each test that audit/README.md names beside a threat is
-// there, in the package that it says, with the part of it that it says.
+var namedStories = regexp.MustCompile(`\bstories ([a-z_, -]+)`)
+
+// TestThreatsAreTested: each test that audit/README.md and broker/README.md name
+// beside a threat or a promise is there, in the package that it says, with the
+// part of it that it says; and each story.
 func TestThreatsAreTested(t *testing.T) {
-	text, err := os.ReadFile(filepath.Join(house, "audit", "README.md"))
+	for _, room := range []string{"audit", "broker"} {
+		t.Run(room, func(t *testing.T) { namesWhatIsThere(t, room) })
+	}
+}
+
+func namesWhatIsThere(t *testing.T, room string) {
+	text, err := os.ReadFile(filepath.Join(house, room, "README.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,6 +60,13 @@ func TestThreatsAreTested(t *testing.T) {
 	}
 	for _, row := range rows {
 		cells := strings.Split(row, "|")
+		for _, m := range namedStories.FindAllStringSubmatch(cells[len(cells)-2], -1) {
+			for name := range strings.SplitSeq(strings.TrimSpace(m[1]), ", ") {
+				if _, err := os.Stat(filepath.Join("testdata", "stories", name+".txtar")); err != nil {
+					t.Errorf("there is no story %q: %s", name, row)
+				}
+			}
+		}
 		for _, m := range namedTest.FindAllStringSubmatch(cells[len(cells)-2], -1) {
 			name := m[2]
 			if m[1] != "" {
