@@ -87,11 +87,11 @@ func (i *Inspected) port(p *policy.Plant) (policy.Port, error) {
 // ToTarget takes the vendor's bytes through the inspector. nil at the vendor's
 // end of file; half-closing the target is the caller's.
 func (i *Inspected) ToTarget(ctx context.Context, target io.Writer, vendor io.ReadWriter) error {
-	r := reader{from: vendor}
-	defer r.rest()
+	r := NewReader(vendor, step)
+	defer r.Rest()
 	defer i.stop(fromVendor)
 	for {
-		p, err := r.read()
+		p, err := r.Take()
 		if len(p) > 0 {
 			if err := i.inward(ctx, target, vendor, p); err != nil {
 				return err
@@ -314,11 +314,11 @@ func (i *Inspected) show(ctx context.Context, vendor io.Writer, p []byte) error 
 // ToVendor takes the machine's bytes through the inspector. nil at the
 // machine's end of file, when whoever still waits has been told.
 func (i *Inspected) ToVendor(ctx context.Context, vendor io.Writer, target io.Reader) error {
-	r := reader{from: target}
-	defer r.rest()
+	r := NewReader(target, step)
+	defer r.Rest()
 	defer i.stop(fromTarget)
 	for {
-		p, err := r.read()
+		p, err := r.Take()
 		if len(p) > 0 {
 			if err := i.outward(ctx, vendor, p); err != nil {
 				return err

@@ -16,20 +16,22 @@ import (
 	"penstock/broker"
 )
 
-// step is the most bytes that go to a target on one look, and that one read
-// takes: an SSH packet's payload.
-const step = 32 << 10
+const (
+	step     = 32 << 10  // the most bytes that are written on one look: an SSH packet's payload
+	appended = 256 << 10 // the most that is read at once of what is shown before it is durable: the recorder's queue takes four of them
+)
 
-// ToTarget copies the vendor's bytes through Channel.In; reads at most 1 MiB
-// ahead while In commits. nil at the vendor's end of file, when everything has
-// been written; half-closing the target is the caller's. When it returns an
-// error, one Read of vendor may still wait: it ends when the caller closes
-// vendor, as it must once the channel has ended.
+// ToTarget copies the vendor's bytes through Channel.In, as many at once as have
+// come, at most MaxIn: while one lot is made durable the next gathers where the
+// vendor's bytes come in. nil at the vendor's end of file, when everything has
+// been written; half-closing the target is the caller's. Where the channel ends
+// while a Read of vendor waits, it returns once the caller has closed vendor, as
+// it must.
 func ToTarget(ctx context.Context, ch *broker.Channel, target io.Writer, vendor io.Reader) error {
-	a := readAhead(ctx, ch, vendor)
-	defer a.stop()
+	r := NewReader(vendor, broker.MaxIn)
+	defer r.Rest()
 	for {
-		p, err := a.take()
+		p, err := r.Take()
 		if len(p) > 0 {
 			if err := through(ctx, ch, target, p); err != nil {
 				return err
@@ -39,7 +41,7 @@ func ToTarget(ctx context.Context, ch *broker.Channel, target io.Writer, vendor 
 			return nil
 		}
 		if err != nil {
-			return fmt.Errorf("read from the vendor: %w", err)
+			return ended(ch, fmt.Errorf("read from the vendor: %w", err))
 		}
 	}
 }
@@ -69,31 +71,28 @@ func through(ctx context.Context, ch *broker.Channel, target io.Writer, p []byte
 }
 
 // ToVendor copies the target's bytes through Channel.Out. nil at the target's
-// end of file. Where everything is durable before it is shown, it reads up to
-// 1 MiB ahead while Out commits.
+// end of file.
 func ToVendor(ctx context.Context, ch *broker.Channel, m recording.Mark, vendor io.Writer, target io.Reader) error {
-	if strict(ch) {
-		return strictToVendor(ctx, ch, m, vendor, target)
-	}
-	r := reader{from: target}
-	defer r.rest()
-	return showAll(ctx, ch, m, vendor, r.read)
+	r := NewReader(target, atOnce(ch))
+	defer r.Rest()
+	return Show(ctx, ch, m, vendor, r.Take)
 }
 
-// strict is apart, and not inlined, so that a whole decision does not stand on
-// the stack of who reads.
+// atOnce is how much is read at once: where everything is durable before it is
+// shown, as much as one commit takes. It is apart, and not inlined, so that a whole
+// decision does not stand on the stack of who reads.
 //
 //go:noinline
-func strict(ch *broker.Channel) bool { return ch.Decision().Duties.StrictBoth }
-
-func strictToVendor(ctx context.Context, ch *broker.Channel, m recording.Mark, vendor io.Writer, target io.Reader) error {
-	a := readAhead(ctx, ch, target)
-	defer a.stop()
-	return showAll(ctx, ch, m, vendor, a.take)
+func atOnce(ch *broker.Channel) int {
+	if ch.Decision().Duties.StrictBoth {
+		return broker.MaxIn
+	}
+	return appended
 }
 
-// showAll shows what next gives until its end.
-func showAll(ctx context.Context, ch *broker.Channel, m recording.Mark, vendor io.Writer, next func() ([]byte, error)) error {
+// Show is ToVendor for what next gives until its end: bytes that are good until
+// the next call.
+func Show(ctx context.Context, ch *broker.Channel, m recording.Mark, vendor io.Writer, next func() ([]byte, error)) error {
 	for {
 		p, err := next()
 		if len(p) > 0 {
@@ -110,12 +109,22 @@ func showAll(ctx context.Context, ch *broker.Channel, m recording.Mark, vendor i
 	}
 }
 
+// show records p, and writes it in steps, each after a look.
 func show(ctx context.Context, ch *broker.Channel, m recording.Mark, vendor io.Writer, p []byte) error {
 	if err := ch.Out(ctx, m, p); err != nil {
 		return err
 	}
-	if _, err := vendor.Write(p); err != nil {
-		return ended(ch, fmt.Errorf("write to the vendor: %w", err))
+	for first := true; len(p) > 0; first = false {
+		if !first {
+			if err := ch.Look(); err != nil {
+				return err
+			}
+		}
+		n := min(len(p), step)
+		if _, err := vendor.Write(p[:n]); err != nil {
+			return ended(ch, fmt.Errorf("write to the vendor: %w", err))
+		}
+		p = p[n:]
 	}
 	return nil
 }

@@ -28,8 +28,9 @@ const (
 type reader interface {
 	// fromVendor looks at bytes that have passed the gate, and sends on what may pass.
 	fromVendor(ctx context.Context, p []byte, send func([]byte) error) error
-	// fromTarget gives what of p, and of what was kept of it before, the vendor may see.
-	fromTarget(p []byte) (show []byte, err error)
+	// fromTarget shows what of p, and of what was kept of it before, the vendor may see: whole packets,
+	// where the protocol has any. What is shown is good during the call of show.
+	fromTarget(p []byte, show func([]byte) error) error
 	// ended tells of what is not over yet: nothing passes any more. exit is the machine's status.
 	ended(exit string)
 }
@@ -105,7 +106,7 @@ func (c *Carrier) ToVendor(ctx context.Context, vendor io.Writer, target io.Read
 	defer context.AfterFunc(ctx, func() { c.out.quit(context.Cause(ctx)) })()
 	go c.fill(target) // its read ends with the connection
 	defer c.out.quit(io.ErrClosedPipe)
-	return relay.ToVendor(ctx, c.gate, recording.Out, vendor, &c.out)
+	return relay.Show(ctx, c.gate, recording.Out, vendor, c.out.take)
 }
 
 // fill reads the machine's side to its end.
@@ -120,15 +121,12 @@ func (c *Carrier) fill(target io.Reader) {
 
 // readAlong ends with io.EOF where the machine ended it well.
 func (c *Carrier) readAlong(target io.Reader) error {
-	buf := make([]byte, step)
+	r := relay.NewReader(target, lot)
+	defer r.Rest()
 	for {
-		n, rerr := target.Read(buf)
-		if n > 0 {
-			show, err := c.r.fromTarget(buf[:n])
-			if err != nil {
-				return err
-			}
-			if err := c.out.put(show); err != nil {
+		p, rerr := r.Take()
+		if len(p) > 0 {
+			if err := c.r.fromTarget(p, c.out.put); err != nil {
 				return err
 			}
 		}
@@ -166,17 +164,18 @@ func (c *Carrier) transferred(f audit.FileTransferred) error {
 type queue struct {
 	mu    sync.Mutex
 	moved *sync.Cond
-	buf   []byte           // what waits stands at its end
-	taken int              // bytes of buf that were read
-	lent  *[queueRoom]byte // what buf stands in; nil: in memory of its own
-	err   error            // no more comes; io.EOF: well
+	buf   []byte // what waits
+	given []byte // what was taken last, good until the next take
+	err   error  // no more comes; io.EOF: well
 }
 
-// queueRoom is lent to a queue while something waits in it, most of the time
-// that is enough.
-const queueRoom = 128 << 10
+const (
+	lot    = 256 << 10 // bytes that are read of the machine's at once
+	ownOut = 4 << 10   // bytes that wait in memory of the queue's own: an idle channel's answers need no more
+)
 
-var rooms = sync.Pool{New: func() any { return new([queueRoom]byte) }}
+// rooms are lent to queues in which much waits, or is under way.
+var rooms = sync.Pool{New: func() any { return new([maxShown]byte) }}
 
 // put waits for room.
 func (q *queue) put(p []byte) error {
@@ -185,22 +184,37 @@ func (q *queue) put(p []byte) error {
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for len(q.buf) > q.taken && len(q.buf)-q.taken+len(p) > maxShown && q.err == nil {
+	for len(q.buf) > 0 && len(q.buf)+len(p) > maxShown && q.err == nil {
 		q.moved.Wait()
 	}
 	if q.err != nil {
 		return io.ErrClosedPipe
 	}
-	if q.buf == nil && len(p) > 512 { // an idle channel's answers need none
-		q.lent = rooms.Get().(*[queueRoom]byte)
-		q.buf = q.lent[:0]
-	}
-	if q.taken > 0 && len(q.buf)+len(p) > cap(q.buf) {
-		q.buf, q.taken = q.buf[:copy(q.buf, q.buf[q.taken:])], 0
+	if n := len(q.buf) + len(p); n > ownOut && n <= maxShown && cap(q.buf) < maxShown {
+		q.buf = append(rooms.Get().(*[maxShown]byte)[:0], q.buf...)
 	}
 	q.buf = append(q.buf, p...)
 	q.moved.Broadcast()
 	return nil
+}
+
+// take waits for bytes or the end, and gives all that waits; it is good until the next call.
+func (q *queue) take() ([]byte, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if cap(q.given) == maxShown {
+		rooms.Put((*[maxShown]byte)(q.given[:maxShown]))
+	}
+	q.given = nil
+	for len(q.buf) == 0 && q.err == nil {
+		q.moved.Wait()
+	}
+	if len(q.buf) == 0 || q.err != nil && q.err != io.EOF {
+		return nil, q.err
+	}
+	q.given, q.buf = q.buf, nil
+	q.moved.Broadcast()
+	return q.given, nil
 }
 
 // quit lets everybody go; what is there is read first where it ended well.
@@ -211,24 +225,4 @@ func (q *queue) quit(why error) {
 		q.err = why
 	}
 	q.moved.Broadcast()
-}
-
-func (q *queue) Read(p []byte) (int, error) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	for len(q.buf) == q.taken && q.err == nil {
-		q.moved.Wait()
-	}
-	if q.err != nil && q.err != io.EOF || len(q.buf) == q.taken {
-		return 0, q.err
-	}
-	n := copy(p, q.buf[q.taken:])
-	if q.taken += n; q.taken == len(q.buf) {
-		if q.lent != nil {
-			rooms.Put(q.lent)
-		}
-		q.buf, q.taken, q.lent = nil, 0, nil
-	}
-	q.moved.Broadcast()
-	return n, nil
 }

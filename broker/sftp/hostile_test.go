@@ -42,7 +42,7 @@ func TestHostileMachine(t *testing.T) {
 		"4 billion names":            req(fxName, 2).u32(1<<32 - 1).done(),
 	} {
 		s := reading()
-		if show, err := s.r.fromTarget(p); !protocol(err) || len(show) > 0 {
+		if show, err := shownBy(s.r, p); !protocol(err) || len(show) > 0 {
 			t.Errorf("%s: shown %q, %v", name, show, err)
 		}
 	}
@@ -151,7 +151,7 @@ func FuzzSFTP(f *testing.F) {
 			}
 			p = machine[:min(n, len(machine))]
 			machine = machine[len(p):]
-			show, err := s.fromTarget(p)
+			show, err := shownBy(s, p)
 			if err != nil {
 				return
 			}

@@ -152,6 +152,7 @@ func (f *fields) end() error {
 type splitter struct {
 	rest []byte
 	lent *[4 + maxPacket]byte // what rest stands in; nil: in memory of its own
+	kept bool                 // what was given last stands in rest, and not in p
 }
 
 // whole are lent to splitters while a large packet comes.
@@ -164,6 +165,7 @@ const ownRest = 4 << 10
 // on the wire; what is left is for the next call. raw nil: there is none yet.
 // raw is good until the next call.
 func (s *splitter) next(p []byte) (raw, left []byte, err error) {
+	s.kept = false
 	if len(s.rest) == 0 { // mostly: packets stand whole in what was read
 		s.giveBack() // what was given last
 		n, err := packetSize(p)
@@ -190,7 +192,7 @@ func (s *splitter) next(p []byte) (raw, left []byte, err error) {
 	if p = p[more:]; len(s.rest) < n {
 		return nil, nil, nil
 	}
-	raw, s.rest = s.rest, s.rest[:0]
+	raw, s.rest, s.kept = s.rest, s.rest[:0], true
 	return raw, p, nil
 }
 
@@ -221,6 +223,38 @@ func packetSize(p []byte) (int, error) {
 		return 0, fmt.Errorf("a packet of %d bytes, where 1 to %d may be", n, maxPacket)
 	}
 	return 4 + int(n), nil
+}
+
+// run is packets that stand one behind the other in one buffer, and go on as they came.
+type run []byte
+
+// maxRun is how long a run grows: of a file that breaks off, so much may be told as
+// passed that passed the gate and did not come to the other side.
+const maxRun = 256 << 10
+
+// on puts p behind the run. Where it does not stand there, what was there before is
+// sent, and a run begins with p. now: p is good for this call only.
+func (r *run) on(p []byte, now bool, send func([]byte) error) error {
+	if n := len(*r); n > 0 && n < maxRun && len(p) > 0 && cap(*r) >= n+len(p) && &(*r)[:n+1][n] == &p[0] {
+		*r = (*r)[:n+len(p)]
+		return nil
+	}
+	if before := r.end(); len(before) > 0 {
+		if err := send(before); err != nil {
+			return err
+		}
+	}
+	if *r = p; now {
+		return send(r.end())
+	}
+	return nil
+}
+
+// end gives what is there, and leaves nothing.
+func (r *run) end() []byte {
+	p := *r
+	*r = nil
+	return p
 }
 
 // packet builds one.

@@ -39,10 +39,9 @@ type request struct {
 
 // files reads SFTP along. Its lock is held for no I/O but hashing.
 type files struct {
-	c     *Carrier
-	vend  splitter
-	targ  splitter
-	shown []byte // fromTarget's
+	c    *Carrier
+	vend splitter
+	targ splitter
 
 	mu      sync.Mutex
 	less    *sync.Cond // asked has become fewer, or gone is set
@@ -72,14 +71,11 @@ func broken(who, what string, args ...any) error {
 	return &policy.Refusal{Rule: "file-protocol", Say: say, Why: who + ": " + fmt.Sprintf(what, args...)}
 }
 
-// fromVendor takes the requests of p one by one.
+// fromVendor takes the requests of p one by one. Those that go on as they came, one
+// behind the other, go together.
 func (s *files) fromVendor(ctx context.Context, p []byte, send func([]byte) error) error {
-	var out []byte // small requests that go on together
-	flush := func() error {
-		b := out
-		out = out[:0]
-		return send(b)
-	}
+	var r run
+	flush := func() error { return send(r.end()) }
 	for {
 		raw, left, err := s.vend.next(p)
 		if err != nil {
@@ -99,19 +95,8 @@ func (s *files) fromVendor(ctx context.Context, p []byte, send func([]byte) erro
 			}
 			continue
 		}
-		large := len(v.forward) >= step/4 // it goes on from where it stands
-		if !large {
-			out = append(out, v.forward...)
-		}
-		if large || len(out) >= step {
-			if err := flush(); err != nil {
-				return err
-			}
-		}
-		if large {
-			if err := send(v.forward); err != nil {
-				return err
-			}
+		if err := r.on(v.forward, s.vend.kept, send); err != nil {
+			return err
 		}
 	}
 }

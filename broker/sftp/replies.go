@@ -7,31 +7,30 @@ import (
 	"penstock/policy"
 )
 
-// fromTarget takes the answers of p one by one. What it gives is good until the
-// next call.
-func (s *files) fromTarget(p []byte) ([]byte, error) {
-	show := s.shown[:0]
+// fromTarget takes the answers of p one by one. Those that go on as they came, one
+// behind the other, are shown together.
+func (s *files) fromTarget(p []byte, show func([]byte) error) error {
+	var r run
 	for {
 		raw, left, err := s.targ.next(p)
 		if err != nil {
-			return nil, broken("machine", "%v", err)
+			return broken("machine", "%v", err)
 		}
 		if raw == nil {
-			if s.shown = show; len(s.targ.rest) == 0 { // nothing is on its way: an idle channel keeps none
-				s.shown = nil
-			}
-			return show, nil
+			return show(r.end())
 		}
 		p = left
 		reply, told, err := s.answer(raw)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		// Durable before the client hears that its file is closed.
 		if err := s.c.tell(told); err != nil {
-			return nil, err
+			return err
 		}
-		show = append(show, reply...)
+		if err := r.on(reply, s.targ.kept, show); err != nil {
+			return err
+		}
 	}
 }
 

@@ -69,12 +69,15 @@ func (s *copies) fromVendor(_ context.Context, p []byte, send func([]byte) error
 	return send(pass)
 }
 
-func (s *copies) fromTarget(p []byte) ([]byte, error) {
+func (s *copies) fromTarget(p []byte, show func([]byte) error) error {
 	pass, told, err := s.take(p, !s.j.in)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return pass, s.c.tell(told)
+	if err := s.c.tell(told); err != nil {
+		return err
+	}
+	return show(pass)
 }
 
 // take gives what of p, and of what was kept of it before, goes on: whole

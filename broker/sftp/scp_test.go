@@ -21,7 +21,7 @@ func (s *scene) play(t *testing.T, lines ...string) {
 			if err := s.vendor([]byte(l[1:])); err != nil || string(s.passed) != l[1:] {
 				t.Fatalf("%q passes as %q: %v", l, s.passed, err)
 			}
-		} else if show, err := s.r.fromTarget([]byte(l[1:])); err != nil || string(show) != l[1:] {
+		} else if show, err := shownBy(s.r, []byte(l[1:])); err != nil || string(show) != l[1:] {
 			t.Fatalf("%q is shown as %q: %v", l, show, err)
 		}
 	}
@@ -97,7 +97,7 @@ func TestHostileScp(t *testing.T) {
 		s.passed = nil
 		err := s.vendor([]byte(last[1:]))
 		if last[0] == 'm' {
-			s.passed, err = s.r.fromTarget([]byte(last[1:]))
+			s.passed, err = shownBy(s.r, []byte(last[1:]))
 		}
 		if !protocol(err) || len(s.passed) > 0 {
 			t.Errorf("%s: passed %q, %v", name, s.passed, err)
@@ -151,7 +151,7 @@ func FuzzScp(f *testing.F) {
 			}
 			p = m[:min(n, len(m))]
 			m = m[len(p):]
-			show, err := s.fromTarget(p)
+			show, err := shownBy(s, p)
 			if err != nil {
 				break
 			}

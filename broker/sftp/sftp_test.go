@@ -74,7 +74,7 @@ func (s *scene) must(p []byte) {
 
 func (s *scene) machine(p []byte) []byte {
 	s.t.Helper()
-	show, err := s.r.fromTarget(p)
+	show, err := shownBy(s.r, p)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -366,4 +366,13 @@ func TestCarriesUnchanged(t *testing.T) {
 	if !bytes.Equal(vendor.Bytes(), out) || !bytes.Equal(s.rig.Recorded(t, s.s.ID(), 0, recording.Out), out) || !bytes.Equal(s.rig.Input(t, s.s.ID(), 0), in) {
 		t.Error("what was shown or recorded is other than what passed")
 	}
+}
+
+// shownBy is all that fromTarget shows of p.
+func shownBy(r reader, p []byte) (all []byte, err error) {
+	err = r.fromTarget(p, func(show []byte) error {
+		all = append(all, show...)
+		return nil
+	})
+	return all, err
 }

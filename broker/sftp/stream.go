@@ -46,11 +46,11 @@ func (s *stream) fromVendor(_ context.Context, p []byte, send func([]byte) error
 	return send(p)
 }
 
-func (s *stream) fromTarget(p []byte) ([]byte, error) {
+func (s *stream) fromTarget(p []byte, show func([]byte) error) error {
 	if !s.j.in {
 		s.count(p)
 	}
-	return p, nil
+	return show(p)
 }
 
 func (s *stream) ended(exit string) {

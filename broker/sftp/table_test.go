@@ -125,7 +125,7 @@ func (s *scene) machined(p []byte, answer func(kind byte, id uint32, f *fields) 
 				s.passed = append(s.passed, raw...)
 				continue
 			}
-			show, err := fs.fromTarget(answer(raw[4], id, f))
+			show, err := shownBy(fs, answer(raw[4], id, f))
 			if err != nil {
 				return err
 			}
@@ -401,7 +401,7 @@ func FuzzWaiting(f *testing.F) {
 				raw, left = nil, nil
 			}
 			machine = left
-			show, err := fs.fromTarget(raw)
+			show, err := shownBy(fs, raw)
 			if err != nil {
 				return
 			}
