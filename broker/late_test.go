@@ -137,8 +137,8 @@ func TestALateDiskIsWaitedFor(t *testing.T) {
 		if len(typed)+len(shown) > 0 {
 			t.Error("something passed while it could not be recorded")
 		}
-		if got := rule(b.Ready()); got != "recording-late" {
-			t.Errorf("ready: %s", got)
+		if got := rule(b.Ready()); got != "recording-late" || broker.CauseWord(b.Ready()) != "recorder" {
+			t.Errorf("ready: %s, and a session would end by %s", got, broker.CauseWord(b.Ready()))
 		}
 		if _, err := b.Admit(t.Context(), brokertest.Arrival(brokertest.W1), &brokertest.Guest{}); rule(err) != "recording-late" {
 			t.Errorf("admitted while it could not be recorded: %v", err)

@@ -73,7 +73,7 @@ func causeWord(why error) string {
 		return "client"
 	}
 	switch {
-	case r.Rule == "recording-failed", r.Rule == "disk-full":
+	case r.Rule == "recording-failed", r.Rule == "recording-late", r.Rule == "disk-full":
 		return "recorder"
 	case r.Rule == "drain":
 		return "drain"
