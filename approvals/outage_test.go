@@ -374,6 +374,24 @@ func TestTheVerifierFindsAForgedOutage(t *testing.T) {
 			list.Rows = slices.Clone(list.Rows)[1:]
 			w.writes(t, list)
 		}, "R-1 is not on it any more"},
+		"in another's name": {func(t *testing.T, w *world, o Outage) {
+			list := o.Document
+			list.Rev, list.By = list.Rev+1, "olaf"
+			w.writes(t, list)
+		}, "the leaf and the list differ"},
+		"a list of another time": {func(t *testing.T, w *world, o Outage) {
+			list := o.Document
+			list.Rev, list.By, list.To = list.Rev+1, "tom", list.To.Add(time.Hour)
+			w.writes(t, list)
+		}, "it is of another name or time than before"},
+		"a list that names an older plant file": {func(t *testing.T, w *world, o Outage) {
+			list := o.Document
+			list.Rev, list.By, list.Plant = list.Rev+1, "tom", w.put([]byte("no plant file"))
+			w.writes(t, list)
+		}, "it names the plant file"},
+		"taken back by a vendor": {func(t *testing.T, w *world, o Outage) {
+			w.commit(outageKey(o.ID), audit.Event{Subject: o.ID, Rev: 3, Actor: "ann", Body: audit.OutageWithdrawn{Outage: o.ID, By: "ann", At: w.now()}})
+		}, "taken back by ann, who is nobody of the plant"},
 		"a list that hides what is unusual": {func(t *testing.T, w *world, o Outage) {
 			list := o.Document
 			list.Rev, list.By = list.Rev+1, "tom"
@@ -389,6 +407,40 @@ func TestTheVerifierFindsAForgedOutage(t *testing.T) {
 			says(t, w.verify(), row.want)
 		})
 	}
+}
+
+// What no fold would have taken in, and somebody could write into the log.
+func TestTheVerifierCountsTheRevisionsOfAnOutage(t *testing.T) {
+	w := newWorld(t, nil)
+	o := w.plans(t, w.overhaul(2))
+	list := o.Document
+	list.Rev, list.By = list.Rev+1, "tom"
+	w.writes(t, list)
+	as := func(rev, to int) func(*world, *audit.Leaf) { // the list of one revision says that it is of another
+		return func(w *world, l *audit.Leaf) {
+			b, is := l.Body.(audit.OutageWritten)
+			if !is || b.Rev != rev {
+				return
+			}
+			doc, err := w.docs.Get(w.ctx, b.Document)
+			w.ok(err)
+			o, err := evidence.ParseOutage(doc)
+			w.ok(err)
+			o.Rev, b.Rev = to, to
+			doc, err = audit.Canonical(o)
+			w.ok(err)
+			b.Document, l.Body = w.put(doc), b
+		}
+	}
+	w.finds(t, "", asItIs)
+	w.finds(t, "revision 4 follows revision 2", as(3, 4))
+	w.finds(t, "revision 2 follows revision 2", as(3, 2))
+	w.finds(t, "it begins with revision 2", as(1, 2))
+	w.finds(t, "or one that was taken back", func(_ *world, l *audit.Leaf) {
+		if b, is := l.Body.(audit.OutageWritten); is && b.Rev == 2 {
+			l.Body, l.Actor = audit.OutageWithdrawn{Outage: b.Outage, By: "tom", At: b.At}, "tom"
+		}
+	})
 }
 
 // writes puts tom's third revision of a list in the log, whatever the Desk thinks of it.

@@ -177,6 +177,55 @@ func TestWalkPatterns(t *testing.T) {
 			c.doubt(morning+9001, "olaf", "W-2")
 		}, []string{"was said to be outside its purpose before"}},
 		{"a doubt about another's window", nil, func(c *callOut) { c.doubt(morning+9000, "mia", "W-1") }, []string{"W-1 is no window that was opened under P-1"}},
+		{"for another firm", func(c *callOut) { c.pattern = func(p *evidence.Pattern) { p.Firm = "other" } }, nil, []string{"P-1 is for other, and the request for krall", "*"}},
+		{"extended as long as the pattern is", nil, func(c *callOut) { c.extend(60) }, nil},
+		{"extended past the pattern", nil, func(c *callOut) { c.extend(61) }, []string{"is more than 1h0m0s after the opening"}},
+		{"proposed twice", nil, func(c *callOut) {
+			c.Add(morning+1, "ines", c.Step("pattern.proposed", 0).Event.Body, "P-1", "pattern/P-1")
+			c.Insert(c.Step("pattern.proposed", 0))
+		}, []string{"P-1 was proposed before", "*"}},
+		{"proposed by another than who wrote it", nil, func(c *callOut) { c.Step("pattern.proposed", 0).Event.Actor = "mia" }, []string{"mia proposed what ines wrote"}},
+		{"proposed by the vendor", nil, func(c *callOut) {
+			c.Step("pattern.proposed", 0).Event.Actor = "ann"
+			change(c.Step("pattern.proposed", 0), func(b *audit.PatternProposed) { b.By = "ann" })
+		}, []string{"proposed by ann, who is nobody of the plant with a role", "*"}},
+		{"the leaf says another firm than the text", nil, func(c *callOut) {
+			change(c.Step("pattern.proposed", 0), func(b *audit.PatternProposed) { b.Firm = "fjord" })
+		}, []string{"text differ"}},
+		{"answered after it was agreed", nil, func(c *callOut) {
+			yes := c.Step("pattern.answered", 1)
+			c.Add(morning+601, "ines", yes.Event.Body, "P-1", "pattern/P-1")
+			c.Insert(c.agreed)
+		}, []string{"the pattern was agreed", "*"}},
+		{"agreed twice", nil, func(c *callOut) {
+			c.Add(morning+601, "penstock", c.agreed.Event.Body, "P-1", "pattern/P-1")
+			c.Insert(c.agreed)
+		}, []string{"the pattern was agreed", "*"}},
+		{"agreed in the place of another", nil, func(c *callOut) { change(c.agreed, func(b *audit.PatternMoved) { b.Follows = "P-7" }) },
+			[]string{`it takes the place of "P-7", and its text says ""`, "*"}},
+		{"it counts on what is no answer", nil, func(c *callOut) {
+			change(c.agreed, func(b *audit.PatternMoved) { b.Answers = append(b.Answers, "a/1") })
+		}, []string{"it counts on leaf a/1, which is no answer to this pattern"}},
+		{"moved by another than the leaf says", nil, func(c *callOut) { c.agreed.Event.Actor = "ines" }, []string{"ines moved it, and the leaf says penstock"}},
+		{"withdrawn after its end", nil, func(c *callOut) {
+			c.move(morning+31*86400, "penstock", "ended")
+			c.move(morning+31*86400+1, "ines", "withdrawn")
+		}, []string{"the pattern was ended"}},
+		{"ended twice", nil, func(c *callOut) {
+			c.move(morning+31*86400, "penstock", "ended")
+			c.move(morning+31*86400+1, "penstock", "ended")
+		}, []string{"the pattern was ended"}},
+		{"unanswered after it was agreed", nil, func(c *callOut) { c.move(morning+86400+10, "penstock", "unanswered") }, []string{"the pattern was agreed"}},
+		{"unanswered before its time", nil, func(c *callOut) {
+			c.move(morning+500, "penstock", "unanswered")
+			c.Insert(c.Step("pattern.answered", 1))
+		},
+			[]string{"unanswered before its time", "*"}},
+		{"a step that there is not", nil, func(c *callOut) { c.move(morning+9000, "ines", "widened") }, []string{`"widened" is no step of a pattern`}},
+		{"a doubt in another's name", nil, func(c *callOut) {
+			c.doubt(morning+9000, "mia", "W-2")
+			c.Steps[len(c.Steps)-1].Event.Actor = "olaf"
+		}, []string{"olaf said it, and the leaf says mia"}},
 		{"a doubt by who worked in it", nil, func(c *callOut) { c.doubt(morning+9000, "ann", "W-2") }, []string{"said by ann"}},
 	} {
 		t.Run(row.story, func(t *testing.T) {
@@ -195,6 +244,16 @@ func TestWalkPatterns(t *testing.T) {
 			}
 		})
 	}
+}
+
+// extend has mia move the window's end to so many minutes after it was opened.
+func (c *callOut) extend(minutes int) {
+	const second = morning + 3600 + 315
+	until := at(morning + 3600 + 310 + 60*minutes)
+	a := evidence.Answer{V: 1, Request: c.PutJSON(c.asked), Person: "mia", Firm: "fjord", Role: "shift", Says: evidence.Extend, Window: "W-2", Until: until,
+		Nonce: evidencetest.Nonce(second), At: at(second), DecideBy: c.asked.To, Proof: evidence.Proof{Kind: evidence.ProofTOTP, Data: strconv.FormatInt(at(second).Unix()/30, 10)}}
+	c.Add(second, "mia", audit.WindowMoved{Window: "W-2", To: "extended", By: "mia", At: at(second), Until: until, Answer: c.PutJSON(a)}, "W-2", "window/W-2")
+	c.Insert(c.opened)
 }
 
 func (c *callOut) doubt(second int, who, window string) {
