@@ -62,7 +62,11 @@ func openRig(t *testing.T, dir string, id *age.X25519Identity, wall time.Time) *
 		Clock: audit.Clock{Wall: r.now, Mono: func() time.Duration { r.mu.Lock(); defer r.mu.Unlock(); mono += time.Millisecond; return mono }, Boot: "b"}})
 	must(t, err)
 	t.Cleanup(func() { r.log.Close() })
-	r.rules = review.Rules{Plant: audit.HashOf([]byte("plant")), Always: []string{"load", "device", "refusal", "first-visit"}, OneIn: 10, Within: 7 * day,
+	docs, err := audit.OpenDocuments(filepath.Join(r.dir, "documents"), r.disk)
+	must(t, err)
+	plant, err := docs.Put(ctx, []byte("plant"))
+	must(t, err)
+	r.rules = review.Rules{Plant: plant, Always: []string{"load", "device", "refusal", "first-visit"}, OneIn: 10, Within: 7 * day,
 		Security: security, Keeps: func(tg review.Target) (string, time.Duration, bool) {
 			switch {
 			case tg.Asset == "for-ever":

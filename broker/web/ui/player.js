@@ -43,9 +43,10 @@ async function play() {
   draw();
 
   let before, frame;
+  const label = (is) => { id("go").textContent = is ? "Pause" : "Play"; };
   const set = (is) => {
     runs = is;
-    id("go").textContent = is ? "Pause" : "Play";
+    label(is);
     before = undefined;
     cancelAnimationFrame(frame);
     if (is) frame = requestAnimationFrame(step);
@@ -70,19 +71,26 @@ async function play() {
     draw();
     if (runs) frame = requestAnimationFrame(step);
   };
-  let turn = 0;
+  let seeking; // where the bar was put, until it is there; runs: whether it plays then
   const seek = async (to) => {
-    const mine = ++turn, was = runs;
+    const mine = seeking = { runs: seeking?.runs ?? runs };
     set(false);
+    label(mine.runs);
     at = Math.min(Math.max(0, to), end);
     if (id("second")) id("second").value = at.toFixed(1);
     draw();
     try {
       const first = await tape.seek(at);
-      if (mine !== turn) return;
+      if (mine !== seeking) return;
+      seeking = undefined;
       show(first);
-      set(was);
-    } catch (e) { if (mine === turn && e.name !== "AbortError") broken(); }
+      set(mine.runs);
+    } catch (e) {
+      if (mine !== seeking) return;
+      seeking = undefined;
+      set(false);
+      if (e.name !== "AbortError") broken();
+    }
   };
   const jump = (forward) => {
     const shown = marks.filter((m) => !m.closest("li").hidden).map(second);
@@ -120,9 +128,11 @@ async function play() {
   filter();
 
   for (const m of marks) m.addEventListener("click", () => seek(second(m)));
-  const toggle = async () => {
-    if (!runs && tape.ended && !tape.peek()) await seek(0);
-    set(!runs);
+  const toggle = () => {
+    if (!seeking && !runs && tape.ended && !tape.peek()) seek(0);
+    if (!seeking) { set(!runs); return; }
+    seeking.runs = !seeking.runs; // whoever presses Play on the way there is not forgotten
+    label(seeking.runs);
   };
   id("go").addEventListener("click", toggle);
   let pressed; // who drags selects text
