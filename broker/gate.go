@@ -169,10 +169,19 @@ func (c *Channel) record(ctx context.Context, m recording.Mark, p []byte, durabl
 			return c.commit(ctx, one.Mark, one.Data)
 		}
 		if err := c.stream.Append(one.Mark, one.Data); err != nil {
-			return c.recorderFailed(err)
+			return c.unrecorded(err)
 		}
 	}
 	return nil
+}
+
+// unrecorded is the recorder's error and ends the session; not where the channel
+// has ended meanwhile, and its stream with it, while what was to pass waited.
+func (c *Channel) unrecorded(err error) error {
+	if why := c.ended(); why != nil && errors.Is(err, recording.ErrClosed) {
+		return why
+	}
+	return c.recorderFailed(err)
 }
 
 // Mark records what is no byte stream: Resize, Exit, EOF, Note. nil: what it
@@ -190,7 +199,7 @@ func (c *Channel) Mark(ctx context.Context, m recording.Mark, p []byte) error {
 		}
 	case recording.Exit, recording.Note:
 		if err := c.stream.Append(m, p); err != nil {
-			return c.recorderFailed(err)
+			return c.unrecorded(err)
 		}
 		if m == recording.Exit { // known from here on: whoever is told of it may leave before Close
 			c.mu.Lock()

@@ -202,6 +202,41 @@ func TestACutDoesNotWaitForALateDisk(t *testing.T) {
 	})
 }
 
+// A channel that ends while its output waits for the disk ends alone: the
+// session and its other channels go on.
+func TestAChannelThatEndsWhileLateEndsAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, ar, disk, _, stop := lateRig(t)
+		defer stop()
+		s, err := b.Admit(t.Context(), brokertest.Arrival(brokertest.W1), &brokertest.Guest{})
+		must(t, err)
+		gone, err := s.Open(t.Context(), brokertest.Shell(brokertest.Maint))
+		must(t, err)
+		stays, err := s.Open(t.Context(), brokertest.Shell(brokertest.Maint))
+		must(t, err)
+		must(t, gone.Out(t.Context(), recording.Out, []byte("first"))) // and firstbyte with it
+		time.Sleep(time.Second)
+		release := disk.hang()
+		typed, shown := make(chan string, 1), make(chan error, 1)
+		go func() { typed <- in(stays, "one") }()
+		<-ar.Overdue().Late()
+		go func() { shown <- gone.Out(context.Background(), recording.Out, []byte("prompt")) }()
+		synctest.Wait()
+		closed := make(chan struct{})
+		go func() { defer close(closed); gone.Close("0", nil) }()
+		time.Sleep(5 * time.Second) // its stream is closed by then
+		release()
+		if err := <-shown; !errors.Is(err, broker.ErrChannelClosed) {
+			t.Errorf("what waited says %v", err)
+		}
+		<-closed
+		if got := <-typed; got != "passed" {
+			t.Errorf("beside it: %s", got)
+		}
+		must(t, stays.Look())
+	})
+}
+
 // An event that hangs in the log: nobody is admitted, and only after 30 s it
 // counts as failed, which is for good.
 func TestALateLogIsWaitedFor(t *testing.T) {

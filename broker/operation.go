@@ -81,7 +81,7 @@ func (c *Channel) keep(m recording.Mark, p []byte) error {
 		return err
 	}
 	if err := c.stream.Append(m, p); err != nil {
-		return c.recorderFailed(err)
+		return c.unrecorded(err)
 	}
 	return nil
 }
