@@ -28,13 +28,24 @@ const (
 // while a Read of vendor waits, it returns once the caller has closed vendor, as
 // it must.
 func ToTarget(ctx context.Context, ch *broker.Channel, target io.Writer, vendor io.Reader) error {
+	return Through(ctx, ch, vendor, func(p []byte) error { return forward(ctx, ch, target, p) })
+}
+
+// Through is ToTarget for what use does with each lot that In let through: it
+// writes in steps of at most 32 KiB, each but the first after Channel.Pass, and none
+// once input is off.
+func Through(ctx context.Context, ch *broker.Channel, vendor io.Reader, use func([]byte) error) error {
 	r := NewReader(vendor, broker.MaxIn)
 	defer r.Rest()
 	for {
 		p, err := r.Take()
 		if len(p) > 0 {
-			if err := through(ctx, ch, target, p); err != nil {
+			if goes, err := ch.In(ctx, p); err != nil {
 				return err
+			} else if goes {
+				if err := use(p); err != nil {
+					return ended(ch, err)
+				}
 			}
 		}
 		if errors.Is(err, io.EOF) {
@@ -46,12 +57,8 @@ func ToTarget(ctx context.Context, ch *broker.Channel, target io.Writer, vendor 
 	}
 }
 
-// through takes p through the gate and writes it in steps, each after a look.
-func through(ctx context.Context, ch *broker.Channel, target io.Writer, p []byte) error {
-	forward, err := ch.In(ctx, p)
-	if err != nil || !forward {
-		return err
-	}
+// forward writes p in steps, each after a look.
+func forward(ctx context.Context, ch *broker.Channel, target io.Writer, p []byte) error {
 	for first := true; len(p) > 0; first = false {
 		if !first {
 			if err := ch.Pass(ctx); err != nil {
@@ -63,7 +70,7 @@ func through(ctx context.Context, ch *broker.Channel, target io.Writer, p []byte
 		}
 		n := min(len(p), step)
 		if _, err := target.Write(p[:n]); err != nil {
-			return ended(ch, fmt.Errorf("write to the target: %w", err))
+			return fmt.Errorf("write to the target: %w", err)
 		}
 		p = p[n:]
 	}

@@ -63,36 +63,32 @@ func (j *Job) Carry(gate *broker.Channel, holding Holding, say func(string)) *Ca
 // ToTarget is relay.ToTarget, read along.
 func (c *Carrier) ToTarget(ctx context.Context, target io.Writer, vendor io.Reader) error {
 	defer context.AfterFunc(ctx, func() { c.out.quit(context.Cause(ctx)) })()
-	return relay.ToTarget(ctx, c.gate, passage{c, ctx, target}, vendor)
+	send := func(b []byte) error { return c.send(ctx, target, b) }
+	return relay.Through(ctx, c.gate, vendor, func(p []byte) error {
+		err := c.r.fromVendor(ctx, p, send)
+		if errors.Is(err, errNarrowed) {
+			return c.gate.Mark(ctx, recording.Note, []byte("narrowed: the last of the input before this was not passed on"))
+		}
+		return err
+	})
 }
 
-// passage is what the gate's bytes are written to.
-type passage struct {
-	c      *Carrier
-	ctx    context.Context
-	target io.Writer
-}
-
-func (p passage) Write(b []byte) (int, error) {
-	if err := p.c.r.fromVendor(p.ctx, b, p.send); err != nil {
-		return 0, err
-	}
-	return len(b), nil
-}
+// errNarrowed stops what the gate let through before the session was narrowed to look.
+var errNarrowed = errors.New("narrowed to look")
 
 // step is the most that goes to a target on one look.
 const step = 32 << 10
 
-func (p passage) send(b []byte) error {
+func (c *Carrier) send(ctx context.Context, target io.Writer, b []byte) error {
 	for len(b) > 0 {
 		n := min(len(b), step)
-		if err := p.c.gate.Pass(p.ctx); err != nil {
+		if err := c.gate.Pass(ctx); err != nil {
 			return err
 		}
-		if p.c.gate.Decision().Duties.InputOff { // narrowed since the gate let it through
-			return nil
+		if c.gate.Decision().Duties.InputOff {
+			return errNarrowed
 		}
-		if _, err := p.target.Write(b[:n]); err != nil {
+		if _, err := target.Write(b[:n]); err != nil {
 			return fmt.Errorf("write to the target: %w", err)
 		}
 		b = b[n:]

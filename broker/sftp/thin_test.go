@@ -154,3 +154,32 @@ func TestTheRecordingHoldsHashesWhereThePlantSaysSo(t *testing.T) {
 		}
 	}
 }
+
+// Narrowed to look while a lot goes on to the machine: no further step of it does.
+func TestNarrowedInTheMiddleOfATransfer(t *testing.T) {
+	r := brokertest.New(t, brokertest.Plant(t, netip.MustParseAddrPort("127.0.0.1:2201"), 0, pin), broker.Limits{})
+	j, err := Parse("exec", "git-receive-pack x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := r.Session(t, &brokertest.Guest{})
+	ch := r.Channel(t, s, policy.Query{Asset: brokertest.PLC, Port: "sftp", Account: brokertest.Maint, Kind: "git"})
+	sent := 0
+	machine := writing(func(p []byte) (int, error) {
+		if sent += len(p); sent > 100<<10 {
+			r.Broker.Narrow(brokertest.W1, policy.Look, "narrowed by mia to: look")
+		}
+		return len(p), nil
+	})
+	if err := j.Carry(ch, nil, func(string) {}).ToTarget(ch.Context(), machine, bytes.NewReader(make([]byte, 1<<20))); err != nil || sent > 164<<10 {
+		t.Errorf("%d bytes passed: %v", sent, err)
+	}
+	ch.Close("0", nil)
+	if notes := string(r.Recorded(t, s.ID(), 0, recording.Note)); !strings.Contains(notes, "not passed on") {
+		t.Errorf("the recording does not say that it stopped: %q", notes)
+	}
+}
+
+type writing func([]byte) (int, error)
+
+func (w writing) Write(p []byte) (int, error) { return w(p) }
