@@ -233,7 +233,11 @@ func afterDuration(t time.Time, s string) (time.Time, error) {
 // without EXDATE; those that cannot touch from … to may be left out.
 func repeats(e *ics.VEvent, first, from, to time.Time, plant *time.Location) ([]time.Time, error) {
 	begins := []time.Time{first}
-	for _, p := range e.GetProperties(ics.ComponentPropertyRrule) {
+	rules := e.GetProperties(ics.ComponentPropertyRrule)
+	if len(rules) > 1 || len(e.GetProperties(ics.ComponentPropertyExrule)) > 0 { // RFC 5545 3.8.5.3, A.3
+		return nil, errors.New("it has more than one rule: write an event for each, and left out dates as EXDATE")
+	}
+	for _, p := range rules {
 		more, err := byRule(p.Value, first, from, to)
 		if err != nil {
 			return nil, fmt.Errorf("repetition %q: %w", cut(p.Value), err)
@@ -264,35 +268,63 @@ func repeats(e *ics.VEvent, first, from, to time.Time, plant *time.Location) ([]
 	return slices.CompactFunc(begins, time.Time.Equal), nil
 }
 
+// byRule are the begins that a rule gives between eleven days before from and to.
+// A rule that meets no day is looked for through to the year 9999 (a few tenths of
+// a second): one an event, and Turns looks at its ctx between events.
 func byRule(rule string, first, from, to time.Time) (begins []time.Time, err error) {
 	o, err := rrule.StrToROptionInLocation(rule, first.Location())
 	if err != nil {
 		return nil, err
 	}
-	switch o.Freq {
-	case rrule.YEARLY, rrule.MONTHLY, rrule.WEEKLY, rrule.DAILY:
-	default:
-		return nil, errors.New("turns repeat by day, week, month or year")
-	}
-	if len(o.Byhour)+len(o.Byminute)+len(o.Bysecond)+len(o.Bysetpos) > 0 || o.Interval < 0 || o.Interval > 1000 {
-		return nil, errors.New("this way to repeat is not read: write the turns out")
+	if err := readable(o); err != nil {
+		return nil, err
 	}
 	o.Dtstart = first
 	r, err := rrule.NewRRule(*o)
 	if err != nil {
 		return nil, err
 	}
+	early := from.AddDate(0, 0, -11)
+	if !o.Until.IsZero() && o.Until.Before(early) {
+		return nil, nil // it was over long ago
+	}
 	next := r.Iterator()
-	for range maxRepeats {
+	for i := range maxRepeats {
 		b, ok := next()
+		if !ok && i == 0 && o.Until.IsZero() {
+			return nil, errors.New("it never meets a day")
+		}
 		if !ok || !b.Before(to) {
 			return begins, nil
 		}
-		if b.After(from.AddDate(0, 0, -11)) {
+		if b.After(early) {
 			begins = append(begins, b)
 		}
 	}
 	return nil, fmt.Errorf("it repeats more than %d times before %s", maxRepeats, to.Format(time.DateOnly))
+}
+
+// readable lets through what turns are written with. What it stops the library
+// would misread, or index past its tables with: a BYDAY's number belongs to
+// months and years alone, up to the fifth of a month (RFC 5545 3.3.10).
+func readable(o *rrule.ROption) error {
+	if o.Freq > rrule.DAILY {
+		return errors.New("turns repeat by day, week, month or year")
+	}
+	if len(o.Byhour)+len(o.Byminute)+len(o.Bysecond)+len(o.Bysetpos)+len(o.Byeaster) > 0 || o.Interval < 0 || o.Interval > 1000 {
+		return errors.New("this way to repeat is not read: write the turns out")
+	}
+	most := 5
+	if o.Freq == rrule.YEARLY && len(o.Bymonth) == 0 {
+		most = 53
+	}
+	for _, d := range o.Byweekday {
+		n := d.N()
+		if n != 0 && o.Freq > rrule.MONTHLY || n > most || n < -most {
+			return errors.New("the number before a weekday is up to 5 of a month, up to 53 of a year")
+		}
+	}
+	return nil
 }
 
 func calendarTimes(p *ics.IANAProperty, plant *time.Location) (list []time.Time, err error) {
