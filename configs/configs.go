@@ -1,16 +1,15 @@
-// Package configs holds the examples that Penstock ships: a plant file with
-// all that it names, its stories, and the server's settings. They are embedded
-// so that a single binary can write them out. It reads no file at run time and
-// judges nothing; that the examples are sound is what its tests hold.
+// Package configs holds the examples that Penstock ships. The plant file with all
+// that it names and its stories are embedded: the demo writes them out. It reads no
+// file at run time and judges nothing; that the examples are sound is what its tests
+// hold.
 package configs
 
 import (
 	"embed"
-	"fmt"
 	"io/fs"
 )
 
-//go:embed *.yaml registers
+//go:embed plant.yaml plant.test.yaml registers
 var examples embed.FS
 
 // PlantMain is the name of the plant file among Plant's files.
@@ -32,15 +31,6 @@ func Plant() map[string][]byte {
 
 // PlantStories is the example's plant.test.yaml.
 func PlantStories() []byte { return must("plant.test.yaml") }
-
-// ServerExample is the example penstock.yaml.
-func ServerExample() ([]byte, error) {
-	text, err := examples.ReadFile("penstock.yaml")
-	if err != nil {
-		return nil, fmt.Errorf("read the embedded server settings: %w", err)
-	}
-	return text, nil
-}
 
 // must reads what the build embedded; a build without it does not pass its tests.
 func must(name string) []byte {
