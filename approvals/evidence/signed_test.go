@@ -355,7 +355,7 @@ func FuzzProof(f *testing.F) {
 	f.Add(evidence.ProofWebAuthn, pass.Sign(evidence.AnswerNamespace, text).Data)
 	f.Add(evidence.ProofSSHSIG, ssh.Data)
 	f.Add(evidence.ProofWebAuthn, "..")
-	f.Add(evidence.ProofWebAuthn, evidence.Assertion(make([]byte, 37), []byte(`{"type":"webauthn.get","challenge":null}`), nil))
+	f.Add(evidence.ProofWebAuthn, Assertion(make([]byte, 37), []byte(`{"type":"webauthn.get","challenge":null}`), nil))
 	f.Add(evidence.ProofSSHSIG, base64.StdEncoding.EncodeToString([]byte("SSHSIG\x00\x00\x00\x01")))
 	_, public, err := evidence.PublicKey(evidence.KeyPasskey, pass.Public())
 	if err != nil {

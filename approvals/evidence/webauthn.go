@@ -23,12 +23,6 @@ const (
 	authenticator  = 37 // bytes before extensions
 )
 
-// Assertion puts the parts of a passkey's assertion into a proof's data.
-func Assertion(authenticatorData, clientData, signature []byte) string {
-	e := base64.RawURLEncoding
-	return e.EncodeToString(authenticatorData) + "." + e.EncodeToString(clientData) + "." + e.EncodeToString(signature)
-}
-
 // checkAssertion takes the steps of WebAuthn level 2, 7.2, that need no
 // ceremony, by less code than the broker's sign-in: what it checks was kept,
 // and nobody is there to ask again. The signature counter is passed over: many

@@ -51,7 +51,7 @@ type flush struct {
 // Option changes how a Disk is opened.
 type Option func(*Disk)
 
-// On puts the Disk on another file system; the default is OS.
+// On puts the Disk on another file system, one that can fail; the default is OS.
 func On(fs FS) Option { return func(d *Disk) { d.fs = fs } }
 
 // Patience is how long one flush may take before it counts as overdue, and after

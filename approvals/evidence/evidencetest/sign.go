@@ -137,7 +137,14 @@ func (p *Passkey) Assert(challenge string) evidence.Proof {
 	if err != nil {
 		panic(err)
 	}
-	return evidence.Proof{Kind: evidence.ProofWebAuthn, Key: p.ID(), Data: evidence.Assertion(auth, client, sig)}
+	return evidence.Proof{Kind: evidence.ProofWebAuthn, Key: p.ID(), Data: Assertion(auth, client, sig)}
+}
+
+// Assertion puts the parts of a passkey's assertion into a proof's data, as
+// broker/login does with what a browser sends.
+func Assertion(authenticatorData, clientData, signature []byte) string {
+	e := base64.RawURLEncoding
+	return e.EncodeToString(authenticatorData) + "." + e.EncodeToString(clientData) + "." + e.EncodeToString(signature)
 }
 
 // Signer signs a text for a namespace: SSHSIG of somebody, or a passkey.
