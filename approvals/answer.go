@@ -308,6 +308,9 @@ func (d *Desk) narrower(l evidence.Limits, doc evidence.Request) error {
 func (d *Desk) compose(p people.Person, row requestRow, doc evidence.Request, r Reply) (evidence.Answer, error) {
 	a := evidence.Answer{V: 1, Request: row.Document, Person: string(p.ID), Firm: string(p.Firm), Role: string(r.Role), Says: r.Says,
 		Why: r.Why, Limits: r.Limits, NotBefore: r.NotBefore, Nonce: nonce(), At: d.second(), DecideBy: doc.To}
+	if a.Limits.Rights != nil && len(a.Limits.Rights) == 0 { // some mean all of it by that, some nothing
+		return a, refuse("bad-limit", "A limit to no right at all is no limit. Leave rights out to allow what was asked, name look alone, or say no.")
+	}
 	if len(a.Limits.Rights) > 0 {
 		rights, err := policy.ParseRights(a.Limits.Rights)
 		if err != nil {

@@ -164,6 +164,7 @@ func TestAnswer(t *testing.T) {
 		{"rights as asked", "olaf", Reply{Says: "yes", Limits: evidence.Limits{Rights: []string{"look", "copy"}}}, "", RequestAgreed},
 		{"fewer minutes", "olaf", Reply{Says: "yes", Limits: evidence.Limits{Minutes: 30}}, "", RequestAgreed},
 		{"more rights", "olaf", Reply{Says: "yes", Limits: evidence.Limits{Rights: []string{"load"}}}, "limit-widens", RequestWaiting},
+		{"no right at all", "olaf", Reply{Says: "yes", Limits: evidence.Limits{Rights: []string{}}}, "bad-limit", RequestWaiting},
 		{"another asset", "olaf", Reply{Says: "yes", Limits: evidence.Limits{Assets: []evidence.Target{{Asset: "historian", Port: "ssh", Account: "reader"}}}}, "limit-widens", RequestWaiting},
 		{"more minutes", "olaf", Reply{Says: "yes", Limits: evidence.Limits{Minutes: 61}}, "limit-widens", RequestWaiting},
 		{"a later end", "olaf", Reply{Says: "yes", Limits: evidence.Limits{Until: start.Add(9 * time.Hour)}}, "bad-limit", RequestWaiting},

@@ -213,3 +213,16 @@ func TestAnEmergencyAgreedToLookAlone(t *testing.T) {
 	_, err := w.desk.Answer(w.ctx, w.as("mia"), r.ID, r.Hash, Reply{Says: evidence.Yes, Limits: evidence.Limits{Rights: []string{"look"}}})
 	wants(t, err, "limit-unusable") // the panel cannot be held to looking
 }
+
+// A window says that it is a drill, so that whoever counts emergencies leaves it out.
+func TestADrillSaysSo(t *testing.T) {
+	w := newWorldOf(t, nil, anxious)
+	real := w.stands(t)
+	r, err := w.desk.Submit(w.ctx, w.as("olaf"), w.ask(down, func(a *Ask) { a.Firm, a.Drill = "krall", true }))
+	wants(t, err, "")
+	win, err := w.desk.Open(w.ctx, w.as("mia"), w.yes("mia", r).Window)
+	wants(t, err, "")
+	if !win.Emergency || !win.Drill || real.Drill {
+		t.Errorf("%+v %+v", win, real)
+	}
+}

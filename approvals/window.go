@@ -72,6 +72,7 @@ type Window struct {
 	Call      *Call    // while it is agreed, of a call-in: how that stands
 	Asked     []Asked  // teams whose people count in place of others, because those did not answer its request
 	Emergency bool
+	Drill     bool     // an emergency that is an exercise: as real as any, and counted by no measure
 	MayStep   []string // of an emergency: rights that a second tap would add
 	Pattern   string   // that stood for the plan; empty: none
 	Kept      string   // of a window that opens by itself: why it has not yet, for a person; "": nothing keeps it
@@ -332,15 +333,18 @@ func (d *Desk) windowView(ctx context.Context, id policy.WindowID) (Window, erro
 		return v, err
 	}
 	v.Asked = asSteps(r.Next)
-	if w.State == WindowAgreed {
+	if emergency || w.State == WindowAgreed {
 		doc, _, err := d.request(ctx, claim.Request)
 		if err != nil {
 			return v, err
 		}
-		if v.Call = r.Call.call(); doc.Called && v.Call == nil {
-			v.Call = &Call{} // no code was made yet
+		v.Drill = doc.Drill
+		if w.State == WindowAgreed {
+			if v.Call = r.Call.call(); doc.Called && v.Call == nil {
+				v.Call = &Call{} // no code was made yet
+			}
+			v.Kept = d.keptBy(id)
 		}
-		v.Kept = d.keptBy(id)
 	}
 	if s := d.stopper(); w.State == WindowEnding && s != nil {
 		v.HalfDone = s.HalfDone(id)

@@ -109,7 +109,15 @@ func networks(text string) (all []netip.Prefix, err error) {
 	return all, nil
 }
 
-// cleanNetworks masks, sorts and drops doubles.
+// widest networks of one firm, in bits: the largest that anybody is given by
+// the registries. What is wider is a slip of the pen, and would let in whoever has a key.
+const (
+	widest4 = 8
+	widest6 = 16
+)
+
+// cleanNetworks are the words of networks that one firm may have. It is the one
+// rule for that: pages, API, lists and the first file all come by it.
 func cleanNetworks(list []netip.Prefix) (words []string, err error) {
 	if len(list) > maxNetworks {
 		return nil, fmt.Errorf("%d networks; %d are the most", len(list), maxNetworks)
@@ -118,10 +126,34 @@ func cleanNetworks(list []netip.Prefix) (words []string, err error) {
 		if !n.IsValid() {
 			return nil, errors.New("a network is written as 198.51.100.0/24")
 		}
+		if err := tooWide(n); err != nil {
+			return nil, err
+		}
+	}
+	return networkWords(list), nil
+}
+
+func tooWide(n netip.Prefix) error {
+	widest := widest6
+	if n.Addr().Is4() {
+		widest = widest4
+	}
+	switch {
+	case n.Bits() == 0:
+		return fmt.Errorf("%s is the whole world; write where the firm comes from", n)
+	case n.Bits() < widest:
+		return fmt.Errorf("%s is a large part of the world, and no firm has more than a /%d; write where the firm comes from", n, widest)
+	}
+	return nil
+}
+
+// networkWords masks, sorts and drops doubles.
+func networkWords(list []netip.Prefix) (words []string) {
+	for _, n := range list {
 		words = append(words, n.Masked().String())
 	}
 	slices.Sort(words)
-	return slices.Compact(words), nil
+	return slices.Compact(words)
 }
 
 // cleanTime is in UTC and whole seconds, so that it reads back as it was written.

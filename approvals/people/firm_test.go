@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 
 	"penstock/policy"
@@ -32,4 +33,25 @@ func TestNetworks(t *testing.T) {
 func is(err error, rule string) bool {
 	no, ok := errors.AsType[*policy.Refusal](err)
 	return ok && no.Rule == rule && no.Say != ""
+}
+
+// However a firm's networks come in, the whole world is none of them, nor half of it.
+func TestNoFirmComesFromEverywhere(t *testing.T) {
+	for _, c := range []struct {
+		network, says string
+	}{
+		{"0.0.0.0/0", "is the whole world"}, {"::/0", "is the whole world"}, {"0.0.0.0/1", "is a large part of the world"}, {"128.0.0.0/7", "more than a /8"}, {"2000::/3", "more than a /16"},
+		{"10.0.0.0/8", ""}, {"2001:db8::/32", ""},
+	} {
+		h := newHouse(t, documents(t))
+		n := netip.MustParsePrefix(c.network)
+		err := h.r.SetFirm(ctx, h.actor("sven"), Firm{ID: "polar", Name: "Polar", Sponsor: "mia", Networks: []netip.Prefix{n}})
+		if c.says == "" && err != nil || c.says != "" && (!is(err, "firm-fields") || !strings.Contains(err.(*policy.Refusal).Say, c.says)) {
+			t.Errorf("%s by hand: %v", c.network, err)
+		}
+		file := strings.Replace(first(), "networks: [198.51.100.0/24]", "networks: ["+c.network+"]", 1)
+		if _, err := ParseBootstrap("people.yaml", []byte(file), h.r.Roles); (err != nil) != (c.says != "") {
+			t.Errorf("%s in the first file: %v", c.network, err)
+		}
+	}
 }

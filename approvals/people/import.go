@@ -305,7 +305,7 @@ func (m *importing) wanted(f *importFirm) (Firm, string) {
 	}{
 		{"sponsor", f.Sponsor, func(s string) (err error) { want.Sponsor, err = m.sponsor(s); return err }},
 		{"until", f.Until, func(s string) (err error) { want.Until, err = lastDay(s, m.zone); return err }},
-		{"networks", f.Networks, func(s string) (err error) { want.Networks, err = someNetworks(s); return err }},
+		{"networks", f.Networks, func(s string) (err error) { want.Networks, err = networks(s); return err }},
 	} {
 		if part.said == "" {
 			continue
@@ -344,8 +344,7 @@ func (m *importing) differences(have, want Firm) (all []string) {
 }
 
 func prefixes(list []netip.Prefix) string {
-	words, _ := cleanNetworks(list) // they were checked when they came in
-	return strings.Join(words, " ")
+	return strings.Join(networkWords(list), " ")
 }
 
 // day is the last day of a contract.
@@ -384,18 +383,6 @@ func lastDay(s string, zone *time.Location) (time.Time, error) {
 		}
 	}
 	return time.Time{}, fmt.Errorf("%.40q is no day; write it as 2027-03-31", s)
-}
-
-// someNetworks are never the whole world, which one wrong figure in a list of
-// a thousand lines would be.
-func someNetworks(s string) ([]netip.Prefix, error) {
-	all, err := networks(s)
-	for _, n := range all {
-		if n.Bits() == 0 {
-			return nil, fmt.Errorf("%s is the whole world; write where the firm comes from", n)
-		}
-	}
-	return all, err
 }
 
 var notInShort = regexp.MustCompile(`[^a-z0-9]+`)

@@ -44,7 +44,7 @@ func (g *Pages) emergencyOf(v *visit, d evidence.Request) (*emergencyView, error
 	return out, nil
 }
 
-// howOften counts the emergencies that were opened within the plant's time for it.
+// howOften counts the emergencies that were opened within the plant's time for it; drills are none.
 func (v *visit) howOften(all []approvals.Window) (text string, above bool) {
 	e := v.plant.Emergency
 	if e.NoticeIn == 0 {
@@ -52,7 +52,7 @@ func (v *visit) howOften(all []approvals.Window) (text string, above bool) {
 	}
 	n := 0
 	for _, w := range all {
-		if w.Emergency && !w.Opened.IsZero() && w.Opened.After(v.now.Add(-e.NoticeIn)) {
+		if w.Emergency && !w.Drill && !w.Opened.IsZero() && w.Opened.After(v.now.Add(-e.NoticeIn)) {
 			n++
 		}
 	}

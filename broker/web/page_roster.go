@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -111,9 +112,13 @@ type teamView struct {
 	ID, Name string
 	Kept     bool
 	Now      []onView
-	Next     string
 	Hole     string
 	Turns    []turnView
+	All      int    // turns that are not over
+	Shown    string // which of them these are; empty: all of them
+	Sooner   string // the query of the page before; empty: these are the first
+	Later    string
+	Unfolded bool
 	Lent     []lentView
 	May      bool // write it
 	Members  []tick
@@ -139,8 +144,40 @@ type lentView struct {
 	May                  bool
 }
 
-// mostTurns is how many turns a page shows of one team.
+// mostTurns is how many turns a page shows of one team at once.
 const mostTurns = 42
+
+// turns are a team's that are not over: so many, from the one that the query
+// names. An upload may hold a year.
+func (v *visit) turns(out *teamView, n roll) {
+	var left []evidence.Turn
+	for _, turn := range n.duty.Turns(roleName(out.ID)) {
+		if turn.To.After(v.now) {
+			left = append(left, turn)
+		}
+	}
+	first := 0
+	if q := v.r.URL.Query(); q.Get("team") == out.ID {
+		out.Unfolded = true
+		first, _ = strconv.Atoi(q.Get("turn")) // what is no number shows the first
+		first = max(0, min(first, len(left)-1))
+	}
+	end := min(first+mostTurns, len(left))
+	for _, turn := range left[first:end] {
+		out.Turns = append(out.Turns, turnView{n.person(policy.PersonID(turn.Person)), turn.Person, v.at(turn.From), v.at(turn.To), !turn.From.After(v.now)})
+	}
+	if out.All = len(left); len(out.Turns) == out.All {
+		return
+	}
+	out.Shown = fmt.Sprintf("%d to %d of %d", first+1, end, out.All)
+	query := func(turn int) string { return "?team=" + out.ID + "&turn=" + strconv.Itoa(turn) + "#" + out.ID }
+	if first > 0 {
+		out.Sooner = query(max(0, first-mostTurns))
+	}
+	if end < len(left) {
+		out.Later = query(end)
+	}
+}
 
 func (g *Pages) rosterPage(v *visit) error {
 	n, err := g.roll(v.ctx())
@@ -191,11 +228,7 @@ func (v *visit) team(t policy.Team, n roll) teamView {
 	if out.Kept && len(out.Now) == 0 {
 		out.Hole = v.nobody(t.Name, n)
 	}
-	for _, turn := range n.duty.Turns(t.Name) {
-		if turn.To.After(v.now) && len(out.Turns) < mostTurns {
-			out.Turns = append(out.Turns, turnView{n.person(policy.PersonID(turn.Person)), turn.Person, v.at(turn.From), v.at(turn.To), !turn.From.After(v.now)})
-		}
-	}
+	v.turns(&out, n)
 	for _, s := range n.duty.Deputies(t.Name) {
 		if s.Until.After(v.now) {
 			may := s.For == string(v.actor.Person) || s.Person == string(v.actor.Person) || v.actor.Has("ot-security")

@@ -1,19 +1,23 @@
 package web
 
 import (
+	"html"
 	"net/http"
 	"net/url"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"penstock/approvals"
 	"penstock/approvals/evidence"
 	"penstock/approvals/people"
 )
 
 func sampleRoster() rosterView {
 	return rosterView{Teams: []teamView{
-		{ID: "shift", Name: "Filling shift supervisor", Kept: true, May: true, Zone: "Europe/Berlin", Now: []onView{{"Mia Voss", "", after(230), "+494315550101"}, {"Jan Brandt", "Olaf Holm", after(600), ""}},
+		{ID: "shift", Name: "Filling shift supervisor", Kept: true, May: true, Zone: "Europe/Berlin", All: 130, Shown: "43 to 84 of 130", Sooner: "?team=shift&turn=0#shift", Later: "?team=shift&turn=84#shift", Unfolded: true, Now: []onView{{"Mia Voss", "", after(230), "+494315550101"}, {"Jan Brandt", "Olaf Holm", after(600), ""}},
 			Turns:   []turnView{{"Mia Voss", "mia", after(-240), after(230), true}, {"Max Beck", "max", after(230), after(710), false}},
 			Members: []tick{{"max", "Max Beck", false}, {"mia", "Mia Voss", false}}, Lent: []lentView{{"olaf", "jan", "Olaf Holm", "Jan Brandt", after(-60), after(600), true}}},
 		{ID: "duty-engineer", Name: "Duty engineer", Kept: true, Hole: "Nobody of Duty engineer is on duty now. Next: Jan Brandt, 06:00. Call the control room, +49 431 555 0100."},
@@ -59,6 +63,39 @@ func TestRosterPages(t *testing.T) {
 	}
 }
 
+// A roster of half a year is shown whole, some turns at a time, and says how many there are.
+func TestALongRoster(t *testing.T) {
+	h := newHouse(t, 2)
+	first := time.Now().Truncate(time.Hour).Add(-time.Hour)
+	var all []evidence.Turn
+	for i := range 2*mostTurns + 3 {
+		at := first.Add(time.Duration(i) * 8 * time.Hour)
+		all = append(all, evidence.Turn{Person: "mia" + strconv.Itoa(i%2), From: at.UTC(), To: at.Add(8 * time.Hour).UTC()})
+	}
+	if err := h.desk.WriteRoster(h.ctx, h.signed("lena"), "shift", 0, all); err != nil {
+		t.Fatal(err)
+	}
+	link := regexp.MustCompile(`href="(/roster\?[^"#]*)#shift">Later`)
+	page, seen := h.page("mia0", "/roster"), 0
+	for _, shown := range []string{"1 to 42 of 87", "43 to 84 of 87", "85 to 87 of 87"} {
+		if !strings.Contains(page, shown) || !strings.Contains(page, "87 turns") {
+			t.Fatalf("no %q in:\n%s", shown, page)
+		}
+		seen += strings.Count(page, "<strong class=\"flag\">now</strong>") // once in all
+		if later := link.FindStringSubmatch(page); later != nil {
+			page = h.page("mia0", html.UnescapeString(later[1]))
+		}
+	}
+	if seen != 1 || strings.Contains(page, "Later ones") || !strings.Contains(page, "Sooner ones") {
+		t.Errorf("now %d times; the last page:\n%s", seen, page)
+	}
+	for _, odd := range []string{"-1", "x", "99999"} {
+		if page := h.page("mia0", "/roster?team=shift&turn="+odd); !strings.Contains(page, "of 87") {
+			t.Errorf("turn %s: %s", odd, page)
+		}
+	}
+}
+
 func (h *house) page(who, path string) string { return h.get(h.cookie(who), path).text }
 
 func (h *house) posts(t *testing.T, cookie *http.Cookie, path string, form url.Values, want int) {
@@ -88,5 +125,20 @@ func TestNoTurnInTheHourThatDoesNotCome(t *testing.T) {
 		if at, err := v.nextClock(said); err != nil || !at.Equal(want) {
 			t.Errorf("%s is %v, %v", said, at, err)
 		}
+	}
+}
+
+// An exercise is as real as any, and no emergency too often.
+func TestDrillsAreNoEmergencies(t *testing.T) {
+	h := newHouse(t, 1)
+	plant := *h.pages.Plant()
+	plant.Emergency.NoticeAbove, plant.Emergency.NoticeIn = 1, 30*24*time.Hour
+	v := &visit{plant: &plant, now: time.Now()}
+	one, drill := approvals.Window{Emergency: true, Opened: v.now.Add(-time.Hour)}, approvals.Window{Emergency: true, Drill: true, Opened: v.now.Add(-time.Hour)}
+	if said, above := v.howOften([]approvals.Window{one, drill, drill}); above || said != "1 in 30 days; more than 1 is too often" {
+		t.Errorf("%q %t", said, above)
+	}
+	if _, above := v.howOften([]approvals.Window{one, drill, one}); !above {
+		t.Error("two in earnest are not too often")
 	}
 }
