@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -51,6 +52,24 @@ func (r FileRule) May(canonical string) bool {
 	names := strings.Split(canonical[1:], "/")
 	return slices.ContainsFunc(r.Paths, func(p string) bool { return fits(strings.Split(p[1:], "/"), names) })
 }
+
+// Might says whether a machine could take this path for one that May lets through: Windows does so whatever the case
+// of names, the dots and spaces behind them and a stream that a colon names, and by a short name (OUT~1).
+func (r FileRule) Might(canonical string) bool {
+	if len(r.Paths) == 0 || shortName.MatchString(canonical) {
+		return true
+	}
+	names := strings.Split(strings.TrimPrefix(strings.ToLower(canonical), "/"), "/")
+	for i, n := range names {
+		if i > 0 { // the first may be a drive, C:
+			n, _, _ = strings.Cut(n, ":")
+		}
+		names[i] = strings.TrimRight(n, ". ")
+	}
+	return slices.ContainsFunc(r.Paths, func(p string) bool { return fits(strings.Split(strings.ToLower(p[1:]), "/"), names) })
+}
+
+var shortName = regexp.MustCompile(`~[0-9]`)
 
 // fits: a pattern has at most maxPatternNames names and one **, so this ends soon.
 func fits(pattern, names []string) bool {

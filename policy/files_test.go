@@ -96,6 +96,12 @@ func TestPathsOfFileRules(t *testing.T) {
 			t.Errorf("%s of %s: %v", c.pattern, c.path, got)
 		}
 	}
+	for path, might := range map[string]bool{"/C:/out/a.log": true, "/c:/OUT/A.LOG": true, "/C:/out. ./a.log..": true, "/C:/out/a.log::$DATA": true, "/C:/OUT~1/a.log": true,
+		"/C:/out/a.txt": false, "/C:/etc/a.log": false, "/D:/out/a.log": false, "/C:/out~/a.log": false} {
+		if got := (policy.FileRule{Paths: []string{"/C:/out/*.log"}}).Might(path); got != might {
+			t.Errorf("%s might pass: %v", path, got)
+		}
+	}
 	if !(policy.FileRule{}).May("anything") {
 		t.Error("no paths are all paths")
 	}

@@ -2,7 +2,6 @@ package sftp
 
 import (
 	"fmt"
-
 	"path"
 	"regexp"
 	"slices"
@@ -82,8 +81,20 @@ func Parse(kind, command string) (*Job, error) {
 	if j.Kind == "" {
 		return nil, nil
 	}
+	if !installed(words[0].text) {
+		return nil, &policy.Refusal{Rule: "transfer-program",
+			Say: "The program on the machine is called by its name alone, so that it is the machine's own and not a file that somebody brought. Leave its path out of your client's settings (as rsync's --rsync-path).",
+			Why: "transfer by " + safe(words[0].text)}
+	}
 	j.Command = strings.Join(append([]string{words[0].quoted}, said...), " ")
 	return j, nil
+}
+
+// installed says whether a machine's program is named, and not a file of the vendor's that is called so: a
+// transfer is let through by what it does to files, and a window for files alone runs nothing.
+func installed(program string) bool {
+	i := strings.LastIndexByte(program, '/')
+	return i < 0 || slices.Contains([]string{"/bin", "/usr/bin", "/usr/local/bin", "/usr/lib/git-core", "/usr/libexec/git-core"}, program[:i])
 }
 
 var programs = map[string]func(*Job, []word) ([]string, error){

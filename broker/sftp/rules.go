@@ -46,6 +46,9 @@ func (s *files) rule(at sending, id uint32, w *wish, raw []byte, rules *policy.F
 	if w.size != nil && rules.In.Quarantine && (w.f == nil || w.f.held == nil) { // also where no rule names paths
 		return nil, fileRefusal("file-held", "Files wait here before they go to the machine, so none there is cut or made longer. Send it anew, whole.", "size %d of %s", *w.size, safe(w.path))
 	}
+	if len(rules.In.Paths)+len(rules.Out.Paths) > 0 && strings.Contains(w.path+w.to, `\`) {
+		return nil, fileRefusal("file-path", `A name with a backslash does not pass where the plant has rules for paths: some machines take it for a slash. Write folders with /, or use another name.`, "%s %s", safe(w.path), safe(w.to))
+	}
 	switch w.kind {
 	case fxOpen:
 		return s.ruleOpen(at, id, w, raw, rules)
@@ -192,7 +195,7 @@ func (s *files) ruleRename(at sending, id uint32, w *wish, raw []byte, rules *po
 		return nil, outside(w.path, from, "in", rules.In)
 	case !rules.In.May(to):
 		return nil, outside(w.to, to, "in", rules.In)
-	case !rules.Out.May(from) && rules.Out.May(to):
+	case !rules.Out.May(from) && rules.Out.Might(to):
 		return nil, outside(w.path, from, "out", rules.Out) // it could be taken out from there
 	}
 	w.path, w.to = from, to

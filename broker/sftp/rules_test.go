@@ -198,6 +198,41 @@ func TestRulesAreNotWalkedAround(t *testing.T) {
 	}
 }
 
+// A machine with Windows takes a backslash for a slash, and names for the same whatever their case and the dots
+// and spaces behind them: what leads elsewhere there, or to where files may be taken out, does not pass.
+func TestNamesAsWindowsReadsThem(t *testing.T) {
+	const in, out = "{in: {paths: [/C:/in/**]}}", "{out: {paths: ['/C:/out/*.log']}}"
+	rename := func(to string) []byte { return req(fxRename, 2).text("/C:/etc/secret").text(to).done() }
+	for _, c := range []struct {
+		rules string
+		p     []byte
+		goes  bool
+	}{
+		{in, openFile(2, `/C:/in/..\..\Windows\x`, flagWrite|flagCreate), false},
+		{in, req(fxRename, 2).text("/C:/in/a").text(`/C:/in/..\..\Windows\x`).done(), false},
+		{in, req(fxExtended, 2).text("posix-rename@openssh.com").text("/C:/in/a").text(`/C:/in/..\x`).done(), false},
+		{in, req(fxRemove, 2).text(`/C:/in/..\..\boot.ini`).done(), false},
+		{in, noAttrs(req(fxMkdir, 2).text(`/C:/in/..\x`)), false},
+		{in, openFile(2, "/C:/in/x", flagWrite|flagCreate), true},
+		{out, openFile(2, `/C:/out/..\secret.log`, flagRead), false},
+		{out, rename(`/C:/etc\..\out/x.log`), false},
+		{out, rename("/C:/OUT/x.log"), false},
+		{out, rename("/C:/out/x.LOG"), false},
+		{out, rename("/C:/out./x.log. ."), false},
+		{out, rename("/C:/OUT~1/x.log"), false},
+		{out, rename("/C:/out/x.log::$DATA"), false},
+		{out, rename("/C:/etc/other"), true},
+	} {
+		s := greetedWith(t, c.rules)
+		if err := s.machined(c.p, plainMachine); err != nil {
+			t.Fatal(err)
+		}
+		if a := s.ours(); c.goes != (len(s.passed) > 0) || !c.goes && (len(a) < 13 || a[4] != fxStatus || a[12] != statusDenied) {
+			t.Errorf("%s, %q: the machine hears %q, and the vendor %q", c.rules, c.p, s.passed, a)
+		}
+	}
+}
+
 // Where files wait, none on the machine is cut or made longer, by whatever request, also where no path is ruled.
 func TestNothingIsCutWhereFilesWait(t *testing.T) {
 	size := func(p packet) []byte { return p.u32(attrSize).u64(0).done() }

@@ -67,6 +67,14 @@ func TestCommandsAsClientsSendThem(t *testing.T) {
 			t.Errorf("%s passes: %+v, %v", command, j, err)
 		}
 	}
+	// A program that the vendor may have brought: run as a transfer it would be a command in a window for files alone.
+	for _, command := range []string{"/in/scp -f x", "./rsync --server --sender -e.L . x", "~/git-upload-pack x", "bin/scp -t x", "/usr/bin/../../in/scp -f x", "//usr/bin/scp -f x", "/in/git upload-pack x", "/tmp/sftp-server",
+		"/in/rsync --server --sender -e.L . x", "scp/scp -f x", "~maint/scp -f x"} {
+		no := (*policy.Refusal)(nil)
+		if j, err := Parse("exec", command); j != nil || !errors.As(err, &no) || no.Rule != "transfer-program" && command != "/tmp/sftp-server" {
+			t.Errorf("%s passes: %+v, %v", command, j, err)
+		}
+	}
 	if j, err := Parse("subsystem", "sftp"); err != nil || j.Command != "" || j.Need != look {
 		t.Errorf("sftp: %+v %v", j, err)
 	}
