@@ -70,6 +70,9 @@ func (t *terminal) request(data []byte) bool {
 		t.command = q.Command
 	case "pty-req":
 		t.term, t.pty = q.Term, true
+		if (q.Cols == 0 || q.Rows == 0) && t.cols == 0 {
+			return t.size(int64(plainTerminal.cols), int64(plainTerminal.rows))
+		}
 		return t.size(q.Cols, q.Rows)
 	case "window-change":
 		return t.size(q.Cols, q.Rows)
@@ -77,6 +80,7 @@ func (t *terminal) request(data []byte) bool {
 	return false
 }
 
+// size takes one in. A zero is no size (RFC 4254 section 6.2): some clients have none.
 func (t *terminal) size(cols, rows int64) bool {
 	if cols < 1 || rows < 1 || cols > largestTerminal || rows > largestTerminal {
 		return false

@@ -11,7 +11,8 @@ const (
 	tallestScreen = 200 // rows
 )
 
-// ScreenSize is the size that a Screen takes where a terminal says it has this one.
+// ScreenSize is the size that a Screen takes where a terminal says it has this
+// one. What counts as said is Frame.Size's.
 func ScreenSize(cols, rows int) (int, int) {
 	return min(max(cols, 1), widestScreen), min(max(rows, 1), tallestScreen)
 }
@@ -43,14 +44,17 @@ type Screen struct {
 	nowrap     bool    // the last column is written again and again
 	wide       bool    // there has been a sign of two columns
 	params     []byte
-	state      byte // 0, ESC, '[' or '(' or ')' for what is being read
-	known      int  // rows that came in since it began; all of them: nothing from before can stand
+	state      byte   // 0, ESC, '[' or '(' or ')' for what is being read
+	known      int    // rows that came in since it began; all of them: nothing from before can stand
+	wrapping   bool   // the row that is left goes on in the next
+	head       []rune // of the line whose rest stands in the region's first row
 }
 
 // grid is one of a terminal's two screens.
 type grid struct {
 	cells [][]cell // a row is as long as it was written; what follows is blank
 	dirty []bool   // rows whose text was not given yet
+	joins []bool   // rows that go on with the line of the row above, which was full
 	x, y  int      // x is cols where the next sign begins a row
 }
 
@@ -66,7 +70,7 @@ type savedCursor struct {
 }
 
 // NewScreen is one of 80 columns and 24 rows. line, which may be nil, takes each
-// line of text once it stands; only the width bounds it.
+// line of text once it stands, at most longestLine signs; see lines.
 func NewScreen(line func(string)) *Screen {
 	s := &Screen{line: line}
 	s.Resize(80, 24)
@@ -87,50 +91,16 @@ func (s *Screen) Resize(cols, rows int) {
 		first := s.emptied(*s.other)
 		s.other = &first
 	}
-	s.saved = savedCursor{}
+	s.saved, s.head = savedCursor{}, nil
 }
 
 // emptied is a grid of the present size with g's cursor.
 func (s *Screen) emptied(g grid) grid {
-	return grid{make([][]cell, s.rows), make([]bool, s.rows), min(g.x, s.cols-1), min(g.y, s.rows-1)}
+	return grid{make([][]cell, s.rows), make([]bool, s.rows), make([]bool, s.rows), min(g.x, s.cols-1), min(g.y, s.rows-1)}
 }
 
 // Size is what it has now.
 func (s *Screen) Size() (cols, rows int) { return s.cols, s.rows }
-
-// Flush gives what is new on the screen; but for the row in which somebody
-// types, unless all is asked for.
-func (s *Screen) Flush(all bool) {
-	for y := range s.dirty {
-		if all || y != s.y {
-			s.give(y)
-		}
-	}
-}
-
-func (s *Screen) give(y int) {
-	if !s.dirty[y] {
-		return
-	}
-	s.dirty[y] = false
-	if s.line == nil {
-		return
-	}
-	if text := strings.TrimSpace(s.text(y)); text != "" {
-		s.line(text)
-	}
-}
-
-// text is what stands in a row.
-func (s *Screen) text(y int) string {
-	var b strings.Builder
-	for _, c := range s.cells[y] {
-		if c.r != 0 {
-			b.WriteRune(c.r)
-		}
-	}
-	return b.String()
-}
 
 // Write draws output.
 func (s *Screen) Write(p []byte) {
@@ -222,7 +192,7 @@ func (s *Screen) sign(r rune) {
 			s.x = s.cols - wide
 		} else {
 			s.x = 0
-			s.feed()
+			s.wrap()
 		}
 	}
 	if s.inserts {
@@ -309,11 +279,13 @@ func (s *Screen) second(on bool) {
 	switch {
 	case on && s.other == nil:
 		s.Flush(true)
+		s.head = nil
 		first := s.grid
 		s.other = &first
 		s.grid = s.emptied(first)
 	case !on && s.other != nil:
 		s.Flush(true)
+		s.head = nil
 		x, y := s.x, s.y
 		s.grid, s.other = *s.other, nil
 		s.x, s.y = x, y
@@ -365,6 +337,7 @@ func (s *Screen) control(params string, final byte) {
 	case 'b':
 		s.repeat(at-1, one)
 	case 'r':
+		s.parts()
 		s.top, s.end = min(one, s.rows)-1, s.rows
 		if m > one && m <= s.rows {
 			s.end = m

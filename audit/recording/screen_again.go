@@ -116,7 +116,7 @@ func (d *DrawOnly) begun() string {
 func (s *Screen) Lines() []string {
 	var lines []string
 	for y := range s.cells {
-		lines = append(lines, strings.TrimRight(s.text(y), " "))
+		lines = append(lines, strings.TrimRight(string(s.text(y)), " "))
 	}
 	for len(lines) > 0 && lines[len(lines)-1] == "" {
 		lines = lines[:len(lines)-1]

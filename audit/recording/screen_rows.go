@@ -28,7 +28,10 @@ func (s *Screen) blank() cell { return cell{' ', s.pen.ground()} }
 // clear gives a row, and leaves it blank.
 func (s *Screen) clear(y int) {
 	s.give(y)
-	s.cells[y], s.dirty[y] = s.cells[y][:0], false
+	s.cells[y], s.dirty[y], s.joins[y] = s.cells[y][:0], false, false
+	if y+1 < s.rows {
+		s.joins[y+1] = false
+	}
 	if b := s.blank(); b.s != 0 {
 		s.cells[y] = slices.Repeat([]cell{b}, s.cols)
 	}
@@ -36,7 +39,9 @@ func (s *Screen) clear(y int) {
 
 // feed is a line feed: the row that is left stands now.
 func (s *Screen) feed() {
-	s.give(s.y)
+	if !s.wrapping {
+		s.give(s.y)
+	}
 	switch {
 	case s.y == s.end-1:
 		s.remove(s.top, 1)
@@ -54,12 +59,18 @@ func (s *Screen) remove(y, n int) {
 	if y == 0 && s.end == s.rows {
 		s.known += n
 	}
-	for i := y; i < y+n; i++ {
-		s.give(i)
+	if y == s.top {
+		s.leave(n)
+	} else {
+		for i := y; i < y+n; i++ {
+			s.give(i)
+		}
 	}
 	gone := slices.Clone(s.cells[y : y+n])
 	copy(s.cells[y:s.end], s.cells[y+n:s.end])
 	copy(s.dirty[y:s.end], s.dirty[y+n:s.end])
+	copy(s.joins[y:s.end], s.joins[y+n:s.end])
+	s.joins[y] = s.joins[y] && y == s.top && s.head != nil
 	s.blanks(s.end-n, gone)
 }
 
@@ -75,13 +86,19 @@ func (s *Screen) insert(y, n int) {
 	gone := slices.Clone(s.cells[s.end-n : s.end])
 	copy(s.cells[y+n:s.end], s.cells[y:s.end-n])
 	copy(s.dirty[y+n:s.end], s.dirty[y:s.end-n])
+	copy(s.joins[y+n:s.end], s.joins[y:s.end-n])
 	s.blanks(y, gone)
 }
 
 // blanks makes rows of those that are gone, and whose room is used again.
 func (s *Screen) blanks(y int, gone [][]cell) {
 	for i, row := range gone {
-		s.cells[y+i], s.dirty[y+i] = row, false
+		s.cells[y+i], s.dirty[y+i], s.joins[y+i] = row, false, false
+	}
+	if y+len(gone) < s.rows {
+		s.joins[y+len(gone)] = false
+	}
+	for i := range gone {
 		s.clear(y + i)
 	}
 }

@@ -2,7 +2,6 @@ package search
 
 import (
 	"encoding/json"
-	"fmt"
 	"hash/maphash"
 	"strings"
 	"time"
@@ -79,8 +78,9 @@ func (r *reading) frame(f recording.Frame) {
 		}
 	case recording.Request:
 		r.request(c, data)
-	case recording.Resize:
-		resize(c.screen, data)
+	}
+	if cols, rows, ok := f.Size(); ok {
+		c.screen.Resize(cols, rows)
 	}
 }
 
@@ -149,8 +149,6 @@ func (r *reading) request(c *shown, data []byte) {
 	var q struct {
 		Kind    string
 		Command string
-		Cols    int
-		Rows    int
 		Allowed *bool
 	}
 	if json.Unmarshal(data, &q) != nil || q.Allowed != nil && !*q.Allowed {
@@ -159,15 +157,7 @@ func (r *reading) request(c *shown, data []byte) {
 	switch q.Kind {
 	case "exec":
 		r.line(c, KindCommand, clip(q.Command))
-	case "pty-req", "window-change":
-		c.screen.Pty = c.screen.Pty || q.Kind == "pty-req"
-		c.screen.Resize(q.Cols, q.Rows)
-	}
-}
-
-func resize(s *recording.Screen, data []byte) {
-	var cols, rows int
-	if n, _ := fmt.Sscanf(string(data), "%dx%d", &cols, &rows); n == 2 {
-		s.Resize(cols, rows)
+	case "pty-req":
+		c.screen.Pty = true
 	}
 }

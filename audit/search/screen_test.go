@@ -37,7 +37,9 @@ func TestScreen(t *testing.T) {
 		"the other screen":       {true, []string{"shell\r\n", "\x1b[?1049h\x1b[Hvim", "\x1b[?1049l", "shell again"}, []string{"shell", "vim", "shell again"}},
 		"scrolled away":          {true, []string{strings.Repeat("x\r\n", 9), "tail"}, []string{"x", "x", "x", "x", "x", "x", "x", "x", "x", "tail"}},
 		"a region":               {true, []string{"head\x1b[2;4r\x1b[2;1Ha\r\nb\r\nc\r\nd"}, []string{"a", "b", "c", "head", "d"}},
-		"wrapped":                {true, []string{strings.Repeat("w", 25)}, []string{strings.Repeat("w", 20), "wwwww"}},
+		"wrapped":                {true, []string{strings.Repeat("w", 25)}, []string{strings.Repeat("w", 25)}},
+		"wrapped, then more":     {true, []string{"one ", strings.Repeat("w", 30), " two\r\nthree"}, []string{"one " + strings.Repeat("w", 30) + " two", "three"}},
+		"wrapped and cleared":    {true, []string{strings.Repeat("w", 25), "\x1b[2Kx\r\n"}, []string{strings.Repeat("w", 25), "x"}},
 		"no terminal":            {false, []string{"a\nb\n"}, []string{"a", "b"}},
 		"a title and a question": {true, []string{"\x1b]0;evil\a\x1b[6nok\r\n"}, []string{"ok"}},
 		"taken out":              {true, []string{"abcdef\r\x1b[2P\x1b[2@XY\r\n"}, []string{"XYcdef"}},
@@ -45,6 +47,30 @@ func TestScreen(t *testing.T) {
 	} {
 		if got := shownBy(20, 5, c.pty, c.in...); !slices.Equal(got, c.want) {
 			t.Errorf("%s: %q, wanted %q", what, got, c.want)
+		}
+	}
+}
+
+// TestTheWidthHidesNothing: how wide a vendor says that the terminal is must not
+// decide what is found.
+func TestTheWidthHidesNothing(t *testing.T) {
+	long := strings.Repeat("0123456789", 60) + " set fill-volume 812 " + strings.Repeat("9876543210", 60)
+	for cols := 1; cols < 90; cols++ {
+		for _, rows := range []int{1, 2, 3, 24} {
+			got := shownBy(cols, rows, true, "filler> set fill-volume 800\r\n", "fill-volume is 800\r\n", long, "\r\nfiller> exit\r\n")
+			for _, want := range []string{"filler> set fill-volume 800", "fill-volume is 800", "filler> exit"} {
+				if !slices.Contains(got, want) {
+					t.Errorf("%d columns, %d rows: %q is not in %q", cols, rows, want, got)
+				}
+			}
+			if !slices.ContainsFunc(got, func(l string) bool { return strings.Contains(l, "set fill-volume 812") }) {
+				t.Errorf("%d columns, %d rows: the long line is not in %q", cols, rows, got)
+			}
+			if slices.ContainsFunc(got, func(l string) bool {
+				return strings.Contains(l, "exit") && l != "filler> exit" || strings.Contains(l, "800fill")
+			}) {
+				t.Errorf("%d columns, %d rows: lines were joined: %q", cols, rows, got)
+			}
 		}
 	}
 }

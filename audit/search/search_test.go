@@ -248,6 +248,21 @@ func TestFind(t *testing.T) {
 	}
 }
 
+// TestASizeOfNothingIsNone: some clients have no size (RFC 4254, 6.2: zero is to
+// be ignored), and one that says so hides nothing.
+func TestASizeOfNothingIsNone(t *testing.T) {
+	r := newRig(t)
+	one := r.begin("S-1", "ann", "filler-plc", "shell")
+	one.asks(`{"allowed":true,"cols":0,"kind":"pty-req","rows":0,"term":"xterm"}`)
+	one.shows("F-417 fill volume drifts\r\n")
+	one.asks(`{"allowed":true,"cols":0,"kind":"window-change","rows":0}`)
+	one.shows("line stopped\r\n")
+	one.ends()
+	r.fill()
+	r.want(`"fill volume"`, "s S-1 filler-plc 0 F-417")
+	r.want(`"line stopped"`, "s S-1 filler-plc 0 line stopped")
+}
+
 // TestSeconds: a hit leads to its moment.
 func TestSeconds(t *testing.T) {
 	r := newReading()

@@ -135,13 +135,13 @@ func (s *soak) profile(round int) {
 // recording can be read to its end.
 func (s *soak) accounts() {
 	n := map[string]int{}
-	failed, read := 0, 0
+	failed, read := map[string]int{}, 0
 	for leaf, err := range s.log.Upto(s.ctx, 0) {
 		s.ok(err)
 		n[leaf.Body.Type()]++
 		ended, is := leaf.Body.(audit.SessionEnded)
 		if is && ended.Cause == "recorder" { // a disk that is too busy; what it means is not this test's
-			failed++
+			failed[ended.Why]++
 		}
 		if is && ended.Cause != "recorder" && read < 200 {
 			read++
@@ -159,5 +159,8 @@ func (s *soak) accounts() {
 	if n["session.started"] != n["session.ended"] || n["channel.opened"] != n["channel.closed"] || n["session.started"] == 0 {
 		s.t.Errorf("%d sessions began and %d ended, %d channels opened and %d closed", n["session.started"], n["session.ended"], n["channel.opened"], n["channel.closed"])
 	}
-	s.t.Log(fmt.Sprintf("%d sessions, %d channels, %d ended by a slow disk, %d recordings read", n["session.started"], n["channel.opened"], failed, read))
+	s.t.Logf("%d sessions, %d channels, %d recordings read", n["session.started"], n["channel.opened"], read)
+	for why, n := range failed {
+		s.t.Logf("%6d ended by a slow disk: %s", n, why)
+	}
 }

@@ -24,24 +24,29 @@ const (
 	shortRounds   = 2
 	shortRound    = time.Second
 	shortSessions = 12
+	shortPace     = 500 * time.Millisecond // between two things that somebody does, at most
 
-	longRound    = time.Minute
+	longRound    = 3 * time.Minute
 	longSessions = 500
+	longPace     = 4 * time.Second
 
-	soakWindows = 8                      // that the sessions are spread over
-	soakCuts    = 10                     // of them: a firm may ask 20 times a day
-	soakLife    = 20 * time.Second       // of one session, at most
-	soakTakes   = 400 * time.Millisecond // between two takings by the plant
-	soakAgain   = 5 * time.Second        // until somebody who was not let in tries again, at most
-	soakRests   = 2 * time.Minute        // until nothing of a round is left
+	soakWindows = 8               // that the sessions are spread over
+	soakCuts    = 10              // of them: a firm may ask 20 times a day
+	soakLogins  = 32              // under way at once: the door takes 64, and 500 newcomers at once are another test's
+	soakLife    = 2 * time.Minute // of one session, at most
+	soakTakes   = time.Second     // between two takings by the plant
+	soakAgain   = 5 * time.Second // until somebody who was not let in tries again, at most
+	soakRests   = 2 * time.Minute // until nothing of a round is left
 )
 
 // soak is many sessions of all kinds that come and go, in rounds. After each
 // everybody has left, and what is held then must not grow.
 type soak struct {
 	*house
-	sessions int
+	sessions int // that must have been in at once in every long round
 	round    time.Duration
+	pace     time.Duration
+	logins   chan struct{}
 	begun    atomic.Int64 // logins that got in
 	missed   atomic.Int64 // that did not: their window was cut, or the door was full
 	taken    atomic.Int64
@@ -60,14 +65,15 @@ type soakWindow struct {
 }
 
 func TestSoakSessions(t *testing.T) {
-	s := &soak{sessions: shortSessions, round: shortRound, raw: map[net.Conn]bool{}, turned: map[string]int{}}
-	rounds := shortRounds
+	s := &soak{sessions: shortSessions, round: shortRound, pace: shortPace, logins: make(chan struct{}, soakLogins), raw: map[net.Conn]bool{}, turned: map[string]int{}}
+	rounds, long := shortRounds, false
 	if text := os.Getenv("SOAK_MINUTES"); text != "" {
 		n, err := strconv.Atoi(text)
-		if err != nil || n < 3 {
-			t.Fatalf("SOAK_MINUTES is %q: a number of minutes, at least 3", text)
+		if err != nil || n < 6 {
+			t.Fatalf("SOAK_MINUTES is %q: a number of minutes, at least 6", text)
 		}
-		s.sessions, s.round, rounds = longSessions, longRound, n
+		long = true
+		s.sessions, s.round, s.pace, rounds = longSessions, longRound, longPace, n/int(longRound/time.Minute)
 		if text := os.Getenv("SOAK_SESSIONS"); text != "" {
 			if s.sessions, err = strconv.Atoi(text); err != nil || s.sessions < 1 || s.sessions > longSessions {
 				t.Fatalf("SOAK_SESSIONS is %q: a number of sessions, at most %d", text, longSessions)
@@ -75,7 +81,7 @@ func TestSoakSessions(t *testing.T) {
 		}
 	}
 	text := strings.Replace(plantText, "[ssh, modbus", "[ssh, sftp, modbus", 1)
-	s.house = newHouseWith(t, Limits{PerSource: 4 * longSessions, PerSecond: 1e6}, broker.Limits{SessionsPerPerson: longSessions}, text)
+	s.house = newHouseWith(t, Limits{PerSource: 4 * longSessions, PerSecond: 1e6}, broker.Limits{SessionsPerPerson: 2 * longSessions}, text)
 	for range soakWindows {
 		s.windows = append(s.windows, s.window())
 	}
@@ -84,15 +90,18 @@ func TestSoakSessions(t *testing.T) {
 	go func() { defer close(watched); s.watch(ctx) }()
 	defer func() { cancel(); <-watched }()
 	idle := s.holds()
-	t.Logf("%8s %9s %8s %8s %8s %6s %5s %9s %9s %9s", "round", "sessions", "let in", "turned", "takings", "late", "gor.", "files", "heap KiB", "RSS KiB")
-	t.Logf("%8s %9s %8s %8s %8s %6s %s", "none", "", "", "", "", "", idle)
+	t.Logf("%8s %9s %9s %8s %8s %8s %6s %5s %9s %9s %9s", "round", "at most", "mean", "let in", "turned", "takings", "late", "gor.", "files", "heap KiB", "RSS KiB")
+	t.Logf("%8s %9s %9s %8s %8s %8s %6s %s", "none", "", "", "", "", "", "", idle)
 	var rests []held
 	for i := range rounds {
-		most := s.play()
+		most, mean := s.play()
 		late := s.inTime()
 		now := s.rests(idle)
 		rests = append(rests, now)
-		t.Logf("%8d %9d %8d %8d %8d %6d %s", i+1, most, s.begun.Load(), s.missed.Load(), s.taken.Load(), late, now)
+		t.Logf("%8d %9d %9d %8d %8d %8d %6d %s", i+1, most, mean, s.begun.Load(), s.missed.Load(), s.taken.Load(), late, now)
+		if long && most < s.sessions {
+			t.Errorf("at most %d of %d sessions were in at once: this machine is too slow or too busy for them", most, s.sessions)
+		}
 		s.profile(i + 1)
 	}
 	s.flat(rests)
@@ -136,16 +145,16 @@ func (s *soak) at(i int) soakWindow {
 }
 
 // play lets sessions come and go for a round, and the plant take some of them; it
-// gives how many there were at once.
-func (s *soak) play() (most int) {
+// gives how many there were at once, at most and in the mean.
+func (s *soak) play() (most, mean int) {
 	ctx, cancel := context.WithTimeout(s.ctx, s.round)
 	defer cancel()
 	var all sync.WaitGroup
-	for i := range s.sessions {
+	for i := range s.sessions + s.sessions/5 { // some are always on their way
 		all.Go(func() {
 			for n := uint64(0); ctx.Err() == nil; n++ {
 				luck := rand.New(rand.NewPCG(uint64(i), n))
-				if rest(ctx, luck) {
+				if wait(ctx, luck, shortPace) {
 					s.life(ctx, luck)
 				}
 			}
@@ -158,9 +167,11 @@ func (s *soak) play() (most int) {
 		for n := 1; ; n++ {
 			select {
 			case <-ctx.Done():
+				mean /= n
 				return
 			case <-tick.C:
-				most = max(most, len(s.broker.Sessions()))
+				in := len(s.broker.Sessions())
+				most, mean = max(most, in), mean+in
 			}
 			if n%4 == 0 {
 				s.take(luck)
@@ -168,7 +179,7 @@ func (s *soak) play() (most int) {
 		}
 	})
 	all.Wait()
-	return most
+	return most, mean
 }
 
 // take is one taking by the plant, or a line that breaks.
@@ -200,7 +211,7 @@ func (s *soak) take(luck *rand.Rand) {
 			err = s.block(policy.Block{Asset: "filler-plc", Why: "soak"})
 		}
 	case 4: // everybody
-		if luck.IntN(4) == 0 {
+		if luck.IntN(8) == 0 {
 			err = s.block(policy.Block{Person: "ann", Why: "soak"})
 		}
 	default:
@@ -228,6 +239,13 @@ func (s *soak) block(b policy.Block) error {
 // life is one session: its login, one kind of work, one kind of end. Whatever goes
 // wrong in it may be a taking.
 func (s *soak) life(ctx context.Context, luck *rand.Rand) {
+	select {
+	case s.logins <- struct{}{}:
+	case <-ctx.Done():
+		return
+	}
+	loggedIn := sync.OnceFunc(func() { <-s.logins })
+	defer loggedIn()
 	w := s.at(luck.IntN(soakWindows))
 	raw, err := net.Dial("tcp", s.addr)
 	if err != nil {
@@ -239,6 +257,7 @@ func (s *soak) life(ctx context.Context, luck *rand.Rand) {
 	conn, chans, reqs, err := ssh.NewClientConn(raw, s.addr, &ssh.ClientConfig{User: "ann+logs+filler-plc", Auth: []ssh.AuthMethod{ssh.PublicKeys(w.cert)},
 		HostKeyCallback: ssh.FixedHostKey(s.ca.HostKey().PublicKey()), HostKeyAlgorithms: []string{ssh.KeyAlgoED25519},
 		BannerCallback: func(text string) error { said += text; return nil }})
+	loggedIn()
 	if err != nil {
 		s.miss(said, err)
 		wait(ctx, luck, soakAgain)
@@ -258,8 +277,8 @@ func (s *soak) life(ctx context.Context, luck *rand.Rand) {
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(luck.Int64N(int64(min(soakLife, s.round)))))
 	defer cancel()
 	defer context.AfterFunc(ctx, func() { c.Close() })() // in the middle of whatever it does
-	works := []func(context.Context, *ssh.Client, *rand.Rand){commandWork, shellWork, bulkWork, streamWork, copyWork, deafWork}
-	works[luck.IntN(len(works))](ctx, c, luck)
+	works := []func(visitor){visitor.runsCommands, visitor.types, visitor.copiesThrough, visitor.asksAPort, visitor.fetchesAFile, visitor.hearsNothing}
+	works[luck.IntN(len(works))](visitor{c, ctx, luck, s.pace})
 }
 
 // miss counts a login that was not let in, by what was said.
@@ -277,10 +296,16 @@ func (s *soak) miss(said string, err error) {
 	}
 }
 
-// rest and wait are the pace of somebody at work: nothing is told by them.
-func rest(ctx context.Context, luck *rand.Rand) bool {
-	return wait(ctx, luck, 500*time.Millisecond)
+// visitor is somebody at work in one session.
+type visitor struct {
+	*ssh.Client
+	ctx  context.Context
+	luck *rand.Rand
+	pace time.Duration
 }
+
+// rests and wait are the pace of somebody at work: nothing is told by them.
+func (v visitor) rests() bool { return wait(v.ctx, v.luck, v.pace) }
 
 func wait(ctx context.Context, luck *rand.Rand, most time.Duration) bool {
 	select {
@@ -291,17 +316,17 @@ func wait(ctx context.Context, luck *rand.Rand, most time.Duration) bool {
 	}
 }
 
-func commandWork(ctx context.Context, c *ssh.Client, luck *rand.Rand) {
-	for rest(ctx, luck) {
-		if s, err := c.NewSession(); err == nil {
+func (v visitor) runsCommands() {
+	for v.rests() {
+		if s, err := v.NewSession(); err == nil {
 			_, _ = s.CombinedOutput("echo out; echo err >&2; exit 3")
 			_ = s.Close()
 		}
 	}
 }
 
-func shellWork(ctx context.Context, c *ssh.Client, luck *rand.Rand) {
-	s, err := c.NewSession()
+func (v visitor) types() {
+	s, err := v.NewSession()
 	if err != nil {
 		return
 	}
@@ -311,17 +336,17 @@ func shellWork(ctx context.Context, c *ssh.Client, luck *rand.Rand) {
 	if s.RequestPty("xterm", 24, 80, ssh.TerminalModes{}) != nil || s.Shell() != nil {
 		return
 	}
-	for rest(ctx, luck) {
+	for v.rests() {
 		if _, err := io.WriteString(in, "echo typed\n"); err != nil {
 			return
 		}
-		_ = s.WindowChange(24+luck.IntN(20), 80)
+		_ = s.WindowChange(24+v.luck.IntN(20), 80)
 	}
 	_, _ = io.WriteString(in, "exit\n")
 }
 
-func bulkWork(ctx context.Context, c *ssh.Client, luck *rand.Rand) {
-	s, err := c.NewSession()
+func (v visitor) copiesThrough() {
+	s, err := v.NewSession()
 	if err != nil {
 		return
 	}
@@ -332,7 +357,7 @@ func bulkWork(ctx context.Context, c *ssh.Client, luck *rand.Rand) {
 		return
 	}
 	piece := make([]byte, 64<<10)
-	for rest(ctx, luck) {
+	for v.rests() {
 		if _, err := in.Write(piece); err != nil {
 			return
 		}
@@ -342,14 +367,14 @@ func bulkWork(ctx context.Context, c *ssh.Client, luck *rand.Rand) {
 	}
 }
 
-func streamWork(ctx context.Context, c *ssh.Client, luck *rand.Rand) {
-	s, err := c.Dial("tcp", "filler-plc:502")
+func (v visitor) asksAPort() {
+	s, err := v.Dial("tcp", "filler-plc:502")
 	if err != nil {
 		return
 	}
 	defer s.Close()
 	ask := []byte("twelve bytes")
-	for rest(ctx, luck) {
+	for v.rests() {
 		if _, err := s.Write(ask); err != nil {
 			return
 		}
@@ -359,9 +384,9 @@ func streamWork(ctx context.Context, c *ssh.Client, luck *rand.Rand) {
 	}
 }
 
-func copyWork(ctx context.Context, c *ssh.Client, luck *rand.Rand) {
-	for rest(ctx, luck) {
-		s, err := c.NewSession()
+func (v visitor) fetchesAFile() {
+	for v.rests() {
+		s, err := v.NewSession()
 		if err != nil {
 			return
 		}
@@ -371,9 +396,9 @@ func copyWork(ctx context.Context, c *ssh.Client, luck *rand.Rand) {
 	}
 }
 
-// deafWork is a machine that talks to somebody who does not listen.
-func deafWork(ctx context.Context, c *ssh.Client, _ *rand.Rand) {
-	s, err := c.NewSession()
+// hearsNothing: a machine that talks to somebody who does not listen.
+func (v visitor) hearsNothing() {
+	s, err := v.NewSession()
 	if err != nil {
 		return
 	}
@@ -381,5 +406,5 @@ func deafWork(ctx context.Context, c *ssh.Client, _ *rand.Rand) {
 	if _, err := s.StdoutPipe(); err != nil || s.Start("head -c 4000000 /dev/zero; sleep 30") != nil {
 		return
 	}
-	<-ctx.Done()
+	<-v.ctx.Done()
 }
