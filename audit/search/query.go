@@ -71,11 +71,10 @@ func next(rest *string) (key, value string, err error) {
 			break
 		}
 	}
-	if quoted, ok := strings.CutPrefix(s, `"`); ok {
-		value, s, ok = strings.Cut(quoted, `"`)
-		if !ok {
-			return "", "", &QueryError{`A phrase ends with a second ".`}
-		}
+	if phrase, after, ok := quoted(s); ok {
+		value, s = phrase, after
+	} else if strings.HasPrefix(s, `"`) {
+		return "", "", &QueryError{`A phrase ends with a second ".`}
 	} else {
 		end := strings.IndexFunc(s, unicode.IsSpace)
 		if end < 0 {
@@ -85,6 +84,22 @@ func next(rest *string) (key, value string, err error) {
 	}
 	*rest = s
 	return key, value, nil
+}
+
+// quoted takes a phrase off that begins s, in any of the quotes that a shell
+// leaves over or a telephone makes of ".
+func quoted(s string) (phrase, rest string, ok bool) {
+	for _, marks := range [][2]string{{`"“”„`, `"“”`}, {`'‘’`, `'‘’`}} {
+		first, size := utf8.DecodeRuneInString(s)
+		if !strings.ContainsRune(marks[0], first) {
+			continue
+		}
+		if end := strings.IndexAny(s[size:], marks[1]); end >= 0 {
+			_, mark := utf8.DecodeRuneInString(s[size+end:])
+			return s[size : size+end], s[size+end+mark:], true
+		}
+	}
+	return "", "", false
 }
 
 func (q *Query) take(key, value string, zone *time.Location) error {

@@ -20,6 +20,10 @@ func TestParseQuery(t *testing.T) {
 		`file:recipe.txt sha256:sha256:ABCD`:       `[{recipe.txt file} {abcd sha256}]`,
 		`after:2026-11-22 before:2026-11-22T03:10`: `[] after=2026-11-21T23:00:00Z before=2026-11-22T02:10:00Z`,
 		`http://x`:                                 `[{http://x }]`,
+		`'fill volume' x`:                          `[{fill volume } {x }]`, // what a shell left over
+		`“fill volume” x`:                          `[{fill volume } {x }]`, // what a telephone makes
+		`person:'ann'`:                             `[] person=ann`,
+		`'tis`:                                     `[{'tis }]`,
 		`""`:                                       "no letter or digit",
 		`"open`:                                    "second",
 		``:                                         "Say what to look for",
