@@ -90,7 +90,7 @@ func (d *Desk) Windows(ctx context.Context, by people.Actor) ([]Window, error) {
 			r, err = d.requestRow(ctx, v.Request)
 			v.Call = cmp.Or(r.Call.call(), v.Call)
 		}
-		return v, true, err
+		return v, maySee(by, v), err
 	})
 }
 

@@ -93,8 +93,21 @@ func TestAMachineStands(t *testing.T) {
 	if out, _, code := m.ssh("", "desk@127.0.0.1", "help"); code != 0 || !strings.Contains(out, "  windows ") || strings.Contains(out, "--kind") {
 		t.Errorf("help: exit %d, %s", code, out)
 	}
-	if out, _, code := m.ssh("", "desk@127.0.0.1", "windows"); code != 0 || !strings.Contains(out, string(w)) {
-		t.Errorf("windows: exit %d, %s", code, out)
+	// What else its firm does here is not a machine's to read, and nothing is from elsewhere: no code stands behind its key.
+	other := h.open(60)
+	for _, verb := range []string{"windows", "windows --json", "follow " + string(w), "follow " + string(other)} {
+		out, errs, code := m.ssh("", "-o", "BatchMode=yes", "-o", "BindAddress=127.0.0.2", "desk@127.0.0.1", verb)
+		if code != 3 || out != "" || !strings.Contains(errs, "comes from 127.0.0.2") {
+			t.Errorf("%s from elsewhere: exit %d, %q %s", verb, code, out, errs)
+		}
+	}
+	for _, verb := range []string{"windows", "windows --json"} {
+		if out, _, code := m.ssh("", "desk@127.0.0.1", verb); code != 0 || !strings.Contains(out, string(w)) || strings.Contains(out, string(other)) {
+			t.Errorf("%s: exit %d, %s", verb, code, out)
+		}
+	}
+	if out, errs, code := m.ssh("", "desk@127.0.0.1", "follow", string(other)); code != 3 || out != "" {
+		t.Errorf("it follows a person's window: exit %d, %q %s", code, out, errs)
 	}
 
 	local := freePort(t)

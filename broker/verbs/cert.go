@@ -132,21 +132,26 @@ func (c *call) open(only []policy.WindowID) ([]approvals.Window, error) {
 	return nil, c.none(only)
 }
 
-// atHome: a machine has no second factor, so its key alone opens nothing and has
-// nothing written from anywhere but the networks that were agreed for it.
+// atHome: a machine has no second factor, so its key alone opens nothing, and has
+// nothing written or told from anywhere but the networks that were agreed for it.
 func (c *call) atHome() error {
 	if !c.by.Machine {
 		return nil
 	}
-	windows, err := c.Desk.Windows(c.ctx, c.by)
+	windows, err := c.Desk.Windows(c.ctx, c.by) // its own
 	if err != nil {
 		return fmt.Errorf("look whence the machine may come: %w", err)
 	}
-	var all []netip.Prefix
+	var all, past []netip.Prefix
 	for _, w := range windows {
-		if slices.Contains(w.Claim.People, string(c.by.Person)) && !over(w.State) {
+		if over(w.State) {
+			past = append(past, w.Claim.Machine.Prefixes()...)
+		} else {
 			all = append(all, w.Claim.Machine.Prefixes()...)
 		}
+	}
+	if len(all) == 0 { // what was agreed last is told there alone, too
+		all = past
 	}
 	if len(all) == 0 || slices.ContainsFunc(all, func(p netip.Prefix) bool { return p.Contains(c.by.Source.Unmap()) }) {
 		return nil

@@ -138,6 +138,11 @@ func (c *Clerk) Run(ctx context.Context, by people.Actor, key ssh.PublicKey, lin
 		if by.Machine && !slices.Contains(machineVerbs, v.name) {
 			return k.end(&policy.Refusal{Rule: "machine", Say: "A machine has no " + v.name + " here; its keeper does that. For it there are: " + strings.Join(machineVerbs, ", ") + ".", Why: string(by.Person) + " is a machine"})
 		}
+		if v.name != "help" {
+			if err := k.atHome(); err != nil {
+				return k.end(err)
+			}
+		}
 		if k.args, err = parseArgs(words[1:], v.flags); err != nil {
 			return k.end(usage(err.Error() + "\nUsage: " + c.command("desk", v.usage)))
 		}
