@@ -100,7 +100,7 @@ func (a *aside) newest(ctx context.Context, size []byte) []byte {
 
 // outward passes on what waits, each recorded first. What waits when ctx ends
 // has no answer: nobody is there to hear it.
-func (w *wire) outward(ctx context.Context) {
+func (w *wire) outward(ctx context.Context) error {
 	for size, req := w.aside.next(); ctx.Err() == nil; size, req = w.aside.next() {
 		switch {
 		case size != nil:
@@ -108,9 +108,10 @@ func (w *wire) outward(ctx context.Context) {
 		case req != nil:
 			reply(req, w.passSignal(ctx, req))
 		default:
-			return
+			return nil
 		}
 	}
+	return nil
 }
 
 func (w *wire) passSize(ctx context.Context, raw []byte) {

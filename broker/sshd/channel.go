@@ -33,23 +33,31 @@ func (d *Door) counted(c *conn, nc ssh.NewChannel, f func(*conn)) {
 // channel serves "session": what it may be depends on who has proven what.
 func (d *Door) channel(_ *glider.Server, sc *ssh.ServerConn, nc ssh.NewChannel, ctx glider.Context) {
 	d.counted(connOf(ctx), nc, func(c *conn) {
-		switch who := callerOf(sc).(type) {
-		case joiner, clerk, certifier:
-			d.textual(c, nc, who)
-		case zoneAgent:
-			d.serveAgent(c, sc, nc, who)
-		case *vendor:
-			if who.jump {
-				d.noShell(nc, who)
-				return
-			}
+		if who, ok := callerOf(sc).(*vendor); ok && !who.jump {
 			d.work(c, sc, nc, who)
-		default: // authentication made no caller: nobody is served
-			d.told.refused(c.source, "", "no-caller", "a connection without a caller")
-			nc.Reject(ssh.Prohibited, "not authenticated")
-			c.Close()
+			return
 		}
+		d.beside(c, sc, nc)
 	})
+}
+
+// beside serves the channels of all who work on no machine in them. It is apart,
+// and not inlined, so that it takes nothing from the stack of a shell that waits.
+//
+//go:noinline
+func (d *Door) beside(c *conn, sc *ssh.ServerConn, nc ssh.NewChannel) {
+	switch who := callerOf(sc).(type) {
+	case joiner, clerk, certifier:
+		d.textual(c, nc, who)
+	case zoneAgent:
+		d.serveAgent(c, sc, nc, who)
+	case *vendor:
+		d.noShell(nc, who)
+	default: // authentication made no caller: nobody is served
+		d.told.refused(c.source, "", "no-caller", "a connection without a caller")
+		nc.Reject(ssh.Prohibited, "not authenticated")
+		c.Close()
+	}
 }
 
 func (d *Door) noShell(nc ssh.NewChannel, who *vendor) {

@@ -288,20 +288,26 @@ var errBroke = &policy.Refusal{Rule: "fault", Say: "Something is wrong here, so 
 // nothing beside it. end may be nil.
 func (d *Door) caught(what string, c *conn, end func()) {
 	if p := recover(); p != nil {
-		d.Slog.Error("panic in the ssh door", "in", what, "source", c.source, "panic", fmt.Sprint(p))
-		c.panicked.Store(true)
+		d.broke(what, c, p)
 		if end != nil {
 			end()
 		}
 	}
 }
 
+// broke is apart, and not inlined, so that it takes nothing from the stack of who waits.
+//
+//go:noinline
+func (d *Door) broke(what string, c *conn, p any) {
+	d.Slog.Error("panic in the ssh door", "in", what, "source", c.source, "panic", fmt.Sprint(p))
+	c.panicked.Store(true)
+}
+
 // recovered is deferred in every goroutine that reads a stranger's bytes and is
 // no single channel's.
 func (d *Door) recovered(what string, c *conn) {
 	if p := recover(); p != nil {
-		d.Slog.Error("panic in the ssh door", "in", what, "source", c.source, "panic", fmt.Sprint(p))
-		c.panicked.Store(true)
+		d.broke(what, c, p)
 		c.Close()
 	}
 }

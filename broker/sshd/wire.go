@@ -219,37 +219,20 @@ func (w *wire) pump() {
 	defer context.AfterFunc(w.gone, func() { cancel(errClientGone); w.close() })()
 
 	var shown, pumps sync.WaitGroup
-	goes := func(g *sync.WaitGroup, f func() error) {
-		w.d.begin()
-		g.Go(func() {
-			defer w.d.done()
-			defer w.d.caught("relay", w.c, func() { cancel(errBroke) })
-			if err := f(); err != nil && ctx.Err() == nil {
-				cancel(err)
-			}
-		})
-	}
 	if w.files != nil {
 		w.files.carrier = w.files.Carry(w.gate, w.d.Holding, w.say)
 	}
 	over := make(chan struct{}) // closed when the machine has ended its output
 	var ends atomic.Int32
-	shows := func(f func() error) func() error {
-		return func() error {
-			defer func() {
-				if ends.Add(1) == 2 {
-					close(over)
-				}
-			}()
-			return f()
+	end := func() {
+		if ends.Add(1) == 2 {
+			close(over)
 		}
 	}
-	goes(&shown, shows(func() error { return w.output(ctx) }))
-	goes(&shown, shows(func() error {
-		return relay.ToVendor(ctx, w.gate, recording.Err, w.screen.stderr(), w.target.Stderr())
-	}))
-	goes(&pumps, func() error { return w.input(ctx) })
-	w.aside.begin(func() { goes(&pumps, func() error { w.outward(ctx); return nil }) })
+	w.goes(ctx, &shown, cancel, end, w.output)
+	w.goes(ctx, &shown, cancel, end, w.errors)
+	w.goes(ctx, &pumps, cancel, func() {}, w.input)
+	w.aside.begin(func() { w.goes(ctx, &pumps, cancel, func() {}, w.outward) })
 	defer w.aside.end()
 
 	last := w.inward(ctx, over) // returns when the machine has closed its side
@@ -267,6 +250,22 @@ func (w *wire) pump() {
 	w.close()
 	w.aside.end()
 	bounded(&shown, &pumps)
+}
+
+// goes runs f in a goroutine of its own; end follows whatever comes of it. An idle
+// session is f that waits: what stands above it stays on its stack, so there is little.
+func (w *wire) goes(ctx context.Context, g *sync.WaitGroup, cancel context.CancelCauseFunc, end func(), f func(context.Context) error) {
+	w.d.begin()
+	g.Add(1)
+	go func() {
+		defer g.Done()
+		defer w.d.done()
+		defer w.d.caught("relay", w.c, func() { cancel(errBroke) })
+		defer end()
+		if err := f(ctx); err != nil && ctx.Err() == nil {
+			cancel(err)
+		}
+	}()
 }
 
 // bounded waits for the pumps a moment: a write to a vendor who does not read
@@ -293,15 +292,27 @@ func (w *wire) output(ctx context.Context) error {
 	return relay.ToVendor(ctx, w.gate, recording.Out, w.screen, w.target)
 }
 
+// errors is what it shows beside that.
+func (w *wire) errors(ctx context.Context) error {
+	return relay.ToVendor(ctx, w.gate, recording.Err, w.screen.stderr(), w.target.Stderr())
+}
+
 // input is the vendor's side: bytes, then end of file, each kept apart from the
-// output. An end of file is input too: it is recorded, waits while the channel
-// is paused, and is swallowed where input is.
+// output.
 func (w *wire) input(ctx context.Context) error {
-	take := func() error { return relay.ToTarget(ctx, w.gate, w.target, w.ch) }
 	if w.files != nil {
-		take = func() error { return w.files.carrier.ToTarget(ctx, w.target, w.ch) }
+		return w.inputEnds(ctx, w.files.carrier.ToTarget(ctx, w.target, w.ch))
 	}
-	if err := take(); errors.Is(err, io.EOF) { // of a write: the machine takes no more, and what it said is still on its way
+	return w.inputEnds(ctx, relay.ToTarget(ctx, w.gate, w.target, w.ch))
+}
+
+// inputEnds follows the bytes. An end of file is input too: it is recorded,
+// waits while the channel is paused, and is swallowed where input is. It is apart,
+// and not inlined, so that it takes nothing from the stack of who waits.
+//
+//go:noinline
+func (w *wire) inputEnds(ctx context.Context, err error) error {
+	if errors.Is(err, io.EOF) { // of a write: the machine takes no more, and what it said is still on its way
 		return nil
 	} else if err != nil {
 		return err

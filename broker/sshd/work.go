@@ -178,10 +178,15 @@ func (j *job) queue(req *ssh.Request) {
 
 // start runs the shell or command to its end; it says so where it may not.
 func (j *job) start(kind string, payload []byte) {
-	err := j.run(kind, payload)
-	if err == nil {
-		return
+	if err := j.run(kind, payload); err != nil {
+		j.refuse(err)
 	}
+}
+
+// refuse is apart, and not inlined, so that it takes nothing from the stack of who waits.
+//
+//go:noinline
+func (j *job) refuse(err error) {
 	if j.gone.Err() != nil { // nobody is there to be told, and nobody was refused
 		return
 	}
