@@ -9,12 +9,17 @@ import (
 	"penstock/audit"
 )
 
+// rowsOf are the rows of events that are about no person.
+var rowsOf = map[string]string{"firm.changed": "firm/", "firm.ended": "firm/", "kiosk.enrolled": "kiosk/", "kiosk.revoked": "kiosk/", "block.set": "block/", "block.lifted": "block/",
+	"access.listed": "access/", "access.signed": "access/", "asset.backup": "asset/", "debt.opened": "debt/", "debt.closed": "debt/",
+	"roster.written": "roster/", "deputy.named": "roster/", "deputy.ended": "roster/", "envelope.sealed": "envelope/", "envelope.opened": "envelope/"}
+
 // after adds leaves when the night is over.
 func after(leaves ...audit.Event) func(*evidencetest.Story) {
 	return func(s *evidencetest.Story) {
 		for i, ev := range leaves {
-			row := map[string]string{"firm.changed": "firm/", "firm.ended": "firm/", "kiosk.enrolled": "kiosk/", "kiosk.revoked": "kiosk/", "block.set": "block/", "block.lifted": "block/"}[ev.Body.Type()]
-			if row == "" {
+			row, known := rowsOf[ev.Body.Type()]
+			if !known {
 				row = "person/"
 			}
 			s.Add(15300+i, ev.Actor, ev.Body, ev.Subject, row+ev.Subject)
