@@ -32,6 +32,24 @@ func sent(s *evidencetest.Story) {
 	move(4114, "penstock", audit.FileMoved{To: "delivered", Session: "S-1"})
 }
 
+// errand has Penstock bring the file in a session of its own; do may change that.
+func errand(do func(*audit.SessionStarted)) func(*evidencetest.Story) {
+	return func(s *evidencetest.Story) {
+		b := audit.SessionStarted{Session: "S-2", Person: "ann", Firm: "krall", Windows: []string{"W-1"}, Serial: "F-1", Source: "198.51.100.7:4000", Mode: "readable"}
+		if do != nil {
+			do(&b)
+		}
+		opened := s.Step("channel.opened", 0).Event.Body.(audit.ChannelOpened)
+		opened.Session = "S-2"
+		started := behind(s, s.Step("file.moved", 1), 4111, "penstock", b, "S-2")
+		behind(s, started, 4111, "penstock", opened, "S-2")
+		change(s.Step("file.moved", 2), func(b *audit.FileMoved) { b.Session = "S-2" })
+		change(s.Step("file.transferred", 0), func(b *audit.FileTransferred) { b.Session = "S-2" })
+		closed := behind(s, s.Step("file.moved", 3), 4115, "penstock", audit.ChannelClosed{Session: "S-2", In: 6, Cause: "done"}, "S-2")
+		behind(s, closed, 4116, "penstock", audit.SessionEnded{Session: "S-2", Cause: "done"}, "S-2")
+	}
+}
+
 // Whatever is altered about a file that waited is found.
 func TestWalkFiles(t *testing.T) {
 	const maint = "maint: {rights: [look, load], enforced: nobody}"
@@ -40,7 +58,15 @@ func TestWalkFiles(t *testing.T) {
 	if problems != nil || text == evidencetest.PlantText() {
 		t.Fatal(problems)
 	}
-	moved := func(s *evidencetest.Story, n int, do func(*audit.FileMoved)) { change(s.Step("file.moved", n), do) }
+	moved := func(n int, do func(*audit.FileMoved)) func(*evidencetest.Story) {
+		return func(s *evidencetest.Story) { change(s.Step("file.moved", n), do) }
+	}
+	held := func(do func(*audit.FileHeld)) func(*evidencetest.Story) {
+		return func(s *evidencetest.Story) { change(s.Step("file.held", 0), do) }
+	}
+	passed := func(do func(*audit.FileTransferred)) func(*evidencetest.Story) {
+		return func(s *evidencetest.Story) { change(s.Step("file.transferred", 0), do) }
+	}
 	for _, row := range []struct {
 		story string
 		do    func(*evidencetest.Story)
@@ -60,26 +86,26 @@ func TestWalkFiles(t *testing.T) {
 			change(s.Step("file.transferred", 0), func(b *audit.FileTransferred) { b.Whole, b.Bytes, b.SHA256 = false, 4096, audit.HashOf(nil) })
 		}, []string{"delivered other bytes"}},
 		{"in another channel", func(s *evidencetest.Story) {
-			moved(s, 2, func(b *audit.FileMoved) { b.Channel = 7 })
+			moved(2, func(b *audit.FileMoved) { b.Channel = 7 })(s)
 		}, []string{"channel 7 is not open", "that nobody let through"}},
 		{"let through by the vendor", func(s *evidencetest.Story) {
-			moved(s, 1, func(b *audit.FileMoved) { b.By = "ann" })
+			moved(1, func(b *audit.FileMoved) { b.By = "ann" })(s)
 		}, []string{"mia did it, and the leaf says ann", "who may not open W-1"}},
 		{"let through by an owner", func(s *evidencetest.Story) {
 			s.Step("file.moved", 1).Event.Actor = "olaf"
-			moved(s, 1, func(b *audit.FileMoved) { b.By = "olaf" })
+			moved(1, func(b *audit.FileMoved) { b.By = "olaf" })(s)
 		}, []string{"let through by olaf, who may not open W-1"}},
 		{"let through as if it was named", func(s *evidencetest.Story) {
 			s.Step("file.moved", 1).Event.Actor = "penstock"
-			moved(s, 1, func(b *audit.FileMoved) { b.By = "penstock" })
+			moved(1, func(b *audit.FileMoved) { b.By = "penstock" })(s)
 		}, []string{"the request does not name its hash"}},
 		{"let through as another file", func(s *evidencetest.Story) {
-			moved(s, 1, func(b *audit.FileMoved) { b.SHA256 = audit.HashOf(nil) })
+			moved(1, func(b *audit.FileMoved) { b.SHA256 = audit.HashOf(nil) })(s)
 		}, []string{"about other bytes"}},
 		{"nobody looked", func(s *evidencetest.Story) { s.Drop(s.Step("file.moved", 0)) },
 			[]string{"it was held, and becomes released", "*"}},
 		{"a scanner that found something", func(s *evidencetest.Story) {
-			moved(s, 0, func(b *audit.FileMoved) { b.Scan = "found" })
+			moved(0, func(b *audit.FileMoved) { b.Scan = "found" })(s)
 		}, []string{"type and scanner say"}},
 		{"looked at by somebody else", func(s *evidencetest.Story) {
 			s.Step("file.moved", 0).Event.Actor = "ann"
@@ -93,8 +119,50 @@ func TestWalkFiles(t *testing.T) {
 			}
 			s.Drop(s.Step("file.transferred", 0))
 			s.Step("file.moved", 1).Event.Actor = "ann"
-			moved(s, 1, func(b *audit.FileMoved) { b.By, b.To = "ann", "refused" })
+			moved(1, func(b *audit.FileMoved) { b.By, b.To = "ann", "refused" })(s)
 		}, []string{"who is nobody of the plant"}},
+		{"held twice", func(s *evidencetest.Story) {
+			held := s.Step("file.held", 0)
+			behind(s, held, 4100, "ann", held.Event.Body, "F-1", "file/F-1")
+		}, []string{"F-1 came before"}},
+		{"sent by another hand", func(s *evidencetest.Story) { s.Step("file.held", 0).Event.Actor = "otto" }, []string{"sent by ann in a session of ann"}},
+		{"sent by somebody else than came in", func(s *evidencetest.Story) {
+			s.Step("file.held", 0).Event.Actor = "otto"
+			change(s.Step("file.held", 0), func(b *audit.FileHeld) { b.Person = "otto" })
+		}, []string{"sent by otto in a session of ann"}},
+		{"sent when its channel was closed", func(s *evidencetest.Story) {
+			closed := s.Step("channel.closed", 0)
+			s.Drop(closed)
+			s.Steps = append(s.Steps, closed)
+			s.Insert(s.Step("firstbyte", 0)).Wall = evidencetest.At(4099)
+		}, []string{"(file.held F-1): channel 0 is not open", "*"}},
+		{"sent in another window", held(func(b *audit.FileHeld) { b.Window = "W-9" }), []string{"(file.held F-1): channel 0 is maint on filler-plc in W-1", "*"}},
+		{"sent to another machine", held(func(b *audit.FileHeld) { b.Asset = "capper-plc" }), []string{"(file.held F-1): channel 0 is maint on filler-plc in W-1", "*"}},
+		{"sent to another account", held(func(b *audit.FileHeld) { b.Account = "viewer" }), []string{"(file.held F-1): channel 0 is maint on filler-plc in W-1", "*"}},
+		{"taken out without the right to", held(func(b *audit.FileHeld) { b.Direction = "out" }), []string{"(file.held F-1): channel 0 is maint on filler-plc in W-1", "*"}},
+		{"one that there is not", moved(1, func(b *audit.FileMoved) { b.File = "F-9" }), []string{"the log does not know F-9", "*"}},
+		{"let through in another window", moved(1, func(b *audit.FileMoved) { b.Window = "W-9" }), []string{"it is about other bytes, or another window", "*"}},
+		{"looked at by a person", func(s *evidencetest.Story) {
+			s.Step("file.moved", 0).Event.Actor = "mia"
+			moved(0, func(b *audit.FileMoved) { b.By = "mia" })(s)
+		}, []string{"type and scanner say"}},
+		{"nothing looked at what it is", moved(0, func(b *audit.FileMoved) { b.Kind = "" }), []string{"type and scanner say"}},
+		{"brought when its window was over", func(s *evidencetest.Story) {
+			s.Move(4105, "mia", "cut", evidencetest.At(4105))
+			s.Insert(s.Step("file.moved", 1))
+		}, []string{"(file.moved F-1): W-1 was cut", "*"}},
+		{"a part of it", passed(func(b *audit.FileTransferred) { b.Whole = false }), []string{"delivered other bytes"}},
+		{"of another length", passed(func(b *audit.FileTransferred) { b.Bytes = 7 }), []string{"delivered other bytes"}},
+		{"brought by Penstock itself", errand(nil), nil},
+		{"brought before it was let through", func(s *evidencetest.Story) {
+			errand(nil)(s)
+			released := s.Step("file.moved", 1)
+			s.Drop(released)
+			s.Steps = append(s.Steps, released)
+			s.Insert(s.Step("channel.opened", 1))
+		}, []string{"F-1 was looked, and nobody let it through"}},
+		{"brought for somebody else", errand(func(b *audit.SessionStarted) { b.Person, b.Firm = "mia", "fjord" }), []string{"F-1 is of ann in W-1", "*"}},
+		{"brought in another window", errand(func(b *audit.SessionStarted) { b.Windows = []string{"W-9"} }), []string{"F-1 is of ann in W-1", "*"}},
 	} {
 		t.Run(row.story, func(t *testing.T) {
 			s := evidencetest.New(plant)
@@ -163,6 +231,7 @@ func TestWalkFilesTakenOut(t *testing.T) {
 		}, []string{"nobody let it out"}},
 		{"let out by the vendor", moved(1, func(b *audit.FileMoved) { b.By = "ann" }), []string{"mia did it, and the leaf says ann", "who may not open W-1"}},
 		{"in another channel", moved(2, func(b *audit.FileMoved) { b.Channel = 7 }), []string{"channel 7 is not open", "F-1 was let out to nobody", "F-1 was let out to nobody"}},
+		{"of another length than was let out", passed(1, func(b *audit.FileTransferred) { b.Bytes = 6 }), []string{"other bytes were taken out"}},
 		{"sideways", func(s *evidencetest.Story) {
 			change(s.Step("file.held", 0), func(b *audit.FileHeld) { b.Direction = "up" })
 		}, []string{"it goes up", "*"}},
