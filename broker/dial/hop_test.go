@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/crypto/ssh"
+
 	"penstock/broker/brokertest"
 )
 
@@ -94,6 +96,51 @@ func TestAHostThatIsNotRight(t *testing.T) {
 				t.Errorf("%d connections to the machine itself", plc.conns)
 			}
 		})
+	}
+}
+
+// Elsewhere (CVE-2026-91166) the key of a host on the way was kept under the address of
+// the machine behind it, and so the host was let pass for the machine. Here each hop
+// has pins of its own: a host that leads back to itself gets nothing of the machine's.
+func TestAHostIsNotTheMachineBehindIt(t *testing.T) {
+	ca := &authority{key: newKey(t)}
+	plc := listen(t, ca.key.PublicKey(), nil)
+	host := listen(t, ca.key.PublicKey(), func(g *target) {
+		g.name = "host"
+		g.serve = func(_ net.Conn, _ *ssh.ServerConn, chans <-chan ssh.NewChannel, reqs <-chan *ssh.Request) {
+			go ssh.DiscardRequests(reqs)
+			for n := range chans {
+				self, err := net.Dial("tcp", g.at.String())
+				if err != nil {
+					_ = n.Reject(ssh.ConnectionFailed, "")
+					continue
+				}
+				ch, more, err := n.Accept()
+				if err != nil {
+					self.Close()
+					continue
+				}
+				go ssh.DiscardRequests(more)
+				g.wait.Go(func() { _, _ = io.Copy(ch, self); ch.Close() })
+				g.wait.Go(func() { _, _ = io.Copy(self, ch); self.Close() })
+			}
+		}
+	})
+	s := stagedBy(t, ca, machine{at: plc.at, pins: line(plc.key.PublicKey()), asset: "via: {asset: host, account: hop}"},
+		machine{at: host.at, pins: line(host.key.PublicKey()), port: "jumps: {hop: {login: certificate}}"})
+	_, err := s.dialer.SSH(t.Context(), s.channel, myself())
+	if r := refusedBy(t, err); r.Rule != "target-host-key" || strings.Contains(r.Say, "on the way") || !strings.Contains(r.Why, ssh.FingerprintSHA256(host.key.PublicKey())) {
+		t.Errorf("%+v", r)
+	}
+	for _, try := range host.tries() {
+		if !strings.HasPrefix(try, "hop cert [hop@host.kiel]") {
+			t.Errorf("the host, as the machine, got: %s", try)
+		}
+	}
+	host.mu.Lock()
+	defer host.mu.Unlock()
+	if host.conns != 2 {
+		t.Errorf("%d connections to the host: it was not asked to be the machine", host.conns)
 	}
 }
 

@@ -159,6 +159,47 @@ func TestImportTable(t *testing.T) {
 	}
 }
 
+// mayRun: packages that may have another program run, and what for. A broker that
+// starts programs on words of people outside has been made to run their words
+// (JumpServer, CVE-2024-29201; OpenSSH's ProxyCommand, CVE-2023-51385); this one starts none.
+var mayRun = map[string]string{
+	"cmd/penstock":      "ssh-keygen signs what its own user agrees to",
+	"cmd/penstock/demo": "the people of the demo are stock ssh",
+	"scripts/measure":   "measures beside stock ssh",
+	"audit/outsidetest": "for tests",
+	"broker/brokertest": "for tests",
+}
+
+// TestTheBrokerRunsNoProgram: no room of the house has another program run.
+func TestTheBrokerRunsNoProgram(t *testing.T) {
+	runs := map[string]bool{}
+	eachFile(t, parser.SkipObjectResolution, func(pkg, name string, file *ast.File) {
+		if strings.HasSuffix(name, "_test.go") {
+			return
+		}
+		for _, s := range file.Imports {
+			if imp, _ := strconv.Unquote(s.Path.Value); imp == "os/exec" || imp == "plugin" {
+				if runs[pkg] = true; mayRun[pkg] == "" {
+					t.Errorf("%s/%s imports %s", pkg, name, imp)
+				}
+			}
+		}
+		ast.Inspect(file, func(n ast.Node) bool {
+			if s, ok := n.(*ast.SelectorExpr); ok && slices.Contains([]string{"StartProcess", "ForkExec", "Exec"}, s.Sel.Name) {
+				if x, ok := s.X.(*ast.Ident); ok && (x.Name == "os" || x.Name == "syscall" || x.Name == "unix") {
+					t.Errorf("%s/%s calls %s.%s", pkg, name, x.Name, s.Sel.Name)
+				}
+			}
+			return true
+		})
+	})
+	for pkg := range mayRun {
+		if !runs[pkg] {
+			t.Errorf("mayRun has a line for %s, which runs nothing", pkg)
+		}
+	}
+}
+
 // TestPackageDocs: every package says once what it gives.
 func TestPackageDocs(t *testing.T) {
 	docs := map[string]int{}
