@@ -13,12 +13,12 @@ import (
 )
 
 var (
-	threatRow = regexp.MustCompile(`(?m)^\|.*\b(Test[A-Z]|stories ).*\|$`)
+	threatRow = regexp.MustCompile(`(?m)^\|.*\b(Test[A-Z]|stor(?:y|ies) ).*\|$`)
 	// A name in the table: perhaps with its package, perhaps with a subtest.
 	namedTest = regexp.MustCompile("(?:\\b([a-z]+)\\.)?\\b(Test[A-Z]\\w*)(/[^`,|]+)?")
 )
 
-var namedStories = regexp.MustCompile(`\bstories ([a-z_, -]+)`)
+var namedStories = regexp.MustCompile(`\bstor(?:y|ies) ([a-z_, -]+)`)
 
 // TestThreatsAreTested: each test that audit/README.md and broker/README.md name
 // beside a threat or a promise is there, in the package that it says, with the
