@@ -262,7 +262,7 @@ func (d *Desk) SayGate(ctx context.Context, by people.Actor, id policy.WindowID,
 	if err := d.mayTake(by); err != nil {
 		return Window{}, err
 	}
-	d.hold(id, "paused: "+g.Title+" was taken back by "+string(by.Person))
+	d.hold(id, "paused: "+g.Title+" was taken back by "+d.says(by))
 	_, err := d.conditioned(context.WithoutCancel(ctx), by, id, func(w windowRow, _ evidence.WindowClaim) (audit.Body, []people.Person, error) {
 		if s, said := w.Gates[g.Name]; !said || s.Says == GateNo {
 			return nil, nil, refuse("not-said", "Nobody has said %s for %s, so there is nothing to take back.", g.Title, id)

@@ -94,7 +94,7 @@ func TestAKioskOnlyTakes(t *testing.T) {
 	}
 	_, err = w.desk.Cut(w.ctx, k, second.ID, "smoke")
 	wants(t, err, "")
-	if said := byPerson("cut", second.ID, k, "smoke").Error(); !strings.Contains(said, "cut by the control room: smoke") {
+	if said := w.desk.byPerson("cut", second.ID, k, "smoke").(*policy.Refusal).Say; !strings.Contains(said, "cut by the control room: smoke") {
 		t.Errorf("the vendor reads %q", said)
 	}
 	_, err = w.desk.Block(w.ctx, k, policy.Block{Firm: "krall", Why: "laptop"})

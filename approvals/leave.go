@@ -298,13 +298,13 @@ func (d *Desk) leave(ctx context.Context, by people.Actor, b policy.Block, why s
 	number := d.blockNow(&b)
 	defer d.unblock(number)
 	if s := d.stopper(); s != nil {
-		s.Block(b, &policy.Refusal{Rule: "left", Say: fmt.Sprintf("Your access was ended by %s: %s. Call your contact at the plant.", by.Person, b.Why)})
+		s.Block(b, &policy.Refusal{Rule: "left", Say: fmt.Sprintf("Your access was ended by %s: %s. Call your contact at the plant.", d.says(by), b.Why)})
 	}
 	for _, id := range l.machines { // a machine of theirs is nobody that the block names
 		d.mark(d.stopped, id)
 		defer d.unmark(d.stopped, id)
 		if s := d.stopper(); s != nil {
-			s.Stop(id, &policy.Refusal{Rule: "left", Say: fmt.Sprintf("%s was ended by %s: %s. Call your contact at the plant.", id, by.Person, b.Why)})
+			s.Stop(id, &policy.Refusal{Rule: "left", Say: fmt.Sprintf("%s was ended by %s: %s. Call your contact at the plant.", id, d.says(by), b.Why)})
 		}
 	}
 	for _, id := range l.Escorts {

@@ -47,7 +47,7 @@ func (d *Desk) Narrow(ctx context.Context, by people.Actor, id policy.WindowID, 
 		}
 	}
 	why = cleaned(why)
-	said := fmt.Sprintf("narrowed by %s to: %s", by.Person, rights)
+	said := fmt.Sprintf("narrowed by %s to: %s", d.says(by), rights)
 	if why != "" {
 		said += " (" + why + ")"
 	}

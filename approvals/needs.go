@@ -41,7 +41,7 @@ type Stopper interface {
 	// HalfDone says what may still finish in a window.
 	HalfDone(w policy.WindowID) []string
 	// Hold stops the vendor's input of a window; why is what the person reads,
-	// "paused by mia: …". Release lets it go on.
+	// "paused by Mia Voss (Filling shift supervisor): …. Call …". Release lets it go on.
 	Hold(w policy.WindowID, why string)
 	// Narrow leaves a window no more than these rights; why is what the person
 	// reads. What can do more and is stopped by nobody loses its input.

@@ -1,9 +1,11 @@
 package approvals
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"penstock/approvals/evidence"
@@ -18,11 +20,7 @@ func (d *Desk) Pause(ctx context.Context, by people.Actor, id policy.WindowID, w
 		return Window{}, err
 	}
 	why = cleaned(why)
-	said := fmt.Sprintf("paused by %s", by.Says())
-	if why != "" {
-		said += ": " + why
-	}
-	d.hold(id, said)
+	d.hold(id, fmt.Sprintf("paused by %s%s. %s", d.says(by), colon(why), d.call()))
 	defer d.unmark(d.held, id)
 	w, err := d.taken(ctx, by, id, "paused", why)
 	if refused(err) && !d.isPaused(ctx, id) {
@@ -71,7 +69,7 @@ func (d *Desk) wind(ctx context.Context, by people.Actor, id policy.WindowID, wh
 	}
 	to, marks := "ending", d.winding
 	d.mark(d.winding, id) // before Wind: facts that are asked for from here on say so
-	if half := s.Wind(id, time.Time{}, byPerson("ended", id, by, why), d.again); len(half) == 0 {
+	if half := s.Wind(id, time.Time{}, d.byPerson("ended", id, by, why), d.again); len(half) == 0 {
 		to, marks = "ended", d.stopped
 		d.mark(d.stopped, id)
 		d.unmark(d.winding, id)
@@ -83,8 +81,37 @@ func (d *Desk) wind(ctx context.Context, by people.Actor, id policy.WindowID, wh
 	return w, err
 }
 
-func byPerson(to string, id policy.WindowID, by people.Actor, why string) error {
-	return &policy.Refusal{Rule: to, Say: fmt.Sprintf("%s %s by %s: %s", id, to, by.Says(), why)}
+// byPerson is why a window is over, for who worked in it. Of a cut there is more to
+// ask than a line says.
+func (d *Desk) byPerson(to string, id policy.WindowID, by people.Actor, why string) error {
+	say := fmt.Sprintf("%s %s by %s%s", id, to, d.says(by), colon(why))
+	if to == "cut" {
+		say += ". " + d.call() + " before you ask again"
+	}
+	return &policy.Refusal{Rule: to, Say: say, Why: fmt.Sprintf("%s %s by %s%s", id, to, by.Person, colon(why))}
+}
+
+// says is who takes something, for the vendor: in the plant's words, and from
+// memory alone, because taking waits for nothing.
+func (d *Desk) says(by people.Actor) string {
+	name := cmp.Or(by.Name, string(by.Person))
+	switch {
+	case by.Kiosk:
+		return "the control room"
+	case !by.Plant:
+		return name
+	}
+	return d.plant().Says(name, by.Roles)
+}
+
+// call begins a sentence.
+func (d *Desk) call() string { return "C" + strings.TrimPrefix(d.plant().Site.Call(), "c") }
+
+func colon(why string) string {
+	if why == "" {
+		return ""
+	}
+	return ": " + why
 }
 
 // stop is effect first, then the event.
@@ -94,7 +121,7 @@ func (d *Desk) stop(ctx context.Context, by people.Actor, id policy.WindowID, to
 	}
 	d.mark(d.stopped, id)
 	if s := d.stopper(); s != nil {
-		s.Stop(id, byPerson(to, id, by, why))
+		s.Stop(id, d.byPerson(to, id, by, why))
 	}
 	w, err := d.taken(ctx, by, id, to, why)
 	if refused(err) || err == nil {
@@ -111,7 +138,7 @@ func (d *Desk) taken(ctx context.Context, by people.Actor, id policy.WindowID, t
 		to := to
 		if to == "ending" && w.State == WindowPaused { // somebody has paused it meanwhile: nothing is to pass now
 			to = "ended"
-			d.stopper().Stop(id, byPerson(to, id, by, why))
+			d.stopper().Stop(id, d.byPerson(to, id, by, why))
 		}
 		m := audit.WindowMoved{Window: w.Window, To: to, By: string(by.Person), At: d.second(), Until: w.Until, Why: why}
 		if end := moves[to].to; end == WindowEnded || end == WindowCut {

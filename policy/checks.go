@@ -37,7 +37,7 @@ func (w *walk) block() no {
 			if !b.Until.IsZero() {
 				until = "until " + w.local(b.Until)
 			}
-			say := "blocked " + until + "; call your contact at the plant"
+			say := "blocked " + until + "; " + w.p.Site.Call()
 			switch {
 			case b.All:
 				say = "the plant lets nobody in " + until
@@ -128,7 +128,7 @@ func (w *walk) windowState(f *WindowFacts) no {
 	case !f.Agreed:
 		return refusal("window-not-agreed", "this window is not agreed; wait for the plant's answers", "the answers in the log do not suffice for %s", f.ID)
 	case f.Over != "":
-		return windowOver(f)
+		return w.windowOver(f)
 	case live && f.Until.IsZero() || !f.Until.IsZero() && !w.now.Before(f.Until):
 		return refusal("window-ended", fmt.Sprintf("your window %s has ended; ask for a new one", f.ID), "window %s ended %s", f.ID, w.local(f.Until))
 	case live && (f.From.IsZero() || w.now.Before(f.From)) || !live && w.now.Before(f.From):
@@ -144,16 +144,16 @@ func (w *walk) windowState(f *WindowFacts) no {
 }
 
 // windowOver says how a window came to its end, and what to do now.
-func windowOver(f *WindowFacts) no {
-	say := "your window %s has ended; ask for a new one"
+func (w *walk) windowOver(f *WindowFacts) no {
+	say := fmt.Sprintf("your window %s has ended; ask for a new one", f.ID)
 	rule := "window-ended"
 	switch f.Over {
 	case "cut":
-		say, rule = "your window %s was cut by the plant; call the control room before you ask again", "window-cut"
+		say, rule = fmt.Sprintf("your window %s was cut by the plant; %s before you ask again", f.ID, w.p.Site.Call()), "window-cut"
 	case "unused":
-		say, rule = "your window %s was never opened, and its time has passed; ask for a new one", "window-unused"
+		say, rule = fmt.Sprintf("your window %s was never opened, and its time has passed; ask for a new one", f.ID), "window-unused"
 	}
-	return refusal(rule, fmt.Sprintf(say, f.ID), "window %s is %s", f.ID, f.Over)
+	return refusal(rule, say, "window %s is %s", f.ID, f.Over)
 }
 
 // isTarget also lets sftp through on a window for the ssh port: it is the same

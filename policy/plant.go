@@ -57,6 +57,26 @@ type Site struct {
 	Origin string
 }
 
+// Call is what a vendor's person is told to do where only people go on:
+// "call the control room, +49 431 555 0100". Never a person's own number.
+func (s Site) Call() string {
+	if s.ControlRoom == "" {
+		return "call the control room"
+	}
+	return "call the control room, " + s.ControlRoom
+}
+
+// Says is somebody of the plant as a vendor reads of them: by name and by the
+// first team of the plant file that they are in, "Mia Voss (Filling shift supervisor)".
+func (p *Plant) Says(name string, roles []Role) string {
+	for _, t := range p.Teams {
+		if t.Title != "" && slices.Contains(roles, t.Name) {
+			return name + " (" + t.Title + ")"
+		}
+	}
+	return name
+}
+
 // Team is a role that people of the roster hold. AsksNext is asked too when
 // nobody of this team answered within After, or at once where nobody of it is on
 // duty; from then on the word of its people counts in place of this team's, for

@@ -153,6 +153,7 @@ type Invitation struct {
 // one; every verb takes one and checks its right.
 type Actor struct {
 	Person policy.PersonID
+	Name   string // that others read; as it was when they signed in, or at their newest step
 	Firm   policy.FirmID
 	Plant  bool // the firm is the plant
 	Roles  []policy.Role
@@ -170,14 +171,6 @@ type Actor struct {
 
 	Stepped bool          // the account was proved anew for this, at the sign-in service
 	Without []policy.Role // that the sign-in did not carry: what the person holds of them does not count
-}
-
-// Says is who it is, for whoever is paused, cut or blocked by them.
-func (a Actor) Says() string {
-	if a.Kiosk {
-		return "the control room"
-	}
-	return string(a.Person)
 }
 
 // Narrow leaves the roles that the sign-in carried.

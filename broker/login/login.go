@@ -132,7 +132,7 @@ func (p *Proofs) SignIn(ctx context.Context, from netip.Addr, name, password, co
 	if err != nil {
 		return people.Actor{}, err
 	}
-	a := people.Actor{Person: who.ID, Firm: who.Firm, Roles: who.Roles, Proofs: []people.KeyKind{people.Password}, At: p.now(), Source: from}
+	a := people.Actor{Person: who.ID, Name: who.Name, Firm: who.Firm, Roles: who.Roles, Proofs: []people.KeyKind{people.Password}, At: p.now(), Source: from}
 	if why == "" {
 		p.slow.rightPassword(name, from)
 	}
@@ -198,7 +198,7 @@ func (p *Proofs) Code(ctx context.Context, a people.Actor, code string) (people.
 		return people.Actor{}, err
 	}
 	if why == "" {
-		a.Step, a.At, a.Roles, a.Firm = step, p.now(), who.Roles, who.Firm
+		a.Step, a.At, a.Roles, a.Firm, a.Name = step, p.now(), who.Roles, who.Firm, who.Name
 		if !a.Proved(people.TOTP) {
 			a.Proofs = append(append([]people.KeyKind{}, a.Proofs...), people.TOTP)
 		}
@@ -225,7 +225,7 @@ func (p *Proofs) SSHKey(ctx context.Context, from netip.Addr, authorizedKey stri
 	if err != nil {
 		return people.Actor{}, fmt.Errorf("whose key: %w", err)
 	}
-	return p.ofFirm(ctx, people.Actor{Person: who.ID, Firm: who.Firm, Roles: who.Roles, Machine: who.Machine,
+	return p.ofFirm(ctx, people.Actor{Person: who.ID, Name: who.Name, Firm: who.Firm, Roles: who.Roles, Machine: who.Machine,
 		Proofs: []people.KeyKind{people.SSH}, At: p.now(), Source: from})
 }
 

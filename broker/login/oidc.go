@@ -383,7 +383,7 @@ func (p *Proofs) whose(ctx context.Context, s *service, from netip.Addr, f flow,
 	if err != nil {
 		return in, "", fmt.Errorf("whose account: %w", err)
 	}
-	a := people.Actor{Person: who.ID, Firm: who.Firm, Roles: who.Roles, Proofs: []people.KeyKind{people.Account}, Key: key.ID, At: p.now(), Source: from, Stepped: f.way.Step}
+	a := people.Actor{Person: who.ID, Name: who.Name, Firm: who.Firm, Roles: who.Roles, Proofs: []people.KeyKind{people.Account}, Key: key.ID, At: p.now(), Source: from, Stepped: f.way.Step}
 	for group, roles := range s.Roles {
 		for _, r := range roles {
 			if !slices.Contains(c.groups, group) && !s.bringsElse(c.groups, r) && !slices.Contains(a.Without, r) {

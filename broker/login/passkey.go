@@ -342,7 +342,7 @@ func (p *Proofs) passkeyIn(ctx context.Context, from netip.Addr, answer []byte) 
 	if err != nil {
 		return a, k, "", fmt.Errorf("whose passkey: %w", err)
 	}
-	a = people.Actor{Person: who.ID, Firm: who.Firm, Roles: who.Roles, Proofs: []people.KeyKind{people.Passkey}, Key: k.ID, At: p.now(), Source: from}
+	a = people.Actor{Person: who.ID, Name: who.Name, Firm: who.Firm, Roles: who.Roles, Proofs: []people.KeyKind{people.Passkey}, Key: k.ID, At: p.now(), Source: from}
 	if !k.Signs() {
 		return a, k, "a passkey that nobody has vouched for", nil
 	}
@@ -366,7 +366,7 @@ func (p *Proofs) AtScreen(ctx context.Context, screen people.Actor, who policy.P
 	if err != nil || person.Disabled {
 		return people.Actor{}, &policy.Refusal{Rule: "not-active", Say: "This is nobody of the plant who is here now. Choose your own name.", Why: fmt.Sprintf("%.40q: %v", who, err)}
 	}
-	a, err := p.ofFirm(ctx, people.Actor{Person: person.ID, Firm: person.Firm, Roles: person.Roles, Screen: screen.Person, Source: screen.Source})
+	a, err := p.ofFirm(ctx, people.Actor{Person: person.ID, Name: person.Name, Firm: person.Firm, Roles: person.Roles, Screen: screen.Person, Source: screen.Source})
 	if err == nil && !a.Plant {
 		err = &policy.Refusal{Rule: "plant-only", Say: "Only people of the plant decide here.", Why: string(who)}
 	}

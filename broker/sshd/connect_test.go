@@ -387,13 +387,13 @@ func TestFollowAWindowAtTheDesk(t *testing.T) {
 	line("(10 min left)")
 	_, err = h.desk.Pause(h.ctx, h.actor("mia"), w, "guard door")
 	h.ok(err)
-	line("paused by mia, because: guard door")
+	line("paused by mia (Shift), because: guard door")
 	_, err = h.desk.GoOn(h.ctx, h.actor("mia"), w)
 	h.ok(err)
 	line("open, ends")
 	_, err = h.desk.Cut(h.ctx, h.actor("mia"), w, "smoke")
 	h.ok(err)
-	line("cut by mia, because: smoke")
+	line("cut by mia (Shift), because: smoke")
 	if err := s.Wait(); err != nil {
 		t.Error(err)
 	}

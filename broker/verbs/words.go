@@ -1,6 +1,7 @@
 package verbs
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -157,6 +158,19 @@ func (c *call) name(id policy.PersonID) string {
 		return p.Name
 	}
 	return string(id)
+}
+
+// says is who took something: somebody of the plant by name and team, a screen of
+// the control room as the plant, or Penstock itself.
+func (c *call) says(id policy.PersonID) string {
+	if id == "penstock" {
+		return "Penstock"
+	}
+	p, err := c.Roster.Person(c.ctx, id)
+	if err != nil {
+		return "the plant"
+	}
+	return c.Plant().Says(cmp.Or(p.Name, string(id)), p.Roles)
 }
 
 // title is what a role is called in the plant.

@@ -159,7 +159,7 @@ func (g *Pages) recognise(v *visit) error {
 		}
 		return err
 	}
-	a.Roles, a.Source = a.Narrow(p.Roles), source(v.r) // now, and not where they signed in
+	a.Roles, a.Name, a.Source = a.Narrow(p.Roles), p.Name, source(v.r) // now, and not where they signed in
 	v.s, v.actor, v.name = s, a, p.Name
 	return nil
 }

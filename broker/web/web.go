@@ -229,7 +229,7 @@ func (s *server) actor(r *http.Request) (people.Actor, error) {
 	if err := s.inContract(r.Context(), p); err != nil {
 		return people.Actor{}, err
 	}
-	a.Firm, a.Roles = p.Firm, a.Narrow(p.Roles)
+	a.Firm, a.Name, a.Roles = p.Firm, p.Name, a.Narrow(p.Roles)
 	return a, nil
 }
 
