@@ -181,14 +181,24 @@ func closeSafely(x io.Closer) {
 	_ = x.Close() // it is gone either way
 }
 
-// waitFor says whether ch was closed in time.
+// waitFor says whether ch was closed in time. It waits in ticks: on a machine that
+// is busy everybody stands still for longer than a whole patience, and who is waited
+// for gets its turn between two ticks.
 func waitFor(ch <-chan struct{}, patience time.Duration) bool {
-	t := time.NewTimer(patience)
-	defer t.Stop()
+	const ticks = 20
+	tick := time.NewTicker(patience / ticks)
+	defer tick.Stop()
+	for range ticks {
+		select {
+		case <-ch:
+			return true
+		case <-tick.C:
+		}
+	}
 	select {
 	case <-ch:
 		return true
-	case <-t.C:
+	default:
 		return false
 	}
 }

@@ -18,6 +18,7 @@ import (
 
 const (
 	guestPatience = 5 * time.Second  // for Guest.Close
+	tellPatience  = time.Second      // for Guest.Tell, behind it
 	closeWriter   = 10 * time.Second // for close.json, where nothing is overdue
 	askPatience   = 5 * time.Second  // for facts
 	openTries     = 8                // while the agreement keeps changing under a decision
@@ -378,7 +379,9 @@ func (s *Session) finish(why error, all []*Channel) {
 	}
 	s.say(audit.SessionEnded{Session: string(s.id), Cause: word, Why: short(why.Error()), Close: hash})
 	waitFor(said, guestPatience)
-	s.guest.quit()
+	if !s.guest.quit() {
+		slog.Error("a person's end does not return from Tell: a goroutine is left behind", "session", s.id)
+	}
 }
 
 // say writes an event about what has ended: there is nobody left to tell an error to.

@@ -552,6 +552,37 @@ func TestAGuestThatPanics(t *testing.T) {
 	})
 }
 
+// deafGuest's Tell returns when the test says so.
+type deafGuest struct {
+	brokertest.Guest
+	hears chan struct{}
+}
+
+func (g *deafGuest) Tell(string) { <-g.hears }
+
+func TestAGuestThatDoesNotReturn(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *scene) {
+		deaf := &deafGuest{hears: make(chan struct{})}
+		defer close(deaf.hears)
+		ses, err := s.Admit(t.Context(), brokertest.Arrival(brokertest.W1), deaf)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := s.open(t, ses, brokertest.Shell(brokertest.Maint))
+		s.Hold(brokertest.W1, "x")
+		synctest.Wait()
+		at := time.Now()
+		ses.End(nil)
+		if got := in(c, "x"); got == "passed" {
+			t.Error("bytes passed after the end")
+		}
+		<-ses.Done()
+		if took := time.Since(at); took > 2*time.Second {
+			t.Errorf("a person's end that hangs kept the session for %s", took)
+		}
+	})
+}
+
 func TestSessionsList(t *testing.T) {
 	inBubble(t, func(t *testing.T, s *scene) {
 		_, c := s.shell(t)
