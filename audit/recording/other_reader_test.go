@@ -3,6 +3,7 @@ package recording_test
 import (
 	"bytes"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -28,6 +29,10 @@ func TestTheOtherReader(t *testing.T) {
 		must(t, s.Append(recording.Out, []byte(strings.Repeat(fmt.Sprintf("line %d of what the machine said\r\n", i*i), 1+i%90))))
 	}
 	must(t, s.Append(recording.Out, bytes.Repeat([]byte{0, 0xff, '\x1b'}, 60<<10)))
+	archive := make([]byte, 300<<10) // in the middle of a zstd stream: what does not shrink stays as it is
+	_, _ = rand.NewChaCha8([32]byte{7}).Read(archive)
+	must(t, s.Append(recording.Out, archive))
+	must(t, s.Append(recording.Out, []byte("and a line behind it\r\n")))
 	must(t, other.Commit(t.Context(), recording.Out, []byte("short")))
 	_, err = w.Close(t.Context(), "client")
 	must(t, err)

@@ -21,6 +21,12 @@ const (
 
 	quietAfter = 2 * time.Second // without output: the encoder goes back
 	plainFirst = 1 << 10         // bytes after a silence that are not worth an encoder
+
+	// What is compressed already, or encrypted, costs more than all else of a recording
+	// and gets no smaller: behind a piece of at least tryFrom bytes that did not shrink
+	// by a sixteenth, so many stay as they are before it is tried again.
+	tryFrom   = 8 << 10
+	rawPieces = 31
 )
 
 // encoders lends zstd encoders to the channels of all sessions.
@@ -59,14 +65,19 @@ type packer struct {
 	from  *encoders
 	z     *zstd.Encoder // nil: none is lent
 	plain int           // bytes since the last silence that went without one
+	raw   int           // pieces to come that are not worth it
 	out   bytes.Buffer
 }
 
 // pack gives the length of data and data through the stream, flushed; or data
-// itself, with no flag, where there is so little that it is not worth it. The
-// flags say which, and whether a stream begins. The result is good until the
-// next call.
+// itself, with no flag, where it is not worth it: there is too little, or what came
+// before did not shrink. The flags say which, and whether a stream begins. The
+// result is good until the next call.
 func (p *packer) pack(data []byte) (packed []byte, flags byte) {
+	if p.raw > 0 && len(data) >= tryFrom {
+		p.raw--
+		return data, 0
+	}
 	if p.z == nil {
 		if p.plain += len(data); p.plain <= plainFirst {
 			return data, 0
@@ -83,6 +94,9 @@ func (p *packer) pack(data []byte) (packed []byte, flags byte) {
 	if err := p.z.Flush(); err != nil {
 		panic(fmt.Sprintf("compress: %v", err))
 	}
+	if len(data) >= tryFrom && p.out.Len() > len(data)-len(data)/16 {
+		p.raw = rawPieces
+	}
 	return p.out.Bytes(), flags | flagPacked
 }
 
@@ -97,5 +111,5 @@ func (p *packer) end() {
 // quiet ends the stream and lets all memory go.
 func (p *packer) quiet() {
 	p.end()
-	p.plain, p.out = 0, bytes.Buffer{}
+	p.plain, p.raw, p.out = 0, 0, bytes.Buffer{}
 }

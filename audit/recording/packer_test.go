@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"strings"
 	"sync"
 	"testing"
@@ -170,6 +171,51 @@ func TestMoreChannelsThanEncoders(t *testing.T) {
 		if _, _, _, data := flagsAndData(t, a, fmt.Sprintf("S-%d", i+1)); data != strings.Repeat(string(text), 4) {
 			t.Fatalf("S-%d: read %d bytes", i+1, len(data))
 		}
+	}
+}
+
+// What does not shrink stays as it is until it is tried again; text among it is
+// compressed as ever, and all is read back as one whole.
+func TestWhatDoesNotShrinkStaysAsItIs(t *testing.T) {
+	a, stop := inside(t)
+	defer stop()
+	w, _, _, err := a.Create(t.Context(), Header{Session: "S-1", Started: time.Now()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := w.Stream(0, "sftp")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want strings.Builder
+	say := func(b []byte) {
+		want.Write(b)
+		if err := s.Commit(t.Context(), Out, b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	archive := make([]byte, 64<<10)
+	random := rand.NewChaCha8([32]byte{7})
+	for i := range 3 * (1 + rawPieces) { // the first of each is tried
+		_, _ = random.Read(archive)
+		say(archive)
+		if i == 5 {
+			say([]byte("sftp> a line\r\n"))
+		}
+	}
+	text := bytes.Repeat([]byte("line of a controller's log\r\n"), 2000)
+	for range 4 {
+		say(text) // the first finds that it shrinks
+	}
+	if _, err := w.Close(t.Context(), "client"); err != nil {
+		t.Fatal(err)
+	}
+	_, packed, plain, data := flagsAndData(t, a, "S-1")
+	if packed != 3+1+4 || plain != 3*rawPieces {
+		t.Errorf("%d frames compressed, %d as they are", packed, plain)
+	}
+	if data != want.String() {
+		t.Errorf("read %d bytes, otherwise than the %d that were written", len(data), want.Len())
 	}
 }
 
