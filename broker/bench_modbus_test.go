@@ -176,7 +176,7 @@ func inspectedWay(b *testing.B, name, machine string, atOnce bool) *way {
 	brokertest.Inspected = false
 	var c *broker.Channel
 	if atOnce {
-		s := newScene(b, plant, broker.Limits{})
+		s := newSceneBy(b, plant, broker.Limits{}, broker.Clock{})
 		s.tape.forget = true
 		b.Cleanup(func() { _ = s.stop() })
 		c = s.open(b, s.admit(b, brokertest.W1), brokertest.Modbus())

@@ -31,15 +31,22 @@ type reading struct {
 }
 
 func (c Clock) now() reading {
-	now := time.Now()
-	r := reading{wall: now.Round(0), mono: now}
-	if c.Wall != nil {
-		r.wall = c.Wall().Round(0)
-	}
+	r := c.glance()
 	if c.Boot != nil {
 		r.boot = c.Boot()
 	} else {
 		r.boot = bootTime()
+	}
+	return r
+}
+
+// glance is now without CLOCK_BOOTTIME, which alone takes a system call, as long
+// as all else of a look: the other two come from the page that the kernel shares.
+func (c Clock) glance() reading {
+	now := time.Now()
+	r := reading{wall: now.Round(0), mono: now}
+	if c.Wall != nil {
+		r.wall = c.Wall().Round(0)
 	}
 	return r
 }
@@ -61,7 +68,12 @@ func (r reading) at(t time.Time) deadline {
 
 // remaining is how long until the first of the three clocks is there; ≤ 0: over.
 func (d deadline) remaining(now reading) time.Duration {
-	return min(d.wall.Sub(now.wall), d.boot-now.boot, d.left-now.mono.Sub(d.seen))
+	return min(d.glimpsed(now), d.boot-now.boot)
+}
+
+// glimpsed is remaining by the two clocks of a glance.
+func (d deadline) glimpsed(now reading) time.Duration {
+	return min(d.wall.Sub(now.wall), d.left-now.mono.Sub(d.seen))
 }
 
 // sooner is the one of two ends that comes first.

@@ -311,9 +311,18 @@ type scene struct {
 // newScene makes a broker with W-1 open for an hour. The caller stops it.
 func newScene(t testing.TB, plant *policy.Plant, l broker.Limits) *scene {
 	t.Helper()
-	s := &scene{agreement: &brokertest.Agreement{}, log: &brokertest.Log{}, tape: newTape(), times: &times{}, guest: &brokertest.Guest{}}
+	moved := &times{}
+	s := newSceneBy(t, plant, l, moved.clock())
+	s.times = moved
+	return s
+}
+
+// newSceneBy is newScene by clocks that no test moves: of the machine, for what is measured.
+func newSceneBy(t testing.TB, plant *policy.Plant, l broker.Limits, clock broker.Clock) *scene {
+	t.Helper()
+	s := &scene{agreement: &brokertest.Agreement{}, log: &brokertest.Log{}, tape: newTape(), guest: &brokertest.Guest{}}
 	s.agreement.Window(brokertest.W1, time.Now(), time.Hour)
-	s.Broker = broker.NewWith(func() *policy.Plant { return plant }, s.agreement, s.log, s.tape, l, s.times.clock(), brokertest.IDs())
+	s.Broker = broker.NewWith(func() *policy.Plant { return plant }, s.agreement, s.log, s.tape, l, clock, brokertest.IDs())
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx) }()

@@ -53,11 +53,31 @@ func (c *Channel) look() (*pass, error) {
 		return p, p.ended
 	}
 	if p.due.remaining(c.s.clock.now()) <= 0 {
-		c.end(p.overBy(c.window))
-		p = c.pass.Load()
-		return p, p.ended
+		return c.over(p)
 	}
 	return p, nil
+}
+
+// glance is a look by two of the clocks, for what passes nothing by itself: a
+// look follows before anything does.
+func (c *Channel) glance() (*pass, reading, error) {
+	p := c.pass.Load()
+	if p.ended != nil {
+		return p, reading{}, p.ended
+	}
+	now := c.s.clock.glance()
+	if p.due.glimpsed(now) <= 0 {
+		p, err := c.over(p)
+		return p, now, err
+	}
+	return p, now, nil
+}
+
+// over ends the channel, whose time p says is up.
+func (c *Channel) over(p *pass) (*pass, error) {
+	c.end(p.overBy(c.window))
+	p = c.pass.Load()
+	return p, p.ended
 }
 
 // overBy is why nothing passes once due has come.
@@ -90,13 +110,21 @@ func (c *Channel) await(ctx context.Context) (*pass, error) {
 		if err != nil || !p.held {
 			return p, err
 		}
-		select {
-		case <-p.changed:
-		case <-c.ctx.Done():
-		case <-ctx.Done():
-			return p, fmt.Errorf("wait for the pause to end: %w", context.Cause(ctx))
+		if err := c.resumed(ctx, p); err != nil {
+			return p, err
 		}
 	}
+}
+
+// resumed waits until something else holds than p, or the channel has ended.
+func (c *Channel) resumed(ctx context.Context, p *pass) error {
+	select {
+	case <-p.changed:
+	case <-c.ctx.Done():
+	case <-ctx.Done():
+		return fmt.Errorf("wait for the pause to end: %w", context.Cause(ctx))
+	}
+	return nil
 }
 
 // In is the one gate for a vendor's bytes (promises 1 and 2): waits while held,
@@ -129,8 +157,8 @@ func (c *Channel) In(ctx context.Context, p []byte) (forward bool, err error) {
 }
 
 // Out records bytes to the vendor: Append, or Commit where Duties.StrictBoth;
-// nil: p may be shown. It looks before and after: nothing is shown after the
-// end. p is at most MaxIn bytes.
+// nil: p may be shown. It glances before and looks after: nothing is shown after
+// the end. p is at most MaxIn bytes.
 func (c *Channel) Out(ctx context.Context, m recording.Mark, p []byte) error {
 	if len(p) > MaxIn {
 		return fmt.Errorf("%d bytes at once, at most %d pass the gate", len(p), MaxIn)
@@ -140,7 +168,7 @@ func (c *Channel) Out(ctx context.Context, m recording.Mark, p []byte) error {
 	}
 	defer c.leave()
 	c.enter()
-	now, err := c.look()
+	now, _, err := c.glance()
 	if err != nil {
 		return err
 	}

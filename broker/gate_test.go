@@ -40,24 +40,7 @@ func inBubbleOf(t *testing.T, plant *policy.Plant, f func(*testing.T, *scene)) {
 // Promise 1: no bytes after the end, by whichever clock it has come. The test
 // asks the gate itself, at the very moment, before any timer has fired.
 func TestNothingPassesAfterTheEnd(t *testing.T) {
-	hour := time.Hour
-	for name, wait := range map[string]func(*scene){
-		"time passed":                    func(*scene) { time.Sleep(hour) },
-		"the wall clock stepped forward": func(s *scene) { s.times.stepWall(hour) },
-		"the machine slept":              func(s *scene) { s.times.sleepOver(hour) },
-		"the wall clock stepped back, and the hour passed": func(s *scene) {
-			s.times.stepWall(-3 * hour)
-			time.Sleep(hour)
-		},
-		"the other two clocks stand still": func(s *scene) {
-			s.times.die()
-			time.Sleep(hour)
-		},
-		"the wall clock stepped back, and the machine slept": func(s *scene) {
-			s.times.sleepOver(hour)
-			s.times.stepWall(-3 * hour)
-		},
-	} {
+	for name, wait := range hours {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T, s *scene) {
 				_, c := s.shell(t)
@@ -87,6 +70,64 @@ func TestNothingPassesAfterTheEnd(t *testing.T) {
 		})
 	}
 }
+
+// The same where each is the first to see the end: what glances before it looks.
+func TestWhoeverIsFirstSeesTheEnd(t *testing.T) {
+	for name, wait := range hours {
+		for way, try := range map[string]func(*broker.Channel, broker.Moment) error{
+			"Out": func(c *broker.Channel, _ broker.Moment) error {
+				return c.Out(c.Context(), recording.Out, []byte("x"))
+			},
+			"Through": func(c *broker.Channel, m broker.Moment) error {
+				_, err := c.Through(c.Context(), m, []byte("x"))
+				return err
+			},
+			"Came and Through": func(c *broker.Channel, m broker.Moment) error {
+				if err := c.Came(c.Context(), []byte("x")); err != nil {
+					return err
+				}
+				_, err := c.Through(c.Context(), m, []byte("x"))
+				return err
+			},
+		} {
+			t.Run(way+", "+name, func(t *testing.T) {
+				inBubble(t, func(t *testing.T, s *scene) {
+					_, c := s.shell(t)
+					m, err := c.Moment(c.Context())
+					if err != nil {
+						t.Fatal(err)
+					}
+					wait(s)
+					if err := try(c, m); rule(err) != "window-ended" {
+						t.Error(err)
+					}
+				})
+			})
+		}
+	}
+}
+
+// hours are the ways in which an hour may pass.
+var hours = func() map[string]func(*scene) {
+	hour := time.Hour
+	return map[string]func(*scene){
+		"time passed":                    func(*scene) { time.Sleep(hour) },
+		"the wall clock stepped forward": func(s *scene) { s.times.stepWall(hour) },
+		"the machine slept":              func(s *scene) { s.times.sleepOver(hour) },
+		"the wall clock stepped back, and the hour passed": func(s *scene) {
+			s.times.stepWall(-3 * hour)
+			time.Sleep(hour)
+		},
+		"the other two clocks stand still": func(s *scene) {
+			s.times.die()
+			time.Sleep(hour)
+		},
+		"the wall clock stepped back, and the machine slept": func(s *scene) {
+			s.times.sleepOver(hour)
+			s.times.stepWall(-3 * hour)
+		},
+	}
+}()
 
 // Monotonic time alone, in a window too short for anything to be asked again.
 func TestMonotonicTimeAloneEndsAWindow(t *testing.T) {

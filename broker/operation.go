@@ -11,27 +11,36 @@ import (
 	"penstock/policy"
 )
 
-// Moment is a channel as it stood at one look. What is decided on it holds
-// until Through finds that it has passed.
+// Moment is a channel as it stood at one glance. What is decided on it holds
+// until Through, which looks by all clocks, finds that it has passed. It is for
+// deciding now.
 type Moment struct {
-	c *Channel
-	p *pass
+	c   *Channel
+	p   *pass
+	now reading // of a glance
 }
 
-// Moment waits while the channel is paused, and looks.
+// Moment waits while the channel is paused, and glances.
 func (c *Channel) Moment(ctx context.Context) (Moment, error) {
-	p, err := c.await(ctx)
-	return Moment{c, p}, err
+	for {
+		p, now, err := c.glance()
+		if err != nil || !p.held {
+			return Moment{c, p, now}, err
+		}
+		if err := c.resumed(ctx, p); err != nil {
+			return Moment{c, p, now}, err
+		}
+	}
 }
 
-// May decides one operation that takes these rights, now, on what was heard
+// May decides one operation that takes these rights, at the moment, on what was heard
 // last of the window: the rules, gates, calendars and blocks are asked again,
 // nothing is read. It takes microseconds, and less where the same was asked of
 // the same moment within the last 100 ms: until then nothing that it rests on
 // can have changed without a new Moment, but for the plant file, whose Recheck
 // is on its way.
 func (m Moment) May(need policy.Rights) policy.Decision {
-	now := m.c.s.clock.now()
+	now := m.now
 	if a := m.c.asked.Load(); a != nil && a.p == m.p && a.need == need && now.mono.Sub(a.at) < askedAgain && (a.d.Until.IsZero() || now.wall.Before(a.d.Until)) {
 		return a.d
 	}
@@ -67,18 +76,26 @@ func (m Moment) decide(need policy.Rights) policy.Decision {
 // Has are the rights that the window has at that moment.
 func (m Moment) Has() policy.Rights { return m.p.facts.Window.Rights }
 
-// Came records bytes as they came, on a channel whose inspector makes others
-// of them. They are durable with the next Through.
-func (c *Channel) Came(p []byte) error { return c.keep(recording.In, p) }
+// Came waits while the channel is paused, and records bytes as they came, on a
+// channel whose inspector makes others of them. They are durable with the next
+// Through.
+func (c *Channel) Came(ctx context.Context, p []byte) error {
+	if _, err := c.Moment(ctx); err != nil {
+		return err
+	}
+	return c.keep(recording.In, p)
+}
 
-// Row records a row of what was done: recording.Operation.
+// Row records a row of what was done: recording.Operation. It is for right after
+// a Moment, or for what has passed.
 func (c *Channel) Row(p []byte) error { return c.keep(recording.Did, p) }
 
+// keep looks at no clock: its caller has, and nothing passes by what is only recorded.
 func (c *Channel) keep(m recording.Mark, p []byte) error {
 	defer c.leave()
 	c.enter()
-	if _, err := c.look(); err != nil {
-		return err
+	if why := c.ended(); why != nil {
+		return why
 	}
 	if err := c.stream.Append(m, p); err != nil {
 		return c.unrecorded(err)

@@ -95,7 +95,7 @@ func TestACutWhileAnOperationIsRecorded(t *testing.T) {
 	if err := c.Row([]byte("{}")); err == nil {
 		t.Error("a row after the end")
 	}
-	if err := c.Came([]byte("x")); err == nil {
+	if err := c.Came(c.Context(), []byte("x")); err == nil {
 		t.Error("bytes after the end")
 	}
 }

@@ -40,11 +40,13 @@ type Change struct {
 	Old    string `json:"old,omitempty"`
 }
 
-// Encode is the canonical form. It is on the way of every operation, so it
+// Encode is the canonical form.
+func (o *Operation) Encode() ([]byte, error) { return o.AppendTo(make([]byte, 0, 256)) }
+
+// AppendTo is Encode behind what is in b. It is on the way of every operation, so it
 // writes what the json package would, without looking the type up.
-func (o Operation) Encode() ([]byte, error) {
-	w := rowWriter{b: make([]byte, 0, 256)}
-	w.b = append(w.b, '{')
+func (o *Operation) AppendTo(b []byte) ([]byte, error) {
+	w := rowWriter{b: append(b, '{')}
 	w.flag("allowed", o.Allowed)
 	if len(o.Changes) > 0 {
 		w.name("changes")
@@ -82,7 +84,7 @@ func (o Operation) Encode() ([]byte, error) {
 	w.number("unit", int64(o.Unit))
 	w.text("why", o.Why)
 	if w.err != nil {
-		return nil, fmt.Errorf("write an operation: %w", w.err)
+		return b, fmt.Errorf("write an operation: %w", w.err)
 	}
 	return append(w.b, '}'), nil
 }

@@ -40,6 +40,9 @@ type Inspected struct {
 	tally   tally
 	busy    func() // of Channel.Busy, while something is half done
 
+	todo []decided // room for what is being decided; ToTarget's
+	row  []byte    // room for the row that is being written; ToTarget's
+
 	out sync.Mutex // one writer to the vendor: held from Out to the write
 
 	bodyTime time.Duration
@@ -108,10 +111,7 @@ func (i *Inspected) ToTarget(ctx context.Context, target io.Writer, vendor io.Re
 
 // inward is what one read of the vendor gave.
 func (i *Inspected) inward(ctx context.Context, target, vendor io.Writer, p []byte) error {
-	if _, err := i.ch.Moment(ctx); err != nil { // nothing is taken in while paused
-		return err
-	}
-	if err := i.ch.Came(p); err != nil {
+	if err := i.ch.Came(ctx, p); err != nil { // nothing is taken in while paused
 		return err
 	}
 	all, err := i.requests(p)
@@ -191,17 +191,19 @@ func together(all []inspect.Request, most int) int {
 
 // decided is one request with its row.
 type decided struct {
-	inspect.Request
+	*inspect.Request
 	row recording.Operation
 	no  error // nil: it goes on
 }
 
 // batch decides, records, and passes on or refuses at most MostWaiting requests.
 func (i *Inspected) batch(ctx context.Context, target, vendor io.Writer, all []inspect.Request) error {
-	todo := make([]decided, len(all))
-	for k, r := range all {
+	i.todo = slices.Grow(i.todo[:0], len(all))
+	todo := i.todo[:len(all)]
+	defer clear(todo)
+	for k := range all {
 		i.n++
-		todo[k] = decided{Request: r, row: rowOf(i.n, r)}
+		todo[k] = decided{Request: &all[k], row: rowOf(i.n, &all[k])}
 	}
 	for range reopenings {
 		m, err := i.ch.Moment(ctx)
@@ -220,23 +222,33 @@ func (i *Inspected) batch(ctx context.Context, target, vendor io.Writer, all []i
 	return &policy.Refusal{Rule: "agreement-moves", Say: "the agreement is being changed right now; connect again", Why: "what the window allows changed under every decision"}
 }
 
-// decide writes the rows and gives what goes on.
+// decide writes the rows and gives what goes on. All are judged before the first
+// row is written, which may have to wait.
 func (i *Inspected) decide(m broker.Moment, todo []decided) (forward []byte, err error) {
 	for k := range todo {
+		todo[k].judge(m)
+	}
+	for k := range todo {
 		one := &todo[k]
-		one.judge(m)
-		row, err := one.row.Encode()
-		if err != nil {
+		if i.row, err = one.row.AppendTo(i.row[:0]); err != nil {
 			return nil, err
 		}
-		if err := i.ch.Row(row); err != nil {
+		if err := i.ch.Row(i.row); err != nil {
 			return nil, err
 		}
 		if one.no == nil {
-			forward = append(forward, one.Forward...)
+			forward = joined(forward, one.Forward)
 		}
 	}
 	return forward, nil
+}
+
+// joined is a and b; b itself where it is all, as it mostly is.
+func joined(a, b []byte) []byte {
+	if a == nil {
+		return b[:len(b):len(b)]
+	}
+	return append(a, b...)
 }
 
 // judge asks the rules about one operation.
@@ -299,7 +311,7 @@ func (i *Inspected) settle(m broker.Moment, todo []decided) (denials []byte) {
 		}
 		no := &policy.Refusal{}
 		errors.As(one.no, &no)
-		denials = append(denials, i.reader.Deny(one.Request, no, m.Has())...)
+		denials = append(denials, i.reader.Deny(*one.Request, no, m.Has())...)
 	}
 	return denials
 }
@@ -360,7 +372,7 @@ func (i *Inspected) answered(ctx context.Context, vendor io.Writer, all []inspec
 	default:
 	}
 	for _, a := range all {
-		shown = append(shown, a.Forward...)
+		shown = joined(shown, a.Forward)
 	}
 	for _, row := range rows {
 		b, err := row.Encode()

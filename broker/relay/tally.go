@@ -12,7 +12,7 @@ import (
 )
 
 // rowOf is a request's row before it is decided.
-func rowOf(n uint64, r inspect.Request) recording.Operation {
+func rowOf(n uint64, r *inspect.Request) recording.Operation {
 	row := recording.Operation{N: n, Service: r.Service, Code: r.Code, Unit: r.Unit, Object: r.Object, Count: r.Count, Names: r.Names, More: r.More, Right: rightOf(r.Need)}
 	for _, c := range r.Changes {
 		row.Changes = append(row.Changes, recording.Change{Name: c.Name, New: c.New, Object: c.Object, Old: c.Old})

@@ -60,13 +60,14 @@ type Answer struct {
 // on, and no new beginning is looked for.
 type Inspector interface {
 	// FromVendor takes the client's next bytes and gives the requests that they
-	// complete, in order. Each must be decided before the next call: allowed
-	// ones wait for an answer from then on, the others go to Deny.
+	// complete, in order. They are good until the next call, and must be decided
+	// before it: allowed ones wait for an answer from then on, the others go to Deny.
 	FromVendor(p []byte) ([]Request, error)
 	// Deny gives the protocol's own no for a request of the last FromVendor: the
 	// machine never sees it. has are the rights that the client does have.
 	Deny(r Request, no *policy.Refusal, has policy.Rights) []byte
-	// FromTarget takes the machine's next bytes and gives the answers that they complete.
+	// FromTarget takes the machine's next bytes and gives the answers that they
+	// complete, good until the next call.
 	FromTarget(p []byte) ([]Answer, error)
 	// Gone gives the protocol's own words for each request that is without an
 	// answer when the machine has left; none are waited for any more.

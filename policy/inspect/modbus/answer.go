@@ -42,9 +42,9 @@ func (s *stream) answer(a ask, pdu []byte) (again []byte, one inspect.Answer, er
 func (s *stream) yes(a ask, fc byte, rest []byte) ([]byte, error) {
 	switch fc {
 	case fcReadCoils, fcReadDiscrete:
-		return s.values(a, fc, rest, (a.n+7)/8)
+		return s.values(a, fc, rest, (a.reads.n+7)/8)
 	case fcReadHolding, fcReadInput, fcReadWrite:
-		return s.values(a, fc, rest, 2*a.n)
+		return s.values(a, fc, rest, 2*a.reads.n)
 	case fcWriteCoil, fcWriteRegister, fcMaskWrite, fcDiagnostics:
 		return echo(a, fc, rest)
 	case fcWriteCoils, fcWriteRegisters:
@@ -73,12 +73,13 @@ func (s *stream) values(a ask, fc byte, rest []byte, n int) ([]byte, error) {
 		return nil, errLength
 	}
 	if a.reads.t.bit() {
-		bits := bitsOf(rest[1:], a.n)
+		bits := bitsOf(rest[1:], a.reads.n)
 		s.seen.note(a.reads.t, a.reads.at, bits)
 		return append([]byte{fc, rest[0]}, packed(bits)...), nil
 	}
 	s.seen.note(a.reads.t, a.reads.at, wordsOf(rest[1:]))
-	return append([]byte{fc}, rest...), nil
+	s.again = append(append(s.again[:0], fc), rest...)
+	return s.again, nil
 }
 
 // echo is an answer that repeats the request; diagnostics repeat the

@@ -28,17 +28,21 @@ type stream struct {
 	asked   map[uint16]ask // by transaction
 	seen    seen
 	half    bool // a UMAS transfer is under way
+
+	one     [1]inspect.Request // room for what a read mostly holds
+	oneBack [1]inspect.Answer
+	again   []byte // room for an answer's PDU
 }
 
-// ask is a request that waits for its answer.
+// ask is a request that waits for its answer. It has at most 128 bytes: a map
+// keeps that in place, and makes garbage of more.
 type ask struct {
 	tag    uint64
 	unit   byte
-	pdu    []byte // as forwarded
-	reads  span   // table, address, and how many words are read: their values are the answer's
-	n      int
-	writes span // what is known once the machine has said yes
-	quiet  bool // no answer is due, though one may come
+	pdu    []byte  // as forwarded
+	reads  objects // whose values the answer has
+	writes span    // what is known once the machine has said yes
+	quiet  bool    // no answer is due, though one may come
 }
 
 // New reads one stream to a port. An error is a sheet that contradicts itself.
@@ -63,6 +67,7 @@ func (s *stream) HalfDone() bool { return s.half }
 
 // FromVendor takes the client's bytes.
 func (s *stream) FromVendor(p []byte) (all []inspect.Request, err error) {
+	all = s.one[:0]
 	err = s.in.take(p, func(adu []byte) error {
 		transaction := binary.BigEndian.Uint16(adu)
 		if old, twice := s.asked[transaction]; twice && !old.quiet {
@@ -125,6 +130,7 @@ func exceptionFor(r inspect.Request, no *policy.Refusal, has policy.Rights) byte
 
 // FromTarget takes the machine's bytes.
 func (s *stream) FromTarget(p []byte) (all []inspect.Answer, err error) {
+	all = s.oneBack[:0]
 	err = s.out.take(p, func(adu []byte) error {
 		transaction := binary.BigEndian.Uint16(adu)
 		a, there := s.asked[transaction]

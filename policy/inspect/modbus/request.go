@@ -183,7 +183,7 @@ func reads(t table, most int) func(*stream, *request, []byte) {
 			return
 		}
 		r.needs(s.sheet.reading(t, at, n))
-		r.ask.reads, r.ask.n = span{t: t, at: at}, n
+		r.ask.reads = objects{t, at, n}
 		r.pdu = words(fc, at, n)
 	}
 }
@@ -304,7 +304,7 @@ func (s *stream) readWrite(r *request, rest []byte) {
 	}
 	r.needs(s.sheet.reading(holding, from, count))
 	s.writes(r, holding, at, wordsOf(values))
-	r.ask.reads, r.ask.n = span{t: holding, at: from}, count
+	r.ask.reads = objects{holding, from, count}
 	r.pdu = append(words(fcReadWrite, from, count, at, len(values)/2), byte(len(values)))
 	r.pdu = append(r.pdu, values...)
 }

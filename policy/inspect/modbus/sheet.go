@@ -259,6 +259,12 @@ func (t table) say(o *object, words []uint16) string {
 	return o.text(o.value(words))
 }
 
+// objects are n of a table.
+type objects struct {
+	t     table
+	at, n int
+}
+
 // seen is what this stream last saw of the machine: the newest of each span
 // that was read or written, a bounded number of them.
 type seen struct {
