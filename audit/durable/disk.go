@@ -262,26 +262,26 @@ func (d *Disk) WriteFile(path string, b []byte, perm os.FileMode) error {
 }
 
 // FillFolder writes new files into dir, which nobody reads before the caller
-// gives it its name: they are synced side by side, and dir once, where WriteFile
-// would do each after the other. A failed sync in it is final for d.
-func (d *Disk) FillFolder(dir string, files map[string][]byte, perm os.FileMode) error {
+// gives it its name: they and dir itself are synced side by side, where WriteFile
+// would do one after the other. A failed sync in it is final for d.
+func (d *Disk) FillFolder(dir string, files map[string][]byte, perm os.FileMode) (err error) {
 	if err := d.Err(); err != nil {
 		return err
 	}
 	var g errgroup.Group
+	defer func() { err = errors.Join(g.Wait(), err) }()
 	for name, b := range files {
+		path := filepath.Join(dir, name)
+		f, err := fresh(d.fs, path, b, perm)
+		if err != nil {
+			return fmt.Errorf("write %s: %w", path, err)
+		}
 		g.Go(func() error {
-			path := filepath.Join(dir, name)
-			if err := fill(d.fs, d.timed, path, b, perm); err != nil {
-				return fmt.Errorf("write %s: %w", path, err)
-			}
-			return nil
+			err := d.timed("sync "+path, f.Sync)
+			return errors.Join(err, f.Close())
 		})
 	}
-	if err := g.Wait(); err != nil {
-		return err
-	}
-	return d.SyncDir(dir)
+	return d.SyncDir(dir) // every name is in it
 }
 
 // MkdirAll is durable.MkdirAll on d: a failed sync in it is final for d.

@@ -81,14 +81,24 @@ func writeFile(fsys FS, run timer, path string, b []byte, perm os.FileMode) erro
 
 // fill makes the file at path, new, with b in it, durable.
 func fill(fsys FS, run timer, path string, b []byte, perm os.FileMode) error {
-	f, err := fsys.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, perm)
+	f, err := fresh(fsys, path, b, perm)
 	if err != nil {
 		return err
 	}
-	if _, err = f.Write(b); err == nil {
-		err = run("sync "+path, f.Sync)
-	}
+	err = run("sync "+path, f.Sync)
 	return errors.Join(err, f.Close())
+}
+
+// fresh makes the file at path, new, with b in it, which is not durable yet.
+func fresh(fsys FS, path string, b []byte, perm os.FileMode) (File, error) {
+	f, err := fsys.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, perm)
+	if err != nil {
+		return nil, err
+	}
+	if _, err = f.Write(b); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
 }
 
 func mkdirAll(fsys FS, run timer, path string, perm os.FileMode) error {
