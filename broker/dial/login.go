@@ -66,6 +66,15 @@ func (c *credential) clean(text string) string {
 	return text
 }
 
+// forget lets go of keys and secrets once the machine has let the broker in:
+// x/crypto keeps what it logged in with as long as the connection, for nothing.
+func (c *credential) forget() {
+	clear(c.methods) // the slice is x/crypto's too
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.given = nil
+}
+
 // credential makes what one leg logs in with. A certificate's event is durable
 // on return; a secret is opened, and its use is in the log, only once the target
 // has shown its pinned key and asks.

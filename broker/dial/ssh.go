@@ -184,6 +184,7 @@ func (d *Dialer) handshake(ctx context.Context, conn net.Conn, l leg, pins []ssh
 	case err != nil:
 		return nil, nil, nil, loginFailed(l, cred, err)
 	}
+	cred.forget()
 	if err := conn.SetDeadline(time.Time{}); err != nil {
 		c.Close()
 		return nil, nil, nil, fmt.Errorf("after the handshake with the target: %w", err)
