@@ -1,7 +1,14 @@
 package approvals
 
 import (
+	"crypto/ed25519"
+	"encoding/hex"
+	"errors"
+	"io/fs"
+	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	"penstock/approvals/evidence"
 	"penstock/approvals/evidence/evidencetest"
@@ -17,6 +24,10 @@ func (w *world) recovers(t *testing.T) (windows, requests, suspended int) {
 		wants(t, err, "")
 	}
 	told := func(int, int) {}
+	walk := evidence.NewWalk(w.docs)
+	for _, leaf := range w.log.leaves() {
+		walk.Leaf(w.ctx, leaf)
+	}
 	say(audit.RecoveryBegan{Says: "Lena", At: w.now()})
 	windows, requests, err := w.desk.Recover(w.ctx, told)
 	wants(t, err, "")
@@ -26,6 +37,10 @@ func (w *world) recovers(t *testing.T) (windows, requests, suspended int) {
 	wants(t, err, "")
 	kiosks, err := w.desk.RevokeKiosks(w.ctx)
 	wants(t, err, "")
+	for id, why := range walk.Unsealed() {
+		_, err := w.folk.VoidEnvelope(w.ctx, policy.PersonID(id), why)
+		wants(t, err, "")
+	}
 	say(audit.RecoveryDone{Agents: agents, Kiosks: kiosks, Windows: windows, Requests: requests, People: suspended, At: w.now()})
 	return windows, requests, suspended
 }
@@ -96,6 +111,75 @@ func TestARecoverySuspendsKeys(t *testing.T) {
 		t.Errorf("the key of the bootstrap file does not sign: %v", err)
 	}
 	w.verified()
+}
+
+// Whoever had the machine sealed an envelope whose code they know, and confirmed a key of
+// their own for somebody, which takes that person's own away: after a recovery the
+// one opens nothing, and the other waits beside the own key, which is back.
+func TestARecoveryFromWhatWasForged(t *testing.T) {
+	w := newWorldOf(t, nil, anxious)
+	good := w.paper(t, evidence.EnvelopeSecurity)
+	w.paper(t, evidence.EnvelopeRoom)
+	leaves := w.log.leaves()
+	sealed := leaves[len(leaves)-1].Body.(audit.EnvelopeSealed)
+	forger := ed25519.NewKeyFromSeed([]byte(strings.Repeat("f", 32)))
+	public, err := evidence.EnvelopePublic(forger)
+	wants(t, err, "")
+	sealed.Public, sealed.Key = public, printOf(t, forger) // with the word that sara gave for another key
+	w.commit("envelope/envelope-1", audit.Event{Subject: "envelope-1", Rev: 2, Actor: "sara", Body: sealed})
+
+	evil := ed25519.NewKeyFromSeed([]byte(strings.Repeat("e", 32)))
+	public, err = evidence.EnvelopePublic(evil)
+	wants(t, err, "")
+	code := audit.HashOf([]byte("code"))
+	w.commit("invitation/"+hex.EncodeToString(code[:]), audit.Event{Subject: "olaf", Rev: 1, Actor: "sara", Body: audit.PersonInvited{Person: "olaf", Firm: "fjord", Name: "olaf", Roles: []string{"line-1-owner"}, Code: code, By: "sara", Until: w.now().Add(time.Hour)}})
+	p, err := w.folk.Person(w.ctx, "olaf")
+	wants(t, err, "")
+	w.commit("person/olaf", audit.Event{Subject: "olaf", Rev: p.Rev + 1, Actor: "olaf", Body: audit.PersonJoined{Person: "olaf", Code: code, Key: printOf(t, evil), Public: public}})
+	w.commit("person/olaf", audit.Event{Subject: "olaf", Rev: p.Rev + 2, Actor: "sven", Body: audit.PersonConfirmed{Person: "olaf", Key: printOf(t, evil), By: "sven"}})
+	before := w.verify()
+
+	w.recovers(t)
+	if _, err := w.folk.OpenEnvelope(w.ctx, evidence.EnvelopeRoom, printOf(t, forger), "Mallory", ""); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the forged envelope opens: %v", err)
+	}
+	all, err := w.folk.Envelopes(w.ctx)
+	if err != nil || len(all) != 1 || all[0].Key != printOf(t, good) {
+		t.Errorf("envelopes %+v, %v", all, err)
+	}
+	p, err = w.folk.Person(w.ctx, "olaf")
+	wants(t, err, "")
+	own := printOf(t, keyNumber(slices.Index(names(), "olaf")))
+	waits := func(id string) bool {
+		return slices.ContainsFunc(p.Keys, func(k people.Key) bool { return k.ID == id && k.Pending && !k.Signs() })
+	}
+	if len(p.Keys) != 2 || !waits(own) || !waits(printOf(t, evil)) {
+		t.Errorf("olaf has %+v", p.Keys)
+	}
+	if after := w.verify(); !slices.Equal(before, after) { // what was forged is found as before, and nothing that the recovery did is
+		t.Errorf("the verifier finds %q, and before the recovery %q", after, before)
+	}
+	w.finds(t, "is no key of the bootstrap file", func(_ *world, l *audit.Leaf) {
+		if b, is := l.Body.(audit.PersonSuspended); is && len(b.Back) > 0 {
+			b.Back = []string{printOf(t, forger)}
+			l.Body = b
+		}
+	})
+	w.finds(t, "held no such key", func(_ *world, l *audit.Leaf) {
+		if b, is := l.Body.(audit.EnvelopeVoided); is {
+			b.Key = printOf(t, good)
+			l.Body = b
+		}
+	})
+	says(t, w.walked(func(l *audit.Leaf) bool { _, is := l.Body.(audit.RecoveryBegan); return !is }), "envelope-1 was made void outside of a recovery")
+	w.paper(t, evidence.EnvelopeRoom) // and it is sealed anew
+	w.recovers(t)
+	if all, err := w.folk.Envelopes(w.ctx); err != nil || len(all) != 2 {
+		t.Errorf("a second recovery takes a good one: %+v, %v", all, err)
+	}
+	if err := w.rebuilt(); err != nil {
+		t.Error(err)
+	}
 }
 
 // The broker cuts and withdraws by itself in a recovery alone.

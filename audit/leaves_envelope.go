@@ -25,7 +25,17 @@ type EnvelopeOpened struct {
 	At       time.Time `json:"at"`
 }
 
-var _ = events(EnvelopeSealed{}, EnvelopeOpened{})
+// EnvelopeVoided: in a recovery, an envelope that nobody is proved to have sealed;
+// what is in it opens nothing any more.
+type EnvelopeVoided struct {
+	Envelope string    `json:"envelope"`
+	Key      string    `json:"key"`
+	Why      string    `json:"why"`
+	At       time.Time `json:"at"`
+}
+
+var _ = events(EnvelopeSealed{}, EnvelopeOpened{}, EnvelopeVoided{})
 
 func (EnvelopeSealed) Type() string { return "envelope.sealed" }
 func (EnvelopeOpened) Type() string { return "envelope.opened" }
+func (EnvelopeVoided) Type() string { return "envelope.voided" }

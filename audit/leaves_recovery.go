@@ -18,9 +18,12 @@ type RecoveryBegan struct {
 
 // PersonSuspended: no key of theirs counts any more but what stands in the
 // bootstrap file; ssh keys and passkeys wait to be confirmed and vouched for again,
-// password and code generator are gone.
+// password and code generator are gone. Back are keys of the bootstrap file that were
+// taken away since: they wait, too, because nobody can tell whether their person or
+// whoever had the machine did that.
 type PersonSuspended struct {
 	Person string    `json:"person"`
+	Back   []string  `json:"back,omitempty"` // fingerprints
 	At     time.Time `json:"at"`
 }
 
@@ -33,12 +36,14 @@ type AuthoritiesRotated struct {
 
 // RecoveryDone counts what was taken.
 type RecoveryDone struct {
-	Windows  int       `json:"windows"`
-	Requests int       `json:"requests"`
-	People   int       `json:"people"`
-	Agents   int       `json:"agents,omitempty"` // of zones, that were removed
-	Kiosks   int       `json:"kiosks,omitempty"` // that were revoked
-	At       time.Time `json:"at"`
+	Windows  int `json:"windows"`
+	Requests int `json:"requests"`
+	People   int `json:"people"`
+	Agents   int `json:"agents,omitempty"` // of zones, that were removed
+	Kiosks   int `json:"kiosks,omitempty"` // that were revoked
+	// Envelopes are those that were made void.
+	Envelopes int       `json:"envelopes,omitempty"`
+	At        time.Time `json:"at"`
 }
 
 var _ = events(RecoveryBegan{}, PersonSuspended{}, AuthoritiesRotated{}, RecoveryDone{})

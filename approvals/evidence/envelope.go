@@ -150,6 +150,8 @@ func (w *Walk) judgeEnvelope() bool {
 		w.sealedEnvelope(b)
 	case audit.EnvelopeOpened:
 		w.openedEnvelope(b)
+	case audit.EnvelopeVoided:
+		w.voidedEnvelope(b)
 	default:
 		return false
 	}
@@ -204,9 +206,36 @@ func (w *Walk) openedEnvelope(b audit.EnvelopeOpened) {
 		p = &person{}
 		w.people[b.Envelope] = p
 	}
+	p.disabled = false // one before it may have been made void
 	p.firm, p.roles, p.until = e.firm, e.roles, e.opened.Add(EnvelopeGood)
 	w.hold(b.Envelope, e.key)
 	w.noteHere("ALARM: %s was opened; whoever opened it said to be %s", EnvelopeTitle(b.Envelope), short(b.Says))
+}
+
+// voidedEnvelope: in a recovery; it takes.
+func (w *Walk) voidedEnvelope(b audit.EnvelopeVoided) {
+	w.must(w.recovering && w.leaf.Actor == penstock, "%s was made void outside of a recovery", short(b.Envelope))
+	if e := w.sealed[b.Envelope]; !w.must(e != nil && e.key.id == b.Key, "%s held no such key", short(b.Envelope)) {
+		return
+	}
+	delete(w.sealed, b.Envelope)
+	if p := w.people[b.Envelope]; p != nil {
+		w.drop(p, func(heldKey) bool { return true })
+		p.disabled, p.gone, p.end = true, w.leaf.Wall, w.leaf.Place()
+	}
+	w.noteHere("%s was made void: %s", EnvelopeTitle(b.Envelope), short(b.Why))
+}
+
+// Unsealed are the envelopes in force that nobody of OT security is proved to have
+// sealed, and what is wrong with each.
+func (w *Walk) Unsealed() map[string]string {
+	wrong := map[string]string{}
+	for id, e := range w.sealed {
+		if e.key.broken != "" {
+			wrong[id] = e.key.broken
+		}
+	}
+	return wrong
 }
 
 // voice are the roles in which somebody's word counts at some of the moments: an

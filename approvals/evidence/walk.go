@@ -249,7 +249,7 @@ func keepsState(body audit.Body) bool {
 	case audit.SecretSealed, audit.SecretShown, audit.SecretRotating, audit.SecretRotated, audit.SecretKept,
 		audit.HostKeyChanged, audit.HostKeyAccepted, audit.HostKeyConfirmed, audit.HostKeyCleared:
 		return true
-	case audit.EnvelopeSealed, audit.EnvelopeOpened, audit.PersonSuspended:
+	case audit.EnvelopeSealed, audit.EnvelopeOpened, audit.EnvelopeVoided, audit.PersonSuspended:
 		return true
 	case audit.GateChanged: // an input keeps no state
 		return b.By != "" || b.Window != ""

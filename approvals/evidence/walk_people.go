@@ -30,6 +30,7 @@ type person struct {
 	end      audit.Place // the leaf that disabled them
 	keys     []heldKey
 	past     []heldKey // that were taken away, for answers given before
+	first    heldKey   // of the bootstrap file
 	accepted struct {
 		terms audit.Hash
 		until time.Time
@@ -160,8 +161,9 @@ func (w *Walk) created(b audit.LogCreated) {
 		p := file.People[id]
 		print, err := fingerprint(p.Key)
 		w.must(err == nil, "the key of %s: %v", id, err)
-		w.people[id] = &person{firm: p.Firm, roles: p.Roles}
-		w.hold(id, heldKey{kind: KeySSH, id: print, public: []byte(p.Key), since: w.leaf.Place()})
+		first := heldKey{kind: KeySSH, id: print, public: []byte(p.Key), since: w.leaf.Place()}
+		w.people[id] = &person{firm: p.Firm, roles: p.Roles, first: first}
+		w.hold(id, first)
 	}
 }
 

@@ -49,4 +49,10 @@ func (w *Walk) suspended(b audit.PersonSuspended) {
 	}
 	w.drop(p, func(k heldKey) bool { return !first(k) })
 	p.keys = append(slices.Clone(p.keys), again...)
+	for _, id := range b.Back { // pending: it takes somebody else's word again, and as much as any key to sign
+		if k := p.first; w.must(k.id == id && p.key(id) == nil, "%s is no key of the bootstrap file that was taken from %s", short(id), short(b.Person)) {
+			k.pending, k.by, k.broken, k.since = true, "?", unvouched, w.leaf.Place()
+			p.keys = append(p.keys, k)
+		}
+	}
 }

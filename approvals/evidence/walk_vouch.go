@@ -121,7 +121,7 @@ func (r *Keyring) Leaf(ctx context.Context, leaf audit.Leaf) {
 		}
 	case audit.ConfigChanged:
 		w.config(b)
-	case audit.EnvelopeSealed, audit.EnvelopeOpened:
+	case audit.EnvelopeSealed, audit.EnvelopeOpened, audit.EnvelopeVoided:
 		if w.follows() {
 			w.judgeEnvelope()
 		}

@@ -204,6 +204,38 @@ func (f folding) sealed(ctx context.Context, b audit.EnvelopeSealed) ([]state.Ch
 	return all.done()
 }
 
+// VoidEnvelope takes an envelope out of force that nobody is proved to have sealed:
+// whoever had the machine may have its code. For the way back after an incident
+// only; one that is not sealed is passed over.
+func (r *Roster) VoidEnvelope(ctx context.Context, id policy.PersonID, why string) (voided bool, err error) {
+	err = again(func() error {
+		e, err := r.envelope(ctx, id)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		voided = true
+		return r.commit(ctx, envelopeRow+string(id), e.Rev+1, "penstock", audit.EnvelopeVoided{Envelope: string(id), Key: e.Key, Why: why, At: r.Now().UTC().Truncate(time.Second)})
+	})
+	return voided, err
+}
+
+func (f folding) voided(ctx context.Context, b audit.EnvelopeVoided) ([]state.Change, error) {
+	var e Envelope
+	rev, ok, err := read(ctx, f.rows, envelopeRow+b.Envelope, &e)
+	if err != nil {
+		return nil, err
+	}
+	if !ok || e.Key != b.Key {
+		return nil, fmt.Errorf("%.40q holds no such key", b.Envelope)
+	}
+	var all changes
+	all.delete(envelopeRow+b.Envelope, rev+1)
+	return all.done()
+}
+
 func (f folding) unsealed(ctx context.Context, b audit.EnvelopeOpened) ([]state.Change, error) {
 	var e Envelope
 	_, ok, err := read(ctx, f.rows, envelopeRow+b.Envelope, &e)

@@ -53,11 +53,17 @@ func (f folding) changes(ctx context.Context) ([]state.Change, error) {
 	case audit.FirmEnded:
 		return f.ended(ctx, b)
 	case audit.PersonSuspended:
-		return f.person(ctx, b.Person, func(p *Person) error { p.suspend(); return nil })
+		first, err := firstKeys(ctx, f.rows, f.document)
+		if err != nil {
+			return nil, err
+		}
+		return f.person(ctx, b.Person, func(p *Person) error { return p.suspend(first[p.ID], b.Back) })
 	case audit.EnvelopeSealed:
 		return f.sealed(ctx, b)
 	case audit.EnvelopeOpened:
 		return f.unsealed(ctx, b)
+	case audit.EnvelopeVoided:
+		return f.voided(ctx, b)
 	case audit.PersonInvited:
 		return f.invited(b)
 	case audit.PersonJoined:
@@ -204,15 +210,15 @@ func (f folding) joined(ctx context.Context, b audit.PersonJoined) ([]state.Chan
 		return nil, knownKey(b.Key, owner.Person)
 	}
 	p.Keys = slices.DeleteFunc(p.Keys, func(k Key) bool { return k.Kind == SSH && k.Pending })
-	p.Keys = append(p.Keys, Key{Kind: SSH, ID: b.Key, Public: b.Public, Pending: true, By: cmp.Or(inv.By, unsaid)})
+	p.Keys = append(p.Keys, Key{Kind: SSH, ID: b.Key, Public: b.Public, Pending: true, By: cmp.Or(inv.By, Unsaid)})
 	all.put(personRow+b.Person, f.leaf.Rev, p)
 	all.delete(inviteKey(b.Code), invRev+1)
 	return all.done()
 }
 
-// unsaid is who invited, where an invitation does not say: no verb makes one, and
+// Unsaid is who invited, where an invitation does not say: no verb makes one, and
 // its key must not look as if the plant began with it. No person has such an id.
-const unsaid = "?"
+const Unsaid = "?"
 
 // fits: an invitation never changes somebody who is there. One that was made
 // before the person's roles were is void.

@@ -99,5 +99,21 @@ func TestSuspendTakesWhatTheMachineCouldForge(t *testing.T) {
 	if n, err := h.r.DropAgents(ctx); err != nil || n != 0 {
 		t.Errorf("again: %d, %v", n, err)
 	}
+	// Sven's own key, which the forged confirmation took from him, waits beside it: the telephone tells which is his.
+	sven, err := h.r.Person(ctx, "sven")
+	h.ok(err)
+	if len(sven.Keys) != 2 || !sven.pending(fingerprint(key("sven"))) || sven.Keys[1].first() || sven.Keys[1].Signs() || h.byKey(key("sven")) != "" {
+		t.Errorf("sven has %+v", sven.Keys)
+	}
+	if n, err := h.r.Suspend(ctx, func(int, int) {}); err != nil || n != 0 {
+		t.Errorf("%d were suspended again: %v", n, err)
+	}
+	sealed, err := h.docs.Put(ctx, []byte("new secret"))
+	h.ok(err)
+	h.ok(h.r.Enroll(ctx, h.overKey("nora"), Key{Kind: TOTP, ID: "totp", Sealed: sealed}))
+	h.ok(h.r.Confirm(ctx, h.actor("nora"), "sven", fingerprint(key("sven"))))
+	if h.byKey(key("sven")) != "sven" || h.byKey(key("evil")) != "" {
+		t.Error("confirmed again, sven's key of the bootstrap file does not count, or the forged one does")
+	}
 	h.rebuilt()
 }

@@ -107,6 +107,7 @@ var rules = map[string]rule{
 	"person.suspended":    {accountChange, disable, medium},
 	"envelope.sealed":     {manageEntity, create, medium},
 	"envelope.opened":     {manageEntity, update, high},
+	"envelope.voided":     {manageEntity, update, high},
 	"roster.written":      {manageEntity, update, low},
 	"deputy.named":        {manageEntity, update, low},
 	"deputy.ended":        {manageEntity, update, low},

@@ -17,31 +17,61 @@ import (
 	"filippo.io/age"
 
 	"penstock/audit"
+	"penstock/audit/durable"
 )
 
 // maxPlain bounds an opened document, in bytes.
 const maxPlain = 64 << 10
 
-// Box seals to one key and opens what was sealed to it. Safe for concurrent use.
+// mostKeys bounds those of one file: each is a way back after an incident.
+const mostKeys = 64
+
+// Box seals to the newest key of its file and opens what was sealed to any of them.
+// Safe for concurrent use.
 type Box struct {
-	key  *age.X25519Identity
+	keys []*age.X25519Identity // the newest first
 	docs *audit.Documents
 }
 
 // Open loads the key, or makes it where there is none: path is keys/seal.key,
-// an age identity, 0600; wider is refused.
+// age identities a line each, the newest first, 0600; wider is refused.
 func Open(path string, docs *audit.Documents) (*Box, error) {
-	key, err := load(path)
+	keys, err := load(path)
 	if err != nil {
 		return nil, err
 	}
-	return &Box{key, docs}, nil
+	return &Box{keys, docs}, nil
+}
+
+// Renew puts a new key before those of the file, after an incident: a copy of the
+// file that was taken before opens nothing that is sealed from the next Open on,
+// and what was sealed before still opens here. It gives both public halves.
+func Renew(path string) (old, fresh string, err error) {
+	keys, err := load(path)
+	if err != nil {
+		return "", "", err
+	}
+	if len(keys) == mostKeys {
+		return "", "", fmt.Errorf("%s holds %d keys, and no more fit", path, mostKeys)
+	}
+	id, err := age.GenerateX25519Identity()
+	if err != nil {
+		return "", "", err
+	}
+	text := id.String() + "\n"
+	for _, k := range keys {
+		text += k.String() + "\n"
+	}
+	if err := durable.WriteFile(path, []byte(text), 0o600); err != nil {
+		return "", "", fmt.Errorf("put a new key into %s: %w", path, err)
+	}
+	return keys[0].Recipient().String(), id.Recipient().String(), nil
 }
 
 // Put seals plain and keeps it; the document is durable on return.
 func (b *Box) Put(ctx context.Context, plain []byte) (audit.Hash, error) {
 	var sealed bytes.Buffer
-	w, err := age.Encrypt(&sealed, b.key.Recipient())
+	w, err := age.Encrypt(&sealed, b.keys[0].Recipient())
 	if err != nil {
 		return audit.Hash{}, err
 	}
@@ -60,7 +90,11 @@ func (b *Box) Get(ctx context.Context, h audit.Hash) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	r, err := age.Decrypt(bytes.NewReader(sealed), b.key)
+	all := make([]age.Identity, len(b.keys))
+	for i, k := range b.keys {
+		all[i] = k
+	}
+	r, err := age.Decrypt(bytes.NewReader(sealed), all...)
 	if err != nil {
 		return nil, fmt.Errorf("open sealed document %s with keys/seal.key: %w", h, err)
 	}
@@ -74,11 +108,12 @@ func (b *Box) Get(ctx context.Context, h audit.Hash) ([]byte, error) {
 	return plain, nil
 }
 
-// load reads the age identity, or makes it.
-func load(path string) (*age.X25519Identity, error) {
+// load reads the age identities, or makes one.
+func load(path string) ([]*age.X25519Identity, error) {
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return makeKey(path)
+		id, err := makeKey(path)
+		return []*age.X25519Identity{id}, err
 	}
 	if err != nil {
 		return nil, err
@@ -91,15 +126,19 @@ func load(path string) (*age.X25519Identity, error) {
 	if !info.Mode().IsRegular() || info.Mode().Perm()&0o077 != 0 {
 		return nil, fmt.Errorf("%s can be read by others (mode %04o): if nobody has copied it, chmod 600 %s", path, info.Mode().Perm(), path)
 	}
-	b, err := io.ReadAll(io.LimitReader(f, 4<<10))
+	b, err := io.ReadAll(io.LimitReader(f, 8<<10))
 	if err != nil {
 		return nil, err
 	}
-	id, err := age.ParseX25519Identity(strings.TrimSpace(string(b)))
-	if err != nil {
-		return nil, fmt.Errorf("%s is no age identity: bring it back from a backup; without it everybody sets password and code anew", path)
+	var keys []*age.X25519Identity
+	for line := range strings.Lines(strings.TrimSpace(string(b)) + "\n") {
+		id, err := age.ParseX25519Identity(strings.TrimSpace(line)) // its words could hold the key
+		if err != nil || len(keys) == mostKeys {
+			return nil, fmt.Errorf("%s holds something else than age identities: bring it back from a backup; without it everybody sets password and code anew", path)
+		}
+		keys = append(keys, id)
 	}
-	return id, nil
+	return keys, nil
 }
 
 func makeKey(path string) (*age.X25519Identity, error) {

@@ -133,7 +133,7 @@ func (v *visit) sentence(body audit.Body, n roll) (says, weight string) {
 		return "took the hand-back; closed", "moved"
 	case audit.SecretSealed, audit.SecretUsed, audit.SecretShown, audit.SecretRotating, audit.SecretRotated, audit.SecretKept:
 		return secretWords(b)
-	case audit.EnvelopeSealed, audit.EnvelopeOpened, audit.RecoveryBegan, audit.PersonSuspended, audit.AuthoritiesRotated, audit.RecoveryDone:
+	case audit.EnvelopeSealed, audit.EnvelopeOpened, audit.EnvelopeVoided, audit.RecoveryBegan, audit.PersonSuspended, audit.AuthoritiesRotated, audit.RecoveryDone:
 		return worstNightWords(b, n)
 	case audit.TargetChecked:
 		return "had the broker look whether it gets into " + b.Asset + as(b.Account), "moved"

@@ -12,6 +12,8 @@ func worstNightWords(body audit.Body, n roll) (says, weight string) {
 		return "sealed " + b.Envelope + " anew; an older one counts no more", "moved"
 	case audit.EnvelopeOpened:
 		return "opened " + b.Envelope + " and said to be “" + b.Says + "”" + from(b.Source), "refused"
+	case audit.EnvelopeVoided:
+		return "made " + b.Envelope + " void: " + b.Why, "refused"
 	case audit.RecoveryBegan:
 		return "began to take everything back: " + b.Says, "refused"
 	case audit.PersonSuspended:

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -79,28 +80,32 @@ func (d dataFolder) hasKeys(names ...string) error {
 	return nil
 }
 
-// identity loads an age identity from keys/name, or makes one where there is none.
-func (d dataFolder) identity(name string) (*age.X25519Identity, error) {
+// identity loads the age identities of keys/name, or makes one where there is none: the
+// newest first, to which is sealed; text has all that open (seal.Renew).
+func (d dataFolder) identity(name string) (newest *age.X25519Identity, text string, err error) {
 	path := filepath.Join(d.keys(), name)
 	b, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		id, err := age.GenerateX25519Identity()
 		if err != nil {
-			return nil, fmt.Errorf("make %s: %w", path, err)
+			return nil, "", fmt.Errorf("make %s: %w", path, err)
 		}
 		if err := durable.WriteFile(path, []byte(id.String()+"\n"), 0o600); err != nil {
-			return nil, fmt.Errorf("make %s: %w", path, err)
+			return nil, "", fmt.Errorf("make %s: %w", path, err)
 		}
-		return id, nil
+		return id, id.String(), nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", path, err)
+		return nil, "", fmt.Errorf("read %s: %w", path, err)
 	}
-	id, err := age.ParseX25519Identity(string(trimLine(b)))
-	if err != nil {
-		return nil, fmt.Errorf("%s is no age identity", path) // the error would show the key
+	all, err := age.ParseIdentities(bytes.NewReader(b))
+	if err == nil {
+		newest, _ = all[0].(*age.X25519Identity)
 	}
-	return id, nil
+	if newest == nil {
+		return nil, "", fmt.Errorf("%s is no age identity", path) // the error would show the key
+	}
+	return newest, string(b), nil
 }
 
 func trimLine(b []byte) []byte {

@@ -43,13 +43,16 @@ func recovered(t *testing.T, golden *rig) {
 		t.Errorf("it changed something without --yes: %v", err)
 	}
 	run(2, "--yes")
+	if said := run(3, "--says", "Lena Lang", "--yes"); !strings.Contains(said, "--without-checkpoint") || keys() != before {
+		t.Errorf("without a checkpoint from outside:\n%s", indent(said))
+	}
 
 	// A log that was made shorter behind a checkpoint outside is evidence, and no plant to begin with.
 	rolled := r.path("rolled")
 	r.must(exec.Command("cp", "-a", r.path("data"), rolled).Run())
 	r.start()
 	r.must(os.WriteFile(r.path("later"), r.checkpointNow(), 0o600))
-	r.refused("still running", "mia", "penstock", "recover", "--config", r.path("penstock.yaml"), "--says", "Mia", "--yes")
+	r.refused("still running", "mia", "penstock", "recover", "--config", r.path("penstock.yaml"), "--checkpoint", r.path("later"), "--says", "Mia", "--yes")
 	r.kill()
 	r.must(os.Rename(r.path("data"), r.path("data.whole")))
 	r.must(os.Rename(rolled, r.path("data")))

@@ -55,7 +55,7 @@ var mayImport = map[string][]string{
 	"broker/brokertest": {"policy", "audit", "audit/durable", "audit/recording", "approvals", "broker"}, // for tests
 	"broker/ca":         {"policy", "audit", "approvals/state"},
 	"broker/login":      {"policy", "audit", "approvals/evidence", "approvals/state", "approvals/people", "broker/seal"},
-	"broker/seal":       {"audit"},
+	"broker/seal":       {"audit", "audit/durable"},
 	"broker/vault":      {"policy", "audit", "approvals/state", "approvals/people", "broker/seal"},
 	"broker/dial":       {"policy", "audit/recording", "broker", "broker/ca", "broker/vault"},
 	"broker/relay":      {"policy", "policy/inspect", "audit", "audit/recording", "broker"},

@@ -131,11 +131,11 @@ func (h *plantHouse) recordingsKey(past *history) (recipient, identity string, e
 			return "", "", err
 		}
 	}
-	id, err := h.folder.identity(name)
+	id, all, err := h.folder.identity(name)
 	if err != nil {
 		return "", "", err
 	}
-	return id.Recipient().String(), id.String(), nil
+	return id.Recipient().String(), all, nil
 }
 
 // sealing gives the archive who can open what it records, and writes so where it changed.

@@ -19,9 +19,13 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"penstock/approvals/evidence"
+	"penstock/approvals/people"
 	"penstock/audit"
+	"penstock/audit/receipt"
 	"penstock/audit/verify"
 	"penstock/broker/ca"
+	"penstock/broker/seal"
+	"penstock/policy"
 )
 
 // recovery takes back, after an incident, what whoever had the machine may have
@@ -29,6 +33,7 @@ import (
 type recovery struct {
 	file    serverFile
 	outside []string // files with checkpoints that were kept elsewhere
+	blind   bool     // nobody has one
 	says    string
 	yes     bool
 	out     io.Writer
@@ -45,12 +50,16 @@ changed, and you read what would be. It can be begun again at any point, and is 
     What somebody had to agree to, and is not proved to have, is listed
   2 cuts every window that is agreed or open, and withdraws every request that waits
   3 suspends people's keys: only what the bootstrap file has still counts. ssh keys and passkeys wait to be
-    confirmed and vouched for again; passwords, code generators and linked accounts are gone
-  4 removes the agents of zones, and the screens of the control room
-  5 makes the three authorities, the host key and our own key for browsers anew: every certificate that was issued is worth nothing
-  6 says what people do next: what vendors and targets must be given, whose keys to confirm, which pins to compare
-What it did is in the log. It opens nothing. The log's own key stays, because checkpoints outside are by it:
-witnesses and copies outside keep it honest. Secrets of machines in the vault count as known: change them there.`,
+    confirmed and vouched for again, and so do keys of the bootstrap file that were replaced since;
+    passwords, code generators and linked accounts are gone
+  4 removes the agents of zones, and the screens of the control room, and makes envelopes void that nobody is proved to have sealed
+  5 makes the three authorities, the host key, the key of receipts and our own key for browsers anew: every certificate
+    that was issued is worth nothing. What is sealed from now on, in keys/seal.key and keys/recordings.key, is sealed to
+    new keys; the old ones stay beside them, because what is there is opened by them
+  6 says what people do next: what vendors and targets must be given, whose keys to confirm, what to compare
+What it did is in the log. It opens nothing. The log's own key stays, because checkpoints outside are by it: whoever
+has copied it can sign another history, which every witness and copy outside contradicts. Where there is none, begin a
+new log. Secrets of machines in the vault count as known: change them there.`,
 		Example: `  penstock recover --config penstock.yaml --checkpoint siem.txt --says "Lena Lang, laptop of the night shift"
   penstock recover --config penstock.yaml --checkpoint siem.txt --says "Lena Lang, laptop of the night shift" --yes`,
 		Args: exactly(0, "flags only"),
@@ -65,6 +74,7 @@ witnesses and copies outside keep it honest. Secrets of machines in the vault co
 	f := cmd.Flags()
 	f.StringVar(&config, "config", "penstock.yaml", "the server's file")
 	f.StringArrayVar(&r.outside, "checkpoint", nil, "file with a checkpoint that was kept elsewhere; may be repeated")
+	f.BoolVar(&r.blind, "without-checkpoint", false, "nobody has one: no witness, SIEM, mail, receipt or backup elsewhere")
 	f.StringVar(&r.says, "says", "", "who you are and why, for the record")
 	f.BoolVar(&r.yes, "yes", false, "do it; without, it only says what it would do")
 	return cmd
@@ -75,6 +85,9 @@ func (r *recovery) say(format string, a ...any) { fmt.Fprintf(r.out, format+"\n"
 func (r *recovery) run(ctx context.Context) error {
 	if r.says = strings.TrimSpace(r.says); r.yes && (r.says == "" || len(r.says) > 200 || r.says != visible(r.says)) {
 		return usage(`say who you are and why, in at most 200 characters: --says "Lena Lang, laptop of the night shift"`)
+	}
+	if r.yes && len(r.outside) == 0 && !r.blind {
+		return exit{exitNo, errors.New("no checkpoint from outside was given, so a log that was made anew here would look whole. Bring one from the witness, the SIEM, a mail, a receipt or another machine's backup: --checkpoint FILE. If there is none anywhere: --without-checkpoint, and what the log says is then whoever's had the machine")}
 	}
 	keys := filepath.Join(r.file.Data, "keys")
 	old, err := ca.Prints(keys)
@@ -118,6 +131,7 @@ type incident struct {
 	outside                   int
 	windows, requests, people int
 	began                     *audit.RecoveryBegan // that is not done
+	unsealed                  map[string]string    // envelopes that nobody is proved to have sealed, and why
 }
 
 // look reads the log whole, and stops if it is not what a checkpoint outside covers.
@@ -156,6 +170,7 @@ func (r *recovery) look(ctx context.Context) (incident, error) {
 			wrong = append(wrong, fmt.Sprintf("leaf %d, %s of %s: %s", leaf.Index, leaf.Body.Type(), leaf.Subject, f))
 		}
 	}
+	found.unsealed = walk.Unsealed()
 	found.windows, found.requests, found.people = len(open), len(waits), len(known)
 	r.say("The log has %d leaves; %s from outside, the newest of %d leaves.", found.leaves, count(uint64(found.outside), "checkpoint", "checkpoints"), found.covered)
 	if found.outside == 0 {
@@ -248,11 +263,25 @@ func (r *recovery) take(ctx context.Context, h *plantHouse, found incident, old 
 	if err != nil {
 		return err
 	}
+	void := 0
+	for _, id := range slices.Sorted(maps.Keys(found.unsealed)) {
+		voided, err := h.roster.VoidEnvelope(ctx, policy.PersonID(id), found.unsealed[id])
+		if err != nil {
+			return err
+		}
+		if voided {
+			void++
+			r.say("Made %s void: %s.", people.Envelope{ID: policy.PersonID(id)}.Title(), visible(found.unsealed[id]))
+		}
+	}
 	if err := ca.Rotate(keys); err != nil {
 		return err
 	}
 	made, err := ca.Prints(keys)
 	if err != nil {
+		return err
+	}
+	if err := renew(keys, old, made); err != nil {
 		return err
 	}
 	for file := range made {
@@ -264,11 +293,40 @@ func (r *recovery) take(ctx context.Context, h *plantHouse, found incident, old 
 	if err := write(audit.AuthoritiesRotated{Old: old, New: made, At: now()}); err != nil {
 		return err
 	}
-	if err := write(audit.RecoveryDone{Windows: windows, Requests: requests, People: suspended, Agents: agents, Kiosks: kiosks, At: now()}); err != nil {
+	if err := write(audit.RecoveryDone{Windows: windows, Requests: requests, People: suspended, Agents: agents, Kiosks: kiosks, Envelopes: void, At: now()}); err != nil {
 		return err
 	}
 	r.say("Cut %s, withdrew %s, suspended the keys of %s, removed %s and %s. Every certificate that was issued is void.", count(uint64(windows), "window", "windows"), count(uint64(requests), "request", "requests"),
 		count(uint64(suspended), "person", "people"), count(uint64(agents), "agent", "agents"), count(uint64(kiosks), "kiosk", "kiosks"))
+	return nil
+}
+
+// renew makes the key of receipts anew, and puts new keys before those by which
+// secrets and recordings are opened.
+func renew(keys string, old, made map[string]string) error {
+	for _, file := range []string{"seal.key", "recordings.key"} {
+		path := filepath.Join(keys, file)
+		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) { // where recordings are sealed to the auditors there is none
+			continue
+		}
+		was, fresh, err := seal.Renew(path)
+		if err != nil {
+			return err
+		}
+		old[file], made[file] = was, fresh
+	}
+	was, err := receipt.Open(keys) // its public half stays known, for the receipts that people have
+	if err != nil {
+		return err
+	}
+	if err := os.Remove(filepath.Join(keys, receipt.KeyFile)); err != nil {
+		return fmt.Errorf("take the key of receipts away: %w", err)
+	}
+	fresh, err := receipt.Open(keys)
+	if err != nil {
+		return err
+	}
+	old[receipt.KeyFile], made[receipt.KeyFile] = was.Name(), fresh.Name()
 	return nil
 }
 
@@ -288,14 +346,7 @@ func (r *recovery) next(ctx context.Context, h *plantHouse, dir string) error {
 	if err != nil {
 		return err
 	}
-	r.say("\n4. Compare each fingerprint by phone or face to face; then somebody else confirms it (people confirm PERSON KEY), and vouches for it where it signs answers (people vouch):")
-	for _, p := range all {
-		for _, k := range p.Keys {
-			if !p.Disabled && k.Pending {
-				r.say("    %-20s %-8s %s", p.ID, k.Kind, k.ID)
-			}
-		}
-	}
+	r.pending(all)
 	r.say("\n5. Compare the pinned host keys on each machine, by ssh-keygen -lf on its own console; a wrong one is changed in the plant file, by its owners:")
 	for _, asset := range h.plant().Assets {
 		for _, port := range asset.Ports {
@@ -304,14 +355,61 @@ func (r *recovery) next(ctx context.Context, h *plantHouse, dir string) error {
 			}
 		}
 	}
-	r.say("\n6. Invite the agent of each zone anew (penstock agent invite), enrol the screens of the control room (page Kiosks), and link accounts of the sign-in service (people link). Browsers are shown a new certificate; where https: names your own, have another one issued.")
-	r.say("\n7. Change the secrets of machines that are in the vault: count them as known (penstock target list).")
+	if err := r.compare(ctx, h, all); err != nil {
+		return err
+	}
+	r.say("\n7. Invite the agent of each zone anew (penstock agent invite), enrol the screens of the control room (page Kiosks), and link accounts of the sign-in service (people link). Browsers are shown a new certificate; where https: names your own, have another one issued.")
+	r.say("\n8. Change the secrets of machines that are in the vault: count them as known (penstock target list).")
 	envelopes, err := h.roster.Envelopes(ctx)
 	if err != nil {
 		return err
 	}
 	for _, e := range envelopes {
-		r.say("8. Seal %s anew, if anybody could have read its paper: penstock envelope make %s.", e.Title(), e.ID)
+		r.say("9. Seal %s anew, if anybody could have read its paper: penstock envelope make %s.", e.Title(), e.ID)
+	}
+	return nil
+}
+
+// pending lists the keys that wait, and says where nobody is left to confirm them.
+func (r *recovery) pending(all []people.Person) {
+	r.say("\n4. Compare each fingerprint by phone or face to face; then somebody else confirms it (people confirm PERSON KEY), and vouches for it where it signs answers (people vouch):")
+	counts := 0
+	for _, p := range all {
+		for _, k := range p.Keys {
+			if !p.Disabled && k.Signs() {
+				counts++
+			}
+			if p.Disabled || !k.Pending {
+				continue
+			}
+			note := ""
+			if k.Kind == people.SSH && k.By == people.Unsaid {
+				note = "  (of the bootstrap file, or without anybody's invitation: whoever holds it now)"
+			}
+			r.say("    %-20s %-8s %s%s", p.ID, k.Kind, k.ID, note)
+		}
+	}
+	if counts == 0 {
+		r.say("    NOBODY IS LEFT whose key of the bootstrap file counts, so nobody can confirm one of these: the log says that each was replaced. Keep this folder as evidence, and begin a new log in an empty one (penstock serve, with a bootstrap file).")
+	}
+}
+
+// compare lists what is the server's word alone, and was left as the log has it.
+func (r *recovery) compare(ctx context.Context, h *plantHouse, all []people.Person) error {
+	r.say("\n6. Compare what nobody signs: who holds which role, and whence firms may come. Change what is wrong on the page People; look over blocks that were lifted, rosters and trainings there, too:")
+	for _, p := range all {
+		if !p.Disabled && len(p.Roles) > 0 {
+			r.say("    %-20s %-12s %s", p.ID, p.Firm, fmt.Sprint(p.Roles))
+		}
+	}
+	firms, err := h.roster.Firms(ctx)
+	if err != nil {
+		return err
+	}
+	for _, f := range firms {
+		if !f.Plant {
+			r.say("    %-20s from %v", f.ID, f.Networks)
+		}
 	}
 	return nil
 }

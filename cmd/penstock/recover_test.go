@@ -56,12 +56,29 @@ func TestARecoveryThatNeverWas(t *testing.T) {
 	if err := h.close(); err != nil {
 		t.Fatal(err)
 	}
+	secret := func(file string) string {
+		b, err := os.ReadFile(filepath.Join(keys, file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(b)
+	}
+	opens := []string{"seal.key", "recordings.key"} // what was sealed before must still open
+	before := map[string]string{"receipt.key": secret("receipt.key")}
+	for _, file := range opens {
+		before[file] = secret(file)
+	}
 	for range 2 {
 		if err := os.WriteFile(stolen, []byte("copied"), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		var out bytes.Buffer
-		r := &recovery{file: f, says: "Lena Lang", yes: true, out: &out, errs: t.Output()}
+		r := &recovery{file: f, says: "Lena Lang", yes: true, blind: true, out: &out, errs: t.Output()}
+		blind := *r
+		blind.blind = false
+		if err := blind.run(t.Context()); err == nil || !strings.Contains(err.Error(), "--without-checkpoint") {
+			t.Fatalf("it goes on without a checkpoint from outside: %v", err)
+		}
 		if err := r.run(t.Context()); err != nil {
 			t.Fatalf("%v\n%s", err, out.String())
 		}
@@ -77,6 +94,17 @@ func TestARecoveryThatNeverWas(t *testing.T) {
 				t.Errorf("%s is the one that was stolen:\n%s", file, out.String())
 			}
 		}
+		for _, file := range opens {
+			newest, rest, _ := strings.Cut(secret(file), "\n")
+			if strings.Contains(before[file], newest) || strings.TrimSpace(rest) != strings.TrimSpace(before[file]) {
+				t.Errorf("%s has no new key before the old ones", file)
+			}
+			before[file] = secret(file)
+		}
+		if secret("receipt.key") == before["receipt.key"] || strings.Count(secret("receipt.pub"), `"kid"`) < 2 {
+			t.Errorf("receipts are signed by the key that was stolen, or those of before are nobody's: %s", secret("receipt.pub"))
+		}
+		before["receipt.key"] = secret("receipt.key")
 		if _, err := os.Stat(stolen); err == nil {
 			t.Error("the key for browsers is the one that was stolen")
 		}
