@@ -92,12 +92,13 @@ type Desk struct {
 
 	telling sync.Mutex // one input's word is written at a time; what takes a gate away has done so before
 
-	mu       sync.Mutex // of all below; held for memory only
-	stops    Stopper
-	plants   map[audit.Hash]*policy.Plant
-	rosters  map[audit.Hash][]evidence.Turn
-	agreeing map[[2]audit.Hash][]policy.Need
-	hashed   struct {
+	mu         sync.Mutex // of all below; held for memory only
+	stops      Stopper
+	stopsFiles FileStopper
+	plants     map[audit.Hash]*policy.Plant
+	rosters    map[audit.Hash][]evidence.Turn
+	agreeing   map[[2]audit.Hash][]policy.Need
+	hashed     struct {
 		plant *policy.Plant
 		hash  audit.Hash
 	}

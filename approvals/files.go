@@ -36,7 +36,7 @@ var fileSteps = map[FileState][]FileState{
 	FileHeld:       {FileLooked, FileRefused, FileExpired},
 	FileLooked:     {FileReleased, FileRefused, FileExpired},
 	FileReleased:   {FileDelivering, FileRefused, FileExpired},
-	FileDelivering: {FileDelivering, FileDelivered, FileExpired},
+	FileDelivering: {FileDelivering, FileDelivered, FileRefused, FileExpired},
 }
 
 // FileHashes reads what somebody wrote of files that will be brought: one SHA-256 a
@@ -90,8 +90,9 @@ type File struct {
 	Why     string             `json:"why,omitempty"`
 	Kind    string             `json:"kind,omitempty"` // text, zip, exe, …
 	Scan    string             `json:"scan,omitempty"`
-	At      time.Time          `json:"at"`    // it came
-	Moved   time.Time          `json:"moved"` // the newest step
+	At      time.Time          `json:"at"`              // it came
+	Moved   time.Time          `json:"moved"`           // the newest step
+	Begun   bool               `json:"begun,omitempty"` // it was on its way: part of it, or all, may have come where it was to go
 
 	row uint64
 }
@@ -286,11 +287,47 @@ func (d *Desk) ReleaseFile(ctx context.Context, by people.Actor, id string, sum 
 	})
 }
 
-// RefuseFile keeps a file from its machine, for good: by whoever may take. No code.
+// FileStopper keeps files that wait; broker/holding is it.
+type FileStopper interface {
+	// StopFile has a file go no further at once, also in the middle of it; said is
+	// what the vendor reads. false: it is too late, it has its name or gets it now.
+	StopFile(id, said string) bool
+	// GoFile takes that back.
+	GoFile(id string)
+}
+
+// StopsFiles sets who stops files that are on their way; before anything is served.
+func (d *Desk) StopsFiles(s FileStopper) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.stopsFiles = s
+}
+
+// RefuseFile keeps a file from where it was to go, for good: by whoever may take. No
+// code. One that is on its way, or half taken, goes no further: effect first.
 func (d *Desk) RefuseFile(ctx context.Context, by people.Actor, id, why string) (File, error) {
 	if err := d.mayTake(by); err != nil {
 		return File{}, err
 	}
+	d.mu.Lock()
+	s := d.stopsFiles
+	d.mu.Unlock()
+	if s != nil && !s.StopFile(id, fmt.Sprintf("%s was refused by %s%s. It goes no further.", id, d.says(by), colon(cleaned(why)))) {
+		return File{}, refuse("file-there", "%s is whole at its machine, and has its name there or gets it now. Look at the machine; what it does with it you stop there.", id)
+	}
+	f, err := d.refuseFile(context.WithoutCancel(ctx), by, id, why)
+	switch {
+	case refused(err) && s != nil:
+		if now, lost := d.fileRow(ctx, id); refused(lost) || lost == nil && now.State != FileRefused { // who came first has refused it
+			s.GoFile(id)
+		}
+	case err != nil && !refused(err):
+		return f, d.admitNothing(fmt.Errorf("write that %s was refused", id), err)
+	}
+	return f, err
+}
+
+func (d *Desk) refuseFile(ctx context.Context, by people.Actor, id, why string) (File, error) {
 	return d.moveFile(ctx, id, func(f File, _ windowRow) (audit.FileMoved, string, []people.Person, error) {
 		return audit.FileMoved{To: string(FileRefused), By: string(by.Person), Why: cleaned(why)}, string(by.Person), nil, nil
 	})
@@ -420,7 +457,7 @@ func (f folder) file(ctx context.Context, rows state.Reader, leaf audit.Leaf) ([
 		r.value = File{Out: b.Direction == "out", ID: b.File, Window: policy.WindowID(b.Window), Session: policy.SessionID(b.Session), Person: policy.PersonID(b.Person), Asset: policy.AssetName(b.Asset),
 			Account: policy.AccountName(b.Account), Path: b.Path, Bytes: b.Bytes, SHA256: b.SHA256, Source: b.Source, Key: b.Key, Kept: b.Kept, At: b.At, Moved: b.At}
 	}
-	r.value.State = to
+	r.value.State, r.value.Begun = to, r.value.Begun || to == FileDelivering
 	if moved {
 		if m.SHA256 != r.value.SHA256 || m.Window != string(r.value.Window) {
 			return nil, fmt.Errorf("%s is of another file than it says", leaf.Subject)

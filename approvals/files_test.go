@@ -99,6 +99,60 @@ func TestAFileThatWaits(t *testing.T) {
 	}
 }
 
+// fileStops is a holding in memory.
+type fileStops struct {
+	said map[string]string
+	late bool
+}
+
+func (s *fileStops) StopFile(id, said string) bool { s.said[id] = said; return !s.late }
+func (s *fileStops) GoFile(id string)              { delete(s.said, id) }
+
+// Whoever may take stops a file that is on its way, without a code, and at once.
+func TestAFileOnItsWayIsRefused(t *testing.T) {
+	w, win := sending(t)
+	stops := &fileStops{said: map[string]string{}}
+	w.desk.StopsFiles(stops)
+	f, err := w.held(win, recipe)
+	wants(t, err, "")
+	for _, step := range []func() (File, error){
+		func() (File, error) { return w.desk.LookedAt(w.ctx, f.ID, "text", ScanClean, "", "db") },
+		func() (File, error) { return w.desk.ReleaseFile(w.ctx, w.as("mia"), f.ID, recipe) },
+		func() (File, error) { return w.desk.DeliverFile(w.ctx, f.ID, "S-1", 0) },
+	} {
+		f, err = step()
+		wants(t, err, "")
+	}
+	_, err = w.desk.RefuseFile(w.ctx, w.as("ann"), f.ID, "")
+	wants(t, err, "not-plant")
+	_, err = w.desk.RefuseFile(w.ctx, w.as("mia"), "F-9", "")
+	wants(t, err, "no-such-file")
+	if len(stops.said) != 0 {
+		t.Errorf("stopped: %q", stops.said)
+	}
+	stops.late = true
+	_, err = w.desk.RefuseFile(w.ctx, w.as("mia"), f.ID, "")
+	wants(t, err, "file-there")
+	stops.late = false
+	f, err = w.desk.RefuseFile(w.ctx, w.stale("mia"), f.ID, "wrong recipe")
+	wants(t, err, "")
+	if f.State != FileRefused || !f.Begun || f.Waits() || !strings.Contains(stops.said[f.ID], "refused by mia (Shift): wrong recipe") {
+		t.Errorf("%+v; the vendor reads %q", f, stops.said)
+	}
+	_, err = w.desk.RefuseFile(w.ctx, w.as("mia"), f.ID, "once more")
+	if wants(t, err, "illegal-step"); stops.said[f.ID] == "" {
+		t.Error("a second no let it go on")
+	}
+	_, err = w.desk.DeliveredFile(w.ctx, f.ID, "S-1", 0, "")
+	wants(t, err, "illegal-step")
+	if wrong := w.fileWalk(t); len(wrong) > 0 {
+		t.Errorf("the verifier: %q", wrong)
+	}
+	if err := w.rebuilt(); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestAFileThatIsRefused(t *testing.T) {
 	w, win := sending(t)
 	for name, c := range map[string]struct {

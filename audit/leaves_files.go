@@ -26,7 +26,7 @@ type FileHeld struct {
 
 // FileMoved is a step of a file that waits: looked (Kind by its first bytes; Scan clean, found or
 // none; Database is the scanner's own word on its age), released by an opener, or by penstock
-// where the signed request names its hash; refused; delivering, in a channel of a
+// where the signed request names its hash; refused, also in the middle of its way; delivering, in a channel of a
 // session (of one that is taken out: that of whoever takes it, written before the first
 // byte); delivered; or expired, its bytes deleted. SHA256 is of the bytes that the step was about.
 type FileMoved struct {

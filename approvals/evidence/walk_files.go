@@ -16,7 +16,7 @@ type heldFile struct {
 
 // fileSteps are from where a step may come.
 var fileSteps = map[string][]string{
-	"looked": {"held"}, "released": {"looked"}, "refused": {"held", "looked", "released"},
+	"looked": {"held"}, "released": {"looked"}, "refused": {"held", "looked", "released", "delivering"},
 	"delivering": {"released", "delivering"}, "delivered": {"delivering"}, "expired": {"held", "looked", "released", "delivering"},
 }
 

@@ -67,6 +67,13 @@ func TestWalkFiles(t *testing.T) {
 	passed := func(do func(*audit.FileTransferred)) func(*evidencetest.Story) {
 		return func(s *evidencetest.Story) { change(s.Step("file.transferred", 0), do) }
 	}
+	stopped := func(by string) func(*evidencetest.Story) {
+		return func(s *evidencetest.Story) {
+			s.Drop(s.Step("file.transferred", 0))
+			moved(3, func(b *audit.FileMoved) { b.To, b.By, b.Session = "refused", by, "" })(s)
+			s.Step("file.moved", 3).Event.Actor = by
+		}
+	}
 	for _, row := range []struct {
 		story string
 		do    func(*evidencetest.Story)
@@ -85,6 +92,13 @@ func TestWalkFiles(t *testing.T) {
 		{"more than was let through, told as a part", func(s *evidencetest.Story) {
 			change(s.Step("file.transferred", 0), func(b *audit.FileTransferred) { b.Whole, b.Bytes, b.SHA256 = false, 4096, audit.HashOf(nil) })
 		}, []string{"delivered other bytes"}},
+		{"stopped on its way", stopped("mia"), nil},
+		{"stopped on its way by the vendor", stopped("ann"), []string{"who is nobody of the plant"}},
+		{"stopped on its way, and delivered all the same", func(s *evidencetest.Story) {
+			body := s.Step("file.transferred", 0).Event.Body
+			stopped("mia")(s)
+			behind(s, s.Step("file.moved", 3), 4114, "ann", body, "S-1")
+		}, []string{"delivered a file that nobody let through"}},
 		{"in another channel", func(s *evidencetest.Story) {
 			moved(2, func(b *audit.FileMoved) { b.Channel = 7 })(s)
 		}, []string{"channel 7 is not open", "that nobody let through"}},

@@ -91,16 +91,18 @@ type Holding struct {
 
 	errands map[policy.AssetName]bool // machines that Penstock brings a file to by a session of its own
 	tried   map[string]failure
-	taken   map[string]bool // files that are taken out now
-	said    map[string]bool // files of which the person was told that they are let out
-	parts   map[place]*part // uploads that broke off
+	taken   map[string]bool   // files that are taken out now
+	said    map[string]bool   // files of which the person was told that they are let out
+	parts   map[place]*part   // uploads that broke off
+	stopped map[string]string // files that somebody refuses: what the vendor reads
+	named   map[string]bool   // files that the machine was asked to give their name
 
 	health health // the scanner's
 }
 
 // Open makes the folder, and says what is in it.
 func Open(p Parts) (*Holding, error) {
-	h := &Holding{Parts: p, poke: make(chan struct{}, 1), mine: map[string]bool{}, under: map[string]bool{}, errands: map[policy.AssetName]bool{}, tried: map[string]failure{}, taken: map[string]bool{}, said: map[string]bool{}, parts: map[place]*part{}}
+	h := &Holding{Parts: p, poke: make(chan struct{}, 1), mine: map[string]bool{}, under: map[string]bool{}, errands: map[policy.AssetName]bool{}, tried: map[string]failure{}, taken: map[string]bool{}, said: map[string]bool{}, parts: map[place]*part{}, stopped: map[string]string{}, named: map[string]bool{}}
 	h.Limits = p.Limits.defaults()
 	if h.Now == nil {
 		h.Now = time.Now

@@ -46,6 +46,7 @@ type desk struct {
 	over  bool
 	fail  string // the step that fails, as if the process ended there
 	moved chan struct{}
+	goes  func() // called once, when a file has become delivering
 }
 
 func (d *desk) step(id string, from []approvals.FileState, to approvals.FileState, change func(*approvals.File)) (approvals.File, error) {
@@ -107,7 +108,15 @@ func (d *desk) release(id string) (approvals.File, error) {
 }
 
 func (d *desk) DeliverFile(_ context.Context, id string, _ policy.SessionID, _ int) (approvals.File, error) {
-	return d.step(id, []approvals.FileState{approvals.FileReleased, approvals.FileDelivering}, approvals.FileDelivering, nil)
+	f, err := d.step(id, []approvals.FileState{approvals.FileReleased, approvals.FileDelivering}, approvals.FileDelivering, nil)
+	d.mu.Lock()
+	goes := d.goes
+	d.goes = nil
+	d.mu.Unlock()
+	if goes != nil && err == nil {
+		goes()
+	}
+	return f, err
 }
 
 func (d *desk) DeliveredFile(_ context.Context, id string, _ policy.SessionID, _ int, why string) (approvals.File, error) {
@@ -147,7 +156,7 @@ func (d *desk) Over(context.Context, policy.WindowID) (bool, error) {
 
 // refuse is RefuseFile of the real one.
 func (d *desk) refuse(id string) {
-	_, _ = d.step(id, []approvals.FileState{approvals.FileHeld, approvals.FileLooked, approvals.FileReleased}, approvals.FileRefused, nil)
+	_, _ = d.step(id, []approvals.FileState{approvals.FileHeld, approvals.FileLooked, approvals.FileReleased, approvals.FileDelivering}, approvals.FileRefused, nil)
 }
 
 // plant is a vendor with OpenSSH's sftp, a holding, and a machine with OpenSSH's sftp-server.

@@ -112,6 +112,9 @@ func (h *Holding) settled(waiting []approvals.File) {
 	maps.DeleteFunc(h.tried, func(id string, _ failure) bool {
 		return !slices.ContainsFunc(waiting, func(f approvals.File) bool { return f.ID == id })
 	})
+	maps.DeleteFunc(h.stopped, func(id string, _ string) bool { // nobody holds it any more, and its row says that it is over
+		return !h.taken[id] && !h.under[id] && !slices.ContainsFunc(waiting, func(f approvals.File) bool { return f.ID == id })
+	})
 	maps.DeleteFunc(h.said, func(id string, _ bool) bool {
 		return !slices.ContainsFunc(waiting, func(f approvals.File) bool { return f.ID == id })
 	})
@@ -287,10 +290,17 @@ func (h *Holding) bring(ctx context.Context, f approvals.File, file *os.File) (e
 	}
 	defer closes()
 	again := f.State == approvals.FileDelivering
+	defer h.unnamed(f.ID) // after its row says that it is there
+	if err := h.goes(f.ID, false); err != nil {
+		return err
+	}
 	if f, err = h.Desk.DeliverFile(ctx, f.ID, gate.Session(), gate.Number()); err != nil {
 		return fmt.Errorf("say that it goes: %w", err)
 	}
-	there, err := sftp.Deliver(ctx, gate, machine, sftp.Delivery{File: f.ID, Path: f.Path, Bytes: f.Bytes, SHA256: f.SHA256, From: file, Again: again})
+	there, err := sftp.Deliver(ctx, gate, machine, sftp.Delivery{File: f.ID, Path: f.Path, Bytes: f.Bytes, SHA256: f.SHA256, From: file, Again: again, Goes: func(naming bool) error { return h.goes(f.ID, naming) }})
+	if no, ok := errors.AsType[*policy.Refusal](err); ok && no.Rule == "file-refused" {
+		s.Say(no.Say)
+	}
 	if err != nil {
 		return err
 	}

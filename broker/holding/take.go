@@ -60,6 +60,9 @@ func (h *Holding) left(id string) {
 // letsTake: the bytes are those that were let out, and the event is durable. nil, nil: its
 // bytes are gone, so it is fetched anew, and waits anew.
 func (h *Holding) letsTake(ctx context.Context, gate *broker.Channel, f approvals.File) (*taking, error) {
+	if err := h.goes(f.ID, false); err != nil {
+		return nil, err
+	}
 	file, err := h.same(f)
 	if errors.Is(err, fs.ErrNotExist) {
 		h.expire(ctx, f, "its bytes are gone")
@@ -84,9 +87,16 @@ type taking struct {
 	channel int
 }
 
-func (t *taking) File() string                           { return t.f.ID }
-func (t *taking) Size() int64                            { return t.f.Bytes }
-func (t *taking) ReadAt(p []byte, at int64) (int, error) { return t.file.ReadAt(p, at) }
+func (t *taking) File() string { return t.f.ID }
+func (t *taking) Size() int64  { return t.f.Bytes }
+
+// ReadAt gives nothing more of what was refused meanwhile.
+func (t *taking) ReadAt(p []byte, at int64) (int, error) {
+	if err := t.h.goes(t.f.ID, false); err != nil {
+		return 0, err
+	}
+	return t.file.ReadAt(p, at)
+}
 
 // Close: what was taken whole needs to be kept no longer. Where that cannot be
 // told it is kept, and can be taken again, while its window runs.

@@ -23,6 +23,10 @@ type Delivery struct {
 	SHA256 audit.Hash
 	From   io.ReaderAt
 	Again  bool // it may be there already: one went before, and broke off
+	// Goes is asked before each batch of it, and, naming, when all of it is there and
+	// only its name is missing; an error ends the delivery. What was written of it
+	// then is taken away. nil: nobody stops it.
+	Goes func(naming bool) error
 }
 
 const (
@@ -258,6 +262,9 @@ func (x *courier) upload() error {
 		return err
 	}
 	if err := x.content(h); err != nil {
+		if stopped := (*stoppedError)(nil); errors.As(err, &stopped) {
+			return x.tidy(part, h, stopped.why)
+		}
 		return err
 	}
 	if x.syncs {
@@ -267,6 +274,9 @@ func (x *courier) upload() error {
 	}
 	if err := x.did("close the file", fxClose, func(p packet) packet { return p.text(h) }); err != nil {
 		return err
+	}
+	if err := x.goes(true); err != nil {
+		return x.tidy(part, "", err)
 	}
 	if x.renames {
 		return x.did("give the file its name", fxExtended, func(p packet) packet { return p.text("posix-rename@openssh.com").text(part).text(x.d.Path) })
@@ -282,6 +292,29 @@ func (x *courier) upload() error {
 		return rename()
 	}
 	return err
+}
+
+func (x *courier) goes(naming bool) error {
+	if x.d.Goes == nil {
+		return nil
+	}
+	return x.d.Goes(naming)
+}
+
+// stoppedError: somebody refuses the file between two batches of it.
+type stoppedError struct{ why error }
+
+func (e *stoppedError) Error() string { return e.why.Error() }
+
+// tidy takes away what was written of a file that goes no further. It never had its
+// name; where the machine does not do it, the part stays, and why is said all the same.
+func (x *courier) tidy(part, handle string, why error) error {
+	if handle != "" {
+		if err := x.did("close the file", fxClose, func(p packet) packet { return p.text(handle) }); err != nil {
+			return errors.Join(why, err)
+		}
+	}
+	return errors.Join(why, x.did("take the part away", fxRemove, func(p packet) packet { return p.text(part) }))
 }
 
 // content sends the bytes, and holds them to the hash that was let through.
@@ -306,6 +339,9 @@ func (x *courier) content(h string) error {
 		}
 		if at == x.d.Bytes && audit.Hash(sum.Sum(nil)) != x.d.SHA256 { // before the last of it goes
 			return &policy.Refusal{Rule: "file-changed", Say: "What is held is not what was let through any more, so it was not delivered. Send it anew.", Why: x.d.File + " has another hash"}
+		}
+		if err := x.goes(false); err != nil {
+			return &stoppedError{err}
 		}
 		if err := x.send(batch); err != nil {
 			return err

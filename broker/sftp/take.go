@@ -3,6 +3,7 @@ package sftp
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"path"
 
@@ -23,8 +24,8 @@ const (
 
 // Taken is a file that was let out. One goroutine reads it; a channel's end may close it meanwhile.
 type Taken interface {
-	File() string // F-1
-	ReadAt(p []byte, at int64) (int, error)
+	File() string                           // F-1
+	ReadAt(p []byte, at int64) (int, error) // a *policy.Refusal: the plant gives no more of it
 	Size() int64
 	// Close: nobody reads it any more; whole: all of it was taken, as it was let out, and that is told.
 	Close(ctx context.Context, whole bool)
@@ -203,7 +204,12 @@ func (s *files) readTaken(id uint32, w wish) (verdict, error) {
 		return verdict{answer: statusPacket(id, statusEOF, "end of file")}, nil
 	}
 	b := make([]byte, min(uint64(min(w.n, mostRead)), f.size-w.at))
-	if n, err := f.taken.ReadAt(b, int64(w.at)); n < len(b) {
+	n, err := f.taken.ReadAt(b, int64(w.at))
+	if no, ok := errors.AsType[*policy.Refusal](err); ok {
+		s.c.refused(policy.Decision{Rule: no.Rule, Say: no.Say})
+		return verdict{answer: statusPacket(id, statusFailure, no.Say)}, nil
+	}
+	if n < len(b) {
 		return verdict{}, fmt.Errorf("read what was let out: %w", err)
 	}
 	s.mu.Lock()

@@ -48,6 +48,9 @@ func (c *call) files() error {
 		if f.Out {
 			way, says = "from", takenStates[f.State]
 		}
+		if f.State == approvals.FileRefused && f.Begun {
+			says = "refused while it was on its way; it goes no further"
+		}
 		c.printf("%s  %s, %d bytes, %s %s as %s\n     %s%s\n     %s\n", f.ID, f.Path, f.Bytes, way, f.Asset, f.Account, says, because(f.Why), f.SHA256)
 	}
 	return nil

@@ -54,6 +54,7 @@ type heldView struct {
 	MayRelease, MayRefuse       bool
 	Red                         bool
 	Out                         bool // it is taken out of the machine
+	Going                       bool // it is on its way, or was taken in part
 }
 
 var scanWords = map[string]string{approvals.ScanClean: "the scanner found nothing", approvals.ScanNone: "there is no scanner here", approvals.ScanFound: "the scanner found something"}
@@ -87,11 +88,11 @@ func (g *Pages) heldOf(v *visit, w approvals.Window, n roll) ([]heldView, error)
 			h.MayRelease, h.MayRefuse = opens && runs, v.actor.Plant
 		case approvals.FileReleased, approvals.FileDelivering:
 			h.Says = letWords[f.Out].by + by(f.By, n) + letWords[f.Out].next + g.trouble(f)
-			h.MayRefuse = v.actor.Plant && f.State == approvals.FileReleased
+			h.MayRefuse, h.Going = v.actor.Plant, f.State == approvals.FileDelivering
 		case approvals.FileDelivered:
 			h.Says = letWords[f.Out].done + because(f.Why)
 		case approvals.FileRefused:
-			h.Says, h.Red = "refused by "+by(f.By, n)+because(f.Why), true
+			h.Says, h.Red = "refused by "+by(f.By, n)+because(f.Why)+begunWords(f), true
 		default:
 			h.Says = "gone, deleted" + because(f.Why)
 		}
@@ -102,6 +103,17 @@ func (g *Pages) heldOf(v *visit, w approvals.Window, n roll) ([]heldView, error)
 		}
 	}
 	return append(waits, past...), nil
+}
+
+// begunWords say of a file that was refused on its way what may have come through.
+func begunWords(f approvals.File) string {
+	switch {
+	case !f.Begun:
+		return ""
+	case f.Out:
+		return "; they may have part of it: see the files of the session"
+	}
+	return "; it was on its way: look at the machine whether any of it is there"
 }
 
 // filesWaiting are the files of one window that wait for a person, or for the scanner.

@@ -51,8 +51,11 @@ func (h *plantHouse) openHolding(clock audit.Clock) (err error) {
 	if s := h.file.Holding.Scanner; s != nil {
 		parts.Scanner = *s
 	}
-	h.holding, err = holding.Open(parts)
-	return err
+	if h.holding, err = holding.Open(parts); err != nil {
+		return err
+	}
+	h.desk.StopsFiles(h.holding)
+	return nil
 }
 
 // tellScanner writes that the scanner cannot look, or can again, into the log, and so to who follows it.
