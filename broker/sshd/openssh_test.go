@@ -77,8 +77,7 @@ func (s *stock) runs(program, stdin string, args ...string) (out, errs string, c
 	s.h.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, program, append([]string{"-F", s.path("config")}, args...)...)
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + s.home, "LANG=C", "SSH_ASKPASS=" + s.path("askpass"), "SSH_ASKPASS_REQUIRE=force", "DISPLAY=:none"}
+	cmd := s.command(ctx, program, args...)
 	cmd.Stdin = strings.NewReader(stdin)
 	var o, e bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &o, &e
@@ -88,6 +87,13 @@ func (s *stock) runs(program, stdin string, args ...string) (out, errs string, c
 		s.h.t.Fatalf("ssh: %v", err)
 	}
 	return o.String(), e.String(), cmd.ProcessState.ExitCode()
+}
+
+// command is a program with the person's own configuration and nothing else.
+func (s *stock) command(ctx context.Context, program string, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, program, append([]string{"-F", s.path("config")}, args...)...)
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + s.home, "LANG=C", "SSH_ASKPASS=" + s.path("askpass"), "SSH_ASKPASS_REQUIRE=force", "DISPLAY=:none"}
+	return cmd
 }
 
 // answers makes the person type this at the next prompt.

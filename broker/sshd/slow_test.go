@@ -50,21 +50,41 @@ func said(t *testing.T, in io.Writer, out io.Reader, line string) {
 	}
 }
 
+// asked counts what a new approval would add to.
+func (h *house) asked() (n int) {
+	n = len(h.events("request.submitted")) + len(h.events("answer.given"))
+	for _, leaf := range h.events("cert.issued") {
+		if leaf.Body.(audit.CertIssued).CA == "in" {
+			n++
+		}
+	}
+	return n
+}
+
+// recorded is what a session that has ended left of both directions, closed.
+func (h *house) recorded(ended audit.Leaf) (in, out string) {
+	h.t.Helper()
+	if ended.Body.(audit.SessionEnded).Close == (audit.Hash{}) {
+		h.t.Errorf("the recording of %s is not closed", ended.Subject)
+	}
+	r := must(h.archive.Open(ended.Subject))
+	defer r.Close()
+	got := map[recording.Mark]*bytes.Buffer{recording.In: {}, recording.Out: {}}
+	for f, err := range r.Frames(-1, 0) {
+		h.ok(err)
+		if b := got[f.Mark]; b != nil {
+			b.Write(f.Data)
+		}
+	}
+	return got[recording.In].String(), got[recording.Out].String()
+}
+
 // The line is far, narrow, and drops in the middle: the vendor comes again with the
 // same certificate, nobody is asked anew, and both recordings are whole.
 func TestALineThatDropsCostsNoApprovalAndNoRecording(t *testing.T) {
 	h := newHouse(t, Limits{})
 	line, dial := h.over(100*time.Millisecond, 64<<10, h.cert("ann", h.open(30)))
-	agreed := func() (n int) { // what a new approval would add to
-		n = len(h.events("request.submitted")) + len(h.events("answer.given"))
-		for _, leaf := range h.events("cert.issued") {
-			if leaf.Body.(audit.CertIssued).CA == "in" {
-				n++
-			}
-		}
-		return n
-	}
-	before := agreed()
+	before := h.asked()
 	in, out := echoes(t, dial(), "before the line drops\n")
 	_, _ = io.WriteString(in, strings.Repeat("under way ", 3000))
 	_, err := io.ReadFull(out, make([]byte, 10)) // some of it has come back
@@ -75,25 +95,13 @@ func TestALineThatDropsCostsNoApprovalAndNoRecording(t *testing.T) {
 	echoes(t, c, "after it\n")
 	c.Close()
 	eventually(t, "the second session to end", func() bool { return len(h.events("session.ended")) == 2 })
-	if n := agreed() - before; n != 0 {
+	if n := h.asked() - before; n != 0 {
 		t.Errorf("%d requests, answers or certificates more", n)
 	}
 	for i, want := range []string{"before the line drops\nunder way under way ", "after it\n"} {
 		ended := h.events("session.ended")[i]
-		if ended.Body.(audit.SessionEnded).Close == (audit.Hash{}) {
-			t.Errorf("the recording of %s is not closed", ended.Subject)
-		}
-		r := must(h.archive.Open(ended.Subject))
-		got := map[recording.Mark]*bytes.Buffer{recording.In: {}, recording.Out: {}}
-		for f, err := range r.Frames(-1, 0) {
-			h.ok(err)
-			if b := got[f.Mark]; b != nil {
-				b.Write(f.Data)
-			}
-		}
-		r.Close()
-		if !strings.HasPrefix(got[recording.In].String(), want) || !strings.HasPrefix(got[recording.In].String(), got[recording.Out].String()) {
-			t.Errorf("recording of %s: in %.60q, out %.60q", ended.Subject, got[recording.In], got[recording.Out])
+		if in, out := h.recorded(ended); !strings.HasPrefix(in, want) || !strings.HasPrefix(in, out) {
+			t.Errorf("recording of %s: in %.60q, out %.60q", ended.Subject, in, out)
 		}
 	}
 }
