@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/netip"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -212,7 +213,7 @@ func (v *visit) choose(all []window) ([]window, error) {
 	var mine []window
 	said := ""
 	for _, w := range all {
-		named := contains(v.o.Windows, w.Window)
+		named := slices.Contains(v.o.Windows, w.Window)
 		if !w.Yours || len(v.o.Windows) > 0 && !named {
 			continue
 		}
@@ -347,15 +348,30 @@ func (v *visit) follow(ctx context.Context, heard func(window)) error {
 		return stop(ExitNoReach, "the broker takes no line: %s", clean(err.Error()))
 	}
 	defer Alive(c.Conn, aliveMisses)()
+	err = hear(out, heard)
+	var said *Stop
+	switch {
+	case errors.As(err, &said):
+		return err
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case errors.Is(err, io.EOF):
+		return nil
+	}
+	return stop(ExitNoReach, "the line to the broker broke: %s", clean(err.Error()))
+}
+
+// hear reads the desk's words about windows until they end, which is an error
+// too (io.EOF), or until one of them is no word about a window (*Stop).
+func hear(out io.Reader, heard func(window)) error {
 	words := json.NewDecoder(io.LimitReader(out, maxFollowed))
 	for {
 		var w struct {
 			window
 			Say string `json:"say"` // of a no
 		}
-		err = words.Decode(&w)
-		if err != nil {
-			break
+		if err := words.Decode(&w); err != nil {
+			return err
 		}
 		if w.Window == "" {
 			return stop(ExitNo, "%s", orElse(clean(w.Say), "the broker's word about your window cannot be read"))
@@ -365,13 +381,6 @@ func (v *visit) follow(ctx context.Context, heard func(window)) error {
 		}
 		heard(w.window)
 	}
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	if !errors.Is(err, io.EOF) {
-		return stop(ExitNoReach, "the line to the broker broke: %s", clean(err.Error()))
-	}
-	return nil
 }
 
 func orElse(s, other string) string {

@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -163,20 +164,11 @@ func (c certificate) covers(windows []string) bool {
 		}
 		has := strings.Split(list, ",")
 		for _, w := range windows {
-			if !contains(has, w) {
+			if !slices.Contains(has, w) {
 				return false
 			}
 		}
 		return len(windows) > 0
-	}
-	return false
-}
-
-func contains(all []string, one string) bool {
-	for _, s := range all {
-		if s == one {
-			return true
-		}
 	}
 	return false
 }

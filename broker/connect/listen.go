@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"sort"
 	"strconv"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -54,7 +55,7 @@ func waysOf(windows []window, device bool) (all []way) {
 				at[key] = i
 				all = append(all, way{target: t, local: wished(t.Number), device: device})
 			}
-			if t.Account != "" && !contains(all[i].accounts, t.Account) {
+			if t.Account != "" && !slices.Contains(all[i].accounts, t.Account) {
 				all[i].accounts = append(all[i].accounts, t.Account)
 			}
 			all[i].windows = append(all[i].windows, w.Window)

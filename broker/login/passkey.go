@@ -206,18 +206,37 @@ func (p *Proofs) EnrolPasskey(ctx context.Context, a people.Actor, name string, 
 	if err != nil {
 		return people.Key{}, err
 	}
-	if len(response) > maxResponse {
-		return people.Key{}, errPasskey("the answer is too long")
-	}
-	parsed, err := protocol.ParseCredentialCreationResponseBytes(response)
+	parsed, err := parseMade(response)
 	if err != nil {
-		return people.Key{}, errPasskey("the answer cannot be read: " + err.Error())
+		return people.Key{}, err
 	}
 	one, ok := p.making.spend(parsed.Response.CollectedClientData.Challenge, a.Person, p.now())
 	if !ok {
 		return people.Key{}, errPasskey("the challenge was not given to this person, or is late, or was used")
 	}
-	made, err := w.CreateCredential(holder{who}, one.begun, parsed)
+	k, err := keyMade(w, who, one.begun, parsed)
+	if err != nil {
+		return people.Key{}, err
+	}
+	k.Name = name
+	return k, p.roster.EnrolPasskey(ctx, a, k)
+}
+
+// parseMade reads what a browser answers to BeginPasskey.
+func parseMade(response []byte) (*protocol.ParsedCredentialCreationData, error) {
+	if len(response) > maxResponse {
+		return nil, errPasskey("the answer is too long")
+	}
+	parsed, err := protocol.ParseCredentialCreationResponseBytes(response)
+	if err != nil {
+		return nil, errPasskey("the answer cannot be read: " + err.Error())
+	}
+	return parsed, nil
+}
+
+// keyMade is the passkey that was made, if the ceremony holds.
+func keyMade(w *webauthn.WebAuthn, who people.Person, begun webauthn.SessionData, parsed *protocol.ParsedCredentialCreationData) (people.Key, error) {
+	made, err := w.CreateCredential(holder{who}, begun, parsed)
 	if err != nil {
 		return people.Key{}, errPasskey("the ceremony does not hold: " + err.Error())
 	}
@@ -226,9 +245,8 @@ func (p *Proofs) EnrolPasskey(ctx context.Context, a people.Actor, name string, 
 	if err != nil {
 		return people.Key{}, errPasskey(err.Error())
 	}
-	k := people.Key{Kind: people.Passkey, ID: print, Public: public, Credential: base64.RawURLEncoding.EncodeToString(made.ID),
-		AAGUID: hex.EncodeToString(made.Authenticator.AAGUID), Name: name}
-	return k, p.roster.EnrolPasskey(ctx, a, k)
+	return people.Key{Kind: people.Passkey, ID: print, Public: public, Credential: base64.RawURLEncoding.EncodeToString(made.ID),
+		AAGUID: hex.EncodeToString(made.Authenticator.AAGUID)}, nil
 }
 
 // Request is what a browser is told for an assertion (navigator.credentials.get),
