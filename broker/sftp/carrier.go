@@ -46,6 +46,7 @@ type Carrier struct {
 	mu   sync.Mutex
 	said map[string]bool
 
+	in  *once // nil: the recording keeps all, and one hash is made
 	out queue
 }
 
@@ -54,9 +55,11 @@ type Carrier struct {
 func (j *Job) Carry(gate *broker.Channel, holding Holding, say func(string)) *Carrier {
 	c := &Carrier{gate: gate, holding: holding, say: say, pace: rate.NewLimiter(eventsAfter, eventsBurst), said: map[string]bool{}}
 	c.out.moved = sync.NewCond(&c.out.mu)
+	if in := new(once); gate.Thin(j.thin(in)) {
+		c.in = in
+	}
 	c.r = j.reader(c)
 	gate.Finally(c.r.ended)
-	gate.Thin(j.thin())
 	return c
 }
 
@@ -65,6 +68,7 @@ func (c *Carrier) ToTarget(ctx context.Context, target io.Writer, vendor io.Read
 	defer context.AfterFunc(ctx, func() { c.out.quit(context.Cause(ctx)) })()
 	send := func(b []byte) error { return c.send(ctx, target, b) }
 	return relay.Through(ctx, c.gate, vendor, func(p []byte) error {
+		defer c.in.begin(nil)
 		err := c.r.fromVendor(ctx, p, send)
 		if errors.Is(err, errNarrowed) {
 			return c.gate.Mark(ctx, recording.Note, []byte("narrowed: the last of the input before this was not passed on"))

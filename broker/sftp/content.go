@@ -19,6 +19,7 @@ const (
 // each other are a run; one run from 0 is what sha256sum says of the file.
 type content struct {
 	run         hash.Hash
+	once        *once // nil: nobody else hashes these bytes
 	start, next uint64
 	runs        hash.Hash // over the runs that are over; nil while there is one
 	begun       bool
@@ -89,7 +90,7 @@ func (c *content) join(at uint64, p []byte) {
 		c.endRun()
 		c.begin(at)
 	}
-	c.run.Write(p)
+	c.once.write(c.run, p)
 	c.next += uint64(len(p))
 }
 

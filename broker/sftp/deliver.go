@@ -41,7 +41,7 @@ const (
 // this one had already come to its end.
 func Deliver(ctx context.Context, gate *broker.Channel, machine io.ReadWriter, d Delivery) (there bool, err error) {
 	j := &Job{Kind: "sftp"}
-	gate.Thin(j.thin())
+	gate.Thin(j.thin(nil))
 	defer gate.Busy("delivery of " + safe(path.Base(d.Path)))()
 	x := &courier{ctx: ctx, gate: gate, machine: machine, d: d}
 	if err := x.greet(); err != nil {

@@ -135,7 +135,7 @@ func FuzzSFTP(f *testing.F) {
 	f.Add(all(req(fxSetstat, 1).text("x").u32(attrSize|attrExtended).u64(1).u32(1).text("a").text("b").done()), version, uint8(2))
 	one := start(f, brokertest.Maint, "subsystem", "sftp", nil)
 	f.Fuzz(func(t *testing.T, vendor, machine []byte, step uint8) {
-		thin := (&Job{Kind: "sftp"}).thin()
+		thin := (&Job{Kind: "sftp"}).thin(nil)
 		for _, b := range [][]byte{vendor[:len(vendor)/2], vendor[len(vendor)/2:]} {
 			thin(recording.In, b)
 		}

@@ -121,7 +121,9 @@ func (s *copies) fromSource(p []byte) (n int, pass []byte, err error) {
 		return 0, nil, broken(s.who(true), "scp: it goes on without an answer")
 	case atContent:
 		n = int(min(uint64(len(p)), s.left))
-		s.content().add(s.content().next, p[:n])
+		if s.c != nil { // else it is only looked at, for the recording, which has its own hash
+			s.content().add(s.content().next, p[:n])
+		}
 		if s.left -= uint64(n); s.left == 0 {
 			s.at = atStatus
 		}
@@ -301,7 +303,8 @@ func (s *copies) begin() *file {
 		f.flags = flagWrite | flagTrunc
 	}
 	f.in.waiting, f.out.waiting = new(int), new(int) // nothing waits: there are no offsets
-	if s.c != nil {                                  // it is only looked at, for the recording
+	if s.c != nil {
+		f.in.once = s.c.in
 		f.done = s.c.gate.Busy(f.half())
 	}
 	return f

@@ -135,7 +135,7 @@ func FuzzScp(f *testing.F) {
 		if err != nil || j == nil || j.Kind != "scp" {
 			return
 		}
-		thin := j.thin()
+		thin := j.thin(nil)
 		thin(recording.Out, machine[:len(machine)/2])
 		thin(recording.In, vendor)
 		thin(recording.Out, machine[len(machine)/2:])

@@ -18,6 +18,7 @@ type stream struct {
 
 	mu    sync.Mutex
 	sum   hash.Hash
+	once  *once // nil where the machine sends
 	bytes int64
 	done  func()
 }
@@ -28,6 +29,9 @@ func newStream(c *Carrier, j *Job) *stream {
 	if j.in {
 		word = "upload of"
 	}
+	if j.in {
+		s.once = c.in
+	}
 	s.done = c.gate.Busy(word + " " + safe(j.paths[0].text) + " by " + j.Kind)
 	return s
 }
@@ -35,7 +39,7 @@ func newStream(c *Carrier, j *Job) *stream {
 func (s *stream) count(p []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.sum.Write(p)
+	s.once.write(s.sum, p)
 	s.bytes += int64(len(p))
 }
 

@@ -24,6 +24,7 @@ type pieces struct {
 	n    int
 	sum  hash.Hash
 	file string
+	once *once // of what the vendor sends
 }
 
 func (p *pieces) bytes(b []byte) { p.rest = append(p.rest, b...) }
@@ -36,7 +37,7 @@ func (p *pieces) content(file string, at uint64, b []byte, sum hash.Hash) {
 	if p.n == 0 {
 		p.file, p.at, p.sum = file, at, sum
 	}
-	sum.Write(b)
+	p.once.write(sum, b)
 	p.n += len(b)
 }
 
@@ -61,7 +62,7 @@ type thinner interface {
 	thin(p *pieces, b []byte)
 }
 
-func (j *Job) thin() func(recording.Mark, []byte) []broker.Piece {
+func (j *Job) thin(in *once) func(recording.Mark, []byte) []broker.Piece {
 	var t thinner
 	switch j.Kind {
 	case "sftp":
@@ -79,6 +80,10 @@ func (j *Job) thin() func(recording.Mark, []byte) []broker.Piece {
 		mu.Lock()
 		defer mu.Unlock()
 		p := &pieces{mark: m}
+		if m == recording.In {
+			in.begin(b)
+			p.once = in
+		}
 		t.thin(p, b)
 		p.flush()
 		if len(p.rest) > 0 {

@@ -26,7 +26,7 @@ type said struct {
 // thinned passes a play through what is recorded.
 func thinned(t *testing.T, j *Job, lines ...string) (kept map[recording.Mark]string, hashed []said) {
 	t.Helper()
-	f := j.thin()
+	f := j.thin(nil)
 	kept = map[recording.Mark]string{}
 	for _, l := range lines {
 		m := map[byte]recording.Mark{'v': recording.In, 'm': recording.Out}[l[0]]
