@@ -1,6 +1,7 @@
 package recording
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -59,6 +60,7 @@ type Archive struct {
 	p          Parts
 	recipients []age.Recipient
 	identities []age.Identity
+	own        bool // session keys are wrapped to one of these
 	limits     limits
 	encoders   *encoders
 	commits    durable.Latency
@@ -94,6 +96,10 @@ func OpenArchive(p Parts) (*Archive, error) {
 		if a.identities, err = age.ParseIdentities(strings.NewReader(p.Identity)); err != nil {
 			return nil, errors.New("the identity that reads recordings is not an AGE-SECRET-KEY-1… line")
 		}
+		a.own = slices.ContainsFunc(a.identities, func(one age.Identity) bool {
+			x, ok := one.(*age.X25519Identity)
+			return ok && slices.Contains(p.Recipients, x.Recipient().String())
+		})
 	}
 	for _, dir := range []string{p.Dir, p.HeadsDir} {
 		if err := p.Disk.MkdirAll(dir, 0o700); err != nil {
@@ -332,11 +338,45 @@ func (a *Archive) Open(session string) (*Reader, error) {
 	if len(a.identities) == 0 {
 		return nil, fmt.Errorf("open recording of %s: %w", session, ErrSealed)
 	}
-	r, err := OpenFolder(dir, a.identities...)
+	r, err := openFolder(dir, func() ([]byte, error) {
+		if key := a.runningKey(session); key != nil {
+			return key, nil
+		}
+		return SessionKey(dir, a.identities...)
+	})
 	if _, foreign := errors.AsType[*age.NoIdentityMatchError](err); foreign {
 		return nil, fmt.Errorf("open recording of %s: %w", session, ErrSealed)
 	}
 	return r, err
+}
+
+// runningKey is a copy of the key of a session that runs, where keys.age would
+// give the same; nil: that has to be asked, which makes 180 KiB of garbage each time.
+func (a *Archive) runningKey(session string) []byte {
+	if !a.own || a.p.Mode != "readable" {
+		return nil
+	}
+	a.mu.Lock()
+	w := a.writers[session]
+	a.mu.Unlock()
+	if w == nil {
+		return nil
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return bytes.Clone(w.key)
+}
+
+// Written is how many bytes of frames a session that runs has written; false: it
+// does not run.
+func (a *Archive) Written(session string) (n int64, runs bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	w := a.writers[session]
+	if w == nil {
+		return 0, false
+	}
+	return w.Written(), true
 }
 
 // OpenWith is Open with a session key that an auditor has unwrapped; the key

@@ -31,6 +31,8 @@ type Log interface {
 // Archive gives recordings, with no person behind it.
 type Archive interface {
 	Open(session string) (*recording.Reader, error)
+	// Written is how many bytes a session that runs has recorded; false: it does not run.
+	Written(session string) (int64, bool)
 }
 
 const (
@@ -309,6 +311,10 @@ func (f *Filler) read(ctx context.Context, name string) (some, error) {
 			return some{}, err
 		}
 	}
+	written, runs := f.archive.Written(name) // before it is read: what comes meanwhile is the next time's
+	if r != nil && runs && r.written == written && !s.Ended {
+		return some{}, nil // most sessions are idle, most of the time
+	}
 	if r == nil {
 		r = newReading()
 		f.running[name] = r
@@ -324,6 +330,7 @@ func (f *Filler) read(ctx context.Context, name string) (some, error) {
 	} else if err != nil {
 		return some{}, nil // it runs: the next time
 	}
+	r.written = written
 	return some{name: name, r: r, done: s.Ended || never, left: left, known: true}, nil
 }
 

@@ -18,6 +18,8 @@ type reading struct {
 	live  []*shown // those with a screen, the oldest first
 	found []entry
 	kept  int
+
+	written int64 // bytes of the recording that it was read to
 }
 
 // mostScreens of one session are held: as many as may be open at once. A vendor

@@ -397,3 +397,41 @@ func TestManyEndedAreOneTransaction(t *testing.T) {
 		t.Errorf("%d ended sessions are still held", len(r.f.running))
 	}
 }
+
+// opens says how often recordings were opened.
+type opens struct {
+	Archive
+	opened int
+}
+
+func (c *opens) Open(session string) (*recording.Reader, error) {
+	c.opened++
+	return c.Archive.Open(session)
+}
+
+// TestAnIdleSessionIsNotReadAgain: hundreds of sessions may be open all day, and
+// each minute is a look at those that run.
+func TestAnIdleSessionIsNotReadAgain(t *testing.T) {
+	r := newRig(t)
+	c := &opens{Archive: r.archive}
+	r.f.archive = c
+	l := r.begin("S-1", "ann", "filler-plc", "shell")
+	for i, step := range []struct {
+		does   func()
+		opened int
+	}{
+		{func() { l.shows("first alarm\n") }, 1},
+		{func() {}, 1},
+		{func() { l.shows("second alarm\n"); l.shows("$ ") }, 2},
+		{func() {}, 2},
+		{l.ends, 3},
+	} {
+		step.does()
+		r.fill()
+		if c.opened != step.opened {
+			t.Errorf("step %d: opened %d times, want %d", i, c.opened, step.opened)
+		}
+	}
+	r.want("first", "s S-1 filler-plc 0 first alarm")
+	r.want("second", "s S-1 filler-plc 0 second alarm")
+}
