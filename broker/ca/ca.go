@@ -68,7 +68,7 @@ type Authorities struct {
 	mu      sync.Mutex // of the three below; never held across I/O
 	hosts   map[string]hostCert
 	pace    map[policy.PersonID]*rate.Limiter
-	running map[string]time.Time // key fingerprint → end of its newest in certificate of this life of the process
+	running map[string]time.Time // key fingerprint → end of its newest in certificate
 
 	renewing sync.Mutex // held while a host certificate is written; only HostSigner takes it
 }
@@ -82,6 +82,7 @@ type Parts struct {
 	Rows    state.Reader
 	Log     Log // rows are not believed about certificates
 	Now     func() time.Time
+	Running map[string]time.Time // what Running is to know of earlier lives: ends by key fingerprint; may be nil
 }
 
 // Open loads, or makes, the keys.
@@ -110,6 +111,11 @@ func Open(p Parts) (*Authorities, error) {
 		}
 		seen[print] = k.file
 		*k.to = signer
+	}
+	for key, until := range p.Running {
+		if until.After(p.Now()) {
+			a.running[key] = until
+		}
 	}
 	return a, nil
 }

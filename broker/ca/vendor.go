@@ -296,7 +296,7 @@ func (a *Authorities) remember(fingerprint string, until time.Time) {
 	a.running[fingerprint] = until
 }
 
-// Running says whether this process issued an in certificate over the key that
+// Running says whether an in certificate was issued over the key that
 // has not ended: whoever offers the plain key then most likely offers the
 // certificate next. A hint for a text, no proof of anything.
 func (a *Authorities) Running(k ssh.PublicKey) bool {

@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"time"
 
 	"penstock/audit"
 )
@@ -22,19 +23,20 @@ type history struct {
 	ended    map[string]bool
 	gone     map[string]bool // sessions whose recording expired or was deleted
 	named    map[audit.Hash]bool
-	started  bool                // once, so all keys were made
-	receipts bool                // the receipts' key too
-	readable bool                // once with readable recordings, so the key to them was made
-	plant    audit.Hash          // newest plant file
-	trial    string              // the change that brought it and waits to be confirmed; "": none
-	server   audit.Hash          // newest penstock.yaml
-	first    audit.Hash          // bootstrap file that began the log
-	mode     audit.RecordingMode // of recordings, newest
+	certs    map[string]time.Time // keys that vendors' certificates were given out over, until when
+	started  bool                 // once, so all keys were made
+	receipts bool                 // the receipts' key too
+	readable bool                 // once with readable recordings, so the key to them was made
+	plant    audit.Hash           // newest plant file
+	trial    string               // the change that brought it and waits to be confirmed; "": none
+	server   audit.Hash           // newest penstock.yaml
+	first    audit.Hash           // bootstrap file that began the log
+	mode     audit.RecordingMode  // of recordings, newest
 	clock    clockState
 }
 
 func newHistory() *history {
-	return &history{admitted: map[string]bool{}, ended: map[string]bool{}, gone: map[string]bool{}, named: map[audit.Hash]bool{}, mode: audit.RecordingMode{Mode: modeReadable}}
+	return &history{admitted: map[string]bool{}, ended: map[string]bool{}, gone: map[string]bool{}, named: map[audit.Hash]bool{}, certs: map[string]time.Time{}, mode: audit.RecordingMode{Mode: modeReadable}}
 }
 
 // readHistory folds the whole log.
@@ -58,6 +60,10 @@ func (h *history) fold(leaf audit.Leaf) error {
 	case audit.SessionStarted:
 		h.admitted[b.Session] = true
 		h.sessions = max(h.sessions, sessionNumber(b.Session))
+	case audit.CertIssued:
+		if b.CA == "in" && b.Before.After(h.certs[b.Key]) {
+			h.certs[b.Key] = b.Before
+		}
 	case audit.NodeStarted:
 		h.started = true
 		h.readable = h.readable || h.mode.Mode == modeReadable

@@ -346,7 +346,7 @@ func (h *plantHouse) openRooms(past *history, clock audit.Clock) error {
 	h.roster.Origin = func() string { return h.plant().Site.Origin }
 	h.desk = approvals.NewDesk(approvals.Parts{Plant: h.plant, Roster: h.roster, Journal: h.journal, Rows: h.store,
 		Leaves: h.log, Log: h.log, Docs: h.docs, Now: clock.Wall, Take: h.takePlant})
-	h.ca, err = ca.Open(ca.Parts{Dir: h.folder.keys(), Make: true, Journal: h.journal, Rows: h.store, Log: h.log})
+	h.ca, err = ca.Open(ca.Parts{Dir: h.folder.keys(), Make: true, Journal: h.journal, Rows: h.store, Log: h.log, Running: past.certs})
 	if err != nil {
 		return err
 	}
