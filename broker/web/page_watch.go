@@ -212,7 +212,7 @@ func (g *Pages) stillSignedIn(v *visit) func(context.Context) (people.Actor, err
 			g.sessions.end(v.s)
 			return a, errSignedOut
 		}
-		a.Roles = p.Roles
+		a.Roles = a.Narrow(p.Roles)
 		return a, nil
 	}
 }

@@ -28,8 +28,10 @@ import (
 
 // Bounds of the listener for browsers.
 const (
-	maxHTTPS         = 2000 // connections at once
-	maxHTTPSSource   = 200  // of one address
+	maxHTTPS         = 2000     // connections at once
+	maxHTTPSSource   = 200      // of one address
+	maxHTTPSStreams  = 32       // requests under way of one connection (HTTP/2): a browser's pages, four of which follow what happens
+	maxHTTPSUnread   = 64 << 10 // bytes of a connection's bodies that wait to be read
 	selfSignedLife   = 398 * 24 * time.Hour
 	selfSignedRenew  = 30 * 24 * time.Hour // made anew when less is left
 	selfSignedBefore = time.Hour           // for clocks that are behind
@@ -186,6 +188,7 @@ func makeSelfSigned(path, name string, now time.Time) error {
 func (h *plantHouse) pagesServer(doors context.Context) *http.Server {
 	return &http.Server{Handler: h.pages, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, WriteTimeout: 5 * time.Minute,
 		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10, BaseContext: func(net.Listener) context.Context { return doors }, ConnState: boundedState,
+		HTTP2:    &http.HTTP2Config{MaxConcurrentStreams: maxHTTPSStreams, MaxReceiveBufferPerStream: maxHTTPSUnread, MaxReceiveBufferPerConnection: maxHTTPSUnread},
 		ErrorLog: slog.NewLogLogger(h.slog.Handler(), slog.LevelDebug)} // a browser that distrusts our certificate is no news
 }
 
