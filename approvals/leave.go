@@ -177,15 +177,16 @@ func (d *Desk) LeavingFirm(ctx context.Context, by people.Actor, id policy.FirmI
 	return l, d.leavingWork(ctx, g, &l)
 }
 
-// leavingWork looks through requests, windows, patterns and changes.
+// leavingWork looks through patterns, changes, and the requests and windows that are
+// not over: a page asks for it, and the log has years of the others.
 func (d *Desk) leavingWork(ctx context.Context, g gone, l *Leaving) error {
 	if err := d.leavingSaid(ctx, g, l); err != nil {
 		return err
 	}
-	err := d.each(ctx, "request/", func(id string) error {
+	err := d.eachLiving(ctx, "request/", func(id string) (over bool, err error) {
 		r, err := d.requestRow(ctx, policy.RequestID(id))
 		if err != nil || !r.waits() {
-			return err
+			return err == nil && r.State != RequestAgreed, err // its window may still go unused
 		}
 		doc, _, err := d.request(ctx, r.Document)
 		switch {
@@ -195,30 +196,33 @@ func (d *Desk) leavingWork(ctx context.Context, g gone, l *Leaving) error {
 		case slices.ContainsFunc(r.sayers(), g.person):
 			l.Answers = append(l.Answers, policy.RequestID(id))
 		}
-		return err
+		return false, err
 	})
 	if err != nil {
 		return err
 	}
-	return d.each(ctx, "window/", func(id string) error {
+	return d.eachLiving(ctx, "window/", func(id string) (over bool, err error) {
 		w, err := d.windowRow(ctx, policy.WindowID(id))
 		if err != nil || w.State != WindowAgreed && !w.runs() {
-			return err
+			if err == nil && w.State == WindowClosed { // it was opened, so nobody revises its request any more
+				d.heads.retire(requestKey(policy.RequestID(w.Request)))
+			}
+			return err == nil && (w.State == WindowClosed || w.State == WindowUnused), err
 		}
 		claim, err := d.claim(ctx, w)
 		if err != nil {
-			return err
+			return false, err
 		}
 		r, err := d.requestRow(ctx, policy.RequestID(w.Request))
 		if err != nil {
-			return err
+			return false, err
 		}
 		doc, _, err := d.request(ctx, claim.Request)
 		if err != nil {
-			return err
+			return false, err
 		}
 		l.window(g, w, claim, doc, r.sayers())
-		return nil
+		return false, nil
 	})
 }
 

@@ -267,3 +267,38 @@ func (w *world) ok(err error) {
 		w.t.Fatalf("%v", err)
 	}
 }
+
+// What would end with somebody is looked for among what is not over: years of closed
+// work cost a page nothing, and what is revised or asked anew is found all the same.
+func TestLeavingReadsWhatIsNotOver(t *testing.T) {
+	w := newWorld(t, nil)
+	closed := w.open()
+	_, err := w.desk.Cut(w.ctx, w.as("mia"), closed.ID, "")
+	wants(t, err, "")
+	_, err = w.desk.HandBack(w.ctx, w.as("ann"), closed.ID, "nothing")
+	wants(t, err, "")
+	_, err = w.desk.Accept(w.ctx, w.as("olaf"), closed.ID)
+	wants(t, err, "")
+	refused, err := w.say("olaf", w.submit(), evidence.No)
+	wants(t, err, "")
+	agreed := w.yes("olaf", w.submit())
+	look := func() Leaving {
+		l, err := w.desk.LeavingOf(w.ctx, w.as("olaf"), "ann")
+		wants(t, err, "")
+		return l
+	}
+	look()
+	if l := look(); len(l.Unused) != 1 || l.Unused[0] != agreed.Window || len(l.Withdrawn) != 0 {
+		t.Errorf("%+v", l)
+	}
+	living := append(w.desk.heads.living("request/"), w.desk.heads.living("window/")...)
+	if want := []string{requestKey(agreed.ID), windowKey(agreed.Window)}; !slices.Equal(living, want) {
+		t.Errorf("looked through %q, not %q; %s was refused", living, want, refused.ID)
+	}
+	again, err := w.desk.Revise(w.ctx, w.as("ann"), agreed.ID, w.ask())
+	wants(t, err, "")
+	look()
+	if l := look(); len(l.Unused) != 0 || !slices.Equal(l.Withdrawn, []policy.RequestID{again.ID}) {
+		t.Errorf("revised: %+v", l)
+	}
+}
