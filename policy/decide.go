@@ -2,6 +2,7 @@ package policy
 
 import (
 	"net/netip"
+	"strings"
 	"time"
 )
 
@@ -197,6 +198,12 @@ type Refusal struct {
 	Rule string // names the rule, kebab-case, stable: tests and metrics use it
 	Say  string // for the person: plain, what to do next
 	Why  string // for the log: everything
+}
+
+// Typed puts desk, the line that reaches it ("ssh -p 2222 desk@broker.example"), in
+// the place of "ssh desk@…", which rooms write that know no address.
+func Typed(say, desk string) string {
+	return strings.NewReplacer("ssh desk@…", desk, "ssh -t desk@…", "ssh -t"+strings.TrimPrefix(desk, "ssh")).Replace(say)
 }
 
 func (r *Refusal) Error() string {

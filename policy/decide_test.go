@@ -675,3 +675,17 @@ func TestTheZeroDecisionDenies(t *testing.T) {
 		t.Errorf("an allowed one refuses: %v", err)
 	}
 }
+
+// A sentence of a room that knows no address is a line to type once it is read.
+func TestTyped(t *testing.T) {
+	const desk = "ssh -p 2222 desk@broker.example"
+	for say, want := range map[string]string{
+		"Enrol one first: ssh desk@… totp.":    "Enrol one first: " + desk + " totp.",
+		"Enrol one first: ssh -t desk@… totp.": "Enrol one first: ssh -t -p 2222 desk@broker.example totp.",
+		"Nothing to type.":                     "Nothing to type.",
+	} {
+		if got := policy.Typed(say, desk); got != want {
+			t.Errorf("%q, not %q", got, want)
+		}
+	}
+}

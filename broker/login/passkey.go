@@ -2,6 +2,7 @@ package login
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/hex"
@@ -400,7 +401,7 @@ func (p *Proofs) Signed(ctx context.Context, a people.Actor, signed evidence.Ans
 		return people.Actor{}, err
 	}
 	i := slices.IndexFunc(who.Keys, func(k people.Key) bool { return k.Kind == people.Passkey && k.Signs() && k.ID == signed.Proof.Key })
-	if i < 0 || signed.Person != string(a.Person) {
+	if i < 0 || cmp.Or(signed.Heard, signed.Person) != string(a.Person) { // what was heard on the telephone is signed by who heard it
 		return people.Actor{}, errPasskey("signed by no passkey of the person's")
 	}
 	if age := p.now().Sub(signed.At); age > ceremonyLife || age < -30*time.Second {

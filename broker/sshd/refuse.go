@@ -22,7 +22,7 @@ import (
 func (d *Door) words(err error, attrs ...any) string {
 	var r *policy.Refusal
 	if errors.As(err, &r) && r.Say != "" {
-		return clean(r.Say, 1000)
+		return clean(d.Clerk.Typed(r.Say), 1000)
 	}
 	var b [3]byte
 	_, _ = rand.Read(b[:]) // never fails (crypto/rand)

@@ -220,7 +220,7 @@ func (w *wire) pump() {
 
 	var shown, pumps sync.WaitGroup
 	if w.files != nil {
-		w.files.carrier = w.files.Carry(w.gate, w.d.Holding, w.say)
+		w.files.carrier = w.files.Carry(w.gate, w.d.Holding, func(text string) { w.say(w.d.Clerk.Typed(text)) })
 	}
 	over := make(chan struct{}) // closed when the machine has ended its output
 	var ends atomic.Int32

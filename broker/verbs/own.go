@@ -139,7 +139,7 @@ func (c *call) totp() error {
 		err = c.Proofs.EnrolSecret(c.ctx, by, secret, strings.TrimSpace(code))
 		var no *policy.Refusal
 		if errors.As(err, &no) && no.Rule == "login" && try < 2 {
-			c.warnf("%s\n", no.Say)
+			c.warnf("%s\n", c.Typed(no.Say))
 			continue
 		}
 		if err != nil {

@@ -70,7 +70,7 @@ func (c *call) end(err error) int {
 		if say == "" {
 			say = "This was refused (" + no.Rule + "). Ask OT security."
 		}
-		c.fail(exitNo, no.Rule, say)
+		c.fail(exitNo, no.Rule, c.Typed(say))
 		return exitNo
 	case errors.Is(err, ErrNoTerminal):
 		c.fail(exitUsage, "no-terminal", "This asks for a secret and needs a terminal. Type: "+c.terminalCommand("desk", "password"))
@@ -185,6 +185,9 @@ func (c *call) title(r policy.Role) string {
 func (c *Clerk) command(user, rest string) string {
 	return strings.TrimSpace("ssh " + c.port() + user + "@" + c.Name + " " + rest)
 }
+
+// Typed is what somebody reads where the sentence's room knows no address: lines that can be typed as they stand.
+func (c *Clerk) Typed(say string) string { return policy.Typed(say, c.command("desk", "")) }
 
 // terminalCommand is a line that brings a terminal along, for secrets.
 func (c *Clerk) terminalCommand(user, rest string) string {

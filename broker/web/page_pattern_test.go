@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"penstock/approvals"
+	"penstock/approvals/evidence"
 	"penstock/policy"
 )
 
@@ -139,22 +140,64 @@ func between(s, a, b string) string {
 	return s
 }
 
+// spokenPossible is a request to look, in a plant where one of two may say yes on the phone.
+func (h *house) spokenPossible() approvals.Request {
+	h.t.Helper()
+	text := strings.Replace(string(h.plant.Load().Document()), `{name: look,     when: {right: look},    plan: [],                           open: shift, longest: 8h, proof: code}`,
+		`{name: look,     when: {right: look},    plan: [shift, ot-security],         open: shift, longest: 8h, proof: code, spoken: true}`, 1)
+	p, problems := policy.ParseBundle([]byte(text))
+	if err := problems.Err(); err != nil {
+		h.t.Fatal(err)
+	}
+	if q, err := p.Quorum([]policy.AssetName{"filler-plc"}, policy.Look); err != nil || !q.Spoken || len(q.Needs) != 2 {
+		h.t.Fatalf("%+v %v", q, err)
+	}
+	h.plant.Store(p)
+	return h.askToLook()
+}
+
+// Whoever signs what they heard with their passkey has the window open by that one tap,
+// without a code; the tap is a proof of who heard it and of nobody else.
+func TestSpokenBySignatureOpens(t *testing.T) {
+	h := newHouse(t, 1)
+	key := h.enrolled("mia0", "mia", true)
+	q, mia := h.spokenPossible(), h.cookie("mia0")
+	h.dropCode(mia)
+	sign := func(path string, form url.Values) {
+		t.Helper()
+		plan := h.plan(mia, path+"/draft", form)
+		if plan.Go != "sign" {
+			t.Fatalf("plan %+v", plan)
+		}
+		form.Set(signedText, plan.Text)
+		form.Set(signedAssertion, assertionOf("cred-mia", key.Assert(plan.Ask.Challenge)))
+		h.posts(t, mia, path, form, http.StatusSeeOther)
+	}
+	sign("/requests/R-1/yes", url.Values{"document": {q.Hash.String()}})
+	h.dropCode(mia)
+	sign("/requests/R-1/spoken/yes", url.Values{"document": {q.Hash.String()}, "person": {"lena"}})
+	if w, err := h.desk.Window(h.ctx, h.signed("lena"), "W-1"); err != nil || w.State != approvals.WindowOpen || w.OpenedBy != "mia0" {
+		t.Fatalf("after one tap: %s by %s %v", w.State, w.OpenedBy, err)
+	}
+	walk := evidence.NewWalk(h.docs)
+	for leaf, err := range h.log.Upto(h.ctx, 0) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, wrong := range walk.Leaf(h.ctx, leaf) {
+			if !strings.Contains(wrong, "it names the plant file") { // this plant's has changed without a word of the log
+				t.Errorf("the verifier: %s", wrong)
+			}
+		}
+	}
+}
+
 // Alone on site: the page offers to write down whose yes was heard; the window opens
 // on it, and the one who said it finds it on the board and signs.
 func TestSpokenPages(t *testing.T) {
 	h := newHouse(t, 1)
 	mia, lena := h.cookie("mia0"), h.cookie("lena")
-	text := strings.Replace(string(h.plant.Load().Document()), `{name: look,     when: {right: look},    plan: [],                           open: shift, longest: 8h, proof: code}`,
-		`{name: look,     when: {right: look},    plan: [shift, ot-security],         open: shift, longest: 8h, proof: code, spoken: true}`, 1)
-	p, problems := policy.ParseBundle([]byte(text))
-	if err := problems.Err(); err != nil {
-		t.Fatal(err)
-	}
-	if q, err := p.Quorum([]policy.AssetName{"filler-plc"}, policy.Look); err != nil || !q.Spoken || len(q.Needs) != 2 {
-		t.Fatalf("%+v %v", q, err)
-	}
-	h.plant.Store(p)
-	q := h.askToLook()
+	q := h.spokenPossible()
 	document := url.Values{"document": {q.Hash.String()}}
 	if page := h.get(mia, "/requests/R-1").text; strings.Contains(page, "/spoken/yes") {
 		t.Error("offered before her own yes")

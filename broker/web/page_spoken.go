@@ -60,8 +60,12 @@ func (g *Pages) draftSpoken(v *visit) error {
 // saySpoken writes a yes down that was heard, and opens where it was the last one.
 func (g *Pages) saySpoken(v *visit) error {
 	document, reply, err := v.spokenReply()
+	keep := func() {}
 	if err == nil {
 		reply.Signed, err = g.signedForm(v)
+	}
+	if err == nil && reply.Signed != nil { // one tap writes it down, and opens
+		keep, err = g.stepUpSigned(v, reply.Signed)
 	}
 	if err != nil {
 		return err
@@ -70,6 +74,7 @@ func (g *Pages) saySpoken(v *visit) error {
 	if err != nil {
 		return g.notTaken(v, err)
 	}
+	keep()
 	n, err := g.roll(v.ctx())
 	if err != nil {
 		return err

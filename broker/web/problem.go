@@ -20,6 +20,7 @@ import (
 // reads a reference, the log has the rest.
 func (s *server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	p := problem(err)
+	p.Detail = policy.Typed(p.Detail, s.sshLine("desk"))
 	if p.Status >= 500 {
 		p.Reference = reference()
 		p.Detail = "Something went wrong here. Nothing was changed that you were not told of. Tell OT security this reference: " + p.Reference

@@ -18,6 +18,7 @@ import (
 // failPage is the one place where an error becomes a page with words.
 func (g *Pages) failPage(v *visit, err error) {
 	p := problem(err)
+	p.Detail = policy.Typed(p.Detail, g.sshLine("desk"))
 	switch {
 	case p.Status >= 500 && p.Status != http.StatusInsufficientStorage:
 		p.Reference = reference()
