@@ -73,6 +73,9 @@ func TestConnectivity(t *testing.T) {
 	if w.state(r.Window) != WindowEnded {
 		t.Errorf("after its end it is %s", w.state(r.Window))
 	}
+	if win, err := w.desk.Accept(w.ctx, w.as("mia"), r.Window); err != nil || win.State != WindowClosed { // nothing was changed, so nobody says what
+		t.Errorf("closed: %s %v", win.State, err)
+	}
 	w.judge(t)
 }
 

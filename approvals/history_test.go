@@ -304,10 +304,11 @@ func (m machine) people(t *rapid.T) {
 		return
 	}
 	var body audit.Body = audit.PersonDisabled{Person: string(id), By: "sara"}
+	actor := "sara"
 	switch rapid.IntRange(0, 4).Draw(t, "what") {
 	case 0:
 	case 1:
-		body = audit.KeyEnrolled{Person: string(id), Kind: "totp", Key: "totp", Sealed: audit.HashOf([]byte("sealed")), By: string(id)}
+		body, actor = audit.KeyEnrolled{Person: string(id), Kind: "totp", Key: "totp", Sealed: audit.HashOf([]byte("sealed")), By: string(id)}, string(id)
 	case 2:
 		body = audit.KeyRemoved{Person: string(id), Key: "totp", By: "sara"}
 	default:
@@ -317,7 +318,7 @@ func (m machine) people(t *rapid.T) {
 		}
 		body = audit.PersonChanged{Person: string(id), Firm: string(p.Firm), Name: p.Name, Roles: roles, By: "sara"}
 	}
-	_, err = m.w.jour.Commit(m.w.ctx, "person/"+string(id), audit.Event{Subject: string(id), Rev: p.Rev + 1, Actor: "sara", Body: body})
+	_, err = m.w.jour.Commit(m.w.ctx, "person/"+string(id), audit.Event{Subject: string(id), Rev: p.Rev + 1, Actor: actor, Body: body})
 	if rule(err) == "no-such-key" {
 		return
 	}

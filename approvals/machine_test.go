@@ -327,6 +327,14 @@ func TestStandingIsRecomputed(t *testing.T) {
 				l.Body = b
 			}
 		}},
+		{"its firm never had this network", "is bound to the network 198.51.100.7/32, which is none of krall", func(w *world, l *audit.Leaf) {
+			if b, is := l.Body.(audit.LogCreated); is {
+				text, err := w.docs.Get(w.ctx, b.Bootstrap)
+				w.ok(err)
+				b.Bootstrap = w.put([]byte(strings.ReplaceAll(string(text), "198.51.100.", "203.0.113.")))
+				l.Body = b
+			}
+		}},
 		{"it opens for longer", "by its minutes and span it ends at", func(_ *world, l *audit.Leaf) {
 			if b, is := l.Body.(audit.WindowMoved); is && b.To == "opened" {
 				b.Until = b.Until.Add(day)

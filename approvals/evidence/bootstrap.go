@@ -17,9 +17,10 @@ import (
 // file says is not looked at.
 type bootstrap struct {
 	Firms map[string]struct {
-		Plant   bool   `yaml:"plant"`
-		Sponsor string `yaml:"sponsor"`
-		Until   string `yaml:"until"`
+		Plant    bool     `yaml:"plant"`
+		Sponsor  string   `yaml:"sponsor"`
+		Until    string   `yaml:"until"`
+		Networks []string `yaml:"networks"`
 	} `yaml:"firms"`
 	People map[string]struct {
 		Firm  string   `yaml:"firm"`

@@ -42,14 +42,7 @@ func (b Bound) equal(o Bound) bool {
 }
 
 // Prefixes are the networks as policy has them; what does not read has room for nobody.
-func (b Bound) Prefixes() (all []netip.Prefix) {
-	for _, n := range b.Networks {
-		if p, err := netip.ParsePrefix(n); err == nil {
-			all = append(all, p)
-		}
-	}
-	return all
-}
+func (b Bound) Prefixes() []netip.Prefix { return prefixes(b.Networks) }
 
 // Policy is the same for Decide.
 func (b Bound) Policy() policy.Standing {
@@ -139,6 +132,20 @@ func (w *Walk) machines(text Request) {
 	}
 	if text.Kind == Machine {
 		w.keeps(text.Machine, text.Firm)
+		w.narrower(text.Machine, text.Firm)
+	}
+}
+
+// narrower: a machine comes from networks of its firm alone, as they were when it
+// was asked for. What the firm has later is held to where it comes from.
+func (w *Walk) narrower(b Bound, of string) {
+	f := w.firms[of]
+	if f == nil || w.partial { // a finding already; a pack may leave out what the firm has
+		return
+	}
+	for _, n := range b.Prefixes() {
+		in := slices.ContainsFunc(f.from(w.leaf.Wall), func(own netip.Prefix) bool { return own.Bits() <= n.Bits() && own.Contains(n.Addr()) })
+		w.must(in, "it is bound to the network %s, which is none of %s", n, of)
 	}
 }
 

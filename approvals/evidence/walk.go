@@ -297,6 +297,9 @@ func (w *Walk) oneAbove() bool {
 // walk_people.go, changes of the plant file in walk_plant.go, patterns in walk_pattern.go, requests and windows in
 // walk_request.go, walk_answer.go and walk_window.go, the rest in walk_session.go.
 func (w *Walk) judge() {
+	if by, named := author(w.leaf.Body); named {
+		w.must(w.leaf.Actor == by, "%s did it, and the leaf says %s", short(w.leaf.Actor), short(by))
+	}
 	switch b := w.leaf.Body.(type) {
 	case audit.LogCreated:
 		w.created(b)
@@ -347,6 +350,56 @@ func (w *Walk) judge() {
 			w.judgeSession()
 		}
 	}
+}
+
+// author is whom a body names as who did it, which the leaf's actor must be. Not
+// named: the body names nobody, or whoever judges it compares the two.
+func author(body audit.Body) (by string, named bool) {
+	switch b := body.(type) {
+	case audit.FirmChanged:
+		return b.By, true
+	case audit.FirmEnded:
+		return b.By, true
+	case audit.PersonInvited:
+		return b.By, true
+	case audit.PersonJoined:
+		return b.Person, true
+	case audit.PersonConfirmed:
+		return b.By, true
+	case audit.PersonChanged:
+		return b.By, true
+	case audit.PersonDisabled:
+		return b.By, true
+	case audit.AccountLinked:
+		return b.By, true
+	case audit.TrainingNoted:
+		return b.By, true
+	case audit.KeyEnrolled:
+		return b.By, true
+	case audit.KeyRemoved:
+		return b.By, true
+	case audit.BlockSet:
+		return b.By, true
+	case audit.BlockLifted:
+		return b.By, true
+	case audit.AgentInvited:
+		return b.By, true
+	case audit.AgentConfirmed:
+		return b.By, true
+	case audit.AgentRemoved:
+		return b.By, true
+	case audit.DeputyEnded:
+		return b.By, true
+	case audit.RequestWithdrawn:
+		return b.By, true
+	case audit.RequestWoken:
+		return b.By, true
+	case audit.HandbackGiven:
+		return b.By, true
+	case audit.HandbackAccepted:
+		return b.By, true
+	}
+	return "", false
 }
 
 // plant is the plant file with this hash, out of the documents. The newest few

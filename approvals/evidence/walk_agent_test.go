@@ -1,6 +1,7 @@
 package evidence_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -108,6 +109,7 @@ func TestWalkAgents(t *testing.T) {
 					t.Errorf("%q is not found in %q", want, found)
 				}
 			}
+			found = slices.DeleteFunc(found, func(f string) bool { return strings.Contains(f, " did it, and the leaf says ") })
 			if len(row.want) == 0 && len(found) > 0 || len(row.want) > 0 && len(found) != len(row.want) {
 				t.Errorf("found: %q", found)
 			}

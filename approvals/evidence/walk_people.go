@@ -3,6 +3,7 @@ package evidence
 import (
 	"cmp"
 	"maps"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -17,6 +18,28 @@ type firm struct {
 	until   time.Time
 	terms   audit.Hash // that each of its people accepts; zero: none
 	days    int        // an acceptance is good
+
+	networks []netip.Prefix // whence its people come
+	before   []netip.Prefix // until changed, the wall of the newest leaf about it
+	changed  time.Time
+}
+
+// from are the networks whence people of a firm came at this leaf, or just before.
+func (f *firm) from(now time.Time) []netip.Prefix {
+	if now.After(f.changed.Add(settleTime)) {
+		return f.networks
+	}
+	return slices.Concat(f.networks, f.before)
+}
+
+// prefixes are networks as leaves have them; what does not read has room for nobody.
+func prefixes(list []string) (all []netip.Prefix) {
+	for _, n := range list {
+		if p, err := netip.ParsePrefix(n); err == nil {
+			all = append(all, p)
+		}
+	}
+	return all
 }
 
 type person struct {
@@ -155,7 +178,7 @@ func (w *Walk) created(b audit.LogCreated) {
 		return
 	}
 	for id, f := range file.Firms {
-		w.firms[id] = &firm{plant: f.Plant, sponsor: f.Sponsor, until: lastDay(f.Until)}
+		w.firms[id] = &firm{plant: f.Plant, sponsor: f.Sponsor, until: lastDay(f.Until), networks: prefixes(f.Networks)}
 	}
 	for _, id := range slices.Sorted(maps.Keys(file.People)) {
 		p := file.People[id]
@@ -188,7 +211,11 @@ func (w *Walk) judgePeople() bool {
 		old := w.firms[b.Firm]
 		w.must(old == nil || old.plant == b.Plant, "a firm does not become the plant, nor cease to be it")
 		w.must(old != nil || !b.Plant, "a second plant firm")
-		w.firms[b.Firm] = &firm{plant: b.Plant, sponsor: b.Sponsor, until: b.Until, terms: b.Terms, days: b.TermsDays}
+		now := &firm{plant: b.Plant, sponsor: b.Sponsor, until: b.Until, terms: b.Terms, days: b.TermsDays, networks: prefixes(b.Networks), changed: w.leaf.Wall}
+		if old != nil {
+			now.before = old.networks
+		}
+		w.firms[b.Firm] = now
 	case audit.FirmEnded:
 		w.must(w.insider(b.By), "ended by %s, who is nobody of the plant", b.By)
 		f := w.firms[b.Firm]

@@ -154,7 +154,7 @@ func TestWalkWindows(t *testing.T) {
 		{"handed back by somebody unknown", func(s *evidencetest.Story) {
 			s.Step("handback.given", 0).Event.Actor = "zoe"
 			change(s.Step("handback.given", 0), func(b *audit.HandbackGiven) { b.By = "zoe" })
-		}, "handed back by zoe, whom the log does not know"},
+		}, "handed back by zoe, who is not of the firm that worked in it"},
 		{"handed back while it was open", func(s *evidencetest.Story) { s.Drop(moved(s, "ended")) }, "handed back while it was open"},
 		{"accepted while it was open", func(s *evidencetest.Story) { s.Drop(moved(s, "ended")) }, "accepted while it was open"},
 		{"accepted by the vendor", func(s *evidencetest.Story) {

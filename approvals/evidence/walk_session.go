@@ -231,8 +231,8 @@ func sourceOf(s string) netip.Addr {
 
 // recompute asks the plant file in force what the broker asked: path, target,
 // rights, account, calendars, gates, escort and the rules' longest, at the leaf's time. What
-// the log does not have is taken as the broker had it: who else writes, and the
-// firm's networks, against which other leaves stand.
+// the log does not have is taken as the broker had it: who else writes; in a part
+// of the log, which may leave out what is said of the firm, its networks too.
 func (w *Walk) recompute(s *session, v *window, b audit.ChannelOpened) {
 	plants := w.now()
 	p := w.people[s.person]
@@ -269,9 +269,7 @@ func (w *Walk) decided(plant *policy.Plant, s *session, v *window, b audit.Chann
 	f := policy.Facts{Person: w.facts(s.person), Window: window,
 		Live: policy.LiveFacts{Escort: v.escort.there(at, settleTime) || v.escort.there(at.Add(-settleTime), 0), Gates: map[string]bool{}}}
 	f.HostKeys = w.hostKeys(plant, at)
-	if s.source.IsValid() {
-		f.Person.Networks = []netip.Prefix{netip.PrefixFrom(s.source, s.source.BitLen())}
-	}
+	f.Person.Networks = w.networks(s)
 	for _, g := range plant.Gates {
 		f.Live.Gates[g.Name] = w.holds(v, g)
 	}
@@ -296,6 +294,19 @@ func (w *Walk) decided(plant *policy.Plant, s *session, v *window, b audit.Chann
 		return fmt.Sprintf("its path is %q, and the leaf says %q", path, b.Path)
 	}
 	return ""
+}
+
+// networks are whence the person of a session may come, by the leaves. The plant's
+// own come from anywhere.
+func (w *Walk) networks(s *session) []netip.Prefix {
+	p := w.people[s.person]
+	if f := w.firms[p.firm]; f != nil && !f.plant && !w.partial {
+		return f.from(w.leaf.Wall)
+	}
+	if !s.source.IsValid() {
+		return nil
+	}
+	return []netip.Prefix{netip.PrefixFrom(s.source, s.source.BitLen())}
 }
 
 // inUse says whether a channel of a running session is bound to the window.

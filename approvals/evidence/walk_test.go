@@ -208,12 +208,12 @@ func TestWalk(t *testing.T) {
 		}, []string{"the first leaf of a log and no other", "*"}},
 		{"the vendor confirms her own key", func(s *evidencetest.Story) {
 			change(s.Step("person.confirmed", 0), func(b *audit.PersonConfirmed) { b.By = "ann" })
-		}, []string{"confirmed by ann, who is nobody of the plant", "ann confirmed their own key"}},
+		}, []string{"olaf did it, and the leaf says ann", "confirmed by ann, who is nobody of the plant", "ann confirmed their own key"}},
 		{"a key that nobody confirmed", func(s *evidencetest.Story) { s.Drop(s.Step("person.confirmed", 0)) },
 			[]string{"which no earlier leaf confirms"}},
 		{"somebody else's code generator", func(s *evidencetest.Story) {
 			change(s.Step("key.enrolled", 1), func(b *audit.KeyEnrolled) { b.By = "otto" })
-		}, []string{"totp of ines was enrolled by otto"}},
+		}, []string{"ines did it, and the leaf says otto", "totp of ines was enrolled by otto"}},
 		{"an invitation used twice", func(s *evidencetest.Story) {
 			twice := *s.Step("person.joined", 0)
 			twice.Event.Body = audit.PersonJoined{Person: "ann", Code: audit.HashOf([]byte("code")), Key: evidencetest.Fingerprint(evidencetest.Key("x")), Public: evidencetest.Key("x")}
@@ -253,14 +253,14 @@ func TestWalk(t *testing.T) {
 		}, []string{"refused by terms"}},
 		{"terms accepted by somebody else", func(s *evidencetest.Story) {
 			h := s.Put([]byte("terms"))
-			s.Add(50, "olaf", audit.FirmChanged{Firm: "krall", Name: "Krall", Sponsor: "olaf", Terms: h, TermsDays: 30, By: "olaf"}, "krall", "firm/krall")
+			s.Add(50, "olaf", audit.FirmChanged{Firm: "krall", Name: "Krall", Sponsor: "olaf", Networks: []string{"198.51.100.0/24"}, Terms: h, TermsDays: 30, By: "olaf"}, "krall", "firm/krall")
 			after := s.Insert(s.Step("person.confirmed", 0))
 			s.Add(51, "olaf", audit.TermsAccepted{Person: "ann", Firm: "krall", Terms: h, At: at(51), Until: at(51).AddDate(0, 0, 30)}, "ann", "person/ann")
 			s.Insert(after)
 		}, []string{"olaf accepted terms in the name of ann"}},
 		{"terms for longer than they say", func(s *evidencetest.Story) {
 			h := s.Put([]byte("terms"))
-			s.Add(50, "olaf", audit.FirmChanged{Firm: "krall", Name: "Krall", Sponsor: "olaf", Terms: h, TermsDays: 30, By: "olaf"}, "krall", "firm/krall")
+			s.Add(50, "olaf", audit.FirmChanged{Firm: "krall", Name: "Krall", Sponsor: "olaf", Networks: []string{"198.51.100.0/24"}, Terms: h, TermsDays: 30, By: "olaf"}, "krall", "firm/krall")
 			after := s.Insert(s.Step("person.confirmed", 0))
 			s.Add(51, "ann", audit.TermsAccepted{Person: "ann", Firm: "krall", Terms: h, At: at(51), Until: at(51).AddDate(1, 0, 0)}, "ann", "person/ann")
 			s.Insert(after)
@@ -421,6 +421,7 @@ func TestWalk(t *testing.T) {
 			s.Drop(moved(s, "ended"))
 			s.Add(4*3600-1, "ines", audit.PersonDisabled{Person: "mia", By: "ines"}, "mia", "person/mia")
 			s.Insert(s.Step("session.ended", 0))
+			s.Step("handback.accepted", 0).Event.Actor = "olaf"
 			change(s.Step("handback.accepted", 0), func(b *audit.HandbackAccepted) { b.By = "olaf" })
 		}, nil},
 		{"cut by nobody", func(s *evidencetest.Story) {

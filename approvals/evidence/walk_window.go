@@ -30,6 +30,7 @@ type window struct {
 	taken   time.Time // wall of the newest step that took it
 	over    time.Time // wall of the leaf that ended or cut it; zero: none yet
 	graced  bool      // its end was moved for a half-done transfer
+	back    bool      // it was handed back
 	nonces  map[string]bool
 	quorum  policy.Quorum
 	rights  []string            // narrowed to while it ran; empty: as agreed
@@ -42,7 +43,7 @@ type window struct {
 }
 
 // steps is the table of a window's steps: from where each may be made, and
-// where it leads. What is not here is not possible.
+// where it leads. What is not here is not possible; handback.accepted closes it.
 var steps = map[string]struct {
 	from []string
 	to   string
@@ -58,7 +59,6 @@ var steps = map[string]struct {
 	"grace":    {[]string{"open", "ending"}, "ending"},
 	"ended":    {[]string{"open", "paused", "ending"}, "ended"},
 	"cut":      {[]string{"agreed", "open", "paused", "ending"}, "cut"},
-	"closed":   {[]string{"ended", "cut"}, "closed"},
 }
 
 // judgeWindow says whether the leaf was about a request or a window.
@@ -113,18 +113,9 @@ func (w *Walk) judgeWindow() bool {
 		h := w.handover(b.Handover)
 		w.must(h == nil || w.leaf.Actor == penstock && !b.At.Before(h.due.Add(HandoverRings)), "rung for before its time")
 	case audit.HandbackGiven:
-		if v := w.window(b.Window); v != nil {
-			w.must(w.worksIn(b.By, v) || w.known(b.By) != nil, "handed back by %s, whom the log does not know", b.By)
-			w.must(v.state == "ended" || v.state == "cut", "handed back while it was %s", v.state)
-			w.document("hand-back", b.Text)
-		}
+		w.handedBack(b)
 	case audit.HandbackAccepted:
-		if v := w.window(b.Window); v != nil {
-			w.must(w.plantPerson(b.By), "accepted by %s, who is nobody of the plant", b.By)
-			if w.must(v.state == "ended" || v.state == "cut", "accepted while it was %s", v.state) {
-				w.close(v)
-			}
-		}
+		w.accepted(b)
 	default:
 		return false
 	}
@@ -210,9 +201,6 @@ func (w *Walk) moved(b audit.WindowMoved) {
 	if !w.must(ok, "%q is no step of a window", short(b.To)) {
 		return
 	}
-	if b.To == "closed" && v.state == "closed" {
-		return // the hand-back's acceptance closed it
-	}
 	w.must(slices.Contains(step.from, v.state), "it was %s, and from there it cannot be %s", v.state, b.To)
 	w.must(w.leaf.Actor == b.By, "%s moved it, and the leaf says %s", short(w.leaf.Actor), short(b.By))
 	if takes := b.To == "paused" || b.To == "ending" || b.To == "ended" || b.To == "cut" || b.To == "narrowed"; takes {
@@ -262,7 +250,7 @@ func (w *Walk) moved(b audit.WindowMoved) {
 	if b.To == "ended" || b.To == "cut" {
 		v.over = w.leaf.Wall
 	}
-	if v.state == "unused" || v.state == "closed" {
+	if v.state == "unused" {
 		w.finish(v, v.state)
 	}
 }
@@ -393,8 +381,6 @@ func (w *Walk) stoodStill(at time.Time) bool {
 	q := w.quiet
 	return !q.from.After(at.Add(settleTime)) && q.to.After(at) && !w.leaf.Wall.After(q.to.Add(lookTime))
 }
-
-func (w *Walk) close(v *window) { w.finish(v, "closed") }
 
 // finish lets go of what a window that is over needs no more.
 func (w *Walk) finish(v *window, state string) {

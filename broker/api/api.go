@@ -174,11 +174,12 @@ type Window struct {
 	By       string    `json:"by,omitempty"`
 	Why      string    `json:"why,omitempty"`
 	HandBack string    `json:"hand_back,omitempty"`
-	Open     string    `json:"open"`                // who opens it: shift, auto or vendor
-	Kept     string    `json:"kept,omitempty"`      // of auto: why it has not opened yet
-	HalfDone []string  `json:"half_done,omitempty"` // while ending: the transfers that may finish
-	Gates    []Gate    `json:"gates,omitempty"`     // that its rules ask, as they stand; while it is not over
-	Escort   *Escort   `json:"escort,omitempty"`    // where its rules ask for one
+	NoBack   bool      `json:"no_hand_back,omitempty"` // of a machine, and of a connectivity test: it is closed without
+	Open     string    `json:"open"`                   // who opens it: shift, auto or vendor
+	Kept     string    `json:"kept,omitempty"`         // of auto: why it has not opened yet
+	HalfDone []string  `json:"half_done,omitempty"`    // while ending: the transfers that may finish
+	Gates    []Gate    `json:"gates,omitempty"`        // that its rules ask, as they stand; while it is not over
+	Escort   *Escort   `json:"escort,omitempty"`       // where its rules ask for one
 
 	Exception bool     `json:"exception,omitempty"`
 	Jack      string   `json:"jack,omitempty"`    // of work on site through a service jack, which is recorded

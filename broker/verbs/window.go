@@ -45,7 +45,10 @@ func (c *call) stands(w approvals.Window) string {
 	case approvals.WindowEnding:
 		return "ending: what is half done may finish, at most until " + c.when(w.Until)
 	case approvals.WindowEnded:
-		if w.HandBack == "" {
+		switch {
+		case w.HandBack == "" && !w.Claim.HandsBack():
+			return "ended; there is nothing to hand back"
+		case w.HandBack == "":
 			return "ended, hand-back missing: " + c.command("desk", "handback "+string(w.ID)+" WHAT YOU CHANGED")
 		}
 		return "ended, handed back; waits for the plant to accept it"
@@ -65,7 +68,7 @@ func because(why string) string {
 }
 
 func (c *call) handbackHint(w approvals.Window) string {
-	if w.HandBack != "" {
+	if w.HandBack != "" || !w.Claim.HandsBack() {
 		return ""
 	}
 	return "; tell what you changed: " + c.command("desk", "handback "+string(w.ID)+" WHAT YOU CHANGED")

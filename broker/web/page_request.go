@@ -335,7 +335,7 @@ func (v *visit) leftBehind(w approvals.Window, n roll) string {
 	switch {
 	case w.State == approvals.WindowCut:
 		return n.firm(w.Firm) + " was cut here " + v.at(w.Until).Text() + "."
-	case w.State == approvals.WindowEnded && w.HandBack == "":
+	case w.State == approvals.WindowEnded && w.HandBack == "" && w.Claim.HandsBack():
 		return string(w.ID) + ": no hand-back since " + v.at(w.Until).Text() + "."
 	}
 	return ""

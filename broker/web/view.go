@@ -257,7 +257,10 @@ func (v *visit) windowState(w approvals.Window, n roll) string {
 		}
 		return "ending, a transfer is being finished"
 	case approvals.WindowEnded:
-		if w.HandBack == "" {
+		switch {
+		case w.HandBack == "" && !w.Claim.HandsBack():
+			return "ended, nothing to hand back, waits to be closed"
+		case w.HandBack == "":
 			return "ended, hand-back missing"
 		}
 		return "ended, hand-back waits to be taken"

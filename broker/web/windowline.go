@@ -58,8 +58,8 @@ func (v *visit) may(w approvals.Window, n roll) (m stepsAllowed) {
 	m.End = (takes || works) && runs
 	m.Cut = takes && (runs || w.State == approvals.WindowAgreed || w.State == approvals.WindowEnding)
 	m.Watch = !w.Claim.OnSite() && v.mayWatch(w) && (runs || w.State == approvals.WindowEnding)
-	m.HandBack = over && w.HandBack == "" && w.Firm == v.actor.Firm
-	m.Accept = takes && over && (w.HandBack != "" || w.State == approvals.WindowCut)
+	m.HandBack = over && w.HandBack == "" && w.Claim.HandsBack() && w.Firm == v.actor.Firm
+	m.Accept = takes && over && (w.HandBack != "" || !w.Claim.HandsBack() || w.State == approvals.WindowCut)
 	return m
 }
 

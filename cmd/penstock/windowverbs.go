@@ -107,6 +107,9 @@ func windowLine(t *tabwriter.Writer, w api.Window, l *time.Location) {
 		"closed": "closed",
 		"unused": "not used",
 	}[w.State]
+	if w.State == "ended" && w.NoBack {
+		state = "ended, nothing to hand back, waits to be closed"
+	}
 	if w.State == "ended" && w.HandBack != "" {
 		state = "ended, hand-back waits to be accepted: " + printable(w.HandBack)
 	}
