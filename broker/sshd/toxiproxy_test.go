@@ -84,7 +84,7 @@ func (l *badLine) gone() int {
 // anew, and nothing that was recorded is lost.
 func TestToxiproxy(t *testing.T) {
 	h := newHouse(t, Limits{PerSecond: 1000})
-	h.door.alive = 800 * time.Millisecond
+	h.door.alive = 1500 * time.Millisecond
 	w := h.open(30)
 	ann := &badLines{stock: newStock(h, "ann"), Networks: outsidetest.Toxiproxy(t)}
 	ann.setUp()
@@ -109,7 +109,7 @@ func TestToxiproxy(t *testing.T) {
 			l.begins()
 			l.says("far away\n")
 			begun := time.Now()
-			l.says(strings.Repeat("narrow, too\n", 8<<10)) // 96 KiB, both ways
+			l.says(strings.Repeat("narrow, too\n", 16<<10)) // 192 KiB, both ways
 			if took := time.Since(begun); took < aliveMisses*h.door.alive {
 				t.Errorf("the line is not narrow: %v", took)
 			}
