@@ -159,7 +159,7 @@ func (d *Desk) mayAnswer(p people.Person, row requestRow, doc evidence.Request, 
 		return refuse("own-request", "Whoever asks, works in the window or is of that firm never answers it. Somebody else must.")
 	}
 	if !d.now().Before(doc.To.Add(-lastMinute)) {
-		return refuse("too-late", "The span of %s is over.", row.Request)
+		return refuse("too-late", "The span of %s is over. Whoever asked asks anew.", row.Request)
 	}
 	return nil
 }
@@ -255,7 +255,7 @@ func (d *Desk) fitYes(ctx context.Context, p people.Person, row requestRow, doc 
 	all = append(all, evidence.Answer{Says: evidence.Yes, Request: row.Document, Person: string(p.ID), Limits: picked.Limits})
 	claim, err := evidence.Narrow(doc, all)
 	if err != nil {
-		return r, refuse("limits-conflict", "These limits leave nothing to agree to: %v.", err)
+		return r, refuse("limits-conflict", "These limits leave nothing to agree to: %v. Limit less, or say no.", err)
 	}
 	return picked, d.usable(ctx, q, doc, claim, picked.Limits)
 }

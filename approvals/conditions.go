@@ -234,11 +234,11 @@ func (d *Desk) met(ctx context.Context, w windowRow, claim evidence.WindowClaim)
 	for _, a := range asked.Gates {
 		g, _ := plant.Gate(a.Name)
 		if c := d.gateNow(ctx, g, &w, 0); !c.Holds() {
-			return &policy.Refusal{Rule: "gate:" + g.Name, Say: fmt.Sprintf("%s waits for %s.", w.Window, g.Title), Why: c.Says + ": " + c.Why}
+			return &policy.Refusal{Rule: "gate:" + g.Name, Say: fmt.Sprintf("%s waits for %s. Once that is so, try again; the window's page says who says it.", w.Window, g.Title), Why: c.Says + ": " + c.Why}
 		}
 	}
 	if asked.Escort && (w.Escort.By != "" || w.Escort.Left) && !w.Escort.there(d.now(), 0) {
-		return refuse("escort", "%s waits for an escort: somebody takes it first.", w.Window)
+		return refuse("escort", "%s waits for an escort. Somebody takes it first, on the window's page; then try again.", w.Window)
 	}
 	return nil
 }

@@ -410,7 +410,7 @@ func (d *Desk) nameDeputy(ctx context.Context, by people.Actor, team policy.Role
 		return err
 	}
 	if len(evidence.Named(row.Deputies, now, string(p.ID))) >= evidence.MaxList {
-		return refuse("too-many-deputies", "%s has %d deputies already.", team, evidence.MaxList)
+		return refuse("too-many-deputies", "%s has %d deputies already. End one first.", team, evidence.MaxList)
 	}
 	body := audit.DeputyNamed{Team: string(team), For: string(p.ID), Person: string(q.ID), From: from, Until: until, By: string(p.ID), At: now}
 	_, err = d.commit(ctx, rosterKey(team), row.row+1, string(p.ID), body, p, q)

@@ -137,7 +137,7 @@ func (d *Desk) leaveEscort(ctx context.Context, by people.Actor, id policy.Windo
 		return Window{}, err
 	}
 	if w.Escort.By != string(by.Person) {
-		return Window{}, refuse("not-escort", "You are not the escort of %s.", id)
+		return Window{}, refuse("not-escort", "You are not the escort of %s, so there is nothing to leave.", id)
 	}
 	d.hold(id, "paused: its escort has left")
 	_, err = d.conditioned(ctx, by, id, func(w windowRow, _ evidence.WindowClaim) (audit.Body, []people.Person, error) {

@@ -177,3 +177,11 @@ func asRefusal(rule string, err error) error {
 	}
 	return &policy.Refusal{Rule: rule, Say: err.Error(), Why: err.Error()}
 }
+
+// because is an error as a person reads it inside a sentence.
+func because(err error) string {
+	if r, ok := errors.AsType[*policy.Refusal](err); ok {
+		return strings.TrimSuffix(r.Say, ".")
+	}
+	return err.Error()
+}

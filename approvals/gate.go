@@ -288,7 +288,7 @@ func (d *Desk) giveGate(ctx context.Context, by people.Actor, id policy.WindowID
 	case says == GateStoodIn && why == "":
 		return Window{}, refuse("bad-text", "Say why you stand in for %s.", g.Title)
 	case says != GateStoodIn && (says != GateYes || g.Kind != policy.GateManual):
-		return Window{}, refuse("not-by-word", "%s is not said by a person for one window.", g.Title)
+		return Window{}, refuse("not-by-word", "%s is not said by a person for one window. See `gates` for what says it.", g.Title)
 	}
 	if err := text("why", why, evidence.MaxText); err != nil {
 		return Window{}, err

@@ -202,7 +202,7 @@ func (d *Desk) taking(ctx context.Context, by people.Actor, id string, windows [
 	left := h.left()
 	for _, w := range windows {
 		if !slices.Contains(h.Windows, string(w)) {
-			return h, p, nil, refuse("not-in-handover", "%.40q is not in %s.", w, id)
+			return h, p, nil, refuse("not-in-handover", "%.40q is not in %s. Take what is on its list.", w, id)
 		}
 		if slices.Contains(left, string(w)) && !slices.Contains(take, string(w)) { // else somebody was faster: it is taken
 			take = append(take, string(w))
@@ -213,7 +213,7 @@ func (d *Desk) taking(ctx context.Context, by people.Actor, id string, windows [
 	}
 	for _, one := range take {
 		if d.worksIn(ctx, by, policy.WindowID(one)) {
-			return h, p, nil, refuse("own-request", "Whoever works in %s does not take it over.", one)
+			return h, p, nil, refuse("own-request", "Whoever works in %s does not take it over. Somebody else of the shift does.", one)
 		}
 	}
 	slices.Sort(take)
@@ -243,7 +243,7 @@ func (d *Desk) Handovers(ctx context.Context, by people.Actor) ([]Handover, erro
 func (d *Desk) handoverRow(ctx context.Context, id string) (h handoverRow, err error) {
 	rev, there, err := d.read(ctx, handoverKey(id), &h)
 	if h.row = rev; err == nil && !there {
-		err = refuse("no-such-handover", "There is no handover %.40q.", id)
+		err = refuse("no-such-handover", "There is no handover %.40q. See the page of handovers.", id)
 	}
 	return h, err
 }

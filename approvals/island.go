@@ -81,7 +81,7 @@ func (b blockRow) waits(word liftRow, now time.Time) bool {
 func (d *Desk) blockRow(ctx context.Context, id string) (b blockRow, err error) {
 	rev, there, err := d.read(ctx, blockKey(id), &b)
 	if b.row = rev; err == nil && !there {
-		err = refuse("no-such-block", "There is no block %.40q.", id)
+		err = refuse("no-such-block", "There is no block %.40q. See the page Blocks.", id)
 	}
 	return b, err
 }

@@ -53,7 +53,7 @@ func (k Kiosk) Stands(now time.Time) bool { return k.Revoked == "" && now.Before
 func (d *Desk) kioskRow(ctx context.Context, id string) (k kioskRow, err error) {
 	rev, there, err := d.read(ctx, kioskKey(id), &k)
 	if k.row = rev; err == nil && !there {
-		err = refuse("no-such-kiosk", "There is no kiosk %.40q.", id)
+		err = refuse("no-such-kiosk", "There is no kiosk %.40q. See the page Kiosks.", id)
 	}
 	return k, err
 }
@@ -171,7 +171,7 @@ func (d *Desk) EnrolKiosk(ctx context.Context, by people.Actor, name string, der
 			return "", err
 		}
 		if !d.plant().IsSecurity(p.Roles) {
-			return "", refuse("not-security", "Only OT security enrols a kiosk.")
+			return "", refuse("not-security", "Only OT security enrols a kiosk. Ask one of them.")
 		}
 		list, err := d.allKiosks(ctx)
 		if err != nil {
@@ -208,7 +208,7 @@ func (d *Desk) EnrolKiosk(ctx context.Context, by people.Actor, name string, der
 // kioskCertificate reads what a browser would show.
 func kioskCertificate(der []byte, now time.Time) (*x509.Certificate, error) {
 	if len(der) > 16<<10 {
-		return nil, refuse("bad-certificate", "This certificate is larger than 16 KiB.")
+		return nil, refuse("bad-certificate", "This certificate is larger than 16 KiB. Make one with penstock kiosk new.")
 	}
 	c, err := x509.ParseCertificate(der)
 	if err != nil {

@@ -206,7 +206,7 @@ func (d *Desk) goOn(ctx context.Context, by people.Actor, id policy.WindowID, ta
 			return audit.WindowMoved{}, nil, err
 		}
 		if !d.now().Before(w.Until) && w.runs() {
-			return audit.WindowMoved{}, nil, refuse("too-late", "%s has ended.", id)
+			return audit.WindowMoved{}, nil, refuse("too-late", "%s has ended. Ask anew.", id)
 		}
 		if err := cmp.Or(d.met(ctx, w, claim), d.untaken(ctx, w)); err != nil && w.State == WindowPaused {
 			return audit.WindowMoved{}, nil, err

@@ -115,14 +115,14 @@ func (d *Desk) listAnswer(ctx context.Context, by people.Actor, id string, docum
 		row, there := on[want]
 		switch {
 		case !there:
-			return a, p, refuse("not-on-list", "%.40q is not on the list of %s.", want, id)
+			return a, p, refuse("not-on-list", "%.40q is not on the list of %s. Take what stands there.", want, id)
 		case len(row.Look) > 0 && !slices.Contains(a.Looked, want):
 			return a, p, refuse("look-first", "%s is to be looked at by itself: %s.", want, row.Look[0])
 		case r.Signed != nil: // what is not waited for any more is said of its row
 		case !row.Yours:
 			return a, p, refuse("not-asked", "%s does not wait for your yes.", want)
 		case row.Changed:
-			return a, p, refuse("stale-revision", "%s has changed since the list was written.", want)
+			return a, p, refuse("stale-revision", "%s has changed since the list was written. Look at the list again.", want)
 		}
 		if row.Text.To.Before(a.DecideBy) {
 			a.DecideBy = row.Text.To

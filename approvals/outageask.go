@@ -258,9 +258,9 @@ func (d *Desk) openList(ctx context.Context, id string) (outageRow, evidence.Out
 	switch {
 	case err != nil:
 	case row.Withdrawn != "":
-		err = refuse("outage-over", "%s was taken back.", id)
+		err = refuse("outage-over", "%s was taken back. Ask for another outage, or for none.", id)
 	case !d.now().Before(list.To):
-		err = refuse("outage-over", "%s is over.", id)
+		err = refuse("outage-over", "%s is over. Ask for another outage, or for none.", id)
 	}
 	return row, list, err
 }
@@ -364,7 +364,7 @@ func (d *Desk) intoOutage(ctx context.Context, a Ask) error {
 func (d *Desk) within(a Ask, o evidence.Outage) error {
 	if whole(a.From).Before(o.From) || whole(a.To).After(o.To) {
 		l := d.plant().Location()
-		return refuse("outside-outage", "%s is from %s to %s, and this would be from %s to %s.", o.Name, o.From.In(l).Format("Mon 2 Jan 15:04"), o.To.In(l).Format("Mon 2 Jan 15:04"),
+		return refuse("outside-outage", "%s is from %s to %s, and this would be from %s to %s. Ask for a time inside it.", o.Name, o.From.In(l).Format("Mon 2 Jan 15:04"), o.To.In(l).Format("Mon 2 Jan 15:04"),
 			a.From.In(l).Format("Mon 2 Jan 15:04"), a.To.In(l).Format("Mon 2 Jan 15:04"))
 	}
 	return nil

@@ -211,7 +211,7 @@ func (d *Desk) DoubtPattern(ctx context.Context, by people.Actor, id policy.Wind
 			return "", err
 		}
 		if slices.ContainsFunc(row.Doubts, func(b doubtRow) bool { return b.Window == w.Window }) {
-			return "", refuse("doubted-already", "Somebody has said so of %s already.", id)
+			return "", refuse("doubted-already", "Somebody has said so of %s already; it counts once.", id)
 		}
 		body := audit.PatternDoubted{Pattern: w.Pattern, Window: w.Window, By: string(by.Person), Why: why, At: d.second()}
 		_, err = d.commit(ctx, patternKey(w.Pattern), row.row+1, string(by.Person), body, p)

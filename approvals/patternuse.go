@@ -102,7 +102,7 @@ func (d *Desk) choosePattern(ctx context.Context, plant *policy.Plant, doc *evid
 // plant file in force any more.
 func (d *Desk) liesInside(plant *policy.Plant, p evidence.Pattern, doc evidence.Request) error {
 	if _, err := evidence.PatternQuorum(plant, p); err != nil {
-		return refuse("pattern-wider", "%s does not fit the plant file any more: %s. Let it be agreed again.", p.Pattern, err)
+		return refuse("pattern-wider", "%s does not fit the plant file any more: %s. Let it be agreed again.", p.Pattern, because(err))
 	}
 	if no := p.Uses(doc, d.now()); len(no) > 0 {
 		return refuse("pattern-wider", "This is wider than %s: %s. Ask for less, or without the pattern.", p.Pattern, strings.Join(no, "; "))
@@ -269,7 +269,7 @@ func (d *Desk) patternView(ctx context.Context, row patternRow) (Pattern, error)
 		v.State = PatternEnded
 	}
 	if _, err := evidence.PatternQuorum(d.plant(), doc); err != nil {
-		v.Unfit = err.Error()
+		v.Unfit = because(err)
 	}
 	q, err := d.patternQuorum(ctx, row)
 	if err != nil {

@@ -63,7 +63,7 @@ func (d *Desk) propose(ctx context.Context, by people.Actor, bundle []byte, why 
 func (d *Desk) roomForChange(ctx context.Context, bundle []byte) error {
 	to := audit.HashOf(bundle)
 	if to == d.inForce() {
-		return refuse("nothing-changes", "This plant file is the one in force.")
+		return refuse("nothing-changes", "This plant file is the one in force. Change it first, then propose it.")
 	}
 	waiting := 0
 	return d.each(ctx, "change/", func(id string) error {
@@ -75,7 +75,7 @@ func (d *Desk) roomForChange(ctx context.Context, bundle []byte) error {
 			return refuse("too-many-changes", "%d changes of the plant file wait already. Let one be withdrawn.", waiting)
 		}
 		if c.To == to && c.From == d.inForce() {
-			return refuse("proposed-already", "This is %s, which waits already.", id)
+			return refuse("proposed-already", "This is %s, which waits already. Answer that one.", id)
 		}
 		return nil
 	})

@@ -34,7 +34,7 @@ func (d *Desk) fitProposal(p people.Person, about proposal, document audit.Hash,
 	case !about.waits:
 		return none, refuse("not-waiting", "%s is %s; it takes no answers.", about.id, about.state)
 	case !d.now().Before(about.by):
-		return none, refuse("too-late", "%s had to be decided by %s.", about.id, about.by.In(d.plant().Location()).Format("2006-01-02 15:04"))
+		return none, refuse("too-late", "%s had to be decided by %s. Let it be proposed anew.", about.id, about.by.In(d.plant().Location()).Format("2006-01-02 15:04"))
 	case about.unfit != nil && r.Says == evidence.Yes:
 		return none, about.unfit
 	case len(about.answers) >= mostAnswers:

@@ -65,7 +65,7 @@ func spokenKey[T ~string](id T) string { return "spoken/" + string(id) }
 func (d *Desk) spokenRow(ctx context.Context, id policy.WindowID) (s spokenRow, err error) {
 	rev, there, err := d.read(ctx, spokenKey(id), &s)
 	if s.row = rev; err == nil && !there {
-		err = refuse("not-spoken", "No yes to %.40q was spoken.", id)
+		err = refuse("not-spoken", "No yes to %.40q was spoken. Look at its page again.", id)
 	}
 	return s, err
 }
@@ -89,7 +89,7 @@ func (d *Desk) spokenBy(ctx context.Context, by people.Person, row requestRow, d
 	}
 	p, err := d.roster.Person(ctx, who)
 	if errors.Is(err, fs.ErrNotExist) || err == nil && p.Disabled {
-		return p, refuse("no-such-person", "%.40q is nobody of this plant.", who)
+		return p, refuse("no-such-person", "%.40q is nobody of this plant. See `people`.", who)
 	}
 	if err != nil {
 		return p, fmt.Errorf("look up %s: %w", who, err)
@@ -99,7 +99,7 @@ func (d *Desk) spokenBy(ctx context.Context, by people.Person, row requestRow, d
 		return p, fmt.Errorf("look up firm %s: %w", p.Firm, err)
 	}
 	if !firm.Plant {
-		return p, refuse("no-such-person", "%.40q is nobody of this plant.", who)
+		return p, refuse("no-such-person", "%.40q is nobody of this plant. See `people`.", who)
 	}
 	if err := d.maySpeak(ctx, p, doc.Firm); err != nil {
 		return p, err

@@ -245,7 +245,7 @@ func (c *Channel) AskFor(ctx context.Context, kind string, need policy.Rights, d
 	d, q = c.decide(ctx, kind, need)
 	frame, err := requestFrame(kind, detail, d)
 	if err != nil {
-		return denied(&policy.Refusal{Rule: "request-unreadable", Say: "this request cannot be recorded, so it is refused", Why: err.Error()})
+		return denied(&policy.Refusal{Rule: "request-unreadable", Say: "this request cannot be recorded, so it is refused; call OT security", Why: err.Error()})
 	}
 	if err := c.commit(ctx, recording.Request, frame); err != nil {
 		return denied(err)

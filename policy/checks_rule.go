@@ -66,7 +66,7 @@ func (w *walk) gate() no {
 		}
 		for _, name := range r.Gates {
 			if asked++; !w.f.Live.Gates[name] && !w.held() {
-				return refusal("gate:"+name, fmt.Sprintf("waits for: %s", w.p.gates[name].Title), "rule %s asks gate %s, and it does not say yes", r.Name, name)
+				return refusal("gate:"+name, fmt.Sprintf("this work waits for %s; wait, or ask the shift", w.p.gates[name].Title), "rule %s asks gate %s, and it does not say yes", r.Name, name)
 			}
 		}
 	}
@@ -76,7 +76,7 @@ func (w *walk) gate() no {
 			if g := w.p.gates[name]; g != nil {
 				title = g.Title
 			}
-			return refusal("gate:"+name, fmt.Sprintf("waits for: %s", title), "what was agreed asks gate %s, and it does not say yes", name)
+			return refusal("gate:"+name, fmt.Sprintf("this work waits for %s; wait, or ask the shift", title), "what was agreed asks gate %s, and it does not say yes", name)
 		}
 	}
 	if w.trace == nil {

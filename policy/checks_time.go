@@ -132,7 +132,7 @@ func (w *walk) calendarNow(r *Rule, rights Rights) no {
 			continue
 		}
 		if !times[0].from.After(w.now) {
-			return refusal("freeze:"+name, fmt.Sprintf("no work until %s (%s)", w.local(times[0].to), name), "rule %s forbids it during %s; now is %s", r.Name, name, w.local(w.now))
+			return refusal("freeze:"+name, fmt.Sprintf("no work until %s (%s); ask for a time after that", w.local(times[0].to), name), "rule %s forbids it during %s; now is %s", r.Name, name, w.local(w.now))
 		}
 		w.until(times[0].from)
 	}

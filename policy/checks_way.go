@@ -49,7 +49,7 @@ func (w *walk) zoneLets() no {
 		case w.zone.VendorsNever:
 			return refusal("zone-never", fmt.Sprintf("zone %s is never open to vendors; the plant's own people do this work", w.zone.Name), "zone %s says vendors: never", w.zone.Name)
 		case w.asset.Safety != "":
-			return refusal("safety-never", fmt.Sprintf("%s is a safety asset; no vendor reaches it", w.asset.Name), "asset %s has safety: %s", w.asset.Name, w.asset.Safety)
+			return refusal("safety-never", fmt.Sprintf("%s is a safety asset, and no vendor reaches it; the plant's own people do this work", w.asset.Name), "asset %s has safety: %s", w.asset.Name, w.asset.Safety)
 		}
 	}
 	if w.trace == nil {

@@ -204,7 +204,7 @@ func TestDecide(t *testing.T) {
 			s.f.Window.From = s.now.Add(-time.Hour)
 		}), "calendar:line-1-outage", "next Sun 2026-11-29 00:00 CET"},
 		"opening when there is no outage":       {at(opening, func(s *scene) { s.now = day("2026-11-22 06:00") }), "calendar:line-1-outage", ""},
-		"the key switch is not turned":          {at(working, func(s *scene) { s.f.Live.Gates = nil }), "gate:line-1-key", "waits for: Vendor key switch on panel A3"},
+		"the key switch is not turned":          {at(working, func(s *scene) { s.f.Live.Gates = nil }), "gate:line-1-key", "this work waits for Vendor key switch on panel A3"},
 		"the key was turned back":               {at(working, func(s *scene) { s.f.Live.Gates = map[string]bool{"line-1-key": false}; s.q.Stage = policy.AtOperation }), "gate:line-1-key", ""},
 		"paused, so nothing passes, key back":   {at(working, func(s *scene) { s.f.Live.Gates, s.f.Live.Held, s.q.Stage = nil, true, policy.AtOperation }), "", ""},
 		"paused does not open without the key":  {at(opening, func(s *scene) { s.f.Live.Gates, s.f.Live.Held = nil, true }), "gate:line-1-key", ""},

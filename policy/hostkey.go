@@ -34,7 +34,7 @@ func (p *Plant) PinsText(asset AssetName) string {
 func (p *Plant) GoodKeys(asset AssetName, shown []HostKey) ([]string, error) {
 	a, ok := p.assets[asset]
 	if !ok {
-		return nil, &Refusal{Rule: "unknown-asset", Say: fmt.Sprintf("the plant has no asset %.40q", asset)}
+		return nil, &Refusal{Rule: "unknown-asset", Say: fmt.Sprintf("the plant has no asset %.40q; look at the list of assets", asset)}
 	}
 	w := &walk{p: p, f: &Facts{HostKeys: shown}, asset: a}
 	if k := w.keyOf(a); k != nil && !k.Confirmed {

@@ -34,15 +34,15 @@ func (p *Plant) Ends(f Pattern) time.Time {
 func (f Pattern) Outside(assets []AssetName, rights Rights, longest time.Duration) error {
 	switch {
 	case f.Machine || f.Open == "standing":
-		return &Refusal{Rule: "pattern-frame", Say: fmt.Sprintf("%s is for machines, and nobody is called in under it.", f.Name)}
+		return &Refusal{Rule: "pattern-frame", Say: fmt.Sprintf("%s is for machines, and nobody is called in under it; choose another frame", f.Name)}
 	case !f.Rights.Has(rights):
-		return &Refusal{Rule: "pattern-frame", Say: fmt.Sprintf("%s is for %s; %s is more.", f.Name, f.Rights, rights)}
+		return &Refusal{Rule: "pattern-frame", Say: fmt.Sprintf("%s is for %s, and %s is more; ask for less, or choose another frame", f.Name, f.Rights, rights)}
 	case longest > f.Longest:
-		return &Refusal{Rule: "pattern-frame", Say: fmt.Sprintf("%s is for %d minutes at most.", f.Name, int(f.Longest/time.Minute))}
+		return &Refusal{Rule: "pattern-frame", Say: fmt.Sprintf("%s is for %d minutes at most; ask for fewer", f.Name, int(f.Longest/time.Minute))}
 	}
 	for _, a := range assets {
 		if !slices.Contains(f.Assets, a) {
-			return &Refusal{Rule: "pattern-frame", Say: fmt.Sprintf("%s is not for %s.", f.Name, a)}
+			return &Refusal{Rule: "pattern-frame", Say: fmt.Sprintf("%s is not for %s; leave it out, or choose another frame", f.Name, a)}
 		}
 	}
 	return nil

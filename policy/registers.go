@@ -103,13 +103,13 @@ func (p *Plant) Holds(only []Only, targets []Target) error {
 		case slices.ContainsFunc(only[:i], func(b Only) bool { return b.Asset == o.Asset && b.Port == o.Port }):
 			return refusal("registers", "name the registers of each way in once", "%s by %s is named twice", o.Asset, o.Port)
 		case !slices.ContainsFunc(targets, func(t Target) bool { return t.Asset == o.Asset && t.Port == o.Port }):
-			return refusal("registers", fmt.Sprintf("registers of %s are named, and it is not asked for by %s", o.Asset, o.Port), "%s by %s is no target", o.Asset, o.Port)
+			return refusal("registers", fmt.Sprintf("registers of %s are named, and it is not asked for by %s; ask for that way in too, or leave its registers out", o.Asset, o.Port), "%s by %s is no target", o.Asset, o.Port)
 		case !there || port.Enforced != ByPenstock || len(o.Registers) == 0:
-			return refusal("registers", fmt.Sprintf("Penstock does not read along on %s by %s, so it cannot hold anybody to registers there", o.Asset, o.Port), "%s by %s is not enforced by penstock", o.Asset, o.Port)
+			return refusal("registers", fmt.Sprintf("Penstock does not read along on %s by %s, so it cannot hold anybody to registers there; leave the registers out", o.Asset, o.Port), "%s by %s is not enforced by penstock", o.Asset, o.Port)
 		}
 		for _, label := range o.Registers {
 			if !slices.ContainsFunc(port.Registers, func(r Register) bool { return r.Label() == label }) {
-				return refusal("registers", fmt.Sprintf("the plant file has no register %s on %s by %s", label, o.Asset, o.Port), "no register %q", label)
+				return refusal("registers", fmt.Sprintf("the plant file has no register %s on %s by %s; look at the register sheet that it names", label, o.Asset, o.Port), "no register %q", label)
 			}
 		}
 	}

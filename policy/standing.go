@@ -64,7 +64,7 @@ func (p *Plant) StandingQuorum(frame string, assets []AssetName, rights Rights, 
 		return q, err
 	}
 	if q.Escort {
-		return q, &Refusal{Rule: "standing-escort", Say: "The plant's rules ask for an escort there, and nobody watches a machine day and night."}
+		return q, &Refusal{Rule: "standing-escort", Say: "The plant's rules ask for an escort there, and nobody watches a machine day and night. Ask for a person's window instead."}
 	}
 	q.Open, q.Proof, q.Spoken, q.Grace, q.Longest = "auto", ByKey, false, 0, f.Confirm
 	q.Openers = slices.Clone(f.Owners)

@@ -169,7 +169,7 @@ func (r *Roster) RemoveAgent(ctx context.Context, by Actor, zone policy.ZoneName
 			return err
 		}
 		if a.Key == "" && a.Pending == "" && a.Code.IsZero() {
-			return refuse("no-agent", "This zone has no agent.", "agent of %.40q", zone)
+			return refuse("no-agent", "This zone has no agent. Invite one first.", "agent of %.40q", zone)
 		}
 		return r.commit(ctx, agentRow+string(zone), a.Rev+1, by.Person, audit.AgentRemoved{Zone: string(zone), By: string(by.Person), Why: why})
 	})
@@ -179,7 +179,7 @@ func (r *Roster) RemoveAgent(ctx context.Context, by Actor, zone policy.ZoneName
 func (r *Roster) MayRemoveAgent(ctx context.Context, by Actor) error {
 	p, err := r.plantPerson(ctx, by)
 	if err == nil && !r.isSecurity(p) {
-		err = refuse("security-only", "This is for OT security to do.", "%s holds no security role", by.Person)
+		err = refuse("security-only", "This is for OT security to do. Ask one of them.", "%s holds no security role", by.Person)
 	}
 	return err
 }
@@ -187,7 +187,7 @@ func (r *Roster) MayRemoveAgent(ctx context.Context, by Actor) error {
 func (r *Roster) securityGiving(ctx context.Context, by Actor) (Person, error) {
 	p, err := r.giving(ctx, by)
 	if err == nil && !r.isSecurity(p) {
-		err = refuse("security-only", "This is for OT security to do.", "%s holds no security role", by.Person)
+		err = refuse("security-only", "This is for OT security to do. Ask one of them.", "%s holds no security role", by.Person)
 	}
 	return p, err
 }

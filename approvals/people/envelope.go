@@ -243,7 +243,7 @@ func (f folding) unsealed(ctx context.Context, b audit.EnvelopeOpened) ([]state.
 		return nil, err
 	}
 	if !ok || e.Key != b.Key || !e.Opened.IsZero() {
-		return nil, refuse("envelope-spent", "This envelope was opened before, or another is in its place.", "%s, key %s", b.Envelope, b.Key)
+		return nil, refuse("envelope-spent", "This envelope was opened before, or another is in its place. OT security seals a new one: penstock envelope make.", "%s, key %s", b.Envelope, b.Key)
 	}
 	e.Opened, e.Says, e.Source = b.At, b.Says, b.Source
 	var all changes

@@ -104,7 +104,7 @@ func (r *Roster) AcceptTerms(ctx context.Context, by Actor, terms audit.Hash) (u
 			return err
 		}
 		if f.Terms.IsZero() || f.Plant {
-			return refuse("no-terms", "Your firm has no terms to accept.", "firm %s has no terms", f.ID)
+			return refuse("no-terms", "Your firm has no terms to accept: there is nothing to do.", "firm %s has no terms", f.ID)
 		}
 		if terms != f.Terms {
 			return refuse("other-terms", "The terms have changed. Read them again, then accept these.", "%s accepts %s, the firm's are %s", p.ID, terms, f.Terms)

@@ -126,9 +126,9 @@ func (b *Book) Note(ctx context.Context, who Reader, session string, channel int
 	return b.judge(ctx, who, session, func(s *Session) (audit.Body, error) {
 		switch {
 		case !s.channels[channel] || at < 0 || at > 366*24*time.Hour:
-			return nil, refuse("no-such-moment", "%s has no such channel or moment.", s.ID)
+			return nil, refuse("no-such-moment", "%s has no such channel or moment. Take both from the player.", s.ID)
 		case len(s.Notes) >= mostNotes:
-			return nil, refuse("too-many", "%s has %d notes, and no more are taken.", s.ID, mostNotes)
+			return nil, refuse("too-many", "%s has %d notes, and no more are taken. Write what is left into a finding.", s.ID, mostNotes)
 		}
 		return audit.ReviewNoted{Session: s.ID, Person: who.Person, Channel: channel, Millis: at.Milliseconds(), Text: words}, nil
 	})
@@ -143,7 +143,7 @@ func (b *Book) Reply(ctx context.Context, who Reader, session string, thread int
 	}
 	return b.step(ctx, who, session, func(s *Session) (audit.Body, error) {
 		if thread < 1 || thread > len(s.Threads) {
-			return nil, refuse("no-such-thread", "%s has no such question or finding.", s.ID)
+			return nil, refuse("no-such-thread", "%s has no such question or finding. Look at its page again.", s.ID)
 		}
 		t := s.Threads[thread-1]
 		if t.To != who.Person && !b.reads(who) {

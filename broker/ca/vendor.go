@@ -188,7 +188,7 @@ func (a *Authorities) IssueVendor(ctx context.Context, c Claim, k ssh.PublicKey,
 		until = c.Until
 	}
 	if !until.After(now.Add(time.Second)) {
-		return nil, &policy.Refusal{Rule: "window-over", Say: "Your window is over.", Why: "the certificate would end before it begins"}
+		return nil, &policy.Refusal{Rule: "window-over", Say: "Your window is over. Ask for a new one.", Why: "the certificate would end before it begins"}
 	}
 	cert := &ssh.Certificate{
 		Key: k, CertType: ssh.UserCert, KeyId: keyID(windows, c.Person, c.Firm), ValidPrincipals: []string{string(c.Person)},
@@ -227,7 +227,7 @@ func sourceList(from []netip.Prefix) (string, error) {
 
 func windowList(ids []policy.WindowID) ([]string, error) {
 	if len(ids) == 0 {
-		return nil, &policy.Refusal{Rule: "no-window", Say: "None of your windows is open.", Why: "no window to certify"}
+		return nil, &policy.Refusal{Rule: "no-window", Say: "None of your windows is open. To wait for the shift: ssh cert@… --wait. How they stand: ssh desk@… windows.", Why: "no window to certify"}
 	}
 	if len(ids) > maxWindows {
 		return nil, &policy.Refusal{Rule: "too-many-windows",

@@ -84,7 +84,7 @@ func (l leg) use() vault.Use {
 func (d *Dialer) SSH(ctx context.Context, ch *broker.Channel, a policy.AccountName) (ssh.Conn, error) {
 	q := ch.Query()
 	if a == "" || a != q.Account {
-		return nil, &policy.Refusal{Rule: "account-not-decided", Say: "this account is not the one that was asked for", Why: fmt.Sprintf("login as %q, decided for %q", a, q.Account)}
+		return nil, &policy.Refusal{Rule: "account-not-decided", Say: "this account is not the one that was asked for; connect again with the one that was agreed", Why: fmt.Sprintf("login as %q, decided for %q", a, q.Account)}
 	}
 	decision := ch.Decision()
 	duties := decision.Duties

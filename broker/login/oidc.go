@@ -210,7 +210,7 @@ const ServiceBack = "/sign-in/service/back"
 func (p *Proofs) BeginService(ctx context.Context, from netip.Addr, way ServiceWay) (address, browser string, err error) {
 	s, origin := p.service, p.origin()
 	if s == nil || origin == "" {
-		return "", "", &policy.Refusal{Rule: "no-oidc", Say: "There is no other sign-in service here.", Why: "not configured, or no origin"}
+		return "", "", &policy.Refusal{Rule: "no-oidc", Say: "There is no other sign-in service here. Sign in by passkey, or by password and code.", Why: "not configured, or no origin"}
 	}
 	if way.Step && len(s.ACR) == 0 {
 		return "", "", s.refuse("a step-up, and the server's file names no acr")
@@ -251,7 +251,7 @@ func (s *service) enter() (leave func(), err error) {
 func (p *Proofs) ServiceIn(ctx context.Context, from netip.Addr, query url.Values, browser string) (ServiceIn, error) {
 	s := p.service
 	if s == nil || p.origin() == "" {
-		return ServiceIn{}, &policy.Refusal{Rule: "no-oidc", Say: "There is no other sign-in service here.", Why: "not configured"}
+		return ServiceIn{}, &policy.Refusal{Rule: "no-oidc", Say: "There is no other sign-in service here. Sign in by passkey, or by password and code.", Why: "not configured"}
 	}
 	in, name, err := p.serviceIn(ctx, s, from, query, browser)
 	if r, ok := errors.AsType[*policy.Refusal](err); ok {

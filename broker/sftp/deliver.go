@@ -86,7 +86,7 @@ func (x *courier) send(p []byte) error {
 			return err
 		}
 		if !forward || x.gate.Decision().Duties.InputOff {
-			return &policy.Refusal{Rule: "input-off", Say: "the window may only look now, so nothing is delivered", Why: "narrowed"}
+			return &policy.Refusal{Rule: "input-off", Say: "the window may only look now, so nothing is delivered; ask the shift", Why: "narrowed"}
 		}
 		n := min(len(p), step)
 		if _, err := x.machine.Write(p[:n]); err != nil {

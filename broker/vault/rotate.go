@@ -167,7 +167,7 @@ func (v *Vault) rotate(ctx context.Context, row Row, why, by string) error {
 	}
 	account, ok := v.Plant().LoginOf(policy.AssetName(row.Asset), policy.AccountName(row.Account))
 	if !ok || string(account.Login) != row.Kind {
-		return refuse("no-secret-wanted", "the plant file does not know %s on %s so any more", row.Account, row.Asset)
+		return refuse("no-secret-wanted", "The plant file has no such login for %s on %s any more. Have the account written there, or seal a secret of the kind that it says.", row.Account, row.Asset)
 	}
 	ctx, cancel := context.WithTimeout(ctx, oneRotation)
 	defer cancel()
@@ -189,7 +189,7 @@ func (v *Vault) rotate(ctx context.Context, row Row, why, by string) error {
 
 func (v *Vault) begin(ctx context.Context, row Row, account policy.Account, old Secret, why, by string) error {
 	if !account.Rotate.Is() {
-		return refuse("no-rotation", "the plant file does not say how %s on %s is rotated", row.Account, row.Asset)
+		return refuse("no-rotation", "The plant file does not say how the secret of %s on %s is replaced. Change it at the machine, then seal the new one.", row.Account, row.Asset)
 	}
 	next, public, err := fresh(account, old)
 	if err != nil {

@@ -158,7 +158,7 @@ func gallery() []galleryPage {
 		{"patterns-vendor", "patterns", patternsView{Vendor: true, Standing: []patternLine{samplePattern().patternLine}}, func(f *frame) { f.Plant = false }},
 		{"pattern", "pattern", samplePattern(), codeGood},
 		{"pattern-asks", "pattern", askedPattern(), codeGood},
-		{"propose", "propose", patternAskView{Say: "filler-callout is for 240 minutes at most.", Rule: "pattern-frame", Form: url.Values{"follows": {"P-9"}, "purpose": {"Fill volume drifts"}, "minutes": {"300"}},
+		{"propose", "propose", patternAskView{Say: "filler-callout is for 240 minutes at most; ask for fewer", Rule: "pattern-frame", Form: url.Values{"follows": {"P-9"}, "purpose": {"Fill volume drifts"}, "minutes": {"300"}},
 			Frame: frameLine{"filler-callout", "Night call-out of the filler maker", "look, take files out, change values, Filler controller, 4 hours at most", "Line 1 process owner, OT security", "31 Mar 2027", false}, Must: "Line 1 process owner, OT security",
 			Firms: []firmChoice{{"krall", "Krall Fillers", []tick{{"ann", "Ann Keller", true}, {"ben", "Ben Ito", false}}}}, Most: 240, Latest: "2027-03-31",
 			Ways:   []wayChoice{{"filler-plc/ssh/recipes", "FIL-1-PLC-01", "Filler controller", "by ssh as recipes: can look, take files out, change values", "Worst case: wrong values. The machine stops everything else.", true}},

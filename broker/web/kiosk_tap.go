@@ -189,7 +189,7 @@ func (g *Pages) handoverAt(v *visit, id string) (h approvals.Handover, view hand
 	}
 	i := slices.IndexFunc(all, func(h approvals.Handover) bool { return h.ID == id })
 	if i < 0 {
-		return h, view, n, &policy.Refusal{Rule: "no-such-handover", Say: "It is taken already.", Why: id}
+		return h, view, n, &policy.Refusal{Rule: "no-such-handover", Say: "It is taken already: there is nothing left to do.", Why: id}
 	}
 	if n, err = g.roll(v.ctx()); err != nil {
 		return h, view, n, err

@@ -300,7 +300,7 @@ func (v *visit) readAsk(g *Pages, f url.Values) (approvals.Ask, error) {
 	a.Registers = linesOf(f.Get("registers"))
 	p, err := g.Roster.Person(v.ctx(), a.People[0])
 	if err != nil {
-		return a, &policy.Refusal{Rule: "no-such-person", Say: "One of these people is not known here.", Why: err.Error()}
+		return a, &policy.Refusal{Rule: "no-such-person", Say: "One of these people is not known here. Choose from the list, or have your sponsor invite them.", Why: err.Error()}
 	}
 	a.Firm = p.Firm
 	if a.Targets, err = readWays(f["way"]); err != nil {

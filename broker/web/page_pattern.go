@@ -362,7 +362,7 @@ func (v *visit) readPattern(g *Pages, f url.Values) (approvals.PatternAsk, error
 	}
 	p, err := g.Roster.Person(v.ctx(), a.People[0])
 	if err != nil {
-		return a, &policy.Refusal{Rule: "no-such-person", Say: "One of these people is not known here.", Why: err.Error()}
+		return a, &policy.Refusal{Rule: "no-such-person", Say: "One of these people is not known here. Choose from the list, or have them invited first.", Why: err.Error()}
 	}
 	a.Firm = p.Firm
 	if a.Targets, err = readWays(f["way"]); err != nil {

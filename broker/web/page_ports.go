@@ -31,7 +31,7 @@ func (s *server) ports(mux *http.ServeMux) {
 	}))
 }
 
-var errNoRole = &policy.Refusal{Rule: "role-needed", Say: "This is for people of the plant with a role.", Why: "the actor holds no role"}
+var errNoRole = &policy.Refusal{Rule: "role-needed", Say: "This is for people of the plant with a role. OT security gives roles: ask one of them.", Why: "the actor holds no role"}
 
 func (g *Pages) portsPage(v *visit) error {
 	if len(v.actor.Roles) == 0 {

@@ -116,7 +116,7 @@ func (g *Pages) enter(v *visit, route Route) error {
 		return g.sendToSignIn(v)
 	}
 	if route.Who == PlantOnly && !v.actor.Plant {
-		return &policy.Refusal{Rule: "plant-only", Say: "Only people of the plant may see or do this.",
+		return &policy.Refusal{Rule: "plant-only", Say: "Only people of the plant may see or do this. Ask your contact there.",
 			Why: fmt.Sprintf("%s of %s asked for %s", v.actor.Person, v.actor.Firm, v.r.URL.Path)}
 	}
 	if v.r.Method == http.MethodPost {

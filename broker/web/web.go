@@ -199,7 +199,7 @@ func (s *server) plant(f func(*http.Request, people.Actor) (any, error)) http.Ha
 func (s *server) ofPlant(f func(*http.Request, people.Actor) (any, error)) func(*http.Request, people.Actor) (any, error) {
 	return func(r *http.Request, a people.Actor) (any, error) {
 		if !a.Plant {
-			return nil, &policy.Refusal{Rule: "plant-only", Say: "Only people of the plant may do this.",
+			return nil, &policy.Refusal{Rule: "plant-only", Say: "Only people of the plant may do this. Ask your contact there.",
 				Why: fmt.Sprintf("%s of %s asked for %s", a.Person, a.Firm, r.URL.Path)}
 		}
 		return f(r, a)
