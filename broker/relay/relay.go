@@ -82,7 +82,12 @@ func forward(ctx context.Context, ch *broker.Channel, target io.Writer, p []byte
 func ToVendor(ctx context.Context, ch *broker.Channel, m recording.Mark, vendor io.Writer, target io.Reader) error {
 	r := NewReader(target, atOnce(ch))
 	defer r.Rest()
-	return Show(ctx, ch, m, vendor, r.Take)
+	for { // not Show's: who waits here waits for as long as the session, with all that stands on its stack
+		p, err := r.Take()
+		if over, err := taken(ctx, ch, m, vendor, p, err); over {
+			return err
+		}
+	}
 }
 
 // atOnce is how much is read at once: where everything is durable before it is
@@ -102,18 +107,26 @@ func atOnce(ch *broker.Channel) int {
 func Show(ctx context.Context, ch *broker.Channel, m recording.Mark, vendor io.Writer, next func() ([]byte, error)) error {
 	for {
 		p, err := next()
-		if len(p) > 0 {
-			if err := show(ctx, ch, m, vendor, p); err != nil {
-				return err
-			}
-		}
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return ended(ch, fmt.Errorf("read from the target: %w", err))
+		if over, err := taken(ctx, ch, m, vendor, p, err); over {
+			return err
 		}
 	}
+}
+
+// taken shows what a read gave, and says whether nothing comes after it, and why.
+func taken(ctx context.Context, ch *broker.Channel, m recording.Mark, vendor io.Writer, p []byte, read error) (over bool, err error) {
+	if len(p) > 0 {
+		if err := show(ctx, ch, m, vendor, p); err != nil {
+			return true, err
+		}
+	}
+	if errors.Is(read, io.EOF) {
+		return true, nil
+	}
+	if read != nil {
+		return true, ended(ch, fmt.Errorf("read from the target: %w", read))
+	}
+	return false, nil
 }
 
 // show records p, and writes it in steps, each after a look.
