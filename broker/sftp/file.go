@@ -26,11 +26,10 @@ type file struct {
 	closed  bool   // the machine has closed it
 	done    func() // of Channel.Busy
 
-	most, mostOut int64  // bytes that may pass in one file; 0: no limit
-	before        uint64 // bytes of an appended file, with what was written
-	over          bool   // more was tried
-	held          Held   // it comes in and is kept here; nil: it is on the machine
-	taken         Taken  // it was let out and is read from here; nil: it is on the machine
+	most, mostOut int64 // bytes that may pass in one file; 0: no limit
+	over          bool  // more was tried
+	held          Held  // it comes in and is kept here; nil: it is on the machine
+	taken         Taken // it was let out and is read from here; nil: it is on the machine
 }
 
 func (f *file) writes() bool { return !f.folder && f.held == nil && f.flags&^uint32(flagRead) != 0 }

@@ -28,8 +28,7 @@ type request struct {
 	size  *uint64 // a truncation to this size
 	to    string  // of what has two paths
 
-	most, mostOut int64  // of a file that is opened: see FileRule.Most
-	before        uint64 // bytes that were there before, of one that is appended to
+	most, mostOut int64 // of a file that is opened: see FileRule.Most
 
 	held  Held  // what is opened is kept here
 	taken Taken // what is opened is read from here

@@ -177,7 +177,7 @@ func (s *files) opened(r *request, f *fields) error {
 		return broken("machine", "the handle of an open file once more")
 	}
 	s.opening--
-	o := &file{path: r.path, handle: h, folder: r.kind == fxOpendir, flags: r.flags, most: r.most, mostOut: r.mostOut, before: r.before}
+	o := &file{path: r.path, handle: h, folder: r.kind == fxOpendir, flags: r.flags, most: r.most, mostOut: r.mostOut}
 	o.in.waiting, o.out.waiting, o.in.once = &s.held, &s.held, s.c.in
 	if o.size, o.sized = s.sizes[r.path]; o.folder {
 		o.sized = false

@@ -128,8 +128,8 @@ func (s *files) ruleOpen(at sending, id uint32, w *wish, raw []byte, rules *poli
 	if reads {
 		w.mostOut = rules.Out.Most
 	}
-	if w.most > 0 && w.flags&flagAppend != 0 {
-		w.before = is.size // offsets of writes say nothing then
+	if w.most > 0 && w.flags&flagAppend != 0 && !rules.In.Quarantine { // offsets of writes say nothing then, and others may append, too
+		return nil, fileRefusal("file-size", "Nothing is appended where files may have a size at most. Send the file whole; one that broke off goes on by its place (reput).", "%s with flags %#x", safe(canonical), w.flags)
 	}
 	w.path = canonical
 	if writes && rules.In.Quarantine {
@@ -373,12 +373,7 @@ func (s *files) past(w *wish) bool {
 	if w.kind != fxWrite || w.f.most == 0 {
 		return w.kind == fxFsetstat && w.size != nil && w.f.most > 0 && *w.size > uint64(w.f.most)
 	}
-	end := w.at + uint64(len(w.data))
-	if w.f.flags&flagAppend != 0 {
-		w.f.before += uint64(len(w.data))
-		end = w.f.before
-	}
-	return end > uint64(w.f.most)
+	return w.at+uint64(len(w.data)) > uint64(w.f.most)
 }
 
 // tooMuch refuses what past found; the first of a file is told, the rest of what is on its way is only answered.

@@ -313,6 +313,23 @@ func TestRulesForSizes(t *testing.T) {
 	}
 }
 
+// Who appends from two handles, or two channels, writes more than each of them has seen: where there is a size,
+// nothing is appended.
+func TestNothingIsAppendedWhereThereIsASize(t *testing.T) {
+	s := greetedWith(t, "{in: {most: 1KiB}}")
+	for id, flags := range map[uint32]uint32{1: flagWrite | flagAppend, 2: flagWrite | flagAppend | flagCreate, 3: flagRead | flagWrite | flagAppend, 4: flagWrite | flagAppend | flagTrunc | flagCreate} {
+		if err := s.machined(openFile(id, "/none", flags), plainMachine); err != nil {
+			t.Fatal(err)
+		}
+		if a := s.ours(); len(s.passed) > 0 || len(a) < 13 || a[4] != fxStatus || a[12] != statusDenied {
+			t.Errorf("flags %#x: the machine hears %q, and the vendor %q", flags, s.passed, a)
+		}
+	}
+	if err := s.machined(openFile(9, "/none", flagWrite|flagCreate), plainMachine); err != nil || len(s.passed) == 0 {
+		t.Errorf("nothing is written where there is a size: %v", err)
+	}
+}
+
 // A machine's file that grows past what was asked about is not shown beyond it.
 func TestAFileThatGrows(t *testing.T) {
 	s := greetedWith(t, "{out: {most: 1KiB}}")

@@ -91,7 +91,7 @@ func (s *server) stillThere(r *http.Request, then people.Person) func(context.Co
 		if p.Disabled || p.Firm != then.Firm || !has || is.Sealed != was.Sealed || !live && s.Now().Unix() < c.Until || s.Now().Sub(began) > sessionLife {
 			return a, errSignedOut
 		}
-		a.Firm, a.Roles = p.Firm, p.Roles
+		a.Firm, a.Roles = p.Firm, a.Narrow(p.Roles)
 		return a, nil
 	}
 }
