@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -49,7 +50,8 @@ Exit codes: 0 done, 1 error, 2 usage, 3 the answer is no, 4 the broker cannot be
 			}
 			return nil
 		},
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		PersistentPreRunE: wantsFlags,
+		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usage("%w; see %s --help", err, cmd.CommandPath())
@@ -70,6 +72,25 @@ Exit codes: 0 done, 1 error, 2 usage, 3 the answer is no, 4 the broker cannot be
 // usage is an error of the call's words: exit code 2.
 func usage(format string, args ...any) error {
 	return exit{exitUsage, fmt.Errorf(format, args...)}
+}
+
+// wantsFlags names the flags that a verb cannot do without, before anybody is asked
+// for a password: cobra's own error says neither what they are for nor that it is one of usage.
+func wantsFlags(cmd *cobra.Command, _ []string) error {
+	err := cmd.ValidateRequiredFlags() // required flag(s) "until", "why" not set
+	if err == nil {
+		return nil
+	}
+	var missing []string
+	for i, name := range strings.Split(err.Error(), `"`) {
+		if f := cmd.Flag(name); i%2 == 1 && f != nil {
+			missing = append(missing, "--"+name+" ("+f.Usage+")")
+		}
+	}
+	if len(missing) == 0 {
+		return usage("%w; see %s --help", err, cmd.CommandPath())
+	}
+	return usage("%s wants %s; see %s --help", cmd.CommandPath(), strings.Join(missing, ", "), cmd.CommandPath())
 }
 
 // exactly wants n arguments, and names them if they are not there.
