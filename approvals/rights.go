@@ -46,7 +46,7 @@ func (d *Desk) justCoded(by people.Actor, p people.Person) error {
 		return err
 	}
 	if _, has := p.Key(people.TOTP); !has {
-		return refuse("no-code-generator", "You have no code generator, or it was taken away. Enrol one first: ssh desk@… totp.")
+		return refuse("no-code-generator", "You have no code generator, or it was taken away. Enrol one first: ssh -t desk@… totp.")
 	}
 	if by.Step == 0 || !by.Proved(people.TOTP) || !d.justNow(by) {
 		return refuse("code-needed", "Give the code of your generator again: it must be less than 5 minutes old for this.")

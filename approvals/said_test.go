@@ -68,7 +68,7 @@ func TestWhoTakesIsToldInThePlantsWords(t *testing.T) {
 		"paused by " + who + ". Call the control room, +49 431 555 0100",
 		"narrowed by " + who + " to: look",
 		"Blocked by " + who + ": CIP running. Call the control room, +49 431 555 0100.",
-		string(win.ID) + " cut by " + who + ": smoke. Call the control room, +49 431 555 0100 before you ask again",
+		string(win.ID) + " cut by " + who + ": smoke. Before you ask again, call the control room, +49 431 555 0100",
 	}
 	if !slices.Equal(r.said, want) {
 		t.Errorf("the vendor reads\n%s\nnot\n%s", strings.Join(r.said, "\n"), strings.Join(want, "\n"))

@@ -86,7 +86,7 @@ func (d *Desk) wind(ctx context.Context, by people.Actor, id policy.WindowID, wh
 func (d *Desk) byPerson(to string, id policy.WindowID, by people.Actor, why string) error {
 	say := fmt.Sprintf("%s %s by %s%s", id, to, d.says(by), colon(why))
 	if to == "cut" {
-		say += ". " + d.call() + " before you ask again"
+		say += ". Before you ask again, " + d.plant().Site.Call()
 	}
 	return &policy.Refusal{Rule: to, Say: say, Why: fmt.Sprintf("%s %s by %s%s", id, to, by.Person, colon(why))}
 }

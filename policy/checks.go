@@ -3,6 +3,7 @@ package policy
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -106,7 +107,7 @@ func (w *walk) window() no {
 		return refusal("target-not-in-window", fmt.Sprintf("this window is not for %s; ask for it", w.asked()), "%s is not among the targets of %s", w.asked(), f.ID)
 	}
 	if !f.Rights.Has(w.q.Rights) {
-		return refusal("rights-beyond-window", fmt.Sprintf("this window allows: %s; ask for more if you need %s", f.Rights, w.q.Rights&^f.Rights), "asked %s, window %s has %s", w.q.Rights, f.ID, f.Rights)
+		return refusal("rights-beyond-window", fmt.Sprintf("this window allows: %s; ask for more if you need %s: ssh desk@… more %s --rights %s --minutes 30 --why TEXT", f.Rights, w.q.Rights&^f.Rights, f.ID, strings.Join((f.Rights|w.q.Rights).Words(), ",")), "asked %s, window %s has %s", w.q.Rights, f.ID, f.Rights)
 	}
 	if w.q.Asset != "" {
 		if r := w.registersHeld(); r != nil {
@@ -149,7 +150,7 @@ func (w *walk) windowOver(f *WindowFacts) no {
 	rule := "window-ended"
 	switch f.Over {
 	case "cut":
-		say, rule = fmt.Sprintf("your window %s was cut by the plant; %s before you ask again", f.ID, w.p.Site.Call()), "window-cut"
+		say, rule = fmt.Sprintf("your window %s was cut by the plant; before you ask again, %s", f.ID, w.p.Site.Call()), "window-cut"
 	case "unused":
 		say, rule = fmt.Sprintf("your window %s was never opened, and its time has passed; ask for a new one", f.ID), "window-unused"
 	}

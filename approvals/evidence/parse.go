@@ -430,7 +430,7 @@ func spanWithin(most time.Duration, from, to time.Time, minutes int) error {
 	case whole > most:
 		return fmt.Errorf("to: is more than %d days after from", int(most.Hours()/24))
 	case minutes < 1 || minutes > int(whole/time.Minute):
-		return fmt.Errorf("minutes: %d do not fit between from and to, which are %d apart", minutes, int(whole/time.Minute))
+		return fmt.Errorf("minutes: %d do not fit between from and to, which are %d minutes apart; ask for fewer, or name a later end", minutes, int(whole/time.Minute))
 	}
 	return nil
 }

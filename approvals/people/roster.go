@@ -142,6 +142,22 @@ func (r *Roster) ByKey(ctx context.Context, authorizedKey string) (Person, error
 	return p, nil
 }
 
+// KeyWaits says whether a key was brought by somebody, and waits to be confirmed.
+func (r *Roster) KeyWaits(ctx context.Context, authorizedKey string) bool {
+	public, fingerprint, err := parseKey(authorizedKey)
+	if err != nil {
+		return false
+	}
+	var owner keyOwner
+	if _, ok, err := read(ctx, r.rows, keyRow+fingerprint, &owner); err != nil || !ok {
+		return false
+	}
+	p, err := r.Person(ctx, owner.Person)
+	return err == nil && !p.Disabled && slices.ContainsFunc(p.Keys, func(k Key) bool {
+		return k.Kind == SSH && k.Pending && k.ID == fingerprint && k.Public == public
+	})
+}
+
 // Facts are the person as policy sees them; fs.ErrNotExist.
 func (r *Roster) Facts(ctx context.Context, id policy.PersonID) (policy.PersonFacts, error) {
 	p, err := r.Person(ctx, id)

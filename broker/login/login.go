@@ -187,7 +187,7 @@ func (p *Proofs) Code(ctx context.Context, a people.Actor, code string) (people.
 	}
 	if _, ok := who.Key(people.TOTP); !ok {
 		return people.Actor{}, &policy.Refusal{Rule: "no-code-generator",
-			Say: "You have no code generator yet. Set one up with: ssh desk@… totp", Why: "no totp key"}
+			Say: "You have no code generator yet. Set one up with: ssh -t desk@… totp", Why: "no totp key"}
 	}
 	if err := p.slow.enterCode(name, a.Source); err != nil {
 		p.refused(ctx, name, a.Source, "throttled: too many wrong codes from everywhere")

@@ -144,7 +144,7 @@ func (d *Door) offered(c *conn, m ssh.ConnMetadata, k ssh.PublicKey) (*ssh.Permi
 		return &ssh.Permissions{}, nil
 	case wayDesk, wayCert:
 		if _, err := d.actor(c, k); err != nil {
-			return nil, err
+			return nil, d.waiting(c, k, err)
 		}
 		return &ssh.Permissions{}, nil
 	}
@@ -191,6 +191,17 @@ func (d *Door) actor(c *conn, k ssh.PublicKey) (people.Actor, error) {
 		return people.Actor{}, errNobody
 	}
 	return a, err
+}
+
+// waiting says to whoever has joined, and comes again before their key was
+// confirmed, what it waits for. That a key is known shows by its being taken, too.
+func (d *Door) waiting(c *conn, k ssh.PublicKey, err error) error {
+	ctx, cancel := context.WithTimeout(c.ctx, 5*time.Second)
+	defer cancel()
+	if !errors.Is(err, errNobody) || !d.Roster.KeyWaits(ctx, authorized(plain(k))) {
+		return err
+	}
+	return c.banner(err, "Your key is here, and waits for your sponsor at the plant to confirm it. Ring them up and tell them its fingerprint, "+ssh.FingerprintSHA256(plain(k))+"; then come again.")
 }
 
 // plainKey refuses a plain key as a person. Stock clients offer it before the

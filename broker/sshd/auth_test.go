@@ -289,15 +289,19 @@ func TestJoin(t *testing.T) {
 		t.Errorf("after joining: %v, exit %d: %s", err, code, out)
 	}
 	c.Close()
-	if _, _, err := h.dialAs("desk", ssh.PublicKeys(key)); err == nil {
-		t.Error("a pending key is served at the desk")
+	_, banner, err := h.dialAs("desk", ssh.PublicKeys(key))
+	if err == nil || !strings.Contains(banner, "waits for your sponsor") || !strings.Contains(banner, ssh.FingerprintSHA256(key.PublicKey())) {
+		t.Errorf("a pending key at the desk: %v, and its person reads %q", err, banner)
+	}
+	if _, banner, err := h.dialAs("desk", ssh.PublicKeys(keyOf("late"))); err == nil || banner != "" {
+		t.Errorf("nobody's key at the desk: %v, %q", err, banner)
 	}
 	if _, _, err := h.dialAs("join", ssh.PublicKeys(keyOf("late")), (&asker{answers: []string{inv.Code}}).method()); err == nil {
 		t.Error("an invitation was good twice")
 	}
 	h.ok(h.roster.Confirm(h.ctx, h.actor("olaf"), "tim", ssh.FingerprintSHA256(key.PublicKey())))
-	if _, _, err := h.dialAs("desk", ssh.PublicKeys(key)); err != nil {
-		t.Errorf("a confirmed key is not: %v", err)
+	if _, banner, err := h.dialAs("desk", ssh.PublicKeys(key)); err != nil || banner != "" {
+		t.Errorf("a confirmed key is not: %v, %q", err, banner)
 	}
 }
 

@@ -7,6 +7,16 @@ import (
 	"unicode/utf8"
 )
 
+// What is missing is named as it is typed.
+func TestMissingFieldsAsFlags(t *testing.T) {
+	if got := asFlags("The plant asks for more here. Fill in: work_order, area_clear, reason."); got != "The plant asks for more here. Add: --work-order TEXT --area-clear TEXT --why TEXT" {
+		t.Errorf("%q", got)
+	}
+	if say := "By night it is not agreed."; asFlags(say) != say {
+		t.Errorf("%q", asFlags(say))
+	}
+}
+
 func TestSplit(t *testing.T) {
 	for line, want := range map[string][]string{
 		"":                               nil,

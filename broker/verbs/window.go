@@ -53,7 +53,7 @@ func (c *call) stands(w approvals.Window) string {
 		}
 		return "ended, handed back; waits for the plant to accept it"
 	case approvals.WindowCut:
-		return "cut by " + c.says(w.By) + because(w.Why) + "; " + c.Plant().Site.Call() + " before you ask again" + c.handbackHint(w)
+		return "cut by " + c.says(w.By) + because(w.Why) + "; before you ask again, " + c.Plant().Site.Call() + c.handbackHint(w)
 	case approvals.WindowUnused:
 		return "not used"
 	}

@@ -70,6 +70,9 @@ func (c *call) end(err error) int {
 		if say == "" {
 			say = "This was refused (" + no.Rule + "). Ask OT security."
 		}
+		if no.Rule == "fields-missing" {
+			say = asFlags(say)
+		}
 		c.fail(exitNo, no.Rule, c.Typed(say))
 		return exitNo
 	case errors.Is(err, ErrNoTerminal):
@@ -179,6 +182,23 @@ func (c *call) title(r policy.Role) string {
 		return t.Title
 	}
 	return string(r)
+}
+
+// asFlags names fields that are missing as they are typed here: a page has labels for
+// them, a line has --work-order.
+func asFlags(say string) string {
+	before, fields, ok := strings.Cut(strings.TrimSuffix(say, "."), "Fill in: ")
+	if !ok {
+		return say
+	}
+	words := strings.Split(fields, ", ")
+	for i, f := range words {
+		if f == "reason" {
+			f = "why"
+		}
+		words[i] = "--" + strings.ReplaceAll(f, "_", "-") + " TEXT"
+	}
+	return before + "Add: " + strings.Join(words, " ")
 }
 
 // command is a line to type, as stock OpenSSH takes it.

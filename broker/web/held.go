@@ -60,9 +60,9 @@ type heldView struct {
 var scanWords = map[string]string{approvals.ScanClean: "the scanner found nothing", approvals.ScanNone: "there is no scanner here", approvals.ScanFound: "the scanner found something"}
 
 // letWords are what is said of files that come in (false), and of those that are taken out.
-var letWords = map[bool]struct{ by, next, done, said string }{
-	false: {"let in by ", ", on its way", "on the machine", "%s is let in. Penstock delivers it now."},
-	true:  {"let out by ", "; the vendor takes it when they ask for it again", "taken out by the vendor", "%s is let out. The vendor takes it when they ask for it again."},
+var letWords = map[bool]struct{ by, next, going, done, said string }{
+	false: {"let in by ", ", on its way", "let in, on its way to the machine", "on the machine", "%s is let in. Penstock delivers it now."},
+	true:  {"let out by ", "; the vendor takes it when they ask for it again", "let out; it is being taken, or was taken in part", "taken out by the vendor", "%s is let out. The vendor takes it when they ask for it again."},
 }
 
 // heldOf are a window's files, those that wait for somebody first.
@@ -87,7 +87,9 @@ func (g *Pages) heldOf(v *visit, w approvals.Window, n roll) ([]heldView, error)
 			h.Says = "held: " + looked
 			h.MayRelease, h.MayRefuse = opens && runs, v.actor.Plant
 		case approvals.FileReleased, approvals.FileDelivering:
-			h.Says = letWords[f.Out].by + by(f.By, n) + letWords[f.Out].next + g.trouble(f)
+			if h.Says = letWords[f.Out].by + by(f.By, n) + letWords[f.Out].next + g.trouble(f); f.State == approvals.FileDelivering {
+				h.Says = letWords[f.Out].going + g.trouble(f) // its newest step is Penstock's own
+			}
 			h.MayRefuse, h.Going = v.actor.Plant, f.State == approvals.FileDelivering
 		case approvals.FileDelivered:
 			h.Says = letWords[f.Out].done + because(f.Why)

@@ -30,7 +30,7 @@ var sampleFiles = []heldView{
 	{ID: "F-12", Name: "recipe-14.csv", Where: "/srv/recipes on FIL-1-PLC-01", Size: "41 kB", Says: "held: text by its first bytes; the scanner found nothing", SHA256: "sha256:" + strings.Repeat("9f3c", 16), Short: "9f3c9f3c9f3c", At: after(-2), MayRelease: true, MayRefuse: true},
 	{ID: "F-13", Name: "firmware-4.3.1-filler-with-a-very-long-name-that-somebody-gave-it.bin", Where: "/srv/fw on FIL-1-PLC-01", Size: "12 MB", Says: "held, nobody has looked yet: it waits for the scanner", SHA256: "sha256:" + strings.Repeat("17aa", 16), Short: "17aa17aa17aa", At: after(-1), MayRefuse: true},
 	{ID: "F-14", Name: "alarms-2026-11.log", Where: "/var/log on FIL-1-PLC-01", Size: "3145 kB", Says: "held: text by its first bytes; the scanner found nothing", SHA256: "sha256:" + strings.Repeat("4b1d", 16), Short: "4b1d4b1d4b1d", At: after(-1), MayRelease: true, MayRefuse: true, Out: true},
-	{ID: "F-10", Name: "trend-2026-11.csv", Where: "/var/log on FIL-1-PLC-01", Size: "900 kB", Says: "let out by Mia Voss; the vendor takes it when they ask for it again", SHA256: "sha256:" + strings.Repeat("71be", 16), Short: "71be71be71be", At: after(-3), MayRefuse: true, Out: true, Going: true},
+	{ID: "F-10", Name: "trend-2026-11.csv", Where: "/var/log on FIL-1-PLC-01", Size: "900 kB", Says: "let out; it is being taken, or was taken in part", SHA256: "sha256:" + strings.Repeat("71be", 16), Short: "71be71be71be", At: after(-3), MayRefuse: true, Out: true, Going: true},
 	{ID: "F-11", Name: "tool.exe", Where: "/srv/recipes on FIL-1-PLC-01", Size: "8192 bytes", Says: "refused by Penstock: it is exe by its first bytes, and may be: text", SHA256: "sha256:" + strings.Repeat("00ff", 16), Short: "00ff00ff00ff", At: after(-9), Red: true},
 }
 
