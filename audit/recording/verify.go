@@ -25,7 +25,33 @@ type FolderReport struct {
 	Opened  bool          // the seals were checked too, not only the chain
 	Did     map[int]Tally // by channel, where the seals were opened: operations that an inspector saw
 
+	Channels map[int]Carried // of which there are files
+
 	Findings []error // *Damage, or io.ErrUnexpectedEOF wrapped for a torn tail
+}
+
+// Carried is what one channel's frames hold. In and Out are bytes from the vendor
+// and to them, Passed those that an inspector made anew for the machine: known
+// only where the seals were opened. Thin: parts of files stand there by their hash
+// alone.
+type Carried struct {
+	Kind            string
+	Frames          int
+	In, Passed, Out int64
+	Thin            bool
+}
+
+func (c *Carried) add(m Mark, data []byte) {
+	switch m {
+	case In:
+		c.In += int64(len(data))
+	case Passed:
+		c.Passed += int64(len(data))
+	case Out, Err:
+		c.Out += int64(len(data))
+	case Content:
+		c.Thin = true
+	}
 }
 
 // Whole says whether nothing was found.
@@ -143,7 +169,12 @@ func (v *folderCheck) channel(c channelFiles) error {
 		return nil
 	}
 	var did tallier
+	held := Carried{Kind: c.kind}
 	defer func() {
+		if v.Channels == nil {
+			v.Channels = map[int]Carried{}
+		}
+		v.Channels[int(c.channel)] = held
 		if did.any() {
 			if v.Did == nil {
 				v.Did = map[int]Tally{}
@@ -167,6 +198,8 @@ func (v *folderCheck) channel(c channelFiles) error {
 			}
 			return v.note(err, s.name(max(s.number, 0)))
 		}
+		held.Frames++
+		held.add(h.mark, data)
 		v.meet(s)
 	}
 }

@@ -24,6 +24,9 @@ import (
 type session struct {
 	id      string
 	header  audit.Hash // zero: the log has no session.started
+	started audit.SessionStarted
+	opened  map[int]string              // kind, by channel
+	closed  map[int]audit.ChannelClosed // by channel
 	keys    audit.Hash
 	close   audit.Hash
 	ended   bool
@@ -56,8 +59,16 @@ func (c *checker) record(ctx context.Context, leaf audit.Leaf) error {
 			c.wrong(where, "session %s was started before", b.Session)
 			return nil
 		}
-		s := &session{id: b.Session, header: b.Header, keys: b.Keys}
+		s := &session{id: b.Session, header: b.Header, keys: b.Keys, started: b, opened: map[int]string{}, closed: map[int]audit.ChannelClosed{}}
 		c.sessions[b.Session], c.order = s, append(c.order, s)
+	case audit.ChannelOpened:
+		if s := c.sessions[b.Session]; s != nil && !s.checked {
+			s.opened[b.Channel] = b.Kind
+		}
+	case audit.ChannelClosed:
+		if s := c.sessions[b.Session]; s != nil && !s.checked {
+			s.closed[b.Channel] = b
+		}
 	case audit.OperationsSummary:
 		if s := c.sessions[b.Session]; s != nil && !s.checked && len(s.summed) < mostSummed {
 			s.summed = append(s.summed, b)
@@ -190,6 +201,7 @@ func (c *checker) folder(s *session, dir string, heads []recording.Head) error {
 	}
 	c.folderNames(s, dir, r)
 	c.operations(s, dir, r)
+	c.carried(s, dir, r)
 	c.mu.Lock()
 	if r.Opened {
 		c.report.Opened++

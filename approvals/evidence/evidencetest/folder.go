@@ -34,6 +34,7 @@ type builder struct {
 	writers map[string]*recording.Writer
 	streams map[string]*recording.Stream
 	rows    []recording.Operation
+	header  func(*recording.Header)
 }
 
 // Two is the story with a second session of ann in the same window.
@@ -59,7 +60,7 @@ func Two() *Story {
 func Build(t testing.TB, dir string, s *Story) Folder {
 	t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
-	b := &builder{t: t, dir: dir, now: Night, writers: map[string]*recording.Writer{}, streams: map[string]*recording.Stream{}, rows: s.Rows}
+	b := &builder{t: t, dir: dir, now: Night, writers: map[string]*recording.Writer{}, streams: map[string]*recording.Stream{}, rows: s.Rows, header: s.Header}
 	signer, _, err := audit.LogKeys(filepath.Join(dir, "keys"), origin)
 	b.must(err)
 	b.disk, err = durable.OpenDisk(dir)
@@ -111,8 +112,12 @@ func (b *builder) step(ctx context.Context, step *Step) {
 	ev := step.Event
 	switch body := ev.Body.(type) {
 	case audit.SessionStarted:
-		w, header, keys, err := b.archive.Create(ctx, recording.Header{V: 1, Session: body.Session, Node: "a", Person: body.Person, Firm: body.Firm,
-			Windows: body.Windows, Serial: body.Serial, Source: body.Source, Client: body.Client, Kex: body.Kex, Started: b.now, Mode: body.Mode})
+		h := recording.Header{V: 1, Session: body.Session, Node: "a", Person: body.Person, Firm: body.Firm,
+			Windows: body.Windows, Serial: body.Serial, Source: body.Source, Client: body.Client, Kex: body.Kex, Started: b.now, Mode: body.Mode}
+		if b.header != nil {
+			b.header(&h)
+		}
+		w, header, keys, err := b.archive.Create(ctx, h)
 		b.must(err)
 		body.Header, body.Keys = header, keys
 		ev.Body = body
@@ -131,18 +136,19 @@ func (b *builder) step(ctx context.Context, step *Step) {
 	b.must(err)
 }
 
-// frames writes a little, has its head committed, and writes more.
+// frames writes a little, has its head committed, and writes more: 12 bytes in, and
+// of a session with a name such as S-1 40 out, as the story says.
 func (b *builder) frames(ctx context.Context, session string) {
 	s, err := b.writers[session].Stream(0, "shell")
 	b.must(err)
 	b.streams[session] = s
-	b.must(s.Commit(ctx, recording.In, []byte("ls\r")))
+	b.must(s.Commit(ctx, recording.In, []byte("ls -la\r")))
 	for _, row := range b.rows {
 		data, err := row.Encode()
 		b.must(err)
 		b.must(s.Commit(ctx, recording.Did, data))
 	}
-	b.must(s.Commit(ctx, recording.Out, []byte("valve.st\r\n$ ")))
+	b.must(s.Commit(ctx, recording.Out, []byte("-rw-r--r-- 12 valve.st\r\n$ ")))
 	b.heads()
 	b.must(s.Commit(ctx, recording.In, []byte("exit\r")))
 	b.heads()

@@ -44,7 +44,8 @@ type Story struct {
 	rights  []string
 	file    *policy.Plant
 
-	Rows []recording.Operation // what an inspector saw in each channel, for Build
+	Rows   []recording.Operation   // what an inspector saw in each channel, for Build
+	Header func(*recording.Header) // alters what a recording says of itself, for Build; may be nil
 }
 
 //go:embed plant.yaml
