@@ -68,6 +68,7 @@ func (w *Walk) byChange(b audit.ConfigChanged) {
 		return
 	}
 	if b.Back {
+		w.must(w.leaf.Actor == b.By, "%s took it back, and the leaf says %s", short(w.leaf.Actor), short(b.By))
 		w.must(c.state == "applied", "the change was %s, and cannot go back", c.state)
 		w.must(b.Document == c.doc.From, "it goes back to another plant file than the one before it")
 		w.must(w.inForce == c.doc.To, "another plant file is in force than the one that goes back")

@@ -201,6 +201,12 @@ func TestWalkPlantChanges(t *testing.T) {
 			change(c.applied, func(b *audit.ConfigChanged) { b.Confirm = confirm })
 			c.back(morning+400, "olaf")
 		}, nil},
+		{"back in another's name", func(c *change10) {
+			c.agreed()
+			change(c.applied, func(b *audit.ConfigChanged) { b.Confirm = confirm })
+			c.back(morning+400, "olaf")
+			c.Steps[len(c.Steps)-1].Event.Actor = "ann"
+		}, []string{"ann took it back, and the leaf says olaf"}},
 		{"back to something else", func(c *change10) {
 			c.agreed()
 			change(c.applied, func(b *audit.ConfigChanged) { b.Confirm = confirm })

@@ -19,7 +19,7 @@ const (
 // that she signs afterwards; say may change that word.
 func spokenNight(t *testing.T, spoken string, say func(*evidence.Answer)) *evidencetest.Story {
 	t.Helper()
-	plant := plantWith(t, "maint: {rights: [look, load]", "maint: {rights: [look, copy]",
+	plant := edited(t, evidencetest.PlantText(), "maint: {rights: [look, load]", "maint: {rights: [look, copy]",
 		"longest: 4h, proof: code, grace: 5m}", "longest: 4h, proof: code, grace: 5m"+spoken+"}",
 		"{name: copy,   when: {right: copy},   plan: [],                                   open: shift, longest: 4h, proof: code}",
 		"{name: copy,   when: {right: copy},   plan: [owner, ot-security],                 open: shift, longest: 4h, proof: code"+spoken+"}")

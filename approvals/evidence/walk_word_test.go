@@ -2,14 +2,12 @@ package evidence_test
 
 import (
 	"fmt"
-	"strings"
 	"testing"
 	"time"
 
 	"penstock/approvals/evidence"
 	"penstock/approvals/evidence/evidencetest"
 	"penstock/audit"
-	"penstock/policy"
 )
 
 // Whatever is altered about who may go on, and who confirmed it, is found.
@@ -150,29 +148,12 @@ func TestWalkDuty(t *testing.T) {
 		{"ended, and never named", after(named(nil), ended("olaf", "ines")), "ines does not stand in for mia"},
 	})
 	t.Run("somebody of another team than may stand in", func(t *testing.T) {
-		plant := plantWith(t, "shift: {name: Line 1 shift supervisor}", "shift: {name: Line 1 shift supervisor, deputy: line-1-owner}")
+		plant := edited(t, evidencetest.PlantText(), "shift: {name: Line 1 shift supervisor}", "shift: {name: Line 1 shift supervisor, deputy: line-1-owner}")
 		s := evidencetest.New(plant)
 		after(named(func(b *audit.DeputyNamed) { b.Person = "olaf" }), named(nil))(s)
 		_, wrong, _ := walk(s)
 		match(t, wrong, []string{"otto does not hold line-1-owner, whose people stand in for shift"})
 	})
-}
-
-// plantWith is the story's plant file with one text in place of another, by pairs.
-func plantWith(t *testing.T, pairs ...string) *policy.Plant {
-	t.Helper()
-	text := evidencetest.PlantText()
-	for i := 0; i < len(pairs); i += 2 {
-		if !strings.Contains(text, pairs[i]) {
-			t.Fatalf("the plant file has no %q", pairs[i])
-		}
-		text = strings.Replace(text, pairs[i], pairs[i+1], 1)
-	}
-	p, problems := policy.Parse("plant.yaml", map[string][]byte{"plant.yaml": []byte(text)})
-	if err := problems.Err(); err != nil {
-		t.Fatal(err)
-	}
-	return p
 }
 
 // Whatever is altered about whom the plant file asks next is found.
