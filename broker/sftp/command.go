@@ -21,6 +21,7 @@ type Job struct {
 	paths     []word // as asked for
 	recursive bool
 	folder    bool // scp -d: the path is one
+	beside    bool // rsync has the machine take from, or put into, another folder than the one named
 }
 
 // Record is what the recording says of it.
@@ -192,7 +193,11 @@ func (j *Job) rsync(words []word) (said []string, err error) {
 		w := words[i]
 		if w.text == "." {
 			dot = i
-		} else if i, err = rsyncOption(words, i, sender); err != nil {
+			continue
+		}
+		name, _, _ := strings.Cut(strings.TrimPrefix(w.text, "--"), "=")
+		j.beside = j.beside || rsyncLong[name] == "path"
+		if i, err = rsyncOption(words, i, sender); err != nil {
 			return nil, err
 		}
 	}

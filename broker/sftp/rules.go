@@ -407,7 +407,9 @@ func (j *Job) Held(rules *policy.FileRules) *policy.Refusal {
 	if j.in {
 		r = rules.In
 	}
-	if !r.Is() || j.Kind == "scp" && len(r.Paths) == 0 && !r.Quarantine {
+	removes := !j.in && j.Need.Has(policy.Load) && len(rules.In.Paths) > 0 // what was sent is deleted there
+	moves := j.in && j.beside && len(rules.Out.Paths) > 0                  // to where it may be taken out
+	if !removes && !moves && (!r.Is() || j.Kind == "scp" && len(r.Paths) == 0 && !r.Quarantine) {
 		return nil
 	}
 	return fileRefusal("file-rules", fmt.Sprintf("The plant has rules for files on this account, and %s cannot be held to them. Use sftp, or scp of OpenSSH 9 without -O.", j.Kind), "%s where rules for files stand", j.Kind)

@@ -379,11 +379,16 @@ func (s *scene) answers(kind byte, with func(id uint32) []byte) {
 func TestRulesForOldProtocols(t *testing.T) {
 	paths, sizes := &policy.FileRules{In: policy.FileRule{Paths: []string{"/in/**"}}}, &policy.FileRules{In: policy.FileRule{Most: 4}, Out: policy.FileRule{Most: 4}}
 	waits := &policy.FileRules{In: policy.FileRule{Quarantine: true}, Out: policy.FileRule{Quarantine: true}}
+	out := &policy.FileRules{Out: policy.FileRule{Paths: []string{"/out/**"}}}
 	for _, c := range []struct {
 		command string
 		rules   *policy.FileRules
 		held    bool
 	}{
+		// On the machine itself these copy, link or move what may not be taken out to where it may, or remove what no rule names.
+		{"rsync --server -re.L --copy-dest=/etc . /out/", out, true}, {"rsync --server -re.L --link-dest /etc . /out/", out, true}, {"rsync --server -bre.L --backup-dir=/out . /etc/", out, true},
+		{"rsync --server -re.L --partial-dir=/etc . /out/", out, true}, {"rsync --server -re.L . /in/", out, false},
+		{"rsync --server --sender -re.L --remove-source-files . /etc/x", paths, true}, {"rsync --server --sender -re.L --remove-sent-files . /etc/x", paths, true},
 		{"scp -t /in/a", waits, true}, {"scp -f /in/a", waits, true}, {"rsync --server -e.LsfxCIvu . /in/", waits, true}, {"rsync --server --sender -e.LsfxCIvu . /in/", waits, true},
 		{"git-receive-pack /in/r", waits, true}, {"git-upload-pack /in/r", waits, true},
 		{"scp -t /in/a", paths, true}, {"scp -f /in/a", paths, false}, {"scp -t /in/a", sizes, false}, {"scp -t /in/a", nil, false},
