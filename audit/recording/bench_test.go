@@ -159,3 +159,31 @@ func BenchmarkScreen(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkKeystroke: one session's keystrokes, each beside what the disk alone takes
+// for as many bytes, in turns. adds-µs is the difference of their medians.
+func BenchmarkKeystroke(b *testing.B) {
+	r := newRoom(b, b.TempDir())
+	probe, err := os.Create(filepath.Join(r.dir, "probe"))
+	must(b, err)
+	defer probe.Close()
+	w := r.create(b, "S-1")
+	s := stream(b, w, 0, "shell")
+	frame := make([]byte, 85)
+	var bare, took []time.Duration
+	for b.Loop() {
+		start := time.Now()
+		_, err := probe.Write(frame)
+		must(b, err)
+		must(b, syscall.Fdatasync(int(probe.Fd())))
+		between := time.Now()
+		must(b, s.Commit(b.Context(), 'i', []byte("k")))
+		bare, took = append(bare, between.Sub(start)), append(took, time.Since(between))
+	}
+	b.ReportMetric(1000*quantile(took, 0.5), "p50-µs")
+	b.ReportMetric(1000*quantile(bare, 0.5), "fdatasync-p50-µs")
+	b.ReportMetric(1000*(quantile(took, 0.5)-quantile(bare, 0.5)), "adds-µs")
+	must(b, s.Close(b.Context()))
+	_, err = w.Close(b.Context(), "client")
+	must(b, err)
+}

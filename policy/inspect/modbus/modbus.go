@@ -73,7 +73,8 @@ func (s *stream) FromVendor(p []byte) (all []inspect.Request, err error) {
 		if old, twice := s.asked[transaction]; twice && !old.quiet {
 			return fmt.Errorf("transaction %d is asked again before its answer", transaction)
 		}
-		r := s.request(adu[6], adu[headerSize:])
+		var r request
+		s.request(&r, adu[6], adu[headerSize:])
 		s.tag++
 		r.ask.tag, r.ask.unit = s.tag, adu[6]
 		if len(s.asked) >= mostAsked {

@@ -58,7 +58,7 @@ func (r *request) needs(rights policy.Rights, no *policy.Refusal) {
 }
 
 // request reads a PDU of at least one byte.
-func (s *stream) request(unit byte, pdu []byte) (r request) {
+func (s *stream) request(r *request, unit byte, pdu []byte) {
 	fc, rest := pdu[0], pdu[1:]
 	r.Unit, r.Code = int(unit), codes[fc]
 	if unit != s.sheet.unit {
@@ -68,14 +68,13 @@ func (s *stream) request(unit byte, pdu []byte) (r request) {
 	if read.read == nil {
 		r.Service, r.Need = notCarried(fc)
 		r.refuse(ruleFunction, "%s is not carried", r.Service)
-		return r
+		return
 	}
 	r.Service = read.service
-	read.read(s, &r, rest)
+	read.read(s, r, rest)
 	if s.sheet.only != nil && (r.Need&^harmless != 0 && !byRegister[fc] || fc == fcWriteFile) { // it changes something, however little the sheet asks for it
 		r.needs(0, notAgreed(r.Service))
 	}
-	return r
 }
 
 // byRegister are the functions whose objects the sheet judges one by one.

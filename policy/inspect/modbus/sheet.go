@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"sort"
 	"strconv"
 
 	"penstock/policy"
@@ -40,6 +41,7 @@ type sheet struct {
 	umas     bool
 	unlisted policy.Unlisted
 	objects  [4][]object     // by table, in order of address
+	called   [4][]string     // their names
 	only     map[string]bool // labels of what alone may be changed; nil: what the rights allow
 }
 
@@ -70,27 +72,32 @@ func newSheet(port policy.Port) (*sheet, error) {
 				return nil, fmt.Errorf("register sheet: %s and %s share a register", before.Object, s.objects[t][i].Object)
 			}
 		}
+		for _, o := range s.objects[t] {
+			s.called[t] = append(s.called[t], o.Name)
+		}
 	}
 	return s, nil
 }
 
-// span lists the objects that have a part in n addresses from at on, and says
-// whether some of these are no object's.
-func (s *sheet) span(t table, at, n int) (listed []object, unlisted bool) {
+// between says which objects have a part in n addresses from at on.
+func (s *sheet) between(t table, at, n int) (from, to int) {
 	all := s.objects[t]
-	from, _ := slices.BinarySearchFunc(all, at, func(o object, at int) int {
-		if o.address+o.size <= at {
-			return -1
-		}
-		return 1
-	})
-	to, covered := from, 0
-	for to < len(all) && all[to].address < at+n {
-		o := all[to]
-		covered += min(o.address+o.size, at+n) - max(o.address, at)
-		to++
+	from = sort.Search(len(all), func(i int) bool { return all[i].address+all[i].size > at })
+	for to = from; to < len(all) && all[to].address < at+n; to++ {
 	}
-	return all[from:to], covered < n
+	return from, to
+}
+
+// span lists those objects, and says whether some of the addresses are no object's.
+func (s *sheet) span(t table, at, n int) (listed []object, unlisted bool) {
+	from, to := s.between(t, at, n)
+	listed = s.objects[t][from:to]
+	covered := 0
+	for i := range listed {
+		o := &listed[i]
+		covered += min(o.address+o.size, at+n) - max(o.address, at)
+	}
+	return listed, covered < n
 }
 
 // reading is what reading takes.
@@ -207,12 +214,10 @@ func (o *object) text(v float64) string {
 }
 
 // names are the first few that the sheet has for a span.
-func (s *sheet) names(t table, at, n int) (names []string) {
-	listed, _ := s.span(t, at, n)
-	for i := range min(len(listed), inspect.MostNames) {
-		names = append(names, listed[i].Name)
-	}
-	return names
+func (s *sheet) names(t table, at, n int) []string {
+	from, to := s.between(t, at, n)
+	to = min(to, from+inspect.MostNames)
+	return s.called[t][from:to:to]
 }
 
 // changes tells what writing these words would change.
