@@ -40,11 +40,11 @@ func (l *sparing) Accept() (net.Conn, error) {
 		if numberOf(c) <= l.most {
 			return c, nil
 		}
-		_ = c.Close() // one too many
 		if time.Since(l.told) > time.Minute {
 			l.told = time.Now()
 			l.slog.Warn("file descriptors are scarce, so new connections are closed; raise LimitNOFILE (configs/penstock.service)", "open_at_least", l.most)
 		}
+		_ = c.Close() // one too many
 	}
 }
 
