@@ -333,25 +333,12 @@ func asks(c policy.Conditions, gate string) bool {
 // conditioned makes one event about what a window that is not over needs.
 func (d *Desk) conditioned(ctx context.Context, by people.Actor, id policy.WindowID,
 	event func(windowRow, evidence.WindowClaim) (audit.Body, []people.Person, error)) (Window, error) {
-	_, err := again(func() (none, error) {
-		w, claim, err := d.mended(ctx, id)
-		if err != nil {
-			return none{}, err
-		}
+	return d.happens(ctx, by, id, func(w windowRow, claim evidence.WindowClaim) (audit.Body, []people.Person, error) {
 		if w.State != WindowAgreed && !w.runs() {
-			return none{}, refuse("illegal-step", "%s is %s; what it waited for changes nothing any more.", id, w.State)
+			return nil, nil, refuse("illegal-step", "%s is %s; what it waited for changes nothing any more.", id, w.State)
 		}
-		body, on, err := event(w, claim)
-		if err != nil {
-			return none{}, err
-		}
-		_, err = d.commit(ctx, windowKey(id), w.row+1, string(by.Person), body, on...)
-		return none{}, err
+		return event(w, claim)
 	})
-	if err != nil {
-		return Window{}, err
-	}
-	return d.windowView(ctx, id)
 }
 
 // SayOutage is a person's word that an outage runs, or does not run any more,

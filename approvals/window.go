@@ -234,9 +234,16 @@ func (d *Desk) agree(ctx context.Context, r requestRow) (bool, error) {
 	return err == nil, err
 }
 
-// step makes one event of a window's newest state, anew while others were
-// faster. The people that event returns are those whose standing it rests on.
+// step makes one step of a window out of its newest state, anew while others
+// were faster. The people that event returns are those whose standing it rests on.
 func (d *Desk) step(ctx context.Context, by people.Actor, id policy.WindowID, event func(windowRow, evidence.WindowClaim) (audit.WindowMoved, []people.Person, error)) (Window, error) {
+	return d.happens(ctx, by, id, func(w windowRow, claim evidence.WindowClaim) (audit.Body, []people.Person, error) {
+		return event(w, claim)
+	})
+}
+
+// happens is step for whatever event changes a window's row.
+func (d *Desk) happens(ctx context.Context, by people.Actor, id policy.WindowID, event func(windowRow, evidence.WindowClaim) (audit.Body, []people.Person, error)) (Window, error) {
 	_, err := again(func() (none, error) {
 		w, claim, err := d.mended(ctx, id)
 		if err != nil {

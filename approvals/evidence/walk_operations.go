@@ -12,12 +12,8 @@ import (
 // operations: within a channel that is open, once, and nothing was let through
 // that takes more than the channel's rights, or that changes what was not agreed.
 func (w *Walk) operations(b audit.OperationsSummary) {
-	s := w.session(b.Session)
-	if s == nil {
-		return
-	}
-	c := s.channels[b.Channel]
-	if !w.must(c != nil && !c.closed, "channel %d is not open", b.Channel) {
+	c := w.openChannel(b.Session, b.Channel)
+	if c == nil {
 		return
 	}
 	o := c.opened

@@ -100,12 +100,8 @@ func (w *Walk) secretUsed(b audit.SecretUsed) {
 		w.must(b.Session == "" && b.Window == "", "an errand of the broker is in nobody's window")
 		return
 	}
-	s := w.session(b.Session)
-	if s == nil {
-		return
-	}
-	c := s.channels[b.Channel]
-	if !w.must(c != nil && !c.closed, "channel %d of %s is not open", b.Channel, b.Session) {
+	c := w.openChannel(b.Session, b.Channel)
+	if c == nil {
 		return
 	}
 	o := c.opened

@@ -164,12 +164,8 @@ func (w *Walk) issuedOut(b audit.CertIssued) {
 		w.errand(b)
 		return
 	}
-	s := w.session(b.Session)
-	if s == nil {
-		return
-	}
-	c := s.channels[b.Channel]
-	if !w.must(c != nil && !c.closed, "channel %d of %s is not open", b.Channel, b.Session) {
+	c := w.openChannel(b.Session, b.Channel)
+	if c == nil {
 		return
 	}
 	if account, host, _ := strings.Cut(b.Names[0], "@"); c.opened.Via != "" && strings.HasPrefix(host, c.opened.Via+".") && w.forHost(c.opened, account) {
@@ -384,12 +380,8 @@ func (w *Walk) blocked(who string, b audit.ChannelOpened, v *window) string {
 
 // fileTransferred: within a channel that is open, in its window, and as its rights go.
 func (w *Walk) fileTransferred(b audit.FileTransferred) {
-	s := w.session(b.Session)
-	if s == nil {
-		return
-	}
-	c := s.channels[b.Channel]
-	if !w.must(c != nil && !c.closed, "channel %d is not open", b.Channel) {
+	c := w.openChannel(b.Session, b.Channel)
+	if c == nil {
 		return
 	}
 	o, need := c.opened, "copy"
@@ -413,13 +405,22 @@ func (w *Walk) inspects(b audit.ChannelOpened) bool {
 	return there && !port.Login() && port.Enforced == policy.ByPenstock
 }
 
-func (w *Walk) channelClosed(b audit.ChannelClosed) {
-	s := w.session(b.Session)
+// openChannel is a channel of a session that is open; nil, and a finding, where it is not.
+func (w *Walk) openChannel(session string, n int) *channel {
+	s := w.session(session)
 	if s == nil {
-		return
+		return nil
 	}
-	c := s.channels[b.Channel]
-	if !w.must(c != nil && !c.closed, "channel %d is not open", b.Channel) {
+	c := s.channels[n]
+	if !w.must(c != nil && !c.closed, "channel %d of %s is not open", n, session) {
+		return nil
+	}
+	return c
+}
+
+func (w *Walk) channelClosed(b audit.ChannelClosed) {
+	c := w.openChannel(b.Session, b.Channel)
+	if c == nil {
 		return
 	}
 	w.outlived(b.Session, b.Channel, c)

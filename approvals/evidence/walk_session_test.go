@@ -56,7 +56,7 @@ func TestWalkSessions(t *testing.T) {
 		}, "session S-1 does not name window W-1"},
 		{"a file in a channel that is not there", func(s *evidencetest.Story) {
 			file(s, audit.FileTransferred{Channel: 7, Window: "W-1", Asset: "filler-plc", Account: "maint", Direction: "in", Bytes: 1})
-		}, "channel 7 is not open"},
+		}, "channel 7 of S-1 is not open"},
 		{"a file to another machine", func(s *evidencetest.Story) {
 			file(s, audit.FileTransferred{Window: "W-1", Asset: "capper-plc", Account: "maint", Direction: "in", Bytes: 1})
 		}, "and the file maint on capper-plc in W-1"},

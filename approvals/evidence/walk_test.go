@@ -614,7 +614,7 @@ func TestWalk(t *testing.T) {
 			operations(s, audit.OperationsSummary{})
 			operations(s, audit.OperationsSummary{})
 		}, []string{"has told its operations before"}},
-		{"operations of no channel", func(s *evidencetest.Story) { operations(s, audit.OperationsSummary{Channel: 3}) }, []string{"channel 3 is not open"}},
+		{"operations of no channel", func(s *evidencetest.Story) { operations(s, audit.OperationsSummary{Channel: 3}) }, []string{"channel 3 of S-1 is not open"}},
 		{"bytes by a way that Penstock enforces, and no operation", func(s *evidencetest.Story) { byModbus(s) }, []string{"and nothing says which operations they were", "*"}},
 		{"a channel with more rights", func(s *evidencetest.Story) {
 			change(s.Step("channel.opened", 0), func(b *audit.ChannelOpened) { b.Rights = []string{"look", "load", "device"} })
@@ -653,7 +653,7 @@ func TestWalk(t *testing.T) {
 			s.Insert(set)
 		}, nil},
 		{"a target's certificate without a channel", func(s *evidencetest.Story) { s.Drop(s.Step("channel.opened", 0)) },
-			[]string{"channel 0 of S-1 is not open", "channel 0 is not open"}},
+			[]string{"channel 0 of S-1 is not open", "channel 0 of S-1 is not open"}},
 		{"a target's certificate for an hour", func(s *evidencetest.Story) {
 			change(s.Step("cert.issued", 1), func(b *audit.CertIssued) { b.Before = at(4022 + 3600) })
 		}, []string{"for more than 5m0s"}},

@@ -27,14 +27,8 @@ func (c *checker) one(ctx context.Context) error {
 	if err := c.plainFiles(); err != nil {
 		return err
 	}
-	v, err := c.key()
+	v, err := c.begin()
 	if err != nil {
-		return err
-	}
-	if err := c.folders.list(filepath.Join(c.dir, "recordings")); err != nil {
-		return err
-	}
-	if err := c.open(); err != nil {
 		return err
 	}
 	r, err := audit.OpenReader(filepath.Join(c.dir, "log"), v)

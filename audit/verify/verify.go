@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/mod/sumdb/note"
+
 	"penstock/audit"
 	"penstock/audit/review"
 )
@@ -138,18 +140,25 @@ type checker struct {
 	roots     map[audit.Index]audit.Hash
 }
 
+// begin reads what each check needs first: the log's key, which folders of
+// recordings there are, and the identities that open them.
+func (c *checker) begin() (note.Verifier, error) {
+	v, err := c.key()
+	if err != nil {
+		return nil, err
+	}
+	if err := c.folders.list(filepath.Join(c.dir, "recordings")); err != nil {
+		return nil, err
+	}
+	return v, c.open()
+}
+
 func (c *checker) run(ctx context.Context) error {
 	if err := c.measure(); err != nil {
 		return err
 	}
-	v, err := c.key()
+	v, err := c.begin()
 	if err != nil {
-		return err
-	}
-	if err := c.folders.list(filepath.Join(c.dir, "recordings")); err != nil {
-		return err
-	}
-	if err := c.open(); err != nil {
 		return err
 	}
 	defer c.pool.wait()
