@@ -265,7 +265,13 @@ func (v *visit) windowState(w approvals.Window, n roll) string {
 		}
 		return "ended, hand-back waits to be taken"
 	case approvals.WindowCut:
-		return "cut by " + by
+		switch {
+		case w.Opened.IsZero():
+			return "cut by " + by
+		case w.HandBack == "":
+			return "cut by " + by + ", hand-back missing"
+		}
+		return "cut by " + by + ", hand-back waits to be taken"
 	case approvals.WindowClosed:
 		return "closed"
 	case approvals.WindowUnused:

@@ -146,7 +146,7 @@ func TestDemo(t *testing.T) {
 		text := r.shown()
 		for _, line := range []string{
 			"zone safety is never open to vendors", "Ann has asked to come in: R-1", "olaf (line-1-owner) said yes", "W-1  open, ends",
-			"certificate for W-1", "F-417  active", "file.transferred", "ask for more if you need load", "flow ", "40012    Fill volume   812 ml", "paused by Mia Voss (Filling shift supervisor)", "W-1 cut by Mia Voss (Filling shift supervisor)", "filler> set fill-volume 800",
+			"certificate for W-1", "F-417  active", "file.transferred", "ask for more if you need", "--rights look,copy,set,load", "flow ", "40012    Fill volume   812 ml", "paused by Mia Voss (Filling shift supervisor)", "W-1 cut by Mia Voss (Filling shift supervisor)", "filler> set fill-volume 800",
 			"no alarm", "Handed back W-1", "Proved, as far as this goes", "NOT PROVED", "It is found, and named.", "(exit code 3)",
 		} {
 			if !strings.Contains(text, line) {
