@@ -221,7 +221,9 @@ func onScreen(output []byte) []string {
 // shift, no vendor, nobody who has signed out or lost the role meanwhile.
 func TestWatchWhoMay(t *testing.T) {
 	t.Parallel()
-	h := newPagesHouse(t)
+	h := newPagesHouse(t, func(edit func(name, old, with string)) {
+		edit("bootstrap.yaml", "{name: Sam, firm: fjord, roles: [ot-security]", "{name: Sam, firm: fjord, roles: [it-network]")
+	})
 	mia := h.signedIn(t, "mia")
 	_, c, _ := h.inNow(t, mia)
 	shows(t, c, "flow 812\r\n")
@@ -229,6 +231,12 @@ func TestWatchWhoMay(t *testing.T) {
 	ann := h.signedIn(t, "ann")
 	for _, path := range []string{liveStream, "/sessions/S-1/watch?channel=0", "/sessions/S-1/watch?channel=0&as=text", "/windows/W-1/watch"} {
 		ann.get(path).want(t, http.StatusForbidden, "Only people of the plant")
+	}
+	sam := h.signedIn(t, "sam") // of the plant, and neither shift nor owner there (elsewhere: CVE-2026-63330)
+	for _, path := range []string{liveStream, "/sessions/S-1/watch?channel=0", "/sessions/S-1/watch?channel=0&as=text", "/windows/W-1/watch"} {
+		if s := sam.get(path); s.status != http.StatusForbidden || strings.Contains(s.text, "flow 812") {
+			t.Errorf("it-network: %s: %d %.200s", path, s.status, s.text)
+		}
 	}
 	for path, status := range map[string]int{
 		"/sessions/S-1/watch/stream?channel=-1": 400, "/sessions/S-1/watch/stream?channel=x": 400,
@@ -283,6 +291,10 @@ func (h *pagesHouse) tokenWatches(t *testing.T) {
 		if r := call(http.MethodGet, "/sessions/S-1/watch?channel=0", bad); r.StatusCode != http.StatusUnauthorized {
 			t.Errorf("with the token %q: %d", bad, r.StatusCode)
 		}
+	}
+	sam := (&liveHouse{h.plantHouse, srv.URL, h.people}).signIn(t, "sam", false)
+	if r := call(http.MethodGet, "/sessions/S-1/watch?channel=0", sam); r.StatusCode != http.StatusForbidden {
+		t.Errorf("with the token of it-network: %d", r.StatusCode)
 	}
 	r := call(http.MethodGet, "/sessions/S-1/watch?channel=0", token)
 	if kind := r.Header.Get("Content-Type"); r.StatusCode != http.StatusOK || kind != "application/x-ndjson" {
