@@ -164,6 +164,15 @@ func TestAnEmergencyIsRecomputed(t *testing.T) {
 			b.Rights = []string{"look", "set", "load"}
 			b.Answer = w.altered(b.Answer, func(a *evidence.Answer) { a.Limits.Rights = b.Rights })
 		})},
+		{"a tap that takes looking away", "it allowed [\"look\"], and the second tap gives", set("stepped", func(w *world, b *moved) {
+			b.Rights = []string{"set"}
+			b.Answer = w.altered(b.Answer, func(a *evidence.Answer) { a.Limits.Rights = b.Rights })
+		})},
+		{"a tap when it was over", "stepped up at", func(_ *world, l *audit.Leaf) {
+			if b, is := l.Body.(moved); is && b.To == "stepped" {
+				l.Wall = b.At.Add(24 * time.Hour)
+			}
+		}},
 		{"an extension passed off as a tap", "and not step-up", set("stepped", func(w *world, b *moved) {
 			b.Answer = w.altered(b.Answer, func(a *evidence.Answer) { a.Says, a.Limits, a.Until = evidence.Extend, evidence.Limits{}, a.At })
 		})},
