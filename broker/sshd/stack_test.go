@@ -1,6 +1,8 @@
 package sshd
 
 import (
+	"io"
+	"net"
 	"os"
 	"os/exec"
 	"regexp"
@@ -13,20 +15,23 @@ import (
 	"time"
 )
 
-// waiting are the goroutines of an idle shell that this program has a say in, by a
+// waiting are the goroutines of an idle shell, and of an idle forward, that this program has a say in, by a
 // function that each has on its stack, and how many there are of it. A collection
 // halves a stack of which less than a quarter is in use, 800 bytes of the runtime's
 // own included (runtime.shrinkstack), so one that waits below 1248 bytes comes down
 // to 4 KiB, and one that waits at 1249 stays at 8.
 var waiting = map[string]int{
-	"penstock/broker/dial.(*swift).Read":                 2, // of the vendor and of the machine
+	"penstock/broker/dial.(*swift).Read":                 2 + 1, // of the shell's vendor and machine, and of the forward's vendor
 	"penstock/broker/dial.deaf":                          1,
-	"penstock/broker/relay.ToTarget":                     1,
-	"penstock/broker/relay.ToVendor":                     2, // output and errors
+	"penstock/broker/sshd.(*wire).input":                 1,
+	"penstock/broker/sshd.(*wire).output":                1,
+	"penstock/broker/sshd.(*wire).errors":                1,
 	"penstock/broker/sshd.(*wire).inward":                1,
 	"penstock/broker/sshd.(*job).serve":                  1,
-	"github.com/gliderlabs/ssh.(*Server).HandleConn":     1,
-	"github.com/gliderlabs/ssh.(*Server).handleRequests": 1,
+	"penstock/broker/sshd.(*stream).inward":              1,
+	"penstock/broker/sshd.(*stream).outward":             1,
+	"github.com/gliderlabs/ssh.(*Server).HandleConn":     1 + 1,
+	"github.com/gliderlabs/ssh.(*Server).handleRequests": 1 + 1,
 }
 
 const idleShells = "PENSTOCK_IDLE_SHELLS" // set: this is the process whose stacks are looked at
@@ -61,8 +66,13 @@ func TestWhoWaitsIsShallow(t *testing.T) {
 func quitIdle(t *testing.T, shells int) {
 	h := newHouse(t, Limits{})
 	w := h.open(30)
+	h.plc.does(func(nc *net.TCPConn) { _, _ = io.Copy(nc, nc) })
 	for range shells {
 		shell(t, h.in(w))
+		there := []byte("there")
+		ch := h.plcOf(h.outer(w))
+		must(ch.Write(there))
+		must(io.ReadFull(ch, there))
 	}
 	buf := make([]byte, 4<<20)
 	poll := time.NewTicker(10 * time.Millisecond)
