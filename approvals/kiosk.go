@@ -166,30 +166,8 @@ func (d *Desk) EnrolKiosk(ctx context.Context, by people.Actor, name string, der
 		return Kiosk{}, refuse("bad-time", "A kiosk is enrolled until a time after now.")
 	}
 	id, err := again(func() (string, error) {
-		p, err := d.activePlant(ctx, by)
+		p, err := d.mayEnrol(ctx, by, audit.HashOf(der))
 		if err != nil {
-			return "", err
-		}
-		if !d.plant().IsSecurity(p.Roles) {
-			return "", refuse("not-security", "Only OT security enrols a kiosk. Ask one of them.")
-		}
-		list, err := d.allKiosks(ctx)
-		if err != nil {
-			return "", err
-		}
-		standing := 0
-		for _, k := range list {
-			if k.Certificate == audit.HashOf(der) {
-				return "", refuse("enrolled-before", "This certificate is, or was, %s. Make a new one.", k.ID)
-			}
-			if k.Stands(d.now()) {
-				standing++
-			}
-		}
-		if standing >= mostKiosks {
-			return "", refuse("too-many-kiosks", "%d kiosks are enrolled. Revoke one.", standing)
-		}
-		if err := d.proved(by, p); err != nil {
 			return "", err
 		}
 		body := audit.KioskEnrolled{Kiosk: d.heads.next("kiosk/K-"), Name: name, Certificate: audit.HashOf(der), Until: until, By: string(p.ID), At: d.second()}
@@ -203,6 +181,35 @@ func (d *Desk) EnrolKiosk(ctx context.Context, by people.Actor, name string, der
 		return Kiosk{}, err
 	}
 	return Kiosk{ID: id, Name: name, Certificate: audit.HashOf(der), Until: until, By: by.Person}, nil
+}
+
+// mayEnrol is who enrols: OT security with a code, for a certificate that was no
+// kiosk's before, where there is room for one more.
+func (d *Desk) mayEnrol(ctx context.Context, by people.Actor, certificate audit.Hash) (people.Person, error) {
+	p, err := d.activePlant(ctx, by)
+	if err != nil {
+		return p, err
+	}
+	if !d.plant().IsSecurity(p.Roles) {
+		return p, refuse("not-security", "Only OT security enrols a kiosk. Ask one of them.")
+	}
+	list, err := d.allKiosks(ctx)
+	if err != nil {
+		return p, err
+	}
+	standing := 0
+	for _, k := range list {
+		if k.Certificate == certificate {
+			return p, refuse("enrolled-before", "This certificate is, or was, %s. Make a new one.", k.ID)
+		}
+		if k.Stands(d.now()) {
+			standing++
+		}
+	}
+	if standing >= mostKiosks {
+		return p, refuse("too-many-kiosks", "%d kiosks are enrolled. Revoke one.", standing)
+	}
+	return p, d.proved(by, p)
 }
 
 // kioskCertificate reads what a browser would show.

@@ -203,31 +203,43 @@ func (w *Walk) hold(id string, k heldKey) {
 	p.keys = append(p.keys, k)
 }
 
+func (w *Walk) firmChanged(b audit.FirmChanged) {
+	w.must(w.plantPerson(b.By), "changed by %s, who is nobody of the plant", b.By)
+	old := w.firms[b.Firm]
+	w.must(old == nil || old.plant == b.Plant, "a firm does not become the plant, nor cease to be it")
+	w.must(old != nil || !b.Plant, "a second plant firm")
+	now := &firm{plant: b.Plant, sponsor: b.Sponsor, until: b.Until, terms: b.Terms, days: b.TermsDays, networks: prefixes(b.Networks), changed: w.leaf.Wall}
+	if old != nil {
+		now.before = old.networks
+	}
+	w.firms[b.Firm] = now
+}
+
+func (w *Walk) firmEnded(b audit.FirmEnded) {
+	w.must(w.insider(b.By), "ended by %s, who is nobody of the plant", b.By)
+	f := w.firms[b.Firm]
+	if w.must(f != nil && !f.plant && (f.until.IsZero() || b.At.Before(f.until)), "the log knows no contract of %s that could end then", short(b.Firm)) {
+		f.until = b.At
+	}
+}
+
+func (w *Walk) personInvited(b audit.PersonInvited) {
+	w.must(w.insider(b.By), "invited by %s, who is nobody of the plant", b.By)
+	w.must(b.By != b.Person, "%s invited themself", b.By)
+	w.must(w.firms[b.Firm] != nil, "of firm %s, which the log does not know", b.Firm)
+	w.must(!b.Machine || w.firms[b.Firm] != nil && !w.firms[b.Firm].plant, "a machine of the plant is no vendor's")
+	w.invited[b.Code] = &invitation{person: b.Person, firm: b.Firm, roles: b.Roles, machine: b.Machine, by: b.By, until: b.Until}
+}
+
 // judgePeople says whether the leaf was about people.
 func (w *Walk) judgePeople() bool {
 	switch b := w.leaf.Body.(type) {
 	case audit.FirmChanged:
-		w.must(w.plantPerson(b.By), "changed by %s, who is nobody of the plant", b.By)
-		old := w.firms[b.Firm]
-		w.must(old == nil || old.plant == b.Plant, "a firm does not become the plant, nor cease to be it")
-		w.must(old != nil || !b.Plant, "a second plant firm")
-		now := &firm{plant: b.Plant, sponsor: b.Sponsor, until: b.Until, terms: b.Terms, days: b.TermsDays, networks: prefixes(b.Networks), changed: w.leaf.Wall}
-		if old != nil {
-			now.before = old.networks
-		}
-		w.firms[b.Firm] = now
+		w.firmChanged(b)
 	case audit.FirmEnded:
-		w.must(w.insider(b.By), "ended by %s, who is nobody of the plant", b.By)
-		f := w.firms[b.Firm]
-		if w.must(f != nil && !f.plant && (f.until.IsZero() || b.At.Before(f.until)), "the log knows no contract of %s that could end then", short(b.Firm)) {
-			f.until = b.At
-		}
+		w.firmEnded(b)
 	case audit.PersonInvited:
-		w.must(w.insider(b.By), "invited by %s, who is nobody of the plant", b.By)
-		w.must(b.By != b.Person, "%s invited themself", b.By)
-		w.must(w.firms[b.Firm] != nil, "of firm %s, which the log does not know", b.Firm)
-		w.must(!b.Machine || w.firms[b.Firm] != nil && !w.firms[b.Firm].plant, "a machine of the plant is no vendor's")
-		w.invited[b.Code] = &invitation{person: b.Person, firm: b.Firm, roles: b.Roles, machine: b.Machine, by: b.By, until: b.Until}
+		w.personInvited(b)
 	case audit.PersonJoined:
 		w.joined(b)
 	case audit.PersonConfirmed:

@@ -202,6 +202,27 @@ func (w *Walk) moved(b audit.WindowMoved) {
 		return
 	}
 	w.must(slices.Contains(step.from, v.state), "it was %s, and from there it cannot be %s", v.state, b.To)
+	w.movedBy(b, v)
+	w.stepTo(b, v)
+	if b.To == "wenton" || b.To == "paused" || b.To == "ending" {
+		w.must(b.Until.IsZero() || !b.Until.After(v.until), "its end moves from %s to %s without an extension", clock(v.until), clock(b.Until))
+	}
+	if step.to != "" {
+		v.state = step.to
+	}
+	if v.state != "open" && v.state != "agreed" {
+		v.taken = w.leaf.Wall
+	}
+	if b.To == "ended" || b.To == "cut" {
+		v.over = w.leaf.Wall
+	}
+	if v.state == "unused" {
+		w.finish(v, v.state)
+	}
+}
+
+// movedBy: by whom the leaf names, who may, and when it says.
+func (w *Walk) movedBy(b audit.WindowMoved, v *window) {
 	w.must(w.leaf.Actor == b.By, "%s moved it, and the leaf says %s", short(w.leaf.Actor), short(b.By))
 	if takes := b.To == "paused" || b.To == "ending" || b.To == "ended" || b.To == "cut" || b.To == "narrowed"; takes {
 		w.must(b.By != penstock || b.To == "ended" || b.To == "cut" && w.recovering || b.To == "paused" && (w.lost(v) != "" || w.untaken(b.Window)), "%s by nobody, and no gate or escort was lost, and no handover late", b.To)
@@ -213,6 +234,10 @@ func (w *Walk) moved(b audit.WindowMoved) {
 	}
 	w.must(!b.At.After(w.leaf.Wall.Add(settleTime)) && !b.At.Before(w.leaf.Wall.Add(-clockSlack)) || b.By == penstock,
 		"it says %s, and the log has it at %s", clock(b.At), clock(w.leaf.Wall))
+}
+
+// stepTo is what each step asks besides, and leaves behind.
+func (w *Walk) stepTo(b audit.WindowMoved, v *window) {
 	switch b.To {
 	case "opened":
 		w.stillHere(v.answers)
@@ -237,21 +262,6 @@ func (w *Walk) moved(b audit.WindowMoved) {
 		w.meets(b.Window, v, v.escort.had())
 	case "ended":
 		w.endedLate(b, v)
-	}
-	if b.To == "wenton" || b.To == "paused" || b.To == "ending" {
-		w.must(b.Until.IsZero() || !b.Until.After(v.until), "its end moves from %s to %s without an extension", clock(v.until), clock(b.Until))
-	}
-	if step.to != "" {
-		v.state = step.to
-	}
-	if v.state != "open" && v.state != "agreed" {
-		v.taken = w.leaf.Wall
-	}
-	if b.To == "ended" || b.To == "cut" {
-		v.over = w.leaf.Wall
-	}
-	if v.state == "unused" {
-		w.finish(v, v.state)
 	}
 }
 

@@ -101,6 +101,52 @@ func (c *chooser) leaf(l audit.Leaf) error {
 		}
 	}
 	switch b := l.Body.(type) {
+	case audit.SecretUsed:
+		if c.sessions[b.Session] != nil {
+			c.take(l)
+			c.start = append(c.start, "secret/"+b.Asset+"/"+b.Account)
+		}
+	case audit.FileHeld:
+		if b.Window == c.window {
+			c.start = append(c.start, "file/"+b.File)
+		}
+	case audit.WindowAgreed:
+		c.agreed = c.agreed || b.Window == c.window
+	case audit.CertIssued:
+		if b.CA == "in" && slices.Contains(b.Windows, c.window) || b.CA != "in" && c.sessions[b.Session] != nil {
+			c.take(l)
+			c.want(b.Windows, b.Person)
+		}
+	case audit.SessionStarted:
+		if slices.Contains(b.Windows, c.window) {
+			s := &session{id: b.Session, heads: map[int]*batch{}}
+			c.sessions[b.Session], c.out.sessions = s, append(c.out.sessions, s)
+			c.want(b.Windows, b.Person)
+			c.take(l)
+		}
+	case audit.RecordingHeads:
+		return c.heads(l, b)
+	case audit.EvidenceAsked:
+		if b.Window == c.window {
+			c.take(l)
+		}
+	default:
+		if c.whichever(l) {
+			return nil
+		}
+		if s := c.sessions[l.Subject]; s != nil {
+			c.take(l)
+			s.ended = s.ended || l.Body.Type() == "session.ended"
+			s.gone = s.gone || verify.Gone(l.Body)
+		}
+	}
+	return nil
+}
+
+// whichever takes what is needed to judge any window, and says whether the leaf
+// was of that sort.
+func (c *chooser) whichever(l audit.Leaf) bool {
+	switch b := l.Body.(type) {
 	case audit.LogCreated, audit.LogRecovered, audit.NodeStarted, audit.NodeStopped, audit.ClockStepped, audit.ClockAccepted, audit.RecordingLate,
 		audit.BlockSet, audit.BlockLifted, audit.IslandAnswered, audit.KioskEnrolled, audit.KioskRevoked, audit.BackupRestored,
 		audit.RosterWritten, audit.DeputyNamed, audit.DeputyEnded, // who was on duty decides whose word counted
@@ -125,17 +171,6 @@ func (c *chooser) leaf(l audit.Leaf) error {
 				c.start = append(c.start, row)
 			}
 		}
-	case audit.SecretUsed:
-		if c.sessions[b.Session] != nil {
-			c.take(l)
-			c.start = append(c.start, "secret/"+b.Asset+"/"+b.Account)
-		}
-	case audit.FileHeld:
-		if b.Window == c.window {
-			c.start = append(c.start, "file/"+b.File)
-		}
-	case audit.WindowAgreed:
-		c.agreed = c.agreed || b.Window == c.window
 	case audit.PersonAsked: // changes no row; judged with its request
 		c.refs = append(c.refs, ref{at: l.Index, names: c.intern(b.People)})
 		kind := "request/"
@@ -143,32 +178,10 @@ func (c *chooser) leaf(l audit.Leaf) error {
 			kind = "outage/"
 		}
 		c.under(kind+l.Subject, len(c.refs)-1)
-	case audit.CertIssued:
-		if b.CA == "in" && slices.Contains(b.Windows, c.window) || b.CA != "in" && c.sessions[b.Session] != nil {
-			c.take(l)
-			c.want(b.Windows, b.Person)
-		}
-	case audit.SessionStarted:
-		if slices.Contains(b.Windows, c.window) {
-			s := &session{id: b.Session, heads: map[int]*batch{}}
-			c.sessions[b.Session], c.out.sessions = s, append(c.out.sessions, s)
-			c.want(b.Windows, b.Person)
-			c.take(l)
-		}
-	case audit.RecordingHeads:
-		return c.heads(l, b)
-	case audit.EvidenceAsked:
-		if b.Window == c.window {
-			c.take(l)
-		}
 	default:
-		if s := c.sessions[l.Subject]; s != nil {
-			c.take(l)
-			s.ended = s.ended || l.Body.Type() == "session.ended"
-			s.gone = s.gone || verify.Gone(l.Body)
-		}
+		return false
 	}
-	return nil
+	return true
 }
 
 // want are windows that a certificate or session names beside this one: whether
