@@ -266,7 +266,7 @@ func (v *visit) windowState(w approvals.Window, n roll) string {
 		return "ended, hand-back waits to be taken"
 	case approvals.WindowCut:
 		switch {
-		case w.Opened.IsZero():
+		case w.Opened.IsZero() || w.HandBack == "" && !w.Claim.HandsBack():
 			return "cut by " + by
 		case w.HandBack == "":
 			return "cut by " + by + ", hand-back missing"
