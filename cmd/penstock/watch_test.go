@@ -232,7 +232,7 @@ func TestWatchWhoMay(t *testing.T) {
 	for _, path := range []string{liveStream, "/sessions/S-1/watch?channel=0", "/sessions/S-1/watch?channel=0&as=text", "/windows/W-1/watch"} {
 		ann.get(path).want(t, http.StatusForbidden, "Only people of the plant")
 	}
-	sam := h.signedIn(t, "sam") // of the plant, and neither shift nor owner there (elsewhere: CVE-2026-63330)
+	sam := h.signedIn(t, "sam")                                                                                                                 // of the plant, and neither shift nor owner there (elsewhere: CVE-2026-63330)
 	for _, path := range []string{"/sessions/S-1/watch?channel=0", "/sessions/S-1/watch?channel=0&as=text", "/windows/W-1/watch", liveStream} { // which would not end
 		if s := sam.get(path); s.status != http.StatusForbidden || strings.Contains(s.text, "flow 812") {
 			t.Fatalf("it-network: %s: %d %.200s", path, s.status, s.text)
