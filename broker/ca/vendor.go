@@ -227,7 +227,7 @@ func sourceList(from []netip.Prefix) (string, error) {
 
 func windowList(ids []policy.WindowID) ([]string, error) {
 	if len(ids) == 0 {
-		return nil, &policy.Refusal{Rule: "no-window", Say: "None of your windows is open. To wait for the shift: ssh cert@… --wait. How they stand: ssh desk@… windows.", Why: "no window to certify"}
+		return nil, &policy.Refusal{Rule: "no-window", Say: "None of your windows is open. How they stand: ssh desk@… windows.", Why: "no window to certify"}
 	}
 	if len(ids) > maxWindows {
 		return nil, &policy.Refusal{Rule: "too-many-windows",

@@ -48,9 +48,7 @@ func TestAKeyIsLetGoOfAfterTheLogin(t *testing.T) {
 		runtime.GC()
 		select {
 		case <-back:
-			if err := conn.Close(); err != nil {
-				t.Error(err)
-			}
+			_ = conn.Close() // the rig may have ended it first
 			return
 		case <-late:
 			t.Fatal("the key is still held")

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"penstock/broker/api"
 	"penstock/policy"
 )
 
@@ -16,7 +17,8 @@ import (
 // many lines the broker writes nor how long they are.
 func TestStrangersDoNotFillTheLog(t *testing.T) {
 	var log bytes.Buffer
-	s := &server{Parts: Parts{Slog: slog.New(slog.NewJSONHandler(&log, nil))}}
+	s := &server{Parts: Parts{Slog: slog.New(slog.NewJSONHandler(&log, nil)),
+		Authorities: func() api.Authorities { return api.Authorities{Name: "broker.example", Port: 2222} }}}
 	for _, rule := range []string{"login", "login-wait", "login-busy"} {
 		s.fail(httptest.NewRecorder(), httptest.NewRequest("POST", "/api/v1/sign-in", nil), fmt.Errorf("x: %w", &policy.Refusal{Rule: rule, Say: "no"}))
 	}
