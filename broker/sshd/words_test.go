@@ -19,6 +19,7 @@ import (
 	"penstock/audit/durable/faultdisk"
 	"penstock/broker"
 	"penstock/broker/brokertest"
+	"penstock/broker/verbs"
 	"penstock/policy"
 )
 
@@ -159,7 +160,7 @@ func TestDeafLineIsClosed(t *testing.T) {
 
 // aloneConn is a connection of a door that does nothing else.
 func aloneConn(nc net.Conn) *conn {
-	d := &Door{Parts: Parts{Slog: slog.New(slog.DiscardHandler), Limits: Limits{}.filled()}, slots: make(chan struct{}, 1), alive: aliveEvery}
+	d := &Door{Parts: Parts{Slog: slog.New(slog.DiscardHandler), Clerk: &verbs.Clerk{}, Limits: Limits{}.filled()}, slots: make(chan struct{}, 1), alive: aliveEvery}
 	d.idle = sync.NewCond(&d.mu)
 	d.slots <- struct{}{}
 	return newConn(d, nc, netip.MustParseAddr("127.0.0.1"))
