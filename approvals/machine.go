@@ -123,7 +123,7 @@ func (d *Desk) machineNetworks(ctx context.Context, firm string, asked []netip.P
 	}
 	for _, n := range asked {
 		n = n.Masked()
-		if !slices.ContainsFunc(f.Networks, func(own netip.Prefix) bool { return own.Bits() <= n.Bits() && own.Contains(n.Addr()) }) {
+		if !evidence.Inside(f.Networks, n) {
 			return nil, refuse("standing-network", "%s is in none of the firm's networks: %s. Have the plant add it first, or name one inside.", n, networkWords(f.Networks))
 		}
 		all = append(all, n.String())

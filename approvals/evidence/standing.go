@@ -144,8 +144,7 @@ func (w *Walk) narrower(b Bound, of string) {
 		return
 	}
 	for _, n := range b.Prefixes() {
-		in := slices.ContainsFunc(f.from(w.leaf.Wall), func(own netip.Prefix) bool { return own.Bits() <= n.Bits() && own.Contains(n.Addr()) })
-		w.must(in, "it is bound to the network %s, which is none of %s", n, of)
+		w.must(Inside(f.from(w.leaf.Wall), n), "it is bound to the network %s, which is none of %s", n, of)
 	}
 }
 

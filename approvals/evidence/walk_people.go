@@ -32,6 +32,11 @@ func (f *firm) from(now time.Time) []netip.Prefix {
 	return slices.Concat(f.networks, f.before)
 }
 
+// Inside says whether a network lies in one of these.
+func Inside(networks []netip.Prefix, n netip.Prefix) bool {
+	return slices.ContainsFunc(networks, func(own netip.Prefix) bool { return own.Bits() <= n.Bits() && own.Contains(n.Addr()) })
+}
+
 // prefixes are networks as leaves have them; what does not read has room for nobody.
 func prefixes(list []string) (all []netip.Prefix) {
 	for _, n := range list {

@@ -40,8 +40,8 @@ type Inspected struct {
 	tally   tally
 	busy    func() // of Channel.Busy, while something is half done
 
-	todo []decided // room for what is being decided; ToTarget's
-	row  []byte    // room for the row that is being written; ToTarget's
+	batched []decided // room for what is being decided; ToTarget's
+	row     []byte    // room for the row that is being written; ToTarget's
 
 	out sync.Mutex // one writer to the vendor: held from Out to the write
 
@@ -198,23 +198,23 @@ type decided struct {
 
 // batch decides, records, and passes on or refuses at most MostWaiting requests.
 func (i *Inspected) batch(ctx context.Context, target, vendor io.Writer, all []inspect.Request) error {
-	i.todo = slices.Grow(i.todo[:0], len(all))
-	todo := i.todo[:len(all)]
-	defer clear(todo)
+	i.batched = slices.Grow(i.batched[:0], len(all))
+	batched := i.batched[:len(all)]
+	defer clear(batched)
 	for k := range all {
 		i.n++
-		todo[k] = decided{Request: &all[k], row: rowOf(i.n, &all[k])}
+		batched[k] = decided{Request: &all[k], row: rowOf(i.n, &all[k])}
 	}
 	for range reopenings {
 		m, err := i.ch.Moment(ctx)
 		if err != nil {
 			return err
 		}
-		forward, err := i.decide(m, todo)
+		forward, err := i.decide(m, batched)
 		if err != nil {
 			return err
 		}
-		done, err := i.pass(ctx, m, target, vendor, todo, forward)
+		done, err := i.pass(ctx, m, target, vendor, batched, forward)
 		if done || err != nil {
 			return err
 		}
@@ -224,12 +224,12 @@ func (i *Inspected) batch(ctx context.Context, target, vendor io.Writer, all []i
 
 // decide writes the rows and gives what goes on. All are judged before the first
 // row is written, which may have to wait.
-func (i *Inspected) decide(m broker.Moment, todo []decided) (forward []byte, err error) {
-	for k := range todo {
-		todo[k].judge(m)
+func (i *Inspected) decide(m broker.Moment, batched []decided) (forward []byte, err error) {
+	for k := range batched {
+		batched[k].judge(m)
 	}
-	for k := range todo {
-		one := &todo[k]
+	for k := range batched {
+		one := &batched[k]
 		if i.row, err = one.row.AppendTo(i.row[:0]); err != nil {
 			return nil, err
 		}
@@ -267,14 +267,14 @@ func (d *decided) judge(m broker.Moment) {
 
 // pass writes to the machine and answers what was refused. false: all must be
 // decided anew, and nothing has gone anywhere.
-func (i *Inspected) pass(ctx context.Context, m broker.Moment, target, vendor io.Writer, todo []decided, forward []byte) (bool, error) {
+func (i *Inspected) pass(ctx context.Context, m broker.Moment, target, vendor io.Writer, batched []decided, forward []byte) (bool, error) {
 	if len(forward) > 0 {
 		still, err := i.ch.Through(ctx, m, forward)
 		if err != nil || !still {
 			return false, err
 		}
 	}
-	denials := i.settle(m, todo)
+	denials := i.settle(m, batched)
 	if len(forward) > 0 {
 		if _, err := target.Write(forward); err != nil {
 			return false, ended(i.ch, fmt.Errorf("write to the target: %w", err))
@@ -285,8 +285,8 @@ func (i *Inspected) pass(ctx context.Context, m broker.Moment, target, vendor io
 			return false, err
 		}
 	}
-	for k := range todo {
-		if one := &todo[k]; one.no != nil {
+	for k := range batched {
+		if one := &batched[k]; one.no != nil {
 			if err := i.ch.Refused("operation", map[string]any{"n": one.row.N, "service": one.row.Service, "object": one.row.Object}, one.no); err != nil {
 				return false, err
 			}
@@ -297,11 +297,11 @@ func (i *Inspected) pass(ctx context.Context, m broker.Moment, target, vendor io
 
 // settle notes who waits for an answer, before one can come, and makes the
 // machine's no of the others.
-func (i *Inspected) settle(m broker.Moment, todo []decided) (denials []byte) {
+func (i *Inspected) settle(m broker.Moment, batched []decided) (denials []byte) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	for k := range todo {
-		one := &todo[k]
+	for k := range batched {
+		one := &batched[k]
 		i.tally.decided(one)
 		if one.no == nil {
 			if !one.Silent {

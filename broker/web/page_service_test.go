@@ -118,11 +118,13 @@ func TestServiceSessions(t *testing.T) {
 	if err != nil || person.ID != who {
 		t.Fatalf("%+v %v", person, err)
 	}
+	var begun *webSession
 	begin := func(until time.Time) *http.Cookie {
 		t.Helper()
 		narrow := a
 		narrow.Step, narrow.Proofs, narrow.Without = 0, nil, []policy.Role{"shift"}
-		_, token, err := h.pages.sessions.begin(narrow, byAccount(key.ID, until))
+		s, token, err := h.pages.sessions.begin(narrow, byAccount(key.ID, until))
+		begun = s
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -136,8 +138,15 @@ func TestServiceSessions(t *testing.T) {
 	if g := h.get(live, "/island"); !strings.Contains(g.text, "Somebody with a shift, zone owner or OT security role does this") { // the role did not come with it
 		t.Errorf("without the role: %s", g.text)
 	}
+	still := h.pages.stillSignedIn(&visit{s: begun}) // of a look on, which is asked again and again
+	if a, err := still(h.ctx); err != nil || a.Person != who || a.Has("shift") {
+		t.Errorf("looking on by it: %+v %v", a, err)
+	}
 	if err := h.roster.RemoveKey(h.ctx, lena, who, key.ID); err != nil {
 		t.Fatal(err)
+	}
+	if _, err := still(h.ctx); err == nil {
+		t.Error("the link is gone, and the look on is not")
 	}
 	if in(live) {
 		t.Error("the link is gone, and the session is not")
