@@ -306,9 +306,15 @@ func TestDraftIsCanonical(t *testing.T) {
 		if rapid.Bool().Draw(t, "known") {
 			ev.Body = BlockLifted{Block: rapid.String().Draw(t, "block"), By: "mia", Why: rapid.StringMatching(`[a-z<>&"\\]*`).Draw(t, "why")}
 		}
-		d, err := newDraft(ev, "a", `,"index":0,"mono":"0","node":`)
+		const boot = `,"index":0,"mono":"0","node":`
+		d, err := newDraft(ev, "a", boot)
+		// The longest that this event can become: what is refused is refused for that, and nothing else is.
+		_, fits := Leaf{Event: ev, Boot: boot, Node: "a", Index: 1<<53 - 1, Mono: 1<<63 - 1, Wall: time.Unix(1<<33, 999999999)}.Canonical()
+		if (err == nil) != (fits == nil) {
+			t.Fatalf("the draft says %v, its longest leaf %v", err, fits)
+		}
 		if err != nil {
-			t.Fatal(err)
+			return
 		}
 		at := Index(rapid.Uint64Range(0, 1<<53-1).Draw(t, "index"))
 		wall := time.Unix(rapid.Int64Range(0, 1<<33).Draw(t, "s"), rapid.Int64Range(0, 999999999).Draw(t, "ns")).UTC()
