@@ -419,7 +419,7 @@ func (h *history) moved(leaf audit.Leaf, b audit.WindowMoved) error {
 	if v == nil {
 		return fmt.Errorf("no such window")
 	}
-	to := map[string]string{"opened": "open", "wenton": "open", "paused": "paused", "ending": "ending", "ended": "ended", "cut": "cut", "closed": "closed", "unused": "unused"}[b.To]
+	to := map[string]string{"opened": "open", "wenton": "open", "paused": "paused", "ending": "ending", "ended": "ended", "cut": "cut", "unused": "unused"}[b.To]
 	switch b.To {
 	case "opened":
 		v.until = b.Until

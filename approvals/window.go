@@ -51,7 +51,6 @@ var moves = map[string]struct{ only, to WindowState }{
 	"grace":  {to: WindowEnding},
 	"ended":  {to: WindowEnded},
 	"cut":    {to: WindowCut},
-	"closed": {to: WindowClosed},
 	"unused": {to: WindowUnused},
 }
 

@@ -423,7 +423,7 @@ func (b *Book) quorum(plant *policy.Plant, doc evidence.Request, yes []audit.Ans
 }
 
 var movedWords = map[string]string{"opened": "opened by", "paused": "paused by", "wenton": "goes on, by", "extended": "extended by", "narrowed": "narrowed by", "stepped": "stepped up by a second tap of", "ending": "ending, by",
-	"grace": "moved for a half-done transfer by", "ended": "ended by", "cut": "cut by", "closed": "closed by", "unused": "never opened, by"}
+	"grace": "moved for a half-done transfer by", "ended": "ended by", "cut": "cut by", "unused": "never opened, by"}
 
 func (b *Book) moved(ctx context.Context, l audit.Leaf, e audit.WindowMoved) {
 	w := b.windows[e.Window]

@@ -249,10 +249,6 @@ func (b *Book) moved(leaf audit.Leaf, e audit.WindowMoved) {
 		w.cut, w.ended = leaf.Wall, leaf.Wall
 	case "ended":
 		w.ended = leaf.Wall
-	case "closed":
-		if w.accepted.IsZero() && !w.given.IsZero() {
-			w.accepted = leaf.Wall
-		}
 	}
 }
 

@@ -27,6 +27,7 @@ type held struct {
 	close        audit.Hash
 	ended, gone  bool
 	heads        []recording.Head
+	told         *verify.Told
 }
 
 // proofFirst begins each proof (C2SP tlog-proof).
@@ -120,19 +121,21 @@ func (c *checker) leaf(l audit.Leaf, s Story) {
 	}
 	switch b := l.Body.(type) {
 	case audit.SessionStarted:
-		h := &held{id: b.Session, header: b.Header, keys: b.Keys}
+		h := &held{id: b.Session, header: b.Header, keys: b.Keys, told: verify.NewTold(b)}
 		if c.sessions[b.Session] == nil {
 			c.sessions[b.Session], c.order = h, append(c.order, h)
 		}
 	case audit.SessionEnded:
 		if h := c.sessions[b.Session]; h != nil {
 			h.ended, h.close = true, b.Close
+			h.told.Leaf(b)
 		}
 	case audit.RecordingHeads:
 		c.heads(where, b)
 	default:
-		if h := c.sessions[l.Subject]; h != nil && verify.Gone(l.Body) {
-			h.gone = true
+		if h := c.sessions[l.Subject]; h != nil {
+			h.gone = h.gone || verify.Gone(l.Body)
+			h.told.Leaf(l.Body)
 		}
 	}
 }
@@ -287,6 +290,7 @@ func (c *checker) folder(h *held, dir string, ids []age.Identity) error {
 	case !h.ended:
 		c.note(h.id, "was still running when the pack was made: its recording goes as far as the log knew it")
 	}
+	h.told.Hold(r, func(file, format string, args ...any) { c.wrong(in+file, format, args...) })
 	if r.Opened {
 		c.report.Opened++
 	}

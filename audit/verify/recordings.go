@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"maps"
 	"os"
+	"path"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -24,9 +25,7 @@ import (
 type session struct {
 	id      string
 	header  audit.Hash // zero: the log has no session.started
-	started audit.SessionStarted
-	opened  map[int]string              // kind, by channel
-	closed  map[int]audit.ChannelClosed // by channel
+	told    *Told      // nil: the log has no session.started, or it was checked
 	keys    audit.Hash
 	close   audit.Hash
 	ended   bool
@@ -35,7 +34,6 @@ type session struct {
 	files   map[string]string
 	checked bool
 	absent  bool
-	summed  []audit.OperationsSummary // bounded by the channels of a session
 }
 
 // intern keeps one copy of a file's name for all its heads.
@@ -59,20 +57,14 @@ func (c *checker) record(ctx context.Context, leaf audit.Leaf) error {
 			c.wrong(where, "session %s was started before", b.Session)
 			return nil
 		}
-		s := &session{id: b.Session, header: b.Header, keys: b.Keys, started: b, opened: map[int]string{}, closed: map[int]audit.ChannelClosed{}}
+		s := &session{id: b.Session, header: b.Header, keys: b.Keys, told: NewTold(b)}
 		c.sessions[b.Session], c.order = s, append(c.order, s)
 	case audit.ChannelOpened:
-		if s := c.sessions[b.Session]; s != nil && !s.checked {
-			s.opened[b.Channel] = b.Kind
-		}
+		c.told(b.Session, b)
 	case audit.ChannelClosed:
-		if s := c.sessions[b.Session]; s != nil && !s.checked {
-			s.closed[b.Channel] = b
-		}
+		c.told(b.Session, b)
 	case audit.OperationsSummary:
-		if s := c.sessions[b.Session]; s != nil && !s.checked && len(s.summed) < mostSummed {
-			s.summed = append(s.summed, b)
-		}
+		c.told(b.Session, b)
 	case audit.SessionEnded:
 		c.sessionEnded(where, b)
 	case audit.RecordingRecovered:
@@ -86,6 +78,13 @@ func (c *checker) record(ctx context.Context, leaf audit.Leaf) error {
 		return c.ripe(ctx)
 	}
 	return nil
+}
+
+// told keeps what a leaf says of a session whose recording is not being checked yet.
+func (c *checker) told(session string, body audit.Body) {
+	if s := c.sessions[session]; s != nil && !s.checked && s.told != nil {
+		s.told.Leaf(body)
+	}
 }
 
 func (c *checker) sessionEnded(where string, b audit.SessionEnded) {
@@ -102,6 +101,7 @@ func (c *checker) sessionEnded(where string, b audit.SessionEnded) {
 		c.wrong(where, "session %s ended before", b.Session)
 		return
 	}
+	c.told(b.Session, b)
 	s.ended, s.close, s.batch = true, b.Close, c.batches
 	if b.Close.IsZero() {
 		c.note(b.Session, "%s: it ended without a close.json (%s): only its heads commit to it", where, b.Cause)
@@ -200,8 +200,11 @@ func (c *checker) folder(s *session, dir string, heads []recording.Head) error {
 		c.find(w, c.at(dir, f), "%s", said(f))
 	}
 	c.folderNames(s, dir, r)
-	c.operations(s, dir, r)
-	c.carried(s, dir, r)
+	if s.told != nil {
+		in := c.in(dir)
+		s.told.Hold(r, func(file, format string, args ...any) { c.wrong(path.Join(in, file), format, args...) })
+		s.told = nil
+	}
 	c.mu.Lock()
 	if r.Opened {
 		c.report.Opened++
@@ -209,43 +212,6 @@ func (c *checker) folder(s *session, dir string, heads []recording.Head) error {
 	c.mu.Unlock()
 	c.passed(size(dir))
 	return nil
-}
-
-// mostSummed bounds what is kept of one session.
-const mostSummed = 1 << 12
-
-// operations holds what the log says was done on inspected channels to the rows
-// of the recording, where a key opens it.
-func (c *checker) operations(s *session, dir string, r recording.FolderReport) {
-	if !r.Opened || !r.Whole() {
-		return
-	}
-	for _, sum := range s.summed {
-		did := r.Did[sum.Channel]
-		refused := 0
-		for _, n := range sum.Refused {
-			refused += n
-		}
-		fits := fewerBy(refused, did.Refused)
-		for right, n := range sum.Allowed {
-			fits = fits && fewerBy(n, did.Allowed[right])
-		}
-		for right, n := range did.Allowed {
-			fits = fits && fewerBy(sum.Allowed[right], n)
-		}
-		if !fits {
-			c.wrong(c.in(dir), "channel %d: the log says that %v were let through and %d refused, and its rows say %v and %d", sum.Channel, sum.Allowed, refused, did.Allowed, did.Refused)
-		}
-		if !did.Tells(sum.Changed, sum.SetOff, sum.More) {
-			changed, setOff, more := did.All.Told()
-			c.wrong(c.in(dir), "channel %d: the log says that it changed %v, set off %v and %d more, and its rows say %v, %v and %d", sum.Channel, sum.Changed, sum.SetOff, sum.More, changed, setOff, more)
-		}
-	}
-}
-
-// fewerBy says that told is what was recorded, less at most the last batch.
-func fewerBy(told, recorded int) bool {
-	return told <= recorded && recorded-told <= recording.LastBatch
 }
 
 // folderNames holds the files around the frames to the hashes in the log.

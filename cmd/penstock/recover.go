@@ -210,7 +210,7 @@ func (f *incident) fold(leaf audit.Leaf, open, waits, known map[string]bool) {
 		delete(waits, b.Request)
 		open[b.Window] = true
 	case audit.WindowMoved:
-		if slices.Contains([]string{"ended", "cut", "closed", "unused"}, b.To) {
+		if slices.Contains([]string{"ended", "cut", "unused"}, b.To) {
 			delete(open, b.Window)
 		}
 	case audit.PersonJoined:
