@@ -145,7 +145,7 @@ func (p *Proofs) NewSecret(ctx context.Context, a people.Actor) (secret, uri str
 // code of the old one.
 func (p *Proofs) EnrolSecret(ctx context.Context, a people.Actor, secret, code string) error {
 	name := string(a.Person)
-	if err := p.slow.enter(ctx, name, a.Source); err != nil {
+	if err := p.slow.enterStep(name, a.Source); err != nil {
 		return err
 	}
 	if _, err := p.present(ctx, a.Person); err != nil {
@@ -156,6 +156,10 @@ func (p *Proofs) EnrolSecret(ctx context.Context, a people.Actor, secret, code s
 		p.refused(ctx, name, a.Source, "wrong code of a new generator")
 		return errWrong("wrong code of a new generator")
 	}
+	p.slow.rightStep(name, a.Source)
+	if err := p.slow.enrols(name); err != nil {
+		return err
+	}
 	document, err := audit.Canonical(codeDocument{V: 1, Alg: "sha1", Secret: secret})
 	if err != nil {
 		return err
@@ -164,7 +168,6 @@ func (p *Proofs) EnrolSecret(ctx context.Context, a people.Actor, secret, code s
 	if err != nil {
 		return fmt.Errorf("seal code secret: %w", err)
 	}
-	p.slow.right(name, a.Source)
 	// Spent first: a crash between the two burns a code, and never leaves one usable twice.
 	last, _, err := p.spent(ctx, a.Person)
 	if err != nil {

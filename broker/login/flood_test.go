@@ -125,3 +125,76 @@ func TestAddressesAreCheapAndLinesAreNot(t *testing.T) {
 		t.Errorf("the next second is silent: %d", n)
 	}
 }
+
+// TestAPlantBehindOneAddress: somebody at the plant's own address, who has
+// neither key nor password, types a supervisor's name with wrong passwords for
+// as long as they like. Who is signed in opens a window all the same.
+func TestAPlantBehindOneAddress(t *testing.T) {
+	w := newWorld(t)
+	ctx := t.Context()
+	mia, err := w.SignIn(ctx, here, "mia", password, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := w.bySSH(1)
+	for _, name := range []string{"mia", "MIA", "olaf", "nobody", "step\x00mia"} {
+		for range 2 * freeTries {
+			_, _ = w.SignIn(ctx, here, name, "not the password", "000000")
+		}
+	}
+	if _, err := w.SignIn(ctx, here, "mia", password, ""); rule(err) != "login-wait" {
+		t.Fatalf("the attacker does not reach that anybody waits: %v", err)
+	}
+	if got, err := w.Code(ctx, mia, w.code()); err != nil || !got.Proved(people.TOTP) {
+		t.Errorf("a code by who is signed in: %v", err)
+	}
+	w.pass(time.Minute)
+	if _, err := w.Code(ctx, key, w.code()); err != nil {
+		t.Errorf("a code over a proven key: %v", err)
+	}
+	for range freeTries { // and whoever has come so far guesses no faster than before
+		if _, err := w.Code(ctx, mia, "000000"); rule(err) != "login" {
+			t.Fatalf("a wrong code: %v", err)
+		}
+	}
+	if _, err := w.Code(ctx, mia, w.code()); rule(err) != "login-wait" {
+		t.Errorf("a sixth code at once: %v", err)
+	}
+}
+
+// TestNobodySetsPasswordsAllDay: each is a document and events that stay.
+func TestNobodySetsPasswordsAllDay(t *testing.T) {
+	w := newWorld(t)
+	set := func() error {
+		a, err := w.Code(t.Context(), w.bySSH(1), w.code())
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.pass(time.Minute)
+		return w.SetPassword(t.Context(), a, password)
+	}
+	for n := 2; n < mostEnrolled; n++ { // newWorld has set a password and a generator
+		if err := set(); err != nil {
+			t.Fatalf("number %d: %v", n, err)
+		}
+	}
+	if err := set(); rule(err) != "enrolled-often" {
+		t.Errorf("one more: %v", err)
+	}
+	before := w.log.count("key.enrolled")
+	a, err := w.Code(t.Context(), w.bySSH(1), w.code())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.pass(time.Minute)
+	if err := w.EnrolSecret(t.Context(), a, w.secret, w.code()); rule(err) != "enrolled-often" {
+		t.Errorf("a generator: %v", err)
+	}
+	if w.log.count("key.enrolled") != before {
+		t.Error("something was enrolled")
+	}
+	w.pass(enrolledIn)
+	if err := set(); err != nil {
+		t.Errorf("the next day: %v", err)
+	}
+}

@@ -120,6 +120,11 @@ func errWait(d time.Duration) error {
 		Say: fmt.Sprintf("Too many wrong attempts from here. Wait %d seconds and try again.", int(d/time.Second)+1), Why: "throttled"}
 }
 
+func errEnrolled(d time.Duration) error {
+	return &policy.Refusal{Rule: "enrolled-often",
+		Say: fmt.Sprintf("You have set %d passwords and code generators within a day. The one that you set last counts; set another in %d hours, or ask OT security.", mostEnrolled, int(d/time.Hour)+1), Why: "too many in a day"}
+}
+
 // SignIn proves password and, unless code is empty, code: one answer for every
 // wrong, at one speed. Without a code the actor may take and look, not give.
 // It writes login.ok or login.refused. Errors: *policy.Refusal, else a fault.
@@ -177,7 +182,7 @@ func (p *Proofs) codeFits(ctx context.Context, who people.Person, from netip.Add
 // code twice, web or ssh. It writes login.ok or login.refused.
 func (p *Proofs) Code(ctx context.Context, a people.Actor, code string) (people.Actor, error) {
 	name := string(a.Person)
-	if err := p.slow.enter(ctx, name, a.Source); err != nil {
+	if err := p.slow.enterStep(name, a.Source); err != nil {
 		p.refused(ctx, name, a.Source, "throttled")
 		return people.Actor{}, err
 	}
@@ -205,7 +210,7 @@ func (p *Proofs) Code(ctx context.Context, a people.Actor, code string) (people.
 		var r *policy.Refusal
 		stepped, err := p.admit(ctx, a)
 		if err == nil {
-			p.slow.right(name, a.Source)
+			p.slow.rightStep(name, a.Source)
 			p.slow.rightCode(name, a.Source)
 			return stepped, nil
 		}

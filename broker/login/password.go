@@ -139,6 +139,9 @@ func (p *Proofs) SetPassword(ctx context.Context, a people.Actor, password strin
 	if say := weak(password, who); say != "" {
 		return &policy.Refusal{Rule: "weak-password", Say: say, Why: "password refused"}
 	}
+	if err := p.slow.enrols(string(a.Person)); err != nil {
+		return err
+	}
 	leave, err := p.hashing.enter(ctx, true)
 	if err != nil {
 		return err

@@ -23,6 +23,9 @@ const (
 
 	codeTries  = 20             // wrong codes for one person, from anywhere, behind a right password or key
 	codeForget = 24 * time.Hour // after the last of them
+
+	mostEnrolled = 20             // passwords and generators that one person sets in
+	enrolledIn   = 24 * time.Hour // since the first of them
 )
 
 // throttle makes guessing slow. One person from one source waits hard: after
@@ -33,7 +36,11 @@ const (
 // Codes are six digits, and a second is nothing where a thousand addresses
 // guess at once. But whoever comes to guess one has the person's password or
 // key already: there all sources together wait hard, but for those from which
-// the person has given a right code before.
+// the person has given a right code before. For the same reason whoever is
+// signed in, or has proven a key, and gives a code waits for what came by that
+// proof alone, and for no stranger's tries: a whole plant may have one address,
+// and somebody there who types a supervisor's name with wrong passwords must not
+// keep them from opening a window.
 type throttle struct {
 	now func() time.Time
 
@@ -41,8 +48,10 @@ type throttle struct {
 	pairs   map[string]*guesses
 	sources map[string]*guesses
 	persons map[string]*guesses
+	steps   map[string]*guesses  // pairs, of codes by who is signed in
 	codes   map[string]*guesses  // wrong codes of a person
 	known   map[string]time.Time // pairs that were right, by what: last
+	set     map[string]*guesses  // passwords and generators that a person has set; last is the first of them
 }
 
 // What a pair was right about.
@@ -59,7 +68,7 @@ type guesses struct {
 
 func newThrottle(now func() time.Time) *throttle {
 	return &throttle{now: now, pairs: map[string]*guesses{}, sources: map[string]*guesses{}, persons: map[string]*guesses{},
-		codes: map[string]*guesses{}, known: map[string]time.Time{}}
+		steps: map[string]*guesses{}, codes: map[string]*guesses{}, known: map[string]time.Time{}, set: map[string]*guesses{}}
 }
 
 // place is the source as guesses are counted: an IPv6 network of 64 bits is one caller.
@@ -128,7 +137,46 @@ func (t *throttle) enter(ctx context.Context, name string, from netip.Addr) erro
 	}
 }
 
-// enterCode comes after enter, where password or key were right and a code is
+// enterStep is enter for somebody who is signed in, or has proven a key: name is
+// theirs. Only who has come so far is counted; rightStep takes the try back.
+func (t *throttle) enterStep(name string, from netip.Addr) error {
+	pair := keyName(name) + "\x00" + place(from)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	now := t.now()
+	if wait := t.steps[pair].left(now); wait > 0 {
+		return errWait(wait)
+	}
+	count(t.steps, pair, now, freeTries, forget)
+	return nil
+}
+
+func (t *throttle) rightStep(name string, from netip.Addr) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.steps, keyName(name)+"\x00"+place(from))
+}
+
+// enrols counts what a person sets of their own: each is a hash, a document and
+// events, which stay.
+func (t *throttle) enrols(name string) error {
+	name = keyName(name)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	now := t.now()
+	g := t.set[name]
+	if g == nil || now.Sub(g.last) >= enrolledIn || now.Before(g.last) {
+		makeRoom(t.set, now)
+		g = &guesses{last: now}
+		t.set[name] = g
+	}
+	if g.wrong++; g.wrong > mostEnrolled {
+		return errEnrolled(g.last.Add(enrolledIn).Sub(now))
+	}
+	return nil
+}
+
+// enterCode comes after enter or enterStep, where password or key were right and a code is
 // looked at next: it refuses while all sources together wait. Counted as wrong
 // before; rightCode takes it back.
 func (t *throttle) enterCode(name string, from netip.Addr) error {

@@ -17,6 +17,9 @@ import (
 const (
 	tokenLife = 5 * time.Minute // as long as a code is good for (skeleton: Proofs.Code)
 	maxTokens = 10_000
+	// maxTokensPerson: whoever signs in again and again, a vendor too, takes no
+	// place from the shift.
+	maxTokensPerson = 100
 	// tokenTyp stands in the header, so that nothing else that we sign is taken for a token.
 	tokenTyp = "penstock-token+jwt"
 )
@@ -77,10 +80,19 @@ func (t *tokens) issue(a people.Actor) (string, time.Time, error) {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	mine, oldest := 0, ""
 	for id, s := range t.live {
-		if t.now().After(s.until) {
+		switch {
+		case t.now().After(s.until):
 			delete(t.live, id)
+		case s.actor.Person == a.Person:
+			if mine++; oldest == "" || s.until.Before(t.live[oldest].until) {
+				oldest = id
+			}
 		}
+	}
+	if mine >= maxTokensPerson { // the oldest makes room, so that nobody locks themself out
+		delete(t.live, oldest)
 	}
 	if len(t.live) >= maxTokens {
 		return "", time.Time{}, errors.New("too many people are signed in")

@@ -102,3 +102,37 @@ func TestTokens(t *testing.T) {
 		t.Error("a token outlives its five minutes")
 	}
 }
+
+// TestOnePersonTakesNotAllTokens: a vendor who signs in for ever keeps nobody
+// out, and not themself either.
+func TestOnePersonTakesNotAllTokens(t *testing.T) {
+	now := time.Date(2026, 11, 22, 3, 0, 0, 0, time.UTC)
+	all, err := newTokens(func() time.Time { return now }, "kiel")
+	if err != nil {
+		t.Fatal(err)
+	}
+	mia, _, err := all.issue(people.Actor{Person: "mia", Firm: "fjord"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, last := "", ""
+	for i := range 2 * maxTokensPerson {
+		if i%10 == 0 {
+			now = now.Add(time.Second)
+		}
+		if last, _, err = all.issue(people.Actor{Person: "ann", Firm: "krall"}); err != nil {
+			t.Fatalf("sign-in %d: %v", i, err)
+		}
+		if first == "" {
+			first = last
+		}
+	}
+	if n := len(all.live); n != maxTokensPerson+1 {
+		t.Errorf("%d tokens are kept", n)
+	}
+	for token, want := range map[string]bool{mia: true, first: false, last: true} {
+		if _, ok := all.check(token); ok != want {
+			t.Errorf("counts: %t, not %t", ok, want)
+		}
+	}
+}
