@@ -21,7 +21,7 @@ func (v *visit) reviewSentence(body audit.Body, n roll) (says, weight string) {
 		if b.To != "" {
 			says += " to " + n.person(personID(b.To))
 		}
-		return says + because(b.Text), map[bool]string{true: "moved", false: "refused"}[b.Verdict == review.InOrder]
+		return says + because(b.Text), marked(b.Verdict == review.InOrder)
 	case audit.ReviewReplied:
 		if b.Settled {
 			return "settled" + because(b.Text), "moved"
@@ -40,7 +40,7 @@ func (v *visit) reviewSentence(body audit.Body, n roll) (says, weight string) {
 	case audit.RecordingDeleted:
 		return "deleted the recording, as " + n.person(personID(b.Asked)) + " wished" + because(b.Why), "refused"
 	}
-	return body.Type(), ""
+	return "", ""
 }
 
 // heldWords is what a hold keeps.

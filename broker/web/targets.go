@@ -114,8 +114,8 @@ func secretJSON(k vault.Known) api.SecretState {
 		Rotates: k.Rotate, Rotating: !k.Next.IsZero(), Failed: k.Failed, FailedAt: k.FailedAt, Lost: k.Lost, Jump: k.Jump}
 }
 
-// hostKeyWords is a sentence about a machine's key for the log's page.
-func hostKeyWords(body audit.Body) (text, kind string) {
+// hostKeySentence is about a machine's own key.
+func hostKeySentence(body audit.Body, _ roll) (says, weight string) {
 	switch b := body.(type) {
 	case audit.HostKeyChanged:
 		return b.Asset + " showed another key than the plant pinned: " + printOf(b.Key) + ". Nothing was sent to it", "refused"
@@ -129,8 +129,8 @@ func hostKeyWords(body audit.Body) (text, kind string) {
 	return "", ""
 }
 
-// secretWords is a sentence about a secret of a machine for the log's page.
-func secretWords(body audit.Body) (text, kind string) {
+// secretSentence is about a secret of a machine.
+func secretSentence(body audit.Body, _ roll) (says, weight string) {
 	of := func(account, asset string) string { return "the secret of " + account + " on " + asset }
 	switch b := body.(type) {
 	case audit.SecretSealed:

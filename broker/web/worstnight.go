@@ -5,8 +5,8 @@ import (
 	"penstock/policy"
 )
 
-// worstNightWords are the events of a sealed envelope and of penstock recover.
-func worstNightWords(body audit.Body, n roll) (says, weight string) {
+// worstNightSentence is about a sealed envelope, and about penstock recover.
+func worstNightSentence(body audit.Body, n roll) (says, weight string) {
 	switch b := body.(type) {
 	case audit.EnvelopeSealed:
 		return "sealed " + b.Envelope + " anew; an older one counts no more", "moved"
