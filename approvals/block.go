@@ -67,7 +67,7 @@ func (d *Desk) Block(ctx context.Context, by people.Actor, b policy.Block) (poli
 	number := d.blockNow(&b)
 	defer d.unblock(number)
 	if s := d.stopper(); s != nil {
-		s.Block(b, &policy.Refusal{Rule: "blocked", Say: fmt.Sprintf("Blocked by %s: %s. %s.", d.says(by), b.Why, d.call())})
+		s.Block(b, &policy.Refusal{Rule: "blocked", Say: fmt.Sprintf("Blocked by %s: %s. Call %s.", d.says(by), b.Why, d.plant().Site.WhomToCall())})
 	}
 	return d.blocked(context.WithoutCancel(ctx), by, b)
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"penstock/approvals/evidence"
@@ -20,7 +19,7 @@ func (d *Desk) Pause(ctx context.Context, by people.Actor, id policy.WindowID, w
 		return Window{}, err
 	}
 	why = cleaned(why)
-	d.hold(id, fmt.Sprintf("paused by %s%s. %s", d.says(by), colon(why), d.call()))
+	d.hold(id, fmt.Sprintf("paused by %s%s. Call %s", d.says(by), colon(why), d.plant().Site.WhomToCall()))
 	defer d.unmark(d.held, id)
 	w, err := d.taken(ctx, by, id, "paused", why)
 	if refused(err) && !d.isPaused(ctx, id) {
@@ -86,7 +85,7 @@ func (d *Desk) wind(ctx context.Context, by people.Actor, id policy.WindowID, wh
 func (d *Desk) byPerson(to string, id policy.WindowID, by people.Actor, why string) error {
 	say := fmt.Sprintf("%s %s by %s%s", id, to, d.says(by), colon(why))
 	if to == "cut" {
-		say += ". Before you ask again, " + d.plant().Site.Call()
+		say += ". Before you ask again, call " + d.plant().Site.WhomToCall()
 	}
 	return &policy.Refusal{Rule: to, Say: say, Why: fmt.Sprintf("%s %s by %s%s", id, to, by.Person, colon(why))}
 }
@@ -103,9 +102,6 @@ func (d *Desk) says(by people.Actor) string {
 	}
 	return d.plant().Says(name, by.Roles)
 }
-
-// call begins a sentence.
-func (d *Desk) call() string { return "C" + strings.TrimPrefix(d.plant().Site.Call(), "c") }
 
 func colon(why string) string {
 	if why == "" {

@@ -38,7 +38,7 @@ func (w *walk) block() no {
 			if !b.Until.IsZero() {
 				until = "until " + w.local(b.Until)
 			}
-			say := "blocked " + until + "; " + w.p.Site.Call()
+			say := "blocked " + until + "; call " + w.p.Site.WhomToCall()
 			switch {
 			case b.All:
 				say = "the plant lets nobody in " + until
@@ -150,7 +150,7 @@ func (w *walk) windowOver(f *WindowFacts) no {
 	rule := "window-ended"
 	switch f.Over {
 	case "cut":
-		say, rule = fmt.Sprintf("your window %s was cut by the plant; before you ask again, %s", f.ID, w.p.Site.Call()), "window-cut"
+		say, rule = fmt.Sprintf("your window %s was cut by the plant; before you ask again, call %s", f.ID, w.p.Site.WhomToCall()), "window-cut"
 	case "unused":
 		say, rule = fmt.Sprintf("your window %s was never opened, and its time has passed; ask for a new one", f.ID), "window-unused"
 	}

@@ -57,13 +57,13 @@ type Site struct {
 	Origin string
 }
 
-// Call is what a vendor's person is told to do where only people go on:
-// "call the control room, +49 431 555 0100". Never a person's own number.
-func (s Site) Call() string {
+// WhomToCall is whom a vendor's person calls where only people go on:
+// "the control room, +49 431 555 0100". Never a person's own number.
+func (s Site) WhomToCall() string {
 	if s.ControlRoom == "" {
-		return "call the control room"
+		return "the control room"
 	}
-	return "call the control room, " + s.ControlRoom
+	return "the control room, " + s.ControlRoom
 }
 
 // Says is somebody of the plant as a vendor reads of them: by name and by the

@@ -41,7 +41,7 @@ func (c *call) stands(w approvals.Window) string {
 	case approvals.WindowOpen:
 		return "open, ends " + c.when(w.Until)
 	case approvals.WindowPaused:
-		return "paused by " + c.says(w.By) + because(w.Why) + "; wait, or " + c.Plant().Site.Call()
+		return "paused by " + c.says(w.By) + because(w.Why) + "; wait, or call " + c.Plant().Site.WhomToCall()
 	case approvals.WindowEnding:
 		return "ending: what is half done may finish, at most until " + c.when(w.Until)
 	case approvals.WindowEnded:
@@ -53,7 +53,7 @@ func (c *call) stands(w approvals.Window) string {
 		}
 		return "ended, handed back; waits for the plant to accept it"
 	case approvals.WindowCut:
-		return "cut by " + c.says(w.By) + because(w.Why) + "; before you ask again, " + c.Plant().Site.Call() + c.handbackHint(w)
+		return "cut by " + c.says(w.By) + because(w.Why) + "; before you ask again, call " + c.Plant().Site.WhomToCall() + c.handbackHint(w)
 	case approvals.WindowUnused:
 		return "not used"
 	}
