@@ -83,13 +83,7 @@ func TestWithoutAPinNothingIsDialled(t *testing.T) {
 
 func TestATargetThatIsDown(t *testing.T) {
 	s, _ := newStage(t, nil)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	at := l.Addr().(*net.TCPAddr).AddrPort()
-	l.Close()
-	down := brokertest.New(t, brokertest.Plant(t, at, 0, line(newKey(t).PublicKey())), broker.Limits{})
+	down := brokertest.New(t, brokertest.Plant(t, brokertest.DeadPort(t), 0, line(newKey(t).PublicKey())), broker.Limits{})
 	c := down.Channel(t, down.Session(t, &brokertest.Guest{}), brokertest.Shell(brokertest.Maint))
 	if _, err := s.dialer.TCP(t.Context(), c); refusedBy(t, err).Rule != "target-unreachable" {
 		t.Errorf("%v", err)

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
+	"penstock/broker/brokertest"
 	"penstock/broker/dial"
 	"penstock/broker/vault"
 	"penstock/policy"
@@ -89,13 +90,7 @@ func TestCheckOfAClockThatIsBehind(t *testing.T) {
 
 func TestCheckOfWhatIsNotThere(t *testing.T) {
 	ca := &authority{key: newKey(t)}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	at := l.Addr().(*net.TCPAddr).AddrPort()
-	l.Close()
-	e := errands(t, ca, machine{at: at, pins: line(newKey(t).PublicKey())}, machine{})
+	e := errands(t, ca, machine{at: brokertest.DeadPort(t), pins: line(newKey(t).PublicKey())}, machine{})
 	if got := told(e.Check(t.Context(), "plc", myself())); !strings.Contains(got, "- reached: the machine does not answer") {
 		t.Error(got)
 	}

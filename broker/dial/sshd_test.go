@@ -2,18 +2,18 @@ package dial_test
 
 import (
 	"bufio"
-	"net"
 	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
 
 	"golang.org/x/crypto/ssh"
+
+	"penstock/broker/brokertest"
 )
 
 // openssh is OpenSSH's sshd of a test, on its own port with its own files.
@@ -42,13 +42,12 @@ func startSSHD(t testing.TB, kind string, ca ssh.PublicKey, principal string, li
 		t.Fatal(err)
 	}
 	s.pin = strings.Join(strings.Fields(string(pub))[:2], " ")
-	l, err := net.Listen("tcp", "127.0.0.1:0") // a free port; sshd takes it as its own
+	port, err := brokertest.FreePort()
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.at = l.Addr().(*net.TCPAddr).AddrPort()
-	l.Close()
-	conf := []string{"ListenAddress 127.0.0.1:" + strconv.Itoa(int(s.at.Port())), "HostKey " + s.file("host"), "PidFile none", "UsePAM no", "StrictModes no",
+	s.at = netip.AddrPortFrom(brokertest.Source, uint16(port))
+	conf := []string{"ListenAddress " + s.at.String(), "HostKey " + s.file("host"), "PidFile none", "UsePAM no", "StrictModes no",
 		"PermitRootLogin yes", "LogLevel VERBOSE", "PasswordAuthentication no", "KbdInteractiveAuthentication no",
 		"TrustedUserCAKeys " + s.file("ca.pub"), "AuthorizedPrincipalsFile " + s.file("principals"), "AuthorizedKeysFile " + s.file("keys")}
 	s.write(t, "ca.pub", string(ssh.MarshalAuthorizedKey(ca)))

@@ -21,6 +21,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
+	"penstock/broker/brokertest"
 	"penstock/broker/connect"
 	"penstock/policy"
 )
@@ -350,9 +351,7 @@ func TestConnectSaysNo(t *testing.T) {
 	stopped(t, <-h.connects(h.computer("stranger"), connect.Options{}).ended, connect.ExitNo, "")
 	stopped(t, <-h.connects(h.computer("ann"), connect.Options{Windows: []string{"W-99"}}).ended, connect.ExitNo, "no window of yours")
 	stopped(t, <-h.connects(h.computer("ann"), connect.Options{Socks: "0.0.0.0:1080"}).ended, connect.ExitUsage, "this computer alone")
-	l := must(net.Listen("tcp", "127.0.0.1:0"))
-	l.Close()
-	stopped(t, <-h.connects(h.computer("ann"), connect.Options{Broker: l.Addr().String()}).ended, connect.ExitNoReach, "cannot be reached")
+	stopped(t, <-h.connects(h.computer("ann"), connect.Options{Broker: brokertest.DeadPort(t).String()}).ended, connect.ExitNoReach, "cannot be reached")
 
 	// With --wait it comes in when the shift opens, and leaves when somebody ends it.
 	c := h.connects(h.computer("ann"), connect.Options{Wait: true})

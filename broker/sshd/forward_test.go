@@ -254,8 +254,6 @@ func TestForwardsThatAreRefused(t *testing.T) {
 	_, port, _ := net.SplitHostPort(h.addr)
 	var own int
 	fmt.Sscan(port, &own)
-	dead := must(net.Listen("tcp", "127.0.0.1:0")).(*net.TCPListener)
-	dead.Close()
 	rows := []struct {
 		story, host string
 		port        int

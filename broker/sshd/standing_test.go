@@ -19,6 +19,7 @@ import (
 	"penstock/approvals/evidence/evidencetest"
 	"penstock/approvals/people"
 	"penstock/audit"
+	"penstock/broker/brokertest"
 	"penstock/policy"
 )
 
@@ -110,7 +111,7 @@ func TestAMachineStands(t *testing.T) {
 		t.Errorf("it follows a person's window: exit %d, %q %s", code, out, errs)
 	}
 
-	local := freePort(t)
+	local := strconv.Itoa(must(brokertest.FreePort()))
 	tunnel := exec.Command("ssh", "-F", m.path("config"), "-o", "BatchMode=yes", "-o", "ExitOnForwardFailure=yes", "-N", "-L", "127.0.0.1:"+local+":filler-plc:"+strconv.Itoa(h.plc.port), "monitor@127.0.0.1")
 	tunnel.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + m.home}
 	h.ok(tunnel.Start())
@@ -183,15 +184,4 @@ func secretOf(name string) ed25519.PrivateKey {
 	seed := make([]byte, 32)
 	copy(seed, "seed of "+name)
 	return ed25519.NewKeyFromSeed(seed)
-}
-
-func freePort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	_, port, _ := net.SplitHostPort(l.Addr().String())
-	return port
 }

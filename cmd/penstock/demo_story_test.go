@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"penstock/broker/api"
+	"penstock/broker/brokertest"
 )
 
 // outsider is a program that knows only what penstock demo --json says.
@@ -355,7 +356,7 @@ func (o *outsider) opensToStart(olaf, mia string) {
 // writes one, and returns the session.
 func (o *outsider) readsModbus() (session string) {
 	o.t.Helper()
-	free, err := freePort()
+	free, err := brokertest.FreePort()
 	if err != nil {
 		o.t.Fatal(err)
 	}

@@ -22,6 +22,7 @@ import (
 
 	"penstock/audit"
 	"penstock/audit/recording"
+	"penstock/broker/brokertest"
 	"penstock/cmd/penstock/demo"
 )
 
@@ -145,9 +146,9 @@ func (r *rig) copy(t *testing.T) *rig {
 		}
 	}
 	var err error
-	c.story.ssh, err = freePort()
+	c.story.ssh, err = brokertest.FreePort()
 	c.must(err)
-	c.sshdPort, err = freePort()
+	c.sshdPort, err = brokertest.FreePort()
 	c.must(err)
 	c.edit("penstock.yaml", ":"+strconv.Itoa(r.story.ssh), ":"+strconv.Itoa(c.story.ssh))
 	c.edit("plant.yaml", "number: "+strconv.Itoa(r.sshdPort), "number: "+strconv.Itoa(c.sshdPort))

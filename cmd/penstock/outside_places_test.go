@@ -22,6 +22,7 @@ import (
 
 	"penstock/audit"
 	"penstock/audit/outsidetest"
+	"penstock/broker/brokertest"
 )
 
 // barrier stands before a server: shut, it hangs up on who comes.
@@ -108,7 +109,7 @@ func (r *rig) pageAt(https, name, path string) string {
 func copiedOutside(t *testing.T, golden *rig) {
 	r := golden.copy(t)
 	syslog, box, store := outsidetest.Rsyslog(t), outsidetest.Mailbox(t), outsidetest.S3(t)
-	port, err := freePort()
+	port, err := brokertest.FreePort()
 	r.must(err)
 	w := &watcher{r: r, dir: t.TempDir(), at: net.JoinHostPort("127.0.0.1", strconv.Itoa(port))}
 	w.start()
@@ -122,7 +123,7 @@ func copiedOutside(t *testing.T, golden *rig) {
     - {name: vault, s3: "https://%s", bucket: locked, prefix: kiel, region: us-east-1, login: s3.login, retain: 48h, ca: %q, every: 1s}
     - {name: auditor, mail: audit@kiel.example, from: penstock@kiel.example, server: %q, ca: %q, every: 1s}
 `, ways[0].at, w.key, filepath.Join(w.dir, "https.crt"), ways[1].at, syslog.CA, ways[2].at, store.CA, ways[3].at, box.CA))
-	port, err = freePort()
+	port, err = brokertest.FreePort()
 	r.must(err)
 	https := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
 	r.must(makeSelfSigned(r.path("https.pem"), "localhost", time.Now()))

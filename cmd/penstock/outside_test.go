@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"penstock/audit"
+	"penstock/broker/brokertest"
 )
 
 // watcher is a witness in a process of its own.
@@ -93,7 +94,7 @@ func witnessed(t *testing.T, golden *rig) {
 	r := golden.copy(t)
 	before := t.TempDir()
 	r.must(os.CopyFS(filepath.Join(before, "data"), os.DirFS(r.path("data"))))
-	port, err := freePort()
+	port, err := brokertest.FreePort()
 	r.must(err)
 	w := &watcher{r: r, dir: t.TempDir(), at: net.JoinHostPort("127.0.0.1", strconv.Itoa(port))}
 	w.start()

@@ -29,6 +29,7 @@ import (
 	"penstock/audit"
 	"penstock/audit/receipt"
 	"penstock/audit/recording"
+	"penstock/broker/brokertest"
 	"penstock/broker/web"
 	"penstock/cmd/penstock/demo"
 )
@@ -746,7 +747,7 @@ func TestServeHTTPS(t *testing.T) {
 }
 
 func serveHTTPS(t *testing.T, shared bool) {
-	port, err := freePort()
+	port, err := brokertest.FreePort()
 	if err != nil {
 		t.Fatal(err)
 	}

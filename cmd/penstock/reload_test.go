@@ -10,12 +10,14 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"penstock/broker/brokertest"
 )
 
 // reloaded: at SIGHUP all of it counts, or nothing.
 func reloaded(t *testing.T, golden *rig) {
 	r := golden.copy(t)
-	port, err := freePort()
+	port, err := brokertest.FreePort()
 	r.must(err)
 	at := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
 	r.must(makeSelfSigned(r.path("https.pem"), "localhost", time.Now()))

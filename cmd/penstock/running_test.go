@@ -20,6 +20,7 @@ import (
 	"filippo.io/age"
 
 	"penstock/audit"
+	"penstock/broker/brokertest"
 )
 
 // TestRunning is what an operator does with a broker: watches it, stops it,
@@ -41,7 +42,7 @@ func TestRunning(t *testing.T) {
 // watch lets a private listener be there; it gives its address.
 func (r *rig) watch(more string) string {
 	r.t.Helper()
-	port, err := freePort()
+	port, err := brokertest.FreePort()
 	r.must(err)
 	at := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
 	r.edit("penstock.yaml", "loopback_targets: true", "loopback_targets: true\nprivate: {listen: "+at+"}\n"+more)

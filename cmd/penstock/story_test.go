@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -17,7 +16,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -177,10 +175,10 @@ func (s *story) plant(ts *testscript.TestScript, _ []string) error {
 // there already stays as it is.
 func (s *story) write(account string) error {
 	var err error
-	if s.ssh, err = freePort(); err != nil {
+	if s.ssh, err = brokertest.FreePort(); err != nil {
 		return err
 	}
-	if s.sshdPort, err = freePort(); err != nil {
+	if s.sshdPort, err = brokertest.FreePort(); err != nil {
 		return err
 	}
 	for _, c := range cast {
@@ -266,28 +264,6 @@ func publicKey(path string) (string, error) {
 	}
 	f := strings.Fields(string(b))
 	return f[0] + " " + f[1], nil
-}
-
-// nextPort is the port that freePort tries next: each is given once, and none
-// is of those that the system takes for a connection that goes out.
-var nextPort = func() *atomic.Int64 {
-	var next atomic.Int64
-	next.Store(10_000 + rand.Int64N(15_000))
-	return &next
-}()
-
-// freePort is one that nobody has, and nobody here will get.
-func freePort() (int, error) {
-	for {
-		port := int(nextPort.Add(1))
-		if port >= 32_000 {
-			return 0, errors.New("no port is free")
-		}
-		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
-		if err == nil {
-			return port, l.Close()
-		}
-	}
 }
 
 // lockedBuffer collects a server's log lines.

@@ -12,6 +12,8 @@ import (
 	"syscall"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"penstock/broker/brokertest"
 )
 
 // Commands of the story of a zone that lets no connection in:
@@ -74,7 +76,7 @@ func (s *story) zone(ts *testscript.TestScript, _ []string) error {
 	if err := os.WriteFile(s.path("bin", "inzone"), fmt.Appendf(nil, "#!/bin/sh\nexec nsenter -t %d %s -- \"$@\"\n", cmd.Process.Pid, enter), 0o755); err != nil {
 		return err
 	}
-	free, err := freePort()
+	free, err := brokertest.FreePort()
 	if err != nil {
 		return err
 	}
