@@ -217,7 +217,7 @@ func (v *visit) stream(ctx context.Context, c net.Conn, w way) {
 		reset(c)
 		return
 	}
-	v.pump(ctx, c, s)
+	v.pump(ctx, c, s, w)
 }
 
 func (v *visit) refused(w way, err error) {
@@ -232,10 +232,17 @@ type opened struct {
 	cut  atomic.Bool   // the broker says that it broke
 }
 
-func (v *visit) pump(ctx context.Context, c net.Conn, s *opened) {
+func (v *visit) pump(ctx context.Context, c net.Conn, s *opened, w way) {
 	v.say.opened(1)
 	defer v.say.opened(-1)
-	pump(ctx, c, s, s.gone, s.whole)
+	from := func() ([]byte, error) {
+		b, err := first(c, w)
+		if no, ok := errors.AsType[strange](err); ok {
+			v.refused(w, no)
+		}
+		return b, err
+	}
+	pump(ctx, c, s, from, s.gone, s.whole)
 }
 
 // whole says whether an end of file was the machine's own: a stream that the
@@ -298,13 +305,14 @@ func why(err error) string {
 // pump relays both ways, half-closes kept, until both have ended, the broker
 // has closed the stream, or ctx ends. A stream that broke is reset for the
 // local program, so that it takes no half answer for a whole one; whole says
-// whether an end of file was the machine's, and not that of the line.
-func pump(ctx context.Context, c net.Conn, ch ssh.Channel, gone <-chan struct{}, whole func() bool) {
+// whether an end of file was the machine's, and not that of the line. from reads
+// what the program says first.
+func pump(ctx context.Context, c net.Conn, ch ssh.Channel, from func() ([]byte, error), gone <-chan struct{}, whole func() bool) {
 	var both sync.WaitGroup
 	var broken atomic.Bool
 	out, finished := make(chan struct{}), make(chan struct{})
 	both.Go(func() { // to the machine
-		if _, err := io.Copy(ch, c); err != nil {
+		if err := toMachine(ch, c, from); err != nil {
 			ch.Close()
 			return
 		}
@@ -334,6 +342,23 @@ func pump(ctx context.Context, c net.Conn, ch ssh.Channel, gone <-chan struct{},
 		c.Close()
 	}
 	<-finished
+}
+
+// toMachine gives the machine what the program says, to its end of file.
+func toMachine(ch io.Writer, c io.Reader, from func() ([]byte, error)) error {
+	b, err := from()
+	if len(b) > 0 {
+		if _, err := ch.Write(b); err != nil {
+			return err
+		}
+	}
+	if err == nil {
+		_, err = io.Copy(ch, c)
+	}
+	if errors.Is(err, io.EOF) {
+		return nil
+	}
+	return err
 }
 
 // reset closes a connection with RST: the program sees that it broke.

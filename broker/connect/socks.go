@@ -71,7 +71,7 @@ func (v *visit) socks(ctx context.Context, c net.Conn) {
 		c.Close()
 		return
 	}
-	v.pump(ctx, c, s)
+	v.pump(ctx, c, s, w)
 }
 
 // readSocks reads greeting and request, and answers the first. code is what to
