@@ -22,6 +22,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -72,13 +73,15 @@ type Terminal struct {
 	Live     bool // Err is a screen: a line that counts down may be kept there
 }
 
-func (o Options) sshDir() string {
-	home := o.Home
-	if home == "" {
-		home, _ = os.UserHomeDir()
+func (o Options) home() string {
+	if o.Home != "" {
+		return o.Home
 	}
-	return filepath.Join(home, ".ssh")
+	home, _ := os.UserHomeDir()
+	return home
 }
+
+func (o Options) sshDir() string { return filepath.Join(o.home(), ".ssh") }
 
 // address splits Broker; 22 as ssh has it where no port is said.
 func (o Options) address() (host, addr string, err error) {
@@ -101,7 +104,10 @@ func Run(ctx context.Context, o Options, t Terminal) error {
 		return err
 	}
 	if len(o.KnownHosts) == 0 {
-		o.KnownHosts = []string{filepath.Join(o.sshDir(), "known_hosts"), "/etc/ssh/ssh_known_hosts"}
+		o.KnownHosts = []string{filepath.Join(o.sshDir(), "known_hosts"), globalKnownHosts(runtime.GOOS, os.Getenv)}
+	}
+	for i, f := range o.KnownHosts {
+		o.KnownHosts[i] = inHome(o.home(), f)
 	}
 	trust, err := ReadTrust(o.KnownHosts, host)
 	if err != nil {
@@ -121,6 +127,9 @@ func Run(ctx context.Context, o Options, t Terminal) error {
 	v := &visit{o: o, host: host, addr: addr, trust: trust, ids: ids, say: newTeller(o, t), ask: t.Ask, cancel: cancel, moved: make(chan struct{}),
 		until: map[string]time.Time{}, over: map[string]string{}, said: map[string]string{}}
 	defer v.say.done()
+	for _, f := range trust.wide {
+		v.say.line("note", f+" was written in UTF-16, as PowerShell's > does: it is read here, but not by ssh itself. Save it anew as UTF-8", nil)
+	}
 	if err := v.begin(ctx); err != nil {
 		if ctx.Err() != nil {
 			return nil

@@ -227,7 +227,7 @@ func (v *visit) choose(all []window) ([]window, error) {
 		if said == "" {
 			said = "\n  You have asked for nothing that was agreed: ssh desk@" + v.host + " help"
 		}
-		return nil, stop(ExitNo, "no window of yours is open.%s\nTo wait for it: penstock connect --wait", said)
+		return nil, stop(ExitNo, "no window of yours is open.%s\nTo wait for it, the same with --wait", said)
 	}
 	return mine, nil
 }

@@ -6,9 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -42,6 +42,7 @@ func identities(ctx context.Context, o Options, t Terminal) (all []identity, don
 	}
 	held, done := fromAgent()
 	for _, f := range files {
+		f = inHome(o.home(), f)
 		id, err := fromFile(ctx, f, t, held)
 		if errors.Is(err, fs.ErrNotExist) && !named {
 			continue
@@ -77,11 +78,7 @@ func hasKey(all []identity, k ssh.PublicKey) bool {
 
 // fromAgent are the agent's plain keys; no agent is no error.
 func fromAgent() ([]ssh.Signer, func()) {
-	socket := os.Getenv("SSH_AUTH_SOCK")
-	if socket == "" {
-		return nil, func() {}
-	}
-	c, err := net.DialTimeout("unix", socket, time.Second)
+	c, err := dialAgent(runtime.GOOS, os.Getenv("SSH_AUTH_SOCK"))
 	if err != nil {
 		return nil, func() {}
 	}
@@ -104,6 +101,9 @@ func fromFile(ctx context.Context, name string, t Terminal, held []ssh.Signer) (
 	b, err := readBounded(name, maxKeyFile)
 	if err != nil {
 		return identity{}, fmt.Errorf("read the key: %w", err)
+	}
+	if bytes.HasPrefix(b, []byte("PuTTY-User-Key-File-")) {
+		return identity{}, stop(ExitUsage, "%s is a key in PuTTY's form. Save it in OpenSSH's too: PuTTYgen, Load, then the menu Conversions, Export OpenSSH key; and name that file with -i", name)
 	}
 	s, err := ssh.ParsePrivateKey(b)
 	locked := (*ssh.PassphraseMissingError)(nil)
@@ -201,9 +201,13 @@ func kept(ids []identity, windows []string, now time.Time) (certificate, bool) {
 		if err != nil {
 			continue
 		}
+		b, wide := narrow(b)
 		c, err := parseCertificate(b, []identity{id})
 		if err == nil && c.good(now, 5*time.Minute) && c.covers(windows) {
 			c.file = id.file + "-cert.pub"
+			if wide && c.keep() != nil { // so that stock ssh can read it
+				c.file = ""
+			}
 			return c, true
 		}
 	}

@@ -156,7 +156,7 @@ func (v *visit) sshLine(w way, account, n string) string {
 	defer v.mu.Unlock()
 	words := []string{"ssh", "-p", n, "-o", "HostKeyAlias=" + w.Host}
 	if v.cert.file != "" {
-		words = append(words, "-i", v.cert.key.file)
+		words = append(words, "-i", quoted(runtime.GOOS, v.cert.key.file))
 	}
 	return strings.Join(append(words, account+"@127.0.0.1"), " ")
 }
@@ -175,30 +175,35 @@ func (v *visit) onDevice(w way) net.Listener {
 			map[string]any{"asset": w.Asset, "port": w.Port, "local": at, "windows": w.windows})
 		return l
 	}
-	give, take := aliasLines(runtime.GOOS, addr)
-	text := fmt.Sprintf("%s:%s is not here as %s (%v).\n    Give this computer the address, start again, and take it away afterwards:\n    %s\n    %s",
-		w.Asset, w.Port, at, errors.Unwrap(err), give, take)
-	if w.TCP < 1024 && runtime.GOOS == "linux" {
-		text += fmt.Sprintf("\n    and for ports below 1024: sudo sysctl net.ipv4.ip_unprivileged_port_start=%d", w.TCP)
-	}
-	v.say.line("no-device-address", text, map[string]any{"asset": w.Asset, "port": w.Port, "address": at, "type": []string{give, take}})
+	text, typed := notThere(runtime.GOOS, w, netip.AddrPortFrom(addr, w.TCP), err)
+	v.say.line("no-device-address", text, map[string]any{"asset": w.Asset, "port": w.Port, "address": at, "type": typed})
 	return nil
 }
 
-// aliasLines give a computer an address of its own that leads nowhere else, and take it away.
-func aliasLines(system string, a netip.Addr) (give, take string) {
-	bits := "/32"
-	if a.Is6() {
-		bits = "/128"
+// notThere says why a machine's own address is not listened on, and what to do.
+func notThere(system string, w way, at netip.AddrPort, err error) (text string, typed []string) {
+	if op := (*net.OpError)(nil); errors.As(err, &op) {
+		err = op.Err
 	}
-	switch system {
-	case "darwin":
-		return "sudo ifconfig lo0 alias " + a.String() + bits, "sudo ifconfig lo0 -alias " + a.String()
-	case "windows":
-		return `netsh interface ip add address "Loopback Pseudo-Interface 1" ` + a.String() + " 255.255.255.255",
-			`netsh interface ip delete address "Loopback Pseudo-Interface 1" ` + a.String()
+	text = fmt.Sprintf("%s:%s is not here as %s (%v).\n    ", w.Asset, w.Port, at, err)
+	mine, _ := net.InterfaceAddrs() // unknown: as if it were not there
+	if hasAddress(system, at.Addr(), mine) {
+		text += "This computer has the address, but does not give the port. "
+		if system == "linux" && at.Port() < 1024 {
+			text += fmt.Sprintf("Ports below 1024 take: sudo sysctl net.ipv4.ip_unprivileged_port_start=%d\n    ", at.Port())
+		}
+		return text + whoHolds(system, at), nil
 	}
-	return "sudo ip addr add " + a.String() + bits + " dev lo", "sudo ip addr del " + a.String() + bits + " dev lo"
+	give, take := aliasLines(system, at.Addr())
+	as := ""
+	if system == "windows" {
+		as = ", in a window opened as administrator"
+	}
+	text += fmt.Sprintf("Give this computer the address%s, start again, and take it away afterwards:\n    %s\n    %s", as, give, take)
+	if system == "linux" && at.Port() < 1024 {
+		text += fmt.Sprintf("\n    and for ports below 1024: sudo sysctl net.ipv4.ip_unprivileged_port_start=%d", at.Port())
+	}
+	return text, []string{give, take}
 }
 
 // ownComputer says whether a program of this computer connects: from a loopback

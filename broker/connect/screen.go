@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"regexp"
+	"runtime"
 	"strings"
 
 	"golang.org/x/term"
@@ -63,16 +64,30 @@ func Screen(out, err io.Writer) Terminal {
 	return Terminal{Out: out, Err: err, Ask: askPerson, Live: ok && term.IsTerminal(int(f.Fd()))}
 }
 
+// console is the screen and keyboard of the person, wherever the standard files lead.
+func console(system string) (in, out *os.File, err error) {
+	if system != "windows" {
+		tty, err := os.OpenFile("/dev/tty", os.O_RDWR, 0)
+		return tty, tty, err
+	}
+	if in, err = os.OpenFile("CONIN$", os.O_RDWR, 0); err != nil {
+		return nil, nil, err
+	}
+	if out, err = os.OpenFile("CONOUT$", os.O_RDWR, 0); err != nil {
+		in.Close()
+	}
+	return in, out, err
+}
+
 // askPerson asks on the terminal, without echo for secrets. Ctrl-C ends the
 // question too, and leaves the terminal as it was.
 func askPerson(ctx context.Context, prompt string, echo bool) (string, error) {
 	in, out := os.Stdin, os.Stderr
 	if !term.IsTerminal(int(in.Fd())) {
-		tty, err := os.OpenFile("/dev/tty", os.O_RDWR, 0)
-		if err != nil {
+		var err error
+		if in, out, err = console(runtime.GOOS); err != nil {
 			return "", stop(ExitUsage, "there is no terminal to ask on (%s); run this where a person can answer", strings.TrimSpace(prompt))
 		}
-		in, out = tty, tty
 	}
 	before, err := term.GetState(int(in.Fd()))
 	if err != nil {

@@ -17,7 +17,7 @@ type teller struct {
 	live io.Writer // the line that counts down; nil: none
 
 	mu      sync.Mutex
-	shown   bool // the counting line stands on the screen
+	shown   int // characters of the counting line that stand on the screen
 	streams int
 }
 
@@ -50,11 +50,12 @@ func (t *teller) line(event, text string, detail map[string]any) {
 	fmt.Fprintf(t.out, "%s  %s\n", time.Now().Format("15:04:05"), text)
 }
 
-// wipe takes the counting line away; mu is held.
+// wipe takes the counting line away, by blanks: a console of Windows shows what
+// moves the cursor of others as it stands. mu is held.
 func (t *teller) wipe() {
-	if t.shown {
-		fmt.Fprint(t.live, "\r\x1b[K")
-		t.shown = false
+	if t.shown > 0 {
+		fmt.Fprint(t.live, "\r"+strings.Repeat(" ", t.shown)+"\r")
+		t.shown = 0
 	}
 }
 
@@ -69,8 +70,9 @@ func (t *teller) left(left time.Duration, up bool) {
 	if !up {
 		state = "; the line is down, trying again"
 	}
-	fmt.Fprintf(t.live, "\r\x1b[K%s left, %d open%s ", spell(left), t.streams, state)
-	t.shown = true
+	text := fmt.Sprintf("%s left, %d open%s", spell(left), t.streams, state)
+	fmt.Fprintf(t.live, "\r%-*s", t.shown, text)
+	t.shown = max(t.shown, len(text))
 }
 
 // spell is a duration as people read it on a clock.

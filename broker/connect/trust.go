@@ -34,6 +34,7 @@ type authority struct {
 // seen before, or that is shown now, is never enough.
 type Trust struct {
 	files []string
+	wide  []string // of files, those that ssh itself cannot read
 	lines []authority
 	now   func() time.Time
 }
@@ -49,6 +50,10 @@ func ReadTrust(files []string, host string) (*Trust, error) {
 		}
 		if err != nil {
 			return nil, fmt.Errorf("read known hosts: %w", err)
+		}
+		b, wide := narrow(b)
+		if wide {
+			t.wide = append(t.wide, f)
 		}
 		t.lines = append(t.lines, parseAuthorities(b)...)
 	}
