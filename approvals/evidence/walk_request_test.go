@@ -19,9 +19,16 @@ type alteration struct {
 
 func findsEach(t *testing.T, rows []alteration) {
 	t.Helper()
+	plant := evidencetest.Plant()
+	findsIn(t, func() *evidencetest.Story { return evidencetest.New(plant) }, rows)
+}
+
+// findsIn alters another story than the whole night.
+func findsIn(t *testing.T, tell func() *evidencetest.Story, rows []alteration) {
+	t.Helper()
 	for _, row := range rows {
 		t.Run(row.story, func(t *testing.T) {
-			s := evidencetest.New(evidencetest.Plant())
+			s := tell()
 			row.do(s)
 			_, wrong, _ := walk(s)
 			if row.want == "" {
