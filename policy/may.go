@@ -53,10 +53,10 @@ func (l *powers) work() {
 			}
 		}
 		if agrees != 0 {
-			l.add(strings.Join(rules, ", "), "agree to %s on %s", agrees, z.Title)
+			l.add(strings.Join(rules, ", "), "agree to %s on %s", agrees.InWords(), z.Title)
 		}
 		if opens != 0 {
-			l.add("zone "+string(z.Name), "open windows on %s (%s), extend them and let them go on", z.Title, opens)
+			l.add("zone "+string(z.Name), "open windows on %s (%s), extend them and let them go on", z.Title, opens.InWords())
 		}
 		if l.role == z.Owner || l.role == z.Opener() {
 			l.add("zone "+string(z.Name), "watch and escort work on %s", z.Title)

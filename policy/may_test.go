@@ -44,8 +44,8 @@ func TestPowersAreWhatCounts(t *testing.T) {
 					}
 				}
 			}
-			for begins, want := range map[string]policy.Rights{"agree to " + agrees.String() + " on " + z.Title: agrees,
-				"open windows on " + z.Title + " (" + opens.String() + ")": opens} {
+			for begins, want := range map[string]policy.Rights{"agree to " + agrees.InWords() + " on " + z.Title: agrees,
+				"open windows on " + z.Title + " (" + opens.InWords() + ")": opens} {
 				is := slices.ContainsFunc(all, func(one policy.Power) bool { return strings.HasPrefix(one.Does, begins) && one.By == role })
 				if is != (want != 0) {
 					t.Errorf("%s: %q is said: %t, counts: %t; all: %+v", role, begins, is, want != 0, all)

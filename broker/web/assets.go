@@ -253,10 +253,8 @@ func (v *visit) asset(q api.AssetQuestions, n roll) assetView {
 	}
 	view.Neighbours, view.Same = lines(q.Neighbours), lines(q.Same)
 	for _, r := range q.Reach {
-		line := reachLine{By: "by " + strings.ToUpper(r.Port), Can: strings.Join(r.Rights, ", "), Why: r.Say}
-		if r.Account != "" {
-			line.By += " as " + r.Account
-		}
+		way := v.target(evidence.Target{Asset: r.Asset, Port: r.Port, Account: r.Account})
+		line := reachLine{By: "by " + way.Way(), Can: rightsOf(r.Rights).InWords(), Why: v.days(r.Say)}
 		var who []string
 		for _, need := range r.Needs {
 			who = append(who, v.role(policy.Role(need.Role)))
@@ -270,7 +268,7 @@ func (v *visit) asset(q api.AssetQuestions, n roll) assetView {
 			for _, p := range w.People {
 				who = append(who, n.person(policy.PersonID(p)))
 			}
-			all = append(all, assetJob{w.Window, n.firm(policy.FirmID(w.Firm)), strings.Join(who, ", "), w.State, strings.Join(w.Rights, ", "), w.Reason, w.HandBack, v.at(w.Opened)})
+			all = append(all, assetJob{w.Window, n.firm(policy.FirmID(w.Firm)), strings.Join(who, ", "), w.State, rightsOf(w.Rights).InWords(), w.Reason, w.HandBack, v.at(w.Opened)})
 		}
 		return all
 	}

@@ -221,11 +221,11 @@ func (v *visit) ways(chosen []string) (all []wayChoice) {
 		for _, p := range a.Ports {
 			if !p.Login() {
 				value := string(a.Name) + "/" + string(p.Name) + "/"
-				all = append(all, wayChoice{value, a.Tag, a.Title, "by " + string(p.Name) + ": can " + p.Worst.InWords(), v.wayWorst(a, p.Name, ""), slices.Contains(chosen, value)})
+				all = append(all, wayChoice{value, a.Tag, a.Title, "by " + wayIn(string(p.Name)) + ": can " + p.Worst.InWords(), v.wayWorst(a, p.Name, ""), slices.Contains(chosen, value)})
 			}
 			for _, acc := range p.Accounts {
 				value := string(a.Name) + "/" + string(p.Name) + "/" + string(acc.Name)
-				text := "by " + string(p.Name) + " as " + string(acc.Name) + ": can " + acc.Worst.InWords()
+				text := "by " + wayIn(string(p.Name)) + " as " + string(acc.Name) + ": can " + acc.Worst.InWords()
 				all = append(all, wayChoice{value, a.Tag, a.Title, text, v.wayWorst(a, p.Name, acc.Name), slices.Contains(chosen, value)})
 			}
 		}

@@ -109,7 +109,7 @@ func sampleAsset() assetView {
 	return assetView{Name: "filler-plc", Tag: "FIL-1-PLC-01", Title: "Filler controller", Zone: "Filling line 1", Level: "1", Is: "Krall FX5 4.2.1", Owner: "Line 1 process owner", Opener: "Filling shift supervisor",
 		Backup: &backupView{after(-61 * 24 * 60), "61 days", true, "vault://plc/fil-1", "KrallStudio 9", ""}, MayBackup: true, Today: "2026-11-22",
 		Stops: []string{"Filling line 1"}, Locks: []string{"Guard door 3 of Filler controller, FIL-1-PLC-01 trips Line 1 safety controller, SIS-1-PLC-01"}, At: after(0), Asked: "Sun 02:00",
-		Reach:   []reachLine{{"by SSH as viewer", "look", "Filling shift supervisor", ""}, {"by SSH as maint", "look, copy, set, operate, load", "", "this work waits for line-1-outage: Sun 00:00-06:00; next Sun 2026-11-29 00:00 CET"}},
+		Reach:   []reachLine{{"by SSH as viewer", "look", "Filling shift supervisor", ""}, {"by SSH as maint", "look, take files out, change values, start and stop, load programs", "", "this work waits for line-1-outage: Sun 00:00-06:00; next Sun 29 Nov 00:00 CET"}},
 		InThen:  []assetJob{{"W-208", "Krall Fillers", "Ann Keller", "open", "look", "Alarm F-417", "", after(-20)}},
 		History: []assetJob{{"W-201", "Krall Fillers", "Ann Keller, Ben Ito", "closed", "look, set", "Alarm F-417, fill volume drifts", "Fill volume 812 to 800 ml: sensor 3 had drifted", after(-40000)}},
 		Same:    []assetLine{{"filler-2-plc", "FIL-2-PLC-01", "Second filler", ""}}, Neighbours: []assetLine{{"capper-drive", "CAP-1-DRV-01", "Capper drive", ""}}}

@@ -104,12 +104,12 @@ func (v *visit) date(t time.Time) string { return v.dateOf(t.In(v.plant.Location
 // is that day in every zone.
 func (v *visit) dateOf(day time.Time) string { return dayText(day, v.now.In(v.plant.Location())) }
 
-var isoDay = regexp.MustCompile(`\b\d{4}-\d{2}-\d{2}\b`)
+var isoDay = regexp.MustCompile(`\b(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) )?\d{4}-\d{2}-\d{2}\b`)
 
 // days writes the days in a sentence of the plant file's as pages write days.
 func (v *visit) days(says string) string {
 	return isoDay.ReplaceAllStringFunc(says, func(s string) string {
-		if day, err := time.Parse(time.DateOnly, s); err == nil {
+		if day, err := time.Parse(time.DateOnly, s[len(s)-len(time.DateOnly):]); err == nil {
 			return v.dateOf(day)
 		}
 		return s

@@ -51,6 +51,7 @@ func TestDays(t *testing.T) {
 		{v.day(time.Date(2027, 1, 1, 0, 0, 0, 0, zone)), "Thu 31 Dec"},
 		{v.date(time.Date(2025, 11, 22, 3, 7, 0, 0, zone)), "22 Nov 2025"},
 		{v.dateOf(time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)), "Sun 1 Mar"},
+		{v.days("next Sun 2026-11-29 00:00 CET"), "next Sun 29 Nov 00:00 CET"},
 		{v.days("its review was due 2026-09-22; WO-2026-1204-77, 2026-13-40"), "its review was due Tue 22 Sep; WO-2026-1204-77, 2026-13-40"},
 	} {
 		if row.got != row.want {

@@ -135,10 +135,16 @@ func (v *visit) target(t evidence.Target) targetView {
 	out.Tag, out.Title, out.Zone, out.Known = a.Tag, cmp.Or(a.Title, string(a.Name)), z.Title, true
 	out.Stops = v.plant.StopsWith(a.Name)
 	out.Worst, out.Enforced = v.plant.Worst(t.Policy())
-	if strings.EqualFold(out.By, "ssh") {
-		out.By = "SSH"
-	}
+	out.By = wayIn(out.By)
 	return out
+}
+
+// wayIn is a port's name as people say it.
+func wayIn(port string) string {
+	if strings.EqualFold(port, "ssh") {
+		return "SSH"
+	}
+	return port
 }
 
 func (v *visit) targets(list []evidence.Target) []targetView {

@@ -31,22 +31,55 @@
   const zoneHere = Intl.DateTimeFormat().resolvedOptions().timeZone;
   if (zoneHere) document.cookie = "__Host-penstock-zone=" + zoneHere + "; Path=/; Max-Age=31536000; Secure; SameSite=Strict";
 
+  // On a phone the row of pages is longer than the screen: it shows the one that is open.
+  const here = document.querySelector(".tabs [aria-current]");
+  if (here) here.parentElement.scrollLeft = here.offsetLeft - (here.parentElement.clientWidth - here.offsetWidth) / 2;
+
   // News: the page asks for itself again and takes over its parts. Where
   // somebody is writing or has a sheet open it only says so.
   const busy = (part) => part.contains(document.activeElement) && document.activeElement.matches("input, textarea, select") ||
     part.querySelector(".holding") || [...part.querySelectorAll("input:not([type=hidden]), textarea")].some((f) => f.value !== f.defaultValue) ||
     part.querySelector(".answer details[open]");
+  // What is the same stays where it is, keeps its focus and is not read out again.
+  // A form that has changed is another form: a tap in the old one meant the old text.
+  function renew(part, next) {
+    const old = [...part.childNodes], fresh = [...next.childNodes];
+    while (old.length && fresh.length && old[0].isEqualNode(fresh[0])) { old.shift(); fresh.shift(); }
+    let after = null; // the first of what stays behind the changed middle
+    while (old.length && fresh.length && old.at(-1).isEqualNode(fresh.at(-1))) { after = old.pop(); fresh.pop(); }
+    if (old.length !== fresh.length) {
+      old.forEach((n) => n.remove());
+      fresh.forEach((n) => part.insertBefore(n, after));
+      return;
+    }
+    old.forEach((was, i) => {
+      const is = fresh[i];
+      if (was.nodeType !== Node.ELEMENT_NODE || was.nodeName !== is.nodeName || was.nodeName === "FORM") { was.replaceWith(is); return; }
+      for (const a of [...was.attributes]) if (a.name !== "open" && !is.hasAttribute(a.name)) was.removeAttribute(a.name);
+      for (const a of is.attributes) if (a.name !== "open") was.setAttribute(a.name, a.value);
+      renew(was, is);
+    });
+  }
+  // sheets are the foldable parts, each by its words: the second "Take out" is not the first.
+  function sheets(part) {
+    const seen = {};
+    return [...part.querySelectorAll("details")].map((d) => {
+      const words = d.querySelector("summary")?.textContent;
+      seen[words] = (seen[words] ?? 0) + 1;
+      return [words + seen[words], d];
+    });
+  }
   function take(text) {
     const fresh = new DOMParser().parseFromString(text, "text/html");
     for (const part of document.querySelectorAll("[data-part]")) {
       const next = fresh.getElementById(part.id);
       if (!next || next.innerHTML === part.innerHTML) continue;
       if (busy(part)) { document.getElementById("changed").hidden = false; continue; }
-      const open = [...part.querySelectorAll("details")].map((d) => d.open);
-      const focus = document.activeElement && part.contains(document.activeElement) ? document.activeElement.textContent : null;
-      part.replaceChildren(...document.importNode(next, true).childNodes);
-      part.querySelectorAll("details").forEach((d, i) => { d.open = !!open[i]; });
-      if (focus) [...part.querySelectorAll("a, button, summary")].find((e) => e.textContent === focus)?.focus();
+      const open = new Map(sheets(part).map(([name, d]) => [name, d.open]));
+      const focus = document.activeElement && part.contains(document.activeElement) ? document.activeElement : null;
+      renew(part, next);
+      for (const [name, d] of sheets(part)) if (open.has(name)) d.open = open.get(name);
+      if (focus && !focus.isConnected) [...part.querySelectorAll("a, button, summary")].find((e) => e.textContent === focus.textContent)?.focus();
     }
     const go = document.querySelector("[data-go]"); // who was waited for has come in
     if (go) location.assign(go.dataset.go);
