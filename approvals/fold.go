@@ -43,7 +43,7 @@ func (f folder) fold(ctx context.Context, rows state.Reader, leaf audit.Leaf) ([
 		return f.withdrawAnswer(ctx, rows, leaf)
 	case audit.WindowAgreed:
 		return f.agreed(ctx, rows, leaf)
-	case audit.WindowMoved, audit.EscortChanged, audit.HandbackGiven, audit.HandbackAccepted:
+	case audit.WindowMoved, audit.EscortChanged, audit.HandbackGiven, audit.HandbackAccepted, audit.LeftNoted, audit.LeftDue, audit.LeftRang, audit.LeftGone:
 		return f.window(ctx, rows, leaf)
 	case audit.GateChanged:
 		return f.gate(ctx, rows, leaf)

@@ -61,6 +61,9 @@ func (d *Desk) Accept(ctx context.Context, by people.Actor, id policy.WindowID) 
 		if w.State == WindowEnded && w.HandBack.IsZero() && claim.HandsBack() {
 			return nil, refuse("no-handback", "The hand-back of %s is missing. Ask %s for it.", id, w.Firm)
 		}
+		if here := w.leftHere(); len(here) > 0 {
+			return nil, refuse("left-behind", "%s is not closed while something is left behind in it. Say on its page that it is gone, once it is.", id)
+		}
 		return audit.HandbackAccepted{Window: w.Window, By: string(by.Person)}, nil
 	})
 }

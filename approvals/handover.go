@@ -308,7 +308,7 @@ func (d *Desk) settleHandovers(ctx context.Context) (next time.Time, err error) 
 			next = earlier(next, rings)
 			continue
 		case !h.Rang:
-			who, err := d.rungFor(ctx, h)
+			who, err := d.rung(ctx, h.By, []policy.Role{policy.Role(h.Team)})
 			if err != nil {
 				return next, err
 			}
@@ -332,17 +332,19 @@ func (d *Desk) settleHandovers(ctx context.Context) (next time.Time, err error) 
 	return next, nil
 }
 
-// rungFor are both shifts and whom the plant file asks next: who offered, and who
-// of the team and of the one after it is on duty.
-func (d *Desk) rungFor(ctx context.Context, h handoverRow) ([]string, error) {
+// rung are both shifts and whom the plant file asks next: who said it, and who of
+// the teams and of the ones after them is on duty.
+func (d *Desk) rung(ctx context.Context, by string, teams []policy.Role) ([]string, error) {
 	duty, err := d.Duty(ctx)
 	if err != nil {
 		return nil, err
 	}
-	who, now := []string{h.By}, d.now()
-	who = append(who, words(duty.On(policy.Role(h.Team), now))...)
-	if t, ok := d.plant().Team(policy.Role(h.Team)); ok && t.AsksNext != "" {
-		who = append(who, words(duty.On(t.AsksNext, now))...)
+	who, now := []string{by}, d.now()
+	for _, team := range teams {
+		who = append(who, words(duty.On(team, now))...)
+		if t, ok := d.plant().Team(team); ok && t.AsksNext != "" {
+			who = append(who, words(duty.On(t.AsksNext, now))...)
+		}
 	}
 	who = sorted(who)
 	return who[:min(len(who), evidence.MaxList)], nil

@@ -192,11 +192,19 @@ func (d *Desk) settleWindow(ctx context.Context, id policy.WindowID) (next time.
 			return never, false, err
 		}
 		now := d.now()
+		due := never
+		if !w.runs() || now.Before(w.Until) { // its end comes first
+			var moved bool
+			if due, moved, err = d.settleLeftBehind(ctx, w); err != nil || moved {
+				return due, moved, err
+			}
+		}
 		switch {
 		case w.State == WindowAgreed:
 			return d.settleAgreed(ctx, w)
 		case w.runs() && now.Before(w.Until):
-			return d.settleRunning(ctx, w)
+			next, moved, err := d.settleRunning(ctx, w)
+			return earlier(next, due), moved, err
 		case w.runs():
 			why := "its time is over"
 			d.mark(d.stopped, id)
@@ -206,7 +214,7 @@ func (d *Desk) settleWindow(ctx context.Context, id policy.WindowID) (next time.
 			_, err := d.commit(ctx, windowKey(id), w.row+1, penstock, body)
 			return never, true, err
 		}
-		return never, false, nil
+		return due, false, nil
 	})
 }
 

@@ -67,6 +67,7 @@ type Window struct {
 	Why       string    // of the newest step
 	By        policy.PersonID
 	HandBack  string   // given text
+	Left      []Left   // what its work left behind, gone or not
 	HalfDone  []string // while ending: what may still finish
 	Call      *Call    // while it is agreed, of a call-in: how that stands
 	Asked     []Asked  // teams whose people count in place of others, because those did not answer its request
@@ -105,6 +106,7 @@ type windowRow struct {
 	Tapped audit.Hash          `json:"tapped,omitzero"`  // the opener's newest second tap
 	Gates  map[string]saidGate `json:"gates,omitempty"`  // said by people for this window
 	Escort escortRow           `json:"escort,omitzero"`
+	Left   []leftRow           `json:"left,omitempty"`
 
 	row uint64 // revision of the row
 }
@@ -364,6 +366,9 @@ func (d *Desk) windowView(ctx context.Context, id policy.WindowID) (Window, erro
 	if s := d.stopper(); w.State == WindowEnding && s != nil {
 		v.HalfDone = s.HalfDone(id)
 	}
+	if v.Left, err = d.leftIn(ctx, w); err != nil {
+		return v, err
+	}
 	if !w.HandBack.IsZero() {
 		b, err := d.docs.Get(ctx, w.HandBack)
 		if err != nil {
@@ -427,7 +432,12 @@ func (f folder) window(ctx context.Context, rows state.Reader, leaf audit.Leaf) 
 		}
 		v.HandBack = b.Text
 		v.HandBacks++
+	case audit.LeftNoted, audit.LeftDue, audit.LeftRang, audit.LeftGone:
+		err = v.leaves(b)
 	case audit.HandbackAccepted:
+		if len(v.leftHere()) > 0 {
+			return nil, illegal(v.Window, "not rid of what was left behind", "closed")
+		}
 		err = v.move(WindowClosed)
 		v.By, v.Why = b.By, ""
 	}

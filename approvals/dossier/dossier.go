@@ -166,6 +166,14 @@ func (b *Book) Leaf(ctx context.Context, l audit.Leaf) {
 		b.to(e.Window, opened, l, "escort %s: %s%s", b.who(e.By), e.Says, map[bool]string{true: " to " + b.who(e.To)}[e.To != ""])
 	case audit.HandbackGiven:
 		b.to(e.Window, handback, l, "%s: %s", b.who(e.By), b.text(ctx, e.Text))
+	case audit.LeftNoted:
+		b.to(e.Window, handback, l, "%s: left behind (%d): %s%s", b.who(e.By), e.N, b.text(ctx, e.Text), b.goneBy(e.Due))
+	case audit.LeftDue:
+		b.to(e.Window, handback, l, "%s: left behind (%d)%s", b.who(e.By), e.N, b.goneBy(e.Due))
+	case audit.LeftRang:
+		b.to(e.Window, handback, l, "left behind (%d), not gone in time: %d people are rung", e.N, len(e.People))
+	case audit.LeftGone:
+		b.to(e.Window, handback, l, "%s: left behind (%d) is gone", b.who(e.By), e.N)
 	case audit.HandbackAccepted:
 		b.to(e.Window, handback, l, "accepted by %s", b.who(e.By))
 		if w := b.windows[e.Window]; w != nil {
@@ -223,6 +231,14 @@ func (b *Book) people(ids []string) string {
 		list[i] = b.who(id)
 	}
 	return strings.Join(list, ", ")
+}
+
+// goneBy says by when something that was left behind must be gone.
+func (b *Book) goneBy(due time.Time) string {
+	if due.IsZero() {
+		return ""
+	}
+	return ", must be gone by " + When(due, zoneOf(b.plant))
 }
 
 func (b *Book) text(ctx context.Context, h audit.Hash) string {

@@ -165,6 +165,7 @@ func (w *Walk) Done(ctx context.Context) (windows int64, findings []string) {
 	w.ctx, w.wrong = ctx, nil
 	w.unended()
 	w.unclosed()
+	w.unrung()
 	if w.readings > 0 {
 		w.note("readings of recordings: %d, each by an event (review.opened)", w.readings)
 	}
@@ -235,7 +236,7 @@ func keepsState(body audit.Body) bool {
 	case audit.PersonAsked:
 		return b.For != ""
 	case audit.LogCreated, audit.RequestSubmitted, audit.RequestRevised, audit.RequestWithdrawn, audit.RequestUnanswered, audit.RequestWoken,
-		audit.AnswerGiven, audit.WindowAgreed, audit.WindowMoved, audit.EscortChanged, audit.HandoverOffered, audit.HandoverAccepted, audit.HandoverRang, audit.HandbackGiven, audit.HandbackAccepted,
+		audit.AnswerGiven, audit.WindowAgreed, audit.WindowMoved, audit.EscortChanged, audit.HandoverOffered, audit.HandoverAccepted, audit.HandoverRang, audit.HandbackGiven, audit.HandbackAccepted, audit.LeftNoted, audit.LeftDue, audit.LeftRang, audit.LeftGone,
 		audit.BlockSet, audit.BlockLifted, audit.PlantProposed, audit.PlantAnswered, audit.PlantMoved,
 		audit.PatternProposed, audit.PatternAnswered, audit.PatternMoved, audit.PatternDoubted, audit.SpokenSigned, audit.SpokenMissed, audit.SpokenCleared, audit.FirmChanged, audit.FirmEnded, audit.AnswerWithdrawn, audit.PersonInvited, audit.PersonJoined,
 		audit.PersonConfirmed, audit.PersonChanged, audit.PersonDisabled, audit.KeyEnrolled, audit.KeyVouched, audit.KeyRemoved,
@@ -397,6 +398,12 @@ func author(body audit.Body) (by string, named bool) {
 	case audit.HandbackGiven:
 		return b.By, true
 	case audit.HandbackAccepted:
+		return b.By, true
+	case audit.LeftNoted:
+		return b.By, true
+	case audit.LeftDue:
+		return b.By, true
+	case audit.LeftGone:
 		return b.By, true
 	}
 	return "", false

@@ -32,6 +32,8 @@ func (w *Walk) accepted(b audit.HandbackAccepted) {
 	}
 	w.must(!w.worksIn(b.By, v), "accepted by %s, who worked in it", short(b.By))
 	w.must(v.state != "ended" || v.back || !v.claim.HandsBack(), "accepted, and nobody had handed it back")
+	n := v.leftHere()
+	w.must(n == 0, "accepted, and what was left behind (%d) was not gone", n)
 	if w.must(v.state == "ended" || v.state == "cut", "accepted while it was %s", v.state) {
 		w.finish(v, "closed")
 	}

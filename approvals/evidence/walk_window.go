@@ -31,6 +31,7 @@ type window struct {
 	over    time.Time // wall of the leaf that ended or cut it; zero: none yet
 	graced  bool      // its end was moved for a half-done transfer
 	back    bool      // it was handed back
+	behind  []*leftThing
 	nonces  map[string]bool
 	quorum  policy.Quorum
 	rights  []string            // narrowed to while it ran; empty: as agreed
@@ -116,6 +117,14 @@ func (w *Walk) judgeWindow() bool {
 		w.handedBack(b)
 	case audit.HandbackAccepted:
 		w.accepted(b)
+	case audit.LeftNoted:
+		w.leftNoted(b)
+	case audit.LeftDue:
+		w.leftDue(b)
+	case audit.LeftRang:
+		w.leftRang(b)
+	case audit.LeftGone:
+		w.leftGone(b)
 	default:
 		return false
 	}

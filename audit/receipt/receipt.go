@@ -67,7 +67,9 @@ func Of(body audit.Body) (document audit.Hash, ok bool) {
 		return b.Document, true
 	case audit.HandbackGiven:
 		return b.Text, true
-	case audit.RequestWithdrawn, audit.HandbackAccepted, audit.BlockSet, audit.BlockLifted, audit.GateChanged, audit.EscortChanged, audit.HandoverOffered:
+	case audit.LeftNoted:
+		return b.Text, true
+	case audit.RequestWithdrawn, audit.HandbackAccepted, audit.LeftDue, audit.LeftGone, audit.BlockSet, audit.BlockLifted, audit.GateChanged, audit.EscortChanged, audit.HandoverOffered:
 		return audit.Hash{}, true
 	}
 	return audit.Hash{}, false

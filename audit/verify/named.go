@@ -40,6 +40,8 @@ func Named(body audit.Body) []audit.Hash {
 		return []audit.Hash{b.Text, b.Answer}
 	case audit.HandbackGiven:
 		return []audit.Hash{b.Text}
+	case audit.LeftNoted:
+		return []audit.Hash{b.Text}
 	case audit.EnvelopeSealed:
 		return []audit.Hash{b.Document}
 	case audit.RosterWritten:

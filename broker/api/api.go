@@ -174,6 +174,7 @@ type Window struct {
 	By       string    `json:"by,omitempty"`
 	Why      string    `json:"why,omitempty"`
 	HandBack string    `json:"hand_back,omitempty"`
+	Left     []Left    `json:"left,omitempty"`         // what its work left behind, gone or not
 	NoBack   bool      `json:"no_hand_back,omitempty"` // of a machine, and of a connectivity test: it is closed without
 	Open     string    `json:"open"`                   // who opens it: shift, auto or vendor
 	Kept     string    `json:"kept,omitempty"`         // of auto: why it has not opened yet
@@ -190,6 +191,19 @@ type Window struct {
 	Pattern   string   `json:"pattern,omitempty"`  // that stood for the plan
 	MayStep   []string `json:"may_step,omitempty"` // of an emergency: what a second tap would add
 	Receipted
+}
+
+// Left is something that the work in a window left behind in a machine.
+type Left struct {
+	N      int       `json:"n"`
+	What   string    `json:"what"`
+	By     string    `json:"by"`
+	At     time.Time `json:"at"`
+	Due    time.Time `json:"due,omitzero"` // it must be gone by then
+	DueBy  string    `json:"due_by,omitempty"`
+	Rang   bool      `json:"rang,omitempty"` // it was not, and people were rung
+	Gone   time.Time `json:"gone,omitzero"`
+	GoneBy string    `json:"gone_by,omitempty"`
 }
 
 // Gate is a condition as it stands. Says is yes, no, stood-in, or unknown: not
@@ -224,6 +238,7 @@ type Step struct {
 	Out    string    `json:"outside,omitempty"` // of accepting: what it was used for outside its pattern's purpose
 	Until  time.Time `json:"until,omitzero"`    // of an extension
 	Key    string    `json:"key,omitempty"`     // fingerprint that is confirmed; of an envelope its public key
+	N      int       `json:"n,omitempty"`       // of something left behind
 	Gate   string    `json:"gate,omitempty"`
 	Says   string    `json:"says,omitempty"`   // of a gate: yes, no, stood-in; of an escort: took, here, offered, left; of a priority: P1 to P4
 	Rights []string  `json:"rights,omitempty"` // what a window is narrowed to, or an emergency's second tap adds

@@ -63,6 +63,12 @@ func (s *story) tell(ctx context.Context, leaf audit.Leaf, wanted bool) []Notice
 	case audit.HandoverRang:
 		n.Type, n.Path, to = "handover.rang", "/handover", b.People
 		n.Text = fmt.Sprintf("%s is not taken over: %d wait. In ten minutes the vendors' input is paused.", b.Handover, len(b.Windows))
+	case audit.LeftDue:
+		n.Type, n.Path, to = "left.due", "/windows/"+b.Window, s.asker(s.windows[b.Window])
+		n.Text = fmt.Sprintf("What was left behind in %s must be gone by %s.", b.Window, s.day(b.Due))
+	case audit.LeftRang:
+		n.Type, n.Path, to = "left.rang", "/windows/"+b.Window, b.People
+		n.Text = fmt.Sprintf("What was left behind in %s was to be gone by %s, and is not. Say on its page that it is gone, or by when it must be.", b.Window, s.day(b.Due))
 	case audit.AnswerGiven:
 		n.Type = "request.answered"
 		if r := s.requests[b.Request]; r != nil && b.Says == "question" && len(r.asks) < 16 {
@@ -191,6 +197,11 @@ func (s *story) team(role string) string {
 
 // clock is a moment on the plant's clock.
 func (s *story) clock(t time.Time) string { return t.In(s.o.Plant().Location()).Format("15:04") }
+
+// day is a moment on the plant's clock that may be another day's.
+func (s *story) day(t time.Time) string {
+	return t.In(s.o.Plant().Location()).Format("2 Jan 15:04")
+}
 
 // askedText says that a request waits, and who is asked next (pages.md S2).
 func (s *story) askedText(leaf audit.Leaf, b audit.PersonAsked) string {

@@ -95,6 +95,7 @@ func (c *Clerk) verbs() []verb {
 		{"files", "files W-1", "the files that you sent and that wait at the plant, and how they stand", nil, (*call).files},
 		{"follow", "follow W-1", "what happens to your window as it happens: time left, pauses, the end", nil, (*call).follow},
 		{"handback", `handback W-1 "WHAT YOU CHANGED"`, "tell the plant what you changed", nil, (*call).handback},
+		{"left", `left W-1 "FORCE ON I 4.2"`, "tell the plant what stays behind: a force, a bridge; alone it lists it", nil, (*call).left},
 		{"more", "more W-1 --minutes 30 --rights look,copy --why TEXT", "ask for more of the same", asking, (*call).more},
 		{"extend", "extend W-1 --minutes 30 --why TEXT", "ask for more time", []string{"minutes", "why", "work-order", "from", "to"}, (*call).extend},
 		{"receipt", "receipt INDEX", "the broker's signed receipt of what you did, to be kept: > FILE", nil, (*call).showReceipt},

@@ -91,6 +91,7 @@ type windowLine struct {
 	From    time.Time    `json:"from"`
 	To      time.Time    `json:"to"`
 	Type    []string     `json:"type,omitempty"`
+	Behind  []leftLine   `json:"left_behind,omitempty"`
 	Receipt string       `json:"receipt,omitempty"`
 }
 
@@ -145,6 +146,7 @@ func (c *call) windows() error {
 		if w.Claim.Jack != "" {
 			c.printf("      on site with the laptop %s, at the service jack %s: plug it in there, then:\n", w.Claim.Laptop, w.Claim.Jack)
 		}
+		c.leftLines(w)
 		for _, line := range c.windowLine(w).Type {
 			c.printf("      %s\n", line)
 		}
@@ -156,7 +158,7 @@ func (c *call) windowLine(w approvals.Window) windowLine {
 	l := windowLine{Window: string(w.ID), Request: string(w.Request), State: string(w.State), Rights: w.Claim.Rights, Laptop: w.Claim.Laptop, Jack: w.Claim.Jack,
 		Until: w.Until.UTC(), From: w.Claim.From.UTC(), To: w.Claim.To.UTC(), Targets: []targetLine{}}
 	mine := slices.Contains(w.Claim.People, string(c.by.Person))
-	l.Says, l.Opens, l.Yours = c.stands(w), w.Claim.Open, mine
+	l.Says, l.Opens, l.Yours, l.Behind = c.stands(w), w.Claim.Open, mine, stillLeft(w)
 	if runs(w) {
 		l.Left = int64(max(w.Until.Sub(c.now()), 0) / time.Second)
 	}

@@ -30,6 +30,8 @@ func (v *visit) windowSentence(body audit.Body, n roll) (says, weight string) {
 		return "handed back", "moved"
 	case audit.HandbackAccepted:
 		return "took the hand-back; closed", "moved"
+	case audit.LeftNoted, audit.LeftDue, audit.LeftRang, audit.LeftGone:
+		return v.leftWords(b)
 	case audit.BlockSet:
 		return "blocked " + v.blocked(policy.Block{Person: personID(b.Person), Firm: firmID(b.Firm), Asset: assetName(b.Asset), Zone: policy.ZoneName(b.Zone), All: b.All, Island: b.Island}, n) + because(b.Why), "refused"
 	case audit.BlockLifted:

@@ -107,7 +107,7 @@ func (g *Pages) handover(v *visit, n roll, h approvals.Handover) (handoverView, 
 		case item.By != "":
 			line.By = n.person(item.By)
 			out.Taken = append(out.Taken, line)
-		case moves || !runs(w) || len(line.Half) > 0:
+		case moves || !runs(w) || len(line.Half) > 0 || len(line.Behind) > 0:
 			out.One = append(out.One, line)
 		default:
 			out.Rest = append(out.Rest, line)

@@ -23,7 +23,8 @@ var (
 	readyLine = WindowLine{ID: "W-211", Request: "R-211", Firm: "Krall Fillers", What: "Filler panel", Rights: "look", State: "agreed, waits for the shift", Word: "agreed",
 		Who: []string{"Ann Keller", "Ben Ito"}, May: stepsAllowed{Open: true, Cut: true}}
 	leftLine = WindowLine{ID: "W-201", Request: "R-201", Firm: "Thermo Nord", What: "Pasteuriser controller", Rights: "look, take files out", State: "ended, hand-back missing", Word: "ended",
-		Who: []string{"Ola Lind"}, Until: after(-540), Call: &call{"Ola", "Thermo Nord", "+494315550122"}}
+		Who: []string{"Ola Lind"}, Until: after(-540), Call: &call{"Ola", "Thermo Nord", "+494315550122"}, May: stepsAllowed{Note: true}, Behind: []leftView{{"W-201", "Force on I 4.2, filler, and the bridge over the guard door's second contact", "Ola Lind", "", 1, after(-530), stamp{}, false, true},
+			{"W-201", "Recipe limit 14 lifted", "Mia Voss", "Mia Voss", 2, after(-520), after(-30), true, true}}}
 )
 
 var sampleFiles = []heldView{

@@ -26,11 +26,12 @@ type WindowLine struct {
 	Call                                         *call    // for the plant's people, where a number is known
 	Lacks                                        []string // what it waits for: gates, an escort; for the plant's people
 	Escort                                       string   // who watches, or "you"
-	TapBy                                        *stamp   // the reader is the escort, and says so by then
+	Behind                                       []leftView
+	TapBy                                        *stamp // the reader is the escort, and says so by then
 }
 
 // stepsAllowed are the buttons that would work for the reader.
-type stepsAllowed struct{ Open, Extend, Pause, GoOn, End, Cut, HandBack, Accept, Watch, Narrow, Step bool }
+type stepsAllowed struct{ Open, Extend, Pause, GoOn, End, Cut, HandBack, Accept, Watch, Narrow, Step, Note bool }
 
 func (g *Pages) windowLine(v *visit, w approvals.Window, n roll) WindowLine {
 	c := w.Claim
@@ -39,7 +40,7 @@ func (g *Pages) windowLine(v *visit, w approvals.Window, n roll) WindowLine {
 		machines = append(machines, cmp.Or(t.Tag, t.Asset))
 	}
 	return WindowLine{Machines: machines, ID: string(w.ID), Request: string(w.Request), Firm: n.firm(w.Firm), What: titles(v.targets(c.Assets)),
-		Rights: rightsOf(c.Rights).InWords(), State: v.windowState(w, n), Word: string(w.State), Who: n.list(c.People), Until: v.at(w.Until), May: v.may(w, n), Call: v.call(n, c.People), Emergency: w.Emergency, Laptop: laptopAt(c), Jack: v.jackWords(c.Laptop, c.Jack), Probe: c.Probe, Except: c.Exception}
+		Rights: rightsOf(c.Rights).InWords(), State: v.windowState(w, n), Word: string(w.State), Who: n.list(c.People), Until: v.at(w.Until), May: v.may(w, n), Call: v.call(n, c.People), Emergency: w.Emergency, Laptop: laptopAt(c), Jack: v.jackWords(c.Laptop, c.Jack), Probe: c.Probe, Except: c.Exception, Behind: v.behind(w, n)}
 }
 
 // may is which buttons would work; the Desk decides again at the tap.
@@ -58,8 +59,9 @@ func (v *visit) may(w approvals.Window, n roll) (m stepsAllowed) {
 	m.End = (takes || works) && runs
 	m.Cut = takes && (runs || w.State == approvals.WindowAgreed || w.State == approvals.WindowEnding)
 	m.Watch = !w.Claim.OnSite() && v.mayWatch(w) && (runs || w.State == approvals.WindowEnding)
+	m.Note = (runs || over || w.State == approvals.WindowEnding) && (takes && w.Firm != v.actor.Firm && !works || !v.actor.Plant && w.Firm == v.actor.Firm)
 	m.HandBack = over && w.HandBack == "" && w.Claim.HandsBack() && w.Firm == v.actor.Firm
-	m.Accept = takes && over && (w.HandBack != "" || !w.Claim.HandsBack() || w.State == approvals.WindowCut)
+	m.Accept = takes && over && !stillLeft(w) && (w.HandBack != "" || !w.Claim.HandsBack() || w.State == approvals.WindowCut)
 	return m
 }
 

@@ -77,6 +77,15 @@ func (s *server) windows(mux *http.ServeMux) {
 		"hand-back": func(ctx context.Context, a people.Actor, id policy.WindowID, p api.Step) (approvals.Window, error) {
 			return d.HandBack(ctx, a, id, p.Text)
 		},
+		"left": func(ctx context.Context, a people.Actor, id policy.WindowID, p api.Step) (approvals.Window, error) {
+			return d.NoteLeft(ctx, a, id, p.Text, p.Until)
+		},
+		"left-by": func(ctx context.Context, a people.Actor, id policy.WindowID, p api.Step) (approvals.Window, error) {
+			return d.LeftBy(ctx, a, id, p.N, p.Until)
+		},
+		"left-gone": func(ctx context.Context, a people.Actor, id policy.WindowID, p api.Step) (approvals.Window, error) {
+			return d.LeftGone(ctx, a, id, p.N)
+		},
 		"narrow": func(ctx context.Context, a people.Actor, id policy.WindowID, p api.Step) (approvals.Window, error) {
 			rights, err := policy.ParseRights(p.Rights)
 			if err != nil {
@@ -218,7 +227,7 @@ func windowJSON(w approvals.Window) api.Window {
 	c := w.Claim
 	return api.Window{ID: string(w.ID), Request: string(w.Request), State: string(w.State), Firm: string(w.Firm),
 		People: c.People, Targets: apiTargets(c.Assets), Rights: c.Rights, Minutes: c.Minutes, From: c.From, To: c.To,
-		Opened: w.Opened, OpenedBy: string(w.OpenedBy), Until: w.Until, By: string(w.By), Why: w.Why, HandBack: w.HandBack, NoBack: !c.HandsBack(), HalfDone: w.HalfDone, Open: c.Open, Kept: w.Kept, Laptop: c.Laptop, Jack: c.Jack, Exception: c.Exception, Machine: machineJSON(c.Machine), Probe: c.Probe, Emergency: w.Emergency, MayStep: w.MayStep, Pattern: w.Pattern}
+		Opened: w.Opened, OpenedBy: string(w.OpenedBy), Until: w.Until, By: string(w.By), Why: w.Why, HandBack: w.HandBack, Left: leftJSON(w.Left), NoBack: !c.HandsBack(), HalfDone: w.HalfDone, Open: c.Open, Kept: w.Kept, Laptop: c.Laptop, Jack: c.Jack, Exception: c.Exception, Machine: machineJSON(c.Machine), Probe: c.Probe, Emergency: w.Emergency, MayStep: w.MayStep, Pattern: w.Pattern}
 }
 
 // windowNow is a window with what it waits for.

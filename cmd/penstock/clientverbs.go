@@ -181,6 +181,16 @@ func parseTime(s string, now time.Time, l *time.Location) (time.Time, error) {
 	return time.Time{}, usage("%q is no time: say +90m, 05:10, 2026-11-22 05:10 or RFC 3339", s)
 }
 
+// timeForm is parseTime for whether it is a time at all: before anybody spends a
+// code on it, and before the plant's clock is known.
+func timeForm(s string) error {
+	if s == "" {
+		return nil
+	}
+	_, err := parseTime(s, time.Now(), time.UTC)
+	return err
+}
+
 // skipped is a time that the plant's clock leaps over, as a usage error.
 func skipped(err error) error {
 	if no, ok := errors.AsType[*policy.Refusal](err); ok {

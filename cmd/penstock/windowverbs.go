@@ -15,7 +15,7 @@ import (
 
 func windowCommands() []*cobra.Command {
 	return []*cobra.Command{
-		windowsCommand(), sessionsCommand(), watchCommand(), gatesCommand(), gateCommand(), escortCommand(), handoverCommand(),
+		windowsCommand(), sessionsCommand(), watchCommand(), gatesCommand(), gateCommand(), escortCommand(), handoverCommand(), leftCommand(),
 		windowStep("open", "Open an agreed window: the clock starts", withCode),
 		windowStep("extend", "Move the end of an open window, inside what was asked", withCode),
 		windowStep("step-up", "Give an emergency's second tap: the rights it did not begin with", withCode),
@@ -40,6 +40,9 @@ func windowStep(name, short string, need proof) *cobra.Command {
 				if err := keyFile(key); err != nil {
 					return err
 				}
+			}
+			if err := timeForm(until); err != nil {
+				return err
 			}
 			path := "/windows/" + url.PathEscape(args[0]) + "/" + name
 			client, err := c.signIn(cmd.Context(), need)
@@ -149,7 +152,7 @@ func endingWords(w api.Window, l *time.Location) string {
 }
 
 func windowsCommand() *cobra.Command {
-	return listCommand("windows", "List windows", "/windows", "No window was agreed.", windowLine)
+	return listCommand("windows", "List windows", "/windows", "No window was agreed.", leftLines)
 }
 
 func sessionsCommand() *cobra.Command {
