@@ -182,13 +182,24 @@ func (g *Pages) follow(v *visit) error {
 	if g.missed(v, w) {
 		w.news <- struct{}{}
 	}
-	g.stream(v, w, streams(v.w, "text/event-stream"))
+	g.stream(v, w, streams(v.ctx(), v.w, "text/event-stream"))
 	return nil
+}
+
+type streamsKey struct{}
+
+// WithStreams has begins called once a call turns out to be a stream, which is
+// bounded here and not by whoever counts calls.
+func WithStreams(ctx context.Context, begins func()) context.Context {
+	return context.WithValue(ctx, streamsKey{}, begins)
 }
 
 // streams begins an answer that has no end of its own: each write goes out at
 // once, and a reader who takes longer than streamWrite for one has gone.
-func streams(w http.ResponseWriter, kind string) (write func([]byte) error) {
+func streams(ctx context.Context, w http.ResponseWriter, kind string) (write func([]byte) error) {
+	if begins, ok := ctx.Value(streamsKey{}).(func()); ok {
+		begins()
+	}
 	h := w.Header()
 	h.Set("Content-Type", kind)
 	h.Set("X-Accel-Buffering", "no")

@@ -153,7 +153,7 @@ func (l *look) run(ctx context.Context, w http.ResponseWriter) error {
 		return err
 	}
 	defer leave()
-	write := streams(w, "application/x-ndjson")
+	write := streams(ctx, w, "application/x-ndjson")
 	why := ""
 	switch {
 	case c.Legible():

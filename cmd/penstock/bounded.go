@@ -46,13 +46,20 @@ func (l *boundedListener) Accept() (net.Conn, error) {
 // instead makes room for a newcomer where there is none: the oldest connection
 // without a request under way goes, of the source that has most of those, or
 // where there is none the oldest of a source that has half of what one may have.
+// Who has as many as one may have takes the place of one of their own: behind one
+// address (NAT, a proxy) may be a whole plant, and one who wants to keep it out.
 func (l *boundedListener) instead(source string) bool {
-	if l.has(source) >= maxHTTPSSource {
-		return false
-	}
+	own := l.has(source) >= maxHTTPSSource
 	l.mu.Lock()
-	victim := l.most(source, func(c *boundedConn) bool { return !c.busy }, 1)
-	if victim == nil {
+	var victim *boundedConn
+	if own {
+		if i := slices.IndexFunc(l.open, func(c *boundedConn) bool { return c.source == source && !c.busy }); i >= 0 {
+			victim = l.open[i]
+		}
+	} else {
+		victim = l.most(source, func(c *boundedConn) bool { return !c.busy }, 1)
+	}
+	if victim == nil && !own {
 		victim = l.most(source, func(*boundedConn) bool { return true }, maxHTTPSSource/2)
 	}
 	l.mu.Unlock()

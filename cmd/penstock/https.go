@@ -186,7 +186,7 @@ func makeSelfSigned(path, name string, now time.Time) error {
 
 // pagesServer answers browsers. Streams end when the doors close.
 func (h *plantHouse) pagesServer(doors context.Context) *http.Server {
-	return &http.Server{Handler: h.pages, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, WriteTimeout: 5 * time.Minute,
+	return &http.Server{Handler: newCalls(h.pages), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, WriteTimeout: 5 * time.Minute,
 		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10, BaseContext: func(net.Listener) context.Context { return doors }, ConnState: boundedState,
 		HTTP2:    &http.HTTP2Config{MaxConcurrentStreams: maxHTTPSStreams, MaxReceiveBufferPerStream: maxHTTPSUnread, MaxReceiveBufferPerConnection: maxHTTPSUnread},
 		ErrorLog: slog.NewLogLogger(h.slog.Handler(), slog.LevelDebug)} // a browser that distrusts our certificate is no news

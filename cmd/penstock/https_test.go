@@ -112,7 +112,7 @@ func TestFewSourcesDoNotHoldEveryPlace(t *testing.T) {
 			}
 		})
 	}
-	t.Run("who has most takes nobody's place", func(t *testing.T) {
+	t.Run("who has most takes a place of their own", func(t *testing.T) {
 		calls := &calling{}
 		l := newBounded(calls)
 		for i := range maxHTTPS + maxHTTPS/maxHTTPSSource {
@@ -124,10 +124,32 @@ func TestFewSourcesDoNotHoldEveryPlace(t *testing.T) {
 				break
 			}
 		}
-		for i, c := range all {
-			if c.(*stranger).closed != (i >= maxHTTPS) {
+		for i, c := range all { // the oldest of each
+			if c.(*stranger).closed != (i < maxHTTPS/maxHTTPSSource) {
 				t.Fatalf("call %d closed: %v", i, c.(*stranger).closed)
 			}
+		}
+	})
+	t.Run("nobody at the same address is kept out by silence", func(t *testing.T) {
+		calls := &calling{}
+		l := newBounded(calls)
+		for i := range maxHTTPSSource {
+			calls.calls = append(calls.calls, from(1, i))
+		}
+		all := slices.Clone(calls.calls)
+		for i := range all {
+			conn, err := l.Accept()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if i == 0 {
+				boundedState(conn, http.StateActive) // somebody reads there
+			}
+		}
+		mia := from(1, 60_000)
+		calls.calls = []net.Conn{mia}
+		if _, err := l.Accept(); err != nil || mia.closed || all[0].(*stranger).closed || !all[1].(*stranger).closed {
+			t.Errorf("in: %v, %v; the reader is out: %v", !mia.closed, err, all[0].(*stranger).closed)
 		}
 	})
 	t.Run("a request under way is not broken off where others say nothing", func(t *testing.T) {
