@@ -54,12 +54,21 @@ func (c *call) setup() error {
 	c.printf("# or, the same: %s\n", c.copyLine())
 	c.workLines()
 	c.printf("\n# All ports of a window at once, with the time left: the program penstock-connect, which your contact at the plant can give you:\n%s\n", c.connectLine())
-	c.printf("\n# PuTTY and WinSCP: host name %s, port %d, user name %s+ACCOUNT+ASSET.\n", c.Name, max(c.Port, 22), c.by.Person)
-	c.printf("# For forwards in PuTTY: Connection, SSH, Tunnels; destination ASSET:PORT as in the lines above with -L.\n")
-	c.printf("# Private key file: your key; \"Certificate to use with the private key\": the file of step 3.\n")
+	c.onWindows("@cert-authority " + c.Name + ",*." + site + " " + hostCA)
 	c.printf("# The host key that they show must be %s\n# or this line in the known_hosts of other programs:\n# %s %s\n", ssh.FingerprintSHA256(c.CA.HostKey().PublicKey()), known, hostKey)
-	c.printf("# PowerShell writes > in UTF-16, which is no certificate: use cmd /c \"%s\"\n", c.command("cert", `> %USERPROFILE%\.ssh\id_ed25519-cert.pub`))
 	return nil
+}
+
+// onWindows says what is another there: the shells, and programs that are not OpenSSH's.
+func (c *call) onWindows(hostCA string) {
+	c.printf("\n# On Windows ~/.ssh is the folder .ssh in %%USERPROFILE%%, and ssh is there already. Steps 1 and 3 in one line each, for cmd and PowerShell alike\n")
+	c.printf("# (PowerShell's own > writes UTF-16, which ssh cannot read); in step 2 save from Notepad as \"config\", with the quotes, or it becomes config.txt:\n%s\n%s\n",
+		policy.KeptOnWindows(hostCA, "known_hosts"), policy.TakenOnWindows(c.command("cert", ""), "id_ed25519-cert.pub"))
+	c.printf("# penstock-connect.exe does all three by itself but for the line of step 1: in its folder, .\\%s\n", c.connectLine())
+	c.printf("\n# PuTTY (0.78 or newer) and WinSCP: host name %s, port %d, user name %s+ACCOUNT+ASSET.\n", c.Name, max(c.Port, 22), c.by.Person)
+	c.printf("# Your key in PuTTY's form: PuTTYgen, Load, Save private key. In PuTTY: Connection, SSH, Auth, Credentials; \"Private key file\": that one,\n")
+	c.printf("# \"Certificate to use with the private key\": the file of step 3, again after each new one. In WinSCP: Advanced, SSH, Authentication, the same two.\n")
+	c.printf("# For forwards in PuTTY: Connection, SSH, Tunnels; destination ASSET:PORT as in the lines above with -L.\n")
 }
 
 // sshConfig is what makes "ssh ACCOUNT@ASSET.site" enough. The same key and

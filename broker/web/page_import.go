@@ -14,17 +14,17 @@ type importView struct {
 	System, Format string
 	Most           int // KiB of a file on this page
 
-	Say      string // why it cannot be read
-	Plan     *api.FirmsImported
-	Changes  []api.ImportChange // those that write something, or need a look
-	Same     int
-	Writes   bool
-	Sheet    string // base64, for the second step
-	Done     *api.FirmsImported
-	Invited  []importedView
-	Line     string // what those who are invited type
-	KnownKey string // and what their known_hosts needs before
-	Until    stamp
+	Say       string // why it cannot be read
+	Plan      *api.FirmsImported
+	Changes   []api.ImportChange // those that write something, or need a look
+	Same      int
+	Writes    bool
+	Sheet     string // base64, for the second step
+	Done      *api.FirmsImported
+	Invited   []importedView
+	Line      string // what those who are invited type
+	knownView        // and what their known_hosts needs before
+	Until     stamp
 }
 
 type importedView struct{ Name, Who, Code, Phone string }
@@ -84,10 +84,7 @@ func (g *Pages) writeImport(v *visit) error {
 	if err != nil {
 		return err
 	}
-	view := importView{System: f.Get("system"), Done: &done, Line: g.sshLine("join")}
-	if a := g.Authorities(); a.Host != "" {
-		view.KnownKey = "@cert-authority " + a.Name + ",*." + a.Site + " " + a.Host
-	}
+	view := importView{System: f.Get("system"), Done: &done, Line: g.sshLine("join"), knownView: g.known()}
 	for _, i := range done.Invitations {
 		view.Invited = append(view.Invited, importedView{i.Name, i.Firm + "/" + i.Person, i.Code, i.Phone})
 		view.Until = v.at(i.Until)

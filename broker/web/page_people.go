@@ -77,6 +77,7 @@ type personView struct {
 type invitedView struct {
 	Name, Code, Line string
 	Until            stamp
+	knownView
 }
 
 func (g *Pages) peoplePage(v *visit) error { return g.showPeople(v, nil) }
@@ -181,7 +182,21 @@ func (g *Pages) invite(v *visit) error {
 	if err != nil {
 		return err
 	}
-	return g.showPeople(v, &invitedView{Name: i.Name, Code: i.Code, Until: v.at(i.Until), Line: g.sshLine("join")})
+	return g.showPeople(v, &invitedView{Name: i.Name, Code: i.Code, Until: v.at(i.Until), Line: g.sshLine("join"), knownView: g.known()})
+}
+
+// knownView is what somebody's known_hosts needs before the first visit, so that nobody can stand in for the broker.
+type knownView struct {
+	KnownKey  string // empty: nobody knows it yet
+	OnWindows string // what adds it there
+}
+
+func (s *server) known() (k knownView) {
+	if a := s.Authorities(); a.Host != "" {
+		k.KnownKey = "@cert-authority " + a.Name + ",*." + a.Site + " " + a.Host
+		k.OnWindows = policy.KeptOnWindows(k.KnownKey, "known_hosts")
+	}
+	return k
 }
 
 // sshLine is what somebody types to reach the broker.

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"penstock/approvals"
+	"penstock/broker/api"
 	"penstock/policy"
 )
 
@@ -239,3 +240,8 @@ func standingRequest(b boundView) requestView {
 	r.Why, r.WorkOrder, r.YouWhy, r.May.Opens = "Condition monitoring", "", "You are OT security, whom the frame filler-monitor asks. Your yes is 1 of 2.", false
 	return r
 }
+
+// sampleKnown is what the known_hosts of somebody invited needs.
+var sampleKnown = (&server{Parts: Parts{Authorities: func() api.Authorities {
+	return api.Authorities{Name: "broker.kiel.example", Port: 2222, Site: "kiel", Host: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEB2Usr139kuZ6rYGMdLox0VMMWPU69aeVI3Cg/binFZ"}
+}}}).known()

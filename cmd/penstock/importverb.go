@@ -13,6 +13,7 @@ import (
 
 	"penstock/approvals/people"
 	"penstock/broker/api"
+	"penstock/policy"
 )
 
 // importPeopleCommand is `penstock people import`.
@@ -124,7 +125,8 @@ func (c *caller) writeCodes(ctx context.Context, client *api.Client, to *os.File
 	if err := client.Get(ctx, "/authorities", &a); err != nil {
 		a = api.Authorities{Name: "BROKER", Port: 22} // the codes matter more than the line
 	}
-	fmt.Fprintf(to, "Each code works once. Everybody's known_hosts needs this line first:\n\n    %s\n\nThen they type this, and give their code when asked:\n\n    %s\n\n", knownHostsLine(a), sshLine(a, "join"))
+	fmt.Fprintf(to, "Each code works once. Everybody's known_hosts needs this line first:\n\n    %s\n\nOn Windows this adds it, in cmd and PowerShell alike:\n\n    %s\n\nThen they type this, and give their code when asked:\n\n    %s\n\n",
+		knownHostsLine(a), policy.KeptOnWindows(knownHostsLine(a), "known_hosts"), sshLine(a, "join"))
 	for _, i := range list {
 		fmt.Fprintf(to, "%s\t%s/%s\t%s\t%s\tuntil %s\n", i.Code, i.Firm, i.Person, printable(i.Name), i.Phone, local(i.Until, c.zone))
 	}

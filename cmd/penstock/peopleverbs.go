@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"penstock/broker/api"
+	"penstock/policy"
 )
 
 func peopleCommand() *cobra.Command {
@@ -45,6 +46,7 @@ func inviteCommand() *cobra.Command {
 			return c.show(cmd, made, func(w *tabwriter.Writer) {
 				fmt.Fprintf(w, "Give %s this code by phone or in person. It works once, until %s:\n\n    %s\n\n", printable(made.Name), local(made.Until, l), made.Code)
 				fmt.Fprintf(w, "%s's known_hosts needs this line first, so that nobody can stand in for the broker:\n\n    %s\n\n", printable(made.Name), knownHostsLine(a))
+				fmt.Fprintf(w, "On Windows this adds it, in cmd and PowerShell alike:\n\n    %s\n\n", policy.KeptOnWindows(knownHostsLine(a), "known_hosts"))
 				fmt.Fprintf(w, "Then %s types, and gives the code when asked:\n\n    %s\n\n", printable(made.Name), sshLine(a, "join"))
 				fmt.Fprintf(w, "After that compare the fingerprint by phone and run:\n\n    penstock people confirm %s SHA256:…\n", made.Person)
 			})
