@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"io/fs"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -19,30 +20,60 @@ import (
 
 func (w *world) recovers(t *testing.T) (windows, requests, suspended int) {
 	t.Helper()
-	say := func(b audit.Body) {
+	done, err := w.recovery()
+	wants(t, err, "")
+	return done.Windows, done.Requests, done.People
+}
+
+// recovery takes everything back as penstock recover does, as far as this room goes.
+func (w *world) recovery() (done audit.RecoveryDone, err error) {
+	say := func(b audit.Body) error {
 		_, err := w.log.Append(w.ctx, audit.Event{Subject: "recovery", Actor: penstock, Body: b})
-		wants(t, err, "")
+		return err
 	}
 	told := func(int, int) {}
 	walk := evidence.NewWalk(w.docs)
 	for _, leaf := range w.log.leaves() {
 		walk.Leaf(w.ctx, leaf)
 	}
-	say(audit.RecoveryBegan{Says: "Lena", At: w.now()})
-	windows, requests, err := w.desk.Recover(w.ctx, told)
-	wants(t, err, "")
-	suspended, err = w.folk.Suspend(w.ctx, told)
-	wants(t, err, "")
-	agents, err := w.folk.DropAgents(w.ctx)
-	wants(t, err, "")
-	kiosks, err := w.desk.RevokeKiosks(w.ctx)
-	wants(t, err, "")
-	for id, why := range walk.Unsealed() {
-		_, err := w.folk.VoidEnvelope(w.ctx, policy.PersonID(id), why)
-		wants(t, err, "")
+	unsealed := walk.Unsealed()
+	if err := say(audit.RecoveryBegan{Says: "Lena", At: w.now()}); err != nil {
+		return done, err
 	}
-	say(audit.RecoveryDone{Agents: agents, Kiosks: kiosks, Windows: windows, Requests: requests, People: suspended, At: w.now()})
-	return windows, requests, suspended
+	if done.Windows, done.Requests, err = w.desk.Recover(w.ctx, told); err != nil {
+		return done, err
+	}
+	if done.People, err = w.folk.Suspend(w.ctx, told); err != nil {
+		return done, err
+	}
+	if done.Agents, err = w.folk.DropAgents(w.ctx); err != nil {
+		return done, err
+	}
+	if done.Kiosks, err = w.desk.RevokeKiosks(w.ctx); err != nil {
+		return done, err
+	}
+	for _, id := range slices.Sorted(maps.Keys(unsealed)) {
+		if _, err := w.folk.VoidEnvelope(w.ctx, policy.PersonID(id), unsealed[id]); err != nil {
+			return done, err
+		}
+	}
+	done.At = w.now()
+	return done, say(done)
+}
+
+// forgedPaper puts a room's envelope in place whose code whoever had the machine knows,
+// by the word that sara gave for another one.
+func (w *world) forgedPaper(t *testing.T) ed25519.PrivateKey {
+	t.Helper()
+	w.paper(t, evidence.EnvelopeRoom)
+	leaves := w.log.leaves()
+	sealed := leaves[len(leaves)-1].Body.(audit.EnvelopeSealed)
+	forger := ed25519.NewKeyFromSeed([]byte(strings.Repeat("f", 32)))
+	public, err := evidence.EnvelopePublic(forger)
+	wants(t, err, "")
+	sealed.Public, sealed.Key = public, printOf(t, forger)
+	w.commit("envelope/envelope-1", audit.Event{Subject: "envelope-1", Rev: 2, Actor: "sara", Body: sealed})
+	return forger
 }
 
 // After an incident nothing that was agreed stands, and nobody's word counts but by
@@ -119,17 +150,10 @@ func TestARecoverySuspendsKeys(t *testing.T) {
 func TestARecoveryFromWhatWasForged(t *testing.T) {
 	w := newWorldOf(t, nil, anxious)
 	good := w.paper(t, evidence.EnvelopeSecurity)
-	w.paper(t, evidence.EnvelopeRoom)
-	leaves := w.log.leaves()
-	sealed := leaves[len(leaves)-1].Body.(audit.EnvelopeSealed)
-	forger := ed25519.NewKeyFromSeed([]byte(strings.Repeat("f", 32)))
-	public, err := evidence.EnvelopePublic(forger)
-	wants(t, err, "")
-	sealed.Public, sealed.Key = public, printOf(t, forger) // with the word that sara gave for another key
-	w.commit("envelope/envelope-1", audit.Event{Subject: "envelope-1", Rev: 2, Actor: "sara", Body: sealed})
+	forger := w.forgedPaper(t)
 
 	evil := ed25519.NewKeyFromSeed([]byte(strings.Repeat("e", 32)))
-	public, err = evidence.EnvelopePublic(evil)
+	public, err := evidence.EnvelopePublic(evil)
 	wants(t, err, "")
 	code := audit.HashOf([]byte("code"))
 	w.commit("invitation/"+hex.EncodeToString(code[:]), audit.Event{Subject: "olaf", Rev: 1, Actor: "sara", Body: audit.PersonInvited{Person: "olaf", Firm: "fjord", Name: "olaf", Roles: []string{"line-1-owner"}, Code: code, By: "sara", Until: w.now().Add(time.Hour)}})
