@@ -3,8 +3,8 @@ package audit
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -14,7 +14,6 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 	"pgregory.net/rapid"
 
-	"penstock/audit/durable"
 	"penstock/audit/durable/faultdisk"
 )
 
@@ -221,11 +220,9 @@ func TestAppendReadProve(t *testing.T) {
 	t.Parallel()
 	o := testOptions(t)
 	v := selfVerifier{o.Signer}
-	n := 0
 	rapid.Check(t, func(t *rapid.T) {
-		n++
-		base := filepath.Join(tempBase, fmt.Sprintf("prove-%d", n))
-		if err := durable.MkdirAll(base, 0o700); err != nil {
+		base, err := os.MkdirTemp(tempBase, "prove-")
+		if err != nil {
 			t.Fatal(err)
 		}
 		o.SegmentSize = rapid.Int64Range(1, 5000).Draw(t, "segment size")
