@@ -134,8 +134,8 @@ func TestToxiproxy(t *testing.T) {
 			l.Toxic("latency", map[string]int{"latency": 50, "jitter": 20})
 			l.begins()
 			l.says("before it stalls\n")
-			l.Toxic("timeout", map[string]int{"timeout": 0}) // nothing passes, and nobody is told
 			begun := time.Now()
+			l.Toxic("timeout", map[string]int{"timeout": 0}) // nothing passes, and nobody is told
 			if code := l.gone(); code != 255 {
 				t.Errorf("the client of a line that stalled ended with %d", code)
 			}
