@@ -15,22 +15,22 @@ import (
 const (
 	queueLen   = 1024                  // events that wait for the committer; who comes then waits at the door
 	batchLen   = 512                   // leaves of one sync
-	storeEvery = 20 * time.Millisecond // how far the stored checkpoint may lag behind what is acknowledged
-	syncEvery  = time.Second           // how often the stored checkpoint is made durable
+	storeAfter = 50 * time.Millisecond // how far the stored checkpoint may lag behind what is acknowledged
+	syncAfter  = time.Second           // the same of the durable one
 	checkpoint = "checkpoint"
 	floorFile  = "checkpoint.synced"
 )
 
 // commit is the committer: all that waits, one sync, one signature; the note
-// is stored within storeEvery.
+// is stored within storeAfter.
 func (l *Log) commit() {
-	defer close(l.ended)
+	defer l.end()
 	late := time.NewTimer(0)
 	defer late.Stop()
 	for {
 		batch, open := l.gather(late.C)
 		if len(batch) > 0 {
-			if err := l.write(batch); err != nil {
+			if err := l.write(batch, l.syncHere); err != nil {
 				l.fail(err)
 				return
 			}
@@ -42,11 +42,23 @@ func (l *Log) commit() {
 		if !open {
 			return
 		}
-		if l.storedAt != l.edgeSize() {
-			late.Reset(storeEvery)
+		if wait := min(l.stored.wait(), l.synced.wait()); wait < forever {
+			late.Reset(wait)
 		}
 	}
 }
+
+// syncHere is the committer's sync. A disk that hangs holds the committer; those
+// who wait for it go on, and it stays behind.
+func (l *Log) syncHere(f durable.File) error {
+	return l.disk.SyncHere(f, func(err error) {
+		l.fail(err)
+		l.end()
+	})
+}
+
+// end tells everybody that nothing is committed any more.
+func (l *Log) end() { l.endOnce.Do(func() { close(l.ended) }) }
 
 // gather waits for one event and takes those behind it; late ends the wait
 // with none. open is false once the log is closing and nothing waits.
@@ -74,24 +86,51 @@ func (l *Log) gather(late <-chan time.Time) (batch []*pending, open bool) {
 // keepCheckpoint stores the newest note if it is time, and makes it durable if
 // it is time for that. At the end it is always time.
 func (l *Log) keepCheckpoint(last bool) error {
-	if l.storedAt != l.edgeSize() && (last || time.Since(l.stored) >= storeEvery) {
+	if l.stored.due(l.edgeSize(), storeAfter, last) {
 		if err := l.storeCheckpoint(); err != nil {
 			return err
 		}
 	}
-	if l.syncedAt != l.edgeSize() && (last || time.Since(l.synced) >= syncEvery) {
+	if l.synced.due(l.edgeSize(), syncAfter, last) {
 		return l.syncCheckpoint()
 	}
 	return nil
 }
 
+const forever = time.Hour
+
+// copied is one of the checkpoint's two files. It is written some time after the
+// first leaf that it lacks, and not at once: what a connection begins with is
+// three leaves one after the other, and the next would wait for it.
+type copied struct {
+	at Index     // the size that it tells
+	by time.Time // when it is written again; zero: there is no more to tell
+}
+
+func (c *copied) due(size Index, within time.Duration, last bool) bool {
+	if c.at == size {
+		return false
+	}
+	if c.by.IsZero() {
+		c.by = time.Now().Add(within)
+	}
+	return last || !time.Now().Before(c.by)
+}
+
+// wait is how long it is until then.
+func (c *copied) wait() time.Duration {
+	if c.by.IsZero() {
+		return forever
+	}
+	return max(0, time.Until(c.by))
+}
+
 func (l *Log) edgeSize() Index { return Index(l.edge.size) }
 
 // write makes a batch durable, puts it in the tree, signs, and only then tells
-// anybody. The stored checkpoint is never ahead of durable entries. The
-// signature is made while the disk works, and thrown away if that fails.
-func (l *Log) write(batch []*pending) error {
-	if l.end >= l.o.SegmentSize {
+// anybody. The stored checkpoint is never ahead of durable entries.
+func (l *Log) write(batch []*pending, sync func(durable.File) error) error {
+	if l.tail >= l.o.SegmentSize {
 		if err := l.turn(); err != nil {
 			return err
 		}
@@ -100,25 +139,25 @@ func (l *Log) write(batch []*pending) error {
 	if err != nil {
 		return err
 	}
-	signed := l.signing()
-	if _, err := l.seg.WriteAt(frames, l.end); err != nil {
+	if _, err := l.seg.WriteAt(frames, l.tail); err != nil {
 		return fmt.Errorf("write the log: %w", err)
 	}
-	if err := l.disk.SyncNow(l.seg); err != nil {
+	if err := sync(l.seg); err != nil {
 		return err
 	}
-	l.end += int64(len(frames))
+	l.tail += int64(len(frames))
 	if err := l.hashes.write(l.edge.size-int64(len(batch)), hashes); err != nil {
 		return err
 	}
-	s := <-signed
-	if s.err != nil {
-		return s.err
+	root := l.edge.root()
+	note, err := signCheckpoint(l.o.Signer, l.o.Origin, l.edge.size, root)
+	if err != nil {
+		return err
 	}
 	for _, p := range batch {
 		l.kept.appended(p.at, p.text)
 	}
-	l.publish(s.note, s.root, batch[len(batch)-1].wall)
+	l.publish(note, root, batch[len(batch)-1].wall)
 	for _, p := range batch {
 		close(p.done)
 	}
@@ -141,7 +180,7 @@ func (l *Log) place(batch []*pending) (frames []byte, hashes []tlog.Hash, err er
 		}
 		p.at, p.wall, p.mono = l.edgeSize(), wall, mono
 		start := len(frames)
-		l.segs.mark(number, p.at, l.end+int64(start))
+		l.segs.mark(number, p.at, l.tail+int64(start))
 		frames = endFrame(p.draft.write(beginFrame(frames), p.at, wall, mono), start, i == 0)
 		p.text = frames[start+frameHeader : len(frames) : len(frames)]
 		hashes = l.edge.add(hashes, tlog.RecordHash(p.text))
@@ -156,7 +195,7 @@ func (l *Log) turn() error {
 		return fmt.Errorf("start a segment: %w", err)
 	}
 	err = l.seg.Close()
-	l.seg, l.end = f, 0
+	l.seg, l.tail = f, 0
 	return err
 }
 
@@ -170,24 +209,6 @@ func (l *Log) newSegment(number int, first Index) (durable.File, error) {
 	}
 	l.segs.add(first)
 	return f, nil
-}
-
-// signature is a note of the tree as it was when signing began.
-type signature struct {
-	note []byte
-	root tlog.Hash
-	err  error
-}
-
-// signing signs the tree as it is now, meanwhile.
-func (l *Log) signing() <-chan signature {
-	done := make(chan signature, 1)
-	size, root := l.edge.size, l.edge.root()
-	go func() {
-		b, err := signCheckpoint(l.o.Signer, l.o.Origin, size, root)
-		done <- signature{b, root, err}
-	}()
-	return done
 }
 
 // storeCheckpoint renames the newest note into place, without a sync: a kill
@@ -206,7 +227,7 @@ func (l *Log) storeCheckpoint() error {
 	if err != nil {
 		return fmt.Errorf("store checkpoint: %w", err)
 	}
-	l.stored, l.storedAt = time.Now(), l.edgeSize()
+	l.stored = copied{at: l.edgeSize()}
 	return nil
 }
 
@@ -216,7 +237,7 @@ func (l *Log) syncCheckpoint() error {
 	if err := l.disk.WriteFile(filepath.Join(l.dir, floorFile), l.Checkpoint(), 0o600); err != nil {
 		return fmt.Errorf("store checkpoint: %w", err)
 	}
-	l.synced, l.syncedAt = time.Now(), l.edgeSize()
+	l.synced = copied{at: l.edgeSize()}
 	return nil
 }
 

@@ -49,18 +49,17 @@ type Log struct {
 
 	queue   chan *pending
 	closing chan struct{} // closed by Close
-	ended   chan struct{} // closed when the committer has ended
+	ended   chan struct{} // closed when the committer has ended, or hangs for good
+	endOnce sync.Once     // of ended
 	failed  chan struct{} // closed with err set
 	stop    sync.Once
 
 	// The committer's own (before it runs: OpenLog's).
-	seg      durable.File
-	end      int64 // where the next frame of seg goes
-	edge     frontier
-	stored   time.Time // when the checkpoint was last renamed into place
-	storedAt Index     // its size
-	synced   time.Time // when it was last made durable
-	syncedAt Index
+	seg    durable.File
+	tail   int64 // where the next frame of seg goes
+	edge   frontier
+	stored copied // the checkpoint that was renamed into place
+	synced copied // the one that was made durable
 
 	mu         sync.Mutex
 	size       Index

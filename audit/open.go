@@ -497,12 +497,13 @@ func (l *Log) settle(t tail, floor Checkpoint) (err error) {
 	if err != nil {
 		return err
 	}
-	l.end = t.end
-	signed := <-l.signing()
-	if signed.err != nil {
-		return signed.err
+	l.tail = t.end
+	root := l.edge.root()
+	note, err := signCheckpoint(l.o.Signer, l.o.Origin, l.edge.size, root)
+	if err != nil {
+		return err
 	}
-	l.publish(signed.note, signed.root, t.last.Wall)
+	l.publish(note, root, t.last.Wall)
 	if err := l.storeCheckpoint(); err != nil {
 		return err
 	}
@@ -561,5 +562,5 @@ func (l *Log) tell(b Body) error {
 	if err != nil {
 		return err
 	}
-	return l.write([]*pending{{draft: d, done: make(chan struct{})}})
+	return l.write([]*pending{{draft: d, done: make(chan struct{})}}, l.disk.SyncNow)
 }

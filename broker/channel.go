@@ -161,12 +161,17 @@ func (c *Channel) closeOwned() {
 	if len(owned) == 0 {
 		return
 	}
-	var wg sync.WaitGroup
-	for _, x := range owned {
-		wg.Go(func() { closeSafely(x) })
-	}
 	all := make(chan struct{})
-	go func() { wg.Wait(); close(all) }()
+	var left atomic.Int32
+	left.Store(int32(len(owned)))
+	for _, x := range owned {
+		go func() {
+			closeSafely(x)
+			if left.Add(-1) == 0 {
+				close(all)
+			}
+		}()
+	}
 	if !waitFor(all, closePatience) {
 		slog.Error("what a channel owns does not close", "session", c.s.id, "channel", c.number)
 	}

@@ -9,9 +9,8 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 )
 
 // ErrStopped is what Sync returns once Run has ended: nobody commits any more.
@@ -135,8 +134,36 @@ func (d *Disk) SyncNow(f File) error {
 	return d.timed("sync "+f.Name(), func() error { return datasync(f) })
 }
 
+// SyncHere is SyncNow in the caller's own goroutine, which saves the waking of
+// another one and of the caller: for who has nothing else to do. Where the disk
+// hangs the kernel holds the caller for as long. Once that counts as failed, lost
+// is called with the error, from elsewhere, and SyncHere returns it at last.
+func (d *Disk) SyncHere(f File, lost func(error)) error {
+	if err := d.Err(); err != nil {
+		return err
+	}
+	what := "sync " + f.Name()
+	defer d.syncs.Since(time.Now())
+	var gone atomic.Pointer[error]
+	done := d.overdue.Watch(d.patience, func() {
+		err := d.failedAt(what, d.notDone())
+		gone.Store(&err)
+		lost(err)
+	})
+	err := datasync(f)
+	done()
+	if late := gone.Load(); late != nil {
+		return *late
+	}
+	if err != nil {
+		return d.failedAt(what, err)
+	}
+	return nil
+}
+
 // Run is the committer; it returns nil when ctx ends, after a last round for
 // those who wait, or the error when a sync failed. It runs once in a Disk's life.
+// What hangs in the kernel then stays behind.
 func (d *Disk) Run(ctx context.Context) error {
 	d.mu.Lock()
 	if d.running || d.ended {
@@ -145,25 +172,37 @@ func (d *Disk) Run(ctx context.Context) error {
 	}
 	d.running = true
 	d.mu.Unlock()
+	over := make(chan struct{})
+	go func() { defer close(over); d.commit(ctx) }()
+	select {
+	case <-over:
+	case <-d.failed:
+		d.close()
+	}
+	return d.Err()
+}
+
+// commit is the goroutine that waits for the disk.
+func (d *Disk) commit(ctx context.Context) {
 	for {
 		select {
 		case <-d.failed:
-			return d.stop()
+			return
 		case <-ctx.Done():
-			return d.stop()
+			d.close()
+			d.round(d.take())
+			return
 		case <-d.wake:
 			d.round(d.take())
 		}
 	}
 }
 
-// stop lets nobody in any more and serves those who are.
-func (d *Disk) stop() error {
+// close lets nobody in any more.
+func (d *Disk) close() {
 	d.mu.Lock()
+	defer d.mu.Unlock()
 	d.ended = true
-	d.mu.Unlock()
-	d.round(d.take())
-	return d.Err()
 }
 
 func (d *Disk) take() map[File]*flush {
@@ -195,7 +234,7 @@ func (d *Disk) round(todo map[File]*flush) {
 }
 
 func (d *Disk) flush(f File, fl *flush) {
-	fl.err = d.SyncNow(f)
+	fl.err = d.SyncHere(f, func(error) {}) // who waits sees that the Disk has failed
 	close(fl.done)
 }
 
@@ -205,20 +244,34 @@ func (d *Disk) Overdue() *Overdue { return d.overdue }
 // timed runs one operation that makes things durable. An error is final, and so
 // is no end within 15 times the patience. What hangs in the kernel then stays
 // behind: nobody can stop it.
-func (d *Disk) timed(what string, op func() error) error {
-	done := make(chan error, 1)
-	go func() { done <- op() }()
-	defer d.syncs.Since(time.Now())
-	err := d.waits(done)
-	if err != nil {
-		return d.fail(fmt.Errorf("%s: %w; the disk is not used any more, start again when it is well", what, err))
+func (d *Disk) timed(what string, op func() error) error { return d.begin(what, op)() }
+
+// begin is timed, without the wait for its end, which the caller makes.
+func (d *Disk) begin(what string, op func() error) (end func() error) {
+	done, lost := make(chan error, 1), make(chan struct{})
+	began := time.Now()
+	stop := d.overdue.Watch(d.patience, func() { close(lost) })
+	go func() {
+		err := op()
+		stop()
+		d.syncs.Since(began)
+		done <- err
+	}()
+	return func() error {
+		if err := d.waits(done, lost); err != nil {
+			return d.failedAt(what, err)
+		}
+		return nil
 	}
-	return nil
 }
 
-func (d *Disk) waits(done <-chan error) error {
-	lost := make(chan struct{})
-	defer d.overdue.Watch(d.patience, func() { close(lost) })()
+func (d *Disk) failedAt(what string, err error) error {
+	return d.fail(fmt.Errorf("%s: %w; the disk is not used any more, start again when it is well", what, err))
+}
+
+func (d *Disk) notDone() error { return fmt.Errorf("not done after %v", lostAfter*d.patience) }
+
+func (d *Disk) waits(done <-chan error, lost <-chan struct{}) error {
 	select {
 	case err := <-done:
 		return err
@@ -228,7 +281,7 @@ func (d *Disk) waits(done <-chan error) error {
 	case err := <-done:
 		return err
 	default:
-		return fmt.Errorf("not done after %v", lostAfter*d.patience)
+		return d.notDone()
 	}
 }
 
@@ -268,18 +321,14 @@ func (d *Disk) FillFolder(dir string, files map[string][]byte, perm os.FileMode)
 	if err := d.Err(); err != nil {
 		return err
 	}
-	var g errgroup.Group
-	defer func() { err = errors.Join(g.Wait(), err) }()
 	for name, b := range files {
 		path := filepath.Join(dir, name)
-		f, err := fresh(d.fs, path, b, perm)
-		if err != nil {
-			return fmt.Errorf("write %s: %w", path, err)
+		f, wrong := fresh(d.fs, path, b, perm)
+		if wrong != nil {
+			return fmt.Errorf("write %s: %w", path, wrong)
 		}
-		g.Go(func() error {
-			err := d.timed("sync "+path, f.Sync)
-			return errors.Join(err, f.Close())
-		})
+		synced := d.begin("sync "+path, func() error { return errors.Join(f.Sync(), f.Close()) })
+		defer func() { err = errors.Join(synced(), err) }()
 	}
 	return d.SyncDir(dir) // every name is in it
 }

@@ -73,6 +73,14 @@ func (d *Door) work(c *conn, sc *ssh.ServerConn, nc ssh.NewChannel, who *vendor)
 // nobody takes would hold up the whole connection.
 func letGo(ch ssh.Channel, reqs <-chan *ssh.Request) {
 	ch.Close()
+	select {
+	case req, open := <-reqs:
+		if !open { // the other side has closed it too, as it mostly has
+			return
+		}
+		reply(req, false)
+	default:
+	}
 	go func() {
 		for req := range reqs {
 			reply(req, false)
