@@ -13,38 +13,39 @@ type held struct {
 	told  bool
 }
 
-// nobody stands for people where none is on duty: it is told all the same, to no mailbox.
-const nobody = "-"
-
-// fileAsks takes a step of a file in, and gives who is to hear of it, or nobody; nothing
-// where another of its window was told already, or no person has to let it through.
-func (s *story) fileAsks(ctx context.Context, b audit.FileMoved, wanted bool) (to []string) {
+// fileMoved takes a step of a file in.
+func (s *story) fileMoved(b audit.FileMoved) {
 	h := s.files[b.Window]
-	if b.To != "looked" {
-		if h != nil {
-			if delete(h.files, b.File); len(h.files) == 0 {
-				delete(s.files, b.Window)
-			}
+	switch {
+	case b.To == "looked" && h == nil:
+		s.files[b.Window] = &held{files: map[string]bool{b.File: true}}
+	case b.To == "looked":
+		h.files[b.File] = true
+	case h != nil:
+		if delete(h.files, b.File); len(h.files) == 0 {
+			delete(s.files, b.Window)
 		}
-		return nil
 	}
-	if h == nil {
-		h = &held{files: map[string]bool{}}
-		s.files[b.Window] = h
-	}
-	h.files[b.File] = true
-	if !wanted || h.told || s.o.FileAsks == nil {
+}
+
+// ofFile tells that a file waits: to nobody by name where none is on duty, and not
+// again where another of its window was told, or where no person has to let it through.
+func (s *story) ofFile(ctx context.Context, leaf audit.Leaf, n *Notice) (to []string) {
+	b, is := leaf.Body.(audit.FileMoved)
+	if !is || b.To != "looked" || s.o.FileAsks == nil || s.files[b.Window].told {
 		return nil
 	}
 	who, waits, err := s.o.FileAsks(ctx, b.File)
 	if err != nil {
 		return nil // the board says it as well
 	}
-	if h.told = waits; !waits {
+	if s.files[b.Window].told = waits; !waits {
 		return nil
 	}
+	n.Type, n.Path, n.About = "file.waits", "/windows/"+b.Window+"#files", b.Window
+	n.Text = "A file waits at " + b.Window + ". It was looked at, and does not go on before somebody lets it through."
 	for _, id := range who {
 		to = append(to, string(id))
 	}
-	return append(to, nobody)
+	return to
 }
