@@ -45,57 +45,7 @@ Opening one is an alarm. It counts four hours, once; then a new one is sealed wi
 		Example: `  penstock envelope make envelope-1 --as lena --sign-with ~/.ssh/id_ed25519 --paper /dev/shm/envelope.html`,
 		Args:    exactly(1, "envelope-1 or envelope-2"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			id := args[0]
-			if !evidence.IsEnvelope(id) {
-				return usage("%q is none of the two: envelope-1 (control room) or envelope-2 (OT security)", id)
-			}
-			if err := keyFile(key); err != nil {
-				return err
-			}
-			var seed [16]byte
-			rand.Read(seed[:]) // never fails (crypto/rand)
-			code := evidence.EnvelopeCode(id, seed)
-			private, err := evidence.EnvelopeKey(id, code)
-			if err != nil {
-				return err
-			}
-			public, err := evidence.EnvelopePublic(private)
-			if err != nil {
-				return err
-			}
-			client, err := c.signIn(cmd.Context(), withoutCode)
-			if err != nil {
-				return err
-			}
-			var d api.Draft
-			if err := client.Post(cmd.Context(), "/envelopes/"+id+"/draft", api.Step{Key: public}, &d); err != nil {
-				return apiError(err)
-			}
-			v, err := evidence.ParseVouch([]byte(d.Text))
-			if err != nil || d.Namespace != evidence.VouchNamespace || v.Person != id || v.Public != public || v.By != c.as {
-				return fmt.Errorf("%w: %.200q", errNotMeant, d.Text)
-			}
-			step := api.Step{}
-			if step.Signed, err = sign(cmd.Context(), key, d, cmd.ErrOrStderr()); err != nil {
-				return err
-			}
-			if paper != "" { // before the old envelope is void
-				if err := writePaper(paper, id, code); err != nil {
-					return err
-				}
-			}
-			var made api.Envelope
-			if err := client.Post(cmd.Context(), "/envelopes/"+id, step, &made); err != nil {
-				return apiError(err)
-			}
-			return c.show(cmd, made, func(t *tabwriter.Writer) {
-				fmt.Fprintf(t, "%s is sealed; what was in an older one counts no more.\n", evidence.EnvelopeTitle(id))
-				if paper != "" {
-					fmt.Fprintf(t, "Print %s, put it into the envelope, sign over the flap, and delete the file.\n", paper)
-					return
-				}
-				fmt.Fprintf(t, "Write this down, or print it, once; it is kept nowhere:\n\n    %s\n\n", code)
-			})
+			return c.makeEnvelope(cmd, args[0], key, paper)
 		},
 	}
 	c.doing(cmd)
@@ -103,6 +53,66 @@ Opening one is an alarm. It counts four hours, once; then a new one is sealed wi
 	cmd.Flags().StringVar(&paper, "paper", "", "write a page for the printer there (HTML, mode 0600) instead of printing the code; a memory file system such as /dev/shm leaves no trace on a disk")
 	_ = cmd.MarkFlagRequired("sign-with") // only fails for a flag that is not there
 	return cmd
+}
+
+// makeEnvelope shows the code last: only once the broker has the key that follows from it.
+func (c *caller) makeEnvelope(cmd *cobra.Command, id, key, paper string) error {
+	if !evidence.IsEnvelope(id) {
+		return usage("%q is none of the two: envelope-1 (control room) or envelope-2 (OT security)", id)
+	}
+	if err := keyFile(key); err != nil {
+		return err
+	}
+	code, public, err := newEnvelope(id)
+	if err != nil {
+		return err
+	}
+	client, err := c.signIn(cmd.Context(), withoutCode)
+	if err != nil {
+		return err
+	}
+	var d api.Draft
+	if err := client.Post(cmd.Context(), "/envelopes/"+id+"/draft", api.Step{Key: public}, &d); err != nil {
+		return apiError(err)
+	}
+	v, err := evidence.ParseVouch([]byte(d.Text))
+	if err != nil || d.Namespace != evidence.VouchNamespace || v.Person != id || v.Public != public || v.By != c.as {
+		return fmt.Errorf("%w: %.200q", errNotMeant, d.Text)
+	}
+	step := api.Step{}
+	if step.Signed, err = sign(cmd.Context(), key, d, cmd.ErrOrStderr()); err != nil {
+		return err
+	}
+	if paper != "" { // before the old envelope is void
+		if err := writePaper(paper, id, code); err != nil {
+			return err
+		}
+	}
+	var made api.Envelope
+	if err := client.Post(cmd.Context(), "/envelopes/"+id, step, &made); err != nil {
+		return apiError(err)
+	}
+	return c.show(cmd, made, func(t *tabwriter.Writer) {
+		fmt.Fprintf(t, "%s is sealed; what was in an older one counts no more.\n", evidence.EnvelopeTitle(id))
+		if paper != "" {
+			fmt.Fprintf(t, "Print %s, put it into the envelope, sign over the flap, and delete the file.\n", paper)
+			return
+		}
+		fmt.Fprintf(t, "Write this down, or print it, once; it is kept nowhere:\n\n    %s\n\n", code)
+	})
+}
+
+// newEnvelope draws a code, and gives the public half of the key that follows from it.
+func newEnvelope(id string) (code, public string, err error) {
+	var seed [16]byte
+	rand.Read(seed[:]) // never fails (crypto/rand)
+	code = evidence.EnvelopeCode(id, seed)
+	private, err := evidence.EnvelopeKey(id, code)
+	if err != nil {
+		return "", "", err
+	}
+	public, err = evidence.EnvelopePublic(private)
+	return code, public, err
 }
 
 var paperWhat = map[string]string{

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -40,12 +41,7 @@ func importPeopleCommand() *cobra.Command {
 			if in.Sheet, err = readList(args[0]); err != nil {
 				return err
 			}
-			if in.Format == "" {
-				in.Format = "csv"
-				if strings.HasSuffix(args[0], ".json") {
-					in.Format = "json"
-				}
-			}
+			in.Format = cmp.Or(in.Format, formatOf(args[0]))
 			client, err := c.signIn(cmd.Context(), proof(apply))
 			if err != nil {
 				return err
@@ -60,11 +56,8 @@ func importPeopleCommand() *cobra.Command {
 					fmt.Fprintln(w, "Nothing is written; --apply writes it.")
 				})
 			}
-			if len(plan.LeftOut) > 0 && !in.LeaveOut {
-				for _, l := range plan.LeftOut {
-					fmt.Fprintf(cmd.ErrOrStderr(), "line %d: %s\n", l.Line, printable(l.Text))
-				}
-				return exit{exitError, fmt.Errorf("%d lines cannot be used, so nothing is written: mend them, or say --leave-out", len(plan.LeftOut))}
+			if err := usable(cmd, plan, in.LeaveOut); err != nil {
+				return err
 			}
 			in.Plan = plan.Plan
 			return c.importPeople(cmd, client, in, codes)
@@ -77,6 +70,24 @@ func importPeopleCommand() *cobra.Command {
 	f.BoolVar(&in.LeaveOut, "leave-out", false, "with --apply: write the rest where lines cannot be used")
 	f.StringVar(&codes, "codes", "", "with --apply: a new file for the invitations, readable by you alone")
 	return cmd
+}
+
+func formatOf(file string) string {
+	if strings.HasSuffix(file, ".json") {
+		return "json"
+	}
+	return "csv"
+}
+
+// usable says which lines of a list cannot be used, and stops where they may not be left out.
+func usable(cmd *cobra.Command, plan api.FirmsImported, leaveOut bool) error {
+	if len(plan.LeftOut) == 0 || leaveOut {
+		return nil
+	}
+	for _, l := range plan.LeftOut {
+		fmt.Fprintf(cmd.ErrOrStderr(), "line %d: %s\n", l.Line, printable(l.Text))
+	}
+	return exit{exitError, fmt.Errorf("%d lines cannot be used, so nothing is written: mend them, or say --leave-out", len(plan.LeftOut))}
 }
 
 // importPeople writes it. The file for the codes is there before anybody is

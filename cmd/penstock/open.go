@@ -5,19 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/crypto/ssh"
-
 	"penstock/approvals"
-	"penstock/approvals/measures"
 	"penstock/approvals/people"
 	"penstock/approvals/state"
 	"penstock/approvals/state/bolt"
@@ -30,16 +25,13 @@ import (
 	"penstock/audit/search"
 	"penstock/audit/siem"
 	"penstock/broker"
-	"penstock/broker/api"
 	"penstock/broker/ca"
 	"penstock/broker/dial"
 	"penstock/broker/holding"
 	"penstock/broker/login"
 	"penstock/broker/notify"
-	"penstock/broker/seal"
 	"penstock/broker/sshd"
 	"penstock/broker/vault"
-	"penstock/broker/verbs"
 	"penstock/broker/web"
 	"penstock/policy"
 )
@@ -337,125 +329,9 @@ func rolesOf(words []string) []policy.Role {
 	return list
 }
 
-func (h *plantHouse) openRooms(past *history, clock audit.Clock) error {
-	var err error
-	h.roster = people.NewRoster(h.journal, h.store, h.docs)
-	h.roster.Now = clock.Wall
-	h.roster.Roles = func(r policy.Role) bool { return h.plant().HasRole(r) }
-	h.roster.Zones = func(name policy.ZoneName) bool { z, ok := h.plant().Zone(name); return ok && z.ByAgent }
-	h.roster.Origin = func() string { return h.plant().Site.Origin }
-	h.desk = approvals.NewDesk(approvals.Parts{Plant: h.plant, Roster: h.roster, Journal: h.journal, Rows: h.store,
-		Leaves: h.log, Log: h.log, Docs: h.docs, Now: clock.Wall, Take: h.takePlant})
-	h.ca, err = ca.Open(ca.Parts{Dir: h.folder.keys(), Make: true, Journal: h.journal, Rows: h.store, Log: h.log, Running: past.certs})
-	if err != nil {
-		return err
-	}
-	service, err := h.file.OIDC.open(h.plant())
-	if err != nil {
-		return err
-	}
-	h.proofs, err = login.New(login.Parts{Roster: h.roster, Journal: h.journal, Rows: h.store, Docs: h.docs, Log: h.log,
-		Seal: filepath.Join(h.folder.keys(), "seal.key"), Plant: func() string { return h.plant().Site.Name },
-		Origin: func() string { return h.plant().Site.Origin }, Cost: passwordCost, Now: clock.Wall, OIDC: service})
-	if err != nil {
-		return err
-	}
-	box, err := seal.Open(filepath.Join(h.folder.keys(), "seal.key"), h.docs)
-	if err != nil {
-		return err
-	}
-	h.vault = vault.New(vault.Parts{Plant: h.plant, Roster: h.roster, Journal: h.journal, Rows: h.store, Log: h.log, Box: box, Over: h.desk.Over, Now: clock.Wall})
-	h.sessions.Store(past.sessions)
-	h.broker = broker.New(h.plant, h.desk, h.log, h.archive, broker.Limits{Node: h.file.Node}, broker.Clock{Wall: clock.Wall, Boot: clock.Mono},
-		func() policy.SessionID { return policy.SessionID(fmt.Sprintf("S-%d", h.sessions.Add(1))) })
-	h.desk.Stops(h.broker)
-	h.broker.Expects(func() (time.Duration, error) {
-		ctx, cancel := context.WithTimeout(context.Background(), scrapePatience)
-		defer cancel()
-		t, err := h.desk.Tally(ctx)
-		return t.Agreed, err
-	})
-	h.admission = &admission{set: h.broker.Refuse, reasons: map[string]*policy.Refusal{}}
-	h.clock = &clockGuard{log: h.log, refuse: func(r *policy.Refusal) { h.admission.refuse("clock", r) }, slog: h.slog, clock: clock, state: past.clock}
-	if err := h.openOutside(clock); err != nil {
-		return err
-	}
-	h.openReviews(clock)
-	if err := h.openSIEM(context.Background(), clock); err != nil {
-		return err
-	}
-	if err := h.openNotices(); err != nil {
-		return err
-	}
-	h.openSearch()
-	h.dialer = &dial.Dialer{CA: h.ca, Secrets: h.vault, Broker: h.file.Node, Loopback: h.file.Loopback, Agents: dial.NewAgents()}
-	h.dialer.Changed = h.keyChanged
-	h.errands = &dial.Errands{Dialer: h.dialer, Plant: h.plant, Keys: h.desk.GoodKeys}
-	h.vault.SetMachine(h.errands)
-	if err := h.openHolding(clock); err != nil {
-		return err
-	}
-	signer, err := receipt.Open(h.folder.keys())
-	if err != nil {
-		return err
-	}
-	h.receipts = &receipt.Desk{Signer: signer, Log: h.log, Plant: func() string { return h.plant().Site.ID }}
-	clerk := &verbs.Clerk{Desk: h.desk, Roster: h.roster, Proofs: h.proofs, CA: h.ca, Plant: h.plant, Receipts: h.receipts,
-		Name: h.file.Name, Port: h.file.SSHPort}
-	h.door, err = sshd.New(sshd.Parts{Plant: h.plant, Broker: h.broker, CA: h.ca, Dialer: h.dialer, Holding: h.holding, Proofs: h.proofs,
-		Roster: h.roster, Clerk: clerk, Log: h.log, Names: []string{h.file.Name}, Slog: h.slog, Inspectors: inspectors,
-		Limits: sshd.Limits{Drain: h.file.Drain + drainTime}})
-	if err != nil {
-		return err
-	}
-	parts := web.Parts{Plant: h.plant, Roster: h.roster, Desk: h.desk, Proofs: h.proofs, Broker: h.broker,
-		Book: h.book, Receipts: h.receipts, Vault: h.vault, Authorities: h.authorities, AcceptClock: h.clock.accept, BackUp: h.backup, Measures: measures.NewBook(h.log, h.docs, h.plant), Evidence: h.evidence, VerifyRecording: h.verifyRecording, Outside: h.outside.State, Scanner: h.holding.Ill, FileTrouble: h.holding.Trouble, SIEM: h.siem.States, Notices: h.noticeLines, Agents: h.agentLines(), Ports: func() []api.Port { return portRows(h.file, h.plant()) }, TakeCheckpoint: h.takeCheckpoint, Loopback: h.file.Loopback, Slog: h.slog, Now: clock.Wall}
-	parts.CheckTarget, parts.ScanTarget = h.checkTarget, h.scanTarget
-	if h.search != nil {
-		parts.Search = h.search.Find
-	}
-	if h.web, err = web.New(parts); err != nil {
-		return err
-	}
-	h.pages, err = web.NewPages(parts, h.log, h.web)
-	return err
-}
-
 // closingReserve is how many bytes of the disk are kept for how things end: some
 // thousand sessions, or, of one session, more than an hour of heads.
 const closingReserve = 8 << 20
-
-// searchBytes is the most that the index of what happened may have. What is above it is said on the page.
-const searchBytes = 4 << 30
-
-// openSearch: a broker without its index still keeps the record; that nobody can
-// search is told.
-func (h *plantHouse) openSearch() {
-	x, err := search.Open(h.folder.search(), searchBytes)
-	if err != nil {
-		h.slog.Error("there is no search: its index could not be opened", "err", err)
-		return
-	}
-	h.search = search.NewFiller(x, h.log, h.archive, h.slog)
-}
-
-func (h *plantHouse) authorities() api.Authorities {
-	line := func(k ssh.PublicKey) string { return string(trimLine(ssh.MarshalAuthorizedKey(k))) }
-	site := h.plant().Site
-	return api.Authorities{Host: line(h.ca.Host()), Out: line(h.ca.Out()), HostKey: line(h.ca.HostKey().PublicKey()),
-		LogKey: h.logKey, Name: h.file.Name, Port: h.file.SSHPort, Site: site.ID, TimeZone: h.plant().Location().String()}
-}
-
-func (h *plantHouse) hostKeyPrint() string { return ssh.FingerprintSHA256(h.ca.HostKey().PublicKey()) }
-
-// ownAddress tells the dialer an address of ours, which is never a target.
-func (h *plantHouse) ownAddress(a net.Addr) {
-	ap, err := netip.ParseAddrPort(a.String())
-	if err != nil {
-		return
-	}
-	h.dialer.Own = append(h.dialer.Own, ap)
-}
 
 // close takes down what open built, in reverse.
 func (h *plantHouse) close() error {

@@ -68,13 +68,13 @@ func privateAddress(dir string, private source.Fields) string {
 	return ""
 }
 
-// listenPrivately opens the private listener; nil where none is configured.
-func listenPrivately(address string) (net.Listener, error) {
+// listenPrivate opens the private listener; nil where none is configured.
+func listenPrivate(address string) (net.Listener, error) {
 	switch {
 	case address == "":
 		return nil, nil
 	case filepath.IsAbs(address) || strings.Contains(address, "/"):
-		return listenPrivate(address)
+		return listenSocket(address)
 	}
 	l, err := net.Listen("tcp", address)
 	if err != nil {

@@ -143,7 +143,7 @@ func TestHealthNamesThePartThatFailed(t *testing.T) {
 
 func TestServePrivateEndsWithItsContext(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "private.sock")
-	l, err := listenPrivately(path)
+	l, err := listenPrivate(path)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -208,19 +208,7 @@ func findSession(dir, session string) (string, error) {
 	for _, root := range []string{filepath.Join(dir, "recordings"), dir} {
 		days := []string{root}
 		for range 3 { // year, month, day
-			var next []string
-			for _, d := range days {
-				entries, err := os.ReadDir(d)
-				if err != nil {
-					continue // not a folder of recordings
-				}
-				for _, e := range entries {
-					if e.IsDir() {
-						next = append(next, filepath.Join(d, e.Name()))
-					}
-				}
-			}
-			days = next
+			days = foldersIn(days)
 		}
 		i := slices.IndexFunc(days, func(d string) bool {
 			_, err := os.Stat(filepath.Join(d, session, "session.json"))
@@ -231,6 +219,22 @@ func findSession(dir, session string) (string, error) {
 		}
 	}
 	return "", exit{exitNo, fmt.Errorf("there is no recording of %s in %s", session, dir)}
+}
+
+// foldersIn are the folders right below some; what is none, or cannot be read, has none.
+func foldersIn(above []string) (below []string) {
+	for _, d := range above {
+		entries, err := os.ReadDir(d)
+		if err != nil {
+			continue // not a folder of recordings
+		}
+		for _, e := range entries {
+			if e.IsDir() {
+				below = append(below, filepath.Join(d, e.Name()))
+			}
+		}
+	}
+	return below
 }
 
 func recordingPlayCommand() *cobra.Command {

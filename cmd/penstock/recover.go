@@ -172,6 +172,11 @@ func (r *recovery) look(ctx context.Context) (incident, error) {
 	}
 	found.unsealed = walk.Unsealed()
 	found.windows, found.requests, found.people = len(open), len(waits), len(known)
+	return found, r.tell(found, damage, wrong)
+}
+
+// tell says what the reading found, and stops where the log is not whole: a recovery on top of it would bury it.
+func (r *recovery) tell(found incident, damage, wrong []string) error {
 	r.say("The log has %d leaves; %s from outside, the newest of %d leaves.", found.leaves, count(uint64(found.outside), "checkpoint", "checkpoints"), found.covered)
 	if found.outside == 0 {
 		r.say("No checkpoint from outside was given: a log that was made anew here would look whole. Bring one from the witness, the SIEM or a receipt: --checkpoint FILE.")
@@ -183,7 +188,7 @@ func (r *recovery) look(ctx context.Context) (incident, error) {
 		if found.covered > found.leaves {
 			r.say("NOT WHOLE: a checkpoint outside covers %d leaves, and here are %d: what came after was taken out.", found.covered, found.leaves)
 		}
-		return found, exit{exitNo, errors.New("the log is not what was seen outside: keep this disk as evidence, and bring the plant back from a backup with penstock restore; nothing was changed")}
+		return exit{exitNo, errors.New("the log is not what was seen outside: keep this disk as evidence, and bring the plant back from a backup with penstock restore; nothing was changed")}
 	}
 	for _, f := range wrong[:min(len(wrong), 50)] {
 		r.say("NOT PROVED: %s", visible(f))
@@ -191,7 +196,7 @@ func (r *recovery) look(ctx context.Context) (incident, error) {
 	if len(wrong) > 0 {
 		r.say("The log has %s that nobody who had to agree to it is proved to have agreed to: whoever had the machine can have written it. penstock-verify %s says more.", count(uint64(len(wrong)), "thing", "things"), r.file.Data)
 	}
-	return found, nil
+	return nil
 }
 
 func (f *incident) fold(leaf audit.Leaf, open, waits, known map[string]bool) {
@@ -240,65 +245,82 @@ func (r *recovery) take(ctx context.Context, h *plantHouse, found incident, old 
 	if err := write(audit.RecoveryBegan{Says: r.says, Leaves: found.leaves, Outside: found.outside, Covered: found.covered, Keys: old, At: now()}); err != nil {
 		return err
 	}
-	p := func(what string) func(done, all int) {
-		return func(done, all int) {
-			if done == all || done%100 == 0 {
-				fmt.Fprintf(r.errs, "%s: %d of %d\n", what, done, all)
-			}
-		}
-	}
-	windows, requests, err := h.desk.Recover(ctx, p("windows and requests"))
+	done, err := r.takeAccess(ctx, h, found.unsealed)
 	if err != nil {
 		return err
 	}
-	suspended, err := h.roster.Suspend(ctx, p("people"))
+	made, err := newAuthorities(keys, old)
 	if err != nil {
 		return err
 	}
-	agents, err := h.roster.DropAgents(ctx)
-	if err != nil {
+	if err := write(audit.AuthoritiesRotated{Old: old, New: made, At: now()}); err != nil {
 		return err
 	}
-	kiosks, err := h.desk.RevokeKiosks(ctx)
-	if err != nil {
+	done.At = now()
+	if err := write(done); err != nil {
 		return err
 	}
-	void := 0
-	for _, id := range slices.Sorted(maps.Keys(found.unsealed)) {
-		voided, err := h.roster.VoidEnvelope(ctx, policy.PersonID(id), found.unsealed[id])
+	r.say("Cut %s, withdrew %s, suspended the keys of %s, removed %s and %s. Every certificate that was issued is void.", count(uint64(done.Windows), "window", "windows"), count(uint64(done.Requests), "request", "requests"),
+		count(uint64(done.People), "person", "people"), count(uint64(done.Agents), "agent", "agents"), count(uint64(done.Kiosks), "kiosk", "kiosks"))
+	return nil
+}
+
+// takeAccess takes back all by which somebody can come in or say yes; unsealed
+// are the envelopes to make void, and why.
+func (r *recovery) takeAccess(ctx context.Context, h *plantHouse, unsealed map[string]string) (did audit.RecoveryDone, err error) {
+	if did.Windows, did.Requests, err = h.desk.Recover(ctx, r.progress("windows and requests")); err != nil {
+		return did, err
+	}
+	if did.People, err = h.roster.Suspend(ctx, r.progress("people")); err != nil {
+		return did, err
+	}
+	if did.Agents, err = h.roster.DropAgents(ctx); err != nil {
+		return did, err
+	}
+	if did.Kiosks, err = h.desk.RevokeKiosks(ctx); err != nil {
+		return did, err
+	}
+	for _, id := range slices.Sorted(maps.Keys(unsealed)) {
+		voided, err := h.roster.VoidEnvelope(ctx, policy.PersonID(id), unsealed[id])
 		if err != nil {
-			return err
+			return did, err
 		}
 		if voided {
-			void++
-			r.say("Made %s void: %s.", people.Envelope{ID: policy.PersonID(id)}.Title(), visible(found.unsealed[id]))
+			did.Envelopes++
+			r.say("Made %s void: %s.", people.Envelope{ID: policy.PersonID(id)}.Title(), visible(unsealed[id]))
 		}
 	}
-	if err := ca.Rotate(keys); err != nil {
-		return err
+	return did, nil
+}
+
+// progress says how far a long step is, every hundredth and at its end.
+func (r *recovery) progress(what string) func(done, all int) {
+	return func(done, all int) {
+		if done == all || done%100 == 0 {
+			fmt.Fprintf(r.errs, "%s: %d of %d\n", what, done, all)
+		}
 	}
-	made, err := ca.Prints(keys)
-	if err != nil {
-		return err
+}
+
+// newAuthorities makes every key of the broker's own anew, but the log's; old gets
+// those that are gone, and made are the fingerprints by file.
+func newAuthorities(keys string, old map[string]string) (made map[string]string, err error) {
+	if err := ca.Rotate(keys); err != nil {
+		return nil, err
+	}
+	if made, err = ca.Prints(keys); err != nil {
+		return nil, err
 	}
 	if err := renew(keys, old, made); err != nil {
-		return err
+		return nil, err
 	}
 	for file := range made {
 		old[file] = cmp.Or(old[file], "gone") // one that was taken away when the last recovery broke off
 	}
 	if err := os.Remove(filepath.Join(keys, "https.pem")); err != nil && !errors.Is(err, fs.ErrNotExist) { // the next start makes another
-		return fmt.Errorf("take the key for browsers away: %w", err)
+		return nil, fmt.Errorf("take the key for browsers away: %w", err)
 	}
-	if err := write(audit.AuthoritiesRotated{Old: old, New: made, At: now()}); err != nil {
-		return err
-	}
-	if err := write(audit.RecoveryDone{Windows: windows, Requests: requests, People: suspended, Agents: agents, Kiosks: kiosks, Envelopes: void, At: now()}); err != nil {
-		return err
-	}
-	r.say("Cut %s, withdrew %s, suspended the keys of %s, removed %s and %s. Every certificate that was issued is void.", count(uint64(windows), "window", "windows"), count(uint64(requests), "request", "requests"),
-		count(uint64(suspended), "person", "people"), count(uint64(agents), "agent", "agents"), count(uint64(kiosks), "kiosk", "kiosks"))
-	return nil
+	return made, nil
 }
 
 // renew makes the key of receipts anew, and puts new keys before those by which

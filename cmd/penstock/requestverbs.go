@@ -116,59 +116,69 @@ func parseTargets(list []string) ([]api.Target, error) {
 func requestLines(l *time.Location) func(*tabwriter.Writer, api.Request) {
 	return func(w *tabwriter.Writer, q api.Request) {
 		fmt.Fprintf(w, "%s\t%s, revision %d\n", q.ID, q.State, q.Rev)
-		fmt.Fprintf(w, "who\t%s of %s\n", strings.Join(q.Ask.People, ", "), q.Ask.Firm)
-		fmt.Fprintf(w, "where\t%s\n", targetWords(q.Ask.Targets))
-		fmt.Fprintf(w, "may\t%s\n", strings.Join(q.Ask.Rights, ", "))
-		if q.Ask.Laptop != "" {
-			recorded := "not recorded"
-			if q.Ask.Jack != "" {
-				recorded = "recorded, at the service jack " + printable(q.Ask.Jack)
-			}
-			fmt.Fprintf(w, "ON SITE\twith the laptop %s; %s\n", printable(q.Ask.Laptop), recorded)
+		askedLines(w, q, l)
+		answeredLines(w, q, l)
+	}
+}
+
+// askedLines are who wants to do what, where and when, and what is unusual in it.
+func askedLines(w *tabwriter.Writer, q api.Request, l *time.Location) {
+	fmt.Fprintf(w, "who\t%s of %s\n", strings.Join(q.Ask.People, ", "), q.Ask.Firm)
+	fmt.Fprintf(w, "where\t%s\n", targetWords(q.Ask.Targets))
+	fmt.Fprintf(w, "may\t%s\n", strings.Join(q.Ask.Rights, ", "))
+	if q.Ask.Laptop != "" {
+		recorded := "not recorded"
+		if q.Ask.Jack != "" {
+			recorded = "recorded, at the service jack " + printable(q.Ask.Jack)
 		}
-		if q.Ask.Kind == "exception" {
-			fmt.Fprintf(w, "EXCEPTION\twaives %s\n", strings.Join(q.Ask.Waives, ", "))
+		fmt.Fprintf(w, "ON SITE\twith the laptop %s; %s\n", printable(q.Ask.Laptop), recorded)
+	}
+	if q.Ask.Kind == "exception" {
+		fmt.Fprintf(w, "EXCEPTION\twaives %s\n", strings.Join(q.Ask.Waives, ", "))
+	}
+	if m := q.Ask.Machine; m != nil {
+		fmt.Fprintf(w, "STANDING\ta machine, day and night, without a code: keeper %s, from %s, frame %s, key %s\n", m.Keeper, strings.Join(m.Networks, ", "), printable(m.Frame), printable(m.Key))
+	}
+	if len(q.Ask.Starts) > 0 {
+		fmt.Fprintf(w, "EMERGENCY\tbegins with %s; the rest by a second tap\n", strings.Join(q.Ask.Starts, ", "))
+		if len(q.Ask.Waives) > 0 {
+			fmt.Fprintf(w, "waived\t%s\n", strings.Join(q.Ask.Waives, ", "))
 		}
-		if m := q.Ask.Machine; m != nil {
-			fmt.Fprintf(w, "STANDING\ta machine, day and night, without a code: keeper %s, from %s, frame %s, key %s\n", m.Keeper, strings.Join(m.Networks, ", "), printable(m.Frame), printable(m.Key))
+	}
+	fmt.Fprintf(w, "why\t%s\n", printable(q.Ask.Reason))
+	for _, x := range []struct{ name, text string }{{"work order", q.Ask.WorkOrder}, {"change", q.Ask.Change},
+		{"backup", q.Ask.Backup}, {"way back", q.Ask.Backout}, {"area clear", q.Ask.AreaClear}} {
+		if x.text != "" {
+			fmt.Fprintf(w, "%s\t%s\n", x.name, printable(x.text))
 		}
-		if len(q.Ask.Starts) > 0 {
-			fmt.Fprintf(w, "EMERGENCY\tbegins with %s; the rest by a second tap\n", strings.Join(q.Ask.Starts, ", "))
-			if len(q.Ask.Waives) > 0 {
-				fmt.Fprintf(w, "waived\t%s\n", strings.Join(q.Ask.Waives, ", "))
-			}
-		}
-		fmt.Fprintf(w, "why\t%s\n", printable(q.Ask.Reason))
-		for _, x := range []struct{ name, text string }{{"work order", q.Ask.WorkOrder}, {"change", q.Ask.Change},
-			{"backup", q.Ask.Backup}, {"way back", q.Ask.Backout}, {"area clear", q.Ask.AreaClear}} {
-			if x.text != "" {
-				fmt.Fprintf(w, "%s\t%s\n", x.name, printable(x.text))
-			}
-		}
-		for _, sum := range q.Ask.FileHashes {
-			fmt.Fprintf(w, "file by hash\t%s, released by itself once it was looked at\n", printable(sum))
-		}
-		fmt.Fprintf(w, "when\t%d min, between %s and %s\n", q.Ask.Minutes, local(q.Ask.From, l), local(q.Ask.To, l))
-		if len(q.Words) >= 2 {
-			fmt.Fprintf(w, "say on the phone\t%s\n", strings.ToUpper(strings.Join(q.Words[:2], " ")))
-		}
-		for _, a := range q.Answers {
-			fmt.Fprintf(w, "answer\t%s (%s) said %s %s%s%s\n", a.Person, a.Role, a.Says, local(a.At, l), map[string]string{"totp": ", by a code (the server's word)", "webauthn": ", signed with a passkey", "sshsig": ", signed with an SSH key"}[a.Proof], suffix(a.Why))
-		}
-		for _, t := range q.Told {
-			fmt.Fprintf(w, "says\t%s: %s %s\n", t.Person, printable(t.Text), local(t.At, l))
-		}
-		if u := q.Under; u != nil && u.Stands {
-			fmt.Fprintf(w, "under\t%s (%s): %s\n", u.ID, u.Frame, printable(u.Purpose))
-		} else if u != nil {
-			fmt.Fprintf(w, "under\t%s, which does not count: %s\n", u.ID, printable(u.Why))
-		}
-		for _, n := range q.Needs {
-			fmt.Fprintf(w, "waits for\t%d × %s (rule %s)\n", n.Count, n.Role, n.Rule)
-		}
-		if q.Window != "" {
-			fmt.Fprintf(w, "window\t%s\n", q.Window)
-		}
+	}
+	for _, sum := range q.Ask.FileHashes {
+		fmt.Fprintf(w, "file by hash\t%s, released by itself once it was looked at\n", printable(sum))
+	}
+	fmt.Fprintf(w, "when\t%d min, between %s and %s\n", q.Ask.Minutes, local(q.Ask.From, l), local(q.Ask.To, l))
+	if len(q.Words) >= 2 {
+		fmt.Fprintf(w, "say on the phone\t%s\n", strings.ToUpper(strings.Join(q.Words[:2], " ")))
+	}
+}
+
+// answeredLines are what was said to it, and what is still missing.
+func answeredLines(w *tabwriter.Writer, q api.Request, l *time.Location) {
+	for _, a := range q.Answers {
+		fmt.Fprintf(w, "answer\t%s (%s) said %s %s%s%s\n", a.Person, a.Role, a.Says, local(a.At, l), map[string]string{"totp": ", by a code (the server's word)", "webauthn": ", signed with a passkey", "sshsig": ", signed with an SSH key"}[a.Proof], suffix(a.Why))
+	}
+	for _, t := range q.Told {
+		fmt.Fprintf(w, "says\t%s: %s %s\n", t.Person, printable(t.Text), local(t.At, l))
+	}
+	if u := q.Under; u != nil && u.Stands {
+		fmt.Fprintf(w, "under\t%s (%s): %s\n", u.ID, u.Frame, printable(u.Purpose))
+	} else if u != nil {
+		fmt.Fprintf(w, "under\t%s, which does not count: %s\n", u.ID, printable(u.Why))
+	}
+	for _, n := range q.Needs {
+		fmt.Fprintf(w, "waits for\t%d × %s (rule %s)\n", n.Count, n.Role, n.Rule)
+	}
+	if q.Window != "" {
+		fmt.Fprintf(w, "window\t%s\n", q.Window)
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"penstock/approvals/calendar"
+	"penstock/approvals/evidence"
 	"penstock/broker/api"
 )
 
@@ -87,15 +88,7 @@ nobody's, or anything that cannot be read, changes nothing: half a roster is a h
 				r.Turns = append(r.Turns, api.Turn(t))
 			}
 			if dry {
-				return c.show(cmd, r, func(w *tabwriter.Writer) {
-					fmt.Fprintf(w, "%d turns, nothing is written:\n", len(turns))
-					for _, t := range turns {
-						fmt.Fprintf(w, "  %s\t%s to %s\n", t.Person, local(t.From, c.zone), local(t.To, c.zone))
-					}
-					for _, h := range calendar.Holes(turns, now) {
-						fmt.Fprintf(w, "  NOBODY\t%s to %s\n", local(h.From, c.zone), local(h.To, c.zone))
-					}
-				})
+				return c.show(cmd, r, turnLines(turns, now, c.zone))
 			}
 			r.Kept = false
 			return sends(&c, cmd, client, teamPath(args[0], ""), r, rosterLines(c.zone))
@@ -105,6 +98,19 @@ nobody's, or anything that cannot be read, changes nothing: half a roster is a h
 	cmd.Flags().IntVar(&days, "days", 60, "how many days ahead are written; 500 turns at most")
 	cmd.Flags().BoolVar(&dry, "dry-run", false, "only show what would be written, and where nobody would be on duty")
 	return cmd
+}
+
+// turnLines are who would be on duty, and when nobody would.
+func turnLines(turns []evidence.Turn, now time.Time, zone *time.Location) func(*tabwriter.Writer) {
+	return func(w *tabwriter.Writer) {
+		fmt.Fprintf(w, "%d turns, nothing is written:\n", len(turns))
+		for _, t := range turns {
+			fmt.Fprintf(w, "  %s\t%s to %s\n", t.Person, local(t.From, zone), local(t.To, zone))
+		}
+		for _, h := range calendar.Holes(turns, now) {
+			fmt.Fprintf(w, "  NOBODY\t%s to %s\n", local(h.From, zone), local(h.To, zone))
+		}
+	}
 }
 
 // teamOf are those who hold a team's role.

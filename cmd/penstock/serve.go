@@ -85,127 +85,47 @@ func serve(ctx context.Context, f serverFile, logger *slog.Logger) (err error) {
 		return fmt.Errorf("the record failed during the self-test, so nothing listens: %w", err)
 	}
 	h.tested.Store(true)
-	ssh, https, err := h.listen()
+	at, err := h.listenAll()
 	if err != nil {
 		return err
 	}
-	defer ssh.Close()
-	if https != nil {
-		defer https.Close()
-	}
-	socket, err := listenPrivate(f.Socket)
-	if err != nil {
-		return err
-	}
-	defer socket.Close()
-	watched, err := listenPrivately(f.Private)
-	if err != nil {
-		return err
-	}
-	if watched != nil {
-		defer watched.Close()
-		h.ownAddress(watched.Addr())
-	}
-	return h.run(ctx, ssh, socket, watched, https)
-}
-
-// maxSocketPath is what sockaddr_un holds on Linux (unix(7)), without the final zero; bytes.
-const maxSocketPath = 107
-
-// listenPrivate listens on a unix socket that only its owner can reach. A
-// socket left by a crash is replaced; one on which somebody answers is a server
-// with another data directory, and stays.
-func listenPrivate(path string) (net.Listener, error) {
-	if len(path) > maxSocketPath { // the system says only "invalid argument"
-		return nil, fmt.Errorf("the path of the private socket has %d bytes and may have %d: give a shorter one with socket: in the server's file (%s)", len(path), maxSocketPath, path)
-	}
-	if info, err := os.Lstat(path); err == nil {
-		if info.Mode().Type() != os.ModeSocket {
-			return nil, fmt.Errorf("%s is in the way of the private socket", path)
-		}
-		if c, err := net.DialTimeout("unix", path, time.Second); err == nil {
-			c.Close()
-			return nil, fmt.Errorf("another server answers on %s: give this one a socket of its own", path)
-		}
-		if err := os.Remove(path); err != nil {
-			return nil, fmt.Errorf("take away the old private socket: %w", err)
-		}
-	}
-	// The data directory is 0700, so nobody slips in before the chmod. Elsewhere it
-	// is the umask that keeps others out for that moment, and the password after it.
-	l, err := net.Listen("unix", path)
-	if err != nil {
-		return nil, fmt.Errorf("listen on the private socket: %w", err)
-	}
-	if err := os.Chmod(path, 0o600); err != nil {
-		l.Close()
-		return nil, fmt.Errorf("close the private socket to others: %w", err)
-	}
-	return l, nil
+	defer at.close()
+	return h.run(ctx, at)
 }
 
 // run serves until ctx ends or a part fails for good.
-func (h *plantHouse) run(ctx context.Context, ssh, socket, watched net.Listener, https *httpsListener) error {
+func (h *plantHouse) run(ctx context.Context, at listeners) error {
 	parts, failed := errgroup.WithContext(context.WithoutCancel(ctx)) // Run loops outlive ctx until sessions are drained
 	loops, endLoops := context.WithCancel(failed)
 	defer endLoops()
 	doors, endDoors := context.WithCancel(loops)
 	defer endDoors()
 
-	if watched != nil {
+	if at.private != nil {
 		metrics, err := h.metrics()
 		if err != nil {
 			return err
 		}
 		parts.Go(func() error { // until the end: who watches sees the drain too
-			return servePrivate(loops, watched, private(metrics, h.health.err, h.broker.Ready), h.slog)
+			return servePrivate(loops, at.private, private(metrics, h.health.err, h.broker.Ready), h.slog)
 		})
 	}
-	parts.Go(h.loop(loops, "record", h.record))
-	parts.Go(h.loop(loops, "recordings", h.archive.Run))
-	parts.Go(h.loop(loops, "desk", h.desk.Run))
-	parts.Go(h.loop(loops, "broker", h.broker.Run))
-	parts.Go(h.loop(loops, "clock", h.clock.watch))
-	parts.Go(h.loop(loops, "memory", giveBack))
-	parts.Go(h.loop(loops, "copies outside", h.outside.Run))
-	parts.Go(h.loop(loops, "reviews", h.book.Run))
-	parts.Go(h.loop(loops, "siem", h.siem.Run))
-	parts.Go(h.loop(loops, "gates", h.gates().Run))
-	parts.Go(h.loop(loops, "secrets", h.vault.Run))
-	parts.Go(h.loop(loops, "holding", h.holding.Run))
-	parts.Go(h.loop(loops, "notices", h.notices.Run))
-	if h.search != nil {
-		parts.Go(h.loop(loops, "search", h.search.Run))
-	}
-	reload := &reloader{plantHouse: h, taken: h.file, https: https}
+	h.startLoops(loops, parts)
+	reload := &reloader{plantHouse: h, taken: h.file, https: at.https}
 	parts.Go(h.loop(doors, "reload", reload.run))
-	parts.Go(func() error { return h.door.Serve(doors, ssh) })
-	api := &http.Server{Handler: h.web, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute,
-		IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10, ErrorLog: slog.NewLogLogger(h.slog.Handler(), slog.LevelWarn)}
-	parts.Go(func() error {
-		if err := api.Serve(socket); !errors.Is(err, http.ErrServerClosed) {
-			return fmt.Errorf("serve the private socket: %w", err)
-		}
-		return nil
-	})
-	ready := []any{"ssh", ssh.Addr().String(), "socket", socket.Addr().String(), "site", h.plant().Site.ID,
-		"loopback_targets", h.file.Loopback, "host_key", h.hostKeyPrint()}
-	pages := h.pagesServer(doors)
-	if https != nil {
-		parts.Go(func() error {
-			if err := pages.Serve(https); !errors.Is(err, http.ErrServerClosed) {
-				return fmt.Errorf("serve HTTPS: %w", err)
-			}
-			return nil
-		})
-		ready = append(ready, "https", https.Addr().String(), "https_fingerprint", https.fingerprint())
+	parts.Go(func() error { return h.door.Serve(doors, at.ssh) })
+	api, pages := h.apiServer(), h.pagesServer(doors)
+	parts.Go(func() error { return serveHTTP(api, at.socket, "the private socket") })
+	if at.https != nil {
+		parts.Go(func() error { return serveHTTP(pages, at.https, "HTTPS") })
 	}
+
 	unsound := h.sound() // the last look before anybody is told
 	var cause error
 	if unsound != nil {
 		cause = fmt.Errorf("the record failed while starting: %w", unsound)
 	} else {
-		h.slog.Info("ready", ready...)
+		h.slog.Info("ready", h.ready(at)...)
 		select {
 		case <-ctx.Done():
 		case <-failed.Done():
@@ -214,7 +134,60 @@ func (h *plantHouse) run(ctx context.Context, ssh, socket, watched net.Listener,
 	}
 	h.slog.Info("stopping", "cause", fmt.Sprint(cause))
 	endDoors()
-	drain, cancel := context.WithTimeout(context.Background(), h.file.Drain)
+	err := h.drain(api, pages)
+	endLoops()
+	return errors.Join(unsound, err, parts.Wait())
+}
+
+// startLoops starts what runs until the last session is over.
+func (h *plantHouse) startLoops(ctx context.Context, parts *errgroup.Group) {
+	start := func(name string, run func(context.Context) error) { parts.Go(h.loop(ctx, name, run)) }
+	start("record", h.record)
+	start("recordings", h.archive.Run)
+	start("desk", h.desk.Run)
+	start("broker", h.broker.Run)
+	start("clock", h.clock.watch)
+	start("memory", giveBack)
+	start("copies outside", h.outside.Run)
+	start("reviews", h.book.Run)
+	start("siem", h.siem.Run)
+	start("gates", h.gates().Run)
+	start("secrets", h.vault.Run)
+	start("holding", h.holding.Run)
+	start("notices", h.notices.Run)
+	if h.search != nil {
+		start("search", h.search.Run)
+	}
+}
+
+// apiServer answers the command line, on the private socket.
+func (h *plantHouse) apiServer() *http.Server {
+	return &http.Server{Handler: h.web, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute,
+		IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10, ErrorLog: slog.NewLogLogger(h.slog.Handler(), slog.LevelWarn)}
+}
+
+// serveHTTP returns once s is shut down, and else why it cannot serve.
+func serveHTTP(s *http.Server, l net.Listener, what string) error {
+	if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve %s: %w", what, err)
+	}
+	return nil
+}
+
+// ready is what whoever started serve has to know to reach it.
+func (h *plantHouse) ready(at listeners) []any {
+	says := []any{"ssh", at.ssh.Addr().String(), "socket", at.socket.Addr().String(), "site", h.plant().Site.ID,
+		"loopback_targets", h.file.Loopback, "host_key", h.hostKeyPrint()}
+	if at.https != nil {
+		says = append(says, "https", at.https.Addr().String(), "https_fingerprint", at.https.fingerprint())
+	}
+	return says
+}
+
+// drain lets sessions go on for the time that the server's file gives, or until
+// serve is told again to stop; then it takes the servers down.
+func (h *plantHouse) drain(servers ...*http.Server) error {
+	ctx, cancel := context.WithTimeout(context.Background(), h.file.Drain)
 	defer cancel()
 	again := make(chan os.Signal, 1)
 	signal.Notify(again, os.Interrupt, syscall.SIGTERM)
@@ -224,18 +197,16 @@ func (h *plantHouse) run(ctx context.Context, ssh, socket, watched net.Listener,
 		case <-again:
 			h.slog.Info("told again to stop: sessions end now")
 			cancel()
-		case <-drain.Done():
+		case <-ctx.Done():
 		}
 	}()
-	err := h.broker.Drain(drain)
-	if e := api.Shutdown(drain); e != nil {
-		err = errors.Join(err, api.Close())
+	err := h.broker.Drain(ctx)
+	for _, s := range servers {
+		if e := s.Shutdown(ctx); e != nil {
+			err = errors.Join(err, s.Close())
+		}
 	}
-	if e := pages.Shutdown(drain); e != nil {
-		err = errors.Join(err, pages.Close())
-	}
-	endLoops()
-	return errors.Join(unsound, err, parts.Wait())
+	return err
 }
 
 // sound says why nothing can be kept any more, nil while it can.

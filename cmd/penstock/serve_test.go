@@ -34,7 +34,7 @@ func TestABrokenRecordIsNotReady(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
 			ran := make(chan error, 1)
-			go func() { ran <- h.run(ctx, listen(), listen(), nil, nil) }()
+			go func() { ran <- h.run(ctx, listeners{ssh: listen(), socket: listen()}) }()
 			if !early {
 				<-said
 				if err := within(patience, 20*time.Millisecond, "ready", func() (bool, error) { return h.broker.Ready() == nil, nil }); err != nil {

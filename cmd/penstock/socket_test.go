@@ -14,7 +14,7 @@ func TestPrivateSocket(t *testing.T) {
 	}
 	defer os.RemoveAll(dir)
 	fits := filepath.Join(dir, strings.Repeat("s", maxSocketPath-len(dir)-1))
-	l, err := listenPrivate(fits)
+	l, err := listenSocket(fits)
 	if err != nil {
 		t.Fatalf("a path of %d bytes: %v", len(fits), err)
 	}
@@ -22,10 +22,10 @@ func TestPrivateSocket(t *testing.T) {
 	if info, err := os.Stat(fits); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("the socket is %v, %v", info.Mode(), err)
 	}
-	if _, err := listenPrivate(fits); err == nil || !strings.Contains(err.Error(), "another server answers") {
+	if _, err := listenSocket(fits); err == nil || !strings.Contains(err.Error(), "another server answers") {
 		t.Errorf("a second server: %v", err)
 	}
-	if _, err := listenPrivate(fits + "s"); err == nil || !strings.Contains(err.Error(), "socket:") {
+	if _, err := listenSocket(fits + "s"); err == nil || !strings.Contains(err.Error(), "socket:") {
 		t.Errorf("a path that is too long does not say what to do: %v", err)
 	}
 }
