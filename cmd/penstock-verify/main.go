@@ -226,8 +226,8 @@ func (o call) targets() (*verify.Targets, error) {
 // maxFile bounds the small files that the call names.
 const maxFile = 64 << 10
 
-func (o call) trust() (verify.Trust, error) {
-	var t verify.Trust
+// trust reads what the call brings from elsewhere: all that the data folder is held against.
+func (o call) trust() (t verify.Trust, err error) {
 	for _, name := range o.checkpoints {
 		b, err := limited(name, maxKept)
 		if err != nil {
@@ -245,23 +245,8 @@ func (o call) trust() (verify.Trust, error) {
 		}
 		t.Witnesses = append(t.Witnesses, w)
 	}
-	for _, name := range o.receipts {
-		b, err := small(name)
-		if err != nil {
-			return t, fmt.Errorf("read the receipt: %w", err)
-		}
-		list := receipt.Split(b)
-		if len(list) == 0 {
-			return t, fmt.Errorf("%s holds no receipt", name)
-		}
-		t.Receipts = append(t.Receipts, list...)
-	}
-	if o.receiptKeys != "" {
-		b, err := small(o.receiptKeys)
-		if err != nil {
-			return t, fmt.Errorf("read the keys of receipts: %w", err)
-		}
-		t.ReceiptKeys = b
+	if t.Receipts, t.ReceiptKeys, err = o.heldReceipts(); err != nil {
+		return t, err
 	}
 	if o.identity != "" {
 		b, err := small(o.identity)
@@ -272,21 +257,43 @@ func (o call) trust() (verify.Trust, error) {
 			return t, fmt.Errorf("read the identity: %w", err)
 		}
 	}
-	t.LogKey = o.key
-	if o.key != "" && !strings.Contains(o.key, "+") { // every verifier key has a plus (C2SP signed-note)
-		b, err := small(o.key)
+	t.LogKey, err = o.logKey()
+	return t, err
+}
+
+// heldReceipts are those that people kept, and the keys that may have signed them.
+func (o call) heldReceipts() (all [][]byte, keys []byte, err error) {
+	for _, name := range o.receipts {
+		b, err := small(name)
 		if err != nil {
-			return t, fmt.Errorf("read the log's key: %w", err)
+			return nil, nil, fmt.Errorf("read the receipt: %w", err)
 		}
-		t.LogKey = string(b)
-	} else if _, err := os.Stat(filepath.Clean(o.key)); o.key != "" && err == nil {
-		b, err := small(o.key)
-		if err != nil {
-			return t, fmt.Errorf("read the log's key: %w", err)
+		list := receipt.Split(b)
+		if len(list) == 0 {
+			return nil, nil, fmt.Errorf("%s holds no receipt", name)
 		}
-		t.LogKey = string(b)
+		all = append(all, list...)
 	}
-	return t, nil
+	if o.receiptKeys == "" {
+		return all, nil, nil
+	}
+	if keys, err = small(o.receiptKeys); err != nil {
+		return nil, nil, fmt.Errorf("read the keys of receipts: %w", err)
+	}
+	return all, keys, nil
+}
+
+// logKey is the key that --key gives, or that stands in the file which it names.
+func (o call) logKey() (string, error) {
+	_, err := os.Stat(filepath.Clean(o.key))
+	if o.key == "" || strings.Contains(o.key, "+") && err != nil { // every verifier key has a plus (C2SP signed-note), and a file's name may have one
+		return o.key, nil
+	}
+	b, err := small(o.key)
+	if err != nil {
+		return "", fmt.Errorf("read the log's key: %w", err)
+	}
+	return string(b), nil
 }
 
 // passphrase asks on the terminal for what protects an identity.
