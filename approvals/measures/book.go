@@ -133,7 +133,23 @@ func (b *Book) catchUp(ctx context.Context) error {
 	return nil
 }
 
+// fold takes a leaf in. A document that is missing or damaged is an error; the
+// leaf counts for nothing then.
 func (b *Book) fold(ctx context.Context, leaf audit.Leaf) error {
+	if err := b.written(ctx, leaf); err != nil {
+		return err
+	}
+	b.answered(leaf)
+	b.work(leaf)
+	b.handed(leaf)
+	b.proved(leaf)
+	b.told(leaf)
+	b.others(leaf)
+	return nil
+}
+
+// written is what documents say: requests, windows, rosters.
+func (b *Book) written(ctx context.Context, leaf audit.Leaf) error {
 	switch e := leaf.Body.(type) {
 	case audit.ConfigChanged:
 		if e.Kind == "plant" {
@@ -143,6 +159,17 @@ func (b *Book) fold(ctx context.Context, leaf audit.Leaf) error {
 		return b.submitted(ctx, leaf, e, true)
 	case audit.RequestRevised:
 		return b.submitted(ctx, leaf, audit.RequestSubmitted(e), false)
+	case audit.WindowAgreed:
+		return b.agreed(ctx, e)
+	case audit.RosterWritten:
+		return b.roster(ctx, leaf, e)
+	}
+	return nil
+}
+
+// answered is when somebody of those who were asked took a request up.
+func (b *Book) answered(leaf audit.Leaf) {
+	switch e := leaf.Body.(type) {
 	case audit.PersonAsked:
 		if r := b.requests[leaf.Subject]; r != nil {
 			r.asked = append(r.asked, e.Role)
@@ -151,10 +178,12 @@ func (b *Book) fold(ctx context.Context, leaf audit.Leaf) error {
 		if r := b.requests[e.Request]; r != nil && r.engaged.IsZero() && slices.ContainsFunc(r.asked, func(role string) bool { return slices.Contains(e.Roles, role) }) {
 			r.engaged = leaf.Wall
 		}
-	case audit.WindowAgreed:
-		return b.agreed(ctx, e)
-	case audit.WindowMoved:
-		b.moved(leaf, e)
+	}
+}
+
+// handed is what is given back after the work, and from shift to shift.
+func (b *Book) handed(leaf audit.Leaf) {
+	switch e := leaf.Body.(type) {
 	case audit.HandbackGiven:
 		if w := b.windows[e.Window]; w != nil && w.given.IsZero() {
 			w.given = leaf.Wall
@@ -163,8 +192,6 @@ func (b *Book) fold(ctx context.Context, leaf audit.Leaf) error {
 		if w := b.windows[e.Window]; w != nil {
 			w.accepted = leaf.Wall
 		}
-	case audit.RosterWritten:
-		return b.roster(ctx, leaf, e)
 	case audit.HandoverOffered:
 		b.hands[e.Handover] = &handover{e.Team, e.Due, map[string]time.Time{}}
 	case audit.HandoverAccepted:
@@ -173,6 +200,12 @@ func (b *Book) fold(ctx context.Context, leaf audit.Leaf) error {
 				h.taken[id] = leaf.Wall
 			}
 		}
+	}
+}
+
+// proved is how long evidence took, from asking to having all of it.
+func (b *Book) proved(leaf audit.Leaf) {
+	switch e := leaf.Body.(type) {
 	case audit.EvidenceAsked:
 		key := e.Window + " " + e.Person
 		b.asking[key] = append(b.asking[key], leaf.Wall)
@@ -181,6 +214,13 @@ func (b *Book) fold(ctx context.Context, leaf audit.Leaf) error {
 		if open := b.asking[key]; len(open) > 0 { // the newest: one that broke off was asked for again
 			b.packs, b.asking[key] = append(b.packs, pack{open[len(open)-1], leaf.Wall}), nil
 		}
+	}
+}
+
+// told is what people and the Desk say for the measures alone: what is owed, what
+// was before, and what was done by hand.
+func (b *Book) told(leaf audit.Leaf) {
+	switch e := leaf.Body.(type) {
 	case audit.DebtOpened:
 		for _, it := range e.Items {
 			b.owed[it.Kind+" "+it.What] = owed{since: it.Since, opened: leaf.Wall}
@@ -196,13 +236,7 @@ func (b *Book) fold(ctx context.Context, leaf audit.Leaf) error {
 		b.bases[e.Measure] = append(b.bases[e.Measure], Baseline{float64(e.Tenths) / 10, e.From, e.By, leaf.Wall, e.Proof})
 	case audit.MeasureMinutes:
 		b.byHand = append(b.byHand, byHand{e.Month, e.Minutes})
-	case audit.GateChanged:
-		b.gate(leaf, e)
-	default:
-		b.work(leaf)
 	}
-	b.others(leaf)
-	return nil
 }
 
 func (b *Book) submitted(ctx context.Context, leaf audit.Leaf, e audit.RequestSubmitted, first bool) error {
@@ -272,6 +306,10 @@ func (b *Book) roster(ctx context.Context, leaf audit.Leaf, e audit.RosterWritte
 // work is what happens in windows.
 func (b *Book) work(leaf audit.Leaf) {
 	switch e := leaf.Body.(type) {
+	case audit.WindowMoved:
+		b.moved(leaf, e)
+	case audit.GateChanged:
+		b.gate(leaf, e)
 	case audit.SessionStarted:
 		b.sessions[e.Session] = &session{person: e.Person, windows: e.Windows}
 		for _, id := range e.Windows {
