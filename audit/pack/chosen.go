@@ -81,9 +81,7 @@ func choose(ctx context.Context, r *audit.Reader, dir, window string) (*chosen, 
 	if !c.agreed {
 		return nil, fmt.Errorf("window %.40q: %w", window, fs.ErrNotExist)
 	}
-	if err := c.close(ctx); err != nil {
-		return nil, err
-	}
+	c.follow(ctx)
 	for _, s := range c.out.sessions {
 		for _, b := range s.heads {
 			c.out.leaves[b.at] = true
@@ -262,8 +260,8 @@ func follows(row string) bool {
 	return false
 }
 
-// close follows rows and ids until nothing new is wanted.
-func (c *chooser) close(ctx context.Context) error {
+// follow takes in what the first rows lead to, by rows and by ids, until nothing new is wanted.
+func (c *chooser) follow(ctx context.Context) {
 	seen := map[string]bool{}
 	for queue := c.start; len(queue) > 0; {
 		row := queue[0]
@@ -279,22 +277,27 @@ func (c *chooser) close(ctx context.Context) error {
 			}
 			c.out.leaves[r.at] = true
 			queue = append(queue, r.rows...)
-			names := r.names
-			for _, h := range r.docs {
-				if doc, err := c.docs.Get(ctx, h); err == nil { // what is missing is a finding of the check
-					names = append(names[:len(names):len(names)], ids(doc)...)
-				}
-			}
-			for _, n := range names {
-				for _, kind := range []string{"person/", "firm/", "envelope/"} {
-					if !seen[kind+n] && len(c.byRow[kind+n]) > 0 {
-						queue = append(queue, kind+n)
-					}
-				}
+			queue = append(queue, c.whoIn(ctx, r, seen)...)
+		}
+	}
+}
+
+// whoIn are the rows, not seen yet, of people, firms and envelopes that a leaf or its documents name.
+func (c *chooser) whoIn(ctx context.Context, r ref, seen map[string]bool) (rows []string) {
+	names := r.names
+	for _, h := range r.docs {
+		if doc, err := c.docs.Get(ctx, h); err == nil { // what is missing is a finding of the check
+			names = append(names[:len(names):len(names)], ids(doc)...)
+		}
+	}
+	for _, n := range names {
+		for _, kind := range []string{"person/", "firm/", "envelope/"} {
+			if !seen[kind+n] && len(c.byRow[kind+n]) > 0 {
+				rows = append(rows, kind+n)
 			}
 		}
 	}
-	return nil
+	return rows
 }
 
 // ids are the strings in some JSON that can be a person's or firm's id.
