@@ -31,21 +31,10 @@ func (d *Desk) Narrow(ctx context.Context, by people.Actor, id policy.WindowID, 
 	if err := d.mayTake(by); err != nil {
 		return Window{}, err
 	}
-	rights |= policy.Look
-	d.mu.Lock()
-	p := d.phases[id]
-	d.mu.Unlock()
-	if p.state != WindowOpen && p.state != WindowPaused {
-		if _, err := d.windowRow(ctx, id); err != nil { // no such window; or this process has not seen it yet
-			return Window{}, err
-		}
-		d.mu.Lock()
-		p = d.phases[id]
-		d.mu.Unlock()
-		if p.state != WindowOpen && p.state != WindowPaused {
-			return Window{}, illegal(string(id), string(p.state), "narrowed")
-		}
+	if err := d.narrowable(ctx, id); err != nil {
+		return Window{}, err
 	}
+	rights |= policy.Look
 	why = cleaned(why)
 	said := fmt.Sprintf("narrowed by %s to: %s", d.says(by), rights)
 	if why != "" {
@@ -72,6 +61,33 @@ func (d *Desk) Narrow(ctx context.Context, by people.Actor, id policy.WindowID, 
 	if err != nil && !refused(err) {
 		return w, d.admitNothing(fmt.Errorf("write that %s was narrowed", id), err) // it stays narrow in memory
 	}
+	d.inLog(id, rights)
+	return w, err
+}
+
+// narrowable refuses for a window that does not run. What this process knows is
+// enough for a yes: taking waits for no row.
+func (d *Desk) narrowable(ctx context.Context, id policy.WindowID) error {
+	runs := func() (WindowState, bool) {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		s := d.phases[id].state
+		return s, s == WindowOpen || s == WindowPaused
+	}
+	if _, yes := runs(); yes {
+		return nil
+	}
+	if _, err := d.windowRow(ctx, id); err != nil { // no such window; or this process has not seen it yet
+		return err
+	}
+	if s, yes := runs(); !yes {
+		return illegal(string(id), string(s), "narrowed")
+	}
+	return nil
+}
+
+// inLog: the log narrows the window now, or refused to; memory need not any more.
+func (d *Desk) inLog(id policy.WindowID, rights policy.Rights) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	list := d.narrowed[id]
@@ -81,5 +97,4 @@ func (d *Desk) Narrow(ctx context.Context, by people.Actor, id policy.WindowID, 
 	if len(d.narrowed[id]) == 0 {
 		delete(d.narrowed, id)
 	}
-	return w, err
 }

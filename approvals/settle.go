@@ -81,60 +81,61 @@ func (d *Desk) rebuild(ctx context.Context) error {
 // settle looks at everything that time or a crash may have to do with, and
 // says when to look again.
 func (d *Desk) settle(ctx context.Context, settled map[string]head) (next time.Time, err error) {
-	next = never
-	look := func(prefix string, one func(context.Context, string) (time.Time, error)) error {
-		return d.each(ctx, prefix, func(id string) error {
-			at, _ := d.heads.get(prefix + id)
-			if settled[prefix+id] == at {
-				return nil
-			}
-			when, err := one(ctx, id)
-			if isRule(err, "row-differs") {
-				return nil // Run is told to make it again
-			}
-			if err != nil && (ctx.Err() != nil || d.trouble() != nil) {
-				return fmt.Errorf("%s: %w", id, err)
-			}
-			if err != nil { // a document that is gone stops this one only
-				slog.ErrorContext(ctx, "cannot settle; looking again later", "id", id, "error", err)
-				when = d.now().Add(relook)
-			}
-			if when.Equal(never) {
-				settled[prefix+id] = at
-			}
-			next = earlier(next, when)
-			return nil
-		})
-	}
 	if next, err = d.settlePeople(ctx); err != nil {
 		return next, err
 	}
-	err = look("request/", func(ctx context.Context, id string) (time.Time, error) {
-		return d.settleRequest(ctx, policy.RequestID(id))
-	})
-	if err != nil {
-		return next, err
-	}
-	if err := look("change/", d.settleChange); err != nil {
-		return next, err
-	}
-	if err := look("pattern/", d.settlePattern); err != nil {
-		return next, err
-	}
-	if err := look("spoken/", d.settleSpoken); err != nil {
-		return next, err
-	}
-	err = look("window/", func(ctx context.Context, id string) (time.Time, error) {
-		return d.settleWindow(ctx, policy.WindowID(id))
-	})
-	if err != nil {
-		return next, err
+	for _, each := range []struct {
+		prefix string
+		one    func(context.Context, string) (time.Time, error)
+	}{
+		{"request/", func(ctx context.Context, id string) (time.Time, error) {
+			return d.settleRequest(ctx, policy.RequestID(id))
+		}},
+		{"change/", d.settleChange},
+		{"pattern/", d.settlePattern},
+		{"spoken/", d.settleSpoken},
+		{"window/", func(ctx context.Context, id string) (time.Time, error) {
+			return d.settleWindow(ctx, policy.WindowID(id))
+		}},
+	} {
+		when, err := d.settleEach(ctx, settled, each.prefix, each.one)
+		if next = earlier(next, when); err != nil {
+			return next, err
+		}
 	}
 	when, err := d.settleHandovers(ctx)
 	if refused(err) || isRule(err, "row-differs") { // somebody was faster, or Run is told to make a row again
 		err = nil
 	}
 	return earlier(next, when), err
+}
+
+// settleEach looks at those below prefix that moved since they were settled.
+func (d *Desk) settleEach(ctx context.Context, settled map[string]head, prefix string, one func(context.Context, string) (time.Time, error)) (time.Time, error) {
+	next := never
+	err := d.each(ctx, prefix, func(id string) error {
+		at, _ := d.heads.get(prefix + id)
+		if settled[prefix+id] == at {
+			return nil
+		}
+		when, err := one(ctx, id)
+		if isRule(err, "row-differs") {
+			return nil // Run is told to make it again
+		}
+		if err != nil && (ctx.Err() != nil || d.trouble() != nil) {
+			return fmt.Errorf("%s: %w", id, err)
+		}
+		if err != nil { // a document that is gone stops this one only
+			slog.ErrorContext(ctx, "cannot settle; looking again later", "id", id, "error", err)
+			when = d.now().Add(relook)
+		}
+		if when.Equal(never) {
+			settled[prefix+id] = at
+		}
+		next = earlier(next, when)
+		return nil
+	})
+	return next, err
 }
 
 // settleRequest does what is due for a request, step by step; next is when
