@@ -80,42 +80,52 @@ func Alive(c ssh.Conn, misses int) (stop func()) {
 	go func() {
 		tick := time.NewTicker(aliveIn)
 		defer tick.Stop()
-		answered := make(chan error, 1)
-		asking, missed, before := false, 0, int64(0)
+		q := question{c: c, answered: make(chan error, 1)}
 		for {
 			select {
 			case <-done:
 				return
-			case err := <-answered:
+			case err := <-q.answered:
 				if err != nil {
 					c.Close()
 					return
 				}
-				asking, missed = false, 0
+				q.asking, q.missed = false, 0
 			case <-tick.C:
-				came := before
-				if h, ok := c.(heard); ok {
-					came = h.line.n.Load()
-				}
-				silent := came == before
-				before = came
-				switch {
-				case asking && !silent:
-					missed = 0
-				case asking:
-					if missed++; missed >= misses {
-						c.Close()
-						return
-					}
-				default:
-					asking = true
-					go func() {
-						_, _, err := c.SendRequest("keepalive@openssh.com", true, nil)
-						answered <- err
-					}()
+				if q.due(); q.missed >= misses {
+					c.Close()
+					return
 				}
 			}
 		}
 	}()
 	return func() { close(done) }
+}
+
+// question is whether the other end is there; one is under way at most.
+type question struct {
+	c        ssh.Conn
+	answered chan error
+	asking   bool
+	missed   int   // times that it was due again, and nothing had come
+	came     int64 // bytes, when it was due last
+}
+
+func (q *question) due() {
+	before := q.came
+	if h, ok := q.c.(heard); ok {
+		q.came = h.line.n.Load()
+	}
+	switch {
+	case !q.asking:
+		q.asking = true
+		go func() {
+			_, _, err := q.c.SendRequest("keepalive@openssh.com", true, nil)
+			q.answered <- err
+		}()
+	case q.came == before:
+		q.missed++
+	default:
+		q.missed = 0
+	}
 }

@@ -1,6 +1,7 @@
 package connect
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -77,26 +78,10 @@ func (v *visit) socks(ctx context.Context, c net.Conn) {
 // readSocks reads greeting and request, and answers the first. code is what to
 // answer to a request that is understood and refused.
 func readSocks(c io.ReadWriter) (w socksWish, code byte, err error) {
+	if err := greetSocks(c); err != nil {
+		return w, 0, err
+	}
 	var b [256]byte
-	if _, err := io.ReadFull(c, b[:2]); err != nil || b[0] != 5 {
-		return w, 0, errSocks
-	}
-	methods := b[2 : 2+int(b[1])%254]
-	if int(b[1]) > 253 {
-		return w, 0, errSocks
-	}
-	if _, err := io.ReadFull(c, methods); err != nil {
-		return w, 0, errSocks
-	}
-	method := byte(0xff) // none is acceptable
-	for _, m := range methods {
-		if m == 0 {
-			method = 0
-		}
-	}
-	if _, err := c.Write([]byte{5, method}); err != nil || method != 0 {
-		return w, 0, errors.New("the program offers no connection without a password, and there is none here")
-	}
 	if _, err := io.ReadFull(c, b[:4]); err != nil || b[0] != 5 || b[2] != 0 {
 		return w, 0, errSocks
 	}
@@ -132,6 +117,26 @@ func readSocks(c io.ReadWriter) (w socksWish, code byte, err error) {
 		return w, socksNotSupported, fmt.Errorf("only CONNECT is served, not command %d", w.Command)
 	}
 	return w, 0, nil
+}
+
+// greetSocks agrees on no password with a program that can do without.
+func greetSocks(c io.ReadWriter) error {
+	var b [255]byte
+	if _, err := io.ReadFull(c, b[:2]); err != nil || b[0] != 5 || b[1] > 253 {
+		return errSocks
+	}
+	methods := b[2 : 2+int(b[1])]
+	if _, err := io.ReadFull(c, methods); err != nil {
+		return errSocks
+	}
+	method := byte(0xff) // none is acceptable
+	if bytes.IndexByte(methods, 0) >= 0 {
+		method = 0
+	}
+	if _, err := c.Write([]byte{5, method}); err != nil || method != 0 {
+		return errors.New("the program offers no connection without a password, and there is none here")
+	}
+	return nil
 }
 
 // answerSocks says how it went; the bound address means nothing here.

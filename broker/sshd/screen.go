@@ -184,28 +184,33 @@ func (s *screen) last(text string) {
 		go func() {
 			defer close(done)
 			defer func() { _ = recover() }()
-			if s.take(lastTime, false) {
-				if s.pty.Load() {
-					if !s.seen.ground() {
-						_, _ = io.WriteString(s.ch, "\x18") // CAN ends any sequence (ECMA-48, 8.3.6)
-					}
-					if s.seen.alt {
-						_, _ = io.WriteString(s.ch, "\x1b[?1049l")
-						s.seen.alt = false
-					}
-					_, _ = io.WriteString(s.ch, "\x1b[0m\x1b[?25h"+modesOff)
-					s.seen = terminal{}
-				}
-				s.print("Penstock: " + text)
-				s.exit(255) // with the right to write: end of file beside a write is a race in x/crypto
-				<-s.lock
+			if !s.take(lastTime, false) {
+				s.shut(255)
 				return
 			}
-			s.shut(255)
+			if s.pty.Load() {
+				s.leave()
+			}
+			s.print("Penstock: " + text)
+			s.exit(255) // with the right to write: end of file beside a write is a race in x/crypto
+			<-s.lock
 		}()
 		lapse(wordTime, done)
 		close(s.ended)
 	})
+}
+
+// leave gives the person's own screen back. The right to write is held.
+func (s *screen) leave() {
+	if !s.seen.ground() {
+		_, _ = io.WriteString(s.ch, "\x18") // CAN ends any sequence (ECMA-48, 8.3.6)
+	}
+	if s.seen.alt {
+		_, _ = io.WriteString(s.ch, "\x1b[?1049l")
+		s.seen.alt = false
+	}
+	_, _ = io.WriteString(s.ch, "\x1b[0m\x1b[?25h"+modesOff)
+	s.seen = terminal{}
 }
 
 // modesOff undoes what a program that is cut off leaves on: bracketed paste,

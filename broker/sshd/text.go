@@ -31,53 +31,57 @@ func (d *Door) textual(c *conn, nc ssh.NewChannel, who caller) {
 	defer letGo(ch, reqs)
 	ctx, cancel := context.WithCancelCause(c.ctx)
 	t := &desk{d: d, c: c, ch: ch, who: who}
-	var run sync.WaitGroup
 	pace := rate.NewLimiter(50, maxRequests)
 	for req := range reqs {
-		if !pace.Allow() {
+		switch {
+		case !pace.Allow():
 			reply(req, false)
-			continue
-		}
-		switch req.Type {
-		case "pty-req":
-			p, err := parsePty(req.Payload)
-			ok := err == nil && t.pty == nil && !t.started
-			if ok {
-				t.pty = &p
-			}
-			reply(req, ok)
-		case "shell", "exec":
-			if t.started {
-				reply(req, false)
-				continue
-			}
-			t.started = true
-			reply(req, true)
-			run.Go(func() {
-				defer d.caught("desk", c, func() { ch.Close() })
-				t.run(ctx, cancel, req.Type, req.Payload)
-			})
-		case "subsystem":
-			name, err := parseCommand(req.Payload)
-			if _, files := who.(certifier); files && err == nil && name == "sftp" && !t.started {
-				t.started = true
-				reply(req, true)
-				run.Go(func() {
-					defer d.caught("cert@ by scp", c, func() { ch.Close() })
-					t.run(ctx, cancel, req.Type, req.Payload)
-				})
-				continue
-			}
-			reply(req, false)
-			_, _ = io.WriteString(ch.Stderr(), "Penstock: files are not carried here. For the certificate: "+d.Clerk.CertLine()+"\n")
-		case endOfWrite:
+		case req.Type == endOfWrite:
 			cancel(errClientGone)
-		default: // env, agent, X11, resize: nothing here uses them
-			reply(req, false)
+		default:
+			t.request(ctx, cancel, req)
 		}
 	}
 	cancel(errClientGone)
-	run.Wait()
+	t.runs.Wait()
+}
+
+// request takes a terminal, and starts what is asked for, once.
+func (t *desk) request(ctx context.Context, cancel context.CancelCauseFunc, req *ssh.Request) {
+	switch req.Type {
+	case "pty-req":
+		p, err := parsePty(req.Payload)
+		ok := err == nil && t.pty == nil && !t.started
+		if ok {
+			t.pty = &p
+		}
+		reply(req, ok)
+	case "shell", "exec":
+		if t.started {
+			reply(req, false)
+			return
+		}
+		t.start(ctx, cancel, req, "desk")
+	case "subsystem":
+		name, err := parseCommand(req.Payload)
+		if _, files := t.who.(certifier); files && err == nil && name == "sftp" && !t.started {
+			t.start(ctx, cancel, req, "cert@ by scp")
+			return
+		}
+		reply(req, false)
+		_, _ = io.WriteString(t.ch.Stderr(), "Penstock: files are not carried here. For the certificate: "+t.d.Clerk.CertLine()+"\n")
+	default: // env, agent, X11, resize: nothing here uses them
+		reply(req, false)
+	}
+}
+
+func (t *desk) start(ctx context.Context, cancel context.CancelCauseFunc, req *ssh.Request, what string) {
+	t.started = true
+	reply(req, true)
+	t.runs.Go(func() {
+		defer t.d.caught(what, t.c, func() { t.ch.Close() })
+		t.run(ctx, cancel, req.Type, req.Payload)
+	})
 }
 
 type desk struct {
@@ -87,6 +91,7 @@ type desk struct {
 	who     caller
 	pty     *ptyRequest
 	started bool
+	runs    sync.WaitGroup
 }
 
 func (t *desk) run(ctx context.Context, cancel context.CancelCauseFunc, kind string, payload []byte) {
