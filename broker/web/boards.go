@@ -116,34 +116,46 @@ func (g *Pages) look(v *visit, f *boardFacts) (err error) {
 	}
 	f.sessions = g.Broker.Sessions()
 	if v.actor.Plant {
-		if f.blocks, err = g.Desk.Blocks(v.ctx()); err != nil {
+		if err := g.lookAsPlant(v, f); err != nil {
 			return err
-		}
-		if f.asked, err = g.Book.Asked(v.ctx()); err != nil {
-			return err
-		}
-		if err = g.lookAtGates(v, f); err != nil {
-			return err
-		}
-		if f.patterns, err = g.Desk.Patterns(v.ctx(), v.actor); err != nil {
-			return err
-		}
-		if f.spoken, err = g.Desk.Spoken(v.ctx(), v.actor); err != nil {
-			return err
-		}
-		for _, s := range f.spoken {
-			f.involved[s.Person], f.involved[s.Heard] = true, true
-		}
-		for _, p := range f.patterns {
-			for _, a := range p.Answers {
-				f.involved[a.Person] = f.involved[a.Person] || p.State == approvals.PatternWaiting
-			}
-		}
-		for who := range f.asked {
-			f.involved[policy.PersonID(who)] = true
 		}
 	} else {
 		f.sessions = slices.DeleteFunc(f.sessions, func(l broker.Live) bool { return l.Firm != v.actor.Firm })
+	}
+	f.involve()
+	return nil
+}
+
+// lookAsPlant is the part of look that no vendor sees.
+func (g *Pages) lookAsPlant(v *visit, f *boardFacts) (err error) {
+	if f.blocks, err = g.Desk.Blocks(v.ctx()); err != nil {
+		return err
+	}
+	if f.asked, err = g.Book.Asked(v.ctx()); err != nil {
+		return err
+	}
+	if err = g.lookAtGates(v, f); err != nil {
+		return err
+	}
+	if f.patterns, err = g.Desk.Patterns(v.ctx(), v.actor); err != nil {
+		return err
+	}
+	f.spoken, err = g.Desk.Spoken(v.ctx(), v.actor)
+	return err
+}
+
+// involve notes whose own part in something the board shows: that board is theirs alone.
+func (f *boardFacts) involve() {
+	for _, s := range f.spoken {
+		f.involved[s.Person], f.involved[s.Heard] = true, true
+	}
+	for _, p := range f.patterns {
+		for _, a := range p.Answers {
+			f.involved[a.Person] = f.involved[a.Person] || p.State == approvals.PatternWaiting
+		}
+	}
+	for who := range f.asked {
+		f.involved[policy.PersonID(who)] = true
 	}
 	for _, q := range f.requests {
 		if q.State != approvals.RequestWaiting && q.State != approvals.RequestAsleep {
@@ -162,7 +174,6 @@ func (g *Pages) look(v *visit, f *boardFacts) (err error) {
 			f.involved[policy.PersonID(p)] = true
 		}
 	}
-	return nil
 }
 
 // lookAtGates is the part of look that is about gates and escorts.

@@ -93,54 +93,69 @@ func (g *Pages) showPeople(v *visit, invited *invitedView) error {
 	}
 	for _, f := range n.firms {
 		may := view.Security || !f.Plant && f.Sponsor == v.actor.Person
-		one := firmView{ID: string(f.ID), Name: f.Name, Plant: f.Plant, SponsorID: string(f.Sponsor)}
-		if f.Sponsor != "" {
-			one.Sponsor = n.person(f.Sponsor)
-		}
-		if !f.Until.IsZero() {
-			one.Until = v.day(f.Until)
-		}
-		for _, p := range f.Networks {
-			one.Networks = append(one.Networks, p.String())
-		}
-		for _, p := range n.people {
-			if p.Firm != f.ID {
-				continue
-			}
-			one.People = append(one.People, v.person(p, may, n))
-			for _, k := range p.Keys {
-				if f.Plant && !p.Disabled && !k.Signs() && (k.Kind == people.Passkey || k.Kind == people.SSH && !k.Pending) {
-					view.Vouch = append(view.Vouch, vouchView{string(p.ID), p.Name, string(k.Kind), k.Name, k.ID, vouchLine(string(p.ID), k.ID, string(v.actor.Person)),
-						view.Security && p.ID != v.actor.Person})
-				}
-				if k.Pending && k.Kind == people.SSH && !p.Disabled {
-					view.Pending = append(view.Pending, pendingView{string(p.ID), p.Name, f.Name, k.ID, n.person(k.By), v.mayConfirm(f, p, k)})
-				}
-			}
-		}
-		slices.SortFunc(one.People, func(a, b personView) int { return strings.Compare(a.Name, b.Name) })
-		view.Firms = append(view.Firms, one)
+		view.Firms = append(view.Firms, v.firmView(f, may, n))
 		if may {
 			view.Invites = append(view.Invites, tick{Value: string(f.ID), Text: f.Name})
+		}
+	}
+	for _, p := range n.people {
+		f, known := n.firms[p.Firm]
+		if !known {
+			continue
+		}
+		v.keysTold(&view, f, p, n)
+		if f.Plant && !p.Disabled {
+			view.Sponsors = append(view.Sponsors, tick{Value: string(p.ID), Text: p.Name})
+		}
+	}
+	for _, t := range v.plant.Teams {
+		if v.plant.HasRole(t.Name) {
+			view.Roles = append(view.Roles, tick{Value: string(t.Name), Text: v.role(t.Name)})
 		}
 	}
 	slices.SortFunc(view.Firms, func(a, b firmView) int { return strings.Compare(a.Name, b.Name) })
 	slices.SortFunc(view.Invites, func(a, b tick) int { return strings.Compare(a.Text, b.Text) })
 	slices.SortFunc(view.Vouch, func(a, b vouchView) int { return strings.Compare(a.Name+a.Key, b.Name+b.Key) })
 	slices.SortFunc(view.Pending, func(a, b pendingView) int { return strings.Compare(a.Name+a.Key, b.Name+b.Key) })
-	for _, t := range v.plant.Teams {
-		if !v.plant.HasRole(t.Name) {
-			continue
-		}
-		view.Roles = append(view.Roles, tick{Value: string(t.Name), Text: v.role(t.Name)})
-	}
-	for _, p := range n.people {
-		if n.firms[p.Firm].Plant && !p.Disabled {
-			view.Sponsors = append(view.Sponsors, tick{Value: string(p.ID), Text: p.Name})
-		}
-	}
 	slices.SortFunc(view.Sponsors, func(a, b tick) int { return strings.Compare(a.Text, b.Text) })
 	return g.show(v, http.StatusOK, "people", "People", view)
+}
+
+// firmView is a firm with its people; may: the reader answers for it.
+func (v *visit) firmView(f people.Firm, may bool, n roll) firmView {
+	one := firmView{ID: string(f.ID), Name: f.Name, Plant: f.Plant, SponsorID: string(f.Sponsor)}
+	if f.Sponsor != "" {
+		one.Sponsor = n.person(f.Sponsor)
+	}
+	if !f.Until.IsZero() {
+		one.Until = v.day(f.Until)
+	}
+	for _, p := range f.Networks {
+		one.Networks = append(one.Networks, p.String())
+	}
+	for _, p := range n.people {
+		if p.Firm == f.ID {
+			one.People = append(one.People, v.person(p, may, n))
+		}
+	}
+	slices.SortFunc(one.People, func(a, b personView) int { return strings.Compare(a.Name, b.Name) })
+	return one
+}
+
+// keysTold are the keys of somebody that wait for another: to be confirmed, or to be vouched for.
+func (v *visit) keysTold(view *peopleView, f people.Firm, p people.Person, n roll) {
+	if p.Disabled {
+		return
+	}
+	for _, k := range p.Keys {
+		if f.Plant && !k.Signs() && (k.Kind == people.Passkey || k.Kind == people.SSH && !k.Pending) {
+			view.Vouch = append(view.Vouch, vouchView{string(p.ID), p.Name, string(k.Kind), k.Name, k.ID, vouchLine(string(p.ID), k.ID, string(v.actor.Person)),
+				view.Security && p.ID != v.actor.Person})
+		}
+		if k.Pending && k.Kind == people.SSH {
+			view.Pending = append(view.Pending, pendingView{string(p.ID), p.Name, f.Name, k.ID, n.person(k.By), v.mayConfirm(f, p, k)})
+		}
+	}
 }
 
 func (v *visit) person(p people.Person, may bool, n roll) personView {

@@ -269,7 +269,6 @@ func (g *Pages) sessionEvents(v *visit, n roll, h recording.Header, view *Record
 		return err
 	}
 	to := cmp.Or(s.end, s.last)
-	at := map[int]int{}
 	want, err := strconv.Atoi(v.r.URL.Query().Get("channel"))
 	if err != nil || want < 0 {
 		want = -2
@@ -289,37 +288,50 @@ func (g *Pages) sessionEvents(v *visit, n roll, h recording.Header, view *Record
 		} else {
 			view.MoreEvents++
 		}
-		switch b := leaf.Body.(type) {
-		case audit.ChannelOpened:
-			if len(view.Channels) >= maxChannels && b.Channel != want {
-				view.MoreChannels++
-				continue
-			}
-			t, _ := v.plant.Asset(assetName(b.Asset))
-			at[b.Channel] = len(view.Channels)
-			view.Channels = append(view.Channels, recordedChannel{Number: b.Channel, Kind: b.Kind, What: cmp.Or(t.Tag, b.Asset) + as(b.Account), Open: v.at(leaf.Wall)})
-		case audit.FileTransferred:
-			if b.Direction == "in" {
-				view.In++
-			} else {
-				view.Out++
-			}
-			if i, ok := at[b.Channel]; ok && len(view.Channels[i].Files) < mostFiles {
-				view.Channels[i].Files = append(view.Channels[i].Files, fileWords(b))
-			}
-		case audit.OperationsSummary:
-			if i, ok := at[b.Channel]; ok {
-				view.Channels[i].Done = operationsWords(b)
-			}
-		case audit.ChannelClosed:
-			if i, ok := at[b.Channel]; ok {
-				c := &view.Channels[i]
-				c.In, c.Out, c.Close, c.Exit = bytesText(b.In), bytesText(b.Out), v.at(leaf.Wall), cmp.Or(b.Exit, b.Cause)
-			}
-		case audit.ChannelRefused:
-			view.Refused++
-		case audit.SessionEnded:
-			view.Ended, view.Cause = v.at(leaf.Wall), b.Cause
+		view.take(v, leaf, want)
+	}
+	return nil
+}
+
+// take counts a leaf of the session in; of more channels than are shown, want is one that is.
+func (r *RecordingView) take(v *visit, leaf audit.Leaf, want int) {
+	switch b := leaf.Body.(type) {
+	case audit.ChannelOpened:
+		if len(r.Channels) >= maxChannels && b.Channel != want {
+			r.MoreChannels++
+			return
+		}
+		t, _ := v.plant.Asset(assetName(b.Asset))
+		r.Channels = append(r.Channels, recordedChannel{Number: b.Channel, Kind: b.Kind, What: cmp.Or(t.Tag, b.Asset) + as(b.Account), Open: v.at(leaf.Wall)})
+	case audit.FileTransferred:
+		if b.Direction == "in" {
+			r.In++
+		} else {
+			r.Out++
+		}
+		if c := r.channel(b.Channel); c != nil && len(c.Files) < mostFiles {
+			c.Files = append(c.Files, fileWords(b))
+		}
+	case audit.OperationsSummary:
+		if c := r.channel(b.Channel); c != nil {
+			c.Done = operationsWords(b)
+		}
+	case audit.ChannelClosed:
+		if c := r.channel(b.Channel); c != nil {
+			c.In, c.Out, c.Close, c.Exit = bytesText(b.In), bytesText(b.Out), v.at(leaf.Wall), cmp.Or(b.Exit, b.Cause)
+		}
+	case audit.ChannelRefused:
+		r.Refused++
+	case audit.SessionEnded:
+		r.Ended, r.Cause = v.at(leaf.Wall), b.Cause
+	}
+}
+
+// channel is the one of that number that is shown; nil: it is not.
+func (r *RecordingView) channel(number int) *recordedChannel {
+	for i := range r.Channels {
+		if r.Channels[i].Number == number {
+			return &r.Channels[i]
 		}
 	}
 	return nil

@@ -135,24 +135,11 @@ func (g *Pages) requestOf(v *visit, q approvals.Request) (requestView, error) {
 	if err := g.around(v, &out, q, n); err != nil {
 		return out, err
 	}
-	for _, l := range q.Answers {
-		out.Answers = append(out.Answers, answerView{n.person(l.Person), v.role(l.Role), saysWords[l.Says], l.Why, v.limits(l.Limits), v.proofOf(l, n), v.at(l.At)})
-	}
-	for _, t := range q.Told {
-		out.Answers = append(out.Answers, answerView{Who: n.person(t.Person), Role: out.Firm, Says: "answers", Why: t.Text, At: v.at(t.At)})
-	}
-	slices.SortStableFunc(out.Answers, func(a, b answerView) int { return a.At.Compare(b.At.Time) })
-	out.Tell = (v.actor.Firm == policy.FirmID(d.Firm) || string(v.actor.Person) == d.By) && (q.State == approvals.RequestWaiting || q.State == approvals.RequestAsleep) &&
-		slices.ContainsFunc(q.Answers, func(l approvals.AnswerLine) bool { return l.Says == evidence.Question })
-	not := slices.Concat(d.People, []string{d.By})
-	for _, need := range q.Needs {
-		out.Needs = append(out.Needs, needView{v.role(need.Role), need.Count, n.holders(need.Role, v.now, not...), need.Rule, v.nobody(need.Role, n, not...)})
-	}
+	v.talk(&out, q, n)
+	out.Needs = v.needs(q, n)
 	out.Next, out.Under = v.nextAsked(q), q.Pattern
 	out.Called = v.calledWords(d.Called, q.Call, n)
-	live := q.State == approvals.RequestWaiting || q.State == approvals.RequestAsleep || q.State == approvals.RequestAgreed
-	out.MayCall = d.Called && live && v.actor.Plant && (q.Call == nil || q.Call.Here == "") &&
-		(string(v.actor.Person) == d.By || v.opens(n, q.Asked, d.Assets, d.Rights))
+	out.MayCall = v.mayCall(q, n)
 	if d.Open != "shift" {
 		out.Opens = v.opensHow(d.Open, d.From, out.Who)
 	}
@@ -181,6 +168,38 @@ func (g *Pages) requestOf(v *visit, q approvals.Request) (requestView, error) {
 		out.Call = v.call(n, d.People)
 	}
 	return out, nil
+}
+
+// talk is the answers and what the asker said to them, in order, and whether the reader may say more.
+func (v *visit) talk(out *requestView, q approvals.Request, n roll) {
+	d := q.Document
+	for _, l := range q.Answers {
+		out.Answers = append(out.Answers, answerView{n.person(l.Person), v.role(l.Role), saysWords[l.Says], l.Why, v.limits(l.Limits), v.proofOf(l, n), v.at(l.At)})
+	}
+	for _, t := range q.Told {
+		out.Answers = append(out.Answers, answerView{Who: n.person(t.Person), Role: out.Firm, Says: "answers", Why: t.Text, At: v.at(t.At)})
+	}
+	slices.SortStableFunc(out.Answers, func(a, b answerView) int { return a.At.Compare(b.At.Time) })
+	out.Tell = (v.actor.Firm == policy.FirmID(d.Firm) || string(v.actor.Person) == d.By) && (q.State == approvals.RequestWaiting || q.State == approvals.RequestAsleep) &&
+		slices.ContainsFunc(q.Answers, func(l approvals.AnswerLine) bool { return l.Says == evidence.Question })
+}
+
+// needs are those who still have to answer, and who of them could.
+func (v *visit) needs(q approvals.Request, n roll) (list []needView) {
+	d := q.Document
+	not := slices.Concat(d.People, []string{d.By})
+	for _, need := range q.Needs {
+		list = append(list, needView{v.role(need.Role), need.Count, n.holders(need.Role, v.now, not...), need.Rule, v.nobody(need.Role, n, not...)})
+	}
+	return list
+}
+
+// mayCall: whoever called them in, or could open the window, may give another code.
+func (v *visit) mayCall(q approvals.Request, n roll) bool {
+	d := q.Document
+	live := q.State == approvals.RequestWaiting || q.State == approvals.RequestAsleep || q.State == approvals.RequestAgreed
+	return d.Called && live && v.actor.Plant && (q.Call == nil || q.Call.Here == "") &&
+		(string(v.actor.Person) == d.By || v.opens(n, q.Asked, d.Assets, d.Rights))
 }
 
 // urgency says whence the priority is.

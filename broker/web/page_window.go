@@ -78,30 +78,11 @@ func (g *Pages) windowOf(v *visit, w approvals.Window) (windowView, error) {
 	if out.Conditions, err = g.conditions(v, w, n); err != nil {
 		return windowView{}, err
 	}
-	windows := map[policy.WindowID]approvals.Window{w.ID: w}
-	for _, l := range g.Broker.Sessions() {
-		l.Channels = slices.DeleteFunc(slices.Clone(l.Channels), func(c broker.LiveChannel) bool { return c.Window != w.ID })
-		if len(l.Channels) > 0 {
-			out.Sessions = append(out.Sessions, g.inside(v, n, l, windows, map[policy.WindowID]bool{}))
-		}
-	}
+	out.Sessions = g.insideOf(v, n, w)
 	out.Bound = v.bound(c.Machine, c.People, n)
-	if out.May.Extend && out.Bound != nil {
-		most, err := g.confirmTo(v, w.ID)
-		if err != nil {
-			return out, err
-		}
-		if at := v.at(most); most.After(w.Until) {
-			out.Confirm = &at
-		}
-	} else if out.May.Extend {
-		for _, m := range []int{15, 30, 60, 120} {
-			if until := w.Until.Add(time.Duration(m) * time.Minute); !until.After(c.To) {
-				out.Later = append(out.Later, choice{m, minutesWords(m), v.at(until)})
-			}
-		}
+	if err := g.mayLater(v, &out, w); err != nil {
+		return out, err
 	}
-	runs := w.State == approvals.WindowOpen || w.State == approvals.WindowPaused
 	if out.May.Step {
 		out.Step = stepTicks(w)
 	}
@@ -113,11 +94,45 @@ func (g *Pages) windowOf(v *visit, w approvals.Window) (windowView, error) {
 		doubted := slices.ContainsFunc(p.Doubts, func(d approvals.Doubt) bool { return d.Window == w.ID })
 		out.Under = &underView{p.ID, p.Document.Frame, p.Document.Purpose, v.actor.Plant && len(v.actor.Roles) > 0 && !w.Opened.IsZero() && !doubted}
 	}
+	runs := w.State == approvals.WindowOpen || w.State == approvals.WindowPaused
 	if works := slices.Contains(c.People, string(v.actor.Person)); works && !c.OnSite() && (runs || w.State == approvals.WindowAgreed && c.Open == "vendor") {
 		out.Next = g.nextLines(v, w)
 	}
 	out.Recordings, out.MayRead, err = g.recordingsOf(v, n, string(w.ID))
 	return out, err
+}
+
+// insideOf are the sessions that have a channel in this window.
+func (g *Pages) insideOf(v *visit, n roll, w approvals.Window) (list []inView) {
+	windows := map[policy.WindowID]approvals.Window{w.ID: w}
+	for _, l := range g.Broker.Sessions() {
+		l.Channels = slices.DeleteFunc(slices.Clone(l.Channels), func(c broker.LiveChannel) bool { return c.Window != w.ID })
+		if len(l.Channels) > 0 {
+			list = append(list, g.inside(v, n, l, windows, map[policy.WindowID]bool{}))
+		}
+	}
+	return list
+}
+
+// mayLater says to when the end may be moved: of a machine's window, by
+// confirming it once more; else by so many minutes inside the span.
+func (g *Pages) mayLater(v *visit, out *windowView, w approvals.Window) error {
+	if !out.May.Extend {
+		return nil
+	}
+	if out.Bound != nil {
+		most, err := g.confirmTo(v, w.ID)
+		if at := v.at(most); err == nil && most.After(w.Until) {
+			out.Confirm = &at
+		}
+		return err
+	}
+	for _, m := range []int{15, 30, 60, 120} {
+		if until := w.Until.Add(time.Duration(m) * time.Minute); !until.After(w.Claim.To) {
+			out.Later = append(out.Later, choice{m, minutesWords(m), v.at(until)})
+		}
+	}
+	return nil
 }
 
 // nextLines fetch the certificate, and go in by each way that a shell has.

@@ -33,35 +33,34 @@ func (s *server) windows(mux *http.ServeMux) {
 		}
 		return api.Receipted{}, s.Desk.SayOutage(r.Context(), a, r.PathValue("gate"), step.Says == approvals.GateYes, step.Why)
 	}))
-	d := s.Desk
-	for name, verb := range map[string]windowVerb{
+	for name, verb := range windowVerbs(s.Desk) {
+		mux.HandleFunc("POST /api/v1/windows/{id}/"+name, s.does(func(r *http.Request, a people.Actor) (any, error) {
+			step, err := read[api.Step](r)
+			if err != nil {
+				return nil, err
+			}
+			return one(windowJSON)(verb(r.Context(), a, policy.WindowID(r.PathValue("id")), step))
+		}))
+	}
+	mux.HandleFunc("POST /api/v1/windows/{id}/extend/draft", s.plant(s.draftExtension))
+	mux.HandleFunc("POST /api/v1/windows/{id}/step-up/draft", s.plant(s.draftStepUp))
+	mux.HandleFunc("GET /api/v1/sessions", s.plant(func(*http.Request, people.Actor) (any, error) {
+		return each(s.Broker.Sessions(), nil, sessionJSON)
+	}))
+	mux.HandleFunc("GET /api/v1/sessions/{id}/watch", s.watchCall)
+	s.blocks(mux)
+	s.heldFiles(mux)
+	s.handovers(mux)
+}
+
+// windowVerbs are the steps of a window, by the last word of their path.
+func windowVerbs(d *approvals.Desk) map[string]windowVerb {
+	return map[string]windowVerb{
 		"open": func(ctx context.Context, a people.Actor, id policy.WindowID, _ api.Step) (approvals.Window, error) {
 			return d.Open(ctx, a, id)
 		},
-		"extend": func(ctx context.Context, a people.Actor, id policy.WindowID, p api.Step) (approvals.Window, error) {
-			if p.Signed == nil {
-				return d.Extend(ctx, a, id, p.Until)
-			}
-			signed, err := signedAnswer(p.Signed)
-			if err != nil {
-				return approvals.Window{}, err
-			}
-			return d.ExtendSigned(ctx, a, id, *signed)
-		},
-		"step-up": func(ctx context.Context, a people.Actor, id policy.WindowID, p api.Step) (approvals.Window, error) {
-			if p.Signed == nil {
-				rights, err := policy.ParseRights(p.Rights)
-				if err != nil {
-					return approvals.Window{}, badCall{err}
-				}
-				return d.StepUp(ctx, a, id, rights)
-			}
-			signed, err := signedAnswer(p.Signed)
-			if err != nil {
-				return approvals.Window{}, err
-			}
-			return d.StepUpSigned(ctx, a, id, *signed)
-		},
+		"extend":  extendVerb(d),
+		"step-up": stepUpVerb(d),
 		"pause": func(ctx context.Context, a people.Actor, id policy.WindowID, p api.Step) (approvals.Window, error) {
 			return d.Pause(ctx, a, id, p.Why)
 		},
@@ -86,13 +85,7 @@ func (s *server) windows(mux *http.ServeMux) {
 		"left-gone": func(ctx context.Context, a people.Actor, id policy.WindowID, p api.Step) (approvals.Window, error) {
 			return d.LeftGone(ctx, a, id, p.N)
 		},
-		"narrow": func(ctx context.Context, a people.Actor, id policy.WindowID, p api.Step) (approvals.Window, error) {
-			rights, err := policy.ParseRights(p.Rights)
-			if err != nil {
-				return approvals.Window{}, badCall{err}
-			}
-			return d.Narrow(ctx, a, id, rights, p.Why)
-		},
+		"narrow": narrowVerb(d),
 		"gate": func(ctx context.Context, a people.Actor, id policy.WindowID, p api.Step) (approvals.Window, error) {
 			return d.SayGate(ctx, a, id, p.Gate, p.Says, p.Why)
 		},
@@ -102,24 +95,50 @@ func (s *server) windows(mux *http.ServeMux) {
 		"accept": func(ctx context.Context, a people.Actor, id policy.WindowID, p api.Step) (approvals.Window, error) {
 			return d.AcceptOutside(ctx, a, id, p.Out)
 		},
-	} {
-		mux.HandleFunc("POST /api/v1/windows/{id}/"+name, s.does(func(r *http.Request, a people.Actor) (any, error) {
-			step, err := read[api.Step](r)
-			if err != nil {
-				return nil, err
-			}
-			return one(windowJSON)(verb(r.Context(), a, policy.WindowID(r.PathValue("id")), step))
-		}))
 	}
-	mux.HandleFunc("POST /api/v1/windows/{id}/extend/draft", s.plant(s.draftExtension))
-	mux.HandleFunc("POST /api/v1/windows/{id}/step-up/draft", s.plant(s.draftStepUp))
-	mux.HandleFunc("GET /api/v1/sessions", s.plant(func(*http.Request, people.Actor) (any, error) {
-		return each(s.Broker.Sessions(), nil, sessionJSON)
-	}))
-	mux.HandleFunc("GET /api/v1/sessions/{id}/watch", s.watchCall)
-	s.blocks(mux)
-	s.heldFiles(mux)
-	s.handovers(mux)
+}
+
+// extendVerb moves the end: with the opener's own signature where the plant file asks for it.
+func extendVerb(d *approvals.Desk) windowVerb {
+	return func(ctx context.Context, a people.Actor, id policy.WindowID, p api.Step) (approvals.Window, error) {
+		if p.Signed == nil {
+			return d.Extend(ctx, a, id, p.Until)
+		}
+		signed, err := signedAnswer(p.Signed)
+		if err != nil {
+			return approvals.Window{}, err
+		}
+		return d.ExtendSigned(ctx, a, id, *signed)
+	}
+}
+
+// stepUpVerb is the second tap of an emergency, signed where the plant file asks for it.
+func stepUpVerb(d *approvals.Desk) windowVerb {
+	return func(ctx context.Context, a people.Actor, id policy.WindowID, p api.Step) (approvals.Window, error) {
+		if p.Signed == nil {
+			rights, err := policy.ParseRights(p.Rights)
+			if err != nil {
+				return approvals.Window{}, badCall{err}
+			}
+			return d.StepUp(ctx, a, id, rights)
+		}
+		signed, err := signedAnswer(p.Signed)
+		if err != nil {
+			return approvals.Window{}, err
+		}
+		return d.StepUpSigned(ctx, a, id, *signed)
+	}
+}
+
+// narrowVerb takes rights away from an open window.
+func narrowVerb(d *approvals.Desk) windowVerb {
+	return func(ctx context.Context, a people.Actor, id policy.WindowID, p api.Step) (approvals.Window, error) {
+		rights, err := policy.ParseRights(p.Rights)
+		if err != nil {
+			return approvals.Window{}, badCall{err}
+		}
+		return d.Narrow(ctx, a, id, rights, p.Why)
+	}
 }
 
 func (s *server) handovers(mux *http.ServeMux) {
