@@ -161,7 +161,7 @@ func plainMachine(kind byte, id uint32, f *fields) []byte {
 const bothWait = "{in: {quarantine: true}, out: {quarantine: true}}"
 
 // What becomes of every request, on an account whose rights allow it, without rules
-// for files and where files wait in both directions. broker/README.md has this table in words.
+// for files and where files wait in both directions. README.md has this table in words.
 //
 //	passes  it goes to the machine as it is
 //	here    Penstock answers well, and the machine hears nothing
