@@ -37,6 +37,19 @@ func openLog(dir string, disk *durable.Disk) (*audit.Log, error) {
 	return audit.OpenLog(filepath.Join(dir, "log"), disk, audit.Options{Origin: origin, Node: "a", Signer: signer, Clock: audit.SystemClock()})
 }
 
+// openAll is the log and the archive of a broker that may be killed.
+func openAll(dir string, disk *durable.Disk, to string) (*audit.Log, *recording.Archive, error) {
+	log, err := openLog(dir, disk)
+	if err != nil {
+		return nil, nil, err
+	}
+	a, err := recording.OpenArchive(recording.Parts{
+		Dir: filepath.Join(dir, "recordings"), HeadsDir: filepath.Join(dir, "log", "heads"), Disk: disk, Log: log,
+		Mode: "readable", MinFree: -1, Recipients: []string{to},
+	})
+	return log, a, err
+}
+
 // child records under load until it is killed, and says on stdout what Commit
 // acknowledged: "session channel number".
 func child(dir string) error {
@@ -46,14 +59,7 @@ func child(dir string) error {
 	}
 	all, ctx := errgroup.WithContext(context.Background())
 	all.Go(func() error { return disk.Run(ctx) })
-	log, err := openLog(dir, disk)
-	if err != nil {
-		return err
-	}
-	a, err := recording.OpenArchive(recording.Parts{
-		Dir: filepath.Join(dir, "recordings"), HeadsDir: filepath.Join(dir, "log", "heads"), Disk: disk, Log: log,
-		Mode: "readable", MinFree: -1, Recipients: []string{os.Getenv(childDir + "_TO")},
-	})
+	_, a, err := openAll(dir, disk, os.Getenv(childDir+"_TO"))
 	if err != nil {
 		return err
 	}

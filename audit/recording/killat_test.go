@@ -33,14 +33,7 @@ func sealing(dir string) error {
 	defer stop()
 	all, ctx := errgroup.WithContext(ctx)
 	all.Go(func() error { return disk.Run(ctx) })
-	log, err := openLog(dir, disk)
-	if err != nil {
-		return err
-	}
-	a, err := recording.OpenArchive(recording.Parts{
-		Dir: filepath.Join(dir, "recordings"), HeadsDir: filepath.Join(dir, "log", "heads"), Disk: disk, Log: log,
-		Mode: "readable", MinFree: -1, Recipients: []string{os.Getenv(sealChild + "_TO")},
-	})
+	log, a, err := openAll(dir, disk, os.Getenv(sealChild+"_TO"))
 	if err != nil {
 		return err
 	}

@@ -44,20 +44,9 @@ func (l *events) Append(_ context.Context, ev audit.Event) (audit.Leaf, error) {
 // library is an archive with recordings of S-2 and S-1, in that order of making.
 func library(t *testing.T) (*recording.Archive, string) {
 	t.Helper()
-	dir := t.TempDir()
-	disk, err := durable.OpenDisk(dir)
-	must(t, err)
-	ctx, stop := context.WithCancel(context.Background())
-	ran := make(chan struct{})
-	go func() { defer close(ran); disk.Run(ctx) }()
-	t.Cleanup(func() { stop(); <-ran })
 	id, err := age.GenerateX25519Identity()
 	must(t, err)
-	a, err := recording.OpenArchive(recording.Parts{
-		Dir: filepath.Join(dir, "recordings"), HeadsDir: filepath.Join(dir, "heads"), Disk: disk, Log: &events{},
-		Mode: "readable", Recipients: []string{id.Recipient().String()}, Identity: id.String(), MinFree: -1,
-	})
-	must(t, err)
+	a, dir := archive(t, recording.Parts{Mode: "readable", Recipients: []string{id.Recipient().String()}, Identity: id.String()})
 	for session, day := range map[string]int{"S-2": 22, "S-1": 21} {
 		w, _, _, err := a.Create(t.Context(), recording.Header{Session: session, Person: "ann", Started: time.Date(2026, 11, day, 3, 0, 0, 0, time.UTC)})
 		must(t, err)
@@ -68,6 +57,22 @@ func library(t *testing.T) (*recording.Archive, string) {
 		must(t, err)
 	}
 	return a, filepath.Join(dir, "recordings")
+}
+
+// archive is an empty one in a folder of its own, on a disk that runs until the test ends.
+func archive(t *testing.T, p recording.Parts) (*recording.Archive, string) {
+	t.Helper()
+	dir := t.TempDir()
+	disk, err := durable.OpenDisk(dir)
+	must(t, err)
+	ctx, stop := context.WithCancel(context.Background())
+	ran := make(chan struct{})
+	go func() { defer close(ran); disk.Run(ctx) }()
+	t.Cleanup(func() { stop(); <-ran })
+	p.Dir, p.HeadsDir, p.Disk, p.Log, p.MinFree = filepath.Join(dir, "recordings"), filepath.Join(dir, "heads"), disk, &events{}, -1
+	a, err := recording.OpenArchive(p)
+	must(t, err)
+	return a, dir
 }
 
 func must(t *testing.T, err error) {

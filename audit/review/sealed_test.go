@@ -2,17 +2,14 @@ package review_test
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"io/fs"
-	"path/filepath"
 	"testing"
 	"time"
 
 	"filippo.io/age"
 
 	"penstock/audit"
-	"penstock/audit/durable"
 	"penstock/audit/recording"
 	"penstock/audit/review"
 )
@@ -21,20 +18,9 @@ import (
 // that this identity opens.
 func sealedLibrary(t *testing.T) (*recording.Archive, age.Identity) {
 	t.Helper()
-	dir := t.TempDir()
-	disk, err := durable.OpenDisk(dir)
-	must(t, err)
-	ctx, stop := context.WithCancel(context.Background())
-	ran := make(chan struct{})
-	go func() { defer close(ran); disk.Run(ctx) }()
-	t.Cleanup(func() { stop(); <-ran })
 	id, err := age.GenerateX25519Identity()
 	must(t, err)
-	a, err := recording.OpenArchive(recording.Parts{
-		Dir: filepath.Join(dir, "recordings"), HeadsDir: filepath.Join(dir, "heads"), Disk: disk, Log: &events{},
-		Mode: "sealed", Recipients: []string{id.Recipient().String()}, SealedTo: []string{"mia"}, MinFree: -1,
-	})
-	must(t, err)
+	a, _ := archive(t, recording.Parts{Mode: "sealed", Recipients: []string{id.Recipient().String()}, SealedTo: []string{"mia"}})
 	for _, session := range []string{"S-1", "S-2"} {
 		w, _, _, err := a.Create(t.Context(), recording.Header{Session: session, Person: "ann"})
 		must(t, err)

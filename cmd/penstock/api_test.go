@@ -33,23 +33,7 @@ type liveHouse struct {
 // newHouse opens a broker over the story plant; nobody has enrolled anything yet.
 func newHouse(t *testing.T) *liveHouse {
 	t.Helper()
-	dir := t.TempDir()
-	s := &story{dir: dir, people: map[string]*demo.Person{}}
-	if err := s.write("tester"); err != nil {
-		t.Fatal(err)
-	}
-	f, err := readServerFile(filepath.Join(dir, "penstock.yaml"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	p, err := readPlantFile(f.Plant)
-	if err != nil {
-		t.Fatal(err)
-	}
-	h, err := open(t.Context(), f, p, slog.New(slog.NewTextHandler(t.Output(), nil)))
-	if err != nil {
-		t.Fatal(err)
-	}
+	h, _, people := openedHouse(t, slog.New(slog.NewTextHandler(t.Output(), nil)))
 	srv := httptest.NewServer(h.web)
 	t.Cleanup(func() {
 		srv.Close()
@@ -57,7 +41,7 @@ func newHouse(t *testing.T) *liveHouse {
 			t.Error(err)
 		}
 	})
-	return &liveHouse{h, srv.URL, s.people}
+	return &liveHouse{h, srv.URL, people}
 }
 
 var loopback = netip.MustParseAddr("127.0.0.1")

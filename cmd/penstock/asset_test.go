@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"os"
 	"path/filepath"
 	"strings"
@@ -10,17 +9,7 @@ import (
 
 func runAsset(t *testing.T, args ...string) (code int, out string) {
 	t.Helper()
-	var both bytes.Buffer
-	c := assetCommand()
-	c.SilenceErrors, c.SilenceUsage = true, true
-	c.SetOut(&both)
-	c.SetErr(&both)
-	c.SetArgs(args)
-	err := c.Execute()
-	if err != nil {
-		both.WriteString(err.Error())
-	}
-	return exitCode(err), both.String()
+	return typed(t, assetCommand(), args...)
 }
 
 // A sheet goes into the imported file and nowhere else, and only when told to.

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/spf13/cobra"
+
 	"penstock/configs"
 )
 
@@ -33,8 +35,13 @@ func plantFolder(t *testing.T) string {
 // runPolicy types `penstock policy …` and returns all that is printed.
 func runPolicy(t *testing.T, args ...string) (code int, out string) {
 	t.Helper()
+	return typed(t, policyCommand(), args...)
+}
+
+// typed runs one verb as it is typed, and returns all that is printed, the error last.
+func typed(t *testing.T, c *cobra.Command, args ...string) (code int, out string) {
+	t.Helper()
 	var both bytes.Buffer
-	c := policyCommand()
 	c.SilenceErrors, c.SilenceUsage = true, true
 	c.SetOut(&both)
 	c.SetErr(&both)

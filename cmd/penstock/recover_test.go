@@ -13,7 +13,6 @@ import (
 
 	"penstock/audit"
 	"penstock/broker/ca"
-	"penstock/cmd/penstock/demo"
 )
 
 // Whoever had the machine had the log's key, too, and could write that a recovery
@@ -22,23 +21,8 @@ import (
 // written down. Twice is no worse than once.
 func TestARecoveryThatNeverWas(t *testing.T) {
 	t.Parallel()
-	s := &story{dir: t.TempDir(), people: map[string]*demo.Person{}}
-	if err := s.write("tester"); err != nil {
-		t.Fatal(err)
-	}
-	f, err := readServerFile(s.path("penstock.yaml"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	plant, err := readPlantFile(f.Plant)
-	if err != nil {
-		t.Fatal(err)
-	}
 	logger := slog.New(slog.NewTextHandler(t.Output(), nil))
-	h, err := open(t.Context(), f, plant, logger)
-	if err != nil {
-		t.Fatal(err)
-	}
+	h, f, _ := openedHouse(t, logger)
 	keys := filepath.Join(f.Data, "keys")
 	old, err := ca.Prints(keys)
 	if err != nil || len(old) != 4 {

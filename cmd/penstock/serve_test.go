@@ -66,8 +66,8 @@ func TestABrokenRecordIsNotReady(t *testing.T) {
 	}
 }
 
-// bareHouse is a broker that does not run yet, and listeners for it.
-func bareHouse(t *testing.T, logger *slog.Logger) (*plantHouse, func() net.Listener) {
+// openedHouse is a new broker over the story plant, with its file and the plant's people; nobody has enrolled anything yet. Whoever asks for it closes it.
+func openedHouse(t *testing.T, logger *slog.Logger) (*plantHouse, serverFile, map[string]*demo.Person) {
 	t.Helper()
 	s := &story{dir: t.TempDir(), people: map[string]*demo.Person{}}
 	if err := s.write("tester"); err != nil {
@@ -85,6 +85,13 @@ func bareHouse(t *testing.T, logger *slog.Logger) (*plantHouse, func() net.Liste
 	if err != nil {
 		t.Fatal(err)
 	}
+	return h, f, s.people
+}
+
+// bareHouse is a broker that does not run yet, and listeners for it.
+func bareHouse(t *testing.T, logger *slog.Logger) (*plantHouse, func() net.Listener) {
+	t.Helper()
+	h, _, _ := openedHouse(t, logger)
 	t.Cleanup(func() { _ = h.close() }) // it cannot write that it stopped
 	return h, func() net.Listener {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
