@@ -112,6 +112,11 @@ func gallery() []galleryPage {
 		{216, after(-60), "session.started", "S-341", "Ann Keller", "came in from 198.51.100.7", "moved", "sha256:ab", false},
 		{217, after(-59), "channel.refused", "S-341", "Ann Keller", "refused (account-can-more): shell on filler-plc as maint", "refused", "sha256:ab", false},
 	}
+	named := namesRequest()
+	longLine := openLine
+	longLine.What, longLine.Firm, longLine.Who = named.Targets[0].Title, named.Firm, named.Who
+	names := boardView{Waits: []waitingView{{"R-214", "change values on", named.Targets[0].Title, named.Who[0], named.Firm, "", after(-3), true, nil, "Next asked at 03:12: Betriebsbereitschaftsingenieurin vom Dienst.", "P1", false}},
+		In: []inView{{Session: "S-343", Who: named.Who[0], Firm: named.Firm, Since: after(-19), Windows: []inWindow{{WindowLine: longLine}}}}, Ready: []WindowLine{}}
 	form := url.Values{"reason": {"Alarm F-417"}, "minutes": {"60"}, "asset": {"filler-plc"}}
 	return []galleryPage{
 		{"sign-in", "sign-in", signInView{Next: "/", Line: "ssh -p 2222 desk@broker.kiel.example password", Say: "That is not right. Check name, password and code, wait for the next code, and try again.", Person: "mia", Passkeys: true, Draft: []field{{"draft_reason", "Alarm"}}}, nobody},
@@ -121,6 +126,8 @@ func gallery() []galleryPage {
 			{ID: "envelope-2", Title: "Envelope 2 (OT security)", For: "OT security: the way back in, when none of them can sign in; opens only together with envelope 1", Made: true, Sealed: after(-57600), Opened: after(-14), Says: "Mia Voss", Source: "10.0.0.9", Spent: true, Line: "penstock envelope make envelope-2 --as lena --sign-with ~/.ssh/id_ed25519"}}, someone},
 		{"board", "board", full, someone},
 		{"board-empty", "board", boardView{LastOut: &leftLine}, codeGood},
+		{"board-names", "board", names, func(f *frame) { f.Down = "the clock was set back by 9 h. Two people accept it: penstock clock accept." }},
+		{"request-names", "request", named, codeGood},
 		{"board-vendor", "board", boardView{Vendor: true, Ready: []WindowLine{readyLine}}, func(f *frame) { f.Plant, f.Name = false, "Ann Keller" }},
 		{"board-down", "board", boardView{Scanner: "The scanner has not looked since 02:30, for 37 min: reach clamd: dial unix /run/clamav/clamd.ctl: connect: connection refused. Files that wait stay held until it does.", Closed: true, Blocks: []blockView{{ID: "B-4", What: "Everybody: the plant is an island", By: "Mia Voss", Why: "ammonia alarm", All: true, Island: true, MayLift: true}}},
 			func(f *frame) { f.Down = "The recording disk is nearly full. Call whoever runs the broker." }},
@@ -428,7 +435,7 @@ func galleryServer(t *testing.T) (*httptest.Server, []string) {
 }
 
 // TestGalleryInABrowser lets real Chromium draw every page on a phone and on a
-// desk, light and dark, on the phone with axe, and with hostile text, which must stay text:
+// desk, every third one dark on a small phone (all of them with pictures), on the phones with axe, and with hostile text, which must stay text:
 // nothing runs, nothing becomes an element, nothing turns its neighbours around.
 // PENSTOCK_SHOTS names a
 // folder for screenshots.

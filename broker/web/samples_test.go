@@ -50,6 +50,17 @@ func sampleRequest() requestView {
 			Shorter: []choice{{30, "30 minutes", after(30)}, {60, "1 hour", after(60)}}}}
 }
 
+// namesRequest has the long words of German and a name that is written from
+// right to left: neither widens the page nor turns what stands beside it.
+func namesRequest() requestView {
+	r := sampleRequest()
+	plc := fillerPLC
+	plc.Title, plc.Tag = "Flaschenreinigungsmaschinenüberwachungsstation", "ABF-1-UEBERWACHUNG-0001"
+	r.Who, r.Firm, r.Targets = []string{"ليلى عبد الرحمن"}, "Abfüllanlagenbau und Getränketechnik Großkrotzenburg GmbH & Co. KG", []targetView{plc}
+	r.Why, r.WorkOrder = "Füllmengenregelungsparameteranpassung nach Durchflussmessertausch", "Instandhaltungsauftrag-2026-4711-0815"
+	return r
+}
+
 func dangerousRequest() requestView {
 	r := sampleRequest()
 	r.Does, r.Targets, r.Danger, r.Only, r.Now = "work in a shell", []targetView{fillerMaint}, true, nil, nil // the owner does not open it
