@@ -91,7 +91,11 @@ func (s *scanner) word() (word, error) {
 			return word{}, errShell
 		}
 		s.special(s.rest[:n])
-		s.rest = s.rest[n:]
+		if s.rest = s.rest[n:]; strings.HasPrefix(s.rest, "/") {
+			s.special("/") // in quotes the ~ before it would mean itself (POSIX.1-2024 XCU 2.6.1)
+			s.pat.WriteByte('/')
+			s.rest = s.rest[1:]
+		}
 	}
 	for s.rest != "" && s.rest[0] != ' ' {
 		if err := s.next(); err != nil {

@@ -15,17 +15,18 @@ func TestCommandsAsClientsSendThem(t *testing.T) {
 		kind, said string
 		need       policy.Rights
 	}{
-		"scp -t /tmp/x":                                           {"scp", "scp -t /tmp/x", load},
-		"scp -v -r -p -d -t -- -odd":                              {"scp", "scp -v -r -p -d -t ./-odd", load},
-		"scp -f 'a b' \"c d\" e\\ f":                              {"scp", "scp -f 'a b' 'c d' 'e f'", copies},
-		"scp -f *.log":                                            {"scp", "scp -f ./*.log", copies},
-		"scp -f ~/logs/[a-c]?.txt":                                {"scp", "scp -f ~/logs/[a-c]?.txt", copies},
-		"scp -f '$(id)'":                                          {"scp", "scp -f '$(id)'", copies},
-		"scp -f -- -oProxyCommand=x":                              {"scp", "scp -f ./-oProxyCommand=x", copies},
-		"scp -f 'it'\\''s'":                                       {"scp", `scp -f 'it'\''s'`, copies},
-		"/usr/bin/scp -qrt .":                                     {"scp", "/usr/bin/scp -qrt .", load},
-		"rsync --server -vlogDtpre.iLsfxCIvu . /in":               {"rsync", "rsync --server -vlogDtpre.iLsfxCIvu . /in", load},
-		"rsync --server --sender -vre.iLs . *":                    {"rsync", "rsync --server --sender -vre.iLs . ./*", copies},
+		"scp -t /tmp/x":                             {"scp", "scp -t /tmp/x", load},
+		"scp -v -r -p -d -t -- -odd":                {"scp", "scp -v -r -p -d -t ./-odd", load},
+		"scp -f 'a b' \"c d\" e\\ f":                {"scp", "scp -f 'a b' 'c d' 'e f'", copies},
+		"scp -f *.log":                              {"scp", "scp -f ./*.log", copies},
+		"scp -f ~/logs/[a-c]?.txt":                  {"scp", "scp -f ~/logs/[a-c]?.txt", copies},
+		`scp -f ~/a\ b`:                             {"scp", "scp -f ~/'a b'", copies},
+		"scp -f '$(id)'":                            {"scp", "scp -f '$(id)'", copies},
+		"scp -f -- -oProxyCommand=x":                {"scp", "scp -f ./-oProxyCommand=x", copies},
+		"scp -f 'it'\\''s'":                         {"scp", `scp -f 'it'\''s'`, copies},
+		"/usr/bin/scp -qrt .":                       {"scp", "/usr/bin/scp -qrt .", load},
+		"rsync --server -vlogDtpre.iLsfxCIvu . /in": {"rsync", "rsync --server -vlogDtpre.iLsfxCIvu . /in", load},
+		"rsync --server --sender -vre.iLs . *":      {"rsync", "rsync --server --sender -vre.iLs . ./*", copies},
 		"rsync --server --sender -re.L --remove-source-files . x": {"rsync", "rsync --server --sender -re.L --remove-source-files . x", copies | load},
 		"rsync --server -re.L --temp-dir /t --timeout=5 . x":      {"rsync", "rsync --server -re.L --temp-dir /t --timeout=5 . x", load},
 		"rsync --server -re.L . --sender":                         {"rsync", "rsync --server -re.L . ./--sender", load}, // a path, not the option
@@ -85,7 +86,7 @@ func TestCommandsAsClientsSendThem(t *testing.T) {
 
 // What a real shell makes of the command is exactly the words that were decided on.
 func FuzzCommand(f *testing.F) {
-	for _, s := range []string{"scp -t 'a b'", "scp -f a\\'b \"c\\\"d\"", "scp -f ~/x *.[ch] ?", "git-upload-pack 'x'\\''y'", "rsync --server -e.L . é\\ x", "scp -t \x01", "scp -f 'a\nb'", "scp -f -x'--'"} {
+	for _, s := range []string{"scp -t 'a b'", "scp -f a\\'b \"c\\\"d\"", "scp -f ~/x *.[ch] ?", "scp -f ~/!", "scp -t '~/a b' ~mia/a\\ b", "git-upload-pack 'x'\\''y'", "rsync --server -e.L . é\\ x", "scp -t \x01", "scp -f 'a\nb'", "scp -f -x'--'"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, command string) {
