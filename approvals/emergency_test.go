@@ -150,7 +150,7 @@ func TestAnEmergencyIsRecomputed(t *testing.T) {
 		{"nothing", "", func(*world, *audit.Leaf) {}},
 		{"the opening hides that it was an emergency", "the leaf says emergency false", set("opened", func(_ *world, b *moved) { b.Emergency = false })},
 		{"the opening hides what was waived", "are waived, and the request", set("opened", func(_ *world, b *moved) { b.Waived = nil })},
-		{"rights without an answer", "second tap cannot be read", set("stepped", func(_ *world, b *moved) { b.Answer = audit.HashOf([]byte("x")) })},
+		{"rights without an answer", "second tap cannot be read", set("stepped", func(_ *world, b *moved) { b.Answer = audit.HashOf([]byte("kept nowhere")) })},
 		{"other rights than were tapped", "and the answer", set("stepped", func(_ *world, b *moved) { b.Rights = []string{"look", "set", "load"} })},
 		{"somebody else's tap", "by an answer of", set("stepped", func(_ *world, b *moved) { b.By = "max" })},
 		{"a tap by somebody who may not open", "holds no role that opens", func(w *world, l *audit.Leaf) {

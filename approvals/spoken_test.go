@@ -295,7 +295,7 @@ func TestWalkFindsSpoken(t *testing.T) {
 		}), "it says that ida holds"},
 		"another countersigned": {signed(func(l *audit.Leaf, b *audit.SpokenSigned) { l.Actor, b.Person = "sven", "sven" }), "signed by sven, and sara was heard"},
 		"of another yes": {signed(func(_ *audit.Leaf, b *audit.SpokenSigned) {
-			redo(&b.Document, func(a *evidence.Answer) { a.Spoken = audit.HashOf([]byte("x")) })
+			redo(&b.Document, func(a *evidence.Answer) { a.Spoken = audit.HashOf([]byte("kept nowhere")) })
 		}), "about another yes than the one that was heard"},
 		"by no code": {signed(func(_ *audit.Leaf, b *audit.SpokenSigned) {
 			redo(&b.Document, func(a *evidence.Answer) { a.Proof = evidence.Proof{} })

@@ -72,13 +72,14 @@ func FuzzUserName(f *testing.F) {
 
 func FuzzRequests(f *testing.F) {
 	f.Add(ssh.Marshal(ptyWire{"xterm", 80, 24, 0, 0, "\x00"}))
+	f.Add(ssh.Marshal(ptyWire{"", 80, 24, 0, 0, "\x00"})) // from cron
 	f.Add(ssh.Marshal(struct{ N, V string }{"LANG", "C"}))
 	f.Add(ssh.Marshal(struct{ C string }{"cat"}))
 	f.Add(ssh.Marshal(struct{ C, R, W, H uint32 }{80, 24, 0, 0}))
 	f.Add([]byte{0xff, 0xff, 0xff, 0xff})
 	f.Add([]byte{0, 0, 0, 4, 'x', 't', 'e', 'r', 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff})
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if p, err := parsePty(b); err == nil && (!word(p.Term, 1, 40, "._-") || p.Cols > maxCells || p.Rows > maxCells || string(p.raw) != string(b)) {
+		if p, err := parsePty(b); err == nil && (!word(p.Term, 0, 40, "._-") || p.Cols > maxCells || p.Rows > maxCells || string(p.raw) != string(b)) {
 			t.Errorf("pty-req %q became %+v", b, p)
 		}
 		if name, value, err := parseEnv(b); err == nil && (strings.ContainsAny(name+value, "\x00\n\x1b$`;/ ") || name != "LANG" && !strings.HasPrefix(name, "LC_")) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -114,6 +115,11 @@ func (r *rig) sessionsOnce() int {
 // storm of SIGHUP at any time do no harm.
 func signals(t *testing.T, golden *rig) {
 	r := golden.copy(t)
+	// Where the tests run in a shell's background SIGINT is ignored, and a child
+	// inherits that until it asks for it; of what is caught here it does not.
+	caught := make(chan os.Signal, 1)
+	signal.Notify(caught, syscall.SIGINT)
+	defer signal.Stop(caught)
 	for range 3 { // while starting, at whatever point
 		b := r.launch()
 		r.said(`"starting"`) // before that there is no Penstock yet
