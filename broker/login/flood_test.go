@@ -198,3 +198,53 @@ func TestNobodySetsPasswordsAllDay(t *testing.T) {
 		t.Errorf("the next day: %v", err)
 	}
 }
+
+// TestAnOwnBrowserIsNoStranger: whoever has signed in at a browser signs in there
+// again, from whatever address, while others flood the door or share it.
+func TestAnOwnBrowserIsNoStranger(t *testing.T) {
+	w := newWorld(t)
+	ctx := t.Context()
+	if _, err := w.SignIn(ctx, here, "mia", password, ""); err != nil {
+		t.Fatal(err)
+	}
+	phone := w.Browser("mia")
+	for range cap(w.hashing.strangers) { // and all places of strangers are taken
+		if _, err := w.hashing.enter(ctx, false); err != nil {
+			t.Fatal(err)
+		}
+	}
+	busy, stop := context.WithCancel(ctx)
+	stop()
+	for range 2 * freeTries {
+		_, _ = w.SignIn(busy, here, "mia", "not the password", "")
+		_, _ = w.SignIn(busy, there, "mia", "not the password", "")
+	}
+	for _, from := range []netip.Addr{here, there, elsewhere(7)} {
+		if _, err := w.SignInAt(ctx, from, phone, "mia", password, ""); err != nil {
+			t.Errorf("mia at her phone, from %s: %v", from, err)
+		}
+	}
+	anotherBroker := &Proofs{now: w.clock, browsers: newBrowsers()}
+	altered := []byte(phone)
+	if altered[0]++; phone[0] != 'A' {
+		altered[0] = 'A'
+	}
+	for what, sign := range map[string]string{"nothing": "", "no base64": "!", "another person's": w.Browser("olaf"), "another broker's": anotherBroker.Browser("mia"),
+		"altered": string(altered), "longer": phone + "AAAA"} {
+		if _, err := w.SignInAt(ctx, here, sign, "mia", password, ""); rule(err) != "login-wait" {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	for range freeTries { // it is no way to guess faster
+		if _, err := w.SignInAt(ctx, elsewhere(8), phone, "mia", "a wrong password", ""); rule(err) != "login" {
+			t.Fatal(err)
+		}
+	}
+	if _, err := w.SignInAt(ctx, elsewhere(9), phone, "mia", password, ""); rule(err) != "login-wait" {
+		t.Errorf("a sixth try at once at a stolen phone: %v", err)
+	}
+	w.pass(BrowserLife)
+	if w.browsers.of("mia", phone, w.clock()) != "" {
+		t.Error("it is hers for ever")
+	}
+}

@@ -74,12 +74,13 @@ type Proofs struct {
 	service   *service   // nil: none
 	making    ceremonies // new passkeys, by who is signed in: a flood of sign-ins pushes none out
 
-	cost    Cost
-	box     *seal.Box
-	hashing *hashing
-	nobody  []byte // a password document that no password fits, for names that do not exist
-	slow    *throttle
-	told    *throttleLog
+	cost     Cost
+	box      *seal.Box
+	hashing  *hashing
+	nobody   []byte // a password document that no password fits, for names that do not exist
+	slow     *throttle
+	browsers browsers
+	told     *throttleLog
 
 	proved, wrong atomic.Uint64
 }
@@ -103,7 +104,7 @@ func New(p Parts) (*Proofs, error) {
 		return nil, fmt.Errorf("login: %w", err)
 	}
 	s := &Proofs{roster: p.Roster, envelopes: p.Roster, journal: p.Journal, rows: p.Rows, docs: p.Docs, log: p.Log, plant: p.Plant, origin: p.Origin, now: p.Now,
-		service: newService(p.OIDC), cost: p.Cost, box: box, hashing: newHashing(), begun: newChallenges(), slow: newThrottle(p.Now), told: newThrottleLog(p.Now)}
+		service: newService(p.OIDC), cost: p.Cost, box: box, hashing: newHashing(), begun: newChallenges(), browsers: newBrowsers(), slow: newThrottle(p.Now), told: newThrottleLog(p.Now)}
 	if s.nobody, err = s.cost.nobodysPassword(); err != nil {
 		return nil, fmt.Errorf("login: %w", err)
 	}
@@ -129,11 +130,17 @@ func errEnrolled(d time.Duration) error {
 // wrong, at one speed. Without a code the actor may take and look, not give.
 // It writes login.ok or login.refused. Errors: *policy.Refusal, else a fault.
 func (p *Proofs) SignIn(ctx context.Context, from netip.Addr, name, password, code string) (people.Actor, error) {
-	if err := p.slow.enter(ctx, name, from); err != nil {
+	return p.SignInAt(ctx, from, "", name, password, code)
+}
+
+// SignInAt is SignIn at a browser that shows what Browser gave; empty: it has none.
+func (p *Proofs) SignInAt(ctx context.Context, from netip.Addr, sign, name, password, code string) (people.Actor, error) {
+	own := p.browsers.of(name, sign, p.now())
+	if err := p.slow.enterAt(ctx, name, from, own); err != nil {
 		p.refused(ctx, name, from, "throttled")
 		return people.Actor{}, err
 	}
-	who, why, err := p.password(ctx, from, name, password)
+	who, why, err := p.password(ctx, !from.IsValid() || own != "" || p.slow.signedIn(name, from), name, password)
 	if err != nil {
 		return people.Actor{}, err
 	}
@@ -161,7 +168,7 @@ func (p *Proofs) SignIn(ctx context.Context, from netip.Addr, name, password, co
 		}
 		return people.Actor{}, err
 	}
-	p.slow.right(name, from)
+	p.slow.rightAt(name, from, own)
 	if a.Step != 0 {
 		p.slow.rightCode(name, from)
 	}

@@ -48,7 +48,7 @@ type throttle struct {
 	pairs   map[string]*guesses
 	sources map[string]*guesses
 	persons map[string]*guesses
-	steps   map[string]*guesses  // pairs, of codes by who is signed in
+	steps   map[string]*guesses  // pairs, of codes by who is signed in; and people's own browsers
 	codes   map[string]*guesses  // wrong codes of a person
 	known   map[string]time.Time // pairs that were right, by what: last
 	set     map[string]*guesses  // passwords and generators that a person has set; last is the first of them
@@ -140,7 +140,30 @@ func (t *throttle) enter(ctx context.Context, name string, from netip.Addr) erro
 // enterStep is enter for somebody who is signed in, or has proven a key: name is
 // theirs. Only who has come so far is counted; rightStep takes the try back.
 func (t *throttle) enterStep(name string, from netip.Addr) error {
-	pair := keyName(name) + "\x00" + place(from)
+	return t.enterOwn(keyName(name) + "\x00" + place(from))
+}
+
+// enterAt is enter, where own is empty; else that browser's tries count alone.
+func (t *throttle) enterAt(ctx context.Context, name string, from netip.Addr, own string) error {
+	if own == "" {
+		return t.enter(ctx, name, from)
+	}
+	return t.enterOwn(atBrowser + own)
+}
+
+func (t *throttle) rightAt(name string, from netip.Addr, own string) {
+	if own == "" {
+		t.right(name, from)
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.steps, atBrowser+own)
+}
+
+const atBrowser = "\x00browser\x00" // no name is empty
+
+func (t *throttle) enterOwn(pair string) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	now := t.now()

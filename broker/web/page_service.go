@@ -98,7 +98,7 @@ func (g *Pages) fromService(v *visit) error {
 	if err != nil {
 		return err
 	}
-	setCookie(v.w, token, int(sessionLife.Seconds()))
+	setCookie(v.w, cookieName, token, int(sessionLife.Seconds()))
 	if len(in.Actor.Without) > 0 {
 		s.setFlash(fmt.Sprintf("Your sign-in did not bring the group of %s: look and stop things, but to say yes sign in by passkey, or by password and code.", strings.Join(words(in.Actor.Without), ", ")))
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"penstock/approvals/people"
+	"penstock/broker/login"
 	"penstock/policy"
 )
 
@@ -50,7 +51,11 @@ func (g *Pages) signInPost(v *visit) error {
 	f := v.r.PostForm
 	name, next := strings.TrimSpace(f.Get("name")), inside(f.Get("next"))
 	draft := draftOf(f)
-	a, err := g.Proofs.SignIn(v.ctx(), source(v.r), name, f.Get("password"), strings.TrimSpace(f.Get("code")))
+	sign := ""
+	if c, err := v.r.Cookie(browserCookie + name); err == nil {
+		sign = c.Value
+	}
+	a, err := g.Proofs.SignInAt(v.ctx(), source(v.r), sign, name, f.Get("password"), strings.TrimSpace(f.Get("code")))
 	if r, ok := errors.AsType[*policy.Refusal](err); ok {
 		status := http.StatusForbidden
 		if r.Rule == "login-wait" {
@@ -86,7 +91,8 @@ func (g *Pages) enterAs(v *visit, a people.Actor, by entry, next string, draft u
 	if v.s != nil {
 		g.sessions.end(v.s)
 	}
-	setCookie(v.w, token, int(sessionLife.Seconds()))
+	setCookie(v.w, cookieName, token, int(sessionLife.Seconds()))
+	setCookie(v.w, browserCookie+string(a.Person), g.Proofs.Browser(a.Person), int(login.BrowserLife.Seconds()))
 	v.s = s
 	if len(draft) > 0 {
 		v.actor, v.name = a, p.Name
@@ -122,7 +128,7 @@ func draftOf(form url.Values) url.Values {
 
 func (g *Pages) signOut(v *visit) error {
 	g.sessions.end(v.s)
-	setCookie(v.w, "", -1)
+	setCookie(v.w, cookieName, "", -1)
 	http.Redirect(v.w, v.r, "/sign-in", http.StatusSeeOther)
 	return nil
 }

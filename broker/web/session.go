@@ -23,6 +23,7 @@ import (
 // beside a code it would lose the code.
 const (
 	cookieName        = "__Host-penstock"
+	browserCookie     = "__Host-penstock-at-" // and a person: they have signed in at this browser before; it opens nothing
 	sessionIdle       = 30 * time.Minute
 	sessionLife       = 12 * time.Hour
 	maxSessions       = 10_000
@@ -288,8 +289,8 @@ func (s *webSession) takeFlash() (text, receipt string) {
 
 // setCookie: no script reads it, no other site sends it, no plain HTTP carries
 // it, and no other host can set it (__Host-).
-func setCookie(w http.ResponseWriter, token string, maxAge int) {
-	http.SetCookie(w, &http.Cookie{Name: cookieName, Value: token, Path: "/", MaxAge: maxAge,
+func setCookie(w http.ResponseWriter, name, value string, maxAge int) {
+	http.SetCookie(w, &http.Cookie{Name: name, Value: value, Path: "/", MaxAge: maxAge,
 		Secure: true, HttpOnly: true, SameSite: http.SameSiteStrictMode})
 }
 
