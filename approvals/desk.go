@@ -10,6 +10,9 @@
 // verb reads the row, decides, and commits one revision above; whoever was
 // overtaken reads anew. No lock is held across that, but the one that makes a
 // firm's requests wait for each other.
+//
+// Begin with Desk here, then request.go and window.go (the states, and what moves
+// them) and answer.go; settle.go is what time does, fold.go how leaves make rows.
 package approvals
 
 import (

@@ -4,6 +4,9 @@
 //
 // It is pure: no store, no clock, no socket. It trusts the leaves and the
 // plant file that it is given, and no row.
+//
+// Begin with Check (check.go) for one window; Walk (walk.go) is the same for a
+// whole log, a file for each subject.
 package evidence
 
 import (

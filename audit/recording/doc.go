@@ -8,4 +8,6 @@
 // for an fsync that did not fail, and the log only for what it was told there.
 // It cannot know that a whole recording was removed: that is for audit/verify,
 // which has the log.
+//
+// Begin with archive.go and writer.go to write, with reader.go to read.
 package recording

@@ -5,6 +5,9 @@
 // It trusts no offered key, only proven ones, and no user name but the last.
 // It decides nothing about access: ca says what a certificate is worth, login
 // whose key and code it is, broker whether the person gets in and where to.
+//
+// Begin with auth.go (who somebody is), then conn.go and channel.go (what they open);
+// text.go serves desk@ and cert@, jump.go and forward.go the other ways in.
 package sshd
 
 import (

@@ -10,6 +10,9 @@
 // Pages are rendered here, whole or not at all, and read, answer and stop
 // without JavaScript; static/ is served as it stands, ui/ has what is bundled
 // into it and the tests in a real browser.
+//
+// Begin with routes.go: every page, and who may come there. page_X.go draws one, event_X.go
+// tells leaves of the log in words, and the other files of a subject answer the API.
 package web
 
 import (

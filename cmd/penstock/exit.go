@@ -1,5 +1,8 @@
 // Package main is the penstock command: it wires the rooms together and
 // speaks to people on a terminal. All decisions are made in the rooms.
+//
+// Begin with serve.go, open.go and rooms.go, which put a broker together; the verbs
+// of the command line are the other files, by subject.
 package main
 
 import "errors"
