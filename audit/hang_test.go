@@ -108,6 +108,10 @@ func TestCheckpointsFollowTheLastLeaf(t *testing.T) {
 			if _, err := l.Append(t.Context(), someEvent(int(n))); err != nil {
 				t.Fatal(err)
 			}
+			synctest.Wait()
+			if a, b := told(checkpoint), told(floorFile); a != n-1 || b != n-1 {
+				t.Errorf("at once after leaf %d the checkpoints tell %d and %d: the next leaf has waited for them", n, a, b)
+			}
 			time.Sleep(storeAfter) // the bubble's
 			synctest.Wait()
 			if got := told(checkpoint); got != n {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -39,6 +41,42 @@ func usedTime(stat string) (time.Duration, error) {
 	return time.Duration(sum) * time.Second / ticks, nil
 }
 
+// switches are the context switches of a daemon's threads so far, of its own will
+// and not (proc_pid_status(5)): unlike times they say the same on a busy machine.
+// Threads that have ended are not counted; Go's stay.
+func (d *daemon) switches() (n float64, err error) {
+	all, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", d.cmd.Process.Pid)) // the pattern is sound
+	for _, path := range all {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			continue // has ended
+		}
+		of, err := switchesOf(string(text))
+		if err != nil {
+			return 0, err
+		}
+		n += of
+	}
+	return n, nil
+}
+
+func switchesOf(status string) (n float64, err error) {
+	found := contextSwitches.FindAllStringSubmatch(status, -1)
+	if len(found) != 2 {
+		return 0, fmt.Errorf("a thread's status tells no context switches: %q", status)
+	}
+	for _, one := range found {
+		of, err := strconv.ParseFloat(one[1], 64)
+		if err != nil {
+			return 0, fmt.Errorf("read context switches: %w", err)
+		}
+		n += of
+	}
+	return n, nil
+}
+
+var contextSwitches = regexp.MustCompile(`(?m)^(?:non)?voluntary_ctxt_switches:\s+(\d+)$`)
+
 // apart is the time from one connection to the next: the broker takes five a
 // second of one source, once the first twenty have come.
 const apart = 220 * time.Millisecond
@@ -49,8 +87,13 @@ const apart = 220 * time.Millisecond
 func connections(ctx context.Context, p *plant, rounds int) ([]line, error) {
 	n := rounds * setUpsARound
 	each := map[string]float64{}
+	switches := map[string]float64{}
 	for column, d := range map[string]*daemon{stock: p.hops, penstock: p.broker} {
 		begun, err := d.cpu()
+		if err != nil {
+			return nil, err
+		}
+		switched, err := d.switches()
 		if err != nil {
 			return nil, err
 		}
@@ -70,7 +113,15 @@ func connections(ctx context.Context, p *plant, rounds int) ([]line, error) {
 		if err != nil {
 			return nil, err
 		}
-		each[column] = milliseconds(ended-begun) / float64(n)
+		then, err := d.switches()
+		if err != nil {
+			return nil, err
+		}
+		each[column], switches[column] = milliseconds(ended-begun)/float64(n), (then-switched)/float64(n)
 	}
-	return []line{line{What: "broker's (jump's) CPU a connection", Unit: "ms", Value: each, Goal: &goal{Of: plain, Limit: 6}}.judged()}, nil
+	delete(switches, stock) // made in children, which have ended
+	return []line{
+		line{What: "broker's (jump's) CPU a connection", Unit: "ms", Value: each, Goal: &goal{Of: plain, Limit: 6}}.judged(),
+		{What: "  broker's context switches", Unit: "", Value: switches},
+	}, nil
 }

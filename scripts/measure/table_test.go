@@ -95,3 +95,15 @@ func TestUsedTime(t *testing.T) {
 		}
 	}
 }
+
+func TestSwitchesOf(t *testing.T) {
+	got, err := switchesOf("Name:\tpenstock\nThreads:\t9\nvoluntary_ctxt_switches:\t40\nnonvoluntary_ctxt_switches:\t2\n")
+	if err != nil || got != 42 {
+		t.Fatalf("got %v, %v", got, err)
+	}
+	for _, bad := range []string{"", "voluntary_ctxt_switches:\t40\n", "voluntary_ctxt_switches:\tmany\nnonvoluntary_ctxt_switches:\t2\n"} {
+		if got, err := switchesOf(bad); err == nil {
+			t.Errorf("switchesOf(%q) = %v", bad, got)
+		}
+	}
+}
