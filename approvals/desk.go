@@ -168,7 +168,7 @@ func (d *Desk) commit(ctx context.Context, key string, rev uint64, actor string,
 	case audit.WindowAgreed:
 		d.saw(policy.WindowID(subject), phase{rev, WindowAgreed})
 	case audit.WindowMoved:
-		if b.To != "extended" && b.To != "narrowed" && b.To != "stepped" {
+		if b.To != "extended" && b.To != "narrowed" && b.To != "stepped" && b.To != "pausing" {
 			d.saw(policy.WindowID(subject), phase{rev, moves[b.To].to})
 			d.mu.Lock()
 			delete(d.kept, policy.WindowID(subject))

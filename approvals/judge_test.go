@@ -426,6 +426,11 @@ func (h *history) moved(leaf audit.Leaf, b audit.WindowMoved) error {
 		if b.At.Before(v.claim.From) || b.Until.After(v.claim.To) || b.Until.Sub(b.At) > time.Duration(v.claim.Minutes)*time.Minute {
 			return fmt.Errorf("open outside of its claim")
 		}
+	case "pausing":
+		if v.state != "open" || b.By == penstock {
+			return fmt.Errorf("a pause after its transfer, in state %s, by %s", v.state, b.By)
+		}
+		return nil
 	case "narrowed":
 		if v.state != "open" && v.state != "paused" || len(b.Rights) == 0 || len(b.Rights) >= len(v.claim.Rights) {
 			return fmt.Errorf("narrowed in state %s to %v of %v", v.state, b.Rights, v.claim.Rights)

@@ -213,6 +213,14 @@ func (s *stops) HalfDone(policy.WindowID) []string {
 	defer s.mu.Unlock()
 	return s.half
 }
+func (s *stops) PauseAfter(w policy.WindowID, _ string, done func()) []string {
+	s.mu.Lock()
+	half := s.half
+	s.wound = done
+	s.mu.Unlock()
+	s.note("pause %s after %d", w, len(half))
+	return half
+}
 func (s *stops) Hold(w policy.WindowID, _ string)                    { s.note("hold %s", w) }
 func (s *stops) Narrow(w policy.WindowID, r policy.Rights, _ string) { s.note("narrow %s to %s", w, r) }
 func (s *stops) Release(w policy.WindowID)                           { s.note("release %s", w) }

@@ -43,6 +43,10 @@ type Stopper interface {
 	// Hold stops the vendor's input of a window; why is what the person reads,
 	// "paused by Mia Voss (Filling shift supervisor): …. Call …". Release lets it go on.
 	Hold(w policy.WindowID, why string)
+	// PauseAfter holds a window's input once what is half done in it is done, and
+	// gives that; none: it is held already, as by Hold. Nothing new begins. done is
+	// called once, when all of it waits.
+	PauseAfter(w policy.WindowID, why string, done func()) (half []string)
 	// Narrow leaves a window no more than these rights; why is what the person
 	// reads. What can do more and is stopped by nobody loses its input.
 	Narrow(w policy.WindowID, rights policy.Rights, why string)

@@ -239,6 +239,9 @@ func (d *Desk) settleRunning(ctx context.Context, w windowRow) (time.Time, bool,
 		return never, true, d.giveUp(ctx, w, lost)
 	}
 	half := d.stopper().HalfDone(id)
+	if w.State == WindowOpen && w.Pausing != "" && len(half) == 0 {
+		return never, true, d.pauseAtLast(ctx, w)
+	}
 	if w.State == WindowEnding && len(half) == 0 && !now.Before(w.Idle) {
 		d.mark(d.stopped, id)
 		defer d.unmark(d.stopped, id)

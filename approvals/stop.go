@@ -28,6 +28,43 @@ func (d *Desk) Pause(ctx context.Context, by people.Actor, id policy.WindowID, w
 	return w, err
 }
 
+// PauseAfter is Pause once what is half done in the window is done ("pause at
+// 100 %"): at once nothing new begins, and what has nothing half done waits.
+// Where nothing is half done it is Pause. A restart, an end or a pause settle it.
+func (d *Desk) PauseAfter(ctx context.Context, by people.Actor, id policy.WindowID, why string) (Window, error) {
+	if err := d.mayStop(by); err != nil {
+		return Window{}, err
+	}
+	s := d.stopper()
+	if s == nil {
+		return d.Pause(ctx, by, id, why)
+	}
+	why = cleaned(why)
+	pauses := d.pausesOf(id)
+	half := s.PauseAfter(id, fmt.Sprintf("paused by %s%s. Call %s", d.says(by), colon(why), d.plant().Site.WhomToCall()), d.again)
+	if len(half) == 0 {
+		return d.Pause(ctx, by, id, why)
+	}
+	w, err := d.taken(ctx, by, id, "pausing", why)
+	if refused(err) && !d.isPaused(ctx, id) {
+		d.release(id, pauses)
+	}
+	return w, err
+}
+
+// pauseAtLast pauses a window whose transfer is done, as somebody has said.
+func (d *Desk) pauseAtLast(ctx context.Context, w windowRow) error {
+	id, why := policy.WindowID(w.Window), "its transfer is done, as "+w.Pausing+" said"
+	d.hold(id, "paused: "+why)
+	defer d.unmark(d.held, id)
+	body := audit.WindowMoved{Window: w.Window, To: "paused", By: penstock, At: d.second(), Until: w.Until, Why: why}
+	_, err := d.commit(ctx, windowKey(id), w.row+1, penstock, body)
+	if err != nil {
+		d.letGo(id)
+	}
+	return err
+}
+
 // End ends a window, by the plant or by somebody who works in it: at once, or
 // where a transfer is half done, when that is done and at most at the window's
 // end; until then it is ending, and HalfDone says why. A paused window ends at

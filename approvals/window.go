@@ -44,14 +44,15 @@ var windowSteps = map[WindowState][]WindowState{
 // open, from one state each; extended, narrowed and stepped make no step; grace makes none where the
 // window is ending already.
 var moves = map[string]struct{ only, to WindowState }{
-	"opened": {WindowAgreed, WindowOpen},
-	"wenton": {WindowPaused, WindowOpen},
-	"paused": {to: WindowPaused},
-	"ending": {to: WindowEnding},
-	"grace":  {to: WindowEnding},
-	"ended":  {to: WindowEnded},
-	"cut":    {to: WindowCut},
-	"unused": {to: WindowUnused},
+	"opened":  {WindowAgreed, WindowOpen},
+	"wenton":  {WindowPaused, WindowOpen},
+	"paused":  {to: WindowPaused},
+	"pausing": {WindowOpen, WindowOpen},
+	"ending":  {to: WindowEnding},
+	"grace":   {to: WindowEnding},
+	"ended":   {to: WindowEnded},
+	"cut":     {to: WindowCut},
+	"unused":  {to: WindowUnused},
 }
 
 // Window is where a window stands.
@@ -66,11 +67,12 @@ type Window struct {
 	Until     time.Time // the end in force; zero while not open
 	Why       string    // of the newest step
 	By        policy.PersonID
-	HandBack  string   // given text
-	Left      []Left   // what its work left behind, gone or not
-	HalfDone  []string // while ending: what may still finish
-	Call      *Call    // while it is agreed, of a call-in: how that stands
-	Asked     []Asked  // teams whose people count in place of others, because those did not answer its request
+	HandBack  string          // given text
+	Pausing   policy.PersonID // while it is open: by whom it is paused once its transfer is done
+	Left      []Left          // what its work left behind, gone or not
+	HalfDone  []string        // while ending, or coming to a pause: what may still finish
+	Call      *Call           // while it is agreed, of a call-in: how that stands
+	Asked     []Asked         // teams whose people count in place of others, because those did not answer its request
 	Emergency bool
 	Drill     bool     // an emergency that is an exercise: as real as any, and counted by no measure
 	MayStep   []string // of an emergency: rights that a second tap would add
@@ -107,6 +109,8 @@ type windowRow struct {
 	Gates  map[string]saidGate `json:"gates,omitempty"`  // said by people for this window
 	Escort escortRow           `json:"escort,omitzero"`
 	Left   []leftRow           `json:"left,omitempty"`
+
+	Pausing string `json:"pausing,omitempty"` // by whom: it is paused once its transfer is done
 
 	row uint64 // revision of the row
 }
@@ -363,9 +367,10 @@ func (d *Desk) windowView(ctx context.Context, id policy.WindowID) (Window, erro
 			v.Kept = d.keptBy(id)
 		}
 	}
-	if s := d.stopper(); w.State == WindowEnding && s != nil {
+	if s := d.stopper(); (w.State == WindowEnding || w.Pausing != "") && s != nil {
 		v.HalfDone = s.HalfDone(id)
 	}
+	v.Pausing = policy.PersonID(w.Pausing)
 	if v.Left, err = d.leftIn(ctx, w); err != nil {
 		return v, err
 	}
@@ -455,6 +460,12 @@ func (w *windowRow) moved(b audit.WindowMoved) error {
 			return illegal(w.Window, string(w.State), "extended to "+b.Until.Format(time.RFC3339))
 		}
 		w.Extended = b.Answer
+	case b.To == "pausing":
+		if w.State != WindowOpen || b.By == penstock {
+			return illegal(w.Window, string(w.State), "paused once its transfer is done")
+		}
+		w.Pausing = b.By
+		return nil
 	case b.To == "narrowed":
 		if w.State != WindowOpen && w.State != WindowPaused || len(b.Rights) == 0 {
 			return illegal(w.Window, string(w.State), "narrowed")
@@ -479,6 +490,7 @@ func (w *windowRow) moved(b audit.WindowMoved) error {
 		if err := w.move(m.to); err != nil {
 			return err
 		}
+		w.Pausing = ""
 	}
 	if b.To == "ending" {
 		w.Idle = b.At

@@ -16,7 +16,7 @@ type WindowAgreed struct {
 }
 
 // WindowMoved is every other step of a window. To is one of opened, paused,
-// wenton, extended, narrowed, stepped, ending, grace, ended, cut, unused. Until is the end
+// wenton, pausing (paused once its transfer is done), extended, narrowed, stepped, ending, grace, ended, cut, unused. Until is the end
 // in force after the step; grace moves it once, for a half-done transfer. Answer names the opener's signed answer where the step extends,
 // is an emergency's second tap, or opens or goes on by a tap of a key. Rights are what is left where it narrows, and what there is where it steps up.
 type WindowMoved struct {

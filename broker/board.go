@@ -38,6 +38,7 @@ type onBoard struct {
 	held    bool          // by Hold; until Release, or until the facts have said so too
 	paused  bool          // by the facts
 	rights  policy.Rights // all that Narrow has left, until the facts have said so too; zero: it was not narrowed
+	pausing *pausing      // nothing new begins, and it is held once what is half done is done
 	ending  *ending       // nothing new begins, what is half done may finish
 }
 
@@ -166,7 +167,7 @@ func (b *board) hold(w policy.WindowID, why string, now reading) {
 	defer b.mu.Unlock()
 	e := b.window(w, now)
 	e.gen++
-	e.held, e.why = true, why
+	e.held, e.why, e.pausing = true, why, nil
 }
 
 // narrow leaves a window no more than these rights.
@@ -196,7 +197,7 @@ func (b *board) release(w policy.WindowID, now reading) {
 	defer b.mu.Unlock()
 	e := b.window(w, now)
 	e.gen++
-	e.held, e.paused, e.why = false, false, ""
+	e.held, e.paused, e.why, e.pausing = false, false, "", nil
 }
 
 func (b *board) post(bl policy.Block, why error, now reading) {
@@ -273,7 +274,7 @@ func (e *onBoard) refuses(w policy.WindowID) error {
 		return e.stopped
 	case e.ending != nil:
 		return windowEnding(w)
-	case e.held:
+	case e.held, e.pausing != nil:
 		return &policy.Refusal{Rule: "window-paused", Say: "the plant has paused this window; wait", Why: fmt.Sprintf("window %s is held", w)}
 	}
 	return nil

@@ -32,6 +32,9 @@ type work struct {
 	next int
 	half map[int]string // by the number of Busy's call
 	last time.Time      // monotonic: when the last of them was done
+
+	pausing bool         // it waits once these are done
+	finish  map[int]bool // of half
 }
 
 // Busy marks a half-done transfer on the channel, such as "upload of
@@ -56,19 +59,29 @@ func (c *Channel) Busy(what string) (done func()) {
 }
 
 func (c *Channel) done(n int) {
+	if c.isDone(n) { // and before the next byte passes
+		c.change(func(p *pass) bool { was := p.held; p.held = c.waits(); return was != p.held })
+	}
+}
+
+// isDone says whether the channel is to wait now.
+func (c *Channel) isDone(n int) (waits bool) {
 	c.work.mu.Lock()
 	defer c.work.mu.Unlock()
-	if _, here := c.work.half[n]; here {
-		delete(c.work.half, n)
-		c.work.last = time.Now()
+	if _, here := c.work.half[n]; !here {
+		return false
 	}
+	delete(c.work.half, n)
+	delete(c.work.finish, n)
+	c.work.last = time.Now()
+	return c.work.pausing && len(c.work.finish) == 0
 }
 
 // idle forgets what was half done: the channel has ended.
 func (c *Channel) idle() {
 	c.work.mu.Lock()
 	defer c.work.mu.Unlock()
-	c.work.half = nil
+	c.work.half, c.work.finish = nil, nil
 }
 
 // works says whether something is half done, or was a moment ago: its last

@@ -98,6 +98,9 @@ func (b *Broker) HalfDone(w policy.WindowID) []string {
 	var all []string
 	for _, s := range b.all() {
 		for _, c := range s.open(w) {
+			if c.pass.Load().held { // nothing passes in it that could finish
+				continue
+			}
 			work := c.busy()
 			for _, one := range work {
 				all = append(all, one.What)

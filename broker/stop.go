@@ -56,6 +56,9 @@ func (b *Broker) Narrow(w policy.WindowID, rights policy.Rights, why string) {
 func (b *Broker) Release(w policy.WindowID) {
 	b.board.release(w, b.clock.now())
 	for _, s := range b.all() {
+		for _, c := range s.open(w) {
+			c.goesOn()
+		}
 		s.hold(w, fmt.Sprintf("Your window %s goes on.", w))
 	}
 }
@@ -139,7 +142,7 @@ func (s *Session) windowGone(w policy.WindowID, why error) []*Channel {
 func (s *Session) hold(w policy.WindowID, text string) {
 	var changed []*Channel
 	for _, c := range s.open(w) {
-		if c.change(func(p *pass) bool { was := p.held; p.held = s.board.isHeld(w); return was != p.held }) {
+		if c.change(func(p *pass) bool { was := p.held; p.held = c.waits(); return was != p.held }) {
 			changed = append(changed, c)
 		}
 	}

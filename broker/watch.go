@@ -319,6 +319,9 @@ func (b *Broker) ticks(ctx context.Context) {
 		for w, e := range b.board.endings() {
 			b.windDown(w, e, now)
 		}
+		for w, p := range b.board.pausings() {
+			b.pauseDown(w, p)
+		}
 	}
 }
 

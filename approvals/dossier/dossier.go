@@ -438,7 +438,7 @@ func (b *Book) quorum(plant *policy.Plant, doc evidence.Request, yes []audit.Ans
 	return rows
 }
 
-var movedWords = map[string]string{"opened": "opened by", "paused": "paused by", "wenton": "goes on, by", "extended": "extended by", "narrowed": "narrowed by", "stepped": "stepped up by a second tap of", "ending": "ending, by",
+var movedWords = map[string]string{"opened": "opened by", "paused": "paused by", "pausing": "to be paused once its transfer is done, by", "wenton": "goes on, by", "extended": "extended by", "narrowed": "narrowed by", "stepped": "stepped up by a second tap of", "ending": "ending, by",
 	"grace": "moved for a half-done transfer by", "ended": "ended by", "cut": "cut by", "unused": "never opened, by"}
 
 func (b *Book) moved(ctx context.Context, l audit.Leaf, e audit.WindowMoved) {
@@ -446,7 +446,7 @@ func (b *Book) moved(ctx context.Context, l audit.Leaf, e audit.WindowMoved) {
 	if w == nil {
 		return
 	}
-	if s, ok := map[string]string{"wenton": "open", "opened": "open", "extended": w.State, "narrowed": w.State, "stepped": w.State, "grace": "ending"}[e.To]; ok {
+	if s, ok := map[string]string{"wenton": "open", "opened": "open", "extended": w.State, "narrowed": w.State, "pausing": w.State, "stepped": w.State, "grace": "ending"}[e.To]; ok {
 		w.State = s
 	} else {
 		w.State = e.To

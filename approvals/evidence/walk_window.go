@@ -32,6 +32,7 @@ type window struct {
 	graced  bool      // its end was moved for a half-done transfer
 	back    bool      // it was handed back
 	behind  []*leftThing
+	pausing bool // somebody has said: once its transfer is done
 	nonces  map[string]bool
 	quorum  policy.Quorum
 	rights  []string            // narrowed to while it ran; empty: as agreed
@@ -54,6 +55,7 @@ var steps = map[string]struct {
 	"paused":   {[]string{"open"}, "paused"},
 	"wenton":   {[]string{"paused"}, "open"},
 	"extended": {[]string{"open", "paused"}, ""},
+	"pausing":  {[]string{"open"}, ""},
 	"narrowed": {[]string{"open", "paused"}, ""},
 	"stepped":  {[]string{"open", "paused"}, ""},
 	"ending":   {[]string{"open", "paused"}, "ending"},
@@ -213,12 +215,13 @@ func (w *Walk) moved(b audit.WindowMoved) {
 	w.must(slices.Contains(step.from, v.state), "it was %s, and from there it cannot be %s", v.state, b.To)
 	w.movedBy(b, v)
 	w.stepTo(b, v)
-	if b.To == "wenton" || b.To == "paused" || b.To == "ending" {
+	if b.To == "wenton" || b.To == "paused" || b.To == "pausing" || b.To == "ending" {
 		w.must(b.Until.IsZero() || !b.Until.After(v.until), "its end moves from %s to %s without an extension", clock(v.until), clock(b.Until))
 	}
 	if step.to != "" {
-		v.state = step.to
+		v.state, v.pausing = step.to, false
 	}
+	v.pausing = v.pausing || b.To == "pausing"
 	if v.state != "open" && v.state != "agreed" {
 		v.taken = w.leaf.Wall
 	}
@@ -234,7 +237,7 @@ func (w *Walk) moved(b audit.WindowMoved) {
 func (w *Walk) movedBy(b audit.WindowMoved, v *window) {
 	w.must(w.leaf.Actor == b.By, "%s moved it, and the leaf says %s", short(w.leaf.Actor), short(b.By))
 	if takes := b.To == "paused" || b.To == "ending" || b.To == "ended" || b.To == "cut" || b.To == "narrowed"; takes {
-		w.must(b.By != penstock || b.To == "ended" || b.To == "cut" && w.recovering || b.To == "paused" && (w.lost(v) != "" || w.untaken(b.Window)), "%s by nobody, and no gate or escort was lost, and no handover late", b.To)
+		w.must(b.By != penstock || b.To == "ended" || b.To == "cut" && w.recovering || b.To == "paused" && (w.lost(v) != "" || v.pausing || w.untaken(b.Window)), "%s by nobody, and no gate or escort was lost, no handover late, and nobody had said so for after a transfer", b.To)
 		if b.By != penstock {
 			w.mayTake(b.By, w.worksIn(b.By, v) && (b.To == "ended" || b.To == "ending"))
 		}

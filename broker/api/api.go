@@ -174,6 +174,7 @@ type Window struct {
 	By       string    `json:"by,omitempty"`
 	Why      string    `json:"why,omitempty"`
 	HandBack string    `json:"hand_back,omitempty"`
+	Pausing  string    `json:"pausing,omitempty"`      // who has said: paused once its transfer is done
 	Left     []Left    `json:"left,omitempty"`         // what its work left behind, gone or not
 	NoBack   bool      `json:"no_hand_back,omitempty"` // of a machine, and of a connectivity test: it is closed without
 	Open     string    `json:"open"`                   // who opens it: shift, auto or vendor

@@ -60,7 +60,7 @@ func (v *visit) movedWords(b audit.WindowMoved) string {
 	if b.To == "stepped" {
 		return "second tap of an emergency, now allowed: " + rightsOf(b.Rights).InWords()
 	}
-	words := map[string]string{"wenton": "let it go on", "unused": "not used", "ending": "ended, and a transfer may finish", "grace": "moved the end once, for a half-done transfer"}
+	words := map[string]string{"wenton": "let it go on", "pausing": "pauses it once its transfer is done", "unused": "not used", "ending": "ended, and a transfer may finish", "grace": "moved the end once, for a half-done transfer"}
 	s := cmp.Or(words[b.To], b.To)
 	if b.Emergency {
 		s += " as an EMERGENCY"

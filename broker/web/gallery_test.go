@@ -192,6 +192,7 @@ func gallery() []galleryPage {
 			func(f *frame) { f.Said, f.Receipt = "Open. Ends 03:48 by itself.", "/windows/W-208/receipts" }},
 		{"handover", "handover", handoverPage{Open: []handoverView{sampleHandover()}}, someone},
 		{"handover-none", "handover", handoverPage{Offer: []choiceText{{"shift", "Filling shift supervisor"}}, Due: "06:00"}, codeGood},
+		{"window-busy", "window", windowView{WindowLine: loadLine, Minutes: "4 hours", Targets: []targetView{fillerPLC}, From: after(-10), To: after(300), Opened: after(-19), OpenedBy: "Mia Voss", Busy: []string{"download of line1.ap17 by modbus"}}, someone},
 		{"window-files", "window", windowView{WindowLine: openLine, Minutes: "1 hour", Targets: []targetView{fillerMaint}, From: after(-10), To: after(300), Opened: after(-19), OpenedBy: "Mia Voss", Files: sampleFiles}, someone},
 		{"window-waits", "window", windowView{WindowLine: needsLine, Minutes: "1 hour", Targets: []targetView{fillerPLC}, From: after(-10), To: after(300), Conditions: waitsFor}, someone},
 		{"window-vendor", "window", windowView{WindowLine: WindowLine{ID: "W-208", Request: "R-208", Firm: "Krall Fillers", What: "Filler controller", Rights: "look", State: "ended, hand-back missing",

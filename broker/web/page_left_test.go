@@ -19,6 +19,15 @@ func TestLeftBehindPages(t *testing.T) {
 	q := h.askToLook()
 	q = must(h.desk.Answer(h.ctx, shift, q.ID, q.Hash, approvals.Reply{Says: "yes"}))
 	must(h.desk.Open(h.ctx, shift, q.Window))
+	if status, page := h.post(ann, "/windows/"+string(q.Window)+"/pause-after", nil); status == http.StatusSeeOther || !strings.Contains(page, "plant") {
+		t.Errorf("a vendor pauses at 100 %%: %d %s", status, page)
+	}
+	if status, to := h.postTo(mia, "/windows/"+string(q.Window)+"/pause-after", url.Values{"back": {"/handover"}}); status != http.StatusSeeOther || !strings.HasPrefix(to, "/handover") {
+		t.Errorf("pause at 100 %%: %d, to %s", status, to)
+	}
+	if w := must(h.desk.Window(h.ctx, shift, q.Window)); w.State != approvals.WindowPaused { // nothing was half done
+		t.Errorf("the window is %s", w.State)
+	}
 	must(h.desk.End(h.ctx, shift, q.Window, ""))
 	at := "/windows/" + string(q.Window)
 	if status, page := h.post(ann, at+"/left", url.Values{"what": {"Force on <I 4.2>"}}); status != http.StatusSeeOther {

@@ -40,6 +40,7 @@ type windowView struct {
 	Step             []tick     // what a second tap would add
 	Bound            *boundView // of a machine; nil: people work in it
 	Confirm          *stamp     // how far the reader can confirm a machine's
+	Busy             []string   // transfers that are half done
 	Next             []string   // what somebody who works in it types
 }
 
@@ -82,6 +83,11 @@ func (g *Pages) windowOf(v *visit, w approvals.Window) (windowView, error) {
 	out.Bound = v.bound(c.Machine, c.People, n)
 	if err := g.mayLater(v, &out, w); err != nil {
 		return out, err
+	}
+	if runs(w) && v.actor.Plant {
+		for _, b := range g.Broker.Busy(w.ID) {
+			out.Busy = append(out.Busy, b.What)
+		}
 	}
 	if out.May.Step {
 		out.Step = stepTicks(w)
@@ -196,6 +202,12 @@ func (g *Pages) windowStep(v *visit) error {
 	case "pause":
 		_, err = d.Pause(ctx, a, id, why)
 		said = "Paused. Nothing they type passes. The clock runs on."
+	case "pause-after":
+		w, err = d.PauseAfter(ctx, a, id, why)
+		said = "Paused as soon as the transfer is done. Nothing new begins."
+		if w.State == approvals.WindowPaused {
+			said = "Paused: nothing was half done any more."
+		}
 	case "go-on":
 		_, err = g.tapped(v, id, d.GoOn, d.GoOnTapped)
 		said = "It goes on."
@@ -229,7 +241,7 @@ func (g *Pages) windowStep(v *visit) error {
 	if err != nil {
 		return err
 	}
-	return g.done(v, cmp.Or(watchBack.FindString(f.Get("back")), "/windows/"+string(id)), said)
+	return g.done(v, cmp.Or(watchBack.FindString(f.Get("back")), leftBack.FindString(f.Get("back")), "/windows/"+string(id)), said)
 }
 
 // tapped opens a window, or lets it go on: by what the form signs or by a code.
@@ -250,7 +262,7 @@ func (g *Pages) tapped(v *visit, id policy.WindowID, coded func(context.Context,
 const sameTap = 10 * time.Second
 
 // stepLeads says which state each step leads to.
-var stepLeads = map[string][]approvals.WindowState{"open": {approvals.WindowOpen}, "extend": {approvals.WindowOpen, approvals.WindowPaused}, "step-up": {approvals.WindowOpen, approvals.WindowPaused}, "pause": {approvals.WindowPaused}, "narrow": {approvals.WindowOpen, approvals.WindowPaused},
+var stepLeads = map[string][]approvals.WindowState{"open": {approvals.WindowOpen}, "extend": {approvals.WindowOpen, approvals.WindowPaused}, "step-up": {approvals.WindowOpen, approvals.WindowPaused}, "pause": {approvals.WindowPaused}, "pause-after": {approvals.WindowPaused, approvals.WindowOpen}, "narrow": {approvals.WindowOpen, approvals.WindowPaused},
 	"go-on": {approvals.WindowOpen}, "end": {approvals.WindowEnded, approvals.WindowEnding}, "cut": {approvals.WindowCut}, "accept": {approvals.WindowClosed}}
 
 // doneAlready says whether a step was refused only because the same person has

@@ -136,6 +136,7 @@ func (g *Pages) windowRoutes() []Route {
 		{"POST /windows/{id}/go-on", PlantOnly, "Let it go on", g.windowStep},
 		{"POST /windows/{id}/go-on/draft", PlantOnly, "", g.draftTap},
 		{"POST /windows/{id}/pause", PlantOnly, "", g.windowStep},
+		{"POST /windows/{id}/pause-after", PlantOnly, "", g.windowStep},
 		{"POST /windows/{id}/narrow", PlantOnly, "", g.windowStep},
 		{"POST /windows/{id}/cut", PlantOnly, "", g.windowStep},
 		{"POST /windows/{id}/file", PlantOnly, "Let it through", g.fileStep},

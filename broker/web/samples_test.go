@@ -23,6 +23,8 @@ var (
 		Who: []string{"Ben Ito"}, Until: after(53), May: stepsAllowed{GoOn: true, End: true, Cut: true}}
 	readyLine = WindowLine{ID: "W-211", Request: "R-211", Firm: "Krall Fillers", What: "Filler panel", Rights: "look", State: "agreed, waits for the shift", Word: "agreed",
 		Who: []string{"Ann Keller", "Ben Ito"}, May: stepsAllowed{Open: true, Cut: true}}
+	loadLine = WindowLine{ID: "W-216", Request: "R-216", Firm: "Krall Fillers", What: "Filler controller", Rights: "look, load programs", State: "open, ends 08:30", Word: "open",
+		Who: []string{"Ann Keller"}, Until: after(320), May: stepsAllowed{Watch: true, Pause: true, PauseAfter: true, End: true, Cut: true}}
 	leftLine = WindowLine{ID: "W-201", Request: "R-201", Firm: "Thermo Nord", What: "Pasteuriser controller", Rights: "look, take files out", State: "ended, hand-back missing", Word: "ended",
 		Who: []string{"Ola Lind"}, Until: after(-540), Call: &call{"Ola", "Thermo Nord", "+494315550122"}, May: stepsAllowed{Note: true}, Behind: []leftView{{"W-201", "Force on I 4.2, filler, and the bridge over the guard door's second contact", "Ola Lind", "", 1, after(-530), stamp{}, false, true},
 			{"W-201", "Recipe limit 14 lifted", "Mia Voss", "Mia Voss", 2, after(-520), after(-30), true, true}}}
@@ -202,7 +204,7 @@ func sampleLabels() (all []labelView) {
 
 func sampleHandover() handoverView {
 	return handoverView{ID: "H-4", Team: "Filling shift supervisor", By: "Mia Voss", Says: "Alarm F-417 twice. Krall thinks flow sensor.", Due: after(-12), Rings: after(-2), Pauses: after(8),
-		One: []handedLine{{WindowLine: pausedLine, Half: []string{"upload of fil1.prg"}}, {WindowLine: leftLine}}, Rest: []handedLine{{WindowLine: openLine}}, Taken: []handedLine{{WindowLine: readyLine, By: "Jan Brandt"}}, MayTake: true, Rang: true, Left: 3, All: 4}
+		One: []handedLine{{WindowLine: pausedLine, Half: []string{"upload of fil1.prg"}}, {WindowLine: loadLine, Half: []string{"download of line1.ap17 by modbus"}}, {WindowLine: leftLine}}, Rest: []handedLine{{WindowLine: openLine}}, Taken: []handedLine{{WindowLine: readyLine, By: "Jan Brandt"}}, MayTake: true, Rang: true, Left: 3, All: 4}
 }
 
 // onSiteRequest is a contractor's laptop at the machine.

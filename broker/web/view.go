@@ -254,6 +254,9 @@ func (v *visit) windowState(w approvals.Window, n roll) string {
 		}
 		return "agreed, " + v.opensHow(w.Claim.Open, w.Claim.From, n.list(w.Claim.People))
 	case approvals.WindowOpen:
+		if w.Pausing != "" {
+			return "open, is paused once its transfer is done, ends " + v.at(w.Until).Text()
+		}
 		return "open, ends " + v.at(w.Until).Text()
 	case approvals.WindowPaused:
 		return "paused by " + by + ", ends " + v.at(w.Until).Text() + " all the same"

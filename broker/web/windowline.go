@@ -31,7 +31,7 @@ type WindowLine struct {
 }
 
 // stepsAllowed are the buttons that would work for the reader.
-type stepsAllowed struct{ Open, Extend, Pause, GoOn, End, Cut, HandBack, Accept, Watch, Narrow, Step, Note bool }
+type stepsAllowed struct{ Open, Extend, Pause, GoOn, End, Cut, HandBack, Accept, Watch, Narrow, Step, Note, PauseAfter bool }
 
 func (g *Pages) windowLine(v *visit, w approvals.Window, n roll) WindowLine {
 	c := w.Claim
@@ -55,6 +55,7 @@ func (v *visit) may(w approvals.Window, n roll) (m stepsAllowed) {
 	m.Step = opens && runs && len(w.MayStep) > 0
 	m.GoOn = opens && w.State == approvals.WindowPaused
 	m.Pause = takes && w.State == approvals.WindowOpen && !w.Claim.OnSite() // Penstock holds no laptop
+	m.PauseAfter = m.Pause && w.Pausing == ""
 	m.Narrow = takes && runs && rightsOf(w.Claim.Rights) != policy.Look && !w.Claim.OnSite() && v.narrows(w.Claim.Assets)
 	m.End = (takes || works) && runs
 	m.Cut = takes && (runs || w.State == approvals.WindowAgreed || w.State == approvals.WindowEnding)

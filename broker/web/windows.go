@@ -64,6 +64,9 @@ func windowVerbs(d *approvals.Desk) map[string]windowVerb {
 		"pause": func(ctx context.Context, a people.Actor, id policy.WindowID, p api.Step) (approvals.Window, error) {
 			return d.Pause(ctx, a, id, p.Why)
 		},
+		"pause-after": func(ctx context.Context, a people.Actor, id policy.WindowID, p api.Step) (approvals.Window, error) {
+			return d.PauseAfter(ctx, a, id, p.Why)
+		},
 		"go-on": func(ctx context.Context, a people.Actor, id policy.WindowID, _ api.Step) (approvals.Window, error) {
 			return d.GoOn(ctx, a, id)
 		},
@@ -246,7 +249,7 @@ func windowJSON(w approvals.Window) api.Window {
 	c := w.Claim
 	return api.Window{ID: string(w.ID), Request: string(w.Request), State: string(w.State), Firm: string(w.Firm),
 		People: c.People, Targets: apiTargets(c.Assets), Rights: c.Rights, Minutes: c.Minutes, From: c.From, To: c.To,
-		Opened: w.Opened, OpenedBy: string(w.OpenedBy), Until: w.Until, By: string(w.By), Why: w.Why, HandBack: w.HandBack, Left: leftJSON(w.Left), NoBack: !c.HandsBack(), HalfDone: w.HalfDone, Open: c.Open, Kept: w.Kept, Laptop: c.Laptop, Jack: c.Jack, Exception: c.Exception, Machine: machineJSON(c.Machine), Probe: c.Probe, Emergency: w.Emergency, MayStep: w.MayStep, Pattern: w.Pattern}
+		Opened: w.Opened, OpenedBy: string(w.OpenedBy), Until: w.Until, By: string(w.By), Why: w.Why, HandBack: w.HandBack, Left: leftJSON(w.Left), Pausing: string(w.Pausing), NoBack: !c.HandsBack(), HalfDone: w.HalfDone, Open: c.Open, Kept: w.Kept, Laptop: c.Laptop, Jack: c.Jack, Exception: c.Exception, Machine: machineJSON(c.Machine), Probe: c.Probe, Emergency: w.Emergency, MayStep: w.MayStep, Pattern: w.Pattern}
 }
 
 // windowNow is a window with what it waits for.

@@ -33,6 +33,7 @@ func windowStep(name, short string, need proof) *cobra.Command {
 	var c caller
 	var step api.Step
 	var until, key, rights string
+	var after bool
 	cmd := &cobra.Command{Use: name + " W-1", Short: short, Args: exactly(1, "a window, such as W-1"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if key != "" {
@@ -45,6 +46,9 @@ func windowStep(name, short string, need proof) *cobra.Command {
 				return err
 			}
 			path := "/windows/" + url.PathEscape(args[0]) + "/" + name
+			if after {
+				path += "-after"
+			}
 			client, err := c.signIn(cmd.Context(), need)
 			if err != nil {
 				return err
@@ -66,6 +70,9 @@ func windowStep(name, short string, need proof) *cobra.Command {
 			return sends(&c, cmd, client, path, step, func(t *tabwriter.Writer, w api.Window) { windowLine(t, w, c.zone) })
 		}}
 	c.doing(cmd)
+	if name == "pause" {
+		cmd.Flags().BoolVar(&after, "after-transfer", false, "once what is half done is done (at 100 %); nothing new begins meanwhile")
+	}
 	switch name {
 	case "extend":
 		cmd.Flags().StringVar(&key, "sign-with", "", signFlag)
@@ -115,6 +122,9 @@ func windowLine(t *tabwriter.Writer, w api.Window, l *time.Location) {
 	}
 	if w.State == "ended" && w.HandBack != "" {
 		state = "ended, hand-back waits to be accepted: " + printable(w.HandBack)
+	}
+	if w.Pausing != "" && w.State == "open" {
+		state = "open, is paused once its transfer is done, ends " + local(w.Until, l)
 	}
 	if w.Jack != "" {
 		state = "on site, laptop " + printable(w.Laptop) + " at " + printable(w.Jack) + ": " + state
