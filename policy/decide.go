@@ -2,6 +2,7 @@ package policy
 
 import (
 	"net/netip"
+	"regexp"
 	"strings"
 	"time"
 )
@@ -200,10 +201,24 @@ type Refusal struct {
 	Why  string // for the log: everything
 }
 
-// Typed puts desk, the line that reaches it ("ssh -p 2222 desk@broker.example"), in
-// the place of "ssh desk@…", which rooms write that know no address.
+// nowhere is how rooms that know no address write a line to type: "ssh desk@…".
+var nowhere = regexp.MustCompile(`\b(ssh|scp)( -t)? ([a-z]+)@…`)
+
+// Typed makes lines that can be typed of "ssh desk@…", "scp cert@…:W-1" and the
+// like; desk is the line that reaches the desk ("ssh -p 2222 desk@broker.example").
 func Typed(say, desk string) string {
-	return strings.NewReplacer("ssh desk@…", desk, "ssh -t desk@…", "ssh -t"+strings.TrimPrefix(desk, "ssh")).Replace(say)
+	way, at, ok := strings.Cut(strings.TrimPrefix(desk, "ssh"), "desk@")
+	if !ok {
+		return say
+	}
+	return nowhere.ReplaceAllStringFunc(say, func(line string) string {
+		m := nowhere.FindStringSubmatch(line)
+		way := way
+		if m[1] == "scp" {
+			way = strings.Replace(way, " -p ", " -P ", 1)
+		}
+		return m[1] + m[2] + way + m[3] + "@" + at
+	})
 }
 
 func (r *Refusal) Error() string {

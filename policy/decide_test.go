@@ -683,6 +683,10 @@ func TestTyped(t *testing.T) {
 		"Enrol one first: ssh desk@… totp.":    "Enrol one first: " + desk + " totp.",
 		"Enrol one first: ssh -t desk@… totp.": "Enrol one first: ssh -t -p 2222 desk@broker.example totp.",
 		"Nothing to type.":                     "Nothing to type.",
+		"Get it: ssh cert@… W-17 W-18.":        "Get it: ssh -p 2222 cert@broker.example W-17 W-18.",
+		"or scp cert@…:W-17 key-cert.pub":      "or scp -P 2222 cert@broker.example:W-17 key-cert.pub",
+		"(ssh join@…) and ssh watch@… S-1":     "(ssh -p 2222 join@broker.example) and ssh -p 2222 watch@broker.example S-1",
+		"write to desk@… of it":                "write to desk@… of it",
 	} {
 		if got := policy.Typed(say, desk); got != want {
 			t.Errorf("%q, not %q", got, want)

@@ -73,7 +73,7 @@ func next(rest *string) (key, value string, err error) {
 	}
 	if phrase, after, ok := quoted(s); ok {
 		value, s = phrase, after
-	} else if strings.HasPrefix(s, `"`) {
+	} else if first, _ := utf8.DecodeRuneInString(s); strings.ContainsRune(`"“”„‘`, first) { // ' and ’ begin words as well
 		return "", "", &QueryError{`A phrase ends with a second ".`}
 	} else {
 		end := strings.IndexFunc(s, unicode.IsSpace)

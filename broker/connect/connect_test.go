@@ -249,3 +249,18 @@ func FuzzKnownHosts(f *testing.F) {
 }
 
 func newCert(id string) *ssh.Certificate { return &ssh.Certificate{KeyId: id} }
+
+// A visit ends with its own windows, whatever else is heard of.
+func TestAnotherWindowsEndIsNotTheVisits(t *testing.T) {
+	var out bytes.Buffer
+	var why error
+	v := &visit{say: newTeller(Options{}, Terminal{Out: &out}), o: Options{Windows: []string{"W-1"}}, over: map[string]string{}, cancel: func(err error) { why = err }}
+	v.heard(window{Window: "W-9", State: "cut"})
+	if why != nil || len(v.over) > 0 {
+		t.Errorf("another's end: %v, %v", why, v.over)
+	}
+	v.heard(window{Window: "W-1", State: "ended"})
+	if why == nil {
+		t.Error("its own end is not heard")
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -108,6 +109,9 @@ func (v *visit) watch(ctx context.Context) error { return v.follow(ctx, v.heard)
 
 // heard takes one word about a window.
 func (v *visit) heard(w window) {
+	if !slices.Contains(v.o.Windows, w.Window) { // of another nothing was asked, and its end is not this visit's
+		return
+	}
 	v.ends(w)
 	if !w.over() || v.o.JSON || len(v.o.Windows) > 1 { // else the last word of the command says it
 		v.stands(w)

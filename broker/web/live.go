@@ -124,7 +124,7 @@ func (l *live) run(ctx context.Context, from audit.Index) {
 func moves(leaf audit.Leaf) bool {
 	kind, _, _ := strings.Cut(leaf.Body.Type(), ".")
 	switch kind {
-	case "request", "answer", "window", "handback", "left", "call", "question", "gate", "escort", "handover", "block", "session", "channel", "clock", "node", "config", "person", "firm", "roster", "deputy", "agent", "outside", "checkpoint", "hold", "pattern", "spoken", "terms", "training", "ending", "hostkey", "scanner", "outage", "priority", "plant", "island":
+	case "request", "answer", "window", "handback", "left", "call", "question", "gate", "escort", "handover", "block", "session", "channel", "clock", "node", "config", "person", "firm", "roster", "deputy", "agent", "outside", "checkpoint", "hold", "pattern", "spoken", "terms", "training", "ending", "hostkey", "scanner", "outage", "priority", "plant", "island", "envelope", "recovery":
 		return true
 	case "file": // what passed stands on no board; what waits does
 		_, passed := leaf.Body.(audit.FileTransferred)

@@ -217,6 +217,16 @@ func targetWords(list []api.Target) string {
 func (c *caller) doing(cmd *cobra.Command) {
 	c.flags(cmd)
 	cmd.Flags().StringVar(&c.keep, "receipt", "", "file for the broker's receipt of what you did (penstock-verify --receipt); it must not be there yet")
+	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error { // a code is good once: a slip of the finger is not to cost one
+		for _, name := range []string{"until", "not-before"} {
+			if f := cmd.Flags().Lookup(name); f != nil {
+				if err := timeForm(f.Value.String()); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	}
 }
 
 // does signs in, sends what body gives to path, shows the answer, and keeps the

@@ -26,9 +26,6 @@ func leftNote() *cobra.Command {
 	cmd := &cobra.Command{Use: `note W-1 "WHAT"`, Short: "Note what work left behind; the window is not closed before it is gone", Args: exactly(2, "a window and what is left behind"),
 		Example: `  penstock left note W-198 "force on I 4.2" --until 08:30 --as mia`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := timeForm(until); err != nil {
-				return err
-			}
 			return does(&c, cmd, withoutCode, "/windows/"+url.PathEscape(args[0])+"/left", func() (any, error) {
 				step := api.Step{Text: args[1]}
 				if until == "" {
@@ -53,11 +50,6 @@ func leftStep(use, path, short string, timed bool) *cobra.Command {
 			n, err := strconv.Atoi(args[1])
 			if err != nil || n < 1 {
 				return usage("%.20q is no number of something left behind: see `penstock windows`", args[1])
-			}
-			if timed {
-				if err := timeForm(until); err != nil {
-					return err
-				}
 			}
 			return does(&c, cmd, withoutCode, "/windows/"+url.PathEscape(args[0])+"/"+path, func() (any, error) {
 				step := api.Step{N: n}

@@ -42,9 +42,6 @@ func windowStep(name, short string, need proof) *cobra.Command {
 					return err
 				}
 			}
-			if err := timeForm(until); err != nil {
-				return err
-			}
 			path := "/windows/" + url.PathEscape(args[0]) + "/" + name
 			if after {
 				path += "-after"
