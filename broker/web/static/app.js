@@ -47,9 +47,15 @@
     while (old.length && fresh.length && old[0].isEqualNode(fresh[0])) { old.shift(); fresh.shift(); }
     let after = null; // the first of what stays behind the changed middle
     while (old.length && fresh.length && old.at(-1).isEqualNode(fresh.at(-1))) { after = old.pop(); fresh.pop(); }
-    if (old.length !== fresh.length) {
-      old.forEach((n) => n.remove());
-      fresh.forEach((n) => part.insertBefore(n, after));
+    if (old.length !== fresh.length) { // something has come or gone
+      let at = 0;
+      for (const is of fresh) {
+        const same = is.nodeType === Node.ELEMENT_NODE ? old.findIndex((was, i) => i >= at && was.isEqualNode(is)) : -1;
+        if (same < 0) { part.insertBefore(is, old[at] ?? after); continue; }
+        old.slice(at, same).forEach((was) => was.remove());
+        at = same + 1;
+      }
+      old.slice(at).forEach((was) => was.remove());
       return;
     }
     old.forEach((was, i) => {
