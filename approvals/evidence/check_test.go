@@ -221,6 +221,24 @@ func TestCheck(t *testing.T) {
 			s.plant, _ = testPlant(new(testing.T), strings.Replace(plantText, "plan: [owner, ot-security], ", "plan: [owner], ", 1))
 			s.drop(1)
 		}, []string{"not the one that the request names"}},
+		{"a window that ends when it begins", func(s *story) { s.claim = func(w *WindowClaim) { w.To = w.From } }, []string{"ends before it begins"}},
+		{"a window that starts with less", func(s *story) { s.claim = func(w *WindowClaim) { w.Starts = []string{"look"} } }, []string{`starts with ["look"]`}},
+		{"a window that somebody watches", func(s *story) { s.claim = func(w *WindowClaim) { w.Escort = true } }, []string{"differ in who watches"}},
+		{"a window from another network", func(s *story) { s.claim = func(w *WindowClaim) { w.Network = "192.0.2.1/32" } }, []string{"whence they may come"}},
+		{"a window for a laptop", func(s *story) { s.claim = func(w *WindowClaim) { w.Laptop = "07" } }, []string{`for the laptop "07"`}},
+		{"a window that waives a calendar", func(s *story) { s.claim = func(w *WindowClaim) { w.Waives = []string{"frost"} } }, []string{`waives ["frost"]`}},
+		{"a window that is an exception", func(s *story) { s.claim = func(w *WindowClaim) { w.Exception = true } }, []string{"is an exception: true"}},
+		{"a window for a service jack", func(s *story) { s.claim = func(w *WindowClaim) { w.Jack = "a3" } }, []string{`for the service jack "a3"`}},
+		{"a window that tries the way", func(s *story) { s.claim = func(w *WindowClaim) { w.Probe = true } }, []string{"tries the way: true"}},
+		{"a window for a machine", func(s *story) { s.claim = func(w *WindowClaim) { w.Machine.Frame = "monitor" } }, []string{"differ in what holds the machine"}},
+		{"an answer as late as the window's end", func(s *story) {
+			s.request.From = night.Add(-2 * time.Hour)
+			s.claim = func(w *WindowClaim) { w.To = s.answers[1].At }
+		}, []string{"the answer of ines is as late as the window's end"}},
+		{"rows of a list, taken in an answer to a request", func(s *story) { s.answers[1].Rows = []string{"R-1"} }, []string{"takes rows of a list", "ot-security missing"}},
+		{"an envelope's yes to what was planned", func(s *story) {
+			s.answers[1].Person, s.keys[1].Person = EnvelopeSecurity, EnvelopeSecurity
+		}, []string{"envelope-2 counts in an emergency alone", "ot-security missing"}},
 		{"an answer before the begin of time", func(s *story) { s.answers[1].At = time.Time{} }, []string{"at: is missing", "ot-security missing"}},
 	} {
 		t.Run(row.story, func(t *testing.T) {
@@ -452,4 +470,17 @@ func TestCheckExtension(t *testing.T) {
 			wantFindings(t, CheckExtension(s.plant, text, s.given, g, s.keys, w, opened), row.want)
 		})
 	}
+}
+
+// A grace is what the rules give, and never more.
+func TestCheckGrace(t *testing.T) {
+	s := newStory(t)
+	text := canonical(t, s.request)
+	w, err := Narrow(s.request, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	old := night.Add(time.Hour)
+	wantFindings(t, CheckGrace(s.plant, text, w, night, old, old), []string{"no rule gives a grace"})
+	wantFindings(t, CheckGrace(s.plant, text, w, night, old, old.Add(time.Minute)), []string{"no rule gives a grace", "its grace moves the end to"})
 }

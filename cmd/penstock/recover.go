@@ -21,6 +21,7 @@ import (
 	"penstock/approvals/evidence"
 	"penstock/approvals/people"
 	"penstock/audit"
+	"penstock/audit/durable"
 	"penstock/audit/receipt"
 	"penstock/audit/verify"
 	"penstock/broker/ca"
@@ -303,8 +304,12 @@ func (r *recovery) progress(what string) func(done, all int) {
 }
 
 // newAuthorities makes every key of the broker's own anew, but the log's; old gets
-// those that are gone, and made are the fingerprints by file.
+// those that are gone, and made are the fingerprints by file. Killed at any point, it
+// is begun again.
 func newAuthorities(keys string, old map[string]string) (made map[string]string, err error) {
+	if err := durable.Sweep(keys); err != nil { // copies of keys that a crash left half written
+		return nil, err
+	}
 	if err := ca.Rotate(keys); err != nil {
 		return nil, err
 	}
