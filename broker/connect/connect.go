@@ -118,6 +118,9 @@ func Run(ctx context.Context, o Options, t Terminal) error {
 		return err
 	}
 	ids, done, err := identities(ctx, o, t)
+	if err != nil && ctx.Err() != nil { // Ctrl-C, asked for a passphrase
+		return nil
+	}
 	if err != nil {
 		return err
 	}

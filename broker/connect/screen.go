@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"runtime"
 	"strings"
+	"time"
 
 	"golang.org/x/term"
 )
@@ -115,6 +116,13 @@ func askPerson(ctx context.Context, prompt string, echo bool) (string, error) {
 		}
 		if errors.Is(a.err, io.EOF) && a.text != "" {
 			a.err = nil
+		}
+		if errors.Is(a.err, io.EOF) { // Windows ends the read before it tells of Ctrl-C
+			select {
+			case <-ctx.Done():
+				a.err = context.Cause(ctx)
+			case <-time.After(time.Second):
+			}
 		}
 		return a.text, a.err
 	case <-ctx.Done():

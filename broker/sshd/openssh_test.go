@@ -15,6 +15,8 @@ import (
 	"testing"
 
 	"golang.org/x/crypto/ssh"
+
+	"penstock/policy"
 )
 
 // stock is the real OpenSSH client of a person, with a home of its own.
@@ -58,6 +60,9 @@ func (s *stock) setUp() {
 		case strings.HasPrefix(line, "Host "), strings.HasPrefix(line, "    "):
 			config = append(config, strings.ReplaceAll(line, "~/.ssh/", s.home+"/"))
 		}
+	}
+	if len(known) != 1 || !strings.Contains(out, policy.KeptOnWindows(known[0], "known_hosts")) {
+		s.h.t.Errorf("the line of known_hosts for Windows is not that of step 1: %s", out)
 	}
 	s.file("known_hosts", strings.Join(known, "\n")+"\n")
 	s.file("config", "UserKnownHostsFile "+s.path("known_hosts")+"\nGlobalKnownHostsFile /dev/null\nStrictHostKeyChecking yes\n"+strings.Join(config, "\n")+"\n")

@@ -64,10 +64,11 @@ func (c *call) onWindows(hostCA string) {
 	c.printf("\n# On Windows ~/.ssh is the folder .ssh in %%USERPROFILE%%, and ssh is there already. Steps 1 and 3 in one line each, for cmd and PowerShell alike\n")
 	c.printf("# (PowerShell's own > writes UTF-16, which ssh cannot read); in step 2 save from Notepad as \"config\", with the quotes, or it becomes config.txt:\n%s\n%s\n",
 		policy.KeptOnWindows(hostCA, "known_hosts"), policy.TakenOnWindows(c.command("cert", ""), "id_ed25519-cert.pub"))
-	c.printf("# penstock-connect.exe does all three by itself but for the line of step 1: in its folder, .\\%s\n", c.connectLine())
+	c.printf("# penstock-connect.exe needs the line of step 1 alone; in its folder: .\\%s\n", c.connectLine())
 	c.printf("\n# PuTTY (0.78 or newer) and WinSCP: host name %s, port %d, user name %s+ACCOUNT+ASSET.\n", c.Name, max(c.Port, 22), c.by.Person)
 	c.printf("# Your key in PuTTY's form: PuTTYgen, Load, Save private key. In PuTTY: Connection, SSH, Auth, Credentials; \"Private key file\": that one,\n")
 	c.printf("# \"Certificate to use with the private key\": the file of step 3, again after each new one. In WinSCP: Advanced, SSH, Authentication, the same two.\n")
+	c.printf("# FileZilla reads no certificate out of a file: PuTTYgen, Key, Add certificate to key, save that as a second key, and give it to Pageant, which FileZilla asks.\n")
 	c.printf("# For forwards in PuTTY: Connection, SSH, Tunnels; destination ASSET:PORT as in the lines above with -L.\n")
 }
 

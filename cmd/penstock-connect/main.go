@@ -17,7 +17,20 @@ import (
 func main() {
 	ctx, end := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer end()
-	os.Exit(run(ctx, os.Args[1:]))
+	code := run(ctx, os.Args[1:])
+	if code != connect.ExitDone && ownWindow() { // else nobody could read why
+		fmt.Fprint(os.Stderr, "\nPress Enter to close this window. ")
+		stopped := make(chan struct{})
+		go func() {
+			_, _ = fmt.Fscanln(os.Stdin) // what is typed means nothing
+			close(stopped)
+		}()
+		select {
+		case <-stopped:
+		case <-ctx.Done():
+		}
+	}
+	os.Exit(code)
 }
 
 // run is one call, and its exit code (DESIGN 5.3).
