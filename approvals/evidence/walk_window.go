@@ -237,7 +237,7 @@ func (w *Walk) moved(b audit.WindowMoved) {
 func (w *Walk) movedBy(b audit.WindowMoved, v *window) {
 	w.must(w.leaf.Actor == b.By, "%s moved it, and the leaf says %s", short(w.leaf.Actor), short(b.By))
 	if takes := b.To == "paused" || b.To == "ending" || b.To == "ended" || b.To == "cut" || b.To == "narrowed"; takes {
-		w.must(b.By != penstock || b.To == "ended" || b.To == "cut" && w.recovering || b.To == "paused" && (w.lost(v) != "" || v.pausing || w.untaken(b.Window)), "%s by nobody, and no gate or escort was lost, no handover late, and nobody had said so for after a transfer", b.To)
+		w.must(b.By != penstock || b.To == "ended" || b.To == "cut" && w.recovering || b.To == "paused" && (w.lost(v) != "" || v.pausing || w.untaken(b.Window)), "%s by nobody, and no gate or escort was lost, and no handover late, and nobody had said so for after a transfer", b.To)
 		if b.By != penstock {
 			w.mayTake(b.By, w.worksIn(b.By, v) && (b.To == "ended" || b.To == "ending"))
 		}
