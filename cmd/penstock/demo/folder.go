@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // brokerName is the broker as people type it. No name server knows it: each
@@ -176,7 +177,7 @@ func (f folder) serverFiles(where map[string]moved, key string, o Options) error
 	if err != nil {
 		return fmt.Errorf("the pages' address: %w", err)
 	}
-	plant, err := demoPlant(o.Plant["plant.yaml"], where, key, "https://localhost:"+port)
+	plant, err := demoPlant(o.Plant["plant.yaml"], where, key, "https://localhost:"+port, time.Now())
 	if err != nil {
 		return err
 	}

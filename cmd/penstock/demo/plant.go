@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"go.yaml.in/yaml/v4"
 )
@@ -26,15 +27,17 @@ const plantHead = `# The demo's plant: the example that Penstock ships (configs/
 #   - a code is enough for every yes, the server's word: nobody here has a passkey yet (people may enrol one, or sign by their SSH keys)
 #   - plant_changes: by_file, because this file is written anew at each start
 #   - operate on line 1 is not tied to the outage, so that the line can be started by Modbus any day
-# Each changed rule says so beside it. Changes made by hand here are lost.
+#   - a review that is due within a month, or was, is due whole years later, so that patterns can be agreed in whatever year this is
+# Each changed rule and review says so beside it. Changes made by hand here are lost.
 #
 `
 
 var changesLine = regexp.MustCompile(`(?m)^plant_changes: .*$`)
 
-// demoPlant is the example plant file with its machines on this computer. It
-// edits the text in place, so that all else stays as it was reviewed.
-func demoPlant(example []byte, assets map[string]moved, key, origin string) ([]byte, error) {
+// demoPlant is the example plant file with its machines on this computer, as
+// somebody would keep it at now. It edits the text in place, so that all else
+// stays as it was reviewed.
+func demoPlant(example []byte, assets map[string]moved, key, origin string, now time.Time) ([]byte, error) {
 	var doc yaml.Node
 	if err := yaml.Load(example, &doc); err != nil {
 		return nil, fmt.Errorf("read the example plant file: %w", err)
@@ -60,6 +63,7 @@ func demoPlant(example []byte, assets map[string]moved, key, origin string) ([]b
 	}
 	e.gates(field(root, "gates"), key)
 	e.rules(field(root, "rules"))
+	e.reviews(root, now)
 	text, err := e.apply()
 	if err != nil {
 		return nil, fmt.Errorf("change the example plant file: %w", err)
@@ -205,6 +209,29 @@ func (e *editor) rules(rules *yaml.Node) {
 			e.err = cmp.Or(e.err, fmt.Errorf("a rule does not look as it did: %s", line))
 		}
 		e.edits = append(e.edits, edit{start, line, changed})
+	}
+}
+
+// reviewsAhead is how far ahead the next review is at least: a pattern ends with
+// the day of its frame's review, and one of two days shows nobody what it is.
+const reviewsAhead = 30 // days
+
+// reviews moves each review that would be due too soon by whole years. Of the
+// emergency it is a length of time and stays.
+func (e *editor) reviews(n *yaml.Node, now time.Time) {
+	if at := field(n, "review"); at != nil {
+		if day, err := time.Parse(time.DateOnly, at.Value); err == nil && day.Before(now.AddDate(0, 0, reviewsAhead)) {
+			years := 1
+			for day.AddDate(years, 0, 0).Before(now.AddDate(0, 0, reviewsAhead)) {
+				years++
+			}
+			e.replace(at, day.AddDate(years, 0, 0).Format(time.DateOnly))
+			start, line := e.line(at)
+			e.edits = append(e.edits, edit{start + len(line), "", "    # demo: was " + at.Value})
+		}
+	}
+	for _, part := range n.Content {
+		e.reviews(part, now)
 	}
 }
 
