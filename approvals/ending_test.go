@@ -1,6 +1,7 @@
 package approvals
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -295,5 +296,17 @@ func TestAutoSaysWhatKeepsIt(t *testing.T) {
 	w.settle()
 	if v, err := w.desk.Window(w.ctx, w.as("mia"), id); err != nil || v.State != WindowOpen || v.Kept != "" {
 		t.Errorf("%+v %v", v, err)
+	}
+}
+
+// Whoever says a thing twice, or after somebody else, is told that it is so.
+func TestAStepThatSomebodyTookAlready(t *testing.T) {
+	for _, row := range []struct{ id, from, to, say string }{
+		{"W-1", "closed", "closed", "W-1 is closed already. It is over: ask anew."},
+		{"W-1", "closed", "open", "W-1 is closed; from there it cannot become open. It is over: ask anew."},
+	} {
+		if r, ok := errors.AsType[*policy.Refusal](illegal(row.id, row.from, row.to)); !ok || r.Say != row.say {
+			t.Errorf("from %s to %s: %v", row.from, row.to, r)
+		}
 	}
 }

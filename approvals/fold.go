@@ -127,6 +127,9 @@ func illegal(id, from, to string) error {
 		return &policy.Refusal{Rule: "illegal-step", Say: fmt.Sprintf("There is no %s.", id), Why: fmt.Sprintf("%s: from nothing to %s", id, to)}
 	}
 	say := fmt.Sprintf("%s is %s; from there it cannot become %s.", id, from, to)
+	if from == to { // somebody was faster, or it was said twice
+		say = fmt.Sprintf("%s is %s already.", id, from)
+	}
 	kind, _, _ := strings.Cut(id, "-")
 	if next := instead[kind+" "+from]; next != "" {
 		say += " " + next

@@ -57,6 +57,9 @@ type Opinion struct {
 // had a part in the session, who answers a page gone stale, and a session that
 // has not ended; ErrMayNot for who reads no recordings.
 func (b *Book) Sign(ctx context.Context, who Reader, session string, o Opinion) (Session, error) {
+	if verdictWords[o.Verdict] == "" { // first: a wrong word is not mended by a text
+		return Session{}, refuse("no-verdict", "Say in-order, question or finding.")
+	}
 	words, err := text(o.Text, o.Verdict != InOrder)
 	if err != nil {
 		return Session{}, err
@@ -93,8 +96,6 @@ func verdictFits(s *Session, who Reader, o Opinion) error {
 		return refuse("not-ended", "%s has not ended. Watch it, and review it afterwards.", s.ID)
 	case s.Gone != nil:
 		return refuse("gone", "The recording of %s is gone. There is nothing to review.", s.ID)
-	case o.Verdict != InOrder && o.Verdict != Question && o.Verdict != Finding:
-		return refuse("no-verdict", "Say in-order, question or finding.")
 	case o.Verdict == Question && (o.To == "" || o.To == who.Person):
 		return refuse("question-to", "Say to whom the question is: somebody else of the plant.")
 	case o.Seen != len(s.Verdicts) && len(s.Verdicts) > 0:

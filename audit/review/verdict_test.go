@@ -57,6 +57,7 @@ func TestOpinionsThatAreNotTaken(t *testing.T) {
 	}{
 		{"it runs", "S-2", review.Opinion{Verdict: review.InOrder}, "not-ended"},
 		{"no verdict", "S-1", review.Opinion{Verdict: "fine", Text: "x"}, "no-verdict"},
+		{"no verdict, and no text", "S-1", review.Opinion{Verdict: "fine"}, "no-verdict"},
 		{"a question to nobody", "S-1", review.Opinion{Verdict: review.Question, Text: "Why?"}, "question-to"},
 		{"a question to oneself", "S-1", review.Opinion{Verdict: review.Question, To: "lena", Text: "Why?"}, "question-to"},
 		{"a finding without words", "S-1", review.Opinion{Verdict: review.Finding, Text: " \n"}, "text-missing"},

@@ -19,3 +19,11 @@ func TestATimeIsReadBeforeTheSignIn(t *testing.T) {
 		})
 	}
 }
+
+func TestAVerdictIsReadBeforeTheSignIn(t *testing.T) {
+	root := rootCommand()
+	root.SetArgs([]string{"recording", "review", "S-1", "fine", "--as", "lena", "--socket", filepath.Join(t.TempDir(), "nobody.sock")})
+	if err := root.ExecuteContext(t.Context()); exitCode(err) != exitUsage || !strings.Contains(err.Error(), "in-order, question or finding") {
+		t.Errorf("exit %d: %v", exitCode(err), err) // 4: it was on its way to the broker
+	}
+}

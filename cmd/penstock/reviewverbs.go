@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"penstock/audit/review"
 	"penstock/broker/api"
 )
 
@@ -28,6 +29,18 @@ func waitsCommand() *cobra.Command {
 		})
 }
 
+// aVerdict reads the words before a password and a code are asked for.
+func aVerdict(cmd *cobra.Command, args []string) error {
+	if err := exactly(2, "a session and a verdict, such as S-1 in-order")(cmd, args); err != nil {
+		return err
+	}
+	switch args[1] {
+	case review.InOrder, review.Question, review.Finding:
+		return nil
+	}
+	return usage("%q is no verdict: say in-order, question or finding", args[1])
+}
+
 func reviewCommand() *cobra.Command {
 	var c caller
 	var in api.Verdict
@@ -35,7 +48,7 @@ func reviewCommand() *cobra.Command {
 		Long: `Say a verdict on a recording: in-order, question (--to somebody of the plant) or finding.
 Whoever worked in it, agreed to it, opened it or watched it is no second person. The
 verdict is for the recording as it was closed, and an event of the log.`,
-		Args: exactly(2, "a session and a verdict, such as S-1 in-order"),
+		Args: aVerdict,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			client, err := c.signIn(cmd.Context(), withCode)
 			if err != nil {

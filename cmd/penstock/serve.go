@@ -132,7 +132,11 @@ func (h *plantHouse) run(ctx context.Context, at listeners) error {
 			cause = context.Cause(failed)
 		}
 	}
-	h.slog.Info("stopping", "cause", fmt.Sprint(cause))
+	if cause == nil {
+		h.slog.Info("stopping", "cause", "told to")
+	} else {
+		h.slog.Error("stopping", "cause", cause.Error())
+	}
 	endDoors()
 	err := h.drain(api, pages)
 	endLoops()
