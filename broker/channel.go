@@ -129,7 +129,7 @@ func (c *Channel) finish(why error) {
 		return
 	}
 	c.runLast()
-	if !errors.Is(why, ErrChannelClosed) {
+	if c.recorded && !errors.Is(why, ErrChannelClosed) { // what the log has not opened says nothing: it would be a finding
 		if err := c.stream.Append(recording.Note, note("ended", says(why))); err != nil {
 			c.recorderFailed(err)
 		}

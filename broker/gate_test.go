@@ -354,6 +354,9 @@ func TestALogThatFailsEndsEverything(t *testing.T) {
 				if ses != nil {
 					<-ses.Done()
 				}
+				if notes := s.tape.of(recording.Note); len(notes) > 0 && !slices.Contains(s.log.Types(), "channel.opened") {
+					t.Errorf("recorded of a channel that the log has not opened, which is a finding: %q", notes)
+				}
 				if rule(s.Ready()) != "recording-failed" {
 					t.Errorf("ready: %v", s.Ready())
 				}
