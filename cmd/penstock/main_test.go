@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"runtime"
 	"sync"
 	"testing"
 )
@@ -15,14 +14,6 @@ import (
 func TestMain(m *testing.M) {
 	if os.Getenv(zoneProcess) != "" {
 		if err := liveInZone(); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		return
-	}
-	if os.Getenv(slackProcess) != "" {
-		runtime.LockOSThread() // a slack is a thread's
-		if err := sleepsSounder(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}

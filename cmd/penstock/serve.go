@@ -36,7 +36,6 @@ file and the certificate again, all or nothing: a broken one changes nothing, an
 plant file is asked about every session that is running.`,
 		Args: exactly(0, "flags only"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			sleepSounder() // before anything is open
 			f, err := readServerFile(config)
 			if err != nil {
 				return err

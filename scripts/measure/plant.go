@@ -222,7 +222,11 @@ func (p *plant) serve(ctx context.Context) error {
 	var err error
 	p.served++
 	log := p.at(fmt.Sprintf("serve-%d.log", p.served))
-	if p.broker, err = start(log, nil, p.binary, "serve", "--config", p.demo.Broker.Config); err != nil {
+	err = withSlack(unitSlack, func() error {
+		p.broker, err = start(log, nil, p.binary, "serve", "--config", p.demo.Broker.Config)
+		return err
+	})
+	if err != nil {
 		return err
 	}
 	return p.broker.until(ctx, "start the broker", func() bool {

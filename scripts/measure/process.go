@@ -13,6 +13,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // daemon is a process that stays until it is ended.
@@ -44,6 +46,30 @@ func start(log string, stdout *os.File, args ...string) (*daemon, error) {
 		close(d.ended)
 	}()
 	return d, nil
+}
+
+// unitSlack is TimerSlackNSec of configs/penstock.service: the broker is measured
+// as its unit runs it.
+const unitSlack = 500 * time.Microsecond
+
+// withSlack starts programs that the kernel may wake so much late (prctl(2),
+// PR_SET_TIMERSLACK: a thread hands its own on to what it starts). Call it on
+// main's thread only.
+func withSlack(slack time.Duration, start func() error) error {
+	own, err := unix.PrctlRetInt(unix.PR_GET_TIMERSLACK, 0, 0, 0, 0)
+	if err == nil {
+		err = unix.Prctl(unix.PR_SET_TIMERSLACK, uintptr(slack), 0, 0, 0)
+	}
+	if err != nil {
+		return fmt.Errorf("set a timer slack: %w", err)
+	}
+	if err := start(); err != nil {
+		return err
+	}
+	if err := unix.Prctl(unix.PR_SET_TIMERSLACK, uintptr(own), 0, 0, 0); err != nil {
+		return fmt.Errorf("set the timer slack back: %w", err)
+	}
+	return nil
 }
 
 // stop asks, waits for at most 20 s, then ends it.
