@@ -26,8 +26,13 @@ func TestPauseAfterATransfer(t *testing.T) {
 	w.busy()
 	w.settle()
 	w.settle()
-	if w.state(id) != WindowPaused || w.why(id) != "its transfer is done, as mia said" {
-		t.Fatalf("when it is done: %s, %q", w.state(id), w.why(id))
+	v, err = w.desk.Window(w.ctx, w.as("ann"), id)
+	wants(t, err, "")
+	if v.State != WindowPaused || v.By != "mia" || v.Why != "comparison first" || v.Pausing != "" { // whose word it was, and why
+		t.Fatalf("when it is done: %+v", v)
+	}
+	if b := w.newest(); b.To != "paused" || b.By != penstock || b.Why != "its transfer is done, as mia said" {
+		t.Fatalf("the leaf: %+v", b)
 	}
 	_, err = w.desk.GoOn(w.ctx, w.as("mia"), id)
 	wants(t, err, "")

@@ -52,9 +52,12 @@ func (d *Desk) PauseAfter(ctx context.Context, by people.Actor, id policy.Window
 	return w, err
 }
 
+// transferDone begins the reason of the pause that follows a word of PauseAfter.
+const transferDone = "its transfer is done"
+
 // pauseAtLast pauses a window whose transfer is done, as somebody has said.
 func (d *Desk) pauseAtLast(ctx context.Context, w windowRow) error {
-	id, why := policy.WindowID(w.Window), "its transfer is done, as "+w.Pausing+" said"
+	id, why := policy.WindowID(w.Window), transferDone+", as "+w.Pausing+" said"
 	d.hold(id, "paused: "+why)
 	defer d.unmark(d.held, id)
 	body := audit.WindowMoved{Window: w.Window, To: "paused", By: penstock, At: d.second(), Until: w.Until, Why: why}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"penstock/approvals/evidence"
@@ -110,7 +111,8 @@ type windowRow struct {
 	Escort escortRow           `json:"escort,omitzero"`
 	Left   []leftRow           `json:"left,omitempty"`
 
-	Pausing string `json:"pausing,omitempty"` // by whom: it is paused once its transfer is done
+	Pausing    string `json:"pausing,omitempty"`     // by whom: it is paused once its transfer is done
+	PausingWhy string `json:"pausing_why,omitempty"` // and their reason
 
 	row uint64 // revision of the row
 }
@@ -464,7 +466,7 @@ func (w *windowRow) moved(b audit.WindowMoved) error {
 		if w.State != WindowOpen || b.By == penstock {
 			return illegal(w.Window, string(w.State), "paused once its transfer is done")
 		}
-		w.Pausing = b.By
+		w.Pausing, w.PausingWhy = b.By, b.Why
 		return nil
 	case b.To == "narrowed":
 		if w.State != WindowOpen && w.State != WindowPaused || len(b.Rights) == 0 {
@@ -490,7 +492,10 @@ func (w *windowRow) moved(b audit.WindowMoved) error {
 		if err := w.move(m.to); err != nil {
 			return err
 		}
-		w.Pausing = ""
+		if b.To == "paused" && b.By == penstock && w.Pausing != "" && strings.HasPrefix(b.Why, transferDone) {
+			b.By, b.Why = w.Pausing, w.PausingWhy // people read whose word it was
+		}
+		w.Pausing, w.PausingWhy = "", ""
 	}
 	if b.To == "ending" {
 		w.Idle = b.At

@@ -16,7 +16,7 @@ func (r *Roster) Change(ctx context.Context, by Actor, who policy.PersonID, name
 		return err
 	}
 	if !r.isSecurity(p) || by.Person == who {
-		return refuse("not-yours", "Names and roles are changed by OT security, and nobody changes their own. Ask another one.", "%s may not change %s", by.Person, who)
+		return rolesNotYours(by.Person, who)
 	}
 	have, firm, err := r.present(ctx, who)
 	if err != nil {
@@ -34,6 +34,40 @@ func (r *Roster) Change(ctx context.Context, by Actor, who policy.PersonID, name
 	return r.commit(ctx, personRow+string(who), have.Rev+1, by.Person, audit.PersonChanged{
 		Person: string(who), Firm: string(have.Firm), Name: name, Phone: have.Phone, Mail: have.Mail, Roles: plain(roles), By: string(by.Person),
 	}, append(rest, p)...)
+}
+
+// ChangeRoles gives somebody of the plant roles and takes others from them; what
+// is not named stays, so that a page gone stale takes back nobody else's change.
+// By whom, and with what, as Change.
+func (r *Roster) ChangeRoles(ctx context.Context, by Actor, who policy.PersonID, give, take []policy.Role) error {
+	p, err := r.giving(ctx, by)
+	if err != nil {
+		return err
+	}
+	if !r.isSecurity(p) { // before it is said who is here
+		return rolesNotYours(by.Person, who)
+	}
+	have, _, err := r.present(ctx, who)
+	if err != nil {
+		return err
+	}
+	roles := slices.DeleteFunc(slices.Clone(have.Roles), func(role policy.Role) bool { return slices.Contains(take, role) })
+	for _, role := range give {
+		if slices.Contains(take, role) {
+			return refuse("person-fields", "One role cannot be given and taken at once. Say which it is.", "%s is both", role)
+		}
+		if !slices.Contains(roles, role) {
+			roles = append(roles, role)
+		}
+	}
+	if slices.Equal(roles, have.Roles) {
+		return refuse("no-change", "That is how it is already: nothing was written.", "%s has %q", who, have.Roles)
+	}
+	return r.Change(ctx, by, who, have.Name, roles)
+}
+
+func rolesNotYours(by, who policy.PersonID) error {
+	return refuse("not-yours", "Names and roles are changed by OT security, and nobody changes their own. Ask another one.", "%s may not change %s", by, who)
 }
 
 // SetPhone gives a person's number anew; empty takes it away. By whoever may

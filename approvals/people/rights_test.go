@@ -3,6 +3,7 @@ package people
 import (
 	"errors"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -56,6 +57,9 @@ func TestRights(t *testing.T) {
 	change := func(by, who policy.PersonID, roles ...policy.Role) func(*house) error {
 		return func(h *house) error { return h.r.Change(ctx, h.actor(by), who, "Some One", roles) }
 	}
+	roles := func(by, who policy.PersonID, give, take string) func(*house) error {
+		return func(h *house) error { return h.r.ChangeRoles(ctx, h.actor(by), who, some(give), some(take)) }
+	}
 	phone := func(by, who policy.PersonID, number string) func(*house) error {
 		return func(h *house) error { return h.r.SetPhone(ctx, h.actor(by), who, number) }
 	}
@@ -80,6 +84,15 @@ func TestRights(t *testing.T) {
 		do   func(*house) error
 		rule string
 	}{
+		"security gives one more role":                  {roles("sven", "mia", "maintenance", ""), ""},
+		"security takes a role":                         {roles("sven", "mia", "", "shift"), ""},
+		"a role that they have":                         {roles("sven", "mia", "shift", ""), "no-change"},
+		"a role given and taken":                        {roles("sven", "mia", "maintenance", "maintenance"), "person-fields"},
+		"a role of their own":                           {roles("sven", "sven", "shift", ""), "not-yours"},
+		"a role by the shift":                           {roles("mia", "olaf", "shift", ""), "not-yours"},
+		"a role for nobody, asked by the shift":         {roles("mia", "nobody", "shift", ""), "not-yours"},
+		"a role for a vendor's person":                  {roles("sven", "ann", "shift", ""), "person-fields"},
+		"a role that no plant file has":                 {roles("sven", "mia", "wizard", ""), "person-fields"},
 		"security writes terms":                         {terms("sven", "krall", "no phones", 30), ""},
 		"the sponsor writes terms":                      {terms("olaf", "krall", "no phones", 30), "not-yours"},
 		"terms of the plant":                            {terms("sven", "fjord", "no phones", 30), "no-such-firm"},
@@ -307,4 +320,26 @@ func TestDisabled(t *testing.T) {
 	code := h.invite("olaf", "kim", "krall").Code
 	h.refused("key-known", func() error { _, err := h.r.Join(ctx, code, key("ann")); return err })
 	h.rebuilt()
+}
+
+func some(role string) []policy.Role {
+	if role == "" {
+		return nil
+	}
+	return []policy.Role{policy.Role(role)}
+}
+
+// What is not named stays, whoever else wrote it meanwhile.
+func TestRolesAreGivenAndTakenOneByOne(t *testing.T) {
+	h := newHouse(t, documents(t))
+	h.ok(h.r.ChangeRoles(ctx, h.actor("sven"), "mia", some("maintenance"), nil))
+	h.ok(h.r.ChangeRoles(ctx, h.actor("nora"), "mia", some("ot-security"), some("shift")))
+	mia, err := h.r.Person(ctx, "mia")
+	h.ok(err)
+	if want := []policy.Role{"maintenance", "ot-security"}; !slices.Equal(mia.Roles, want) || mia.Name != "Mia Voss" {
+		t.Errorf("mia is %+v", mia)
+	}
+	stale := h.actor("sven")
+	stale.Step = 0
+	h.refused("code-needed", func() error { return h.r.ChangeRoles(ctx, stale, "mia", some("shift"), nil) })
 }

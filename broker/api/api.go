@@ -247,6 +247,8 @@ type Step struct {
 	Zone   string    `json:"zone,omitempty"`   // that is an island, or for which one is lifted; empty: all
 	Mail   string    `json:"mail,omitempty"`
 	Phone  string    `json:"phone,omitempty"`
+	Give   []string  `json:"give,omitempty"` // roles that a person of the plant gets
+	Take   []string  `json:"take,omitempty"` // and those that are taken from them
 
 	Signed *Signed `json:"signed,omitempty"` // of an extension, or of a word for a key
 }

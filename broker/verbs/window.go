@@ -39,6 +39,9 @@ func (c *call) stands(w approvals.Window) string {
 		}
 		return "agreed, waits for the shift to open it, until " + c.when(w.Claim.To)
 	case approvals.WindowOpen:
+		if w.Pausing != "" {
+			return "open, is paused by " + c.says(w.Pausing) + " once what is half done is done; nothing new begins"
+		}
 		return "open, ends " + c.when(w.Until)
 	case approvals.WindowPaused:
 		return "paused by " + c.says(w.By) + because(w.Why) + "; wait, or call " + c.Plant().Site.WhomToCall()
@@ -162,7 +165,7 @@ func (c *call) windowLine(w approvals.Window) windowLine {
 	if runs(w) {
 		l.Left = int64(max(w.Until.Sub(c.now()), 0) / time.Second)
 	}
-	mine = mine && !w.Claim.OnSite() // nothing is typed for that
+	mine = mine && !w.Claim.OnSite() && w.Pausing == "" // nothing is typed for that, and nothing new begins
 	if mine && (w.State == approvals.WindowOpen || w.State == approvals.WindowEnding || w.State == approvals.WindowAgreed && w.Claim.Open == "vendor") {
 		l.Type = append(l.Type, c.CertLine())
 	}

@@ -71,6 +71,7 @@ type personView struct {
 	Mail     string
 	Disabled bool
 	MayPhone bool
+	Holds    []tick // the roles that the reader may give and, On, may take; empty: may not
 }
 
 // invitedView shows a code once: it is nowhere else, and not on the next page.
@@ -91,6 +92,11 @@ func (g *Pages) showPeople(v *visit, invited *invitedView) error {
 	if view.Endings, err = g.endings(v, n); err != nil {
 		return err
 	}
+	for _, t := range v.plant.Teams {
+		if v.plant.HasRole(t.Name) {
+			view.Roles = append(view.Roles, tick{Value: string(t.Name), Text: v.role(t.Name)})
+		}
+	}
 	for _, f := range n.firms {
 		may := view.Security || !f.Plant && f.Sponsor == v.actor.Person
 		view.Firms = append(view.Firms, v.firmView(f, may, n))
@@ -106,11 +112,6 @@ func (g *Pages) showPeople(v *visit, invited *invitedView) error {
 		v.keysTold(&view, f, p, n)
 		if f.Plant && !p.Disabled {
 			view.Sponsors = append(view.Sponsors, tick{Value: string(p.ID), Text: p.Name})
-		}
-	}
-	for _, t := range v.plant.Teams {
-		if v.plant.HasRole(t.Name) {
-			view.Roles = append(view.Roles, tick{Value: string(t.Name), Text: v.role(t.Name)})
 		}
 	}
 	slices.SortFunc(view.Firms, func(a, b firmView) int { return strings.Compare(a.Name, b.Name) })
@@ -135,11 +136,31 @@ func (v *visit) firmView(f people.Firm, may bool, n roll) firmView {
 	}
 	for _, p := range n.people {
 		if p.Firm == f.ID {
-			one.People = append(one.People, v.person(p, may, n))
+			person := v.person(p, may, n)
+			if may && f.Plant && person.MayPhone { // nobody changes their own
+				person.Holds = v.holds(p)
+			}
+			one.People = append(one.People, person)
 		}
 	}
 	slices.SortFunc(one.People, func(a, b personView) int { return strings.Compare(a.Name, b.Name) })
 	return one
+}
+
+// holds are the plant's roles, and what somebody has of a file before this one.
+func (v *visit) holds(p people.Person) []tick {
+	var out []tick
+	for _, t := range v.plant.Teams {
+		if had := slices.Contains(p.Roles, t.Name); had || v.plant.HasRole(t.Name) {
+			out = append(out, tick{string(t.Name), v.role(t.Name), had})
+		}
+	}
+	for _, r := range p.Roles {
+		if !slices.ContainsFunc(out, func(one tick) bool { return one.Value == string(r) }) {
+			out = append(out, tick{string(r), v.role(r), true})
+		}
+	}
+	return out
 }
 
 // keysTold are the keys of somebody that wait for another: to be confirmed, or to be vouched for.
@@ -246,6 +267,20 @@ func (g *Pages) mail(v *visit) error {
 		return err
 	}
 	return g.done(v, "/people", "Written. Notices go there from now on.")
+}
+
+// roles takes what the reader ticked or took out, against what the page showed.
+func (g *Pages) roles(v *visit) error {
+	f := v.r.PostForm
+	had, ticked := names[policy.Role](f["had"]), names[policy.Role](f["role"])
+	without := func(all, some []policy.Role) []policy.Role {
+		return slices.DeleteFunc(slices.Clone(all), func(r policy.Role) bool { return slices.Contains(some, r) })
+	}
+	id := policy.PersonID(v.r.PathValue("id"))
+	if err := g.Roster.ChangeRoles(v.ctx(), v.actor, id, without(ticked, had), without(had, ticked)); err != nil {
+		return err
+	}
+	return g.done(v, "/people", "Written. The roles count from now on.")
 }
 
 func (g *Pages) firm(v *visit) error {

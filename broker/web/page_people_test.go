@@ -96,3 +96,26 @@ func TestPeoplePages(t *testing.T) {
 		t.Error("the last of OT security may leave")
 	}
 }
+
+// A role is given and taken on the page; a page gone stale takes back nobody
+// else's change, and nobody is shown a form for what is not theirs.
+func TestRolesOnThePage(t *testing.T) {
+	h := newHouse(t, 1)
+	lena, olaf, who := h.cookie("lena"), h.cookie("olaf"), shiftName(0)
+	form := "/people/" + who + "/roles"
+	if page := h.get(lena, "/people"); !strings.Contains(page.text, form) || strings.Contains(page.text, "/people/lena/roles") || strings.Contains(page.text, "/people/ann/roles") {
+		t.Errorf("lena is shown: %s", page.text)
+	}
+	if page := h.get(olaf, "/people"); strings.Contains(page.text, form) {
+		t.Error("olaf is shown a form for roles")
+	}
+	stale := url.Values{"had": {"shift"}}
+	h.posts(t, olaf, form, url.Values{"had": {"shift"}, "role": {"shift", "line-1-owner"}}, http.StatusForbidden)
+	h.posts(t, lena, form, url.Values{"had": {"shift"}, "role": {"shift", "line-1-owner"}}, http.StatusSeeOther)
+	h.posts(t, lena, form, stale, http.StatusSeeOther)
+	p, err := h.roster.Person(h.ctx, policy.PersonID(who))
+	if err != nil || !slices.Equal(p.Roles, []policy.Role{"line-1-owner"}) {
+		t.Errorf("%s holds %q: %v", who, p.Roles, err)
+	}
+	h.posts(t, lena, "/people/lena/roles", url.Values{"role": {"shift"}, "had": {"ot-security"}}, http.StatusForbidden)
+}

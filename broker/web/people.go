@@ -62,6 +62,17 @@ func (s *server) people(mux *http.ServeMux) {
 		}
 		return one(personJSON)(s.Roster.Person(r.Context(), id))
 	}))
+	mux.HandleFunc("POST /api/v1/people/{id}/roles", s.plant(func(r *http.Request, a people.Actor) (any, error) {
+		step, err := read[api.Step](r)
+		if err != nil {
+			return nil, err
+		}
+		id := policy.PersonID(r.PathValue("id"))
+		if err := s.Roster.ChangeRoles(r.Context(), a, id, names[policy.Role](step.Give), names[policy.Role](step.Take)); err != nil {
+			return nil, err
+		}
+		return one(personJSON)(s.Roster.Person(r.Context(), id))
+	}))
 	s.personCalls(mux)
 	s.firmCalls(mux)
 	s.importCalls(mux)

@@ -199,6 +199,7 @@ func (g *Pages) peopleRoutes() []Route {
 		{"POST /people/{id}/confirm", PlantOnly, "Confirm the key", doneOnce(g.confirm)},
 		{"POST /people/{id}/phone", PlantOnly, "Write the number", doneOnce(g.phone)},
 		{"POST /people/{id}/mail", PlantOnly, "Write the address", doneOnce(g.mail)},
+		{"POST /people/{id}/roles", PlantOnly, "Write the roles", doneOnce(g.roles)},
 		{"POST /people/{id}/disable", PlantOnly, "", doneOnce(g.disable)},
 		{"POST /people/{id}/vouch/draft", PlantOnly, "", g.draftVouch},
 		{"POST /people/{id}/vouch", PlantOnly, "", g.vouch},

@@ -15,7 +15,7 @@ import (
 
 func peopleCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "people", Short: "Invite, confirm, list and disable people; their firms, terms and trainings"}
-	cmd.AddCommand(inviteCommand(), confirmCommand(), vouchCommand(), removeKeyCommand(), peopleListCommand(), showPersonCommand(), importPeopleCommand(), phoneCommand(), mailCommand(), disableCommand(), firmCommand(), firmEndCommand(), termsCommand(), trainingCommand(), endingsCommand(), accessReviewCommand(), linkCommand())
+	cmd.AddCommand(inviteCommand(), confirmCommand(), vouchCommand(), removeKeyCommand(), peopleListCommand(), showPersonCommand(), importPeopleCommand(), phoneCommand(), mailCommand(), rolesCommand(), disableCommand(), firmCommand(), firmEndCommand(), termsCommand(), trainingCommand(), endingsCommand(), accessReviewCommand(), linkCommand())
 	return cmd
 }
 
@@ -117,6 +117,28 @@ func phoneCommand() *cobra.Command {
 			return does(&c, cmd, withCode, "/people/"+url.PathEscape(args[0])+"/phone", itself(&api.Step{Phone: args[1]}), personLine)
 		}}
 	c.flags(cmd)
+	return cmd
+}
+
+func rolesCommand() *cobra.Command {
+	var c caller
+	var in api.Step
+	cmd := &cobra.Command{Use: "roles PERSON", Short: "Give somebody of the plant roles, or take them away; what is not named stays",
+		Long: `Give somebody of the plant roles, or take them away, from now on; what is not named
+stays. By OT security with a code, and nobody changes their own.`,
+		Example: `  penstock people roles mia --give duty-engineer --take shift --as lena`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(in.Give)+len(in.Take) == 0 {
+				return usage("say --give ROLE or --take ROLE")
+			}
+			return exactly(1, "a person")(cmd, args)
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return does(&c, cmd, withCode, "/people/"+url.PathEscape(args[0])+"/roles", itself(&in), personLine)
+		}}
+	c.flags(cmd)
+	cmd.Flags().StringSliceVar(&in.Give, "give", nil, "roles that they get")
+	cmd.Flags().StringSliceVar(&in.Take, "take", nil, "roles that are taken from them")
 	return cmd
 }
 
