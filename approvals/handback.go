@@ -62,7 +62,7 @@ func (d *Desk) Accept(ctx context.Context, by people.Actor, id policy.WindowID) 
 			return nil, refuse("no-handback", "The hand-back of %s is missing. Ask %s for it.", id, w.Firm)
 		}
 		if here := w.leftHere(); len(here) > 0 {
-			return nil, refuse("left-behind", "%s is not closed while something is left behind in it. Say on its page that it is gone, once it is.", id)
+			return nil, refuse("left-behind", "%s is not closed while something is left behind in it. Once it is gone, say so on the page of %s, or: penstock left gone %s %d --as …", id, id, id, here[0])
 		}
 		return audit.HandbackAccepted{Window: w.Window, By: string(by.Person)}, nil
 	})
