@@ -243,6 +243,8 @@ func (b *brokerProcess) up() bool {
 		return true
 	case <-b.ended:
 	case <-time.After(patience):
+		_ = b.cmd.Process.Signal(syscall.SIGQUIT) // what its goroutines wait for stands in its log then
+		<-b.ended
 	}
 	select {
 	case <-b.ready:

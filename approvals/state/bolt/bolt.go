@@ -18,6 +18,7 @@ import (
 	"os"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -35,6 +36,10 @@ type Store struct {
 	write sync.Mutex // one change after another, so that watchers see their order; Watch never takes it
 	watch state.Fanout
 	give  func() bool // makes room on a full disk, or says that there is none; set before use
+
+	// torn is the panic of a change, after which bbolt may hold its own locks for
+	// good (its way back reads pages, too): nobody waits for those.
+	torn atomic.Pointer[error]
 }
 
 var _ state.Store = (*Store)(nil)
@@ -76,7 +81,7 @@ func Open(path string) (*Store, error) {
 
 // open keeps what bbolt panics with at a damaged file.
 func open(path string) (db *bbolt.DB, err error) {
-	defer guard(&err)()
+	defer guard(&err, func() {})()
 	return bbolt.Open(path, 0o600, &bbolt.Options{Timeout: lockWait, FreelistType: bbolt.FreelistMapType})
 }
 
@@ -288,8 +293,12 @@ func mend(tx *bbolt.Tx, r state.Row) error {
 }
 
 // Close lets the file go; watches end.
+// Where a change was torn the file stays mapped, and locked, until the process ends.
 func (s *Store) Close() error {
 	s.watch.Close(fmt.Errorf("%s was closed", s.path))
+	if s.torn.Load() != nil {
+		return nil
+	}
 	if err := s.db.Close(); err != nil {
 		return fmt.Errorf("close %s: %w", s.path, err)
 	}
@@ -297,7 +306,7 @@ func (s *Store) Close() error {
 }
 
 func (s *Store) view(f func(*bbolt.Tx) error) (err error) {
-	defer guard(&err)()
+	defer guard(&err, func() {})()
 	return s.db.View(f)
 }
 
@@ -317,18 +326,22 @@ func (s *Store) update(f func(*bbolt.Tx) error) error {
 }
 
 func (s *Store) tryUpdate(f func(*bbolt.Tx) error) (err error) {
-	defer guard(&err)()
+	if torn := s.torn.Load(); torn != nil {
+		return *torn
+	}
+	defer guard(&err, func() { s.torn.Store(&err) })()
 	return s.db.Update(f)
 }
 
 // guard turns what a damaged or cut file does to a memory map (a panic of
-// bbolt, a fault on a page) into an error.
-func guard(err *error) func() {
+// bbolt, a fault on a page) into an error, and calls torn.
+func guard(err *error, torn func()) func() {
 	before := debug.SetPanicOnFault(true)
 	return func() {
 		debug.SetPanicOnFault(before)
 		if p := recover(); p != nil {
 			*err = fmt.Errorf("%w: %v", ErrDamaged, p)
+			torn()
 		}
 	}
 }

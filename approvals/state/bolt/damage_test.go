@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -263,4 +264,69 @@ func FuzzRow(f *testing.F) {
 			t.Fatalf("%+v reads back as %+v, %v", r, again, err)
 		}
 	})
+}
+
+// A change to a cut file may fault once more on its way back, and leave bbolt's
+// locks held: whatever pages the cut took, the file is let go of, and the next
+// change is an error and no wait.
+func TestACutFileHoldsNobodyUp(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "state.db")
+	torn := 0
+	for seed := range uint64(40) {
+		cutRows(t, path, rand.New(rand.NewPCG(seed, 1)))
+		over := make(chan bool, 1)
+		go func() {
+			s, err := Open(path)
+			if err != nil {
+				over <- false
+				return
+			}
+			for i := range 20 {
+				_ = s.Mend(ctx, "a", audit.Index(i), []state.Row{{Key: fmt.Sprintf("firm/%d", i), Rev: 900, Value: make([]byte, 1000)}}) // an error or none
+			}
+			_ = s.Close()
+			over <- s.torn.Load() != nil
+		}()
+		select {
+		case was := <-over:
+			if was {
+				torn++
+			}
+		case <-time.After(time.Minute):
+			t.Fatalf("seed %d: still waits", seed)
+		}
+	}
+	if torn == 0 {
+		t.Error("no change was torn: nothing was shown")
+	}
+}
+
+// cutRows leaves the first half of a file of rows that were changed now and then.
+func cutRows(t *testing.T, path string, r *rand.Rand) {
+	t.Helper()
+	_ = os.Remove(path) // of the round before
+	s, err := Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.db.NoSync = true
+	revs := map[string]uint64{}
+	for i := range 10 + r.IntN(150) {
+		key := fmt.Sprintf("firm/%d", r.IntN(60))
+		revs[key]++
+		row := state.Row{Key: key, Rev: revs[key], Value: make([]byte, 1+r.IntN(2500))}
+		if err := s.Apply(ctx, audit.Leaf{Index: audit.Index(i), Node: "a"}, []state.Change{{Row: row}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(path, info.Size()/2); err != nil {
+		t.Fatal(err)
+	}
 }
