@@ -10,6 +10,9 @@ import (
 	"iter"
 	"log/slog"
 	"maps"
+	"os"
+	"path/filepath"
+	"runtime"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -78,6 +81,11 @@ func (f *Filler) Run(ctx context.Context) error {
 			_, err = guarded(func() (bool, error) { return false, f.Read(ctx) })
 			read = time.Now()
 		}
+		if errors.Is(err, errTorn) {
+			f.giveUp(err)
+			<-ctx.Done()
+			return nil
+		}
 		if err != nil && ctx.Err() == nil && !f.failing {
 			f.slog.Error("the search index is not filled; it is tried again, and can be deleted", "err", err)
 		}
@@ -94,14 +102,38 @@ func (f *Filler) Run(ctx context.Context) error {
 }
 
 // guarded makes an error of a panic: what is only a view of the log, made of
-// bytes that vendors and machines sent, ends no session.
+// bytes that vendors and machines sent, ends no session. So is a fault in the
+// memory map, which a file has that was cut.
 func guarded(f func() (bool, error)) (more bool, err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
 		if p := recover(); p != nil {
-			more, err = false, fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+			more, err = false, fmt.Errorf("panic: %w\n%s", asError(p), debug.Stack())
 		}
 	}()
 	return f()
+}
+
+// errTorn is a fault in the index's file, or what bbolt does not expect in it.
+// bbolt may hold its locks since then, so nobody asks it again.
+var errTorn = errors.New("the search index is damaged")
+
+// asError tells a panic of our own code from one over the file: bbolt's are words,
+// and a fault has an address.
+func asError(p any) error {
+	err, ours := p.(runtime.Error)
+	if _, fault := p.(interface{ Addr() uintptr }); fault || !ours {
+		return fmt.Errorf("%w: %v", errTorn, p)
+	}
+	return err
+}
+
+// giveUp lets a damaged index go: it is only a view, and the next start begins
+// it anew. Until then it is searched as far as it can be read.
+func (f *Filler) giveUp(why error) {
+	f.torn.Store(true)
+	gone := os.Remove(filepath.Join(f.dir, indexFile))
+	f.slog.Error("the search index is damaged and is not filled any more; the next start makes it anew", "err", why, "taken_away", gone == nil)
 }
 
 // Fold takes in what the log has more, and the recordings of sessions that

@@ -8,7 +8,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/klauspost/compress/zstd"
@@ -75,6 +77,7 @@ type entry struct {
 type Index struct {
 	dir  string
 	swap sync.RWMutex // held by who searches; held alone while another file takes db's place
+	torn atomic.Bool  // its file is damaged, and bbolt may hold its locks
 	db   *bolt.DB     // changed by the filler's goroutine alone, which reads it without swap
 	most int64
 	enc  *zstd.Encoder
@@ -122,9 +125,10 @@ func Open(dir string, most int64) (*Index, error) {
 // openFile opens an index of this format, or begins one. A torn file makes
 // bbolt fail, or panic where it looks at pages.
 func openFile(path string) (db *bolt.DB, err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
 		if r := recover(); r != nil {
-			err = fmt.Errorf("damaged: %v", r)
+			db, err = nil, fmt.Errorf("damaged: %v", r) // not closed: bbolt may hold its locks
 		}
 		if err != nil && db != nil {
 			_ = db.Close() // it is thrown away
@@ -155,6 +159,9 @@ func openFile(path string) (db *bolt.DB, err error) {
 func (x *Index) Close() error {
 	x.enc.Close()
 	x.dec.Close()
+	if x.torn.Load() {
+		return nil
+	}
 	return x.db.Close()
 }
 

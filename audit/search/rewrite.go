@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -92,7 +93,13 @@ func (x *Index) rewrite() (err error) {
 }
 
 // view is a look at the index for who is not its filler.
-func (x *Index) view(look func(*bolt.Tx) error) error {
+func (x *Index) view(look func(*bolt.Tx) error) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if p := recover(); p != nil {
+			err = asError(p)
+		}
+	}()
 	x.swap.RLock()
 	defer x.swap.RUnlock()
 	return x.db.View(look)
