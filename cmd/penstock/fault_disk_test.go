@@ -132,11 +132,14 @@ func (r *rig) struck() bool {
 	return slices.ContainsFunc(r.injections(), func(line string) bool { return !strings.Contains(line, r.path("data", "search")+"/") })
 }
 
-// spared says whether all that was struck was a full disk under the log: its
+// spared says whether all that was struck was a full disk under log or rows: its
 // reserve lets that write through, and once it is whole again people are let in.
+// Nobody waits for the search index.
 func (r *rig) spared(errno string) bool {
 	return !slices.ContainsFunc(r.injections(), func(line string) bool {
-		return errno != "ENOSPC" || !strings.Contains(line, r.path("data", "search")+"/") && !strings.Contains(line, r.path("data", "log")+"/")
+		return errno != "ENOSPC" || !slices.ContainsFunc([]string{"search/", "log/", "state.db"}, func(file string) bool {
+			return strings.Contains(line, "<"+r.path("data")+"/"+file)
+		})
 	})
 }
 
